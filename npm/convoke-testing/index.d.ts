@@ -35,7 +35,7 @@ export interface Clock {
 export interface Answer {
   /** How many webhooks get the answer. The default is 1. */
   readonly times?: number;
-  /** Answer only events of this type. With a pre-event, Convoke asks the receiver before each such change. */
+  /** Answer only events of this type. If it is the type of a pre-event, Convoke then sends these pre-events too. */
   readonly eventType?: string;
 }
 
@@ -50,8 +50,8 @@ export interface Convoke extends Address {
   /** Move the clock of the instance forward by an ISO 8601 duration, such as `PT30M`. */
   advance(duration: string): Promise<Clock>;
   /**
-   * Start again without data. After `start`, this empties the whole instance and sets the clock to real time. After
-   * `attach`, this takes a new account of the shared instance: call `client()` again.
+   * Start again without data. After `start`, `reset` empties the whole instance and sets the clock to real time. After
+   * `attach`, `reset` creates a new account in the shared instance. Then call `client()` again.
    */
   reset(): Promise<void>;
   /** Wait until participants are added and webhooks are delivered. Rejects after `timeout` milliseconds. */
@@ -77,8 +77,8 @@ export interface Convoke extends Address {
 /** The types of all events that webhooks can get. */
 export const EVENT_TYPES: readonly string[];
 
-/** Start an instance in a process of its own, on a free port and without a data file. */
+/** Start an instance in a separate process, on a free port and without a data file. */
 export function start(options?: StartOptions): Promise<Convoke>;
 
-/** Take a new account of a running instance, such as one that `start` has started in another process. */
+/** Create an account in a running instance, for example in an instance that another process has started. */
 export function attach(address: Address): Promise<Convoke>;

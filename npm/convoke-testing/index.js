@@ -1,4 +1,4 @@
-// A test kit for Convoke: an instance in a process of its own, and a webhook receiver in this process.
+// A test kit for Convoke: an instance in a separate process, and a webhook receiver in this process.
 import { spawn } from "node:child_process";
 import { EventEmitter, once } from "node:events";
 import { createServer } from "node:http";
@@ -187,7 +187,7 @@ class Receiver {
     return `${this.#base}/webhooks/${this.#generation}`;
   }
 
-  /** Remove webhooks and planned answers, and change the URL, so that late webhooks of the last test do not count. */
+  /** Remove webhooks and planned answers. Change the URL, so that late webhooks of the previous test are ignored. */
   clear() {
     this.received = [];
     this.#answers.clear();
@@ -253,7 +253,7 @@ async function startInstance(command, env) {
   process.once("exit", killWithUs);
   const ended = new Promise((resolve) => child.once("close", resolve));
   const failed = new Promise((_, reject) => {
-    child.once("error", (error) => reject(new Error(`cannot run \`${command}\` (${error.code}): install Convoke, or set CONVOKE`)));
+    child.once("error", (error) => reject(new Error(`cannot run \`${command}\` (${error.code}): install Convoke, or set the variable CONVOKE`)));
     child.once("close", (code) => reject(new Error(`\`${command} up\` ended with code ${code}; the reason is on stderr`)));
   });
   const lines = createInterface({ input: child.stdout });

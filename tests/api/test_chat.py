@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import pytest
+from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from convoke.embedded.chat import limits
-from tests.support.chat import ChatServing, Key, chat_server, new_key
+from convoke.testing.instance import RunningInstance, running
+from tests.support.chat import ChatServing, Key, TestClient, chat_server, new_key
 from tests.support.instances import EmbeddedInstance, held_instance
 
 Scenario = Callable[[ChatServing, Key], Awaitable[None]]
@@ -71,8 +74,10 @@ def test_unknown_path_and_method_get_the_errors_of_the_rest_api(instance: Embedd
             assert (status, body["code"], body["status"]) == (404, 20404, 404)
             status, body = await client.call("GET", "/v1/registrations")
             assert (status, body["code"]) == (405, 20004)
-            status, body = await client.call("POST", "/v1/registrations", b"[]")
-            assert (status, body["code"]) == (400, 20001)
+            for payload in (b"[]", b"{", b"7"):
+                status, body = await client.call("POST", "/v1/registrations", payload)
+                assert (status, body["code"]) == (400, 20001)
+            assert (await client.call("DELETE", "/v1/registrations/1", b"null"))[0] == 204
 
     run(instance, scenario)
 
@@ -234,5 +239,43 @@ def test_user_with_a_client_is_online_until_some_time_after_the_last_client_has_
             assert event.body["is_online"] is True
         await asyncio.sleep(0.4)
         assert await is_online() is False
+
+    run(instance, scenario)
+
+
+def test_reset_tells_clients_to_connect_again() -> None:
+    async def scenario(instance: RunningInstance, token: str) -> None:
+        async with connect(instance.url.replace("http", "ws") + "/v3/wsconnect") as socket:
+            client = TestClient(socket)
+            assert (await client.ask("init", {"token": token})).header["status"]["code"] == 200
+            await asyncio.to_thread(instance.reset)
+            close = await client.next()
+            assert (close.method, close.header["status"]["code"]) == ("close", 308)
+            with pytest.raises(ConnectionClosed):
+                await client.next()
+
+    with running() as instance:
+        client = instance.client()
+        client.api.base_url = instance.url
+        created = client.new_keys.create()
+        service_sid = client.conversations.v1.configuration().fetch().default_chat_service_sid
+        key = Key(instance.account_sid, created.sid, created.secret, service_sid)
+        asyncio.run(scenario(instance, key.token("alice")))
+
+
+def test_token_is_in_no_log(instance: EmbeddedInstance, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+
+    async def scenario(serving: ChatServing, key: Key) -> None:
+        forged = key.token("alice")[:-4] + "AAAA"
+        async with serving.client(forged) as client:
+            assert client.init_reply is not None
+            assert forged not in str(client.init_reply)
+        async with serving.client(key.token("alice")) as client:
+            await client.ask("update", {"token": forged})
+        async with serving.client(key.token("alice")) as client:
+            await client.socket.send(b"TWILSOCK V3.0 5\r\n" + forged.encode())
+            assert forged not in str(await client.next())
+        assert forged[:40] not in caplog.text
 
     run(instance, scenario)

@@ -25,7 +25,9 @@ def test_conversation_has_the_keys_that_the_sdk_reads(embedded: EmbeddedInstance
     sid = chat_conversation(
         embedded, "alice", "bob", friendly_name="Order", unique_name="order 1", attributes='{"a": 1}'
     )
-    embedded.client().conversations.v1.conversations(sid).messages.create(body="hello")
+    messages = embedded.client().conversations.v1.conversations(sid).messages
+    messages.create(body="hello")
+    messages(messages.create(body="deleted").sid).delete()
     url = f"{CHAT_ORIGIN}{alice.path}/Conversations/{sid}"
     answer = alice.call("GET", alice.conversation(sid))
     dates = {name: answer.body[name] for name in ("date_created", "date_updated")}
@@ -75,6 +77,18 @@ def test_creator_is_no_participant_until_it_joins_and_is_then_admin(alice: ChatU
     assert membership.created_by == "alice"
     (found,) = v1.participant_conversations.list(identity="alice")
     assert found.conversation_created_by == "alice"
+
+
+def test_creator_who_was_removed_sees_nothing_more_and_is_no_admin_again(alice: ChatUser) -> None:
+    created = alice.call("POST", "/Conversations", {})
+    url, participants = created.body["links"]["self"], created.body["links"]["participants"]
+    conversation = alice.instance.client().conversations.v1.conversations(created.body["sid"])
+    conversation.participants.create(identity="bob")
+    assert alice.call("GET", url).status == 200
+    admin = alice.call("POST", participants, {"identity": "alice"}).body["role_sid"]
+    conversation.participants("alice").delete()
+    assert alice.call("GET", url).error == (403, 50430)
+    assert alice.call("POST", participants, {"identity": "alice"}).body["role_sid"] != admin
 
 
 def test_other_users_who_join_are_channel_users(alice: ChatUser) -> None:

@@ -203,3 +203,38 @@ def test_receiver_of_pre_event_changes_or_refuses_a_message(
     embedded.receivers.statuses = [403]
     assert alice.call("POST", path, {"body": "y"}).error == (400, 50056)
     assert bodies(alice, sid) == ["better"]
+
+
+def test_message_of_a_member_who_is_removed_during_the_pre_event_is_refused(
+    embedded: EmbeddedInstance, alice: ChatUser, sid: str
+) -> None:
+    receive_webhooks(embedded, "onMessageAdd")
+    participants = embedded.client().conversations.v1.conversations(sid).participants
+    embedded.receivers.on_call = lambda: participants("alice").delete()
+    assert alice.call("POST", alice.conversation(sid, "/Messages"), {"body": "x"}).error == (403, 50430)
+    assert bodies(alice, sid) == []
+
+
+def test_role_that_changes_during_the_pre_event_is_checked_again(
+    embedded: EmbeddedInstance, alice: ChatUser, sid: str
+) -> None:
+    receive_webhooks(embedded, "onMessageAdd")
+    participants = embedded.client().conversations.v1.conversations(sid).participants
+    role_sid = role_with(embedded, "conversation", "leaveConversation")
+    embedded.receivers.on_call = lambda: participants("alice").update(role_sid=role_sid)
+    path = alice.conversation(sid, "/Messages")
+    assert alice.call("POST", path, {"body": "x"}).error == (503, 20503)
+    embedded.receivers.on_call = lambda: None
+    assert alice.call("POST", path, {"body": "x"}).error == (403, 50107)
+    assert bodies(alice, sid) == []
+
+
+def test_message_is_sent_with_one_pre_event_if_the_conversation_changes_meanwhile(
+    embedded: EmbeddedInstance, alice: ChatUser, sid: str
+) -> None:
+    receive_webhooks(embedded, "onMessageAdd")
+    conversation = embedded.client().conversations.v1.conversations(sid)
+    embedded.receivers.on_call = lambda: conversation.messages.create(body="first")
+    assert alice.call("POST", alice.conversation(sid, "/Messages"), {"body": "second"}).body["index"] == 1
+    assert len(embedded.receivers.posted) == 1
+    assert bodies(alice, sid) == ["first", "second"]

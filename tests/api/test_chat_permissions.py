@@ -8,12 +8,11 @@ from typing import Any
 
 import pytest
 
+from convoke.domain.media import Category
 from convoke.domain.permissions import RULES, Action, Decision, decide
 from convoke.domain.roles import PERMISSIONS, Permission, Role, RoleType
 from tests.support.chat_users import ChatResponse, ChatUser, chat_conversation, role_with
 from tests.support.instances import EmbeddedInstance
-
-MEDIA_SID = "ME" + "0" * 32
 
 SMS = {"address": "+15558675310", "proxy_address": "+15017122661"}
 
@@ -41,6 +40,14 @@ class Scene:
         messages = self.alice.instance.client().conversations.v1.conversations(self.conversation_sid).messages
         return f"{self.path}/Messages/{messages.create(author=self.target, body='x').sid}"
 
+    @property
+    def media_sid(self) -> str:
+        """The SID of a media that alice has uploaded."""
+        operations = self.alice.instance.engine.program.operations
+        service = operations.services.fetch(self.alice.instance.account.sid, self.alice.service_sid)
+        upload = operations.media.begin(service, Category.MEDIA, "alice")
+        return upload.complete("image/png", None).sid
+
     def post(self, path: str, **body: Any) -> ChatResponse:
         return self.alice.call("POST", path, body)
 
@@ -62,7 +69,7 @@ CALLS: dict[Action, Callable[[Scene], ChatResponse]] = {
         f"/Users/{it.alice.sid}/Conversations/{it.conversation_sid}", notification_level="muted"
     ),
     Action.SEND_MESSAGE: lambda it: it.post(f"{it.path}/Messages", body="x"),
-    Action.SEND_MEDIA: lambda it: it.post(f"{it.path}/Messages", media_sids=[MEDIA_SID]),
+    Action.SEND_MEDIA: lambda it: it.post(f"{it.path}/Messages", media_sids=[it.media_sid]),
     Action.EDIT_MESSAGE: lambda it: it.post(it.message, body="y"),
     Action.EDIT_MESSAGE_ATTRIBUTES: lambda it: it.post(it.message, attributes="{}"),
     Action.DELETE_MESSAGE: lambda it: it.delete(it.message),

@@ -34,6 +34,11 @@ def test_configuration_has_the_keys_that_the_sdk_reads(embedded: EmbeddedInstanc
                 "user_infos_to_subscribe": 100,
                 "reachability_enabled": False,
                 "my_conversations_page_size": 50,
+                "media_attachments_count_limit": 10,
+                "media_attachment_size_limit_in_mb": 150,
+                "media_attachments_total_size_limit_in_mb": 1500,
+                "email_histories_allowed_mime_types": ["text/plain", "text/html"],
+                "email_bodies_allowed_mime_types": ["text/plain", "text/html"],
             },
             "sync_objects": {"my_conversations": "alice.channels", "my_user_info": f"{alice.sid}.info"},
             "links": {

@@ -173,6 +173,8 @@ def api_on(table: Table) -> Iterator[tuple[Resolve, Credentials]]:
         event_bus=NotImplemented,
         delivery_queue=NotImplemented,
         webhook_client=Receivers(),
+        media_store=NotImplemented,
+        media_client=NotImplemented,
         now=instants.now,
         sleep=time.sleep,
         new_sid=SidFactory(),

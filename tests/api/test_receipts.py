@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from tests.api.test_messages import MEDIA, conversation_of
+from tests.api.test_messages import conversation_of
 from tests.support.examples import CHAT_AND_SMS, GROUP_MMS, chat, sms
 from tests.support.instances import ORIGIN, Instance, refusal
+from tests.support.media import media_sid
 
 WHATSAPP = '{"messaging_binding": {"address": "whatsapp:+15558675310", "proxy_address": "whatsapp:+15017122661"}}'
 
@@ -47,9 +48,10 @@ def test_channel_message_sid_has_prefix_of_its_channel(instance: Instance) -> No
         return {receipt.channel_message_sid[:2] for receipt in listed}
 
     assert prefixes(CHAT_AND_SMS, body="x") == {"SM"}
-    assert prefixes(CHAT_AND_SMS, media_sid=MEDIA) == {"MM"}
-    assert prefixes(GROUP_MMS, body="x", author="+15017122661") == {"MM"}
-    assert prefixes([WHATSAPP], media_sid=MEDIA) == {"WA"}
+    assert prefixes(CHAT_AND_SMS, media_sid=media_sid(instance)) == {"MM"}
+    assert prefixes(GROUP_MMS, body="x", author="+15017122661") == {"SM"}
+    assert prefixes(GROUP_MMS, media_sid=media_sid(instance), author="+15017122661") == {"MM"}
+    assert prefixes([WHATSAPP], media_sid=media_sid(instance)) == {"WA"}
 
 
 def test_author_and_chat_participants_get_no_receipt(instance: Instance) -> None:

@@ -96,9 +96,9 @@ MAX_RESOURCES = {"Receipts": 50, "ScopedWebhooks": 5}
 """The maximum number of resources in each list that cannot contain `ITEMS` resources."""
 
 ITEMS_OF_RESOURCE = {"ParticipantConversations": 2, "UserConversations": 2}
-"""The number of items that are read for one resource of a list. For other lists, this number is 1.
+"""The number of items that a list reads for each resource. The key is the name of the list.
 
-These resources consist of a conversation and a participant.
+A resource of these lists consists of a conversation and a participant. All other lists read one item for each resource.
 """
 
 

@@ -24,7 +24,7 @@ from uuid import uuid4
 
 import uvloop
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.asyncio.server import ServerConnection, serve
+from websockets.asyncio.server import ServerConnection, broadcast, serve
 
 from convoke.api.chat.frames import Frame, parse_frame, write_frame
 from tests.benchmarks.load import Connection, once
@@ -69,8 +69,7 @@ async def serve_bare() -> None:
         group.add(connection)
         try:
             async for frame in connection:
-                for other in group:
-                    await other.send(frame)
+                broadcast(group, frame)
         finally:
             group.discard(connection)
 
@@ -113,13 +112,18 @@ async def chat_client(url: str, token: str) -> AsyncIterator[ClientConnection]:
 
 
 async def subscribed_client(url: str, token: str, conversation_sid: str, stack: AsyncExitStack) -> ClientConnection:
+    """Connect a client, and subscribe it to the messages and the conversation, as the SDK does."""
     socket = await stack.enter_async_context(chat_client(url, token))
-    await socket.send(call_of("GET", f"/v3/Lists/{conversation_sid}.messages"))
-    found = await reply_on(socket)
-    requests = [{"object_sid": found["sid"], "object_type": "list", "last_event_id": found["last_event_id"]}]
-    body = {"action": "establish", "correlation_id": 1, "requests": requests}
-    await socket.send(call_of("POST", "/v4/Subscriptions", body))
-    await until_subscribed(socket)
+    for kind, path in (
+        ("list", f"/v3/Lists/{conversation_sid}.messages"),
+        ("document", f"/v3/Documents/{conversation_sid}.channel"),
+    ):
+        await socket.send(call_of("GET", path))
+        found = await reply_on(socket)
+        requests = [{"object_sid": found["sid"], "object_type": kind, "last_event_id": found["last_event_id"]}]
+        body = {"action": "establish", "correlation_id": 1, "requests": requests}
+        await socket.send(call_of("POST", "/v4/Subscriptions", body))
+        await until_subscribed(socket)
     return socket
 
 
@@ -237,6 +241,6 @@ def measure() -> dict[str, Any]:
 
 if __name__ == "__main__":
     if "--bare" in sys.argv:
-        asyncio.run(serve_bare())
+        uvloop.run(serve_bare())
     else:
         run(measure, __doc__)

@@ -55,7 +55,7 @@ def sdk() -> Path:
 def sample(sdk: Path) -> Iterator[Sample]:
     port = free_port()
     url = f"http://127.0.0.1:{port}"
-    with up(environ={"CONVOKE_ALLOWED_ORIGINS": url}) as instance:
+    with up("--data", ":memory:", environ={"CONVOKE_ALLOWED_ORIGINS": url}) as instance:
         client = instance.client
         client.api.base_url = instance.ready["url"]
         key = client.new_keys.create()

@@ -71,7 +71,7 @@ def stopped(stack: Stack, function: str) -> Iterator[None]:
 
 @contextmanager
 def quick_redrive(stack: Stack, queue: str) -> Iterator[None]:
-    """Set a queue's visibility timeout to two seconds, so that retries are quick. The template has three minutes."""
+    """Set a queue's visibility timeout to two seconds, so that retries are quick. The template sets three minutes."""
     sqs, url = stack.client("sqs"), stack.resource(queue)
     timeout = {"VisibilityTimeout": "2"}
     before = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=list(timeout))["Attributes"]

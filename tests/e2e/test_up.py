@@ -144,7 +144,7 @@ def test_up_without_json_prints_credentials_and_a_code_snippet() -> None:
         lines = []
         for line in process.stdout:
             lines.append(line)
-            if line.startswith("Ctrl-C"):
+            if line.startswith("Press Ctrl-C"):
                 break
         process.terminate()
     text = "".join(lines)
@@ -357,7 +357,7 @@ def test_reset_over_http_empties_the_data_file_and_keeps_the_account(tmp_path: P
 
 @contextmanager
 def listening(*arguments: str) -> Iterator[subprocess.Popen[str]]:
-    """Run `convoke listen` until the block ends. The block begins when the command has read the ledger."""
+    """Run `convoke listen` until the block ends. The block begins when the command has printed its first line."""
     command = [sys.executable, "-u", "-m", "convoke", "listen", *arguments]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:

@@ -38,6 +38,7 @@ GIVEN: dict[str, object] = {
     "user_sid": "US",
     "role_sid": "RL",
     "key_sid": "SK",
+    "media_sid": "ME",
     "event_id": "EV-PLACE",
     "code_hash": "HASH",
     "position": "RP#TARGET#NUMBER",

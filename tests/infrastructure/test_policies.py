@@ -64,7 +64,7 @@ https://docs.aws.amazon.com/lambda/latest/dg/with-ddb.html.
 def recorded(monkeypatch: pytest.MonkeyPatch, calls: list[Call]) -> Iterator[MotoInstance]:
     """Run an instance, and record the AWS calls of all functions in `calls`.
 
-    Each sweep creates new edges, like a cold start. Therefore the sweeper makes every call of unknown edges.
+    Each sweep creates new edges, like a cold start. The edges that are not in `names` therefore belong to the sweeper.
     """
     names: dict[int, str] = {}
     client_of = AwsEdges._client

@@ -33,7 +33,7 @@ def test_environment_variables_are_those_that_the_settings_read() -> None:
 
 
 def test_functions_on_aws_call_aws() -> None:
-    """The variable is declared for `sam local invoke`. botocore takes an empty value as not set."""
+    """The variable is declared for `sam local invoke`. botocore treats an empty value like a missing variable."""
     for properties in functions().values():
         assert properties["Environment"]["Variables"]["AWS_ENDPOINT_URL"] == ""
 

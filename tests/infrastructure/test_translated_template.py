@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from convoke.storage import keys
 from tests.support.template import template, written_template
 from tests.support.translated import deployed, names_in, parameters_in, references, translated
 
@@ -277,7 +278,7 @@ def test_queue_is_encrypted_and_keeps_messages_longer_than_their_attempts_take(q
 
 
 def test_scheduled_invocation_that_fails_is_not_repeated_beside_the_next_one() -> None:
-    """By default, Lambda repeats a failed asynchronous invocation twice, and keeps a throttled one for six hours."""
+    """By default, Lambda retries a failed asynchronous invocation twice, and a throttled invocation for six hours."""
     rules = [rule["Properties"] for rule in deployed("AWS::Events::Rule").values()]
     scheduled = {
         name
@@ -292,6 +293,13 @@ def test_scheduled_invocation_that_fails_is_not_repeated_beside_the_next_one() -
         for name in references(config["Properties"]["FunctionName"])
     }
     assert configs == dict.fromkeys(scheduled, (0, 60)) == {"SweeperFunction": (0, 60)}
+
+
+def test_schedule_does_not_repeat_an_event_beside_the_next_one() -> None:
+    """By default, EventBridge repeats an event that a target did not take for a day."""
+    rules = [rule["Properties"] for rule in deployed("AWS::Events::Rule").values()]
+    policies = [target["RetryPolicy"] for rule in rules if "ScheduleExpression" in rule for target in rule["Targets"]]
+    assert policies == [{"MaximumRetryAttempts": 0, "MaximumEventAgeInSeconds": 60}] * len(keys.DUE_SHARDS)
 
 
 def test_every_function_has_its_own_log_group_with_retention() -> None:

@@ -47,7 +47,7 @@ def test_fail_participant_closes_the_conversation_and_records_the_codes(instance
 
 
 class LockedTable:
-    """A table that can imitate a write lock of another process: `begin` does so while `is_locked` is true."""
+    """A table that imitates a write lock of another process. While `is_locked` is True, `begin` fails."""
 
     def __init__(self, table: Any) -> None:
         self._table = table

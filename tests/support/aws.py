@@ -113,6 +113,9 @@ class Deployment:
             name=STACK_NAME, definition=json.dumps(state_machine()), roleArn=role
         )
         self.values["ConversationFinalizerStateMachine"] = created["stateMachineArn"]
+        for name in resources("AWS::S3::Bucket"):
+            self.client("s3").create_bucket(Bucket=name.lower())
+            self.values[name] = name.lower()
         create_api_key_master(self.client("secretsmanager"))
 
     def _deploy_rule(self) -> None:
@@ -363,7 +366,7 @@ class MotoInstance(AwsInstance):
 
 
 def make_handler(function: str, edges: AwsEdges) -> Handler:
-    """Make the handler of a function as a cold start makes it."""
+    """Create the handler of a function in the same way as a cold start."""
     module = import_module(f"convoke.aws.handlers.{function}")
     made: Handler = module.make_handler(edges)
     return made

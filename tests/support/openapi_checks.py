@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from jsonschema import Draft202012Validator, FormatChecker
 
+from convoke.api.form import FORM
 from convoke.api.openapi import document
 from convoke.api.requests import CONVOKE_PREFIX
 from convoke.domain.errors import AccessDeniedError, MethodNotAllowedError, NotAuthenticatedError, NotFoundError
@@ -49,18 +50,22 @@ class Operation(NamedTuple):
     @property
     def form(self) -> dict[str, Schema]:
         """Return the schema of each form parameter. The key is the name of the parameter."""
-        contents = self.description.get("requestBody", {}).get("content", {}).values()
-        return {
-            name: resolved(schema)
-            for content in contents
-            for name, schema in resolved(content["schema"])["properties"].items()
-        }
+        return {name: resolved(schema) for name, schema in self._form.get("properties", {}).items()}
 
     @property
     def required(self) -> list[str]:
         """Return the names of the required form parameters."""
-        contents = self.description.get("requestBody", {}).get("content", {}).values()
-        return [name for content in contents for name in resolved(content["schema"]).get("required", [])]
+        names: list[str] = self._form.get("required", [])
+        return names
+
+    @property
+    def _form(self) -> Schema:
+        """Return the schema of the form, which is the same for each media type.
+
+        The schema is empty if the body of a request is no form.
+        """
+        content = self.description.get("requestBody", {}).get("content", {}).get(FORM)
+        return resolved(content["schema"]) if content else {}
 
     @property
     def statuses(self) -> set[int]:
@@ -138,20 +143,20 @@ def _validator(operation_id: str, status: int) -> Draft202012Validator | None:
     responses = operations()[operation_id].description["responses"]
     assert str(status) in responses, f"the contract of {operation_id} does not name the status {status}"
     content = responses[str(status)].get("content")
-    if content is None:
+    if content is None or "application/json" not in content:
         return None
     schema = {**content["application/json"]["schema"], "components": {"schemas": _components()}}
-    return Draft202012Validator(_closed(schema), format_checker=FormatChecker())
+    return Draft202012Validator(closed(schema), format_checker=FormatChecker())
 
 
-def _closed(schema: Any) -> Any:
+def closed(schema: Any) -> Any:
     """Return a copy of the schema. In the copy, objects cannot have additional properties.
 
     Thus tests notice fields that `/openapi.json` does not describe.
     """
     if isinstance(schema, list):
-        return [_closed(part) for part in schema]
+        return [closed(part) for part in schema]
     if not isinstance(schema, dict):
         return schema
-    closed = {key: _closed(part) for key, part in schema.items()}
-    return {"additionalProperties": False, **closed} if {"type", "properties"} <= set(schema) else closed
+    parts = {key: closed(part) for key, part in schema.items()}
+    return {"additionalProperties": False, **parts} if {"type", "properties"} <= set(schema) else parts

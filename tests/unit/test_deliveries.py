@@ -581,7 +581,7 @@ def test_bug_while_an_outcome_is_stored_frees_the_place_and_the_delivery_is_repe
         await machine.until(machine.queue.is_empty)
 
     run(scenario)
-    assert caplog.messages == ["the outcome of a webhook delivery is lost; it will be repeated"]
+    assert caplog.messages == ["the outcome of a webhook delivery is lost; the delivery will be repeated"]
 
 
 def test_rollback_by_sqlite_while_an_outcome_is_stored_stores_no_part_of_it(monkeypatch: pytest.MonkeyPatch) -> None:

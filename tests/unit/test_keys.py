@@ -49,6 +49,7 @@ KEYS: dict[str, Callable[[str], Key]] = {
     "touch of a participant": lambda account: keys.sync_touch(account, CONVERSATION, "roster", "0" * 17),
     "departure": lambda account: keys.departure(account, f"US{DIGITS}", CONVERSATION),
     "receipt": lambda account: keys.receipt(account, CONVERSATION, MESSAGE, RECEIPT),
+    "media": lambda account: keys.media(account, f"ME{DIGITS}"),
     "identity": lambda account: keys.identity_lock(account, CONVERSATION, "alice"),
     "another identity": lambda account: keys.identity_lock(account, CONVERSATION, "Alice"),
     "unique name": lambda account: keys.unique_name_lock(account, SERVICE, "name"),
@@ -94,7 +95,7 @@ def test_every_key_function_is_covered_by_these_tests() -> None:
         ),
         *("participant", "message", "receipt", "identity_lock", "unique_name_lock", "pair_lock", "number_group_lock"),
         *("service_configuration_notifications", "address_configuration", "address_lock", "credential", "binding"),
-        *("scoped_webhooks", "change", "event_attempt", "alert", "circuit_breaker", "console_code"),
+        *("scoped_webhooks", "change", "event_attempt", "alert", "circuit_breaker", "console_code", "media"),
         *("sync_touch", "departure"),
     }
     assert made == covered

@@ -16,11 +16,14 @@ START = datetime(2026, 11, 28, 12, tzinfo=UTC)
 
 
 class EndOfTestError(Exception):
-    """There is no further action."""
+    """The ledger has no further action to run."""
 
 
 class Ledger:
-    """A ledger in memory. `sleep` runs the next action, and ends the test if there is none."""
+    """A ledger in memory. `sleep` runs the next action. If no action is left, `sleep` raises EndOfTestError.
+
+    An action is a list of events to add. None is the action that removes all events.
+    """
 
     def __init__(self) -> None:
         self.events: list[Event] = []

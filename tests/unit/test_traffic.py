@@ -20,7 +20,7 @@ SECRETS = ("Hello", "visit", "alice", "+15558675310", "user", "password", "token
 
 
 class Finished:
-    """An observer that keeps what has finished."""
+    """An observer that keeps all finished requests and deliveries."""
 
     def __init__(self) -> None:
         self.all: list[FinishedRequest | FinishedDelivery] = []

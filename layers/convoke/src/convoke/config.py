@@ -59,6 +59,10 @@ class Settings:
         return self._required("CONVOKE_EVENT_BUS_NAME")
 
     @property
+    def media_bucket(self) -> str:
+        return self._required("CONVOKE_MEDIA_BUCKET")
+
+    @property
     def auth_token_prefix(self) -> str:
         """Return the first part of the name of each secret that contains Auth Tokens.
 

@@ -16,7 +16,16 @@ from convoke.domain.provisioning import ProvisioningRetries
 from convoke.domain.receivers import ReceiverRules
 from convoke.domain.sids import NewSid
 from convoke.observability import Metrics
-from convoke.operations.ports import DeliveryQueue, EventBus, ParticipantQueue, Presence, WebhookClient, Workflow
+from convoke.operations.ports import (
+    DeliveryQueue,
+    EventBus,
+    MediaClient,
+    MediaStore,
+    ParticipantQueue,
+    Presence,
+    WebhookClient,
+    Workflow,
+)
 from convoke.storage.auth_tokens import AuthTokens, CachedAuthTokens
 from convoke.storage.table import Table
 
@@ -29,6 +38,8 @@ if TYPE_CHECKING:
     from convoke.operations.console_codes import ConsoleCodeOperations
     from convoke.operations.conversation_finalizer import ConversationFinalizer
     from convoke.operations.events import EventOperations
+    from convoke.operations.inbound_media import InboundMedia
+    from convoke.operations.media import MediaOperations
     from convoke.operations.participant_adder import Admit, ParticipantAdder
     from convoke.operations.republisher import Republisher
     from convoke.operations.sweeper import Sweeper
@@ -63,6 +74,14 @@ class Edges(Protocol):
     def presence(self) -> Presence: ...
     @property
     def receiver_rules(self) -> ReceiverRules: ...
+    @property
+    def media_store(self) -> MediaStore: ...
+    @property
+    def media_client(self) -> MediaClient: ...
+    @property
+    def max_upload_bytes(self) -> int:
+        """Return the maximum size of the content of a media that one request can upload."""
+
     @property
     def public_url(self) -> str | None:
         """Return the base URL of the API. None means that the headers of a request determine the base URL."""
@@ -223,6 +242,7 @@ class Program:
         from convoke.storage.conversations import ConversationRepository
         from convoke.storage.credentials import CredentialRepository
         from convoke.storage.events import EventRepository
+        from convoke.storage.media import MediaRepository
         from convoke.storage.messages import MessageRepository
         from convoke.storage.participant_conversations import ParticipantConversationRepository
         from convoke.storage.participants import ParticipantRepository
@@ -243,7 +263,13 @@ class Program:
         roles = RoleRepository(table)
         participants = ParticipantRepository(table, self.first_sights)
         message_operations = MessageOperations(
-            conversation_operations, participants, MessageRepository(table), Outbox(new_sid), now, new_sid
+            conversation_operations,
+            participants,
+            MessageRepository(table),
+            MediaRepository(table),
+            Outbox(new_sid),
+            now,
+            new_sid,
         )
         participant_operations = ParticipantOperations(conversation_operations, participants, roles, now, new_sid)
         memberships = ParticipantConversationRepository(table)
@@ -259,6 +285,7 @@ class Program:
             participants=participant_operations,
             participant_conversations=ParticipantConversationOperations(memberships),
             messages=message_operations,
+            media=self.media,
             receipts=ReceiptOperations(message_operations, ReceiptRepository(table)),
             scoped_webhooks=ScopedWebhookOperations(
                 conversation_operations, ScopedWebhookRepository(table), edges.receiver_rules, now, new_sid
@@ -297,8 +324,32 @@ class Program:
                 now,
                 new_sid,
             ),
+            authenticate_chat_user=lambda token: self.access_tokens.authenticate(token),
             conversation_waiter=ConversationWaiter(conversations, now, edges.sleep),
         )
+
+    @cached_property
+    def media(self) -> MediaOperations:
+        from convoke.operations.media import MediaOperations
+        from convoke.storage.media import MediaRepository
+        from convoke.storage.participants import ParticipantRepository
+
+        edges = self.edges
+        return MediaOperations(
+            MediaRepository(edges.table),
+            ParticipantRepository(edges.table, self.first_sights),
+            edges.media_store,
+            self.accounts,
+            edges.max_upload_bytes,
+            edges.now,
+            edges.new_sid,
+        )
+
+    @cached_property
+    def inbound_media(self) -> InboundMedia:
+        from convoke.operations.inbound_media import InboundMedia
+
+        return InboundMedia(self.media, self.edges.media_client)
 
     @cached_property
     def events(self) -> EventOperations:
@@ -399,6 +450,7 @@ class Program:
     def sweeper(self) -> Sweeper:
         from convoke.operations.conversations import ConversationOperations
         from convoke.operations.due_conversations import DueConversations
+        from convoke.operations.due_media import DueMedia
         from convoke.operations.due_services import DueServices
         from convoke.operations.due_users import DueUsers
         from convoke.operations.participants import ParticipantOperations
@@ -409,6 +461,7 @@ class Program:
         from convoke.storage.deleted_services import DeletedServiceRepository
         from convoke.storage.due import DueRepository
         from convoke.storage.events import EventRepository
+        from convoke.storage.media import MediaRepository
         from convoke.storage.participant_conversations import ParticipantConversationRepository
         from convoke.storage.participants import ParticipantRepository
         from convoke.storage.provisioning import ProvisioningRepository
@@ -416,10 +469,11 @@ class Program:
         from convoke.storage.users import UserRepository
 
         edges, table = self.edges, self.edges.table
+        alerts = AlertRepository(table)
         due_conversations = DueConversations(
             ConversationRepository(table),
             ProvisioningRepository(table),
-            AlertRepository(table),
+            alerts,
             self.participant_adder,
             edges.workflow,
             edges.provisioning_retries,
@@ -444,16 +498,18 @@ class Program:
                 edges.new_sid,
             ),
             self.known_services.fetch,
+            alerts,
             edges.provisioning_retries,
             edges.now,
             edges.new_sid,
         )
         due_services = DueServices(
-            DeletedServiceRepository(table), conversations, edges.provisioning_retries, edges.now
+            DeletedServiceRepository(table), conversations, alerts, edges.provisioning_retries, edges.now
         )
         processes: dict[str, Process] = {
             keys.CONVERSATION: due_conversations,
             keys.USER: due_users,
             keys.DELETED_SERVICE: due_services,
+            keys.MEDIA: DueMedia(MediaRepository(table), edges.media_store, edges.now),
         }
-        return Sweeper(DueRepository(table), processes, AlertRepository(table), edges.provisioning_retries, edges.now)
+        return Sweeper(DueRepository(table), processes, alerts, edges.provisioning_retries, edges.now)

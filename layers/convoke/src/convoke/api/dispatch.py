@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
-from convoke.api.auth import basic_credentials
+from convoke.api.callers import Caller, caller_of
 from convoke.api.deferred import Deferred
 from convoke.api.errors import render
 from convoke.api.operations import Operations
-from convoke.api.requests import TWILIO_PREFIX, InvocationContext, Request, ServiceRequest
+from convoke.api.requests import TWILIO_PREFIX, InvocationContext, Request, ServiceRequest, base_url
 from convoke.api.resources.description import Document, document_of
 from convoke.api.responses import Response
 from convoke.api.routes import (
@@ -26,14 +27,17 @@ from convoke.api.routes import (
     ServiceRoute,
 )
 from convoke.api.routing import RoutingTree
+from convoke.api.uploads import Upload
 from convoke.domain.errors import ConversationsError, InternalError, MethodNotAllowedError, NotFoundError
 
 logger = logging.getLogger(__name__)
 
 Event = Mapping[str, Any]
 
-Handler = Callable[[Event, InvocationContext, Any, dict[str, str]], Response | Deferred]
-"""The parameters are the event, the context, the account (None for a public route) and the path parameters."""
+Answer = Response | Deferred | Upload
+
+Handler = Callable[[Event, InvocationContext, Any, dict[str, str]], Answer]
+"""The parameters are the event, the context, the caller (None for a public route) and the path parameters."""
 
 
 class Dispatcher:
@@ -57,9 +61,10 @@ class Dispatcher:
         self._path_delimiters = path_delimiters
         self._public_url = public_url
         self._console_poll_seconds = console_poll_seconds
-        # A route without a successful status only explains why its path is missing.
+        # Leave out the routes without a successful status. Such a route always answers 404, and its error message names
+        # the option that is missing.
         self._described_routes = tuple(route for route in extra_routes if route.contract.statuses)
-        self._generated_document: Document | None = None
+        self._described: str | None = None
         self._root: RoutingTree[Handler] = RoutingTree()
         routes: tuple[Route, ...] = (*PUBLIC_ROUTES, *ACCOUNT_ROUTES, *extra_routes, *SERVICE_ROUTES)
         self._rules = tuple(route.rule for route in routes if route.contract.statuses)
@@ -69,7 +74,7 @@ class Dispatcher:
             for rule in route.rules:
                 self._root.add(route.method, rule, handler)
 
-    def answer(self, event: Event, context: InvocationContext) -> Response | Deferred:
+    def answer(self, event: Event, context: InvocationContext) -> Answer:
         """Return the response to a request.
 
         An error of the class `Exception` becomes an error response. Other errors, such as KeyboardInterrupt, are not
@@ -95,15 +100,13 @@ class Dispatcher:
         node = self._root.find(path, [])
         return node.rule if node else None
 
-    def _answered(self, path: str, event: Event, context: InvocationContext) -> Response | Deferred:
+    def _answered(self, path: str, event: Event, context: InvocationContext) -> Answer:
         if self._console_poll_seconds is not None and (path == "/" or path.startswith("/console")):
             page = self._console_page(path, event, self._console_poll_seconds)
             if page is not None:
                 return page
-        account = None
-        if path not in self._public:
-            # Authenticate before looking up the route. A client without credentials must not learn which paths exist.
-            account = self._operations.accounts.authenticate(*basic_credentials(event.get("headers") or {}))
+        # Authenticate before looking up the route. A client without credentials must not learn which paths exist.
+        caller = None if path in self._public else caller_of(self._operations, event)
         values: list[str] = []
         node = self._root.find(path, values)
         if node is None:
@@ -114,7 +117,7 @@ class Dispatcher:
             refused.headers["Allow"] = ", ".join(sorted(node.methods))
             return refused
         handler, names = found
-        return handler(event, context, account, dict(zip(names, values, strict=True)))
+        return handler(event, context, caller, dict(zip(names, values, strict=True)))
 
     def _console_page(self, path: str, event: Event, poll_seconds: int) -> Response | None:
         # Import only when a browser asks for the console, so that the console costs no cold start.
@@ -127,25 +130,31 @@ class Dispatcher:
             return self._public_handler(route)
         return self._account_handler(route) if isinstance(route, AccountRoute) else self._service_handler(route)
 
-    def _document(self) -> Document:
+    def _document(self, event: Event) -> Document:
         """Return the OpenAPI document of the API. Only the first call generates the document."""
-        if self._generated_document is None:
+        if self._described is None:
             # Import only when a client requests the document, because the import of pydantic's JSON Schema generator
             # would slow down every cold start.
-            from convoke.api.openapi import document  # noqa: PLC0415 - see above
+            from convoke.api.openapi import members  # noqa: PLC0415 - see above
 
-            self._generated_document = document_of(document(self._described_routes))
-        return self._generated_document
+            self._described = members(self._described_routes)
+        return document_of(self._described, base_url(event, self._public_url))
 
     def _public_handler(self, route: PublicRoute) -> Handler:
         def handler(event: Event, _: InvocationContext, __: Any, ___: dict[str, str]) -> Response:
-            return route.handler(event, self._document)
+            return route.handler(event, partial(self._document, event))
 
         return handler
 
     def _account_handler(self, route: AccountRoute) -> Handler:
-        def handler(event: Event, _: InvocationContext, account: Any, values: dict[str, str]) -> Response:
-            request = Request(event, account, path_delimiters=self._path_delimiters, public_url=self._public_url)
+        def handler(event: Event, _: InvocationContext, caller: Caller, values: dict[str, str]) -> Response | Upload:
+            request = Request(
+                event,
+                caller.account,
+                identity=caller.identity,
+                path_delimiters=self._path_delimiters,
+                public_url=self._public_url,
+            )
             return route.handler(self._operations, request, **values)
 
         return handler
@@ -154,8 +163,9 @@ class Dispatcher:
         operations = self._operations
 
         def handler(
-            event: Event, context: InvocationContext, account: Any, values: dict[str, str]
+            event: Event, context: InvocationContext, caller: Caller, values: dict[str, str]
         ) -> Response | Deferred:
+            account = caller.account
             named = values.pop("chat_service_sid", None)
             service = operations.services.fetch(account.sid, named or account.default_chat_service_sid)
 

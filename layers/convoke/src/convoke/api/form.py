@@ -103,7 +103,7 @@ _PART_NAME = re.compile(
 def _multipart_fields(body: bytes, content_type: str) -> list[tuple[str, str]]:
     """Return the fields of a multipart form (RFC 7578). Raise ValueError if the form is malformed or too long.
 
-    The fields have no other content types and encodings than UTF-8, because Convoke accepts no files.
+    Every field is decoded as UTF-8 text, whatever its content type is, because Convoke accepts no files.
     """
     found = _BOUNDARY.search(content_type)
     if found is None:
@@ -142,7 +142,8 @@ def _unquoted(text: bytes) -> bytes:
     if b"%" not in text:
         return text
     # Quoted-printable differs from percent-encoding only in its escape character, and the standard library decodes
-    # quoted-printable in C. Therefore escape `=`, and every `%` that is no escape, and then use `=` for `%`.
+    # quoted-printable in C. Therefore escape every `=`, and every `%` that does not start an escape. Then replace `%`
+    # by `=`.
     quoted = NOT_ESCAPES.sub(b"%25", text).replace(b"=", b"=3D").replace(b"%", b"=")
     return a2b_qp(quoted)
 
@@ -152,13 +153,18 @@ def decode_body(event: Mapping[str, Any]) -> bytes:
 
     Raise InvalidParameterError if the body is too long or is not valid Base64.
     """
+    body = decode_base64(event)
+    if len(body) > MAX_REQUEST_BODY_BYTES:
+        raise InvalidParameterError(parameter="body", wanted=f"at most {MAX_REQUEST_BODY_BYTES} bytes")
+    return body
+
+
+def decode_base64(event: Mapping[str, Any]) -> bytes:
+    """Return the body of a gateway event, of any length. Raise InvalidParameterError if it is not valid Base64."""
     text = event.get("body") or ""
     try:
-        body = base64.b64decode(text) if event.get("isBase64Encoded") else text.encode()
+        return base64.b64decode(text) if event.get("isBase64Encoded") else text.encode()
     except ValueError as error:
         raise InvalidParameterError(
             parameter="body", wanted="text, or valid Base64 if the event says that it is encoded"
         ) from error
-    if len(body) > MAX_REQUEST_BODY_BYTES:
-        raise InvalidParameterError(parameter="body", wanted=f"at most {MAX_REQUEST_BODY_BYTES} bytes")
-    return body

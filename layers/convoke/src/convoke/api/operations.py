@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from convoke.api.requests import Request
 from convoke.domain.events import Origin
@@ -17,6 +19,7 @@ from convoke.operations.conversation_with_participants import ConversationWithPa
 from convoke.operations.conversations import ConversationOperations
 from convoke.operations.credentials import CredentialOperations
 from convoke.operations.events import EventOperations
+from convoke.operations.media import MediaOperations
 from convoke.operations.messages import MessageOperations
 from convoke.operations.participant_conversations import ParticipantConversationOperations
 from convoke.operations.participants import ParticipantOperations
@@ -34,6 +37,9 @@ from convoke.operations.user_conversations import UserConversationOperations
 from convoke.operations.users import UserOperations
 from convoke.operations.waiting import ConversationWaiter
 
+if TYPE_CHECKING:
+    from convoke.domain.access_tokens import ChatSession
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operations:
@@ -48,6 +54,7 @@ class Operations:
     participants: ParticipantOperations
     participant_conversations: ParticipantConversationOperations
     messages: MessageOperations
+    media: MediaOperations
     receipts: ReceiptOperations
     scoped_webhooks: ScopedWebhookOperations
     roles: RoleOperations
@@ -65,6 +72,8 @@ class Operations:
     events: EventOperations
     alerts: AlertOperations
     signature_checks: SignatureCheckOperations
+    authenticate_chat_user: Callable[[str], ChatSession]
+    """A function that takes an access token. It is `AccessTokenOperations.authenticate`, imported at the first call."""
     conversation_waiter: ConversationWaiter
 
     def request_webhooks(self, request: Request) -> RequestWebhooks:

@@ -12,6 +12,7 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
 
+from convoke.api.callers import CHAT_USER_HEADER
 from convoke.api.errors import render
 from convoke.api.idempotency import IDEMPOTENT_REPLAYED
 from convoke.api.preferences import PREFER, PREFERENCE_APPLIED
@@ -32,7 +33,9 @@ example by typing a URL. The value `same-site` is missing on purpose, because tw
 
 PREFLIGHT_HEADERS = {
     "Access-Control-Allow-Methods": "GET, POST, DELETE",
-    "Access-Control-Allow-Headers": f"Authorization, Content-Type, {IDEMPOTENCY_KEY}, {PREFER}, {WEBHOOK_ENABLED}",
+    "Access-Control-Allow-Headers": (
+        f"Authorization, Content-Type, {IDEMPOTENCY_KEY}, {PREFER}, {WEBHOOK_ENABLED}, {CHAT_USER_HEADER}"
+    ),
     "Access-Control-Max-Age": "600",
 }
 

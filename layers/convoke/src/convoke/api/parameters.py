@@ -37,6 +37,7 @@ from convoke.domain.errors import ConversationsError, ParticipantNotJsonError, r
 from convoke.domain.event_replays import NewEventReplay
 from convoke.domain.events import EventFilters
 from convoke.domain.instants import Instant
+from convoke.domain.media import NewMedia
 from convoke.domain.messages import MessageChange, MessageFilters, NewMessage
 from convoke.domain.model import Model
 from convoke.domain.participant_conversations import ParticipantConversationFilters
@@ -110,6 +111,10 @@ class CreateSignatureCheck(NewSignatureCheck):
 
 
 class CreateMessage(NewMessage):
+    model_config = FORM_NAMES
+
+
+class UploadMedia(NewMedia):
     model_config = FORM_NAMES
 
 

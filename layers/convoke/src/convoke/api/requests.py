@@ -31,6 +31,15 @@ def request_origin(headers: Mapping[str, str]) -> str:
     return f"{headers.get('x-forwarded-proto', 'https')}://{headers.get('host', 'localhost')}"
 
 
+def base_url(event: Mapping[str, Any], public_url: str | None) -> str:
+    """Return the URL before the path of the API.
+
+    Without `public_url`, the URL is what the client wrote. A proxy in front of the gateway can change the host and the
+    path. In that case, `public_url` is the base URL.
+    """
+    return request_origin(event.get("headers") or {}) if public_url is None else public_url
+
+
 class InvocationContext(Protocol):
     """The part of Lambda's context that the API uses."""
 
@@ -46,6 +55,8 @@ class Request:
 
     event: Mapping[str, Any]
     account: Account
+    identity: str | None = field(default=None, kw_only=True)
+    """The identity of the chat user who sends the request. None means that the account sends the request."""
     public_url: str | None = field(default=None, kw_only=True)
     """The base URL that clients use. None means that the headers determine the base URL."""
     path_delimiters: str = field(default="", kw_only=True)
@@ -80,11 +91,7 @@ class Request:
 
     @property
     def base_url(self) -> str:
-        """The URL before the path of the API, as the client wrote it.
-
-        A proxy in front of the gateway can change the host and the path. Then `public_url` is the base URL.
-        """
-        return request_origin(self.headers) if self.public_url is None else self.public_url
+        return base_url(self.event, self.public_url)
 
     @property
     def notify_webhooks(self) -> bool:

@@ -32,6 +32,9 @@ from convoke.api.resources import (
     event_replays,
     events,
     health,
+    media,
+    media_contents,
+    media_sets,
     messages,
     participant_conversations,
     participants,
@@ -49,6 +52,7 @@ from convoke.api.resources import (
 )
 from convoke.api.resources.description import Document
 from convoke.api.responses import Response
+from convoke.api.uploads import Upload
 from convoke.domain.event_attempts import ATTEMPT_NAME
 from convoke.domain.sids import Prefix
 
@@ -77,7 +81,7 @@ class AccountRoute(NamedTuple):
 
     method: str
     rule: str
-    handler: Callable[Concatenate[Operations, Request, ...], Response]
+    handler: Callable[Concatenate[Operations, Request, ...], Response | Upload]
     contract: Contract
     version: str = TWILIO_PREFIX
 
@@ -153,6 +157,10 @@ ACCOUNT_ROUTES = (
     AccountRoute("GET", f"{SERVICE_PREFIX}/Bindings", bindings.list_, bindings.LIST),
     AccountRoute("GET", f"{SERVICE_PREFIX}/Bindings/<sid>", bindings.fetch, bindings.FETCH),
     AccountRoute("DELETE", f"{SERVICE_PREFIX}/Bindings/<sid>", bindings.delete, bindings.DELETE),
+    AccountRoute("POST", f"{SERVICE_PREFIX}/Media", media.create, media.CREATE),
+    AccountRoute("GET", f"{SERVICE_PREFIX}/Media/<sid>", media.fetch, media.FETCH),
+    AccountRoute("GET", f"{SERVICE_PREFIX}/Media/<sid>/Content", media_contents.fetch, media_contents.FETCH),
+    AccountRoute("POST", f"{SERVICE_PREFIX}/MediaSet", media_sets.fetch, media_sets.FETCH),
     AccountRoute("GET", "/Credentials", credentials.list_, credentials.LIST),
     AccountRoute("POST", "/Credentials", credentials.create, credentials.CREATE),
     AccountRoute("GET", "/Credentials/<sid>", credentials.fetch, credentials.FETCH),
@@ -257,6 +265,7 @@ PATH_VALUES: Mapping[str, Prefix | Mapping[str, str]] = {
     "Services": Prefix.SERVICE,
     "Conversations": {"description": "A SID or a unique name."},
     "Participants": {"description": "A SID or an identity."},
+    "Media": Prefix.MEDIA,
     "Messages": Prefix.MESSAGE,
     "Receipts": Prefix.RECEIPT,
     "Webhooks": Prefix.WEBHOOK,

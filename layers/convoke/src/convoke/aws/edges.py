@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from convoke.aws.delivery_queue import SqsDeadLetterQueue, SqsDeliveryQueue
     from convoke.aws.dynamodb import DynamoDbTable
     from convoke.aws.event_bus import EventBridgeBus
+    from convoke.aws.media_bucket import MediaBucket
     from convoke.aws.participant_queue import SqsParticipantQueue
     from convoke.aws.secrets import SecretApiKeyMasters, SecretAuthTokens
     from convoke.aws.workflow import StepFunctionsWorkflow
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from convoke.operations.participant_adder import Admit
     from convoke.operations.ports import NobodyOnline
     from convoke.webhooks.client import WebhookHttpClient
+    from convoke.webhooks.media_client import MediaHttpClient
 
 
 CONNECT_TIMEOUT_SECONDS = 2
@@ -51,6 +53,14 @@ PATH_DELIMITERS = "?"
 """An HTTP API decodes the path before it looks for the query. Therefore `%3F` in a path ends the path.
 
 See docs/behaviour/requests-and-answers.md#names-on-aws.
+"""
+
+
+MAX_UPLOAD_BYTES = 4 * 1024 * 1024
+"""The maximum size of an uploaded media.
+
+The event of an invocation has at most 6 MB, and contains the body in Base64. See
+https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html.
 """
 
 
@@ -70,6 +80,7 @@ class AwsEdges:
         self.provisioning_retries = ProvisioningRetries.model_validate(self.settings.provisioning_retries)
         self.admit: Admit | None = None
         self.path_delimiters = PATH_DELIMITERS
+        self.max_upload_bytes = MAX_UPLOAD_BYTES
 
     @cached_property
     def logger(self) -> Logger:
@@ -160,6 +171,18 @@ class AwsEdges:
         return NobodyOnline()
 
     @cached_property
+    def media_client(self) -> MediaHttpClient:
+        from convoke.webhooks.media_client import MediaHttpClient
+
+        return MediaHttpClient(self.receiver_rules)
+
+    @cached_property
+    def media_store(self) -> MediaBucket:
+        from convoke.aws.media_bucket import MediaBucket
+
+        return MediaBucket(lambda: self._client("s3"), self.settings.media_bucket)
+
+    @cached_property
     def receiver_rules(self) -> ReceiverRules:
         settings = self.settings
         return ReceiverRules.of_deployment(
@@ -214,4 +237,9 @@ class AwsEdges:
 
         The return type is Any because botocore creates client classes at run time.
         """
-        return self._session.create_client(service)
+        from botocore.config import Config
+
+        # By default, botocore signs the links of S3 with an old version that newer regions refuse. It also makes links
+        # to the global endpoint, which redirects for new buckets. A redirect to another host invalidates the signature.
+        of_s3 = Config(signature_version="s3v4", s3={"addressing_style": "virtual"})
+        return self._session.create_client(service, config=of_s3 if service == "s3" else None)

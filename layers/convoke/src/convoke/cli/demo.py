@@ -43,7 +43,8 @@ EXAMPLES = {
 def demo() -> None:
     """Run a demo with the Twilio SDK and print every step.
 
-    Starts its own `convoke up` and a webhook receiver. Exits with 0 if every step succeeded, otherwise with 1.
+    The demo starts a separate `convoke up` and a webhook receiver. The exit code is 0 if every step succeeded,
+    otherwise 1.
     """
     sys.exit(0 if run_demo(click.echo) else 1)
 
@@ -62,7 +63,7 @@ class Timeline:
 def run_demo(print_line: Print) -> bool:
     """Run the examples and the lifecycle. Return whether every step had the expected result."""
     with started_instance() as ready, Receiver().listening() as receiver:
-        print_line(f"Convoke listens on {ready['url']}, a webhook receiver on {receiver.url}")
+        print_line(f"Convoke listens on {ready['url']}. A webhook receiver listens on {receiver.url}.")
         client = Client(ready["account_sid"], ready["auth_token"])
         client.conversations.base_url = ready["url"]
         client.conversations.v1.configuration.webhooks().update(
@@ -127,7 +128,7 @@ def run_lifecycle(client: Client, print_line: Print) -> bool:
     indexes = [message.index for message in conversation.messages.list()]
     conversation.delete()
     deleted_code = error_code(conversation.fetch)
-    timeline.add(f"its messages stay readable until it is deleted; then a fetch is refused with error {deleted_code}")
+    timeline.add(f"deleted: the messages were readable before; now a fetch is refused with error {deleted_code}")
     outcome = (receipt.status, state, closed_code, taken_code, indexes, deleted_code)
     return outcome == ("sent", "active", 50377, 50416, [0, 1], 20404)
 

@@ -44,8 +44,8 @@ QUEUES = (
 )
 """The dead-letter queues.
 
-Each one has a name for the user, the stack output with the URL of the queue to which messages go back, and the output
-with the URL of the dead-letter queue.
+Each element has three parts: a name for the user, the stack output with the URL of the queue to which messages go back,
+and the stack output with the URL of the dead-letter queue.
 
 The delivery queue has two dead-letter queues. The program puts a delivery that a receiver did not accept into the first
 dead-letter queue. AWS puts a message that could not be processed into the second dead-letter queue.

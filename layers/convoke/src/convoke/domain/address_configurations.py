@@ -196,7 +196,7 @@ RetryCount = Annotated[int, BeforeValidator(parse_retry_count), pattern_schema(f
 
 
 class AddressConfigurationParameters(Model):
-    """The parameters that requests to create and requests to update an address configuration have in common."""
+    """The common parameters of requests that create an address configuration and requests that update one."""
 
     order_of_checks: ClassVar[tuple[type[ConversationsError], ...]] = (
         InvalidParameterError,

@@ -159,7 +159,7 @@ def own_failure_alert(event: Event, target: str | None, at: datetime) -> Alert:
 
 
 def overdue_alert(account_sid: str, resource_sid: str, at: datetime) -> Alert:
-    """Return the alert about a due conversation or User that Convoke repeatedly failed to process."""
+    """Return the alert about a due conversation, User or service that Convoke repeatedly failed to process."""
     return Alert(
         sid=_alert_sid(f"{resource_sid}#overdue"),
         account_sid=account_sid,

@@ -90,6 +90,8 @@ class Conversation(Model):
 
     created_by: str | None = None
     """The identity of the chat user who created the conversation. None if a request of the account created it."""
+    creator_joined: bool | None = None
+    """True if the chat user who created the conversation was a participant at least once."""
     timers: Timers = Timers()
     requested_state: State = State.ACTIVE
     attempts: int = 0
@@ -173,7 +175,13 @@ class Conversation(Model):
         """Return a copy of the conversation that includes the new participants."""
         bound = tuple(member for participant in participants for member in participant.bound)
         update = {"members": self.members + len(participants), "bound": (*self.bound, *bound)}
+        if any(participant.identity and self.awaits(participant.identity) for participant in participants):
+            update["creator_joined"] = True
         return self.model_copy(update=update)
+
+    def awaits(self, identity: str) -> bool:
+        """Return whether the chat user with this identity created the conversation and never was a participant."""
+        return self.created_by == identity and not self.creator_joined
 
     def without_participant(self, participant: Participant) -> Self:
         """Return a copy of the conversation that does not include the participant."""
@@ -354,7 +362,7 @@ EmailField = Annotated[str, AfterValidator(check_email_field), string_schema(MAX
 
 
 class ConversationParameters(Model):
-    """The parameters that requests to create a conversation and requests to update a conversation have in common.
+    """The common parameters of requests that create a conversation and requests that update a conversation.
 
     See docs/behaviour/conversations.md#order-of-parameter-checks.
     """

@@ -24,7 +24,7 @@ LOG_ENTRIES: dict[int, type[LogEntry]] = {}
 """Maps each code that only alerts can have to its error class."""
 
 
-def _more_info(code: int) -> str:
+def more_info_url(code: int) -> str:
     """Return the URL of the documentation of a code. Clients rely on this URL. Therefore it must not change."""
     return f"https://www.twilio.com/docs/errors/{code}"
 
@@ -108,7 +108,7 @@ class ConversationsError(ValueError):
 
     @property
     def more_info(self) -> str:
-        return _more_info(self.code)
+        return more_info_url(self.code)
 
 
 def refusal(problems: Sequence[ConversationsError]) -> ConversationsError:
@@ -128,7 +128,7 @@ class LogEntry:
     def __init_subclass__(cls, *, code: int, text: str) -> None:
         super().__init_subclass__()
         _check_code_is_free(code, cls.__name__)
-        cls.code, cls.text, cls.more_info = code, text, _more_info(code)
+        cls.code, cls.text, cls.more_info = code, text, more_info_url(code)
         LOG_ENTRIES[code] = cls
 
 
@@ -218,7 +218,7 @@ class ConflictError(ConversationsError, code=20409, status=409, text="Conflict")
         "configured_role": "A role that the configuration of its service names cannot be deleted: configure another"
         " role first",
     }
-    """The error messages: what is in conflict, and what the client can do."""
+    """The error messages by the detail `reason`. Each message names the conflict and says how to solve the conflict."""
 
     def _sentence(self) -> str:
         return self.reasons.get(str(self.details.get("reason")), self.text)
@@ -596,7 +596,7 @@ class WebhookUrlTooLongError(
 
 
 class InvalidAddressError(ConversationsError, code=50407, text="Invalid messaging binding address"):
-    """The address is malformed, unusable in a group MMS or the account's own, or a projected address is given too."""
+    """The address is malformed, belongs to the account, cannot be in a group, or a projected address is given too."""
 
     def _sentence(self) -> str:
         sentence, wanted = self._named(str(self)), self.details.get("wanted")
@@ -775,7 +775,7 @@ class ProxyAddressNotAddableError(
     code=50441,
     text="A proxy address can be added only to a participant that has an address and no proxy address",
 ):
-    """An update adds a proxy address to a participant without an address, or to one that has a proxy address."""
+    """An update adds a proxy address, but the participant has no address or already has a proxy address."""
 
 
 class ProjectedAddressNotRemovableError(
@@ -848,13 +848,13 @@ class MediaMessageBodyFixedError(
 
 
 class InvalidMediaSidError(ConversationsError, code=50510, text="The media SID must be ME and 32 hexadecimal digits"):
-    """The SID of the media is malformed. Convoke does not check whether the media exists."""
+    """The SID of the media is malformed."""
 
 
 class MediaTypeNotAcceptableError(
     ConversationsError, code=50511, text="The content type of the media must be one that this channel accepts"
 ):
-    """A channel does not accept the content type. Each channel has its own list of content types."""
+    """The content type is malformed, or phones cannot get it. See docs/behaviour/media.md#channels."""
 
 
 class MediaTooLargeError(
@@ -862,7 +862,7 @@ class MediaTooLargeError(
     code=50512,
     text="The media must be at most 150 MB in chat, 5 MB in total by MMS, and 16 MB on WhatsApp",
 ):
-    """The media is too large for a channel. See docs/behaviour/limits.md."""
+    """The media is too large for an upload or for a channel. See docs/behaviour/media.md#limits."""
 
 
 class AuthorNotInGroupError(

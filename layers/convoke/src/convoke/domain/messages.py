@@ -46,7 +46,7 @@ from convoke.domain.model import Model
 from convoke.domain.pages import Order
 from convoke.domain.participants import Member
 from convoke.domain.receipts import DeliverySummary
-from convoke.domain.sids import Prefix, is_sid
+from convoke.domain.sids import Prefix, parse_sid
 
 SYSTEM = "system"
 """The author of a message if the client sends no author."""
@@ -142,9 +142,9 @@ def check_message_attributes(attributes: str) -> str:
 def check_media_sid(sid: str) -> str:
     if not sid:
         raise MediaSidMissingError
-    if not is_sid(sid, Prefix.MEDIA):
+    if (known := parse_sid(sid, Prefix.MEDIA)) is None:
         raise InvalidMediaSidError
-    return sid
+    return known
 
 
 def check_subject(subject: str) -> str | None:
@@ -232,6 +232,9 @@ class NewMessage(MessageParameters):
         ContentVariableTooLongError,
     )
 
+    media_field: ClassVar[str] = "media_sid"
+    """The field that names the media."""
+
     media_sid: MediaSid | None = None
     content_sid: ContentSid | None = None
     content_variables: ContentVariables | None = None
@@ -291,6 +294,8 @@ class NewMediaMessage(NewMessage):
 
     The REST API accepts one media. Chat users and phones can send several media in a message.
     """
+
+    media_field: ClassVar[str] = "media_sids"
 
     media_sids: tuple[MediaSid, ...] = ()
 

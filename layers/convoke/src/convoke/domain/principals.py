@@ -8,10 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from convoke.domain.conversations import Conversation
-from convoke.domain.errors import NotAParticipantError, NotPermittedError
+from convoke.domain.errors import NotAParticipantError, NotPermittedError, UnavailableError
 from convoke.domain.participants import Participant
 from convoke.domain.permissions import Action, Decision, decide
-from convoke.domain.roles import Role
+from convoke.domain.roles import Permission, Role
 
 ADMINISTRATION = (Action.RENAME_CONVERSATION, Action.EDIT_CONVERSATION_ATTRIBUTES, Action.DELETE_CONVERSATION)
 """The actions on a conversation itself. A user who may do one of them may also see the conversation."""
@@ -46,10 +46,10 @@ class Principal:
     def check_visible(self, conversation: Conversation) -> None:
         """Raise NotAParticipantError if the user must not see `conversation`.
 
-        Participants see a conversation. The user who created the conversation sees it before it joins, and a user whose
+        Participants see a conversation. The user who created the conversation sees it until it joins, and a user whose
         role in the service permits changes of every conversation sees every conversation.
         """
-        if self.membership or conversation.created_by == self.identity:
+        if self.membership or conversation.awaits(self.identity):
             return
         if not any(self._decide(action) is Decision.PERMITTED for action in ADMINISTRATION):
             raise NotAParticipantError
@@ -59,6 +59,21 @@ class Principal:
         if self.membership is None:
             raise NotAParticipantError
         return self.membership.participant
+
+    def check_same_permissions(self, later: Principal) -> None:
+        """Raise an error if the user has other permissions now. `later` is the principal as it is now.
+
+        Raises NotAParticipantError if the user is no participant anymore. Otherwise raises UnavailableError, because
+        the user may possibly do the action with the new roles too.
+        """
+        if self.membership and not later.membership:
+            raise NotAParticipantError
+        if self._permissions != later._permissions:
+            raise UnavailableError
+
+    @property
+    def _permissions(self) -> tuple[tuple[Permission, ...], tuple[Permission, ...]]:
+        return self.role.permissions, self.membership.role.permissions if self.membership else ()
 
     @property
     def participant(self) -> Participant | None:

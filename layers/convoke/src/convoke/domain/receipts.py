@@ -92,11 +92,9 @@ def _share(has_status: Iterable[bool]) -> Share:
 def channel_prefix(recipient: Member, *, has_media: bool) -> Prefix:
     """Return the prefix of the `channel_message_sid` of a receipt.
 
-    A participant of a group MMS always gets an MMS, even if the message has no media.
-
     See docs/behaviour/receipts.md#channel-message-sids.
     """
     binding = recipient.messaging_binding
     if binding and binding.type is Channel.WHATSAPP:
         return Prefix.WHATSAPP
-    return Prefix.MMS if has_media or recipient.is_in_group else Prefix.SMS
+    return Prefix.MMS if has_media else Prefix.SMS

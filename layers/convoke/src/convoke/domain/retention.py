@@ -25,7 +25,7 @@ valid for at most 24 hours.
 """
 
 SETTLING_TIME = timedelta(seconds=60)
-"""How long the tombstone of a deleted User or service is kept at least.
+"""The minimum time for which the tombstone of a deleted User or service is kept.
 
 Before this time, caches and indexes may be outdated, and requests that read the User or the service before its deletion
 may still be running.

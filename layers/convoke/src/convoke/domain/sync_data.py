@@ -92,8 +92,15 @@ def message_data(message: Message) -> Data:
 
 
 def media_data(message: Message) -> list[Data]:
-    """Return the media of a message."""
-    return [{"category": "media", **media.model_dump(mode="json", exclude_none=True)} for media in message.media]
+    """Return the media of a message. The JavaScript SDK reads the content type under a name in camel case."""
+    return [
+        {
+            "category": "media",
+            **media.model_dump(mode="json", exclude_none=True),
+            **({"contentType": media.content_type} if media.content_type else {}),
+        }
+        for media in message.media
+    ]
 
 
 def delivery_data(message: Message) -> Data | None:

@@ -130,7 +130,7 @@ class Deliveries:
             self.queue.table.after_commit(partial(self.observers.delivery_finished, finished))
 
     def fail(self, message: ReceivedMessage) -> None:
-        """Postpone a queue message that Convoke itself failed to process. After the last failure, give it up.
+        """Postpone a queue message that Convoke itself failed to process. After the last failure, give up the message.
 
         The failed receive is not an attempt of the delivery.
         """
@@ -190,7 +190,7 @@ class Deliveries:
             logger.error("a webhook delivery was given up: %s", error, extra=_subject(message))  # noqa: TRY400 - no traceback
             self.queue.dead_letter(message)
         except UnavailableError:
-            logger.exception("a webhook delivery waits for the data file")
+            logger.exception("a webhook delivery was postponed, because the data file cannot be used")
             self.queue.return_uncounted(message, OWN_FAILURE_RETRY_SECONDS)
         except Exception:
             logger.exception(FAILED_IN_CONVOKE)
@@ -226,7 +226,10 @@ class ConcurrentDeliveries:
         The value is a pair: the queue message, and the time at which the queue message becomes visible again.
         """
         self._breakers: dict[str, CircuitBreaker] = {}
-        """The circuit breakers that are not closed, or that have counted failures. The last one has failed last."""
+        """The circuit breakers that are not closed, or that have counted failures. The key is the receiver.
+
+        The receivers are in the order of their last failures.
+        """
         self._last_receiver = ""
         self._woken = False
         self._pause: asyncio.TimerHandle | None = None
@@ -309,7 +312,7 @@ class ConcurrentDeliveries:
         except RunAgainError:
             self._loop.call_later(RUN_AGAIN_PAUSE_SECONDS, self.wake)
         except Exception:
-            logger.exception("the delivery queue cannot be read; it is tried again")
+            logger.exception("the delivery queue cannot be read; Convoke will try again")
             self._back_off()
         else:
             self._table.after_commit(self._succeeded)
@@ -400,7 +403,7 @@ class ConcurrentDeliveries:
             return
         except Exception:
             # The queue message becomes visible again when its visibility timeout ends.
-            logger.exception("the outcome of a webhook delivery is lost; it will be repeated")
+            logger.exception("the outcome of a webhook delivery is lost; the delivery will be repeated")
             self._dropped(message)
             return
         # Register both functions before any statement that can fail. Otherwise, after an error, the counters could
@@ -410,7 +413,7 @@ class ConcurrentDeliveries:
         try:
             self._settle(message, begun, outcome)
         except Exception:
-            logger.exception("the outcome of a webhook delivery is lost; it will be repeated")
+            logger.exception("the outcome of a webhook delivery is lost; the delivery will be repeated")
 
     def _settle(self, message: ReceivedMessage, begun: BegunDelivery, outcome: Outcome | None) -> None:
         if self._stopping and (outcome is None or outcome.status is None):
@@ -426,7 +429,7 @@ class ConcurrentDeliveries:
 
         If the outcome is not retryable, the number of failures in a row becomes 0.
         """
-        # Remove the circuit breaker before adding it again, so that it becomes the last one.
+        # Remove the circuit breaker before adding it again, so that it becomes the last entry of the dictionary.
         breaker = self._breakers.pop(receiver, CLOSED).after(self._now(), is_failure=outcome.is_retryable)
         if breaker != CLOSED:
             self._breakers[receiver] = breaker

@@ -6,7 +6,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -19,6 +19,7 @@ from convoke.config import Settings
 from convoke.domain import instants
 from convoke.domain.errors import UnavailableError
 from convoke.domain.instants import Clock, Sleep
+from convoke.domain.media import MAX_MEDIA_BYTES, CarrierCredentials
 from convoke.domain.provisioning import Provisioning, ProvisioningRetries
 from convoke.domain.receivers import ReceiverRules
 from convoke.domain.sids import NewSid, SidFactory
@@ -56,6 +57,7 @@ from convoke.embedded.handover import (
 )
 from convoke.embedded.logs import HeldMetrics, hold_log_lines
 from convoke.embedded.loops import SLICE_SECONDS, PeriodicThread, StepScheduler
+from convoke.embedded.media_folder import MediaFolder
 from convoke.embedded.observation import Observers
 from convoke.embedded.planned_failures import PlannedFailures
 from convoke.embedded.queue import DeadLetterQueue, DurableQueue
@@ -70,6 +72,8 @@ from convoke.operations.participant_adder import Admit, AdmitByService
 from convoke.operations.ports import (
     DeliveryQueue,
     EventBus,
+    MediaClient,
+    MediaStore,
     NobodyOnline,
     ParticipantQueue,
     Presence,
@@ -86,8 +90,9 @@ from convoke.storage.events import change_of
 from convoke.storage.keys import is_streamed_to_webhooks
 from convoke.storage.services import ServiceRepository
 from convoke.storage.table import Item, Table
-from convoke.webhooks.answers import WebhookAnswer
+from convoke.webhooks.answers import FetchedMedia, WebhookAnswer
 from convoke.webhooks.client import WebhookHttpClient
+from convoke.webhooks.media_client import MediaHttpClient
 
 SWEEP_INTERVAL_SECONDS = 1.0
 
@@ -125,11 +130,14 @@ class EmbeddedEdges:
     event_bus: EventBus
     delivery_queue: DeliveryQueue
     webhook_client: WebhookClient
+    media_store: MediaStore
+    media_client: MediaClient
     now: Clock
     sleep: Sleep
     new_sid: NewSid
     provisioning_retries: ProvisioningRetries
     receiver_rules: ReceiverRules = ANY_RECEIVER
+    max_upload_bytes: int = MAX_MEDIA_BYTES
     public_url: str | None = None
     allowed_origins: tuple[str, ...] = ()
     admit: Admit | None = None
@@ -156,6 +164,21 @@ class OffLoopWebhookClient:
         return self.client.call(
             delivery, retry_count=retry_count, auth_token=auth_token, max_answer_bytes=max_answer_bytes
         )
+
+
+@dataclass(frozen=True, slots=True)
+class OffLoopMediaClient:
+    """A MediaClient that never blocks the event loop. See `OffLoopWebhookClient`."""
+
+    client: MediaClient
+    is_on_loop: Callable[[], bool]
+
+    def fetch(
+        self, url: str, credentials: CarrierCredentials | None, seconds: float
+    ) -> AbstractContextManager[FetchedMedia]:
+        if self.is_on_loop():
+            raise NeedsThreadError
+        return self.client.fetch(url, credentials, seconds)
 
 
 Rewire = Callable[[EmbeddedEdges], EmbeddedEdges]
@@ -219,6 +242,8 @@ class EmbeddedEngine:
         self.failures = PlannedFailures()
         self._http_client = WebhookHttpClient(ANY_RECEIVER)
         self._connected_users = ConnectedUsers()
+        self._media_client = MediaHttpClient(ANY_RECEIVER)
+        self.media_folder = MediaFolder(data)
         bus = InProcessEventBus()
         edges = rewire(
             EmbeddedEdges(
@@ -231,6 +256,8 @@ class EmbeddedEngine:
                 delivery_queue=SqliteDeliveryQueue(self.queue, self._wake_deliveries),
                 webhook_client=self._http_client,
                 presence=self._connected_users,
+                media_store=self.media_folder,
+                media_client=self._media_client,
                 now=now,
                 sleep=time.sleep,
                 new_sid=SidFactory(),
@@ -242,6 +269,7 @@ class EmbeddedEngine:
         self.edges = replace(
             edges,
             webhook_client=OffLoopWebhookClient(edges.webhook_client, self._is_on_loop),
+            media_client=OffLoopMediaClient(edges.media_client, self._is_on_loop),
             metrics=HeldMetrics(edges.metrics),
         )
         self._request_log = RequestLog(now)
@@ -295,7 +323,6 @@ class EmbeddedEngine:
             self._hub,
             runner,
             self.api.origins,
-            self.edges.public_url,
             trust_forwarded=trust_forwarded,
         )
         return Gateway(
@@ -352,6 +379,7 @@ class EmbeddedEngine:
                 await self._concurrent_deliveries.stop(self._stop_until - time.monotonic(), self._http_client.cut)
             # Requests on worker threads can still wait for receivers.
             self._http_client.cut()
+            self._media_client.cut()
             # Stop the sweeper on another thread, because the sweeper may be waiting for this event loop.
             await asyncio.to_thread(self._sweeper_loop.stop)
             self.table.detach()
@@ -370,6 +398,7 @@ class EmbeddedEngine:
         if self._concurrent_deliveries:
             self._concurrent_deliveries.abandon()
         self._http_client.cut()
+        self._media_client.cut()
         # Stop the sweeper on another thread, because the sweeper may be waiting for this event loop.
         await asyncio.to_thread(self._sweeper_loop.stop)
         self.table.detach()
@@ -378,6 +407,7 @@ class EmbeddedEngine:
     def close(self) -> None:
         """Close the data file."""
         self.table.close()
+        self.media_folder.close()
 
     def work(self) -> None:
         """Run all waiting steps and deliveries in the calling thread.

@@ -18,12 +18,13 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from convoke.api.errors import JSON
 from convoke.domain.errors import ConversationsError, InvalidParameterError, UnavailableError
-from convoke.embedded.chat.websocket import PATH
 from convoke.embedded.failures import LogLimit
+from convoke.embedded.transfers import DEADLINE
 
 logger = logging.getLogger(__name__)
 
-CHAT_PATH = PATH.encode()
+CHAT_PATH = "/v3/wsconnect"
+"""The path of the WebSocket of chat clients."""
 
 MAX_TARGET_BYTES = 8 * 1024
 MAX_HEADER_BYTES = 16 * 1024
@@ -130,7 +131,7 @@ class BoundedProtocol(HttpToolsProtocol):
         The other paths offer no other protocol, so the server ignores there that the client wishes to upgrade (RFC
         9110, section 7.8).
         """
-        return self.url.partition(b"?")[0] == CHAT_PATH and super()._should_upgrade()
+        return self.url.partition(b"?")[0] == CHAT_PATH.encode() and super()._should_upgrade()
 
     # Callbacks of the parser. If a callback raises an exception, `feed_data` raises HttpParserError.
 
@@ -158,6 +159,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._is_in_head = False
         self._bytes_without_progress = 0
+        self.scope["extensions"] = {DEADLINE: {"extend": self._extend_deadline}}
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
@@ -176,6 +178,11 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _start_deadline(self) -> None:
         self._deadline = self.loop.call_later(self.request_timeout_seconds, self._deadline_reached)
+
+    def _extend_deadline(self, seconds: float) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = self.loop.call_later(seconds, self._deadline_reached)
 
     def _cancel_deadline(self) -> None:
         if self._deadline is not None:

@@ -28,7 +28,7 @@ If a message would stay invisible for longer, somebody must have set the clock b
 PAGE_SIZE = 500
 
 NO_RECEIVER = ""
-"""The value of `receiver` in a message that contains an event. An event is not split into deliveries yet."""
+"""The value of `receiver` in a message that contains an event, which has not been split into deliveries yet."""
 
 
 class QueuedMessage(NamedTuple):

@@ -60,13 +60,17 @@ class RequestRunner:
             try:
                 return await self._run_here(compute)
             except NeedsThreadError:
-                return await loop.run_in_executor(self._threads, compute)
+                return await self.on_thread(compute)
             except RunAgainError as signal:
                 limit = MAX_CONTENTION_SECONDS if isinstance(signal, ConflictedError) else self._lock_timeout
                 if loop.time() - begun >= limit:
                     raise UnavailableError from None
             await asyncio.sleep(pause)
             pause = min(2 * pause, MAX_PAUSE_SECONDS)
+
+    async def on_thread(self, work: Callable[[], Result]) -> Result:
+        """Return the result of `work`, which may wait."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
     async def is_committed(self) -> bool:
         """Wait until the open unit of work is committed or dropped. Return False if it was dropped."""

@@ -65,6 +65,13 @@ class AccessTokenOperations:
         sid = user_sid(service.sid, claims.identity)
         return ChatSession(account, service, claims.identity, sid, key_sid, claims.expires_at)
 
+    def authenticate(self, token: str) -> ChatSession:
+        """Verify the token of a request outside the WebSocket. The User must exist, because its client is connected."""
+        session = self.verify(token)
+        if self.revoked([session]):
+            raise InvalidAccessTokenError
+        return session
+
     def connect(self, token: str) -> ChatSession:
         """Verify the token of a client that connects. Create the User of the identity if the identity is new."""
         session = self.verify(token)

@@ -222,7 +222,7 @@ class ConversationWithParticipantsOperations:
 
 
 def ownership_problems(account: Account, participants: Sequence[NewParticipant]) -> Iterator[ConversationsError]:
-    """Yield an error for each address of a participant that only the business may have, and the other way round."""
+    """Yield an error for each `address` that the account owns, and for each business address that it does not own."""
     for position, member in enumerate(participants):
         path, binding = (PARTICIPANTS, position, "messaging_binding"), member.messaging_binding
         yield from binding_ownership_problems(

@@ -92,6 +92,9 @@ EVENT_ID_DIGITS = 17
 DELETED_SERVICE = "deleted-service"
 """The kind of a deleted service's tombstone."""
 
+MEDIA = "media"
+"""The kind of a media's item."""
+
 LAST = "\U0010ffff"
 """The character that sorts after all other characters. Sort keys are ordered by their UTF-8 bytes.
 
@@ -315,6 +318,16 @@ def departures() -> tuple[str, str]:
 def sid_of_departure(key: Key) -> str:
     """Return the conversation SID in the key of a departure."""
     return key.sk.rpartition("#")[2]
+
+
+def media(account_sid: str, media_sid: str) -> Key:
+    return Key(f"{account_sid}#{media_sid}", MEDIA)
+
+
+def sids_of_media(key: Key) -> tuple[str, str]:
+    """Return the account SID and the media SID in the key of a media."""
+    account_sid, _, media_sid = key.pk.partition("#")
+    return account_sid, media_sid
 
 
 def identity_lock(account_sid: str, conversation_sid: str, identity: str) -> Key:

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from convoke.domain.conversations import Conversation
 from convoke.domain.events import Change
+from convoke.domain.media import Media
 from convoke.domain.messages import Message
 from convoke.domain.pages import Page, PageRequest
 from convoke.domain.receipts import Receipt
 from convoke.domain.sync_objects import Action, ObjectKind
 from convoke.storage import items, keys
+from convoke.storage.media import removal_writes, use_writes
 from convoke.storage.paging import query_page
 from convoke.storage.revisions import differences, revise
 from convoke.storage.sync_memory import RecordedTouch, touch_write
-from convoke.storage.table import MAX_WRITES, Add, Delete, Put, Table, key_of
+from convoke.storage.table import MAX_WRITES, Add, Delete, Put, Table, Write, key_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +38,22 @@ class MessageRepository:
         message: Message,
         receipts: Sequence[Receipt],
         change: Change,
+        media: Sequence[Media] = (),
     ) -> None:
-        """Store a new message and its receipts. There is one receipt for each copy of the message."""
+        """Store a new message and its receipts. There is one receipt for each copy of the message.
+
+        Also raises ChangedMeanwhileError if one of the media was deleted or put into another message meanwhile.
+        """
         change = change.following(before.last_event_id)
         message = message.model_copy(update={"event_id": change.last_event_id})
         copies = [Put(items.to_item(keys.receipt(*_sids(message), receipt.sid), receipt)) for receipt in receipts]
-        revise(self.table, before, differences(before, after), change, other_writes=[_message_write(message), *copies])
+        revise(
+            self.table,
+            before,
+            differences(before, after),
+            change,
+            other_writes=[_message_write(message), *copies, *use_writes(message, media)],
+        )
 
     def fetch(self, account_sid: str, conversation_sid: str, message_sid: str) -> Message | None:
         stored = self.table.get(keys.message(account_sid, conversation_sid, message_sid))
@@ -61,8 +74,10 @@ class MessageRepository:
         ]
         revise(self.table, conversation, (), change, other_writes=writes)
 
-    def delete(self, conversation: Conversation, message: Message, change: Change) -> None:
-        """Delete a message and its receipts."""
+    def delete(
+        self, conversation: Conversation, message: Message, change: Change, media: Sequence[Media], at: datetime
+    ) -> None:
+        """Delete a message and its receipts, and mark its media as deleted."""
         key, between = keys.message(*_sids(message)), keys.receipts(message.sid)
         # One transaction can delete the message and all its receipts. A message has at most one receipt for each
         # participant with a binding, and a conversation has at most 50 such participants. A consistent query finds all
@@ -71,7 +86,8 @@ class MessageRepository:
         deletes = [Delete(key), *(Delete(key_of(receipt)) for receipt in receipts)]
         change = change.following(conversation.last_event_id)
         touch = _touch_write(conversation, message, Action.REMOVED, change)
-        revise(self.table, conversation, [Add("deleted_messages", 1)], change, other_writes=[*deletes, touch])
+        writes: list[Write] = [*deletes, touch, *removal_writes(media, at)]
+        revise(self.table, conversation, [Add("deleted_messages", 1)], change, other_writes=writes)
 
 
 def _sids(message: Message) -> tuple[str, str, str]:

@@ -46,7 +46,7 @@ class RunningInstance:
         self.url = url
         """The base URL of the API. Configure this URL in the SDKs."""
         self.receiver = receiver
-        """The receiver of all webhooks. `receiver.answer(500, times=2)` plans its next answers."""
+        """The receiver of all webhooks. For example, `receiver.answer(500, times=2)` plans its next two answers."""
         self._instance = Instance(_new_engine, self._prepare, has_controls=True)
         account = self._engine.accounts.create()
         self.account_sid = account.sid
@@ -106,8 +106,8 @@ class RunningInstance:
         """Move the clock forward. The clock stops at each due time, so that every timer and retry runs at its due time.
 
         `by` is an ISO 8601 duration, such as `PT30M`, or a timedelta. The clock stands still while a webhook is called.
-        A delivery that fails is therefore repeated within the move, if its retry becomes due. Raises ValueError if `by`
-        is not a duration.
+        If a delivery fails and its retry becomes due within `by`, this method therefore also waits for the retry.
+        Raises ValueError if `by` is not a duration.
         """
         return self._engine.advance(_duration(by) if isinstance(by, str) else by)
 
@@ -128,7 +128,7 @@ class RunningInstance:
         self._engine.failures.hold_next(self.account_sid)
 
     def release(self) -> None:
-        """Release the conversations that `hold` keeps, and cancel failures that are planned for the next one."""
+        """Release the held conversations, and cancel the failures that are planned for the next conversation."""
         self._engine.cancel_failures(self.account_sid)
 
     def reset(self) -> None:

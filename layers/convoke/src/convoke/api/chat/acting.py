@@ -7,7 +7,7 @@ from convoke.api.operations import Operations
 from convoke.domain.conversations import Conversation
 from convoke.domain.events import Origin, Source
 from convoke.domain.principals import Principal
-from convoke.operations.pre_events import RequestWebhooks
+from convoke.operations.pre_events import CheckedWebhooks, RequestWebhooks
 from convoke.operations.principals import PrincipalOperations
 from convoke.operations.sync import SyncOperations
 from convoke.storage.sync import SyncRepository
@@ -29,9 +29,30 @@ def enter(operations: Operations, request: ChatRequest, conversation_sid: str) -
 
 
 def request_webhooks(operations: Operations, request: ChatRequest) -> RequestWebhooks:
-    """Return the object that sends the pre-event of this request. A chat client cannot turn off webhooks."""
-    origin = Origin(notify_webhooks=True, source=Source.SDK, client_identity=request.identity)
-    return operations.pre_events.for_request(origin)
+    """Return the object that sends the pre-event of a request that concerns no conversation.
+
+    A chat client cannot turn off webhooks.
+    """
+    return operations.pre_events.for_request(_origin(request))
+
+
+def checked_webhooks(
+    operations: Operations, request: ChatRequest, conversation: Conversation, principal: Principal
+) -> RequestWebhooks:
+    """Return the object that sends the pre-event of a change in a conversation.
+
+    If the operation is repeated, the object checks that the user still has the permissions of `principal`.
+    """
+
+    def check() -> None:
+        _, later = enter(operations, request, conversation.sid)
+        principal.check_same_permissions(later)
+
+    return CheckedWebhooks(operations.pre_events, _origin(request), check)
+
+
+def _origin(request: ChatRequest) -> Origin:
+    return Origin(notify_webhooks=True, source=Source.SDK, client_identity=request.identity)
 
 
 def sync_of(operations: Operations) -> SyncOperations:

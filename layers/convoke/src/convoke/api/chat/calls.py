@@ -70,6 +70,8 @@ def _body(payload: bytes, content_type: str) -> dict[str, Any]:
         body = orjson.loads(payload)
     except ValueError:
         raise InvalidParameterError(parameter="body", wanted="valid JSON, or a valid form") from None
+    if body is None:  # Early versions of the SDK send `null` with DELETE.
+        return {}
     if not isinstance(body, dict):
         raise InvalidParameterError(parameter="body", wanted="a JSON object")
     return body

@@ -23,6 +23,9 @@ from convoke.embedded.chat.limits import (
 )
 from convoke.embedded.gateway import Send
 
+CUT = "convoke.cut"
+"""The name of the extension in the ASGI scope that holds the function that cuts the connection."""
+
 NORMAL_CLOSURE = 1000
 """The code that closes a WebSocket (RFC 6455, section 7.4.1)."""
 

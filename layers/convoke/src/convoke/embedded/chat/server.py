@@ -15,8 +15,6 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from uvicorn.protocols.utils import ClientDisconnected
-
 from convoke.api.chat import frames
 from convoke.api.chat.calls import parse_call
 from convoke.api.chat.dispatch import ChatDispatcher, refused
@@ -31,7 +29,7 @@ from convoke.domain.errors import (
     InvalidGrantsError,
     UnavailableError,
 )
-from convoke.embedded.chat.connection import CallRate, ChatClient, Connection
+from convoke.embedded.chat.connection import CUT, CallRate, ChatClient, Connection
 from convoke.embedded.chat.hub import SUBSCRIPTIONS_PATH, Hub
 from convoke.embedded.chat.limits import (
     INIT_TIMEOUT_SECONDS,
@@ -42,7 +40,6 @@ from convoke.embedded.chat.limits import (
     REVOCATION_CHECK_SECONDS,
     STOP_GRACE_SECONDS,
 )
-from convoke.embedded.chat.websocket import CUT, PATH
 from convoke.embedded.gateway import Message, Receive, Send, headers_of
 from convoke.embedded.request_runner import NotAdmittedError, RequestRunner
 from convoke.embedded.suspension import RunAgainError
@@ -85,7 +82,6 @@ class ChatServer:
         hub: Hub,
         runner: RequestRunner,
         origins: Origins,
-        public_url: str | None,
         *,
         trust_forwarded: bool = False,
     ) -> None:
@@ -95,7 +91,6 @@ class ChatServer:
         self._hub = hub
         self._runner = runner
         self._origins = origins
-        self._public_url = public_url
         self._trust_forwarded = trust_forwarded
         self._connections: set[Connection] = set()
         self._clients: set[ChatClient] = set()
@@ -109,7 +104,7 @@ class ChatServer:
         """Serve one WebSocket until it is closed."""
         headers = headers_of(_http_scope(scope), trust_forwarded=self._trust_forwarded)
         await receive()
-        if scope["path"] != PATH or not self._origins.may_change(headers) or self._is_stopping:
+        if not self._origins.may_change(headers) or self._is_stopping:
             # The client gets an HTTP response with the status 403.
             await send({"type": "websocket.close"})
             return
@@ -118,8 +113,7 @@ class ChatServer:
         self._connections.add(connection)
         writing = asyncio.create_task(_until_gone(connection.write()))
         try:
-            base_url = request_origin(headers) if self._public_url is None else self._public_url
-            await _until_gone(self._talk(connection, receive, base_url))
+            await _until_gone(self._talk(connection, receive, request_origin(headers)))
         finally:
             self._connections.discard(connection)
             connection.finish()
@@ -298,7 +292,8 @@ async def _next_frame(receive: Receive) -> Frame:
 
 
 async def _until_gone(talking: Awaitable[None]) -> None:
-    with suppress(GoneError, ClientDisconnected):
+    # The server raises OSError if a frame cannot be sent because the client has disconnected (ASGI, version 2.4).
+    with suppress(GoneError, OSError):
         await talking
 
 

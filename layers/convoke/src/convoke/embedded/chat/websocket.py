@@ -8,10 +8,7 @@ from __future__ import annotations
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.http11 import Request
 
-PATH = "/v3/wsconnect"
-
-CUT = "convoke.cut"
-"""The name of the extension in the ASGI scope that holds the function that cuts the connection."""
+from convoke.embedded.chat.connection import CUT
 
 
 class ChatWebSocket(WebSocketsSansIOProtocol):

@@ -8,6 +8,7 @@ from convoke.api.chat.acting import service_url
 from convoke.api.chat.requests import ChatAnswer, ChatRequest
 from convoke.api.operations import Operations
 from convoke.api.pagination import MAX_SMALL_PAGE_SIZE
+from convoke.domain.media import MAX_MEDIA
 from convoke.domain.sync_objects import ObjectKind, object_name
 
 USER_INFOS_TO_SUBSCRIBE = 100
@@ -17,7 +18,14 @@ REPORT_INTERVAL = "PT1S"
 """The interval between two read positions that a client sends, and the lifetime of the cache of a client."""
 
 
-def fetch(_: Operations, request: ChatRequest) -> ChatAnswer:
+EMAIL_TYPES = ("text/plain", "text/html")
+"""The types of the parts of an e-mail. A client needs them even for a message without such parts."""
+
+MEGABYTE = 1024 * 1024
+
+
+def fetch(operations: Operations, request: ChatRequest) -> ChatAnswer:
+    media_megabytes = operations.media.max_upload_bytes // MEGABYTE
     user, media = f"/Users/{request.user_sid}", f"{request.base_url}/v1/Services/{request.service.sid}"
     configuration = {
         "identity": request.identity,
@@ -27,6 +35,11 @@ def fetch(_: Operations, request: ChatRequest) -> ChatAnswer:
             "user_infos_to_subscribe": USER_INFOS_TO_SUBSCRIBE,
             "reachability_enabled": request.service.reachability_enabled,
             "my_conversations_page_size": MAX_SMALL_PAGE_SIZE,
+            "media_attachments_count_limit": MAX_MEDIA,
+            "media_attachment_size_limit_in_mb": media_megabytes,
+            "media_attachments_total_size_limit_in_mb": MAX_MEDIA * media_megabytes,
+            "email_histories_allowed_mime_types": EMAIL_TYPES,
+            "email_bodies_allowed_mime_types": EMAIL_TYPES,
         },
         "sync_objects": {
             "my_conversations": object_name(ObjectKind.CHANNELS, request.identity),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Any
 
-from convoke.api.chat.acting import enter, principal_of, request_webhooks, service_url
+from convoke.api.chat.acting import checked_webhooks, enter, principal_of, request_webhooks, service_url
 from convoke.api.chat.parameters import is_given, parse
 from convoke.api.chat.requests import ChatAnswer, ChatRequest
 from convoke.api.operations import Operations
@@ -92,7 +92,7 @@ def update(operations: Operations, request: ChatRequest, sid: str) -> ChatAnswer
         request.service,
         conversation.sid,
         parse(ConversationChange, request.body, PARAMETERS, clearable=NAMES),
-        request_webhooks=request_webhooks(operations, request),
+        request_webhooks=checked_webhooks(operations, request, conversation, principal),
     )
     return ChatAnswer(HTTPStatus.OK, represent(request, updated, principal.participant))
 
@@ -101,6 +101,8 @@ def delete(operations: Operations, request: ChatRequest, sid: str) -> ChatAnswer
     conversation, principal = enter(operations, request, sid)
     principal.check(Action.DELETE_CONVERSATION)
     operations.conversations.delete(
-        request.service, conversation.sid, request_webhooks=request_webhooks(operations, request)
+        request.service,
+        conversation.sid,
+        request_webhooks=checked_webhooks(operations, request, conversation, principal),
     )
     return ChatAnswer(HTTPStatus.NO_CONTENT)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Any
 
-from convoke.api.chat.acting import enter, request_webhooks, service_url
+from convoke.api.chat.acting import checked_webhooks, enter, service_url
 from convoke.api.chat.parameters import is_given, parse, text_fields, validated
 from convoke.api.chat.requests import ChatAnswer, ChatRequest
 from convoke.api.operations import Operations
@@ -42,7 +42,7 @@ def create(operations: Operations, request: ChatRequest, conversation_sid: str) 
         request.service,
         conversation.sid,
         _requested(request),
-        request_webhooks=request_webhooks(operations, request),
+        request_webhooks=checked_webhooks(operations, request, conversation, principal),
     )
     return ChatAnswer(HTTPStatus.CREATED, represent(request, created))
 
@@ -61,7 +61,7 @@ def update(operations: Operations, request: ChatRequest, conversation_sid: str, 
         conversation.sid,
         message.sid,
         parse(MessageChange, request.body, ACTIONS),
-        request_webhooks=request_webhooks(operations, request),
+        request_webhooks=checked_webhooks(operations, request, conversation, principal),
     )
     return ChatAnswer(HTTPStatus.OK, represent(request, updated))
 
@@ -72,7 +72,10 @@ def delete(operations: Operations, request: ChatRequest, conversation_sid: str, 
     message = operations.messages.fetch(request.service, conversation.sid, sid)
     principal.check(Action.DELETE_MESSAGE, own=message.author == request.identity)
     operations.messages.delete(
-        request.service, conversation.sid, message.sid, request_webhooks=request_webhooks(operations, request)
+        request.service,
+        conversation.sid,
+        message.sid,
+        request_webhooks=checked_webhooks(operations, request, conversation, principal),
     )
     return ChatAnswer(HTTPStatus.NO_CONTENT)
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from http import HTTPStatus
 from typing import Any
 
-from convoke.api.chat.acting import enter, request_webhooks, service_url
+from convoke.api.chat.acting import checked_webhooks, enter, service_url
 from convoke.api.chat.parameters import is_given, parse, validated
 from convoke.api.chat.requests import ChatAnswer, ChatRequest
 from convoke.api.operations import Operations
@@ -46,7 +46,7 @@ def create(operations: Operations, request: ChatRequest, conversation_sid: str) 
         request.service,
         conversation.sid,
         _requested(request, conversation),
-        request_webhooks=request_webhooks(operations, request),
+        request_webhooks=checked_webhooks(operations, request, conversation, principal),
     )
     return ChatAnswer(HTTPStatus.CREATED, represent(request, created))
 
@@ -65,7 +65,7 @@ def _requested(request: ChatRequest, conversation: Conversation) -> NewParticipa
     given = {name: request.body[name] for name in PARAMETERS if is_given(request.body, name)}
     if isinstance(binding := given.get("messaging_binding"), dict):
         given["messaging_binding"] = {key: binding[key] for key in BINDING_KEYS if is_given(binding, key)}
-    if conversation.created_by == request.identity == given.get("identity"):
+    if given.get("identity") == request.identity and conversation.awaits(request.identity):
         given["role_sid"] = request.service.creator_role_sid
     return validated(NewParticipant, given)
 
@@ -79,7 +79,7 @@ def update(operations: Operations, request: ChatRequest, conversation_sid: str, 
         conversation.sid,
         participant.sid,
         parse(ParticipantChange, request.body, ("attributes",)),
-        request_webhooks=request_webhooks(operations, request),
+        request_webhooks=checked_webhooks(operations, request, conversation, principal),
     )
     return ChatAnswer(HTTPStatus.OK, represent(request, updated))
 
@@ -89,7 +89,10 @@ def delete(operations: Operations, request: ChatRequest, conversation_sid: str, 
     conversation, principal = enter(operations, request, conversation_sid)
     participant = _permitted(operations, request, principal, conversation, sid, Action.REMOVE_PARTICIPANT)
     operations.participants.delete(
-        request.service, conversation.sid, participant.sid, request_webhooks=request_webhooks(operations, request)
+        request.service,
+        conversation.sid,
+        participant.sid,
+        request_webhooks=checked_webhooks(operations, request, conversation, principal),
     )
     return ChatAnswer(HTTPStatus.NO_CONTENT)
 

@@ -102,22 +102,25 @@ def _list_items(
     tokens = PageTokens(_object_path(found), operations.accounts.page_key(request.account.sid))
     wanted = _wanted_page(request, tokens)
     page = sync_of(operations).items(request.service, request.identity, found, wanted)
-    order = "a" if wanted.forward else "d"
+    prefix = f"{'a' if wanted.forward else 'd'}{wanted.size}:"
     meta = {
-        "previous_token": page.previous and tokens.create(BACKWARD, order + page.previous),
-        "next_token": page.next and tokens.create(FORWARD, order + page.next),
+        "previous_token": page.previous and tokens.create(BACKWARD, prefix + page.previous),
+        "next_token": page.next and tokens.create(FORWARD, prefix + page.next),
     }
     return ChatAnswer(HTTPStatus.OK, _represent_page(request, found, page, meta))
 
 
 def _wanted_page(request: ChatRequest, tokens: PageTokens) -> ItemsRequest:
-    """Return the page that a request asks for. A token also has the order of the items. Raises an error."""
-    size = _page_size(request.params.get("PageSize"))
+    """Return the page that a request asks for. Raises an error.
+
+    A token also has the order and the number of the items, because older clients send nothing else with it.
+    """
     if token := request.params.get("PageToken"):
         direction, position = tokens.parse(token)
-        forward, key = position.startswith("a"), position[1:]
+        prefix, _, key = position.partition(":")
         start, before = (key, None) if direction == FORWARD else (None, key)
-        return ItemsRequest(size, forward, start, before)
+        return ItemsRequest(int(prefix[1:]), prefix.startswith("a"), start, before)
+    size = _page_size(request.params.get("PageSize"))
     order = request.params.get("Order", "asc")
     if order not in ("asc", "desc"):
         raise InvalidParameterError(parameter="Order", wanted="asc or desc")

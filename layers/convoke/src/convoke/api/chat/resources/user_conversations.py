@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from http import HTTPStatus
 
-from convoke.api.chat.acting import enter, request_webhooks, service_path
+from convoke.api.chat.acting import checked_webhooks, enter, service_path
 from convoke.api.chat.pagination import ChatPagination
 from convoke.api.chat.parameters import validated
 from convoke.api.chat.requests import ChatAnswer, ChatRequest
@@ -48,7 +48,7 @@ def update(operations: Operations, request: ChatRequest, user_sid: str, conversa
             conversation.sid,
             participant.sid,
             validated(UserConversationChange, given),
-            request_webhooks=request_webhooks(operations, request),
+            request_webhooks=checked_webhooks(operations, request, conversation, principal),
         )
     return ChatAnswer(HTTPStatus.OK, represent(request, conversation, participant))
 
