@@ -363,10 +363,8 @@ class SyncOperations:
         gone = self.sync.departures(service.account_sid, sync_object.owner_sid, threshold)
         for each in (*found, *gone):
             event = _membership_event(sync_object, each, threshold)
-            # A User that left and joined again has a departure and a membership.
-            known = events.get(event.key or "")
-            if known is None or known.event_id < event.event_id:
-                events[event.key or ""] = event
+            # A User that left and joined again has a membership, which is newer, and a departure.
+            events.setdefault(event.key or "", event)
         return sorted(events.values(), key=_event_id)
 
     def _missed_roster(
