@@ -82,6 +82,23 @@ def test_unknown_path_and_method_get_the_errors_of_the_rest_api(instance: Embedd
     run(instance, scenario)
 
 
+def test_registrations_are_confirmed_and_other_frames_are_ignored(instance: EmbeddedInstance) -> None:
+    async def scenario(serving: ChatServing, key: Key) -> None:
+        async with serving.client(key.token("alice")) as client:
+            for method in ("put_notification_ctx", "delete_notification_ctx"):
+                reply = await client.ask(method, {"notification_ctx_id": "1"}, b"{}")
+                assert reply.header["status"]["code"] == 200
+            for method in ("reply", "telemetry.v1", "unknown"):
+                await client.send(method, {"status": 200})
+            assert (await client.call("POST", "/v1/registrations", {"channel_type": "fcm"}))[0] == 201
+            assert client.received == []
+            await client.send("close", {})
+            with pytest.raises(ConnectionClosed):
+                await client.next()
+
+    run(instance, scenario)
+
+
 def test_websocket_exists_only_at_its_path(instance: EmbeddedInstance) -> None:
     async def scenario(serving: ChatServing, key: Key) -> None:
         # Other paths ignore the wish to upgrade, so a client without credentials gets the usual response.

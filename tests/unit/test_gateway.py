@@ -13,7 +13,7 @@ from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
@@ -107,11 +107,8 @@ class Machine:
     """Lists the notifications `arrived` and `answered`. In the product, the step scheduler gets them."""
 
 
-class NoChat:
-    """Replaces the server of chat clients. No test of this file opens a WebSocket."""
-
-    def close(self) -> None:
-        pass
+def no_chat() -> NoReturn:
+    raise AssertionError("no test of this file opens a WebSocket")
 
 
 def run(
@@ -124,7 +121,7 @@ def run(
         admission.request_arrived = lambda: log.append("arrived")
         admission.request_answered = lambda: log.append("answered")
         runner = RequestRunner(table, admission, lock_timeout=0.1)
-        gateway = Gateway(api, runner, waiters.end, waiters, Observers(), NoChat())  # type: ignore[arg-type]
+        gateway = Gateway(api, runner, waiters.end, waiters, Observers(), no_chat)  # type: ignore[arg-type]
         try:
             await scenario(Machine(api, gateway, table, waiters, log))
         finally:

@@ -13,7 +13,6 @@ from functools import partial
 from threading import Lock
 from types import MappingProxyType
 
-from convoke.api.chat.dispatch import ChatDispatcher
 from convoke.api.routes import AccountRoute, PublicRoute
 from convoke.config import Settings
 from convoke.domain import instants
@@ -25,11 +24,7 @@ from convoke.domain.receivers import ReceiverRules
 from convoke.domain.sids import NewSid, SidFactory
 from convoke.domain.webhooks import Delivery
 from convoke.embedded.admission import Admission
-from convoke.embedded.chat.feed import SyncFeed
-from convoke.embedded.chat.hub import Hub
 from convoke.embedded.chat.presence import ConnectedUsers
-from convoke.embedded.chat.server import ChatServer
-from convoke.embedded.chat.typing import typing_route
 from convoke.embedded.clock import Advance, AdvanceResult, MovableClock
 from convoke.embedded.clock_api import clock_routes
 from convoke.embedded.console_api import console_key_route
@@ -47,7 +42,7 @@ from convoke.embedded.controls_api import (
 )
 from convoke.embedded.data_format import parse_synchronous
 from convoke.embedded.deliveries import ConcurrentDeliveries, Deliveries
-from convoke.embedded.gateway import ConversationWaiters, Gateway
+from convoke.embedded.gateway import ChatServing, ConversationWaiters, Gateway
 from convoke.embedded.handover import (
     Execution,
     InMemoryParticipantQueue,
@@ -86,7 +81,6 @@ from convoke.storage import keys
 from convoke.storage.api_key_masters import ApiKeyMasters, ApiKeyMasterTable
 from convoke.storage.auth_tokens import AuthTokens, AuthTokenTable
 from convoke.storage.due import DueRepository
-from convoke.storage.events import change_of
 from convoke.storage.keys import is_streamed_to_webhooks
 from convoke.storage.services import ServiceRepository
 from convoke.storage.table import Item, Table
@@ -298,7 +292,8 @@ class EmbeddedEngine:
         self._deliveries = Deliveries(self.queue, self.program.webhook_delivery, self.observers)
         bus.targets.append(self._deliveries.accept)
         self._waiters = ConversationWaiters()
-        self._hub = Hub(self.table, SyncFeed(self.program.operations), self._connected_users)
+        self._tell_chat_clients: Callable[[Sequence[Item]], None] = lambda _: None
+        """Called with the change records of each commit. Does nothing until the first chat client connects."""
         self._admission = Admission(self.steps.age)
         self._sweeper_loop = PeriodicThread("sweeper", self._sweep, SWEEP_INTERVAL_SECONDS)
         self._sweep_until: datetime | None = None
@@ -317,16 +312,25 @@ class EmbeddedEngine:
     def gateway(self, *, trust_forwarded: bool = False) -> Gateway:
         """Return the ASGI application that serves this engine."""
         runner = RequestRunner(self.table, self._admission, self._lock_timeout)
-        chat = ChatServer(
-            ChatDispatcher(self.program.operations, (typing_route(self._hub),)),
-            lambda: self.program.access_tokens,
-            self._hub,
-            runner,
-            self.api.origins,
-            trust_forwarded=trust_forwarded,
-        )
+
+        def serve_chat() -> ChatServing:
+            # Import only when the first chat client connects, because the modules take 80 ms and 2 MB.
+            from convoke.embedded.chat.serving import new_chat_server  # noqa: PLC0415 - see above
+
+            server = new_chat_server(
+                self.program, self.table, self._connected_users, runner, trust_forwarded=trust_forwarded
+            )
+            self._tell_chat_clients = server.changed
+            return server
+
         return Gateway(
-            self.api, runner, self.begin_stop, self._waiters, self.observers, chat, trust_forwarded=trust_forwarded
+            self.api,
+            runner,
+            self.begin_stop,
+            self._waiters,
+            self.observers,
+            serve_chat,
+            trust_forwarded=trust_forwarded,
         )
 
     def start(self) -> None:
@@ -561,8 +565,7 @@ class EmbeddedEngine:
 
     def _changed(self, changes: Sequence[Item]) -> None:
         self._waiters.changed(changes)
-        if self._hub.has_subscribers:
-            self._hub.changed([change_of(change) for change in changes])
+        self._tell_chat_clients(changes)
 
     def _forget(self) -> None:
         """Reset the state in memory, because a unit was dropped.

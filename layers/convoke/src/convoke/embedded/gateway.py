@@ -123,12 +123,13 @@ class Gateway:
         begin_stop: Callable[[], None],
         waiters: ConversationWaiters,
         observers: Observers,
-        chat: ChatServing,
+        serve_chat: Callable[[], ChatServing],
         *,
         trust_forwarded: bool = False,
     ) -> None:
         self._api = api
-        self._chat = chat
+        self._serve_chat = serve_chat
+        self._chat: ChatServing | None = None
         self._runner = runner
         self._begin_stop = begin_stop
         self._waiters = waiters
@@ -138,6 +139,7 @@ class Gateway:
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
+            self._chat = self._chat or self._serve_chat()
             await self._chat(scope, receive, send)
             return
         upload = Body(scope, receive) if is_upload(scope) else None
@@ -180,14 +182,16 @@ class Gateway:
 
     async def stop_chat(self) -> None:
         """Tell the chat clients to connect again, after their calls are answered."""
-        await self._chat.stop()
+        if self._chat:
+            await self._chat.stop()
 
     def close(self) -> None:
         """End the worker threads and the connections of chat clients.
 
         If a request is still running, it fails when the table is closed.
         """
-        self._chat.close()
+        if self._chat:
+            self._chat.close()
         self._runner.close()
         self._transfers.close()
 

@@ -13,7 +13,6 @@ from typing import Protocol
 import uvicorn
 
 from convoke.embedded.chat.limits import MAX_FRAME_BYTES
-from convoke.embedded.chat.websocket import ChatWebSocket
 from convoke.embedded.engine import SHUTDOWN_GRACE_SECONDS
 from convoke.embedded.gateway import Message, Receive, Send
 from convoke.embedded.http_protocol import BoundedProtocol
@@ -72,7 +71,7 @@ class Server(uvicorn.Server):
             uvicorn.Config(
                 gateway,
                 http=BoundedProtocol,
-                ws=ChatWebSocket,
+                ws="none",  # `BoundedProtocol` serves the WebSockets.
                 ws_max_size=MAX_FRAME_BYTES,
                 ws_per_message_deflate=False,  # Compression needs memory for each connection.
                 lifespan="off",

@@ -8,11 +8,11 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Sequence
 from contextlib import suppress
 from functools import partial
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import uuid4
 
 from convoke.api.chat import frames
@@ -43,9 +43,9 @@ from convoke.embedded.chat.limits import (
 from convoke.embedded.gateway import Message, Receive, Send, headers_of
 from convoke.embedded.request_runner import NotAdmittedError, RequestRunner
 from convoke.embedded.suspension import RunAgainError
-
-if TYPE_CHECKING:
-    from convoke.operations.access_tokens import AccessTokenOperations
+from convoke.operations.access_tokens import AccessTokenOperations
+from convoke.storage.events import change_of
+from convoke.storage.table import Item
 
 TICK_SECONDS = 1.0
 
@@ -78,14 +78,13 @@ class ChatServer:
     def __init__(
         self,
         dispatcher: ChatDispatcher,
-        tokens: Callable[[], AccessTokenOperations],
+        tokens: AccessTokenOperations,
         hub: Hub,
         runner: RequestRunner,
         origins: Origins,
         *,
         trust_forwarded: bool = False,
     ) -> None:
-        """`tokens` is called when the first client connects, because its modules need memory and time to start."""
         self._dispatcher = dispatcher
         self._tokens = tokens
         self._hub = hub
@@ -120,6 +119,11 @@ class ChatServer:
             done, _ = await asyncio.wait([writing], timeout=CLOSE_TIMEOUT_SECONDS)
             if not done:
                 connection.cut()
+
+    def changed(self, changes: Sequence[Item]) -> None:
+        """Notify the clients of change records, which were just committed."""
+        if self._hub.has_subscribers:
+            self._hub.changed([change_of(change) for change in changes])
 
     def close(self) -> None:
         """Tell all clients to connect again, and accept no new clients."""
@@ -159,7 +163,7 @@ class ChatServer:
         if frame.method != "init":
             raise InvalidFrameError("the first frame must be init")
         try:
-            session = await self._runner.run(partial(self._tokens().connect, _token(frame)))
+            session = await self._runner.run(partial(self._tokens.connect, _token(frame)))
         except ConversationsError as error:
             connection.end(frames.reply(frame.id, status_of(error.status, error.code, error.message)))
             return None
@@ -213,7 +217,7 @@ class ChatServer:
     async def _update(self, client: ChatClient, frame: Frame) -> None:
         """Use a newer access token. It must name the same identity in the same service."""
         try:
-            session = await self._runner.run(partial(self._tokens().verify, _token(frame)))
+            session = await self._runner.run(partial(self._tokens.verify, _token(frame)))
             if session.user_sid != client.session.user_sid:
                 raise InvalidGrantsError
         except ConversationsError as error:
@@ -249,7 +253,7 @@ class ChatServer:
         due = [client for client in self._clients if now >= client.next_check]
         # If the data file cannot be read, the next tick tries again.
         with suppress(RunAgainError, UnavailableError):
-            revoked = self._tokens().revoked([client.session for client in due])
+            revoked = self._tokens.revoked([client.session for client in due])
             for client in due:
                 client.next_check = now + REVOCATION_CHECK_SECONDS
                 if client.session in revoked:
