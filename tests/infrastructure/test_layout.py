@@ -15,6 +15,8 @@ PACKAGES = ("domain", "operations", "storage", "api", "api/resources", "webhooks
 TEST_FOLDERS = ("unit", "contract", "api", "functions", "infrastructure")
 
 TESTED_IN = {
+    "sync_data": "tests/api/test_sync.py",
+    "sync_memory": "tests/api/test_sync.py",
     "webhook_levels": "tests/api/test_webhook_delivery.py",
     "json_schema": "tests/unit/test_contracts.py",
     "accounts": "tests/api/test_account_commands.py",
