@@ -35,8 +35,35 @@ export interface Clock {
 export interface Answer {
   /** How many webhooks get the answer. The default is 1. */
   readonly times?: number;
-  /** Answer only events of this type. With a pre-event, Convoke asks the receiver before each such change. */
+  /** Answer only events of this type. If it is the type of a pre-event, Convoke then sends these pre-events too. */
   readonly eventType?: string;
+}
+
+/** What became of a message of a simulated phone. */
+export interface SentMessage {
+  /** `unclaimed`: no conversation and no address configuration expects the message. `rejected`: by a pre-event. */
+  readonly outcome: "added" | "repeated" | "rejected" | "unclaimed";
+  /** The SIDs of the stored message, or `null`. */
+  readonly conversationSid: string | null;
+  readonly messageSid: string | null;
+}
+
+/** A message that a simulated phone has got. */
+export interface PhoneMessage {
+  readonly from: string;
+  readonly body: string;
+  /** `null` for an automatic answer of the carrier, such as the answer to `STOP`, and for a message of another phone. */
+  readonly conversationSid: string | null;
+  readonly messageSid: string | null;
+}
+
+/** A simulated phone. */
+export interface Phone {
+  readonly number: string;
+  /** Send a message to a business number. A message to several receivers is a group MMS. */
+  send(body: string, ...receivers: string[]): Promise<SentMessage>;
+  /** The messages that the phone has got, oldest first. `settle` waits for the messages under way. */
+  inbox(): Promise<PhoneMessage[]>;
 }
 
 /** An account of a running instance, with a webhook receiver that gets all post-events of the account. */
@@ -50,8 +77,8 @@ export interface Convoke extends Address {
   /** Move the clock of the instance forward by an ISO 8601 duration, such as `PT30M`. */
   advance(duration: string): Promise<Clock>;
   /**
-   * Start again without data. After `start`, this empties the whole instance and sets the clock to real time. After
-   * `attach`, this takes a new account of the shared instance: call `client()` again.
+   * Start again without data. After `start`, `reset` empties the whole instance and sets the clock to real time. After
+   * `attach`, `reset` creates a new account in the shared instance. Then call `client()` again.
    */
   reset(): Promise<void>;
   /** Wait until participants are added and webhooks are delivered. Rejects after `timeout` milliseconds. */
@@ -66,6 +93,8 @@ export interface Convoke extends Address {
   answer(status: number, body?: string | object, options?: Answer): Promise<void>;
   /** Reject the participant with the index `n` in the next ConversationWithParticipants with an error code. */
   failParticipant(n: number, code: number): Promise<void>;
+  /** Return the simulated phone with a number. The phone writes to the business numbers of the account. */
+  phone(number: string): Phone;
   /** Keep the next ConversationWithParticipants in the state `initializing` until `release` is called. */
   hold(): Promise<void>;
   /** Release held conversations and cancel planned failures. */
@@ -77,8 +106,8 @@ export interface Convoke extends Address {
 /** The types of all events that webhooks can get. */
 export const EVENT_TYPES: readonly string[];
 
-/** Start an instance in a process of its own, on a free port and without a data file. */
+/** Start an instance in a separate process, on a free port and without a data file. */
 export function start(options?: StartOptions): Promise<Convoke>;
 
-/** Take a new account of a running instance, such as one that `start` has started in another process. */
+/** Create an account in a running instance, for example in an instance that another process has started. */
 export function attach(address: Address): Promise<Convoke>;

@@ -1,4 +1,4 @@
-// A test kit for Convoke: an instance in a process of its own, and a webhook receiver in this process.
+// A test kit for Convoke: an instance in a separate process, and a webhook receiver in this process.
 import { spawn } from "node:child_process";
 import { EventEmitter, once } from "node:events";
 import { createServer } from "node:http";
@@ -137,6 +137,31 @@ class Convoke {
     await this.#post("Failures", { Participant: n, Code: code });
   }
 
+  phone(number) {
+    return {
+      number,
+      send: async (body, ...receivers) => {
+        const sent = await this.#post("Simulate/InboundMessages", { From: number, To: receivers.join(), Body: body });
+        return { outcome: sent.outcome, conversationSid: sent.conversation_sid, messageSid: sent.message_sid };
+      },
+      inbox: async () => {
+        const path = `Simulate/Phones/${encodeURIComponent(number)}/Messages`;
+        const messages = [];
+        for (let query = "?PageSize=100"; query !== null;) {
+          const page = await call(this.#account, "GET", path + query);
+          messages.push(...page.messages);
+          query = page.meta.next_page_url && new URL(page.meta.next_page_url).search;
+        }
+        return messages.map(({ from, body, conversation_sid, message_sid }) => ({
+          from,
+          body,
+          conversationSid: conversation_sid,
+          messageSid: message_sid,
+        }));
+      },
+    };
+  }
+
   async hold() {
     await this.#post("Failures", { Hold: true });
   }
@@ -187,7 +212,7 @@ class Receiver {
     return `${this.#base}/webhooks/${this.#generation}`;
   }
 
-  /** Remove webhooks and planned answers, and change the URL, so that late webhooks of the last test do not count. */
+  /** Remove webhooks and planned answers. Change the URL, so that late webhooks of the previous test are ignored. */
   clear() {
     this.received = [];
     this.#answers.clear();
@@ -253,7 +278,7 @@ async function startInstance(command, env) {
   process.once("exit", killWithUs);
   const ended = new Promise((resolve) => child.once("close", resolve));
   const failed = new Promise((_, reject) => {
-    child.once("error", (error) => reject(new Error(`cannot run \`${command}\` (${error.code}): install Convoke, or set CONVOKE`)));
+    child.once("error", (error) => reject(new Error(`cannot run \`${command}\` (${error.code}): install Convoke, or set the variable CONVOKE`)));
     child.once("close", (code) => reject(new Error(`\`${command} up\` ended with code ${code}; the reason is on stderr`)));
   });
   const lines = createInterface({ input: child.stdout });

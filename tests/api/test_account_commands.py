@@ -83,7 +83,7 @@ def test_region_is_read_from_environment(deployed: StackTarget, variable: str) -
 def test_data_and_stack_options_exclude_each_other(deployed: StackTarget, tmp_path: Path) -> None:
     for arguments in (["list"], ["create"], ["rotate-token", FIRST]):
         line = refusal(deployed.run("account", *arguments, "--data", str(tmp_path / "convoke.db")))
-        assert line == "Error: --data and --stack exclude each other"
+        assert line == "Error: --data and --stack cannot be used together"
     assert list(tmp_path.iterdir()) == []
 
 

@@ -178,7 +178,7 @@ def test_table_and_log_contain_neither_secret_nor_master(
     masters = instance.accounts.api_keys.masters
     hidden = [created["secret"], hash_secret(created["secret"]), *(masters.secret(version) for version in "12")]
     written = capfd.readouterr()
-    # On one machine, the item of the master secrets is the only place for them.
+    # On one machine, the master secrets are stored only in their own item, so ignore this item.
     kept = str([item for item in instance.items("") if item["pk"] != "api-key-masters"])
     assert [each for each in hidden if not each or each in kept + written.out + written.err + caplog.text] == []
     (owner,) = (item for item in instance.items("owner") if item["pk"] == created["sid"])
@@ -457,7 +457,7 @@ def test_key_commands_do_not_create_a_data_file(tmp_path: Path, arguments: list[
 @pytest.mark.parametrize("arguments", COMMANDS)
 def test_data_and_stack_options_exclude_each_other(deployed: StackTarget, tmp_path: Path, arguments: list[str]) -> None:
     line = cli_targets.refusal(deployed.run("key", *arguments, "--data", str(tmp_path / "convoke.db")))
-    assert line == "Error: --data and --stack exclude each other"
+    assert line == "Error: --data and --stack cannot be used together"
 
 
 @pytest.mark.parametrize("arguments", COMMANDS)

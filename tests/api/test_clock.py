@@ -28,7 +28,7 @@ from tests.support.waiting import eventually
 CLOCK = "/convoke/v1/Clock"
 MINUTE = timedelta(minutes=1)
 A_MOMENT = timedelta(seconds=30)
-"""Each test takes less time than this."""
+"""A duration that is longer than any of these tests."""
 
 
 @pytest.fixture
@@ -171,7 +171,7 @@ def test_provisioning_retries_keep_their_backoff_in_moved_time() -> None:
         conversation = stored(instance)[sid]
         assert conversation["state"] == "closed"
         assert [alert["code"] for alert in instance.items("alert")] == [50427]
-    # The first pause begins at the creation, and the first attempt follows some real time later.
+    # Use the creation time, because the first pause starts at the creation. The first attempt happens a little later.
     moments[0] = datetime.fromisoformat(conversation["date_created"])
     pauses = [round((later - earlier).total_seconds()) for earlier, later in pairwise(moments)]
     assert pauses == [10, 20, 40, 80, 160, 320, 600, 600]

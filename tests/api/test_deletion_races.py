@@ -168,7 +168,8 @@ def test_stale_write_after_deletion_is_refused(instance: Instance, write: str, s
 def test_delete_read_before_initializing_ended_is_refused(instance: Instance, end: str) -> None:
     """The deleting client read the conversation while the state was `initializing`. Then the state changed.
 
-    The change added the state event or locks. The deletion does not know these, so the deletion must be refused.
+    The change added the state event or locks. The deletion does not know the event or the
+    locks, so the deletion must be refused.
     """
     sid = conversation_in(instance, "initializing")
     if end == "finalize":

@@ -220,7 +220,7 @@ def test_identity_that_an_outdated_cache_added_without_a_user_gets_one(clock: Ma
         first_sights = instance.engine.program.first_sights
         known = first_sights._known
         delete(tree)
-        # Another process may have the deleted User in its cache for some seconds.
+        # Simulate the outdated cache of another process. For some seconds, such a cache still has the deleted User.
         known.remember(True, instance.account.sid, tree.instance.items("user")[0]["sid"])
         sid = tree.make(ALICE)
         known.clear()

@@ -18,8 +18,9 @@ from openapi_spec_validator import validate
 from pydantic.alias_generators import to_snake
 
 from convoke.api.dispatch import _Node
+from convoke.api.form import FORM, MULTIPART
 from tests.support.bindings import store_binding
-from tests.support.examples import CHAT_AND_SMS, chat
+from tests.support.examples import CHAT_AND_SMS
 from tests.support.instances import ORIGIN, Answer, EmbeddedInstance, Instance, call, held_instance
 from tests.support.media import media_sid
 from tests.support.openapi_checks import Operation, Schema, operations, resolved
@@ -38,7 +39,7 @@ EXAMPLES: dict[str, str | list[str]] = {
     "AutoCreation.WebhookMethod": "GET",
     "AutoCreation.WebhookUrl": "https://hooks.example.com/",
     "Address": "+15017122662",
-    "Attributes": '{"a": 1}',
+    "Attributes": '{"a":1}',
     "Author": "alice",
     "Bindings.Email.Address": "visit@example.com",
     "Bindings.Email.Name": "Visit",
@@ -81,7 +82,10 @@ EXAMPLES: dict[str, str | list[str]] = {
     "NewMessage.WithMedia.Template": "${MEDIA_COUNT} files",
     "NotificationLevel": "muted",
     "OwnedAddresses": ["+15017122661", "whatsapp:+15017122661"],
-    "Participant": chat(2),
+    "Participant": [
+        '{"identity": "alice"}',
+        '{"messaging_binding": {"address": "+15558675312", "proxy_address": "+15017122661"}}',
+    ],
     "Permission": ["sendMessage", "leaveConversation"],
     "PostWebhookUrl": "https://hooks.example.com/",
     "PreWebhookUrl": "https://hooks.example.com/pre",
@@ -92,6 +96,9 @@ EXAMPLES: dict[str, str | list[str]] = {
     "RoleSid": "RL" + "0" * 32,
     "ReachabilityEnabled": "true",
     "Signature": "x",
+    "Provider": "twilio",
+    "Twilio.AccountSid": "AC" + "0" * 32,
+    "Twilio.AuthToken": "token",
     "Sandbox": "true",
     "Secret": "server-key",
     "State": "inactive",
@@ -110,7 +117,7 @@ OWN_EXAMPLES: dict[str, dict[str, str]] = {
     "createCredential": {"Type": "apn"},
     "updateCredential": {"Type": "gcm"},
 }
-"""The key is the ID of an operation. The value has examples for parameters that mean something else elsewhere."""
+"""The key is the ID of an operation. The value has examples for parameters with another meaning in other operations."""
 
 SERVICE_SIDS = ("AutoCreation.ConversationServiceSid", "DefaultChatServiceSid")
 
@@ -119,10 +126,10 @@ ROLE_SIDS = (
     "DefaultConversationRoleSid",
     "DefaultChatServiceRoleSid",
 )
-"""The form parameters whose value must be the SID of an existing role, and those that take an existing service."""
+"""The form parameters whose value must be the SID of an existing role. SERVICE_SIDS has those of existing services."""
 
 QUERIES = {"ParticipantConversations": "?Identity=alice"}
-"""The query strings of paths that need one. The key is the last segment of the path."""
+"""The query strings of paths that require a query. The key is the last segment of the path."""
 
 JSON_BODIES = {"fetchServiceMediaSet": {"command": "get", "list": [{"media_sid": "ME" + "0" * 32}]}}
 """Maps the ID of an operation whose body is JSON to a valid body."""
@@ -132,6 +139,7 @@ OF_AWS = {"fetchServiceMediaContent": {302}}
 
 ADDRESS = {"Type": "sms", "Address": "+15017122663"}
 
+SENDER = {"Provider": "simulated", "Address": "+15017122669"}
 CREDENTIAL = {"Type": "gcm", "ApiKey": "AIzaSy-0123"}
 ROLE = {"FriendlyName": "Visitor", "Type": "conversation", "Permission": ["sendMessage"]}
 
@@ -139,11 +147,13 @@ STUDIO = {"Target": "studio", "Configuration.FlowSid": "FW" + "0" * 32}
 
 FITTING = {
     "createScopedWebhook": ("Target", "Configuration.Url", "Configuration.Filters"),
+    "createCredential": ("Type", "FriendlyName", "Certificate", "PrivateKey", "Sandbox"),
+    "createMessage": ("Author", "Body", "Attributes", "DateCreated", "DateUpdated", "Subject"),
     "updateRole": ("Permission",),
     "createParticipant": ("Identity", "Attributes", "DateCreated", "DateUpdated"),
-    "updateParticipant": ("MessagingBinding.ProxyAddress", "Attributes", "LastReadMessageIndex", "LastReadTimestamp"),
+    "updateParticipant": ("Attributes", "LastReadMessageIndex", "LastReadTimestamp"),
 }
-"""The key is the ID of an operation with parameters that exclude other parameters. The value lists a valid choice."""
+"""The key is the ID of an operation with parameters that exclude each other. The value is a valid combination."""
 
 TEXT = st.text(st.characters(codec="utf-8"))
 
@@ -174,7 +184,7 @@ class PopulatedInstance:
         configuration = instance.call("GET", f"/v1/Services/{conversation['chat_service_sid']}/Configuration").body
         roles = {name: configuration[to_snake(name)] for name in ROLE_SIDS}
         services = dict.fromkeys(SERVICE_SIDS, conversation["chat_service_sid"])
-        self.examples = Examples(EXAMPLES | roles | services)
+        self.examples = Examples(EXAMPLES | roles | services | {"RoleSid": roles["DefaultChatServiceRoleSid"]})
         self.spare_service = instance.call("POST", "/v1/Services", {"FriendlyName": "Spare"}).body["sid"]
         self.values = {
             "Services": conversation["chat_service_sid"],
@@ -191,6 +201,7 @@ class PopulatedInstance:
             "Addresses": instance.call("POST", "/v1/Configuration/Addresses", ADDRESS).body["sid"],
             "Bindings": store_binding(instance, conversation["chat_service_sid"]).sid,
             "Credentials": instance.call("POST", "/v1/Credentials", CREDENTIAL).body["sid"],
+            "Senders": instance.call("POST", "/convoke/v1/Senders", SENDER).body["sid"],
             "Accounts": instance.account.sid,
             "Keys": instance.call("POST", f"/2010-04-01/Accounts/{instance.account.sid}/Keys.json").body["sid"],
         }
@@ -228,6 +239,21 @@ def test_document_supports_if_none_match(instance: Instance) -> None:
     assert call(instance.api, "GET", f"{ORIGIN}/openapi.json", headers={"If-None-Match": '"other"'}).status == 200
 
 
+def test_document_names_the_server_as_the_client_reaches_it(instance: Instance) -> None:
+    own, other = (call(instance.api, "GET", f"{url}/openapi.json") for url in (ORIGIN, "https://api.example.com:8443"))
+    assert own.body["servers"] == [{"url": ORIGIN}]
+    assert other.body == own.body | {"servers": [{"url": "https://api.example.com:8443"}]}
+    tag = {"If-None-Match": own.headers["ETag"]}
+    assert call(instance.api, "GET", "https://api.example.com:8443/openapi.json", headers=tag).status == 200
+
+
+def test_form_is_described_once_for_both_media_types() -> None:
+    described = [operation.description["requestBody"] for operation in operations().values() if operation.form]
+    schemas = [[content["schema"] for content in body["content"].values()] for body in described]
+    assert {tuple(body["content"]) for body in described} == {(FORM, MULTIPART)}
+    assert all(url_encoded == multipart and set(url_encoded) == {"$ref"} for url_encoded, multipart in schemas)
+
+
 def test_similar_paths_require_credentials(instance: Instance) -> None:
     for path in ("/openapi.json/", "/openapi", "/OPENAPI.JSON", "/v1/openapi.json", "/convoke/v1/Configuration"):
         assert call(instance.api, "GET", ORIGIN + path).status == 401
@@ -252,13 +278,16 @@ def routes_of(node: _Node, *segments: str) -> Iterator[tuple[str, str]]:
 
 def test_every_route_is_described_and_no_other(embedded: EmbeddedInstance) -> None:
     controls = {f"/convoke/v1/{name}" for name in ("Clock", "Reset", "Accounts", "Settle", "Failures")}
+    # Carriers determine the parameters of the routes that they call.
+    carriers = {f"/convoke/v1/{name}/Twilio/<sender_sid>" for name in ("Inbound", "Statuses")}
     # Without its option, a test control is a 404 that names the option.
-    served = {route for route in routes_of(embedded.engine.api._dispatcher._root) if route[1] not in controls}
+    left_out = controls | carriers
+    served = {route for route in routes_of(embedded.engine.api._dispatcher._root) if route[1] not in left_out}
     document = call(embedded.api, "GET", f"{ORIGIN}/openapi.json").body
     methods = ((method.upper(), path) for path, item in document["paths"].items() for method in item)
     described = {(method, re.sub(r"{(\w+)}", r"<\1>", path)) for method, path in methods}
     assert described == served
-    # Both engines serve all of these, and one machine serves some more.
+    # Both engines serve all operations in `operations`. The embedded engine serves additional operations.
     assert {(each.method, re.sub(r"{(\w+)}", r"<\1>", each.path)) for each in operations().values()} < served
 
 

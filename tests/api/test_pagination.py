@@ -93,7 +93,7 @@ def test_every_list_is_complete_with_any_page_size(
 
 
 def every_list(instance: Instance) -> dict[str, str]:
-    """Create resources of every kind. Map the path of every list to the key of the resources in its response."""
+    """Create resources of every kind. Return the path of each list, with the key of the resources in the response."""
     v1 = instance.client().conversations.v1
     v1.configuration.webhooks().update(post_webhook_url="https://hooks.example.com/", filters=["onMessageAdded"])
     for _ in range(2):

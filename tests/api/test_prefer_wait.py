@@ -33,7 +33,7 @@ def create(instance: Instance, prefer: str, **headers: str) -> Answer:
 
 
 def after(pauses: int, then: Callable[[], object], clock: ManualClock) -> None:
-    """Let the clock call `then` at the end of its sleep number `pauses`, counted from 1."""
+    """Let the clock call `then` once, when the product has slept `pauses` times."""
 
     def on_sleep() -> None:
         if len(clock.pauses) == pauses:

@@ -1,4 +1,4 @@
-"""Clients can ask whether the signature of a webhook request fits. See docs/behaviour/webhook-delivery.md#signature."""
+"""Clients can check the signature of a webhook request. See docs/behaviour/webhook-delivery.md#signature."""
 
 from __future__ import annotations
 

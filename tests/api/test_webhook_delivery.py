@@ -1,4 +1,4 @@
-"""Each event goes to the right webhooks, and to no others. See docs/behaviour/webhook-delivery.md."""
+"""Each event goes to the correct webhooks only. See docs/behaviour/webhook-delivery.md."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ def wait_until(look: Callable[[], Any]) -> Any:
 
 
 def attempts(instance: EmbeddedInstance) -> dict[str, list[Any]]:
-    """Return the statuses of all completed attempts, by the URL of the receiver. A status is None without an answer."""
+    """Return the statuses of all completed attempts, by the URL of the receiver. No answer means None."""
     found: dict[str, list[Any]] = {}
     for item in instance.items("attempt#"):
         if "milliseconds" in item:

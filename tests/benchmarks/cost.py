@@ -84,7 +84,7 @@ FUNCTION_LOG_BYTES = 1500
 """
 
 BYTES_OUT = 2_000
-"""The assumed size in bytes of an API response and a webhook request together, with headers.
+"""The assumed total size in bytes of an API response and a webhook request, including the headers.
 
 The body of the API response has 800 bytes (measured on 2026-11-22).
 """

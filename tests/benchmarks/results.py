@@ -35,7 +35,7 @@ class Machine(BaseModel):
     pgo: bool = False
     """Whether the build of Python used profile-guided optimization (the configure option `--enable-optimizations`)."""
     load_at_start: float
-    """The load average of the minute before the run. Above a few tenths, other processes were busy."""
+    """The load average of the minute before the run. If it is above a few tenths, other processes were busy."""
 
     @property
     def summary(self) -> str:

@@ -49,7 +49,7 @@ class Visit:
         self.page: Page = browser.new_page(**options)
         self.problems: list[str] = []
         self.expected = "nothing"
-        """A part of messages that are no problem: the browser reports each response with an error status."""
+        """Messages with this text are not a problem. The browser reports each response with an error status."""
         self.page.on("console", self._note)
         self.page.on("pageerror", lambda error: self.problems.append(str(error)))
 

@@ -21,7 +21,7 @@ from tests.browser.support import console_link
 HOSTILE = """"'><img src=x onerror="window.hacked=1"><script>window.hacked=1</script>${7*7}{{7*7}}"""
 
 NOT_FOUND = "status of 404"
-"""A search asks for a unique name that may not exist."""
+"""A part of the message that the browser reports if a search requests a unique name that does not exist."""
 
 VIEWS = {
     "Conversations": "New conversation",
@@ -287,7 +287,7 @@ def test_receivers_and_signature_checker(page: Page, instance: RunningInstance) 
 def test_requests_are_masked_until_clicked(page: Page, instance: RunningInstance) -> None:
     go(page, "Requests")
     client(instance).conversations.create(friendly_name="A secret name").delete()
-    # Wait for the newest row, because later rows would move the others.
+    # Wait for the newest row, because a row that arrives later moves the rows below, and the click could miss its row.
     expect(page.locator("details.row").first).to_contain_text("DELETE")
     row = page.locator("details.row", has_text="POST").first
     expect(row).to_contain_text("/v1/Conversations")

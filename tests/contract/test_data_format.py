@@ -274,7 +274,7 @@ def test_memberships_of_format_5_get_into_the_order_of_their_conversations(tmp_p
 
 @pytest.mark.parametrize("column", ["", "ALTER TABLE messages DROP COLUMN failures"])
 def test_both_kinds_of_format_6_are_migrated(tmp_path: Path, column: str) -> None:
-    """A version for format 6 refuses the file afterwards, because it cannot read newly stored items."""
+    """After the migration, a version of Convoke for format 6 refuses the file, because it cannot read new items."""
     path = tmp_path / "convoke.db"
     with closing(SqliteTable(str(path))) as table:
         table.transact([Put(COUNTER)])

@@ -351,7 +351,7 @@ def test_conversation_webhook_is_called_with_its_sid() -> None:
 
 
 class Resolver:
-    """A fake DNS resolver. Each call returns the next address, and after the last address the last address again."""
+    """A fake DNS resolver. Each call returns the next address. After the last address, each call returns it again."""
 
     def __init__(self, *addresses: str) -> None:
         self._addresses = list(addresses)

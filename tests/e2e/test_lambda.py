@@ -34,7 +34,7 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def answers(function: str, stack: Stack, client: Path, conversation_sid: str = "-") -> dict[str, Any]:
-    """Invoke a function with each of its sample events, in one environment. Map the name of a sample to the result."""
+    """Invoke a function with each of its sample events, in one environment. Return the results by the sample's name."""
     samples = sorted((EVENTS / function).glob("*.json"))
     with lambda_runtime.emulated(function, stack, client) as emulated:
         return {path.stem: emulated.invoke(json.loads(filled_in(path, stack, conversation_sid))) for path in samples}

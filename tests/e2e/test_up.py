@@ -144,7 +144,7 @@ def test_up_without_json_prints_credentials_and_a_code_snippet() -> None:
         lines = []
         for line in process.stdout:
             lines.append(line)
-            if line.startswith("Ctrl-C"):
+            if line.startswith("Press Ctrl-C"):
                 break
         process.terminate()
     text = "".join(lines)
@@ -258,6 +258,7 @@ def test_demo_succeeds() -> None:
     assert result.stdout.count("signature valid") == 2
     assert result.stdout.count("is initializing") == 2
     assert "the conversation is active again" in result.stdout
+    assert "the next delivery is failed with error 21610" in result.stdout
 
 
 def test_json_option_prints_one_line_only() -> None:
@@ -357,7 +358,7 @@ def test_reset_over_http_empties_the_data_file_and_keeps_the_account(tmp_path: P
 
 @contextmanager
 def listening(*arguments: str) -> Iterator[subprocess.Popen[str]]:
-    """Run `convoke listen` until the block ends. The block begins when the command has read the ledger."""
+    """Run `convoke listen` until the block ends. The block begins when the command has printed its first line."""
     command = [sys.executable, "-u", "-m", "convoke", "listen", *arguments]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:

@@ -1,6 +1,7 @@
 """Send random requests to the API and random bytes to its server. No answer may be a 5xx, and no request may hang.
 
-`make soak`, or `python -m tests.faults.fuzz [--requests N] [--seed N]`. The seed determines every request. Two kinds:
+`make soak`, or `python -m tests.faults.fuzz [--requests N] [--seed N]`. The seed determines every request. There are
+two kinds of requests:
 
 - Requests to the API in this process: random methods, paths, headers and forms. They come from the paths and parameters
   of `/openapi.json`, from SIDs of stored resources, and from values that are invalid in some way.
@@ -272,7 +273,7 @@ async def exchanged(address: tuple[str, int], sent: bytes) -> list[int]:
         writer.write_eof()
         received = await reader.read()
     except ConnectionError:
-        pass  # The server has refused the rest of the bytes.
+        pass  # The server has refused the remaining bytes.
     finally:
         writer.close()
     return [int(status) for status in re.findall(rb"HTTP/1\.1 ([0-9]{3}) ", received)]

@@ -1,4 +1,4 @@
-"""The password in a webhook's URL is shown by the webhook itself only, and reaches the receiver.
+"""Only the webhook resource shows the password in its URL. The receiver gets the password.
 
 The test searches every other answer, log line, event on the bus and output of a command for the password.
 """
@@ -153,7 +153,7 @@ def ask(instance: EmbeddedInstance, path: str, form: dict[str, Any] | None = Non
 
 
 def settle(instance: EmbeddedInstance) -> None:
-    """Run every step and every delivery, also those that were postponed."""
+    """Run every step and every delivery, including postponed deliveries."""
     instance.work()
     while not instance.engine.queue.is_empty() or instance.engine.steps.are_waiting:
         instance.forget_pauses()

@@ -124,7 +124,7 @@ def test_shutdown_with_hanging_receivers_ends_in_time_and_uses_up_no_attempt(tmp
     data = str(tmp_path / "convoke.db")
     with hanging_receiver() as (url, called), up("--data", data) as stopped, ThreadPoolExecutor(1) as pool:
         v1 = stopped.client.conversations.v1
-        # A call may take 15 seconds.
+        # The fragment `tt=15000` sets the timeout of a call to 15 seconds, which is longer than the shutdown may take.
         v1.configuration.webhooks().update(
             pre_webhook_url=f"{url}#tt=15000",
             post_webhook_url=f"{url}#tt=15000",

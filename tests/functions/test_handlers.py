@@ -170,7 +170,7 @@ def test_sweeper_returns_the_number_of_processed_resources(moto: MotoInstance, f
 
 
 class EndingContext(FunctionContext):
-    """A Lambda context whose time is over after some questions for the remaining time."""
+    """A Lambda context in which time is left for the first `questions` questions, and no time for later questions."""
 
     def __init__(self, questions: int) -> None:
         super().__init__()
@@ -189,7 +189,8 @@ def test_the_sweeper_leaves_the_rest_to_the_next_sweep_when_its_time_runs_out(
     event = sample(EVENTS / "sweeper" / "every_minute.json", moto)
     assert function("sweeper", event, EndingContext(0)) == 0
     assert len(moto.items("conversation")) == 3
-    # The sweeper asks before it takes a conversation, so it takes one. The time is over before it erases the items.
+    # The sweeper asks for the remaining time before it takes a conversation. Time is left, so it takes a conversation.
+    # The sweeper asks again before it erases the items. No time is left, so it erases no items.
     assert function("sweeper", event, EndingContext(1)) == 1
     assert len(moto.items("conversation")) == 3
     forget_claims(moto)

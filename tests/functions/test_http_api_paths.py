@@ -37,7 +37,10 @@ Source: https://github.com/hotsock/voker/blob/main/vokerhttp/testdata/ingress-pa
 """
 
 REFUSED_BY_GATEWAY = "percent%25done"
-"""A segment to which an HTTP API answers 400, so that the function gets no event. RECORDED has the same source."""
+"""A path segment that an HTTP API refuses with 400 before it calls the function.
+
+The source of RECORDED shows this refusal too.
+"""
 
 CUT = "question%3Fvalue"
 
@@ -69,7 +72,10 @@ def replay(moto: MotoInstance, method: str, path: str, **query: Any) -> Answer:
 
 @pytest.fixture(scope="module")
 def parents(moto: MotoInstance) -> dict[str, str]:
-    """Create a resource for each collection that has subresources. Map the collection's path segment to the SID."""
+    """Create a resource of every kind that has subresources. Return the SIDs of these resources.
+
+    The key of a SID is the path segment of the resource's list, such as `Conversations`.
+    """
     conversation = moto.call("POST", "/v1/ConversationWithParticipants", {"Participant": chat(1)}).body
     moto.work()
     message = moto.call("POST", f"/v1/Conversations/{conversation['sid']}/Messages", {"Body": "Hello"}).body
@@ -90,7 +96,7 @@ def received_paths(rule: str, sent: str, parents: dict[str, str]) -> Iterator[st
         before = re.sub(
             "([A-Za-z]+)/<[a-z_]+>", lambda found: f"{found[1]}/{parents[found[1]]}", rule[: parameter.start()]
         )
-        # The decoded question mark starts the query. Therefore the path also lacks everything after the parameter.
+        # The decoded question mark ends the path. The rest of the value and the rest of the rule are missing.
         behind = "" if sent == CUT else PARAMETER.sub("x", rule[parameter.end() :])
         yield before + RECORDED[sent] + behind
 

@@ -39,7 +39,7 @@ def test_layer_leaves_out_the_embedded_engine_and_the_command_line() -> None:
 
 
 MACHINES = {"x86_64": 62, "arm64": 183}
-"""The architectures of Lambda, and the field `e_machine` of the ELF header that stands for each. See elf(5)."""
+"""The value of the field `e_machine` in an ELF header, for each architecture of Lambda. See elf(5)."""
 
 
 def machines(layer: Path) -> set[int]:

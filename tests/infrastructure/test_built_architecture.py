@@ -1,4 +1,4 @@
-"""`make build` builds for the architecture of the deployment, and the built template accepts no other one."""
+"""`make build` builds for the architecture of the deployment, and the built template accepts no other architecture."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ MAX_BYTECODE_INSTRUCTIONS = 8_600_000
 
 Unlike a duration, the number is the same on every machine, within 0.01 %. Python can count bytecode instructions. To
 count CPU instructions, a tool is necessary (`tests.benchmarks.cold_start`). Lower the constant when a change makes the
-cold start cheaper. It was 7,800,000 for 60 operations, and is higher since Convoke serves 103.
+cold start cheaper. It was 7,800,000 for 60 operations, and is higher because Convoke now serves 103 operations.
 """
 
 COUNTING = """

@@ -119,10 +119,10 @@ def test_no_module_reads_private_members_of_other_objects() -> None:
 
 
 def test_layer_has_the_bounds_of_the_distribution() -> None:
-    """The layer installs from its own group, so that the distribution can need packages that no function needs."""
+    """The layer installs the dependency group `lambda`, which has no packages that only the command line needs."""
     project = tomllib.loads((ROOT / "layers/convoke/pyproject.toml").read_text())
     extras = project["project"]["optional-dependencies"]
     declared = {*project["project"]["dependencies"], *extras["aws"]}
-    # The functions use botocore alone. boto3 and botocore have the same versions.
+    # The functions use botocore without boto3. AWS gives boto3 and botocore the same version numbers.
     declared |= {each.replace("boto3", "botocore") for each in declared}
     assert set(project["dependency-groups"]["lambda"]) <= declared

@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "layers/convoke/src/convoke"
 
-PACKAGES = ("domain", "operations", "storage", "api", "api/resources", "webhooks", "embedded", "aws")
+PACKAGES = ("domain", "operations", "storage", "api", "api/resources", "webhooks", "carriers", "embedded", "aws")
 """The modules of these packages must have test files. For `cli` and `testing`, test files are named after commands."""
 
 TEST_FOLDERS = ("unit", "contract", "api", "functions", "infrastructure")
@@ -36,6 +36,12 @@ TESTED_IN = {
     "console_api": "tests/api/test_console_codes.py",
     "request_filters": "tests/api/test_request_log.py",
     "request_log_api": "tests/api/test_request_log.py",
+    "inbound_media": "tests/api/test_media_of_phones.py",
+    "simulate_api": "tests/api/test_simulator.py",
+    "simulated_reports": "tests/api/test_simulated_reports.py",
+    "simulated_messages": "tests/api/test_inbound_messages.py",
+    "carrier_messages": "tests/api/test_twilio_webhooks.py",
+    "carriers": "tests/api/test_message_sender.py",
     "signed_requests": "tests/api/test_events.py",
     "controls_api": "tests/api/test_controls.py",
     "instance": "tests/api/test_controls.py",
@@ -44,6 +50,8 @@ TESTED_IN = {
     "deferred": "tests/unit/test_gateway.py",
     "description": "tests/api/test_openapi.py",
     "edges": "tests/functions/test_handlers.py",
+    "sms_carrier": "tests/contract/test_carriers.py",
+    "twilio": "tests/contract/test_carriers.py",
     "due": "tests/unit/test_sweeper.py",
     "due_conversations": "tests/unit/test_sweeper.py",
     "due_services": "tests/api/test_services.py",
@@ -55,8 +63,11 @@ TESTED_IN = {
     "event_replays": "tests/api/test_events.py",
     "freshness": "tests/unit/test_cached.py",
     "handover": "tests/faults/test_repetition.py",
+    "copy_statuses": "tests/api/test_message_sender.py",
+    "copy_queue": "tests/functions/test_message_sender.py",
+    "phones": "tests/api/test_message_sender.py",
+    "simulated_carrier": "tests/api/test_message_sender.py",
     "lists": "tests/api/test_conversation_lists.py",
-    "outbox": "tests/faults/test_crashes.py",
     "paging": "tests/api/test_pagination.py",
     "participant_adder": "tests/faults/test_crashes.py",
     "participant_queue": "tests/functions/test_handlers.py",

@@ -43,7 +43,7 @@ Scenario = Callable[[Instance], None]
 CRASH_POINTS: Counter[str] = Counter()
 """The number of crash points that each test tried. The key is the test."""
 
-EDGES = ("table", "participant_queue", "workflow", "event_bus", "delivery_queue", "webhook_client")
+EDGES = ("table", "participant_queue", "workflow", "event_bus", "delivery_queue", "copy_queue", "webhook_client")
 """The names of the edges. A crash can happen before or after a call to one of these edges."""
 
 
@@ -96,7 +96,8 @@ class CrashingEdge:
         self._switch = switch
 
     def __getattr__(self, name: str) -> Any:
-        return self._switch.guard(getattr(self._edge, name))
+        value = getattr(self._edge, name)
+        return self._switch.guard(value) if callable(value) else value
 
 
 class CrashingMediaStore(CrashingEdge):
@@ -115,7 +116,9 @@ class CrashingWriter(CrashingEdge):
 
 def crashing_edges(switch: CrashSwitch, edges: EmbeddedEdges) -> EmbeddedEdges:
     guarded: dict[str, Any] = {name: CrashingEdge(getattr(edges, name), switch) for name in EDGES}
-    return replace(edges, media_store=CrashingMediaStore(edges.media_store, switch), **guarded)
+    carriers: dict[Any, Any] = {provider: CrashingEdge(carrier, switch) for provider, carrier in edges.carriers.items()}
+    store: Any = CrashingMediaStore(edges.media_store, switch)
+    return replace(edges, media_store=store, carriers=carriers, **guarded)
 
 
 def create_conversation(instance: Instance) -> None:

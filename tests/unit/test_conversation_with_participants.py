@@ -1,4 +1,7 @@
-"""An account can use only its own business addresses, and only as such (operations/participants.py)."""
+"""An account can use only its own business addresses, and cannot use them as addresses of participants.
+
+See operations/participants.py.
+"""
 
 from __future__ import annotations
 

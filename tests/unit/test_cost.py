@@ -26,7 +26,8 @@ def test_cost_of_a_million_conversations_equals_the_sum_by_hand() -> None:
     # Lambda runs for 262 ms: eight invocations of 14 ms, AWS calls of 20, 10 and 20 ms, and a receiver call of 100 ms.
     # The function that calls the receiver has half a GB of memory.
     # The state machine runs for 78 ms. AWS bills the time as 100 ms.
-    # In a month, five functions start 360 times for a second, and the sixth is restored 360 times.
+    # In a month, each of five functions starts 360 times, and each start takes one second. The sixth function is
+    # restored 360 times.
     seconds = 0.262 - 0.1 / 2 + 5 * 360 / 1e6
     assert used["Lambda GB-seconds"] == pytest.approx(seconds)
     assert used["Express GB-seconds"] == pytest.approx(0.1 / 16)
@@ -56,8 +57,8 @@ def test_standard_workflow_is_charged_transitions_per_participant() -> None:
 
 def test_receiver_that_never_answers_costs_its_timeouts_and_the_retries() -> None:
     deliver = Cost(invocations=2, write_units=3, read_units=2)
-    # Four attempts wait 5 s each, instead of 0.1 s, with half a GB of memory. Three retries repeat two invocations of
-    # 14 ms of a function with a GB.
+    # Four attempts wait 5 s each. In `deliver`, one attempt waits 0.1 s. The function that waits has half a GB of
+    # memory. Each of the three retries repeats two invocations, which take 14 ms each with one GB of memory.
     used = unanswered(deliver)
     assert used["Lambda GB-seconds"] == pytest.approx((20 - 0.1) / 2 + 3 * 0.028)
     assert (used["DynamoDB write units"], used["DynamoDB read units"], used["SQS requests"]) == (9, 6, 6)

@@ -102,7 +102,7 @@ class Machine:
     table: SqliteTable
     waiters: ConversationWaiters
     log: list[str]
-    """Lists the notifications `arrived` and `answered`. In the product, the scheduler of the steps gets them."""
+    """Lists the notifications `arrived` and `answered`. In the product, the step scheduler gets them."""
 
 
 def run(
@@ -269,7 +269,7 @@ def test_request_is_refused_if_the_write_lock_is_held_for_too_long(tmp_path: Pat
 def test_request_that_always_loses_against_others_is_refused_after_the_same_time_as_on_aws(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The limit of a lost optimistic lock does not depend on the limit of the write lock, which is shorter here."""
+    """MAX_CONTENTION_SECONDS limits the retries, not the shorter `lock_timeout` of the data file's write lock."""
     monkeypatch.setattr("convoke.embedded.gateway.MAX_CONTENTION_SECONDS", 0.4)
 
     def lose() -> Response:

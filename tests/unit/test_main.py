@@ -1,4 +1,4 @@
-"""The program `convoke` lists its commands and imports few modules for this."""
+"""The program `convoke` lists its commands without importing their modules."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The parameter `Participant` accepts valid values and refuses others. See docs/behaviour/participants.md."""
+"""The parameter `Participant` accepts valid values and refuses all other values. See docs/behaviour/participants.md."""
 
 from __future__ import annotations
 

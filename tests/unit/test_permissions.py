@@ -1,4 +1,4 @@
-"""The roles of a chat user determine which actions the user may do (domain/permissions.py)."""
+"""The roles of a chat user determine which actions the user may perform (domain/permissions.py)."""
 
 from __future__ import annotations
 

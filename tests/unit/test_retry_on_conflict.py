@@ -1,4 +1,4 @@
-"""If optimistic locking fails, an operation is tried again (`retry_on_conflict` of operations/conversations.py)."""
+"""If optimistic locking fails, an operation is retried (`retry_on_conflict` of operations/conversations.py)."""
 
 from __future__ import annotations
 

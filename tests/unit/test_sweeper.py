@@ -1,4 +1,4 @@
-"""The sweeper takes the shards in turns, and copes with changes by others while it processes a conversation."""
+"""The sweeper processes the shards in turn, and tolerates concurrent changes of the conversation that it processes."""
 
 from __future__ import annotations
 
@@ -269,8 +269,8 @@ def budget(resources: int) -> Callable[[], bool]:
 def test_no_shard_waits_for_another(backlog: list[int], sweeps: list[tuple[int, list[int]]]) -> None:
     """A model of sweeps whose time is too short for the backlog.
 
-    Between two sweeps, more items become due. In each sweep, every shard with due items gets its share: as many items
-    as any other shard, up to one, unless fewer are due.
+    Between two sweeps, more items become due. In each sweep, the sweeper processes nearly the same number of items from
+    every shard. The numbers differ by at most one, except for a shard that has fewer due items.
     """
     with memory_table() as table:
         shards = Shards(table, ManualClock())

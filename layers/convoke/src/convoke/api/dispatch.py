@@ -8,13 +8,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from convoke.api.callers import Caller, caller_of
 from convoke.api.deferred import Deferred
 from convoke.api.errors import render
 from convoke.api.operations import Operations
-from convoke.api.requests import TWILIO_PREFIX, InvocationContext, Request, ServiceRequest
+from convoke.api.requests import TWILIO_PREFIX, CarrierRequest, InvocationContext, Request, ServiceRequest, base_url
 from convoke.api.resources.description import Document, document_of
 from convoke.api.responses import Response
 from convoke.api.routes import (
@@ -22,6 +23,8 @@ from convoke.api.routes import (
     PUBLIC_ROUTES,
     SERVICE_ROUTES,
     AccountRoute,
+    CarrierRoute,
+    ExtraRoute,
     PublicRoute,
     Route,
     ServiceRoute,
@@ -51,6 +54,8 @@ class _Node:
     """The text after the path parameter in the segment of this node, such as `.json`."""
     methods: dict[str, tuple[Handler, tuple[str, ...]]] = field(default_factory=dict)
     """For each HTTP method, the handler and the names of the path parameters."""
+    is_public: bool = False
+    """Whether the path needs no credentials."""
     rule: str = ""
     """The path with the names of its parameters, if the path ends at this node."""
 
@@ -61,12 +66,12 @@ class Dispatcher:
     def __init__(
         self,
         operations: Operations,
-        extra_routes: Sequence[AccountRoute | PublicRoute] = (),
+        extra_routes: Sequence[ExtraRoute] = (),
         path_delimiters: str = "",
         public_url: str | None = None,
         console_poll_seconds: int | None = None,
     ) -> None:
-        """`extra_routes` are routes that exist in only one engine.
+        """`extra_routes` are routes that not every engine has, and the routes that carriers call.
 
         If `console_poll_seconds` is not None, the dispatcher serves the console. See `Edges.console_poll_seconds`.
 
@@ -76,13 +81,14 @@ class Dispatcher:
         self._path_delimiters = path_delimiters
         self._public_url = public_url
         self._console_poll_seconds = console_poll_seconds
-        # A route without a successful status only explains why its path is missing.
-        self._described_routes = tuple(route for route in extra_routes if route.contract.statuses)
-        self._generated_document: Document | None = None
+        # Leave out the routes without a successful status. Such a route always answers 404, and its error message names
+        # the option that is missing.
+        described = (route for route in extra_routes if not isinstance(route, CarrierRoute))
+        self._described_routes = tuple(route for route in described if route.contract.statuses)
+        self._described: str | None = None
         self._root = _Node()
-        routes: tuple[Route, ...] = (*PUBLIC_ROUTES, *ACCOUNT_ROUTES, *extra_routes, *SERVICE_ROUTES)
+        routes = (*PUBLIC_ROUTES, *ACCOUNT_ROUTES, *extra_routes, *SERVICE_ROUTES)
         self._rules = tuple(route.rule for route in routes if route.contract.statuses)
-        self._public = frozenset(route.rule for route in routes if isinstance(route, PublicRoute))
         for route in routes:
             self._add(route, self._handler(route))
 
@@ -117,10 +123,12 @@ class Dispatcher:
             page = self._console_page(path, event, self._console_poll_seconds)
             if page is not None:
                 return page
-        # Authenticate before looking up the route. A client without credentials must not learn which paths exist.
-        caller = None if path in self._public else caller_of(self._operations, event)
-        values: list[str] = []
+        caller, values = None, list[str]()
         node = _find(self._root, path.split("/")[1:], values)
+        if node is None or not node.is_public:
+            # Authenticate before the response tells whether the path exists. A client without credentials must not
+            # learn which paths exist.
+            caller = caller_of(self._operations, event)
         if node is None:
             raise NotFoundError
         found = node.methods.get(event["requestContext"]["http"]["method"])
@@ -137,12 +145,14 @@ class Dispatcher:
 
         return page(path, event, poll_seconds, self._rules, self._public_url)
 
-    def _handler(self, route: Route) -> Handler:
+    def _handler(self, route: Route | ExtraRoute) -> Handler:
         if isinstance(route, PublicRoute):
             return self._public_handler(route)
+        if isinstance(route, CarrierRoute):
+            return self._carrier_handler(route)
         return self._account_handler(route) if isinstance(route, AccountRoute) else self._service_handler(route)
 
-    def _add(self, route: Route, handler: Handler) -> None:
+    def _add(self, route: Route | ExtraRoute, handler: Handler) -> None:
         for rule in route.rules:
             node, names = self._root, []
             for segment in rule.split("/")[1:]:
@@ -153,21 +163,28 @@ class Dispatcher:
                 else:
                     node = node.literals.setdefault(segment, _Node())
             node.methods[route.method] = handler, tuple(names)
+            node.is_public = isinstance(route, PublicRoute | CarrierRoute)
             node.rule = rule
 
-    def _document(self) -> Document:
+    def _document(self, event: Event) -> Document:
         """Return the OpenAPI document of the API. Only the first call generates the document."""
-        if self._generated_document is None:
+        if self._described is None:
             # Import only when a client requests the document, because the import of pydantic's JSON Schema generator
             # would slow down every cold start.
-            from convoke.api.openapi import document  # noqa: PLC0415 - see above
+            from convoke.api.openapi import members  # noqa: PLC0415 - see above
 
-            self._generated_document = document_of(document(self._described_routes))
-        return self._generated_document
+            self._described = members(self._described_routes)
+        return document_of(self._described, base_url(event, self._public_url))
 
     def _public_handler(self, route: PublicRoute) -> Handler:
         def handler(event: Event, _: InvocationContext, __: Any, ___: dict[str, str]) -> Response:
-            return route.handler(event, self._document)
+            return route.handler(event, partial(self._document, event))
+
+        return handler
+
+    def _carrier_handler(self, route: CarrierRoute) -> Handler:
+        def handler(event: Event, _: InvocationContext, __: Any, values: dict[str, str]) -> Response:
+            return route.handler(CarrierRequest(event, public_url=self._public_url), **values)
 
         return handler
 

@@ -44,9 +44,9 @@ WANTED = {
     "model_type": "a JSON object",
     "string_type": "a string",
 }
-"""What the value of a parameter must be. The keys are types of pydantic's errors.
+"""The requirement that an invalid value does not meet. The key is the type of the error that pydantic found.
 
-These texts are used if pydantic itself, and not a validator of Convoke, finds the problem.
+These texts are not used for errors that a validator of Convoke raised.
 """
 
 

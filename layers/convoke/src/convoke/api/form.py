@@ -103,7 +103,7 @@ _PART_NAME = re.compile(
 def _multipart_fields(body: bytes, content_type: str) -> list[tuple[str, str]]:
     """Return the fields of a multipart form (RFC 7578). Raise ValueError if the form is malformed or too long.
 
-    The fields have no other content types and encodings than UTF-8, because Convoke accepts no files.
+    Every field is decoded as UTF-8 text, whatever its content type is, because Convoke accepts no files.
     """
     found = _BOUNDARY.search(content_type)
     if found is None:
@@ -142,7 +142,8 @@ def _unquoted(text: bytes) -> bytes:
     if b"%" not in text:
         return text
     # Quoted-printable differs from percent-encoding only in its escape character, and the standard library decodes
-    # quoted-printable in C. Therefore escape `=`, and every `%` that is no escape, and then use `=` for `%`.
+    # quoted-printable in C. Therefore escape every `=`, and every `%` that does not start an escape. Then replace `%`
+    # by `=`.
     quoted = NOT_ESCAPES.sub(b"%25", text).replace(b"=", b"=3D").replace(b"%", b"=")
     return a2b_qp(quoted)
 

@@ -191,7 +191,7 @@ class Pagination:
 
 
 class RestMeta(BaseModel):
-    """What the body of a page in Twilio's oldest API has beside the resources. The URIs have no origin."""
+    """The paging fields in the body of a page in Twilio's oldest API. The URIs have no origin."""
 
     model_config = ConfigDict(defer_build=True)
 

@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, models_json_schema
 
 from convoke.api.contracts import Contract
+from convoke.api.openapi_examples import load_examples
 from convoke.api.pagination import Meta, RestMeta
 from convoke.api.parameter_names import PARTICIPANT
 from convoke.domain.conversation_with_participants import MAX_PARTICIPANTS_PER_REQUEST
@@ -111,7 +112,7 @@ def query_parameters(model: type[Model]) -> dict[str, Schema]:
 
 
 def rest_page_properties() -> dict[str, Schema]:
-    """Return the schemas of what a page of Twilio's oldest API has beside the resources."""
+    """Return the schemas of the paging fields in a page of Twilio's oldest API."""
     schema = RestMeta.model_json_schema(mode="serialization", schema_generator=_Generator)
     properties: dict[str, Schema] = schema["properties"]
     return properties
@@ -127,7 +128,20 @@ def components(contracts: Sequence[Contract]) -> dict[str, Schema]:
     for contract in contracts:
         if contract.participants and contract.form and (name := form_component(contract)):
             schemas[name] = _with_participants(schemas[contract.form.__name__])
+    names = {form_component(contract) for contract in contracts}
+    for name, example in load_examples().items():
+        if name in schemas:
+            schemas[name] = _with_example(schemas[name], example, is_form=name in names)
     return dict(sorted({**schemas, "Error": ERROR, "Problem": PROBLEM}.items()))
+
+
+def _with_example(schema: Schema, example: dict[str, Any], *, is_form: bool) -> Schema:
+    """Return the schema with an example. In a form, each parameter of the example also has its own example."""
+    properties = {
+        name: part | ({"examples": [example[name]]} if is_form and name in example else {})
+        for name, part in schema["properties"].items()
+    }
+    return schema | {"properties": properties, "examples": [example]}
 
 
 def _generated(contracts: Sequence[Contract], parsed: Iterable[type[Model]]) -> dict[str, Schema]:

@@ -29,8 +29,8 @@ def started(function: str, environ: Mapping[str, str]) -> Handler:
     passes only the name of its function.
     """
     gc.disable()
-    # Import here, because the garbage collector is off only now.
-    from convoke.aws.edges import AwsEdges  # noqa: PLC0415 - only now is the garbage collector off
+    # Import here, because the garbage collector is off only until `gc.enable` below.
+    from convoke.aws.edges import AwsEdges  # noqa: PLC0415 - see above
 
     handler: Handler = import_module(f"convoke.aws.handlers.{function}").make_handler(AwsEdges(environ))
     # Exclude all existing objects from later collections.

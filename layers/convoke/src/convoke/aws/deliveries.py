@@ -121,7 +121,7 @@ class SharedCircuitBreakers:
         return self._remember(receiver, stored).open_until
 
     def _remember(self, receiver: str, breaker: CircuitBreaker) -> CircuitBreaker:
-        """Remember and return a circuit breaker. At most MAX_KNOWN_RECEIVERS are remembered, the newest."""
+        """Remember and return a circuit breaker. Forget the oldest if there are more than MAX_KNOWN_RECEIVERS."""
         self._known.pop(receiver, None)
         self._known[receiver] = breaker
         if len(self._known) > MAX_KNOWN_RECEIVERS:

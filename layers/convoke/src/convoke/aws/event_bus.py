@@ -26,7 +26,7 @@ MAX_BATCH_ENTRIES = 10
 MAX_BATCH_BYTES = 256 * 1024
 
 MAX_ENTRY_OVERHEAD_BYTES = 256
-"""The maximum number of bytes that the source, the detail type and the time of an entry have together."""
+"""The maximum total size of the source, the detail type and the time of an entry."""
 
 
 class BusEvent(Model):

@@ -24,8 +24,8 @@ def account() -> None:
 def account_create(data: str, stack: str | None) -> None:
     """Create an account with its default services.
 
-    The default services are a Conversations service and a Messaging Service. Prints the account with its Auth Token.
-    Creates the data file if the data file does not exist.
+    The default services are a Conversations service and a Messaging Service. The command prints the account with its
+    Auth Token. If the data file does not exist, the command creates the data file.
     """
     with open_installation(data, stack) as installation:
         token = new_token()
@@ -39,7 +39,7 @@ def account_create(data: str, stack: str | None) -> None:
 def account_list(data: str, stack: str | None) -> None:
     """Print all accounts without their Auth Tokens.
 
-    Prints a table on a terminal, and otherwise one line of JSON for each account.
+    On a terminal, the command prints a table. Otherwise it prints one line of JSON for each account.
     """
     with open_installation(data, stack) as installation:
         accounts = installation.accounts.accounts.list()
@@ -53,8 +53,8 @@ def account_list(data: str, stack: str | None) -> None:
 def account_rotate_token(account_sid: str, data: str, stack: str | None) -> None:
     """Replace the Auth Token of an account.
 
-    Prints the new token. A running `convoke up` accepts the new token within 5 seconds. An AWS
-    deployment accepts the new token within about a minute.
+    The command prints the new token. A running `convoke up` accepts the new token within 5 seconds. An AWS deployment
+    accepts the new token within about a minute.
     """
     with open_installation(data, stack) as installation:
         token = installation.accounts.rotate_token(account_sid)

@@ -26,7 +26,7 @@ def key() -> None:
 def key_create(account_sid: str | None, name: str, data: str, stack: str | None) -> None:
     """Create an API key and print it with its secret.
 
-    Convoke shows the secret only now. ACCOUNT_SID defaults to the oldest account.
+    Save the secret, because no command prints the secret again. ACCOUNT_SID defaults to the oldest account.
     """
     with open_installation(data, stack) as installation:
         owner = installation.account_sid(account_sid)
@@ -44,8 +44,8 @@ def key_create(account_sid: str | None, name: str, data: str, stack: str | None)
 def key_list(account_sid: str | None, data: str, stack: str | None) -> None:
     """Print all API keys of an account, without their secrets.
 
-    Prints a table on a terminal, and otherwise one line of JSON for each key. ACCOUNT_SID defaults to the oldest
-    account.
+    On a terminal, the command prints a table. Otherwise it prints one line of JSON for each key. ACCOUNT_SID defaults
+    to the oldest account.
     """
     with open_installation(data, stack) as installation:
         keys = installation.accounts.api_keys.list(installation.account_sid(account_sid))
@@ -68,9 +68,10 @@ def key_revoke(key_sid: str, data: str, stack: str | None) -> None:
 @existing_data_option
 @stack_option
 def key_rotate_master(data: str, stack: str | None) -> None:
-    """Add a master secret, from which the secrets of new API keys are derived.
+    """Add a master secret for new API keys.
 
-    API keys that exist keep their secrets. To replace such a secret, create a key and revoke the old one.
+    Convoke derives the secret of a new API key from the newest master secret. Existing API keys keep their secrets. To
+    replace the secret of an existing API key, create a new API key and revoke the old API key.
     """
     with open_installation(data, stack) as installation:
         print_object({"version": installation.accounts.api_keys.masters.rotate().version})

@@ -24,14 +24,15 @@ account_sid_option = click.option(
 
 
 class CredentialsError(Exception):
-    """The credentials in the environment are invalid. The error text is one line for the user."""
+    """The Account SID in the option or in the environment is invalid. The error text is one line for the user."""
 
 
 def first_account(accounts: AccountOperations, sid: str | None, environ: Mapping[str, str]) -> tuple[Account, str]:
     """Return the account that `convoke up` uses, and its Auth Token. Raises CredentialsError.
 
-    `sid` names the account. If it is None, the function returns the oldest account. If the account does not exist, the
-    function creates it. An Auth Token in the environment replaces the stored Auth Token.
+    `sid` is the SID of the account. If `sid` is None, the function returns the oldest account. If the account does not
+    exist, the function creates the account. An Auth Token in the environment replaces the stored Auth Token
+    permanently.
     """
     token = environ.get(TOKEN_VARIABLE) or None
     if sid is not None and not is_sid(sid, Prefix.ACCOUNT):

@@ -1,4 +1,4 @@
-"""`convoke data`: check and back up a data file, whether an instance runs on it or not."""
+"""`convoke data`: check and back up a data file. An instance may run on the data file at the same time."""
 
 from __future__ import annotations
 
@@ -23,7 +23,10 @@ disk_option = the_data_option(callback=resolve_data_on_disk, help="Data file.")
 
 @click.group()
 def data() -> None:
-    """Check and back up a data file. An instance may run on the data file."""
+    """Check and back up a data file.
+
+    An instance may run on the data file at the same time.
+    """
 
 
 @data.command("check")
@@ -31,7 +34,7 @@ def data() -> None:
 def data_check(data: str) -> None:
     """Run SQLite's integrity check on the data file.
 
-    Prints the problems. Exits with 1 if there are any.
+    The command prints the problems that SQLite finds. The exit code is 0 if there are no problems, otherwise 1.
     """
     try:
         problems = find_damage(data)
@@ -46,10 +49,11 @@ def data_check(data: str) -> None:
 @click.argument("path", type=click.Path(dir_okay=False, path_type=Path))
 @disk_option
 def data_backup(path: Path, data: str) -> None:
-    """Copy the data file to the new file PATH with SQLite's online backup.
+    """Copy the data file to the new file PATH.
 
-    The copy has the state of one moment. A running instance is not blocked. Only the owner can read the copy, because
-    it contains Auth Tokens. The content of media is not in the data file: copy the folder DATA.media afterwards.
+    The command uses SQLite's online backup. The copy contains the data of one moment, and a running instance is not
+    blocked. Only the owner of the copy can read the copy, because the copy contains Auth Tokens.
+    The content of media is not in the data file: copy the folder DATA.media afterwards.
     """
     backup = str(path.expanduser().absolute())
     try:

@@ -29,7 +29,7 @@ def resolve_data(context: click.Context, _: click.Parameter, data: str) -> str:
     """Return the absolute path of the data file. Raises ClickException if --stack is also given."""
     if context.params.get("stack") is not None:
         if context.get_parameter_source("data") is ParameterSource.COMMANDLINE:
-            raise click.ClickException("--data and --stack exclude each other")
+            raise click.ClickException("--data and --stack cannot be used together")
         return data
     return data if data == MEMORY else str(Path(data).expanduser().absolute())
 
@@ -47,10 +47,10 @@ the_data_option = partial(
     "--data",
     metavar="PATH",
     default=default_data,
-    show_default="convoke.db in your user data directory, such as ~/.local/share/convoke",
-    help="Data file. Use :memory: to keep nothing.",
+    show_default=default_data(),
+    help="Path of the data file. With :memory:, the data is lost when the command ends.",
 )
-"""The option without a callback. The callback decides which files are accepted."""
+"""The option `--data` without a callback. Each variant below adds a callback, which refuses unsuitable paths."""
 
 data_option = the_data_option(callback=resolve_data)
 """The option of commands that create a missing data file."""

@@ -29,6 +29,7 @@ OUTPUTS = {
     "CONVOKE_FIRST_ACCOUNT_SID": FIRST_ACCOUNT,
     "CONVOKE_AUTH_TOKEN_PREFIX": "AuthTokenPrefix",
     "CONVOKE_API_KEY_MASTER_SECRET": "ApiKeyMasterSecret",
+    "CONVOKE_SENDER_SECRET_PREFIX": "SenderSecretPrefix",
     "CONVOKE_DELIVERY_QUEUE_URL": "DeliveryQueueUrl",
     "CONVOKE_EVENT_BUS_NAME": "EventBusName",
 }
@@ -44,8 +45,8 @@ QUEUES = (
 )
 """The dead-letter queues.
 
-Each one has a name for the user, the stack output with the URL of the queue to which messages go back, and the output
-with the URL of the dead-letter queue.
+Each element has three parts: a name for the user, the stack output with the URL of the queue to which messages go back,
+and the stack output with the URL of the dead-letter queue.
 
 The delivery queue has two dead-letter queues. The program puts a delivery that a receiver did not accept into the first
 dead-letter queue. AWS puts a message that could not be processed into the second dead-letter queue.

@@ -53,7 +53,8 @@ _CHANGE_LETTER: TypeAdapter[UnpublishedChange | StreamBatchLetter] = TypeAdapter
 def dlq() -> None:
     """List and redrive the messages in dead-letter queues.
 
-    A message that cannot be processed, or whose last attempt failed, moves to a dead-letter queue.
+    A message moves to a dead-letter queue if Convoke cannot process the message, or if the last attempt to deliver the
+    message failed.
     """
 
 
@@ -63,8 +64,8 @@ def dlq() -> None:
 def dlq_list(data: str, stack: str | None) -> None:
     """Print a summary of every message.
 
-    A summary has the SIDs, the event type and the target. Prints a table on a terminal, and otherwise one line of JSON
-    for each message. The messages stay in the dead-letter queues.
+    A summary has the SIDs, the event type and the target. On a terminal, the command prints a table. Otherwise it
+    prints one line of JSON for each message. The messages stay in the dead-letter queues.
     """
     with open_installation(data, stack) as installation:
         queues = (*installation.dead_letters(), installation.change_dead_letters())
@@ -78,11 +79,11 @@ def dlq_redrive(data: str, stack: str | None) -> None:
     """Move every message back to its queue.
 
     Convoke then processes each message from the start. A webhook delivery gets its full number of attempts again.
-    Earlier attempts stay on record.
+    Convoke keeps the records of earlier attempts.
 
     A message in the queue `change` identifies changes whose events were not published on the event bus. For such a
-    message, Convoke reads the changes again and publishes their events. The message stays in the queue if a change
-    still cannot be read.
+    message, Convoke reads the changes again and publishes their events. If a change still cannot be read, the message
+    stays in the queue.
     """
     with open_installation(data, stack) as installation:
         rewrite = partial(_with_new_replay, lambda: installation.program.edges.new_sid(Prefix.REPLAY))

@@ -16,7 +16,7 @@ from convoke.cli.installation import open_installation, stack_option
 def env(account_sid: str | None, data: str, stack: str | None) -> None:
     """Print the Account SID and the Auth Token as environment variables.
 
-    The Twilio SDKs and the Twilio CLI read these variables. Append the lines to a file `.env`, or run
+    The Twilio SDKs and the Twilio CLI read these variables. Append the printed lines to a file `.env`, or run
     `export $(convoke env)`.
     """
     with open_installation(data, stack) as installation:

@@ -52,7 +52,7 @@ def events() -> None:
 def events_list(account: str | None, conversation: str | None, limit: int, data: str, stack: str | None) -> None:
     """Print the newest events without their payloads. The newest event comes first.
 
-    Prints a table on a terminal, and otherwise one line of JSON for each event.
+    On a terminal, the command prints a table. Otherwise it prints one line of JSON for each event.
     """
     if conversation is not None and not is_sid(conversation, Prefix.CONVERSATION):
         raise click.BadParameter("must be a Conversation SID", param_hint="--conversation")
@@ -85,7 +85,9 @@ def events_show(event_id: str, account: str | None, data: str, stack: str | None
 @events.command("replay")
 @click.argument("event_id")
 @click.option(
-    "--target", help="Send the event only to this target. The delivery attempts of the event name its targets."
+    "--target",
+    metavar="NAME",
+    help="Send the event only to this target. `convoke events show` prints the targets of earlier attempts.",
 )
 @account_option
 @existing_data_option
@@ -93,8 +95,8 @@ def events_show(event_id: str, account: str | None, data: str, stack: str | None
 def events_replay(event_id: str, target: str | None, account: str | None, data: str, stack: str | None) -> None:
     """Send an event to its webhooks again.
 
-    Convoke sends the event to the webhooks that are configured now. The webhooks may have changed since the event
-    happened.
+    Convoke sends the event to the webhooks that are configured now. These webhooks can differ from the webhooks that
+    were configured when the event happened.
     """
     with open_installation(data, stack) as installation:
         event = _fetch_event(installation, account, event_id)
@@ -113,10 +115,11 @@ def events_replay(event_id: str, target: str | None, account: str | None, data: 
 @existing_data_option
 @stack_option
 def events_republish(start: str | None, end: str | None, account: str | None, data: str, stack: str | None) -> None:
-    """Publish the events of a period that were not sent to any webhook.
+    """Publish events that no webhook was sent.
 
-    These events have no delivery attempt. Convoke publishes these events on the event bus again, and sends them to the
-    webhooks that are configured now. If you have added rules to the event bus, the rules can get an event twice.
+    The command finds the events of a period that have no delivery attempt. Without --start and --end, the period is
+    unlimited. Convoke publishes these events on the event bus again, and sends them to the webhooks that are configured
+    now. If you have added rules to the event bus, these rules can get an event twice.
     """
     try:
         filters = EventFilters.model_validate({"start_date": start, "end_date": end})

@@ -19,8 +19,8 @@ stack_option = click.option(
     metavar="NAME",
     # Click processes eager options first, so the callback of --data can see the value of --stack.
     is_eager=True,
-    help="Use the AWS deployment with this stack name instead of a data file. The credentials and the region come from"
-    " AWS_PROFILE, AWS_REGION and the other variables that boto3 reads.",
+    help="Use the AWS deployment with this stack name instead of a data file. The AWS credentials and the region come"
+    " from the environment, such as AWS_PROFILE and AWS_REGION, or from the AWS configuration files.",
 )
 
 

@@ -1,6 +1,7 @@
-"""`convoke listen`: follow the ledger. Print each new event, and forward it to a URL if the user wants.
+"""`convoke listen`: print each new event in the ledger. With `--forward-to`, also send each event to a URL.
 
-The command changes no configuration. It reads the ledger, so it works beside a running instance and on a deployment.
+The command only reads the ledger, so it changes no configuration. It works while an instance runs on the data file, and
+on a deployment.
 """
 
 from __future__ import annotations
@@ -29,34 +30,43 @@ from convoke.webhooks.answers import WebhookUnreachableError
 from convoke.webhooks.client import WebhookHttpClient
 
 POLL_SECONDS, POLL_STACK_SECONDS = 0.5, 2.0
-"""The pause between two reads of the ledger. Each read of a deployment costs a query of its table."""
+"""The pause between two reads of the ledger of a data file, and of a deployment.
+
+The pause is longer for a deployment, because AWS charges for each query of the DynamoDB table.
+"""
 
 OVERLAP = timedelta(seconds=30)
-"""How far back each read looks. An event of a slow commit can appear later than younger events."""
+"""The period before the newest event that every read covers again.
+
+If a commit is slow, its event can appear in the ledger after an event that happened later.
+"""
 
 PAGE_SIZE = 50
 
 MAX_ANSWER_BYTES = 4096
 
 TARGET = "listen"
-"""The target of the deliveries. Requests to the URL have no parameter `WebhookSid`."""
+"""The target of forwarded deliveries. This target is not a SID, so the requests have no parameter `WebhookSid`."""
 
 
 @click.command()
 @click.option(
     "--forward-to",
     metavar="URL",
-    help="Send each event to this URL too, such as http://localhost:3000/webhooks. The request is signed for this URL.",
+    help="Send each event to this URL too, such as http://localhost:3000/webhooks. The signature of the request is made"
+    " for this URL.",
 )
 @account_sid_option
 @existing_data_option
 @stack_option
 def listen(forward_to: str | None, account_sid: str | None, data: str, stack: str | None) -> None:
-    """Print each event of an account when it happens, until Ctrl-C.
+    """Print each new event of an account until you press Ctrl-C.
 
-    Changes no configuration. The events of pre-event webhooks are neither printed nor forwarded. An event is forwarded
-    once, whatever the URL answers, if Convoke sends the event to webhooks: the request that causes the event has
-    `X-Twilio-Webhook-Enabled: true`, or the event happens without a request.
+    The command changes no configuration. It neither prints nor forwards pre-events.
+
+    With --forward-to, the command forwards the events that Convoke sends to webhooks. These are the events that happen
+    without a request, and the events of requests with the header `X-Twilio-Webhook-Enabled: true`. Each event is
+    forwarded once, even if the URL does not accept the event.
     """
     if forward_to is not None:
         try:
@@ -66,14 +76,14 @@ def listen(forward_to: str | None, account_sid: str | None, data: str, stack: st
     with open_installation(data, stack) as installation, suppress(KeyboardInterrupt):
         sid = installation.account_sid(account_sid)
         forward = None if forward_to is None else Forwarder(forward_to, installation, sid)
-        click.echo(f"Listening to the events of {sid} in {installation.description}. Ctrl-C stops.", err=True)
+        click.echo(f"Listening to the events of {sid} in {installation.description}. Press Ctrl-C to stop.", err=True)
         for event in new_events(installation.events, sid, POLL_STACK_SECONDS if stack else POLL_SECONDS):
             print_event(event, forward(event) if forward else None)
 
 
 @dataclass(frozen=True, slots=True)
 class Forwarder:
-    """Sends events to a URL, in the form in which Convoke sends them to a webhook with this URL."""
+    """Sends events to a URL. Each request equals the request that a webhook with this URL would get."""
 
     url: str
     installation: Installation
@@ -81,7 +91,10 @@ class Forwarder:
     client: WebhookHttpClient = field(default_factory=lambda: WebhookHttpClient(ReceiverRules()))
 
     def __call__(self, event: Event) -> str:
-        """Send the event once. Return the status of the answer, or the reason why there is none."""
+        """Send the event once. Return the status of the answer, or the reason why the receiver did not answer.
+
+        If Convoke does not send the event to webhooks, do not send the event, and return a remark that says so.
+        """
         if not event.notify_webhooks or event.type not in set(EventType):
             return "not sent to webhooks"
         delivery = Delivery(event=event, target=TARGET, url=self.url, method=Method.POST)
@@ -108,14 +121,19 @@ def new_events(
         for event in reversed(recent):
             if event.id not in seen:
                 yield event
-        # After a reset, or if somebody sets the clock back, the newest event is older than before.
+        # Do not keep the previous value of `newest`. After a reset, or if somebody has set the clock back, new events
+        # can be older than that value.
         newest = recent[0].occurred_at if recent else newest
         seen = {event.id for event in recent}
         sleep(pause)
 
 
 def _recent_events(operations: EventOperations, account_sid: str, newest: datetime) -> list[Event]:
-    """Return the events since the time `OVERLAP` before `newest`, or before the newest event. The newest is first."""
+    """Return the recent events, newest first.
+
+    The period starts `OVERLAP` before `newest`. If all events in the ledger are older than `newest`, the period starts
+    `OVERLAP` before the newest event in the ledger.
+    """
     position: str | None = None
     recent = list[Event]()
     while True:
@@ -130,7 +148,7 @@ def _recent_events(operations: EventOperations, account_sid: str, newest: dateti
 
 
 def print_event(event: Event, forwarded: str | None) -> None:
-    """Print the time, the type, the conversation and the id of an event, and what became of its forwarding."""
+    """Print the time, the type, the conversation and the id of an event, and the result of `Forwarder`, if any."""
     line: dict[str, object] = {
         "time": event.occurred_at,
         "event": event.type,

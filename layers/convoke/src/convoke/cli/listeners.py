@@ -1,4 +1,4 @@
-"""Find the process that listens on a port, and a free port, for the message about a port that is in use."""
+"""Find the process that uses a port, and find a free port. The error message about a busy port contains the results."""
 
 from __future__ import annotations
 
@@ -22,16 +22,19 @@ class Listener(NamedTuple):
 
 
 def find_listener(port: int) -> Listener | None:
-    """Return a process that listens on the TCP port. Return None if the operating system does not tell.
+    """Return a process that listens on the TCP port, or None if no process is found.
 
-    A process of another user is usually not found.
+    The operating system usually does not show which process of another user listens on a port.
     """
     proc = Path("/proc/net/tcp")
     return _find_in_proc(port) if proc.exists() else _find_with_lsof(port)
 
 
 def next_free_port(host: str, port: int) -> int:
-    """Return the first free port after `port`. Return 0, which stands for any free port, if there is none."""
+    """Return the first free port after `port`.
+
+    If all these ports are busy, return 0. With the port 0, the operating system chooses a free port.
+    """
     for each in range(port + 1, 65536):
         with suppress(OSError), socket.create_server((host, each)):
             return each
@@ -61,14 +64,14 @@ def _inodes(port: int) -> set[str]:
 
 
 def _find_with_lsof(port: int) -> Listener | None:
-    """Ask `lsof`, which macOS has."""
+    """Find the process with the program `lsof`. macOS has this program, but no /proc/net/tcp."""
     lsof = shutil.which("lsof")
     if lsof is None:
         return None
     command = [lsof, "-nP", f"-iTCP:{port}", "-sTCP:LISTEN", "-Fpc"]
     with suppress(OSError, subprocess.SubprocessError, KeyError, ValueError):
         result = subprocess.run(command, capture_output=True, text=True, check=True, timeout=LSOF_TIMEOUT_SECONDS)  # noqa: S603 - our own command
-        # The first letter of each line names the field: the process id, or the name of the command.
+        # Each line is one field. The first letter is `p` for the process id, and `c` for the name of the program.
         fields = {line[0]: line[1:] for line in reversed(result.stdout.splitlines()) if line}
         return Listener(int(fields["p"]), fields["c"])
     return None

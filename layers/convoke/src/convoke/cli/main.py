@@ -40,15 +40,19 @@ COMMANDS = {
     "env": LazyCommand("convoke.cli.env:env", "Print the Account SID and the Auth Token as environment variables."),
     "events": LazyCommand("convoke.cli.events:events", "List, show and replay events."),
     "key": LazyCommand("convoke.cli.api_keys:key", "Manage the API keys of an account."),
-    "listen": LazyCommand("convoke.cli.listen:listen", "Print each event of an account when it happens, until Ctrl-C."),
+    "listen": LazyCommand("convoke.cli.listen:listen", "Print each new event of an account until you press Ctrl-C."),
+    "phone": LazyCommand("convoke.cli.phones:phone", "Send and read messages as a simulated phone."),
+    "sender": LazyCommand(
+        "convoke.cli.senders:sender", "Manage the business addresses of accounts and their carriers."
+    ),
     "table": LazyCommand("convoke.cli.tables:table", "Prepare a DynamoDB table for a new AWS deployment."),
-    "up": LazyCommand("convoke.cli.up:up", "Start the API on this machine, until Ctrl-C."),
+    "up": LazyCommand("convoke.cli.up:up", "Run the API on this machine until you press Ctrl-C."),
     "versions": LazyCommand(
         "convoke.cli.versions:versions", "Delete old versions of the functions of an AWS deployment."
     ),
     "webhooks": LazyCommand("convoke.cli.webhooks:webhooks", "Check webhook requests."),
 }
-"""Every command by its name. A test compares the summaries with the help of the commands."""
+"""The commands. The key is the name of the command. A test compares the summaries with the help of the commands."""
 
 
 class LazyGroup(click.Group):

@@ -402,7 +402,7 @@ def uv() -> str:
     """
     found = os.environ.get("UV") or shutil.which("uv") or shutil.which("uv", path=ROOT / ".tools/bin")
     if found is None:
-        raise StackError("uv was not found. `make setup` installs it.")
+        raise StackError("uv was not found. `make setup` installs uv.")
     return found
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 import click
 
 MAX_TABLE_ROWS = 1000
-"""A table is printed after this number of rows, because the widths of its columns depend on the rows."""
+"""The maximum number of rows in one table. The rows wait in memory, because the column widths depend on all rows."""
 
 
 def print_object(values: Mapping[str, object]) -> None:

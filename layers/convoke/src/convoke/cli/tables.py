@@ -19,15 +19,15 @@ def table() -> None:
     "--secret-prefix",
     default=DEFAULT_SECRET_PREFIX,
     show_default=True,
-    help="Prefix of the names of the Auth Token secrets. The stack that created the table has the output"
-    " AuthTokenPrefix.",
+    help="Prefix of the names of the Auth Token secrets. The output AuthTokenPrefix of the stack that created the table"
+    " contains this prefix.",
 )
 def table_prepare(name: str, secret_prefix: str) -> None:
-    """Prepare a kept or restored table, and print the parameters for a stack that uses the table.
+    """Prepare a kept or restored table for a new stack.
 
-    DynamoDB restores no settings of a table. This command turns on the stream, the expiry of items, point-in-time
-    recovery and deletion protection. Run it in the region of the table, with your AWS credentials. It is safe to repeat
-    the command.
+    The command turns on the stream, the expiry of items, point-in-time recovery and deletion protection, because a
+    restored table does not have these settings. Then the command prints the parameters for a stack that uses the table.
+    Set AWS_REGION to the region of the table. You can repeat the command safely.
     """
     # Import boto3 only here. boto3 is an optional dependency and takes long to import.
     from convoke.cli.existing_table import ExistingTableError, prepare  # noqa: PLC0415 - imports boto3

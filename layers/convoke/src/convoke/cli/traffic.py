@@ -1,7 +1,7 @@
 """The lines that `convoke up` prints about requests and deliveries.
 
-A line never contains a name, an address, an identity or a query. It contains the pattern of the route instead of the
-path, and only the scheme, host and path of a receiver.
+A line never contains a name, an address, an identity or a query. Instead of the path of a request, the line contains
+the pattern of the route. Of the URL of a receiver, the line contains only the scheme, the host and the path.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ MAX_WAITING_LINES = 10_000
 """The maximum number of lines that wait while the terminal is slow. Further lines are dropped and counted."""
 
 FLUSH_SECONDS = 1.0
-"""The maximum time that the end of the program waits for the terminal."""
+"""The maximum time for which the program waits for the terminal before the program ends."""
 
 HEALTH_PATH = "/healthz"
 
@@ -40,7 +40,7 @@ Line = dict[str, object]
 class Traffic:
     """An observer that prints a line for each finished request and delivery.
 
-    A thread formats and writes the lines. A terminal that does not read therefore does not stop the API.
+    A separate thread formats and writes the lines, so that a blocked terminal does not block the API.
     """
 
     def __init__(self, rule_of: RuleOf, *, as_json: bool, stream: TextIO | None = None) -> None:
@@ -54,7 +54,7 @@ class Traffic:
 
     def request_finished(self, request: FinishedRequest) -> None:
         if request.path == HEALTH_PATH:
-            return  # Container engines request it every few seconds.
+            return  # Container engines request this path every few seconds.
         moment = now()
         self._add(lambda: request_line(request, moment, self._rule_of))
 
@@ -90,13 +90,13 @@ class Traffic:
         click.echo(line, file=self._stream)
 
     def _discard_lines(self) -> None:
-        """Print nothing more, because nobody reads the stream: for example, the terminal is closed."""
+        """Discard all further lines. The stream cannot be written, for example because the terminal was closed."""
         while self._waiting.get() is not None:
             pass
 
 
 def request_line(request: FinishedRequest, moment: datetime, rule_of: RuleOf) -> Line:
-    """Return what the line of a request says."""
+    """Return the fields of the line about a request."""
     response = request.response
     body = _json_object(response.body)
     sids = SID.findall(request.path)
@@ -113,7 +113,7 @@ def request_line(request: FinishedRequest, moment: datetime, rule_of: RuleOf) ->
 
 
 def delivery_line(finished: FinishedDelivery, moment: datetime) -> Line:
-    """Return what the line of a delivery attempt says."""
+    """Return the fields of the line about a delivery attempt."""
     delivery, outcome = finished.begun.delivery, finished.outcome
     line: Line = {
         "time": moment,

@@ -63,8 +63,9 @@ SNIPPET = """\
     type=click.Choice(["embedded", "aws"]),
     default="embedded",
     show_default=True,
-    help="The engine to run on. `aws` deploys template.yaml to MiniStack, an AWS emulator on this machine. It requires"
-    " a checkout of Convoke, ignores --data, and keeps no data.",
+    help="Engine that runs the API. `aws` deploys template.yaml to MiniStack, an AWS emulator on this machine. This"
+    " engine requires a checkout of Convoke, keeps no data, prints no lines about requests, and ignores --data,"
+    " --account-sid and --trust-forwarded.",
 )
 @click.option(
     "--sam-local",
@@ -82,23 +83,23 @@ SNIPPET = """\
     metavar="SID",
     envvar=SID_VARIABLE,
     show_envvar=True,
-    help="Account to use, which is created if it does not exist. The default is the oldest account in the data file, or"
-    " a new account. CONVOKE_AUTH_TOKEN sets its Auth Token permanently.",
+    help="Account to use. If the account does not exist, Convoke creates the account. The default is the oldest account"
+    " in the data file, or a new account if the data file has none.",
 )
-@click.option("--test-clock", is_flag=True, help="Serve /convoke/v1/Clock, which moves the clock forward in tests.")
+@click.option("--test-clock", is_flag=True, help="Serve /convoke/v1/Clock, with which tests move the clock forward.")
 @click.option(
     "--test-controls",
     is_flag=True,
-    help="Serve the test controls: Reset, Accounts, Settle, Failures and Clock below /convoke/v1. Every account may use"
-    " them, and Reset deletes all data.",
+    help="Serve the test controls below /convoke/v1: Reset, Accounts, Settle, Failures and Clock. Every account may use"
+    " the test controls. Reset deletes all data except the first account.",
 )
-@click.option("--quiet", is_flag=True, help="Print no line for each request and delivery. --json implies --quiet.")
+@click.option("--quiet", is_flag=True, help="Do not print lines about requests and deliveries. --json implies --quiet.")
 @click.option(
     "--log-format",
     type=click.Choice(["text", "json"]),
     default="text",
     show_default=True,
-    help="Format of everything that is printed. `json` prints one JSON object per line.",
+    help="Format of all output. With `json`, each line is a JSON object.",
 )
 def up(
     host: str,
@@ -115,16 +116,29 @@ def up(
     quiet: bool,
     log_format: str,
 ) -> None:
-    """Start the API on this machine, until Ctrl-C.
+    """Run the API on this machine until you press Ctrl-C.
 
-    Prints a line for each request and for each webhook delivery to stdout. The lines contain no names, addresses,
-    identities or queries. Warnings and errors go to stderr.
+    The command prints one line to stdout for each request, and for each attempt to deliver an event to a webhook. The
+    lines contain no names, addresses, identities or queries. Warnings and errors go to stderr.
 
-    CONVOKE_PROVISIONING_ATTEMPTS (default 8), CONVOKE_PROVISIONING_FIRST_PAUSE (PT10S) and
-    CONVOKE_PROVISIONING_LONGEST_PAUSE (PT10M) set how often, and after which pauses, Convoke retries to add the
-    participants of a conversation. With CONVOKE_SYNCHRONOUS=full, a power failure loses no stored change, and each
-    change takes longer. CONVOKE_ALLOWED_ORIGINS lists the origins, separated by commas, whose pages may use
-    the API in a browser. Only the embedded engine reads these variables.
+    The embedded engine reads these environment variables:
+
+    CONVOKE_AUTH_TOKEN: Auth Token of the account. This Auth Token permanently replaces the stored Auth Token. By
+    default, a new account gets a random Auth Token.
+
+    CONVOKE_PROVISIONING_ATTEMPTS: how many times Convoke tries to add the participants of a conversation before Convoke
+    closes the conversation. The default is 8.
+
+    CONVOKE_PROVISIONING_FIRST_PAUSE: pause before the first retry, as an ISO 8601 duration. Each later pause is twice
+    as long as the previous pause. The default is PT10S.
+
+    CONVOKE_PROVISIONING_LONGEST_PAUSE: maximum pause between two retries. The default is PT10M.
+
+    CONVOKE_SYNCHRONOUS: `normal` (the default) or `full`. With `full`, a power failure loses no stored change, but each
+    change takes longer.
+
+    CONVOKE_ALLOWED_ORIGINS: origins whose pages may use the API in a browser, separated by commas. By default, only
+    pages of the API's own origin, such as the console, may use the API in a browser.
     """
     configure_logging(data, as_json=log_format == "json")
     traffic_format = None if quiet or as_json else log_format
@@ -157,7 +171,7 @@ def up_on_aws(host: str, port: int, *, as_json: bool, sam_local: bool) -> None:
     from convoke.cli.sam_local import FOLDER, command, write_files  # noqa: PLC0415 - see above
 
     if host != LOOPBACK:
-        click.echo(f"MiniStack checks no AWS credentials: every client that reaches {host} can use it.", err=True)
+        click.echo(f"MiniStack checks no credentials. Every client that reaches {host} can use MiniStack.", err=True)
     stopped = threading.Event()
     for each in (signal.SIGINT, signal.SIGTERM):
         signal.signal(each, lambda *_: stopped.set())
@@ -189,10 +203,10 @@ def up_embedded(
     traffic_format: str | None,
 ) -> None:
     """Serve the API on the embedded engine until SIGINT or SIGTERM. Print no traffic if `traffic_format` is None."""
-    sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)
     make_engine = partial(new_engine, data, has_movable_clock=test_clock)
     try:
         with lock_data_file(data), ExitStack() as stack:
+            sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)
             instance = Instance(make_engine, has_controls=test_controls, trust_forwarded=trust_forwarded)
             stack.enter_context(closing(instance.engine))
             listener = stack.enter_context(listening_socket(host, port))
@@ -222,7 +236,10 @@ def up_embedded(
 
 
 def hint_for_busy_port(host: str, port: int) -> str:
-    """Return the process that listens on the port, if it can be found, and the option that chooses another port."""
+    """Return the end of the error message about a busy port.
+
+    The text names the process that listens on the port, if the process is found, and the option for another port.
+    """
     holder = find_listener(port)
     named = f" by {holder.name} (process {holder.pid})" if holder else ""
     return f"{named}; choose another port with --port, such as --port {next_free_port(host, port)}"
@@ -244,7 +261,9 @@ def printed_traffic(instance: Instance, traffic_format: str | None) -> Iterator[
 
 @contextmanager
 def lock_data_file(data: str) -> Iterator[None]:
-    """Hold the lock of a data file. Raises ClickException if another process holds the lock, or without write access.
+    """Hold the lock of a data file during the block.
+
+    Raises ClickException if another process holds the lock, or if this process may not write the lock file.
 
     Without the lock, two instances could process the queues of one data file. Every webhook would be called twice. See
     docs/decisions/0013-one-instance-per-data-file.md. The lock belongs to the file that `data` points to, so that
@@ -257,7 +276,7 @@ def lock_data_file(data: str) -> Iterator[None]:
     try:
         lock = FileLock(f"{os.path.realpath(data)}.lock", timeout=0, mode=0o600)
         lock.acquire()
-        # An earlier version let other users open the lock file, and thereby take the lock.
+        # An earlier version of Convoke allowed other users to open the lock file. Such a user could take the lock.
         os.chmod(lock.lock_file, 0o600)
     except OSError as error:
         if isinstance(error, Timeout):
@@ -281,31 +300,38 @@ def start_instance(instance: Instance, ready: dict[str, str | int], *, as_json: 
 def print_ready(ready: dict[str, str | int], *, as_json: bool) -> None:
     """Print the URL and the credentials.
 
-    The output is one line of JSON, or a text with Python code for the user to paste.
+    The output is one line of JSON, or a text with Python code that the user can paste.
     """
     if as_json:
         click.echo(json.dumps(ready))
         return
-    storage = "It keeps no data." if ready["data"] == MEMORY else f"Its data file is {ready['data']}."
+    storage = "Convoke keeps no data." if ready["data"] == MEMORY else f"The data file is {ready['data']}."
     click.echo(f"Convoke listens on {ready['url']}. {storage}")
     click.echo(f"  Account SID  {ready['account_sid']}\n  Auth Token   {ready['auth_token']}\n")
     click.echo(f"To see what happens, open the console:\n\n  {ready['console']}\n")
     click.echo(f"To create a conversation, paste into Python:\n\n{SNIPPET.format(**ready)}")
-    click.echo("Ctrl-C stops the API.")
+    click.echo("Press Ctrl-C to stop the API.")
 
 
 def configure_logging(data: str, *, as_json: bool) -> None:
     """Log warnings and errors of Convoke and its HTTP server to stderr."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter() if as_json else ConsoleFormatter())
+    handler.addFilter(hide_attempts)
     handler.addFilter(partial(add_command, data))
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
-    # An attempt that is repeated has its line in the traffic. The last attempt is an error of `embedded/deliveries.py`.
-    logging.getLogger(webhook_delivery.__name__).setLevel(logging.ERROR)
+
+
+def hide_attempts(record: logging.LogRecord) -> bool:
+    """Return False for a warning about a failed attempt or a paused receiver, because the traffic shows each attempt.
+
+    If the last attempt fails, `embedded/deliveries.py` logs an error.
+    """
+    return record.name != webhook_delivery.__name__ or record.levelno >= logging.ERROR
 
 
 def add_command(data: str, record: logging.LogRecord) -> bool:
-    """Add the command that shows the event to a log record about an event."""
+    """Add a command to a log record about an event. The command shows the event. Return True to keep the record."""
     if event_id := getattr(record, "event_id", None):
         record.inspect = f"GET /convoke/v1/Events/{event_id}/Attempts"
         if data != MEMORY:

@@ -13,18 +13,24 @@ These are the version that the alias uses and the previous version, to which an 
 """
 
 
+STACK_HELP = (
+    "Name of the stack of the AWS deployment. The AWS credentials and the region come from the environment, such as"
+    " AWS_PROFILE and AWS_REGION, or from the AWS configuration files."
+)
+
+
 @click.group()
 def versions() -> None:
     """Delete old versions of the functions of an AWS deployment."""
 
 
 @versions.command("prune")
-@click.option("--stack", metavar="NAME", required=True, help="Name of the stack. boto3 finds the credentials.")
+@click.option("--stack", metavar="NAME", required=True, help=STACK_HELP)
 def versions_prune(stack: str) -> None:
     """Delete all but the last two versions of each function.
 
-    A deployment does not delete the versions that it replaces, and AWS charges for the snapshot of each version. A
-    version is never deleted while an alias refers to it.
+    `sam deploy` publishes new versions and keeps the old versions, and AWS charges for the snapshot of each version.
+    The command never deletes a version to which an alias refers.
     """
     # Import boto3 only when the command runs. boto3 is an optional dependency and takes long to import.
     from convoke.cli.deployment import DeploymentError, prune_versions  # noqa: PLC0415 - imports boto3

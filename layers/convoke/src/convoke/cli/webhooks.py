@@ -21,15 +21,15 @@ def webhooks() -> None:
     required=True,
     envvar="CONVOKE_AUTH_TOKEN",
     show_envvar=True,
-    help="Auth Token of the account. Prefer the variable, because shells store typed commands in their history.",
+    help="Auth Token of the account. Prefer the environment variable, because shells store commands in their history.",
 )
 @click.option("--signature", required=True, help="Value of the header X-Twilio-Signature.")
 @click.pass_context
 def webhooks_verify(context: click.Context, url: str, token: str, signature: str) -> None:
     """Check whether a signature matches a webhook request.
 
-    Reads the body of the request from stdin. Exits with 0 if the signature matches. Otherwise exits with 1 and prints
-    which common mistake explains the difference.
+    The command reads the body of the request from stdin. If the signature matches, the exit code is 0. Otherwise the
+    exit code is 1, and the command prints the common mistakes that explain the difference.
     """
     body = "" if sys.stdin.isatty() else sys.stdin.read()
     mistakes = find_mistakes(url, body, token, signature)

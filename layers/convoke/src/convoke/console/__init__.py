@@ -1,4 +1,4 @@
-"""The console: a page that shows what happens. The page is a client of the public API and has no rights of its own.
+"""The console: a web page that shows the data of an account. The page uses only the public API.
 
 See docs/console.md.
 """

@@ -1,7 +1,7 @@
-"""Read the files of the console, when a browser asks for the first of them.
+"""Read the files of the console when a browser requests the first file.
 
-The files other than the page have a path that contains a hash of all files. A browser can therefore cache these files
-for a year.
+The path of each file, except the path of the page, contains a hash of all files. A browser can therefore cache these
+files for a year.
 """
 
 from __future__ import annotations
@@ -23,7 +23,10 @@ CONTENT_TYPES = {
     "icon.svg": "image/svg+xml",
     "pages.js": "text/javascript; charset=utf-8",
 }
-"""The content type of each file besides the page. On AWS, each file is an invocation, so there are few files."""
+"""The content type of each file except the page.
+
+The console has few files, because on AWS each request for a file invokes the API function.
+"""
 
 
 class ConsoleFile(NamedTuple):
@@ -45,7 +48,7 @@ def file(name: str) -> ConsoleFile | None:
     """Return a file, or None if there is no such file."""
     if name not in CONTENT_TYPES:
         return None
-    return _file(CONTENT_TYPES[name], FOLDER.joinpath(name).read_text())
+    return file_of(CONTENT_TYPES[name], FOLDER.joinpath(name).read_text())
 
 
 def page(values: Mapping[str, str]) -> ConsoleFile:
@@ -53,8 +56,9 @@ def page(values: Mapping[str, str]) -> ConsoleFile:
     text = FOLDER.joinpath(PAGE).read_text()
     for name, value in {**values, "version": version()}.items():
         text = text.replace(f"{{{{{name}}}}}", value)
-    return _file("text/html; charset=utf-8", text)
+    return file_of("text/html; charset=utf-8", text)
 
 
-def _file(content_type: str, text: str) -> ConsoleFile:
+def file_of(content_type: str, text: str) -> ConsoleFile:
+    """Return a file with its ETag."""
     return ConsoleFile(content_type, text, f'"{hashlib.sha256(text.encode()).hexdigest()[:32]}"')

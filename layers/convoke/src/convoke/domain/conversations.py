@@ -327,7 +327,7 @@ EmailField = Annotated[str, AfterValidator(check_email_field), string_schema(MAX
 
 
 class ConversationParameters(Model):
-    """The parameters that requests to create a conversation and requests to update a conversation have in common.
+    """The common parameters of requests that create a conversation and requests that update a conversation.
 
     See docs/behaviour/conversations.md#order-of-parameter-checks.
     """

@@ -134,7 +134,7 @@ FcmSecret = Annotated[
 
 
 class CredentialParameters(Model):
-    """The parameters that requests to create and requests to update a credential have in common."""
+    """The common parameters of requests that create a credential and requests that update a credential."""
 
     friendly_name: CredentialName | None = None
     certificate: Certificate | None = None

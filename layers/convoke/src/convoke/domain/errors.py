@@ -24,7 +24,7 @@ LOG_ENTRIES: dict[int, type[LogEntry]] = {}
 """Maps each code that only alerts can have to its error class."""
 
 
-def _more_info(code: int) -> str:
+def more_info_url(code: int) -> str:
     """Return the URL of the documentation of a code. Clients rely on this URL. Therefore it must not change."""
     return f"https://www.twilio.com/docs/errors/{code}"
 
@@ -108,7 +108,7 @@ class ConversationsError(ValueError):
 
     @property
     def more_info(self) -> str:
-        return _more_info(self.code)
+        return more_info_url(self.code)
 
 
 def refusal(problems: Sequence[ConversationsError]) -> ConversationsError:
@@ -128,7 +128,7 @@ class LogEntry:
     def __init_subclass__(cls, *, code: int, text: str) -> None:
         super().__init_subclass__()
         _check_code_is_free(code, cls.__name__)
-        cls.code, cls.text, cls.more_info = code, text, _more_info(code)
+        cls.code, cls.text, cls.more_info = code, text, more_info_url(code)
         LOG_ENTRIES[code] = cls
 
 
@@ -168,11 +168,12 @@ class ConflictError(ConversationsError, code=20409, status=409, text="Conflict")
     reasons: ClassVar[dict[str, str]] = {
         "default_service": "The default service cannot be deleted: choose another default first",
         "address_configured": "The address has a configuration: update or delete this configuration",
+        "address_sends": "The address has a sender: an address can have one sender, in one account",
         "default_role": "A default role of a service cannot be changed or deleted: create another role",
         "configured_role": "A role that the configuration of its service names cannot be deleted: configure another"
         " role first",
     }
-    """The error messages: what is in conflict, and what the client can do."""
+    """The error messages by the detail `reason`. Each message names the conflict and says how to solve the conflict."""
 
     def _sentence(self) -> str:
         return self.reasons.get(str(self.details.get("reason")), self.text)
@@ -240,6 +241,38 @@ class WebhookRejectedError(
     ConversationsError, code=50056, text="The pre-event webhook rejected the change: it did not answer with status 2xx"
 ):
     """The receiver of a pre-event rejected the change. Therefore Convoke did not make the change."""
+
+
+class OptedOutError(LogEntry, code=21610, text="The phone has opted out of messages from this business number"):
+    """The phone has answered STOP, so the carrier never sends the copy."""
+
+
+class SenderMissingError(LogEntry, code=21703, text="The account has no sender for the business address"):
+    """Without a sender, Convoke has no carrier to which it could give the copy."""
+
+
+class PhoneUnreachableError(LogEntry, code=30003, text="The phone cannot be reached at present"):
+    """For example, the phone is switched off or has no network."""
+
+
+class CopyBlockedError(LogEntry, code=30004, text="The carrier or the phone blocks the message"):
+    """The carrier does not say more."""
+
+
+class PhoneUnknownError(LogEntry, code=30005, text="The phone number does not exist or is no longer in use"):
+    """The carrier does not know the number."""
+
+
+class LandlineError(LogEntry, code=30006, text="The number is a landline, or its carrier cannot be reached"):
+    """The number cannot get text messages."""
+
+
+class CopyFilteredError(LogEntry, code=30007, text="The carrier has filtered the message as unwanted"):
+    """The carrier takes the message for spam, or the sender is not registered for such messages."""
+
+
+class CarrierFailedError(LogEntry, code=30008, text="The carrier did not deliver the message and gave no known reason"):
+    """The carrier failed at every attempt, or gave a reason that has no code of its own."""
 
 
 class WebhookFailedError(LogEntry, code=50057, text="The receiver of a webhook answered with an error, or not at all"):
@@ -550,7 +583,7 @@ class WebhookUrlTooLongError(
 
 
 class InvalidAddressError(ConversationsError, code=50407, text="Invalid messaging binding address"):
-    """The address is malformed, unusable in a group MMS or the account's own, or a projected address is given too."""
+    """The address is malformed, belongs to the account, cannot be in a group, or a projected address is given too."""
 
     def _sentence(self) -> str:
         sentence, wanted = self._named(str(self)), self.details.get("wanted")
@@ -723,7 +756,7 @@ class ProxyAddressNotAddableError(
     code=50441,
     text="A proxy address can be added only to a participant that has an address and no proxy address",
 ):
-    """An update adds a proxy address to a participant without an address, or to one that has a proxy address."""
+    """An update adds a proxy address, but the participant has no address or already has a proxy address."""
 
 
 class ProjectedAddressNotRemovableError(

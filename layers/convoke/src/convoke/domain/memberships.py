@@ -1,4 +1,4 @@
-"""The rules for all members of a conversation together.
+"""The rules that involve several members of a conversation.
 
 Convoke checks the rules when a participant is added or changed.
 

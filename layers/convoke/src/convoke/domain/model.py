@@ -25,5 +25,5 @@ class Model(BaseModel):
     """The classes of the errors of an invalid request, from the highest to the lowest priority.
 
     If a request has several errors, the response has the code of the error with the highest priority. Errors whose
-    class is not in this tuple have the lowest priority. Among these errors, the order of the fields decides.
+    class is not in this tuple have the lowest priority. Among these errors, the error of the first field has priority.
     """

@@ -26,11 +26,11 @@ class Rule(NamedTuple):
     own: Permission | None = None
     """A permission that permits the action only on the user's own message, participant or User."""
     in_conversation: bool = True
-    """Whether the action needs a participant. A user whose role in the service permits the action needs none."""
+    """Whether the user must be a participant. A user whose role in the service permits the action need not be one."""
 
 
 class Action(StrEnum):
-    """What a chat user may want to do."""
+    """The actions that require a permission if a chat user performs them."""
 
     CREATE_CONVERSATION = "create a conversation"
     JOIN_CONVERSATION = "join a conversation"

@@ -244,7 +244,7 @@ CONFIGURATION_ERRORS = (
 
 
 class ScopedWebhookParameters(Model):
-    """The parameters that a client can send to create a webhook and also to update a webhook."""
+    """The common parameters of requests that create a webhook and requests that update a webhook."""
 
     url: ScopedUrl | None = None
     method: SpelledMethod | None = None

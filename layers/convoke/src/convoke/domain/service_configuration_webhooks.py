@@ -1,4 +1,6 @@
-"""The webhooks of a service. `WebhookLevels` decides whether the account's or the service's webhooks get an event.
+"""The webhooks of a service.
+
+`WebhookLevels` determines whether the webhooks of the service or the webhooks of the account get an event.
 
 See docs/behaviour/configuration-webhooks.md#service-webhooks.
 """

@@ -35,8 +35,8 @@ PASSWORD = re.compile(r"^([^:/?#]+://)(?:([^/?#:@]*)(:))?[^/?#]*@")
 def normal_url(url: str) -> str:
     """Return the normal form of an absolute http or https URL. The normal form is ASCII and has a path.
 
-    The host is in lower case and IDNA-encoded. Everything else is percent-encoded in UTF-8. The normal form of a normal
-    form is equal. Raises ValueError if Convoke cannot call the URL.
+    The host is in lower case and IDNA-encoded. Everything else is percent-encoded in UTF-8. A URL in normal form is
+    returned unchanged. Raises ValueError if Convoke cannot call the URL.
     """
     url.encode()  # Lone surrogates have no form in UTF-8. The UnicodeEncodeError is a ValueError.
     # `urlsplit` removes tabs and line breaks without an error. Therefore this check comes before `urlsplit`.
@@ -79,6 +79,6 @@ def normal_or_unchanged(url: str) -> str:
 def shown_url(url: str) -> str:
     """Return a URL without its password, such as `https://user:***@example.com/`. Userinfo without a colon is hidden.
 
-    Use this form in everything that is derived from a webhook. Only the webhook itself shows its owner the URL as set.
+    Use this form in everything that is derived from a webhook. Only the webhook resource itself shows the password.
     """
     return PASSWORD.sub(r"\1\2\3***@", url)

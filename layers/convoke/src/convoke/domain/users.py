@@ -1,6 +1,7 @@
-"""The User resource: a person who takes part in the conversations of a service, known by an identity.
+"""The User resource: a person who takes part in the conversations of a service. A User has an identity.
 
-storage/first_sights.py creates a User when its identity is first seen. See docs/behaviour/users.md.
+storage/first_sights.py creates the User when a request uses the identity for the first time. See
+docs/behaviour/users.md.
 """
 
 from __future__ import annotations
@@ -142,7 +143,7 @@ UserRoleSid = Annotated[str, AfterValidator(check_user_role_sid), sid_schema(Pre
 
 
 class UserParameters(Model):
-    """The parameters that requests to create a User and requests to update a User have in common."""
+    """The common parameters of requests that create a User and requests that update a User."""
 
     order_of_checks: ClassVar[tuple[type[ConversationsError], ...]] = (
         IdentityMissingError,

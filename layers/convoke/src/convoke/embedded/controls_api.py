@@ -1,7 +1,8 @@
 """The test controls: resources under `/convoke/v1` with which tests in any language control an instance.
 
-Only an embedded engine has these resources, and only with `convoke up --test-controls`. Otherwise each path is a 404
-that names the option. The clock is in `clock_api.py`. See docs/testing.md#test-controls.
+Only an embedded engine has these resources, for example with `convoke up --test-controls`. Without this option, each
+path answers 404, and the error message names the option. The clock is in `clock_api.py`. See
+docs/testing.md#test-controls.
 """
 
 from __future__ import annotations
@@ -34,11 +35,12 @@ DEFAULT_TIMEOUT = timedelta(seconds=10)
 
 @dataclass(frozen=True, slots=True)
 class Controls:
-    """What the test controls do. The engine implements all functions except `reset`, which replaces the engine."""
+    """The functions that the test controls call. Methods of the engine implement all functions except `reset`."""
 
     reset: Callable[[], None]
+    """Deletes all data except the first account. This is `Instance.reset`, because a reset replaces the engine."""
     settle: Callable[[timedelta], bool]
-    """Waits until nothing is left to do, at most for the given time. Returns whether nothing is left to do."""
+    """Waits until all work is done, at most for the given time. Returns whether all work is done."""
     reject_in_next: Callable[[str, int, int], None]
     """Takes an Account SID, the index of a participant and an error code."""
     hold_next: Callable[[str], None]
@@ -70,7 +72,7 @@ SETTLE_CONTRACT = Contract("Instance", SettleRepresentation, errors=(InvalidPara
 FAILURES_CONTRACT = Contract("Failure", FailureRepresentation, statuses=(201,), errors=(InvalidParameterError,))
 CANCEL_CONTRACT = Contract("Failure", None, statuses=(204,))
 MISSING_CONTRACT = Contract("TestControl", None, statuses=())
-"""Without a successful status, a route only explains why its path is missing. `/openapi.json` does not describe it."""
+"""The contract of a route that always answers 404. `/openapi.json` leaves out routes without a successful status."""
 
 
 def control_routes(controls: Controls) -> tuple[AccountRoute, ...]:
@@ -109,7 +111,7 @@ def _failure_routes(controls: Controls) -> tuple[AccountRoute, ...]:
         failure = FailureRepresentation(account_sid=account_sid, participant=None, code=None, hold=hold is not None)
         if hold is not None:
             if str(hold).lower() != "true":
-                raise InvalidParameterError(parameter="Hold", wanted="true; DELETE releases the conversation")
+                raise InvalidParameterError(parameter="Hold", wanted="true. Send DELETE to release the conversation")
             controls.hold_next(account_sid)
             return json_response(failure, 201)
         participant, code = integer_in(request, "Participant"), integer_in(request, "Code")
@@ -144,7 +146,10 @@ def missing_routes(paths: tuple[str, ...], option: str) -> tuple[AccountRoute, .
 
 
 def value_of(request: Request, name: str) -> object | None:
-    """Return the value of a form field, or of the JSON key with the name in lower case. None if there is no value."""
+    """Return the value of the form field `name`, or None if the form does not have the field.
+
+    If the body is JSON, the key of the value is `name` in lower case.
+    """
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != JSON:
         return next(iter(request.form.values(name)), None)
     try:

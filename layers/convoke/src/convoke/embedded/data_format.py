@@ -106,7 +106,7 @@ def cannot_be_opened(path: str, error: Exception) -> DataFileError:
 
 
 def find_damage(path: str) -> list[str]:
-    """Return what SQLite's integrity check finds, or an empty list. An instance may run on the file.
+    """Return the problems that SQLite's integrity check finds. An instance may run on the file.
 
     Raises DataFileError if the file is not a data file.
     """

@@ -28,6 +28,7 @@ from convoke.api.responses import FileResponse, Response
 from convoke.api.uploads import Upload
 from convoke.domain.conversations import Conversation
 from convoke.domain.errors import NotFoundError, UnavailableError
+from convoke.embedded import api_docs
 from convoke.embedded.admission import Admission
 from convoke.embedded.observation import FinishedRequest, Observers
 from convoke.embedded.sqlite import LOCK_TIMEOUT_SECONDS, SqliteTable
@@ -183,6 +184,8 @@ class Gateway:
         self._transfers.close()
 
     async def _answered(self, event: dict[str, Any], upload: Body | None) -> Response:
+        if docs := api_docs.page(event):
+            return docs
         context = RequestContext()
         if self._admission.applies_to(event) and not await self._admission.admitted():
             return _unavailable(retry_after=True)

@@ -28,7 +28,10 @@ class Instance:
         has_controls: bool,
         trust_forwarded: bool = False,
     ) -> None:
-        """Make the first engine. `prepare` is called with each empty engine after the account is created in it."""
+        """Make the first engine. During each reset, `prepare` is called with the new engine.
+
+        At this time, the new engine contains only the first account.
+        """
         self._make_engine = make_engine
         self._prepare = prepare
         self._reset = self.reset if has_controls else None
@@ -64,9 +67,9 @@ class Instance:
         await self.engine.stop()
 
     def reset(self) -> None:
-        """Drop all data except the first account, drop the work under way, and set the clock to real time.
+        """Delete all data except the first account, drop the work under way, and set the clock to real time.
 
-        Call this method on another thread than the event loop's. The method returns when the instance is empty.
+        Do not call this method on the event loop's thread, because the method waits until the reset is done.
         """
         assert self._loop is not None
         with self._resetting:

@@ -1,7 +1,7 @@
-"""Observers of finished requests and deliveries. The gateway and the deliveries report to the observers here only.
+"""Report finished requests and deliveries to observers.
 
-Observers are for people: lines on a terminal, or a list of the last requests. An observer runs on the event loop's
-thread, so it must be quick and must not wait.
+An observer shows the requests and deliveries to people, for example as lines on a terminal, or as the list of the last
+requests in the console. Observers are called on the event loop's thread, so they must be fast and must not wait.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class Observer(Protocol):
 
 
 class Observers:
-    """The observers of one engine. An observer that fails affects neither the request nor the other observers."""
+    """A list of observers. If an observer fails, the request and the other observers are not affected."""
 
     def __init__(self) -> None:
         self._observers: list[Observer] = []

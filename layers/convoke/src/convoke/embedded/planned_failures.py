@@ -1,6 +1,7 @@
-"""The failures that a test plans for the next conversation: participants that are rejected, or a pause.
+"""The failures that a test plans for the next conversation.
 
-The plan of an account applies to the next ConversationWithParticipants of this account. A plan is in memory only.
+A plan can reject participants, and can keep the conversation in the state `initializing`. The plan of an account
+applies to the next ConversationWithParticipants of this account. Plans are in memory only.
 """
 
 from __future__ import annotations
@@ -85,7 +86,7 @@ class PlannedFailures:
         return process_unless_held
 
     def admit(self, otherwise: Admit) -> Admit:
-        """Return an `Admit` that rejects the planned participants. `otherwise` decides about all other participants."""
+        """Return an `Admit` that rejects the planned participants, and calls `otherwise` for all other participants."""
 
         def admit(provisioning: Provisioning, participant: Participant) -> None:
             if errors := self._errors.get(provisioning.conversation_sid):

@@ -43,7 +43,7 @@ class LoggedRequest(NamedTuple):
 class RequestLog:
     """Keeps the last requests whose credentials were correct.
 
-    The log leaves out what a page of the API itself reads, because the console reads all the time.
+    The log leaves out the reads of pages that the API itself serves, because the console sends such reads continually.
     """
 
     def __init__(self, now: Clock) -> None:

@@ -308,7 +308,7 @@ class SqliteTable:
         return self._run(partial(self._rows, statement, parameters))
 
     def clear(self) -> None:
-        """Remove everything from the data file. Call this method at the start of a unit, which then adds new items."""
+        """Delete all rows in the data file. Call this method at the start of a unit that adds new items afterwards."""
         for (name,) in self.rows("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"):
             self.write(f"DELETE FROM {name}", ())  # noqa: S608 - the name of a table
 
@@ -357,7 +357,8 @@ class SqliteTable:
         """Call `function` in the calling thread. Then commit the unit, unless a `unit()` block is open."""
         with self._lock:
             if self._is_closed:
-                # A thread that was still at work when the engine stopped. The data file itself has not failed.
+                # This thread was still working when the engine stopped. Log nothing, because the data file has not
+                # failed.
                 raise UnavailableError
             try:
                 result = self._when_unlocked(function)

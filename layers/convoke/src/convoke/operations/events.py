@@ -56,7 +56,7 @@ class EventOperations:
     def attempt_request(self, account_sid: str, event_id: str, attempt_name: str) -> SignedRequest:
         """Return the HTTP request of an attempt, signed with the current Auth Token. Raises NotFoundError.
 
-        Convoke does not store the request. The event and the attempt determine every part of it.
+        Convoke does not store the request. The event and the attempt determine the whole request.
         """
         event, position = self.fetch(account_sid, event_id), position_of_attempt(attempt_name)
         attempt, token = self.attempts.fetch(event, position) if position else None, self.auth_tokens.fetch(account_sid)

@@ -1,4 +1,4 @@
-"""Add the participants of a new conversation. Convoke does this step first after it has sent the response."""
+"""Add the participants of a new conversation. This is the first step after Convoke has sent the response."""
 
 from __future__ import annotations
 

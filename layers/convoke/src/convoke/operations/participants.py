@@ -284,7 +284,7 @@ def new_participant(
 def binding_ownership_problems(
     account: Account, path: FieldPath, address: str | None, proxy_address: str | None, projected_address: str | None
 ) -> Iterator[ConversationsError]:
-    """Yield an error for a proxy or projected address that the account does not own, and for an own `address`.
+    """Yield an error for a proxy or projected address that the account does not own, and for an `address` that it owns.
 
     `path` is the field path of the messaging binding. An account without a list of addresses owns every proxy address
     and projected address.

@@ -1,4 +1,4 @@
-"""Check whether a signature fits a webhook request, and find the usual mistake if it does not."""
+"""Check whether a signature matches a webhook request. If not, find the common mistake that explains the difference."""
 
 from __future__ import annotations
 

@@ -39,7 +39,8 @@ RETRIED_STATUSES = frozenset({429, *range(500, 600)})
 MAX_OWN_FAILURES = 8
 """How often Convoke itself may fail to process a queue message before the message moves to the dead-letter queue.
 
-On AWS, a crash of the whole invocation is not counted here. SQS ends it after `maxReceiveCount` receives.
+On AWS, this number does not include crashes of the whole invocation. After `maxReceiveCount` receives, SQS itself moves
+the queue message to the dead-letter queue.
 """
 
 FIRST_OWN_FAILURE_PAUSE_SECONDS = 5.0
@@ -72,6 +73,10 @@ class Outcome(NamedTuple):
     @property
     def is_delivered(self) -> bool:
         return self.status is not None and self.status < 300
+
+    @property
+    def is_answered(self) -> bool:
+        return self.status is not None
 
     @property
     def is_retryable(self) -> bool:
@@ -126,9 +131,10 @@ class WebhookDelivery:
     def next_number(self, delivery: Delivery) -> int | None:
         """Return the number of the next attempt. Return None if the receiver has already accepted the event.
 
-        The recorded attempts determine the number. An attempt without a result was interrupted by a failure of Convoke,
-        so this attempt does not count and is repeated. An attempt after which no other attempt follows is repeated too:
-        its conclusion is missing, because otherwise the queue message would be gone.
+        The recorded attempts determine the number. The last recorded attempt is repeated in two cases:
+
+        - It has no result. A failure of Convoke interrupted the attempt, so the attempt does not count.
+        - It was the final attempt. The queue message still exists, so Convoke failed before it concluded the delivery.
         """
         last = self.attempts.fetch_last(delivery)
         if last is None:

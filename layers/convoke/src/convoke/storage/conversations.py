@@ -178,14 +178,14 @@ class ConversationRepository:
         ]
         revise(self.table, before, actions, change, other_writes=deletes)
 
-    def erase(self, account_sid: str, conversation_sid: str, go_on: Callable[[], bool]) -> None:
+    def erase(self, account_sid: str, conversation_sid: str, go_on: Callable[[], bool]) -> bool:
         """Remove all items of a deleted conversation except its webhooks. The webhooks get an expiry date.
 
         The media of the messages are marked as deleted before their messages are removed.
 
-        The items are removed in batches. The method calls `go_on` before each batch, and stops if `go_on` returns
-        False. The tombstone is removed last. The tombstone keeps the conversation in the index `due`, so the sweeper
-        continues an interrupted removal.
+        The items are removed in batches. The method calls `go_on` before each batch. If `go_on` returns False, the
+        method stops and returns False. The tombstone is removed last. The tombstone keeps the conversation in the index
+        `due`, so the sweeper continues an interrupted removal.
         """
         tombstone = keys.conversation(account_sid, conversation_sid)
         webhooks = keys.scoped_webhooks(account_sid, conversation_sid)
@@ -202,7 +202,8 @@ class ConversationRepository:
             expiries = [_webhooks_expiry(webhooks, batch[tombstone])] if {tombstone, webhooks} <= batch.keys() else []
             self.table.transact([*(Delete(key) for key in others or [tombstone]), *expiries])
             if not others:
-                break
+                return True
+        return False
 
     def claim(self, conversation: Conversation, due_at: datetime) -> bool:
         """Increment the number of attempts to finish a conversation, and set its next due time to `due_at`.

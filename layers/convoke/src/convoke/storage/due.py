@@ -45,7 +45,7 @@ class DueRepository:
         """Return how often in a row the sweeper has failed to process a resource that is still due.
 
         Return None if the resource is not due now, for example because the sweeper has claimed it. The item is not
-        converted to a resource, because this may be what fails.
+        converted to a resource, because the conversion may be the reason for the failures.
         """
         stored = self.table.get(key) or {}
         due_at = stored.get(keys.DUE.sort)
@@ -57,11 +57,19 @@ class DueRepository:
     def put_off(self, key: Key, failures: int, due_at: datetime) -> None:
         """Store the number of failures of the sweeper and the next due time. Does nothing if the item is not due.
 
-        The revision does not change: a concurrent change computes its own due time, and the failures then no longer
-        count.
+        The revision does not change. If a concurrent change stores another due time, the failures no longer count.
         """
         moment = to_milliseconds(due_at)
         actions = (Set(keys.DUE.sort, moment), Set("sweep_failures", failures), Set("sweep_failed_until", moment))
+        with suppress(ConditionFailedError):
+            self.table.update(Update(key, actions, Exists(keys.DUE.partition)))
+
+    def resume(self, key: Key, due_at: datetime) -> None:
+        """Make a claimed resource due at `due_at`, without attempts. Does nothing if the item is not due.
+
+        The sweeper has made progress with the resource, so the pauses must not grow.
+        """
+        actions = (Set(keys.DUE.sort, to_milliseconds(due_at)), Set("attempts", 0))
         with suppress(ConditionFailedError):
             self.table.update(Update(key, actions, Exists(keys.DUE.partition)))
 

@@ -16,7 +16,7 @@ from convoke.storage import items, keys
 from convoke.storage.media import removal_writes, use_writes
 from convoke.storage.paging import query_page
 from convoke.storage.revisions import differences, revise
-from convoke.storage.table import MAX_WRITES, Delete, Put, Table, key_of
+from convoke.storage.table import MAX_WRITES, Delete, Exists, Put, Table, Update, Write, key_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,19 +37,15 @@ class MessageRepository:
         receipts: Sequence[Receipt],
         change: Change,
         media: Sequence[Media] = (),
+        other_writes: Sequence[Write] = (),
     ) -> None:
         """Store a new message and its receipts. There is one receipt for each copy of the message.
 
         Also raises ChangedMeanwhileError if one of the media was deleted or put into another message meanwhile.
         """
         copies = [Put(items.to_item(keys.receipt(*_sids(message), receipt.sid), receipt)) for receipt in receipts]
-        revise(
-            self.table,
-            before,
-            differences(before, after),
-            change,
-            other_writes=[_message_write(message), *copies, *use_writes(message, media)],
-        )
+        writes = [message_write(message), *copies, *use_writes(message, media), *other_writes]
+        revise(self.table, before, differences(before, after), change, other_writes=writes)
 
     def fetch(self, account_sid: str, conversation_sid: str, message_sid: str) -> Message | None:
         stored = self.table.get(keys.message(account_sid, conversation_sid, message_sid))
@@ -61,8 +57,11 @@ class MessageRepository:
         position = keys.message(account_sid, conversation_sid, page.position) if page.position else None
         return query_page(Message, self.table, partition, keys.messages(), page, position)
 
-    def update(self, conversation: Conversation, edited: Message, change: Change) -> None:
-        revise(self.table, conversation, (), change, other_writes=[_message_write(edited)])
+    def update(self, conversation: Conversation, before: Message, edited: Message, change: Change) -> None:
+        """Store the changed fields. The message sender can change the counters of copies meanwhile, so they stay."""
+        key = keys.message(*_sids(edited))
+        actions = items.differences(items.to_item(key, before), items.to_item(key, edited))
+        revise(self.table, conversation, (), change, other_writes=[Update(key, tuple(actions), Exists("pk"))])
 
     def delete(
         self, conversation: Conversation, message: Message, change: Change, media: Sequence[Media], at: datetime
@@ -81,5 +80,5 @@ def _sids(message: Message) -> tuple[str, str, str]:
     return message.account_sid, message.conversation_sid, message.sid
 
 
-def _message_write(message: Message) -> Put:
+def message_write(message: Message) -> Put:
     return Put(items.to_item(keys.message(*_sids(message)), message))

@@ -46,7 +46,7 @@ def query_page(
 def page_of_query(found: Sequence[Resource], page: PageRequest, *, more: bool) -> Page[Resource]:
     """Return a page of the resources in `found`, which are in the order of the query.
 
-    `more` tells whether the query would find further resources.
+    `more` is True if the query would find further resources.
     """
     # If there is a position, assume that the list also has resources on the other side of the position. A check would
     # cost a second query.

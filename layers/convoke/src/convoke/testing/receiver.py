@@ -27,7 +27,7 @@ class ReceivedWebhook:
     """A webhook request that has arrived at the receiver."""
 
     parameters: dict[str, str]
-    """The form fields of the body. The parameters of the query if the method is GET."""
+    """The form fields of the body. If the method is GET, the parameters of the query."""
     headers: dict[str, str]
     """The request headers. The upper and lower case of the header names is unchanged."""
     url: str = ""
@@ -62,10 +62,13 @@ class Receiver:
     def __init__(self, auth_token: Callable[[], str] = lambda: "") -> None:
         """`auth_token` returns the Auth Token with which the instance signs webhooks."""
         self.url = ""
-        """The URL of the receiver. Configure it as the webhook URL. It is empty until the receiver listens."""
+        """The URL of the receiver, for the webhook configuration. The URL is empty until the receiver listens."""
         self.auth_token = auth_token
         self.on_pre_event: Callable[[str], None] = lambda event_type: None  # noqa: ARG005
-        """Called when a test plans the answer to a pre-event, so that the instance sends events of this type."""
+        """Called with an event type when a test plans the answer to a pre-event of this type.
+
+        The function must configure the instance to send pre-events of this type to the receiver.
+        """
         self._base_url = ""
         self._generation = 0
         self._received: list[ReceivedWebhook] = []
@@ -84,10 +87,12 @@ class Receiver:
     ) -> None:
         """Answer the next `times` webhooks with a status and a body.
 
-        With `event_type`, the answer applies only to events of this type. If this is a pre-event, such as
-        `onMessageAdd`, the instance asks the receiver before each such change from now on. A mapping becomes a JSON
-        object, which changes the resource. Further calls add answers behind the answers that are already planned.
-        Raises ValueError if there is no such event type.
+        With `event_type`, the answer applies only to events of this type. If `event_type` is the type of a pre-event,
+        such as `onMessageAdd`, the instance sends all pre-events of this type to the receiver from now on.
+
+        If `body` is a mapping, the receiver sends the mapping as a JSON object. In an answer to a pre-event, this
+        object changes the resource. Further calls add answers after the answers that are already planned. Raises
+        ValueError if there is no such event type.
         """
         if event_type is not None:
             check_event_type(event_type)

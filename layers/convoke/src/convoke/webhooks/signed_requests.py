@@ -47,7 +47,7 @@ def headers_for(
 ) -> dict[str, str]:
     """Return the headers of a request. If the URL of the delivery has userinfo, use HTTP Basic authentication.
 
-    The credentials are in UTF-8. RFC 7617 leaves the encoding to the receiver, and UTF-8 is the only one it names.
+    The credentials are in UTF-8. RFC 7617 leaves the encoding to the receiver, and names only the encoding UTF-8.
     """
     headers = {
         "X-Twilio-Signature": sign(url, parameters, auth_token),

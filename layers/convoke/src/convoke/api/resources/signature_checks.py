@@ -1,4 +1,4 @@
-"""`/convoke/v1/SignatureChecks`: says whether a signature fits a webhook request, and which mistake explains it if not.
+"""`/convoke/v1/SignatureChecks`: checks whether a signature matches a webhook request, and finds the mistakes.
 
 See docs/behaviour/webhook-delivery.md.
 """
