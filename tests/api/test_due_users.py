@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from convoke.domain.retention import SETTLING_TIME
+from convoke.storage import keys
 from tests.support.examples import GROUP_MMS, chat
 from tests.support.instances import Instance, held_instance, refusal
 from tests.support.manual_clock import ManualClock
@@ -274,4 +275,19 @@ def test_interrupted_pass_goes_on_later(clock: ManualClock) -> None:
         assert [members(tree, sid) for sid in made] == [[], ["alice"], ["alice"]]
         sweep_until_gone(tree, clock)
         assert [members(tree, sid) for sid in made] == [[]] * 3
+        assert instance.items("user") == []
+
+
+def test_outdated_entry_of_the_index_changes_no_user(clock: ManualClock) -> None:
+    """On DynamoDB, the index is eventually consistent. The User of an entry may no longer be due, or may be gone."""
+    with held_instance(now=clock.now, sleep=clock.sleep) as instance:
+        tree = Tree(instance, in_service=False)
+        process = instance.engine.sweeper.processes[keys.USER]
+        key = keys.user(instance.account.sid, tree.client.users.create(identity="alice").sid)
+        before = instance.items("user")
+        process(key, lambda: True)
+        assert instance.items("user") == before
+        delete(tree)
+        sweep_until_gone(tree, clock)
+        process(key, lambda: True)
         assert instance.items("user") == []
