@@ -462,6 +462,8 @@ def test_deliveries_are_idle_during_a_pause_and_after_the_stop_although_a_delive
 ) -> None:
     async def scenario(machine: Machine) -> None:
         machine.send("host")
+        # The check of the queue is already scheduled when the pause or the stop begins.
+        machine.concurrent.wake()
         stop(machine.concurrent)
         await machine.stays(lambda: machine.concurrent.is_idle() and machine.queue.has_visible())
         assert machine.fake.begun == []
