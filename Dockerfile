@@ -10,7 +10,7 @@ COPY pyproject.toml uv.lock ./
 COPY layers/convoke/pyproject.toml layers/convoke/
 COPY layers/convoke/src layers/convoke/src
 ENV UV_PROJECT_ENVIRONMENT=/opt/convoke UV_PYTHON_DOWNLOADS=never
-RUN uv sync --locked --no-default-groups --no-editable --no-cache --package convoke-conversations
+RUN uv sync --locked --no-default-groups --no-editable --no-cache --package convoke-conversations --extra docs
 
 FROM ${PYTHON}
 COPY --from=build /opt/convoke /opt/convoke

@@ -1,6 +1,6 @@
 # The commands of Convoke. `make` lists them. You need git, make and Python >= 3.11; make installs everything else.
 .DEFAULT_GOAL := help
-.PHONY: screenshots chromium help up demo test fast coverage mutants soak e2e-aws e2e-lambda sam-local check contract-node build verify-build lint-template bench docs docs-tables audit sbom lock-tools setup install format
+.PHONY: schemathesis screenshots chromium help up demo test fast coverage mutants soak e2e-aws e2e-lambda sam-local check contract-node build verify-build lint-template bench docs docs-tables audit sbom lock-tools setup install format
 SHELL := /bin/bash
 
 SAM := SAM_CLI_TELEMETRY=0 .tools/bin/sam
@@ -60,6 +60,9 @@ soak: setup ## Kill `convoke up` 50 times under load, then send 10^6 random requ
 	$(RUN) python -m tests.faults.soak --kills $(or $(KILLS),50) --seed $(or $(SEED),1)
 	$(RUN) python -m tests.faults.fuzz --requests $(or $(REQUESTS),1000000) --seed $(or $(SEED),1)
 
+schemathesis: setup ## Send 100 valid and 100 invalid requests to each operation of /openapi.json (EXAMPLES=1000: more, SEED=2: others)
+	$(RUN) python -m tests.property.described_requests --examples $(or $(EXAMPLES),100) --seed $(or $(SEED),1)
+
 fast: check ## Run the checks and the unit tests only
 	$(RUN) pytest --quiet tests/unit
 
@@ -114,10 +117,11 @@ bench: $(filter .tools/bin/uv,$(UV)) ## Run the benchmarks (15 minutes on a quie
 docs: setup ## Build the documentation into site/; a dead link or anchor is an error
 	$(RUN) zensical build --clean --strict
 
-docs-tables: setup ## Update the generated parts of the docs: API coverage, errors, benchmarks
+docs-tables: setup ## Update the generated parts of the docs: API coverage, errors, benchmarks, the examples of /openapi.json
 	$(RUN) python -m tests.support.operations_table
 	$(RUN) python -m tests.support.error_table
 	$(RUN) python -m tests.support.dependency_table
+	$(RUN) python -m tests.support.openapi_examples
 	$(RUN) python -m tests.benchmarks.figures > /dev/null
 
 audit: setup ## Look for known vulnerabilities in the dependencies (needs the internet)
@@ -142,7 +146,7 @@ setup: $(filter .tools/bin/uv,$(UV))
 # of an engine compiles the modules that it imports; to compile every module of every package would take longer.
 install: $(filter .tools/bin/uv,$(UV))
 	@test -x .venv/bin/convoke && is_new= || { is_new=1; echo "Installing Convoke into .venv"; }; \
-		$(UV) sync --locked --inexact --no-default-groups --no-compile-bytecode --package convoke-conversations --extra testing \
+		$(UV) sync --locked --inexact --no-default-groups --no-compile-bytecode --package convoke-conversations --extra docs --extra testing \
 		&& if [ "$$is_new" ]; then echo "Compiling what Convoke imports"; ./.ci/dots .venv/bin/python -c "$(COMPILE)"; fi
 
 .tools/bin/sam: .ci/tools/sam.txt | setup

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 from twilio.rest.conversations.v1 import V1
 
 from tests.api.test_conversation_events import delivered
-from tests.api.test_messages import MEDIA
 from tests.support.examples import CHAT_AND_SMS
 from tests.support.instances import Instance
+from tests.support.media import PICTURE, media_sid
 
 EVENTS = ["onMessageAdded", "onMessageUpdated", "onMessageRemoved", "onConversationStateUpdated"]
 
@@ -27,8 +28,8 @@ def conversation_with_webhook(instance: Instance) -> Any:
 
 @pytest.mark.each_engine
 def test_message_events_have_fields_of_added_updated_and_removed_message(instance: Instance) -> None:
-    conversation = conversation_with_webhook(instance)
-    created = conversation.messages.create(author="alice", body="Hello", media_sid=MEDIA, **WITH_HEADER)
+    conversation, picture = conversation_with_webhook(instance), media_sid(instance, Filename="car.png")
+    created = conversation.messages.create(author="alice", body="Hello", media_sid=picture, **WITH_HEADER)
     (stored,) = instance.items("message#")
     (added,) = delivered(instance)
     expected = {
@@ -42,7 +43,9 @@ def test_message_events_have_fields_of_added_updated_and_removed_message(instanc
         "Index": "0",
         "Author": "alice",
         "Body": "Hello",
-        "Media": f'[{{"Sid": "{MEDIA}"}}]',
+        "Media": json.dumps(
+            [{"Sid": picture, "Filename": "car.png", "ContentType": "image/png", "Size": len(PICTURE)}]
+        ),
         "Attributes": "{}",
         "DateCreated": stored["date_created"],
     }

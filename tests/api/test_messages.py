@@ -14,8 +14,9 @@ from tests.api.test_conversations import shown
 from tests.support.examples import CHAT_AND_SMS, GROUP_MMS, chat, group_mms, sms
 from tests.support.instances import ORIGIN, Instance, refusal
 from tests.support.manual_clock import ManualClock
+from tests.support.media import media_sid
 
-MEDIA, CONTENT = "ME" + "0" * 32, "HX" + "0" * 32
+CONTENT = "HX" + "0" * 32
 
 
 def conversation_of(instance: Instance, members: list[str], **parameters: Any) -> Any:
@@ -49,7 +50,7 @@ def test_response_has_expected_fields(instance: Instance) -> None:
         "url": url,
         "delivery": {
             "total": 1,
-            "sent": "all",
+            "sent": "none",
             "delivered": "none",
             "read": "none",
             "failed": "none",
@@ -67,19 +68,19 @@ def test_response_has_expected_fields(instance: Instance) -> None:
 
 @pytest.mark.each_engine
 def test_create_returns_every_parameter(instance: Instance) -> None:
-    conversation = conversation_of(instance, chat(1))
+    conversation, picture = conversation_of(instance, chat(1)), media_sid(instance)
     created = conversation.messages.create(
         author="member 0",
         body="Hello 🙂",
         date_created=datetime(2020, 1, 1, tzinfo=UTC),
         date_updated=datetime(2020, 2, 1, tzinfo=UTC),
         attributes='{ "importance": "high" }',
-        media_sid=MEDIA,
+        media_sid=picture,
         subject="Visit",
     )
     assert (created.author, created.body, created.attributes) == ("member 0", "Hello 🙂", '{ "importance": "high" }')
     assert (created.date_created.year, created.date_updated.month) == (2020, 2)
-    assert created.media == [{"sid": MEDIA, "size": None, "content_type": None, "filename": None}]
+    assert [each["sid"] for each in created.media] == [picture]
     assert instance.items("message#")[0]["subject"] == "Visit"
     assert shown(conversation.messages(created.sid).fetch()) == shown(created)
 
@@ -103,7 +104,7 @@ def test_back_dated_message_has_same_date_updated(instance: Instance) -> None:
 
 def test_content_template_replaces_body_and_media(instance: Instance) -> None:
     created = conversation_of(instance, CHAT_AND_SMS).messages.create(
-        body="x" * 1601, media_sid=MEDIA, content_sid=CONTENT, content_variables='{"1": "Alice"}'
+        body="x" * 1601, media_sid="ME" + "0" * 32, content_sid=CONTENT, content_variables='{"1": "Alice"}'
     )
     assert (created.body, created.media, created.content_sid) == (None, None, CONTENT)
     assert instance.items("message#")[0]["content_variables"] == '{"1": "Alice"}'
@@ -250,7 +251,10 @@ def test_update_keeps_fields_not_given(instance: Instance) -> None:
 
 def test_refused_update_stores_nothing(instance: Instance) -> None:
     conversation = conversation_of(instance, chat(1))
-    text, picture = conversation.messages.create(body="x").sid, conversation.messages.create(media_sid=MEDIA).sid
+    text, picture = (
+        conversation.messages.create(body="x").sid,
+        conversation.messages.create(media_sid=media_sid(instance)).sid,
+    )
     path = f"/v1/Conversations/{conversation.fetch().sid}/Messages"
     before = instance.items("")
     refused: list[tuple[str, dict[str, str], int]] = [

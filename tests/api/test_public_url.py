@@ -50,6 +50,10 @@ def test_all_urls_in_responses_begin_with_the_public_url(proxied: EmbeddedInstan
         assert [url for url in found if not url.startswith(f"{PUBLIC_URL}/")] == [], path
 
 
+def test_description_names_the_public_url_as_its_server(proxied: EmbeddedInstance) -> None:
+    assert proxied.call("GET", "/openapi.json").body["servers"] == [{"url": PUBLIC_URL}]
+
+
 def test_next_page_is_found_through_the_public_url(proxied: EmbeddedInstance) -> None:
     for _ in range(3):
         proxied.client().conversations.v1.conversations.create()

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from tests.api.test_messages import MEDIA, conversation_of
+from tests.api.test_messages import conversation_of
 from tests.support.examples import CHAT_AND_SMS, GROUP_MMS, chat, sms
 from tests.support.instances import ORIGIN, Instance, refusal
+from tests.support.media import media_sid
 
 WHATSAPP = '{"messaging_binding": {"address": "whatsapp:+15558675310", "proxy_address": "whatsapp:+15017122661"}}'
 
@@ -14,6 +15,9 @@ def test_response_has_expected_fields(instance: Instance) -> None:
     message = conversation.messages.create(author="alice", body="Hello")
     phone = next(member for member in conversation.participants.list() if member.messaging_binding)
     path = f"/v1/Conversations/{message.conversation_sid}/Messages/{message.sid}/Receipts"
+    (queued,) = instance.call("GET", path).body["delivery_receipts"]
+    assert (queued["status"], queued["error_code"]) == (None, 0)
+    instance.work()
     listed = instance.call("GET", path).body
     (receipt,) = listed["delivery_receipts"]
     (stored,) = instance.items("receipt#")
@@ -24,10 +28,10 @@ def test_response_has_expected_fields(instance: Instance) -> None:
         "message_sid": message.sid,
         "channel_message_sid": stored["channel_message_sid"],
         "participant_sid": phone.sid,
-        "status": "sent",
+        "status": "delivered",
         "error_code": 0,
         "date_created": f"{stored['date_created'][:19]}Z",
-        "date_updated": f"{stored['date_created'][:19]}Z",
+        "date_updated": f"{stored['date_updated'][:19]}Z",
         "url": f"{ORIGIN}{path}/{stored['sid']}",
     }
     assert receipt == instance.call("GET", f"{path}/{receipt['sid']}").body == expected
@@ -35,7 +39,7 @@ def test_response_has_expected_fields(instance: Instance) -> None:
     assert (receipt["sid"][:2], receipt["channel_message_sid"][:2]) == ("DY", "SM")
     assert (listed["meta"]["key"], listed["meta"]["page_size"]) == ("delivery_receipts", 50)
     fetched = conversation.messages(message.sid).delivery_receipts(receipt["sid"]).fetch()
-    assert (fetched.status, fetched.error_code, fetched.participant_sid) == ("sent", 0, phone.sid)
+    assert (fetched.status, fetched.error_code, fetched.participant_sid) == ("delivered", 0, phone.sid)
 
 
 def test_channel_message_sid_has_prefix_of_its_channel(instance: Instance) -> None:
@@ -47,9 +51,10 @@ def test_channel_message_sid_has_prefix_of_its_channel(instance: Instance) -> No
         return {receipt.channel_message_sid[:2] for receipt in listed}
 
     assert prefixes(CHAT_AND_SMS, body="x") == {"SM"}
-    assert prefixes(CHAT_AND_SMS, media_sid=MEDIA) == {"MM"}
-    assert prefixes(GROUP_MMS, body="x", author="+15017122661") == {"MM"}
-    assert prefixes([WHATSAPP], media_sid=MEDIA) == {"WA"}
+    assert prefixes(CHAT_AND_SMS, media_sid=media_sid(instance)) == {"MM"}
+    assert prefixes(GROUP_MMS, body="x", author="+15017122661") == {"SM"}
+    assert prefixes(GROUP_MMS, media_sid=media_sid(instance), author="+15017122661") == {"MM"}
+    assert prefixes([WHATSAPP], media_sid=media_sid(instance)) == {"WA"}
 
 
 def test_author_and_chat_participants_get_no_receipt(instance: Instance) -> None:

@@ -16,6 +16,8 @@ from tests.support.template import template
 
 PREFIX = "convoke/auth-tokens/"
 
+MASTER = "convoke/api-key-master"
+
 RESTORED = "restored"
 
 
@@ -122,6 +124,26 @@ def test_missing_secret_is_refused_and_changes_nothing(restored: StackTarget) ->
 def test_secret_that_is_about_to_be_deleted_is_refused(restored: StackTarget) -> None:
     restored.client("secretsmanager").delete_secret(SecretId=restored.secret)
     assert refusal(prepare(restored, RESTORED)).endswith("is about to be deleted. Restore the secret first.")
+
+
+def test_missing_master_secret_of_api_keys_is_refused_and_changes_nothing(restored: StackTarget) -> None:
+    before, secrets = settings(restored, RESTORED), restored.client("secretsmanager")
+    secrets.delete_secret(SecretId=MASTER)
+    assert refusal(prepare(restored, RESTORED)) == (
+        f"Error: the secret {MASTER} is about to be deleted. Restore the secret first."
+    )
+    secrets.restore_secret(SecretId=MASTER)
+    secrets.delete_secret(SecretId=MASTER, ForceDeleteWithoutRecovery=True)
+    assert refusal(prepare(restored, RESTORED)).startswith(f"Error: there is no secret {MASTER}. Set --secret-prefix")
+    assert settings(restored, RESTORED) == before
+
+
+@pytest.mark.parametrize("content", ["secret", "{}", '{"current": 1, "1": null}'])
+def test_master_secret_that_cannot_be_read_is_refused(restored: StackTarget, content: str) -> None:
+    restored.client("secretsmanager").put_secret_value(SecretId=MASTER, SecretString=content)
+    assert refusal(prepare(restored, RESTORED)) == (
+        f"Error: the secret {MASTER} does not contain the master secrets of API keys"
+    )
 
 
 def test_error_of_aws_is_reported_in_one_line(restored: StackTarget) -> None:

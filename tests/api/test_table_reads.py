@@ -121,6 +121,8 @@ class FilledInstance:
             self.post(f"/2010-04-01/Accounts/{instance.account.sid}/Keys.json", {})
             self.post("/v1/Credentials", {"Type": "gcm", "ApiKey": str(number)})
             self.post("/v1/Configuration/Addresses", {"Type": "chat", "Address": str(number)})
+            sender = {"Provider": "simulated", "Address": f"+1501712{number:04}"}
+            self.post("/convoke/v1/Senders", sender)
             store_binding(instance, made[0]["chat_service_sid"])
         self.service, self.conversation = made[0]["chat_service_sid"], made[0]["sid"]
         events = instance.call("GET", f"/convoke/v1/Events?ConversationSid={self.conversation}").body["events"]

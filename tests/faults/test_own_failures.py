@@ -20,7 +20,9 @@ from convoke.domain.events import ErrorLogType, Event
 from convoke.domain.provisioning import MAX_LATE_PAUSE, ProvisioningRetries
 from convoke.embedded.clock import MovableClock
 from convoke.operations.conversation_finalizer import ConversationFinalizer
+from convoke.operations.conversations import ConversationOperations
 from convoke.operations.due_conversations import DueConversations
+from convoke.operations.participants import ParticipantOperations
 from convoke.operations.webhook_delivery import MAX_OWN_FAILURES, WebhookDelivery
 from convoke.storage.webhook_levels import WebhookLevelsRepository
 from convoke.webhooks.client import WebhookHttpClient
@@ -338,6 +340,79 @@ def test_execution_that_always_fails_is_tried_rarely_and_reported(
     instance.work()
     assert instance.call("GET", f"/v1/Conversations/{sid}").body["state"] == "active"
     assert instance.items("conversation")[0].get("due_at") is None
+
+
+def deleted_user(instance: EmbeddedInstance) -> str:
+    """Delete a User that takes part in a conversation. Return the SID of the User."""
+    instance.call("POST", "/v1/ConversationWithParticipants", {"Participant": chat(1)})
+    instance.work()
+    (user,) = instance.call("GET", "/v1/Users").body["users"]
+    assert instance.call("DELETE", f"/v1/Users/{user['sid']}").status == 204
+    return str(user["sid"])
+
+
+def deleted_service(instance: EmbeddedInstance) -> str:
+    """Delete a service that has a conversation. Return the SID of the service."""
+    sid = instance.call("POST", "/v1/Services", {"FriendlyName": "Support"}).body["sid"]
+    assert instance.call("POST", f"/v1/Services/{sid}/Conversations").status == 201
+    assert instance.call("DELETE", f"/v1/Services/{sid}").status == 204
+    return str(sid)
+
+
+DELETIONS = pytest.mark.parametrize(
+    ("delete", "operations", "kind"),
+    [
+        pytest.param(deleted_user, ParticipantOperations, "user", id="user"),
+        pytest.param(deleted_service, ConversationOperations, "deleted-service", id="service"),
+    ],
+)
+"""`operations` has a method `delete`, which deletes what belongs to the deleted resource."""
+
+
+@DELETIONS
+def test_deletion_that_always_fails_is_tried_rarely_and_reported(
+    instance: EmbeddedInstance,
+    clock: FrozenClock,
+    delete: Callable[[EmbeddedInstance], str],
+    operations: type[Any],
+    kind: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sid = delete(instance)
+    with monkeypatch.context() as broken:
+        broken.setattr(operations, "delete", fail)
+        processed = sweeps_of_a_day(instance, clock)
+    assert len(processed) < 3 * ProvisioningRetries().max_attempts
+    assert pauses_of(processed) == sorted(pauses_of(processed))
+    (alert,) = alerts(instance)
+    assert (alert["error_code"], alert["resource_sid"]) == ("20500", sid)
+    for _ in range(2):
+        clock.move(MAX_LATE_PAUSE)
+        instance.engine.sweeper.sweep()
+    assert instance.items(kind) == []
+
+
+@DELETIONS
+@pytest.mark.parametrize("fails", [False, True])
+def test_pass_whose_time_is_over_counts_as_an_attempt_only_if_it_failed(
+    instance: EmbeddedInstance,
+    clock: FrozenClock,
+    delete: Callable[[EmbeddedInstance], str],
+    operations: type[Any],
+    kind: str,
+    fails: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    delete(instance)
+    if fails:
+        monkeypatch.setattr(operations, "delete", fail)
+    clock.move(timedelta(seconds=1))
+    # The sweeper asks before it takes the resource, and the pass asks before each deletion.
+    answers = iter([True, fails, False])
+    assert instance.engine.sweeper.sweep(go_on=lambda: next(answers)) == 1
+    (item,) = instance.items(kind)
+    assert item["attempts"] == fails
+    assert instance.engine.sweeper.sweep() == (not fails)
 
 
 def test_alert_about_own_failure_reaches_the_error_log_url(

@@ -344,6 +344,78 @@ describe("Convoke, called by the official Node SDK,", { timeout: 60_000 }, () =>
     await refused(api.addressConfigurations(created.sid).fetch(), 404, 20404);
   });
 
+  test("creates, finds, lists, updates and deletes users, who come into being with a participant", async () => {
+    const { sid: serviceSid } = await api.services.create({ friendlyName: "Users" });
+    const service = api.services(serviceSid);
+    const ann = await service.users.create({ identity: "ann", friendlyName: "Ann", xTwilioWebhookEnabled: "true" });
+    assert.deepEqual([ann.identity, ann.friendlyName, ann.chatServiceSid], ["ann", "Ann", serviceSid]);
+    await refused(service.users.create({ identity: "ann" }), 409, 50201);
+
+    const conversation = service.conversations((await service.conversations.create({ friendlyName: "Visit" })).sid);
+    for (const identity of ["ann", "ben"]) await conversation.participants.create({ identity });
+    const ben = await service.users("ben").fetch();
+    assert.deepEqual(sids(await service.users.list({ pageSize: 1 })), [ann.sid, ben.sid]);
+    const attributes = JSON.stringify({ floor: 3 });
+    assert.equal((await service.users(ben.sid).update({ friendlyName: "Ben", attributes })).attributes, attributes);
+
+    await conversation.messages.create({ author: "ann", body: "Hello" });
+    const { userConversations } = service.users("ben");
+    assert.deepEqual((await userConversations.list()).map((each) => each.friendlyName), ["Visit"]);
+    const mine = userConversations((await conversation.fetch()).sid);
+    assert.equal((await mine.fetch()).unreadMessagesCount, null);
+    const read = await mine.update({ lastReadMessageIndex: 0, notificationLevel: "muted" });
+    assert.deepEqual([read.lastReadMessageIndex, read.unreadMessagesCount, read.notificationLevel], [0, 0, "muted"]);
+    assert.equal(await mine.remove(), true);
+    assert.deepEqual((await conversation.participants.list()).map(({ identity }) => identity), ["ann"]);
+
+    assert.equal(await service.users("ann").remove(), true);
+    await refused(service.users("ann").fetch(), 404, 20404);
+    await until("the participant of the deleted user to leave", async () => {
+      return (await conversation.participants.list()).length === 0;
+    });
+  });
+
+  test("creates, lists, assigns, updates and deletes a role", async () => {
+    const service = api.services((await api.services.create({ friendlyName: "Roles" })).sid);
+    const defaults = await service.roles.list();
+    assert.deepEqual(defaults.map(({ type }) => type).sort(), ["conversation", "conversation", "service", "service"]);
+
+    const permission = ["sendMessage", "leaveConversation"];
+    const guest = await service.roles.create({ friendlyName: "guest", type: "conversation", permission });
+    assert.deepEqual([guest.friendlyName, guest.type, guest.permissions], ["guest", "conversation", permission]);
+    assert.equal((await service.roles.list({ pageSize: 2 })).length, 5);
+
+    const conversation = service.conversations((await service.conversations.create()).sid);
+    const member = await conversation.participants.create({ identity: "ann", roleSid: guest.sid });
+    assert.equal(member.roleSid, guest.sid);
+    const updated = await service.roles(guest.sid).update({ permission: ["sendMessage"] });
+    assert.deepEqual(updated.permissions, ["sendMessage"]);
+
+    await refused(service.roles(defaults[0].sid).remove(), 409, 20409);
+    assert.equal(await service.roles(guest.sid).remove(), true);
+    await refused(service.roles(guest.sid).fetch(), 404, 20404);
+    assert.equal((await conversation.participants("ann").fetch()).identity, "ann");
+  });
+
+  test("creates, lists, renames and deletes an API key, which gives access until then", async () => {
+    const account = sdk(convoke);
+    const { sid, secret, friendlyName } = await account.newKeys.create({ friendlyName: "Backend" });
+    assert.match(sid, /^SK[0-9a-f]{32}$/);
+    assert.deepEqual([secret.length, friendlyName], [32, "Backend"]);
+    assert.ok(sids(await account.keys.list({ pageSize: 1 })).includes(sid));
+    assert.equal((await account.keys(sid).update({ friendlyName: "Server" })).friendlyName, "Server");
+
+    const withKey = sdk({ ...convoke, key: sid, auth_token: secret });
+    assert.equal((await withKey.conversations.v1.configuration().fetch()).accountSid, convoke.account_sid);
+    await refused(withKey.keys.list(), 403, 20006);
+
+    assert.equal(await account.keys(sid).remove(), true);
+    await refused(account.keys(sid).fetch(), 404, 20404);
+    await until("the deleted key to be refused", () =>
+      withKey.conversations.v1.configuration().fetch().then(() => false, (error) => error.status === 401),
+    );
+  });
+
   test("creates, lists, updates and deletes a push credential", async () => {
     const created = await api.credentials.create({ type: "fcm", secret: '{"type": "service_account"}' });
     assert.deepEqual([created.type, created.sandbox, created.friendlyName], ["fcm", "False", null]);
@@ -394,11 +466,15 @@ function shape({ identity, messagingBinding }) {
 
 // The client, and helpers that wait and check
 
-function connect({ url, account_sid, auth_token }) {
+function connect(credentials) {
+  return sdk(credentials).conversations.v1;
+}
+
+function sdk({ url, account_sid, auth_token, key = account_sid }) {
   // Empty values override TWILIO_EDGE and TWILIO_REGION of the developer's shell. These variables would change the host.
-  const client = twilio(account_sid, auth_token, { edge: "", region: "" });
-  client.conversations.baseUrl = url;
-  return client.conversations.v1;
+  const client = twilio(key, auth_token, { accountSid: account_sid, edge: "", region: "" });
+  client.conversations.baseUrl = client.api.baseUrl = url;
+  return client;
 }
 
 async function untilActive(tree, sid) {

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from convoke.domain import instants
 from convoke.domain.bindings import Binding, BindingType
-from convoke.domain.sids import Prefix, SidFactory
+from convoke.domain.sids import Prefix
 from convoke.storage import items, keys
 from convoke.storage.table import Put
 from tests.support.instances import Instance
-
-new_sid = SidFactory()
 
 
 def store_binding(
     instance: Instance, service_sid: str, identity: str = "alice", binding_type: BindingType = BindingType.FCM
 ) -> Binding:
     """Store the binding of a device of `identity`, and return the binding."""
-    moment = instants.now()
+    moment = instance.accounts.now()
     binding = Binding(
         account_sid=instance.account.sid,
         chat_service_sid=service_sid,
-        sid=new_sid(Prefix.BINDING),
+        sid=instance.accounts.new_sid(Prefix.BINDING),
         identity=identity,
         binding_type=binding_type,
         endpoint=f"{identity}'s device",

@@ -35,7 +35,7 @@ TEXTS = {
 def licences() -> dict[str, str]:
     """Return the SPDX licence of each package that the product and its extras install. The key is the package name."""
     found: dict[str, str] = {}
-    waiting = ["convoke-conversations[aws,testing]"]
+    waiting = ["convoke-conversations[aws,docs,testing]"]
     seen: set[str] = set()
     while waiting:
         requirement = Requirement(waiting.pop())

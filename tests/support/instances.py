@@ -59,7 +59,7 @@ def event_of(
     url: str,
     *,
     auth: tuple[str, str] | None = None,
-    data: Mapping[str, object] | str | None = None,
+    data: Mapping[str, object] | str | bytes | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """Return the gateway event that the embedded engine creates from an HTTP request."""
@@ -77,8 +77,8 @@ def event_of(
         "scheme": parts.scheme,
         "headers": [(name.encode(), value.encode("latin-1")) for name, value in sent.items()],
     }
-    body = data if isinstance(data, str) else urlencode(data or {}, doseq=True)
-    return gateway_event(scope, body.encode())
+    body = data if isinstance(data, str | bytes) else urlencode(data or {}, doseq=True)
+    return gateway_event(scope, body.encode() if isinstance(body, str) else body)
 
 
 def call(api: Resolve, method: str, url: str, **given: Any) -> Answer:
@@ -174,7 +174,7 @@ class Instance(ABC):
         self,
         method: str,
         path: str,
-        data: Mapping[str, object] | str | None = None,
+        data: Mapping[str, object] | str | bytes | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
         """Send a request with the Auth Token of the account, but without the SDK."""

@@ -10,10 +10,12 @@ from typing import Any, NamedTuple
 
 from jsonschema import Draft202012Validator, FormatChecker
 
+from convoke.api.contracts import Contract
+from convoke.api.form import FORM
 from convoke.api.openapi import document
 from convoke.api.requests import CONVOKE_PREFIX
 from convoke.domain.errors import AccessDeniedError, MethodNotAllowedError, NotAuthenticatedError, NotFoundError
-from convoke.embedded import clock_api, console_api, controls_api, request_log_api
+from convoke.embedded import clock_api, console_api, controls_api, request_log_api, simulate_api
 
 Schema = dict[str, Any]
 
@@ -27,6 +29,10 @@ OF_ONE_MACHINE = {
     ("DELETE", CONVOKE_PREFIX + controls_api.FAILURES): controls_api.CANCEL_CONTRACT,
     ("GET", CONVOKE_PREFIX + request_log_api.PATH): request_log_api.FETCH,
     ("POST", console_api.PATH): console_api.CREATE,
+    ("GET", CONVOKE_PREFIX + simulate_api.INBOX): simulate_api.LIST,
+    ("POST", CONVOKE_PREFIX + simulate_api.STATUS): simulate_api.REPORT,
+    ("POST", CONVOKE_PREFIX + simulate_api.PHONE): simulate_api.PLAN,
+    ("POST", CONVOKE_PREFIX + simulate_api.SEND): simulate_api.CREATE,
 }
 """The contracts of the routes that exist on one machine only. The document of `operations` does not describe them."""
 
@@ -49,18 +55,19 @@ class Operation(NamedTuple):
     @property
     def form(self) -> dict[str, Schema]:
         """Return the schema of each form parameter. The key is the name of the parameter."""
-        contents = self.description.get("requestBody", {}).get("content", {}).values()
-        return {
-            name: resolved(schema)
-            for content in contents
-            for name, schema in resolved(content["schema"])["properties"].items()
-        }
+        return {name: resolved(schema) for name, schema in self._form.get("properties", {}).items()}
 
     @property
     def required(self) -> list[str]:
         """Return the names of the required form parameters."""
-        contents = self.description.get("requestBody", {}).get("content", {}).values()
-        return [name for content in contents for name in resolved(content["schema"]).get("required", [])]
+        names: list[str] = self._form.get("required", [])
+        return names
+
+    @property
+    def _form(self) -> Schema:
+        """Return the schema of the form, or an empty schema if the body of a request is no form."""
+        content = self.description.get("requestBody", {}).get("content", {}).get(FORM)
+        return resolved(content["schema"]) if content else {}
 
     @property
     def statuses(self) -> set[int]:
@@ -113,15 +120,15 @@ def check_against_openapi(method: str, path: str, status: int, text: str) -> Non
         assert text == ""
         return
     if operation is None and status < 400:
-        contract = OF_ONE_MACHINE.get((method, path))
+        contract = contract_of_one_machine(method, path)
         assert contract, f"{method} {path} is served but not described: give its route a contract"
         assert status in contract.statuses
-        fields = set(contract.representation.model_fields) if contract.representation else set()
-        assert set(json.loads(text or "{}")) == fields
+        assert set(json.loads(text or "{}")) == ({"meta", contract.page} if contract.page else fields_of(contract))
         return
     if operation is None:
-        contract = OF_ONE_MACHINE.get((method, path))
-        of_contract = {error.code for error in contract.errors} if contract else set()
+        contract = contract_of_one_machine(method, path)
+        of_form = contract.form.order_of_checks if contract and contract.form else ()
+        of_contract = {error.code for error in (*contract.errors, *of_form)} if contract else set()
         assert json.loads(text)["code"] in CODES_WITHOUT_OPERATION | of_contract
         return
     validator = _validator(operation.id, status)
@@ -132,26 +139,37 @@ def check_against_openapi(method: str, path: str, status: int, text: str) -> Non
     assert not wrong, f"the response {status} of {operation.id} does not match its contract: {wrong}"
 
 
+def contract_of_one_machine(method: str, path: str) -> Contract | None:
+    for (served, rule), contract in OF_ONE_MACHINE.items():
+        if served == method and re.fullmatch(re.sub(r"<\w+>", "[^/]+", rule), path):
+            return contract
+    return None
+
+
+def fields_of(contract: Contract) -> set[str]:
+    return set(contract.representation.model_fields) if contract.representation else set()
+
+
 @cache
 def _validator(operation_id: str, status: int) -> Draft202012Validator | None:
     """Return the validator of the response body, or None if the response has no body."""
     responses = operations()[operation_id].description["responses"]
     assert str(status) in responses, f"the contract of {operation_id} does not name the status {status}"
     content = responses[str(status)].get("content")
-    if content is None:
+    if content is None or "application/json" not in content:
         return None
     schema = {**content["application/json"]["schema"], "components": {"schemas": _components()}}
-    return Draft202012Validator(_closed(schema), format_checker=FormatChecker())
+    return Draft202012Validator(closed(schema), format_checker=FormatChecker())
 
 
-def _closed(schema: Any) -> Any:
+def closed(schema: Any) -> Any:
     """Return a copy of the schema. In the copy, objects cannot have additional properties.
 
     Thus tests notice fields that `/openapi.json` does not describe.
     """
     if isinstance(schema, list):
-        return [_closed(part) for part in schema]
+        return [closed(part) for part in schema]
     if not isinstance(schema, dict):
         return schema
-    closed = {key: _closed(part) for key, part in schema.items()}
-    return {"additionalProperties": False, **closed} if {"type", "properties"} <= set(schema) else closed
+    parts = {key: closed(part) for key, part in schema.items()}
+    return {"additionalProperties": False, **parts} if {"type", "properties"} <= set(schema) else parts

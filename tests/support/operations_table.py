@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 
 from convoke.api.requests import TWILIO_PREFIX
-from convoke.api.resources import alerts
+from convoke.api.resources import alerts, media, media_contents, media_sets
 from convoke.api.routes import ROUTES
 from tests.support.docs import API_COVERAGE, with_part
 
@@ -52,7 +52,7 @@ The value has two texts: the methods of the path, and a note on the methods that
 IN_ONE_TREE = {
     "/Configuration": ("GET POST", "default service, default Messaging Service, default timers"),
     "/Configuration/Webhooks": ("GET POST", "all parameters"),
-    "/Configuration/Addresses": ("GET POST", "paged, `Type`; all parameters; autocreation has no effect yet"),
+    "/Configuration/Addresses": ("GET POST", "paged, `Type`; all parameters; Studio flows are stored and never called"),
     "/Configuration/Addresses/{sid or address}": ("GET POST DELETE", "all parameters"),
     "/Credentials": ("GET POST", "paged; all parameters; secrets are checked and not stored"),
     "/Credentials/{sid}": ("GET POST DELETE", "all parameters"),
@@ -69,7 +69,11 @@ IN_ONE_TREE = {
 The value has two texts: the methods of the path, and a note on the methods that Convoke serves.
 """
 
-ERROR_LOG = (alerts.LIST, alerts.FETCH)
+OF_OTHER_APIS = (
+    *(alerts.LIST, alerts.FETCH),
+    *(media.CREATE, media.FETCH, media_contents.FETCH, media_sets.FETCH),
+)
+"""The contracts of the error log, which belongs to Monitor v1, and of Twilio's media service."""
 
 Operation = tuple[str, str]
 """An HTTP method and a path. In the path, `{}` replaces each SID or name."""
@@ -84,11 +88,8 @@ def known() -> list[Operation]:
 
 
 def served() -> set[Operation]:
-    """Return the operations of Conversations v1 that Convoke serves.
-
-    The operations of the error log are left out, because they belong to Monitor v1.
-    """
-    rules = ((route.method, rule) for route in ROUTES for rule in route.rules if route.contract not in ERROR_LOG)
+    """Return the operations of Conversations v1 that Convoke serves."""
+    rules = ((route.method, rule) for route in ROUTES for rule in route.rules if route.contract not in OF_OTHER_APIS)
     return {
         (method, _bare(rule.removeprefix(TWILIO_PREFIX)))
         for method, rule in rules

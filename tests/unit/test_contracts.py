@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dis
 import importlib
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -115,7 +116,16 @@ def test_every_parameter_has_a_schema_with_a_limit_or_a_description() -> None:
 def test_summary_says_what_an_operation_does() -> None:
     summaries = {name: operation.description["summary"] for name, operation in operations().items()}
     assert summaries["listParticipantConversations"] == "List participant conversations"
-    assert summaries["createServiceConversationWithParticipants"] == "Create conversation with participants"
+    in_service = summaries["createServiceConversationWithParticipants"]
+    assert in_service == "Create conversation with participants in a service"
+    assert summaries["listApiKeys"] == "List API keys"
+
+
+def test_every_tag_is_described_by_a_sentence() -> None:
+    described = {tag["name"]: tag["description"] for tag in document()["tags"]}
+    assert set(described) == {tag for operation in operations().values() for tag in operation.description["tags"]}
+    assert (described["Roles"], described["API keys"][-1]) == ("The roles of a service.", ".")
+    assert all(re.fullmatch("[A-Z`].+[.]", text) for text in described.values())
 
 
 def test_operation_ids_are_unique() -> None:
@@ -125,8 +135,8 @@ def test_operation_ids_are_unique() -> None:
 def test_openapi_etag_is_equal_in_every_process() -> None:
     """Several Lambda instances can respond to one client. Therefore every instance must compute the same ETag."""
     made = (
-        "from convoke.api.openapi import document; from convoke.api.resources.description import document_of;"
-        "print(document_of(document()).tag)"
+        "from convoke.api.openapi import members; from convoke.api.resources.description import document_of;"
+        "print(document_of(members(), 'https://api.example.com').tag)"
     )
     printed = {
         subprocess.run(

@@ -124,7 +124,7 @@ class Machine:
         self.queue = DurableQueue(self.table, "delivery", self.clock.now)
         self.dead_letters = DeadLetterQueue(self.table, "delivery", self.clock.now)
         self.fake = FakeDelivery(self.table, self.clock)
-        self.deliveries = Deliveries(self.queue, self.fake)  # type: ignore[arg-type]
+        self.deliveries = Deliveries(self.queue, self.fake, NotImplemented)  # type: ignore[arg-type]
         self.concurrent: ConcurrentDeliveries
 
     def send(self, host: str, count: int = 1, account_sid: str = "AC1") -> None:

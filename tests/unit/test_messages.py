@@ -11,9 +11,12 @@ from hypothesis import strategies as st
 
 from convoke.domain.addresses import Channel
 from convoke.domain.errors import AuthorNotInGroupError, ConversationsError, MessageTooLongError
-from convoke.domain.messages import check_body_length_outside_chat, check_group_author, find_author
+from convoke.domain.media import MessageMedia
+from convoke.domain.messages import Message, check_body_length_outside_chat, check_group_author, find_author
 from convoke.domain.participants import MessagingBinding, Participant
 from convoke.domain.sids import Prefix, SidFactory, is_sid, sid_with_index
+from convoke.storage import items
+from convoke.storage.table import Item, Key, Value
 
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
 
@@ -93,3 +96,41 @@ def test_author_in_a_group_mms_must_be_a_participant(member_of_group: Participan
     assert problem("nobody", "x", CHAT, SMS, EMAIL) is None
     assert problem("nobody", "x", SMS, member_of_group) is AuthorNotInGroupError
     assert problem(PHONE, "x", SMS, member_of_group) is None
+
+
+STORED: Item = {
+    "account_sid": "AC" + "0" * 32,
+    "conversation_sid": "CH" + "0" * 32,
+    "sid": "IM" + "0" * 32,
+    "index": 0,
+    "author": "alice",
+    "date_created": "2026-01-02T12:00:00.000Z",
+    "date_updated": "2026-01-02T12:00:00.000Z",
+}
+"""The item of a message without media, in the form of every version."""
+
+KEY = Key("AC1", "message")
+
+
+def test_old_item_with_media_sid_is_a_message_with_one_media() -> None:
+    message = items.to_resource(Message, {**STORED, "media_sid": "ME" + "1" * 32})
+    assert message.media == (MessageMedia(sid="ME" + "1" * 32),)
+    # An update of the message stores the new form.
+    assert items.to_item(KEY, message) == {
+        **KEY._asdict(),
+        **STORED,
+        "attributes": "{}",
+        "media": [{"sid": "ME" + "1" * 32}],
+    }
+
+
+def test_message_without_media_stores_no_media() -> None:
+    assert "media" not in items.to_item(KEY, items.to_resource(Message, dict(STORED)))
+
+
+def test_stored_media_keep_their_details() -> None:
+    media: list[Value] = [
+        {"sid": "ME" + digit * 32, "content_type": "image/png", "size": 3, "filename": "a.png"} for digit in "12"
+    ]
+    message = items.to_resource(Message, {**STORED, "media": media})
+    assert items.to_item(KEY, message)["media"] == media

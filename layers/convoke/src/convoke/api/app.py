@@ -7,12 +7,13 @@ from dataclasses import replace
 from typing import Any
 
 from convoke.api.deferred import Deferred
-from convoke.api.dispatch import Dispatcher, request_id
+from convoke.api.dispatch import Answer, Dispatcher, request_id
 from convoke.api.operations import Operations
 from convoke.api.origins import Origins
 from convoke.api.requests import InvocationContext
 from convoke.api.responses import Response
-from convoke.api.routes import AccountRoute, PublicRoute
+from convoke.api.routes import ExtraRoute
+from convoke.api.uploads import Upload
 
 
 class Api:
@@ -21,13 +22,13 @@ class Api:
     def __init__(
         self,
         operations: Operations,
-        extra_routes: Sequence[AccountRoute | PublicRoute] = (),
+        extra_routes: Sequence[ExtraRoute] = (),
         allowed_origins: Sequence[str] = (),
         path_delimiters: str = "",
         public_url: str | None = None,
         console_poll_seconds: int | None = None,
     ) -> None:
-        """`extra_routes` are routes that exist in only one engine.
+        """`extra_routes` are routes that not every engine has, and the routes that carriers call.
 
         If `console_poll_seconds` is not None, the API also serves the console. See `Edges.console_poll_seconds`.
 
@@ -42,8 +43,11 @@ class Api:
         self._dispatcher = Dispatcher(operations, extra_routes, path_delimiters, public_url, console_poll_seconds)
         self.rule_of = self._dispatcher.rule_of
 
-    def answer(self, event: Mapping[str, Any], context: InvocationContext) -> Response | Deferred:
-        """Return the response, or a `Deferred` if the client prefers to wait until the participants are added."""
+    def answer(self, event: Mapping[str, Any], context: InvocationContext) -> Answer:
+        """Return the response, or an object from which the engine gets the response later.
+
+        A `Deferred` waits until the participants are added. An `Upload` needs the body of the request.
+        """
         answered = self._origins.refusal(event) or self._dispatcher.answer(event, context)
         added = {"Twilio-Request-Id": request_id(context), **self._origins.headers(event)}
         if isinstance(answered, Deferred):
@@ -56,6 +60,8 @@ class Api:
         answered = self.answer(event, context)
         if isinstance(answered, Response):
             return answered
+        if isinstance(answered, Upload):
+            return answered.respond_to_event()
         conversation = self.conversation_waiter.wait_until_initialized(answered.created, answered.seconds)
         return self.rendered(answered, conversation)
 

@@ -48,18 +48,19 @@ def page(
     if path == PATH:
         resources = sorted({rule.rpartition("/")[2] for rule in rules if "<" not in rule})
         served = files.page({"poll_seconds": str(poll_seconds), "resources": " ".join(resources)})
-        return _response(served, event, "no-cache")
+        return file_response(served, event, {**SECURITY_HEADERS, "Cache-Control": "no-cache"})
     version, _, name = path.removeprefix(f"{PATH}/").partition("/")
     found = files.file(name) if version == files.version() else None
-    return _response(found, event, FOR_A_YEAR) if found else None
+    return file_response(found, event, {**SECURITY_HEADERS, "Cache-Control": FOR_A_YEAR}) if found else None
 
 
-def _response(served: ConsoleFile, event: Mapping[str, Any], caching: str) -> Response:
+def file_response(served: ConsoleFile, event: Mapping[str, Any], headers: Mapping[str, str]) -> Response:
+    """Return the response to a request for a file, or status 304 if the browser already has this file."""
     if event["requestContext"]["http"]["method"] != "GET":
         refused = render(MethodNotAllowedError())
         refused.headers["Allow"] = "GET"
         return refused
-    headers = {**SECURITY_HEADERS, "Cache-Control": caching, "ETag": served.tag}
+    headers = {**headers, "ETag": served.tag}
     # Search the tag with `in`, because a proxy can add the prefix `W/`.
     if served.tag in (event.get("headers") or {}).get("if-none-match", ""):
         return Response(304, headers=headers)

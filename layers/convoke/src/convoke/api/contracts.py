@@ -43,6 +43,8 @@ class Contract:
     """The model of the response body under `/Services/{sid}`. None if the model is the same as `representation`."""
     page: str | None = None
     """The key of the resources in the body of a page. None if the response is a single resource."""
+    array: bool = False
+    """Whether the response is a JSON array of resources."""
     rest_page: bool = False
     """Whether the body of a page has the form of Twilio's oldest API. See `RestPagination`."""
     max_page_size: int = MAX_PAGE_SIZE
@@ -50,6 +52,12 @@ class Contract:
     """The model of the query parameters that filter a list."""
     form: type[Model] | None = None
     """The model of the form parameters."""
+    json: type[Model] | None = None
+    """The model of the request body, if the body is JSON."""
+    uploads: bool = False
+    """Whether the request body is the content of a file."""
+    downloads: bool = False
+    """Whether the response body is the content of a file."""
     participants: bool = False
     """Whether the form also accepts the repeated parameter `Participant`. Each value is a JSON object."""
     request_headers: tuple[str, ...] = ()

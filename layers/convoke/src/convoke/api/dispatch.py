@@ -8,13 +8,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
-from convoke.api.auth import basic_credentials
+from convoke.api.callers import Caller, caller_of
 from convoke.api.deferred import Deferred
 from convoke.api.errors import render
 from convoke.api.operations import Operations
-from convoke.api.requests import TWILIO_PREFIX, InvocationContext, Request, ServiceRequest
+from convoke.api.requests import TWILIO_PREFIX, CarrierRequest, InvocationContext, Request, ServiceRequest, base_url
 from convoke.api.resources.description import Document, document_of
 from convoke.api.responses import Response
 from convoke.api.routes import (
@@ -22,18 +23,23 @@ from convoke.api.routes import (
     PUBLIC_ROUTES,
     SERVICE_ROUTES,
     AccountRoute,
+    CarrierRoute,
+    ExtraRoute,
     PublicRoute,
     Route,
     ServiceRoute,
 )
+from convoke.api.uploads import Upload
 from convoke.domain.errors import ConversationsError, InternalError, MethodNotAllowedError, NotFoundError
 
 logger = logging.getLogger(__name__)
 
 Event = Mapping[str, Any]
 
-Handler = Callable[[Event, InvocationContext, Any, dict[str, str]], Response | Deferred]
-"""The parameters are the event, the context, the account (None for a public route) and the path parameters."""
+Answer = Response | Deferred | Upload
+
+Handler = Callable[[Event, InvocationContext, Any, dict[str, str]], Answer]
+"""The parameters are the event, the context, the caller (None for a public route) and the path parameters."""
 
 
 @dataclass(slots=True)
@@ -48,6 +54,8 @@ class _Node:
     """The text after the path parameter in the segment of this node, such as `.json`."""
     methods: dict[str, tuple[Handler, tuple[str, ...]]] = field(default_factory=dict)
     """For each HTTP method, the handler and the names of the path parameters."""
+    is_public: bool = False
+    """Whether the path needs no credentials."""
     rule: str = ""
     """The path with the names of its parameters, if the path ends at this node."""
 
@@ -58,12 +66,12 @@ class Dispatcher:
     def __init__(
         self,
         operations: Operations,
-        extra_routes: Sequence[AccountRoute | PublicRoute] = (),
+        extra_routes: Sequence[ExtraRoute] = (),
         path_delimiters: str = "",
         public_url: str | None = None,
         console_poll_seconds: int | None = None,
     ) -> None:
-        """`extra_routes` are routes that exist in only one engine.
+        """`extra_routes` are routes that not every engine has, and the routes that carriers call.
 
         If `console_poll_seconds` is not None, the dispatcher serves the console. See `Edges.console_poll_seconds`.
 
@@ -75,16 +83,16 @@ class Dispatcher:
         self._console_poll_seconds = console_poll_seconds
         # Leave out the routes without a successful status. Such a route always answers 404, and its error message names
         # the option that is missing.
-        self._described_routes = tuple(route for route in extra_routes if route.contract.statuses)
-        self._generated_document: Document | None = None
+        described = (route for route in extra_routes if not isinstance(route, CarrierRoute))
+        self._described_routes = tuple(route for route in described if route.contract.statuses)
+        self._described: str | None = None
         self._root = _Node()
-        routes: tuple[Route, ...] = (*PUBLIC_ROUTES, *ACCOUNT_ROUTES, *extra_routes, *SERVICE_ROUTES)
+        routes = (*PUBLIC_ROUTES, *ACCOUNT_ROUTES, *extra_routes, *SERVICE_ROUTES)
         self._rules = tuple(route.rule for route in routes if route.contract.statuses)
-        self._public = frozenset(route.rule for route in routes if isinstance(route, PublicRoute))
         for route in routes:
             self._add(route, self._handler(route))
 
-    def answer(self, event: Event, context: InvocationContext) -> Response | Deferred:
+    def answer(self, event: Event, context: InvocationContext) -> Answer:
         """Return the response to a request.
 
         An error of the class `Exception` becomes an error response. Other errors, such as KeyboardInterrupt, are not
@@ -110,17 +118,17 @@ class Dispatcher:
         node = _find(self._root, path.split("/")[1:], [])
         return node.rule if node else None
 
-    def _answered(self, path: str, event: Event, context: InvocationContext) -> Response | Deferred:
+    def _answered(self, path: str, event: Event, context: InvocationContext) -> Answer:
         if self._console_poll_seconds is not None and (path == "/" or path.startswith("/console")):
             page = self._console_page(path, event, self._console_poll_seconds)
             if page is not None:
                 return page
-        account = None
-        if path not in self._public:
-            # Authenticate before looking up the route. A client without credentials must not learn which paths exist.
-            account = self._operations.accounts.authenticate(*basic_credentials(event.get("headers") or {}))
-        values: list[str] = []
+        caller, values = None, list[str]()
         node = _find(self._root, path.split("/")[1:], values)
+        if node is None or not node.is_public:
+            # Authenticate before the response tells whether the path exists. A client without credentials must not
+            # learn which paths exist.
+            caller = caller_of(self._operations, event)
         if node is None:
             raise NotFoundError
         found = node.methods.get(event["requestContext"]["http"]["method"])
@@ -129,7 +137,7 @@ class Dispatcher:
             refused.headers["Allow"] = ", ".join(sorted(node.methods))
             return refused
         handler, names = found
-        return handler(event, context, account, dict(zip(names, values, strict=True)))
+        return handler(event, context, caller, dict(zip(names, values, strict=True)))
 
     def _console_page(self, path: str, event: Event, poll_seconds: int) -> Response | None:
         # Import only when a browser asks for the console, so that the console costs no cold start.
@@ -137,12 +145,14 @@ class Dispatcher:
 
         return page(path, event, poll_seconds, self._rules, self._public_url)
 
-    def _handler(self, route: Route) -> Handler:
+    def _handler(self, route: Route | ExtraRoute) -> Handler:
         if isinstance(route, PublicRoute):
             return self._public_handler(route)
+        if isinstance(route, CarrierRoute):
+            return self._carrier_handler(route)
         return self._account_handler(route) if isinstance(route, AccountRoute) else self._service_handler(route)
 
-    def _add(self, route: Route, handler: Handler) -> None:
+    def _add(self, route: Route | ExtraRoute, handler: Handler) -> None:
         for rule in route.rules:
             node, names = self._root, []
             for segment in rule.split("/")[1:]:
@@ -153,27 +163,40 @@ class Dispatcher:
                 else:
                     node = node.literals.setdefault(segment, _Node())
             node.methods[route.method] = handler, tuple(names)
+            node.is_public = isinstance(route, PublicRoute | CarrierRoute)
             node.rule = rule
 
-    def _document(self) -> Document:
+    def _document(self, event: Event) -> Document:
         """Return the OpenAPI document of the API. Only the first call generates the document."""
-        if self._generated_document is None:
+        if self._described is None:
             # Import only when a client requests the document, because the import of pydantic's JSON Schema generator
             # would slow down every cold start.
-            from convoke.api.openapi import document  # noqa: PLC0415 - see above
+            from convoke.api.openapi import members  # noqa: PLC0415 - see above
 
-            self._generated_document = document_of(document(self._described_routes))
-        return self._generated_document
+            self._described = members(self._described_routes)
+        return document_of(self._described, base_url(event, self._public_url))
 
     def _public_handler(self, route: PublicRoute) -> Handler:
         def handler(event: Event, _: InvocationContext, __: Any, ___: dict[str, str]) -> Response:
-            return route.handler(event, self._document)
+            return route.handler(event, partial(self._document, event))
+
+        return handler
+
+    def _carrier_handler(self, route: CarrierRoute) -> Handler:
+        def handler(event: Event, _: InvocationContext, __: Any, values: dict[str, str]) -> Response:
+            return route.handler(CarrierRequest(event, public_url=self._public_url), **values)
 
         return handler
 
     def _account_handler(self, route: AccountRoute) -> Handler:
-        def handler(event: Event, _: InvocationContext, account: Any, values: dict[str, str]) -> Response:
-            request = Request(event, account, path_delimiters=self._path_delimiters, public_url=self._public_url)
+        def handler(event: Event, _: InvocationContext, caller: Caller, values: dict[str, str]) -> Response | Upload:
+            request = Request(
+                event,
+                caller.account,
+                identity=caller.identity,
+                path_delimiters=self._path_delimiters,
+                public_url=self._public_url,
+            )
             return route.handler(self._operations, request, **values)
 
         return handler
@@ -182,8 +205,9 @@ class Dispatcher:
         operations = self._operations
 
         def handler(
-            event: Event, context: InvocationContext, account: Any, values: dict[str, str]
+            event: Event, context: InvocationContext, caller: Caller, values: dict[str, str]
         ) -> Response | Deferred:
+            account = caller.account
             named = values.pop("chat_service_sid", None)
             service = operations.services.fetch(account.sid, named or account.default_chat_service_sid)
 

@@ -153,13 +153,18 @@ def decode_body(event: Mapping[str, Any]) -> bytes:
 
     Raise InvalidParameterError if the body is too long or is not valid Base64.
     """
+    body = decode_base64(event)
+    if len(body) > MAX_REQUEST_BODY_BYTES:
+        raise InvalidParameterError(parameter="body", wanted=f"at most {MAX_REQUEST_BODY_BYTES} bytes")
+    return body
+
+
+def decode_base64(event: Mapping[str, Any]) -> bytes:
+    """Return the body of a gateway event, of any length. Raise InvalidParameterError if it is not valid Base64."""
     text = event.get("body") or ""
     try:
-        body = base64.b64decode(text) if event.get("isBase64Encoded") else text.encode()
+        return base64.b64decode(text) if event.get("isBase64Encoded") else text.encode()
     except ValueError as error:
         raise InvalidParameterError(
             parameter="body", wanted="text, or valid Base64 if the event says that it is encoded"
         ) from error
-    if len(body) > MAX_REQUEST_BODY_BYTES:
-        raise InvalidParameterError(parameter="body", wanted=f"at most {MAX_REQUEST_BODY_BYTES} bytes")
-    return body

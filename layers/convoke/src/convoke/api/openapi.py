@@ -6,19 +6,21 @@ start, because this module imports pydantic's JSON Schema generator.
 
 from __future__ import annotations
 
+import json
 import re
+import sys
 from collections.abc import Iterable, Sequence
 from http import HTTPStatus
 
 from convoke.api.contracts import Contract
 from convoke.api.errors import JSON
-from convoke.api.form import FORM
+from convoke.api.form import FORM, MULTIPART
 from convoke.api.idempotency import IDEMPOTENT_REPLAYED
 from convoke.api.origins import SAFE_METHODS
 from convoke.api.pagination import DEFAULT_PAGE_SIZE
 from convoke.api.preferences import MAX_PREFERRED_WAIT_SECONDS, PREFER, PREFERENCE_APPLIED
 from convoke.api.requests import WEBHOOK_ENABLED
-from convoke.api.routes import PATH_VALUES, ROUTES, PublicRoute, Route
+from convoke.api.routes import PATH_VALUES, ROUTES, AccountRoute, PublicRoute, Route, ServiceRoute
 from convoke.api.schemas import (
     Schema,
     components,
@@ -31,10 +33,16 @@ from convoke.api.schemas import (
 from convoke.domain import errors
 from convoke.domain.errors import ConversationsError
 from convoke.domain.idempotency import IDEMPOTENCY_KEY
+from convoke.domain.media import BINARY
 from convoke.domain.sids import Prefix
 
-REQUEST_HEADERS = {
-    WEBHOOK_ENABLED: {"type": "string", "enum": ["true", "false"], "default": "false"},
+REQUEST_HEADERS: dict[str, Schema] = {
+    WEBHOOK_ENABLED: {
+        "type": "string",
+        "enum": ["true", "false"],
+        "default": "false",
+        "description": "Whether webhooks get the events that the request causes.",
+    },
     IDEMPOTENCY_KEY: {
         "type": "string",
         "pattern": "^[ -~]{1,255}$",
@@ -46,23 +54,27 @@ REQUEST_HEADERS = {
         "description": "Waits at most that many seconds, and at most"
         f" {MAX_PREFERRED_WAIT_SECONDS}, until the state changes.",
     },
-    "If-None-Match": {"type": "string"},
+    "If-None-Match": {"type": "string", "description": "The `ETag` of a response. If it still matches, 304."},
 }
 
-RESPONSE_HEADERS = {
+RESPONSE_HEADERS: dict[str, Schema] = {
     "Twilio-Request-Id": {"type": "string", "description": "The request id in the log."},
-    IDEMPOTENT_REPLAYED: {"type": "string", "const": "true"},
-    PREFERENCE_APPLIED: {"type": "string", "examples": ["wait=10"]},
+    IDEMPOTENT_REPLAYED: {"type": "string", "const": "true", "description": "The response was stored before."},
+    PREFERENCE_APPLIED: {"type": "string", "examples": ["wait=10"], "description": "The wait that was granted."},
     "ETag": {"type": "string"},
 }
 
 PAGING = {
-    "Page": {"type": "integer", "description": "Has no effect: PageToken selects the page."},
+    "Page": {"type": "string", "description": "Has no effect: PageToken selects the page."},
     "PageToken": {"type": "string", "description": "The token of a URL in `meta`."},
 }
 """The query parameters that every list has, in addition to PageSize."""
 
-STATUSES_WITHOUT_BODY = frozenset({HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED})
+UPLOAD_FORM = {"type": "object", "description": "The first file in the form is the content."}
+
+ANY_TYPE = "*/*"
+
+STATUSES_WITHOUT_BODY = frozenset({HTTPStatus.NO_CONTENT, HTTPStatus.FOUND, HTTPStatus.NOT_MODIFIED})
 
 CREDENTIALS = {
     "type": "http",
@@ -71,17 +83,52 @@ CREDENTIALS = {
 }
 
 
+def members(extra_routes: Sequence[Route] = ()) -> str:
+    """Return the OpenAPI document as JSON without its braces, so that the URL of the server can be added."""
+    return json.dumps(document(extra_routes)).removeprefix("{").removesuffix("}")
+
+
 def document(extra_routes: Sequence[Route] = ()) -> Schema:
-    """Return the OpenAPI document of all routes. `extra_routes` are routes that exist in only one engine."""
+    """Return the OpenAPI document of all routes, without the URL of the server.
+
+    `extra_routes` are routes that exist in only one engine.
+    """
     routes = (*ROUTES, *extra_routes)
     schemas = components([route.contract for route in routes])
     return {
         "openapi": "3.1.0",
         "info": {"title": "Convoke", "version": "v1"},
+        "tags": _tags(routes),
         "security": [{"basic": []}],
         "paths": _paths(routes, schemas),
         "components": {"schemas": schemas, "securitySchemes": {"basic": CREDENTIALS}},
     }
+
+
+def _tags(routes: Iterable[Route]) -> list[dict[str, str]]:
+    """Return the name and the description of each resource. The description is in the docstring of its module."""
+    # First come the resources that exist in every service, and last the resources without authentication.
+    kinds = (ServiceRoute, AccountRoute, PublicRoute)
+    ordered = sorted(routes, key=lambda route: kinds.index(type(route)))
+    modules = {_tag(route): sys.modules[route.handler.__module__] for route in ordered}
+    return [{"name": name, "description": _first_sentence(module.__doc__ or "")} for name, module in modules.items()]
+
+
+def _tag(route: Route) -> str:
+    """Return the name of the route's resource, such as `Participant conversations`."""
+    words = route.handler.__module__.rpartition(".")[2].removesuffix("_api").replace("_", " ").capitalize()
+    return _with_acronym(words)
+
+
+def _with_acronym(words: str) -> str:
+    return re.sub(r"\bapi\b", "API", words, flags=re.IGNORECASE)
+
+
+def _first_sentence(docstring: str) -> str:
+    """Return the first line of a docstring, without the path that it begins with."""
+    line = docstring.partition("\n")[0]
+    sentence = line.partition(": ")[2] or line
+    return sentence[:1].upper() + sentence[1:]
 
 
 def _paths(routes: Iterable[Route], schemas: dict[str, Schema]) -> dict[str, Schema]:
@@ -98,13 +145,17 @@ def _operation(route: Route, rule: str, schemas: dict[str, Schema]) -> Schema:
     verb = route.handler.__name__.removesuffix("_")
     operation: Schema = {
         "operationId": f"{verb}{'Service' if service_in_path else ''}{contract.resource}",
-        "summary": _summary(verb, contract.resource),
-        "tags": [route.handler.__module__.rpartition(".")[2]],
+        "summary": f"{_summary(verb, contract.resource)}{' in a service' if service_in_path else ''}",
+        "tags": [_tag(route)],
         "parameters": [*_path_parameters(rule), *_query_parameters(contract), *_header_parameters(contract)],
         "responses": _responses(contract, service_in_path=service_in_path) | _error_responses(_errors(route, rule)),
     }
     if name := form_component(contract):
         operation["requestBody"] = _body(name, schemas[name])
+    if contract.json:
+        operation["requestBody"] = {"required": True, "content": {JSON: {"schema": reference(contract.json.__name__)}}}
+    if contract.uploads:
+        operation["requestBody"] = {"required": True, "content": {ANY_TYPE: {}, MULTIPART: {"schema": UPLOAD_FORM}}}
     if isinstance(route, PublicRoute):
         operation["security"] = []
     return operation
@@ -112,12 +163,12 @@ def _operation(route: Route, rule: str, schemas: dict[str, Schema]) -> Schema:
 
 def _summary(verb: str, resource: str) -> str:
     """Return the operation in words, such as `List participant conversations`."""
-    return f"{verb.capitalize()} {re.sub('(?<=[a-z])(?=[A-Z])', ' ', resource).lower()}"
+    return _with_acronym(f"{verb.capitalize()} {re.sub('(?<=[a-z])(?=[A-Z])', ' ', resource).lower()}")
 
 
 def _path_parameters(rule: str) -> Iterable[Schema]:
     for resource, name in re.findall(r"(\w+)/<(\w+)>", rule):
-        yield {"name": name, "in": "path", "required": True, "schema": path_value(resource, rule)}
+        yield {"name": name, "in": "path", "required": True, **_described(path_value(resource, rule))}
 
 
 def path_value(resource: str, rule: str) -> Schema:
@@ -135,7 +186,16 @@ def _query_parameters(contract: Contract) -> Iterable[Schema]:
     parameters = query_parameters(contract.query) if contract.query else {}
     if contract.page:
         parameters = parameters | {"PageSize": _page_size(contract)} | PAGING
-    return ({"name": name, "in": "query", "schema": schema} for name, schema in parameters.items())
+    return ({"name": name, "in": "query", **_described(schema)} for name, schema in parameters.items())
+
+
+def _described(schema: Schema) -> Schema:
+    """Return the description and the schema of a parameter or a header.
+
+    Viewers do not show a description that is inside the schema.
+    """
+    inner = {key: value for key, value in schema.items() if key != "description"}
+    return {"schema": inner} | ({"description": schema["description"]} if "description" in schema else {})
 
 
 def _page_size(contract: Contract) -> Schema:
@@ -145,25 +205,29 @@ def _page_size(contract: Contract) -> Schema:
 
 
 def _header_parameters(contract: Contract) -> Iterable[Schema]:
-    return ({"name": name, "in": "header", "schema": REQUEST_HEADERS[name]} for name in contract.request_headers)
+    return ({"name": name, "in": "header", **_described(REQUEST_HEADERS[name])} for name in contract.request_headers)
 
 
 def _body(name: str, form: Schema) -> Schema:
-    """Return the description of a form body. `explode` means that a client repeats the name for each list value."""
+    """Return the description of a form body. `explode` means that a client repeats the name for each list value.
+
+    A multipart form repeats the part for each list value, which needs no description.
+    """
     lists = [name for name, schema in form["properties"].items() if schema.get("type") == "array"]
     encoding = {name: {"style": "form", "explode": True} for name in lists}
-    content = {"schema": reference(name)} | ({"encoding": encoding} if lists else {})
-    return {"required": "required" in form, "content": {FORM: content}}
+    url_encoded = {"schema": reference(name)} | ({"encoding": encoding} if lists else {})
+    return {"required": "required" in form, "content": {FORM: url_encoded, MULTIPART: {"schema": reference(name)}}}
 
 
 def _responses(contract: Contract, *, service_in_path: bool) -> Schema:
     """Return the descriptions of the successful responses. The keys are the statuses."""
     names = ("Twilio-Request-Id", *contract.response_headers)
-    headers = {name: {"schema": RESPONSE_HEADERS[name]} for name in names}
+    headers = {name: _described(RESPONSE_HEADERS[name]) for name in names}
     body = _response_body(contract, service_in_path=service_in_path)
+    content = {BINARY: {}} if contract.downloads else {JSON: {"schema": body}}
     return {
         str(status): {"description": HTTPStatus(status).phrase, "headers": headers}
-        | ({} if status in STATUSES_WITHOUT_BODY else {"content": {JSON: {"schema": body}}})
+        | ({} if status in STATUSES_WITHOUT_BODY else {"content": content})
         for status in contract.statuses
     }
 
@@ -174,6 +238,8 @@ def _response_body(contract: Contract, *, service_in_path: bool) -> Schema:
     if representation is None:
         return {}
     resource = reference(representation.__name__)
+    if contract.array:
+        return {"type": "array", "items": resource}
     if contract.page is None:
         return resource
     meta = rest_page_properties() if contract.rest_page else {"meta": reference("Meta")}
@@ -201,7 +267,7 @@ def _errors(route: Route, rule: str) -> set[type[ConversationsError]]:
     if WEBHOOK_ENABLED in contract.request_headers:
         possible.add(errors.WebhookRejectedError)
     # Every list has the parameters PageSize and PageToken, and a client can send invalid values for them.
-    if contract.form or contract.page or contract.request_headers:
+    if contract.form or contract.json or contract.page or contract.request_headers:
         possible.add(errors.InvalidParameterError)
     return possible
 
@@ -216,8 +282,18 @@ def _error_responses(possible: Iterable[type[ConversationsError]]) -> Schema:
 def _error_response(status: int, several: list[type[ConversationsError]]) -> Schema:
     codes = {"properties": {"code": {"enum": [error.code for error in several]}}}
     listed = "\n".join(f"- {error.code} `{error.rule}`: {_without_placeholders(error.text)}" for error in several)
-    schema = {"allOf": [reference("Error"), codes]}
-    return {"description": f"{HTTPStatus(status).phrase}\n\n{listed}", "content": {JSON: {"schema": schema}}}
+    content = {"schema": {"allOf": [reference("Error"), codes]}, "example": _error_example(several[0])}
+    return {"description": f"{HTTPStatus(status).phrase}\n\n{listed}", "content": {JSON: content}}
+
+
+def _error_example(error: type[ConversationsError]) -> Schema:
+    message = _without_placeholders(error.text)
+    return {
+        "code": error.code,
+        "message": message,
+        "more_info": errors.more_info_url(error.code),
+        "status": error.status,
+    }
 
 
 def _without_placeholders(text: str) -> str:

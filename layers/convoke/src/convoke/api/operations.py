@@ -17,6 +17,7 @@ from convoke.operations.conversation_with_participants import ConversationWithPa
 from convoke.operations.conversations import ConversationOperations
 from convoke.operations.credentials import CredentialOperations
 from convoke.operations.events import EventOperations
+from convoke.operations.media import MediaOperations
 from convoke.operations.messages import MessageOperations
 from convoke.operations.participant_conversations import ParticipantConversationOperations
 from convoke.operations.participants import ParticipantOperations
@@ -25,6 +26,7 @@ from convoke.operations.provisioning import ProvisioningOperations
 from convoke.operations.receipts import ReceiptOperations
 from convoke.operations.roles import RoleOperations
 from convoke.operations.scoped_webhooks import ScopedWebhookOperations
+from convoke.operations.senders import SenderOperations
 from convoke.operations.service_configuration import ServiceConfigurationOperations
 from convoke.operations.service_configuration_notifications import ServiceConfigurationNotificationsOperations
 from convoke.operations.service_configuration_webhooks import ServiceConfigurationWebhooksOperations
@@ -48,6 +50,7 @@ class Operations:
     participants: ParticipantOperations
     participant_conversations: ParticipantConversationOperations
     messages: MessageOperations
+    media: MediaOperations
     receipts: ReceiptOperations
     scoped_webhooks: ScopedWebhookOperations
     roles: RoleOperations
@@ -61,6 +64,7 @@ class Operations:
     address_configurations: AddressConfigurationOperations
     bindings: BindingOperations
     credentials: CredentialOperations
+    senders: SenderOperations
     pre_events: PreEvents
     events: EventOperations
     alerts: AlertOperations

@@ -37,6 +37,7 @@ from convoke.domain.errors import ConversationsError, ParticipantNotJsonError, r
 from convoke.domain.event_replays import NewEventReplay
 from convoke.domain.events import EventFilters
 from convoke.domain.instants import Instant
+from convoke.domain.media import NewMedia
 from convoke.domain.messages import MessageChange, MessageFilters, NewMessage
 from convoke.domain.model import Model
 from convoke.domain.participant_conversations import ParticipantConversationFilters
@@ -55,6 +56,7 @@ from convoke.domain.participants import (
 )
 from convoke.domain.roles import NewRole, RoleChange
 from convoke.domain.scoped_webhooks import NewScopedWebhook, ScopedWebhookChange
+from convoke.domain.senders import NewSender, SenderChange
 from convoke.domain.service_configuration import ServiceConfigurationChange
 from convoke.domain.service_configuration_notifications import ServiceConfigurationNotificationsChange
 from convoke.domain.service_configuration_webhooks import ServiceConfigurationWebhooksChange
@@ -110,6 +112,10 @@ class CreateSignatureCheck(NewSignatureCheck):
 
 
 class CreateMessage(NewMessage):
+    model_config = FORM_NAMES
+
+
+class UploadMedia(NewMedia):
     model_config = FORM_NAMES
 
 
@@ -180,6 +186,14 @@ class CreateCredential(NewCredential):
 
 
 class UpdateCredential(CredentialChange):
+    model_config = FORM_NAMES
+
+
+class CreateSender(NewSender):
+    model_config = FORM_NAMES
+
+
+class UpdateSender(SenderChange):
     model_config = FORM_NAMES
 
 

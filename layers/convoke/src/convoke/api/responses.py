@@ -6,7 +6,9 @@ embedded engine. Only the engine on AWS imports Powertools.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import BinaryIO
 
 
 @dataclass(slots=True)
@@ -20,3 +22,13 @@ class Response:
     def __post_init__(self) -> None:
         if self.content_type:
             self.headers.setdefault("Content-Type", self.content_type)
+
+
+@dataclass(slots=True)
+class FileResponse(Response):
+    """A response whose body is the content of a file. Only the embedded gateway can send it."""
+
+    open: Callable[[], BinaryIO] = field(kw_only=True)
+    """Opens the file. Raises NotFoundError if the file was removed meanwhile."""
+    size: int = field(kw_only=True)
+    """The number of bytes of the file."""

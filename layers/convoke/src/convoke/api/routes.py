@@ -12,7 +12,14 @@ from typing import Any, Concatenate, NamedTuple
 from convoke.api.contracts import Contract
 from convoke.api.deferred import Deferred
 from convoke.api.operations import Operations
-from convoke.api.requests import CONVOKE_PREFIX, REST_PREFIX, TWILIO_PREFIX, Request, ServiceRequest
+from convoke.api.requests import (
+    CONVOKE_PREFIX,
+    REST_PREFIX,
+    TWILIO_PREFIX,
+    CarrierRequest,
+    Request,
+    ServiceRequest,
+)
 from convoke.api.resources import (
     account_configuration,
     account_keys,
@@ -32,6 +39,9 @@ from convoke.api.resources import (
     event_replays,
     events,
     health,
+    media,
+    media_contents,
+    media_sets,
     messages,
     participant_conversations,
     participants,
@@ -39,6 +49,7 @@ from convoke.api.resources import (
     receipts,
     roles,
     scoped_webhooks,
+    senders,
     service_configuration,
     service_configuration_notifications,
     service_configuration_webhooks,
@@ -49,6 +60,7 @@ from convoke.api.resources import (
 )
 from convoke.api.resources.description import Document
 from convoke.api.responses import Response
+from convoke.api.uploads import Upload
 from convoke.domain.event_attempts import ATTEMPT_NAME
 from convoke.domain.sids import Prefix
 
@@ -72,12 +84,29 @@ class PublicRoute(NamedTuple):
         return (self.rule,)
 
 
+class CarrierRoute(NamedTuple):
+    """A route that a carrier calls, without credentials. The handler checks the signature of the carrier.
+
+    The handler gets the values in the path as keyword arguments. `/openapi.json` does not describe the route, because
+    the carrier determines its parameters.
+    """
+
+    method: str
+    rule: str
+    handler: Callable[Concatenate[CarrierRequest, ...], Response]
+    contract: Contract = Contract("CarrierRequest", None, statuses=())
+
+    @property
+    def rules(self) -> tuple[str, ...]:
+        return (CONVOKE_PREFIX + self.rule,)
+
+
 class AccountRoute(NamedTuple):
     """A route to a resource of the account. The handler gets the values in the path as keyword arguments."""
 
     method: str
     rule: str
-    handler: Callable[Concatenate[Operations, Request, ...], Response]
+    handler: Callable[Concatenate[Operations, Request, ...], Response | Upload]
     contract: Contract
     version: str = TWILIO_PREFIX
 
@@ -153,6 +182,10 @@ ACCOUNT_ROUTES = (
     AccountRoute("GET", f"{SERVICE_PREFIX}/Bindings", bindings.list_, bindings.LIST),
     AccountRoute("GET", f"{SERVICE_PREFIX}/Bindings/<sid>", bindings.fetch, bindings.FETCH),
     AccountRoute("DELETE", f"{SERVICE_PREFIX}/Bindings/<sid>", bindings.delete, bindings.DELETE),
+    AccountRoute("POST", f"{SERVICE_PREFIX}/Media", media.create, media.CREATE),
+    AccountRoute("GET", f"{SERVICE_PREFIX}/Media/<sid>", media.fetch, media.FETCH),
+    AccountRoute("GET", f"{SERVICE_PREFIX}/Media/<sid>/Content", media_contents.fetch, media_contents.FETCH),
+    AccountRoute("POST", f"{SERVICE_PREFIX}/MediaSet", media_sets.fetch, media_sets.FETCH),
     AccountRoute("GET", "/Credentials", credentials.list_, credentials.LIST),
     AccountRoute("POST", "/Credentials", credentials.create, credentials.CREATE),
     AccountRoute("GET", "/Credentials/<sid>", credentials.fetch, credentials.FETCH),
@@ -177,6 +210,11 @@ ACCOUNT_ROUTES = (
         CONVOKE_PREFIX,
     ),
     AccountRoute("POST", "/SignatureChecks", signature_checks.create, signature_checks.CREATE, CONVOKE_PREFIX),
+    AccountRoute("GET", "/Senders", senders.list_, senders.LIST, CONVOKE_PREFIX),
+    AccountRoute("POST", "/Senders", senders.create, senders.CREATE, CONVOKE_PREFIX),
+    AccountRoute("GET", "/Senders/<sid>", senders.fetch, senders.FETCH, CONVOKE_PREFIX),
+    AccountRoute("POST", "/Senders/<sid>", senders.update, senders.UPDATE, CONVOKE_PREFIX),
+    AccountRoute("DELETE", "/Senders/<sid>", senders.delete, senders.DELETE, CONVOKE_PREFIX),
     AccountRoute("GET", "/Keys", account_keys.list_, account_keys.LIST, CONVOKE_PREFIX),
     AccountRoute("GET", "/Alerts/<sid>", alert_details.fetch, alert_details.FETCH, CONVOKE_PREFIX),
     AccountRoute("GET", KEYS, api_keys.list_, api_keys.LIST, REST_PREFIX),
@@ -251,12 +289,16 @@ SERVICE_ROUTES = (
 
 Route = PublicRoute | AccountRoute | ServiceRoute
 
+ExtraRoute = PublicRoute | CarrierRoute | AccountRoute
+"""A route that is not in `ROUTES`: not every engine has it, or clients do not call it."""
+
 ROUTES: tuple[Route, ...] = (*PUBLIC_ROUTES, *ACCOUNT_ROUTES, *SERVICE_ROUTES)
 
 PATH_VALUES: Mapping[str, Prefix | Mapping[str, str]] = {
     "Services": Prefix.SERVICE,
     "Conversations": {"description": "A SID or a unique name."},
     "Participants": {"description": "A SID or an identity."},
+    "Media": Prefix.MEDIA,
     "Messages": Prefix.MESSAGE,
     "Receipts": Prefix.RECEIPT,
     "Webhooks": Prefix.WEBHOOK,
@@ -270,6 +312,8 @@ PATH_VALUES: Mapping[str, Prefix | Mapping[str, str]] = {
     "Addresses": {"description": "A SID or an address."},
     "Bindings": Prefix.BINDING,
     "Credentials": Prefix.CREDENTIAL,
+    "Senders": Prefix.SENDER,
+    "Phones": {"description": "The number of a simulated phone."},
 }
 """The valid values of the path parameter after a segment. The key is the segment.
 

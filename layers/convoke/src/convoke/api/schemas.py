@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, models_json_schema
 
 from convoke.api.contracts import Contract
+from convoke.api.openapi_examples import load_examples
 from convoke.api.pagination import Meta, RestMeta
 from convoke.api.parameter_names import PARTICIPANT
 from convoke.domain.conversation_with_participants import MAX_PARTICIPANTS_PER_REQUEST
@@ -121,13 +122,26 @@ def components(contracts: Sequence[Contract]) -> dict[str, Schema]:
     """Return every schema that the OpenAPI document refers to. The keys are the names of the schemas."""
     forms = (contract.form for contract in contracts if contract.form)
     parsed: set[type[Model]] = {NewParticipant, NewBinding, *forms}
-    schemas = _generated(contracts, parsed)
+    schemas = _generated(contracts, {*parsed, *(contract.json for contract in contracts if contract.json)})
     for model in parsed:
         schemas[model.__name__] = _request_schema(model, schemas[model.__name__])
     for contract in contracts:
         if contract.participants and contract.form and (name := form_component(contract)):
             schemas[name] = _with_participants(schemas[contract.form.__name__])
+    names = {form_component(contract) for contract in contracts}
+    for name, example in load_examples().items():
+        if name in schemas:
+            schemas[name] = _with_example(schemas[name], example, is_form=name in names)
     return dict(sorted({**schemas, "Error": ERROR, "Problem": PROBLEM}.items()))
+
+
+def _with_example(schema: Schema, example: dict[str, Any], *, is_form: bool) -> Schema:
+    """Return the schema with an example. In a form, each parameter of the example also has its own example."""
+    properties = {
+        name: part | ({"examples": [example[name]]} if is_form and name in example else {})
+        for name, part in schema["properties"].items()
+    }
+    return schema | {"properties": properties, "examples": [example]}
 
 
 def _generated(contracts: Sequence[Contract], parsed: Iterable[type[Model]]) -> dict[str, Schema]:

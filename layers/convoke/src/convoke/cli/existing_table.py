@@ -15,6 +15,7 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from convoke.aws.dynamodb import DynamoDbTable
+from convoke.aws.secrets import SecretApiKeyMasters
 from convoke.domain.accounts import Account
 from convoke.storage.accounts import AccountRepository
 from convoke.storage.keys import INDEXES
@@ -29,6 +30,10 @@ STREAM_VIEW_TYPE: Final = "NEW_IMAGE"
 
 POLL_SECONDS = 2
 MAX_POLLS = 300
+
+API_KEY_MASTER = "api-key-master"
+"""The last part of the name of the master secret. The first part is the one of the Auth Tokens, before AUTH_TOKENS."""
+AUTH_TOKENS = "/auth-tokens/"
 
 
 class ExistingTableError(Exception):
@@ -96,17 +101,28 @@ def _key_names(schema: Mapping[str, object]) -> tuple[str, ...]:
 
 
 def _check_secrets(client: SecretsManagerClient, prefix: str, accounts: list[Account]) -> None:
-    """Raise ExistingTableError if an account has no secret, or if its secret is about to be deleted."""
+    """Raise ExistingTableError if a secret is missing: that of an account, or the master secret of the API keys."""
     for account in accounts:
-        secret = f"{prefix}{account.sid}"
-        try:
-            description = client.describe_secret(SecretId=secret)
-        except client.exceptions.ResourceNotFoundException as error:
-            raise ExistingTableError(
-                f"there is no secret {secret}. Set --secret-prefix to the prefix of the table's secrets."
-            ) from error
-        if "DeletedDate" in description:
-            raise ExistingTableError(f"the secret {secret} is about to be deleted. Restore the secret first.")
+        _check_secret(client, f"{prefix}{account.sid}")
+    # template.yaml derives the name in the same way.
+    master = f"{prefix.partition(AUTH_TOKENS)[0]}/{API_KEY_MASTER}"
+    _check_secret(client, master)
+    try:
+        SecretApiKeyMasters(client, master).fetch()
+    except (KeyError, ValueError) as error:
+        raise ExistingTableError(f"the secret {master} does not contain the master secrets of API keys") from error
+
+
+def _check_secret(client: SecretsManagerClient, name: str) -> None:
+    """Raise ExistingTableError if the secret does not exist, or if it is about to be deleted."""
+    try:
+        description = client.describe_secret(SecretId=name)
+    except client.exceptions.ResourceNotFoundException as error:
+        raise ExistingTableError(
+            f"there is no secret {name}. Set --secret-prefix to the prefix of the table's secrets."
+        ) from error
+    if "DeletedDate" in description:
+        raise ExistingTableError(f"the secret {name} is about to be deleted. Restore the secret first.")
 
 
 def _turn_on_settings(dynamodb: DynamoDBClient, name: str) -> None:

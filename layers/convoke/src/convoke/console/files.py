@@ -48,7 +48,7 @@ def file(name: str) -> ConsoleFile | None:
     """Return a file, or None if there is no such file."""
     if name not in CONTENT_TYPES:
         return None
-    return _file(CONTENT_TYPES[name], FOLDER.joinpath(name).read_text())
+    return file_of(CONTENT_TYPES[name], FOLDER.joinpath(name).read_text())
 
 
 def page(values: Mapping[str, str]) -> ConsoleFile:
@@ -56,8 +56,9 @@ def page(values: Mapping[str, str]) -> ConsoleFile:
     text = FOLDER.joinpath(PAGE).read_text()
     for name, value in {**values, "version": version()}.items():
         text = text.replace(f"{{{{{name}}}}}", value)
-    return _file("text/html; charset=utf-8", text)
+    return file_of("text/html; charset=utf-8", text)
 
 
-def _file(content_type: str, text: str) -> ConsoleFile:
+def file_of(content_type: str, text: str) -> ConsoleFile:
+    """Return a file with its ETag."""
     return ConsoleFile(content_type, text, f'"{hashlib.sha256(text.encode()).hexdigest()[:32]}"')

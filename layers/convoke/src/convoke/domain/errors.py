@@ -24,7 +24,7 @@ LOG_ENTRIES: dict[int, type[LogEntry]] = {}
 """Maps each code that only alerts can have to its error class."""
 
 
-def _more_info(code: int) -> str:
+def more_info_url(code: int) -> str:
     """Return the URL of the documentation of a code. Clients rely on this URL. Therefore it must not change."""
     return f"https://www.twilio.com/docs/errors/{code}"
 
@@ -108,7 +108,7 @@ class ConversationsError(ValueError):
 
     @property
     def more_info(self) -> str:
-        return _more_info(self.code)
+        return more_info_url(self.code)
 
 
 def refusal(problems: Sequence[ConversationsError]) -> ConversationsError:
@@ -128,7 +128,7 @@ class LogEntry:
     def __init_subclass__(cls, *, code: int, text: str) -> None:
         super().__init_subclass__()
         _check_code_is_free(code, cls.__name__)
-        cls.code, cls.text, cls.more_info = code, text, _more_info(code)
+        cls.code, cls.text, cls.more_info = code, text, more_info_url(code)
         LOG_ENTRIES[code] = cls
 
 
@@ -168,6 +168,7 @@ class ConflictError(ConversationsError, code=20409, status=409, text="Conflict")
     reasons: ClassVar[dict[str, str]] = {
         "default_service": "The default service cannot be deleted: choose another default first",
         "address_configured": "The address has a configuration: update or delete this configuration",
+        "address_sends": "The address has a sender: an address can have one sender, in one account",
         "default_role": "A default role of a service cannot be changed or deleted: create another role",
         "configured_role": "A role that the configuration of its service names cannot be deleted: configure another"
         " role first",
@@ -240,6 +241,38 @@ class WebhookRejectedError(
     ConversationsError, code=50056, text="The pre-event webhook rejected the change: it did not answer with status 2xx"
 ):
     """The receiver of a pre-event rejected the change. Therefore Convoke did not make the change."""
+
+
+class OptedOutError(LogEntry, code=21610, text="The phone has opted out of messages from this business number"):
+    """The phone has answered STOP, so the carrier never sends the copy."""
+
+
+class SenderMissingError(LogEntry, code=21703, text="The account has no sender for the business address"):
+    """Without a sender, Convoke has no carrier to which it could give the copy."""
+
+
+class PhoneUnreachableError(LogEntry, code=30003, text="The phone cannot be reached at present"):
+    """For example, the phone is switched off or has no network."""
+
+
+class CopyBlockedError(LogEntry, code=30004, text="The carrier or the phone blocks the message"):
+    """The carrier does not say more."""
+
+
+class PhoneUnknownError(LogEntry, code=30005, text="The phone number does not exist or is no longer in use"):
+    """The carrier does not know the number."""
+
+
+class LandlineError(LogEntry, code=30006, text="The number is a landline, or its carrier cannot be reached"):
+    """The number cannot get text messages."""
+
+
+class CopyFilteredError(LogEntry, code=30007, text="The carrier has filtered the message as unwanted"):
+    """The carrier takes the message for spam, or the sender is not registered for such messages."""
+
+
+class CarrierFailedError(LogEntry, code=30008, text="The carrier did not deliver the message and gave no known reason"):
+    """The carrier failed at every attempt, or gave a reason that has no code of its own."""
 
 
 class WebhookFailedError(LogEntry, code=50057, text="The receiver of a webhook answered with an error, or not at all"):
@@ -796,13 +829,13 @@ class MediaMessageBodyFixedError(
 
 
 class InvalidMediaSidError(ConversationsError, code=50510, text="The media SID must be ME and 32 hexadecimal digits"):
-    """The SID of the media is malformed. Convoke does not check whether the media exists."""
+    """The SID of the media is malformed."""
 
 
 class MediaTypeNotAcceptableError(
     ConversationsError, code=50511, text="The content type of the media must be one that this channel accepts"
 ):
-    """A channel does not accept the content type. Each channel has its own list of content types."""
+    """The content type is malformed, or phones cannot get it. See docs/behaviour/media.md#channels."""
 
 
 class MediaTooLargeError(
@@ -810,7 +843,7 @@ class MediaTooLargeError(
     code=50512,
     text="The media must be at most 150 MB in chat, 5 MB in total by MMS, and 16 MB on WhatsApp",
 ):
-    """The media is too large for a channel. See docs/behaviour/limits.md."""
+    """The media is too large for an upload or for a channel. See docs/behaviour/media.md#limits."""
 
 
 class AuthorNotInGroupError(

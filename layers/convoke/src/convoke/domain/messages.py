@@ -6,11 +6,12 @@ See docs/behaviour/messages.md.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from operator import not_
 from typing import Annotated, ClassVar, Self
 
-from pydantic import AfterValidator, BeforeValidator, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from convoke.domain.attributes import check_attributes
 from convoke.domain.content import ContentSid, ContentVariables
@@ -39,11 +40,12 @@ from convoke.domain.errors import (
 )
 from convoke.domain.instants import Instant
 from convoke.domain.json_schema import IN_EITHER_CASE, attributes_schema, sid_schema, string_schema, word_schema
+from convoke.domain.media import MessageMedia
 from convoke.domain.model import Model
 from convoke.domain.pages import Order
 from convoke.domain.participants import Member
-from convoke.domain.receipts import DeliverySummary
-from convoke.domain.sids import Prefix, is_sid
+from convoke.domain.receipts import COUNTED, DeliverySummary, counter_of
+from convoke.domain.sids import Prefix, parse_sid
 
 SYSTEM = "system"
 """The author of a message if the client sends no author."""
@@ -72,16 +74,41 @@ class Message(Model):
     index: int
     author: str
     body: str | None = None
-    media_sid: str | None = None
+    media: tuple[MessageMedia, ...] = Field(default=(), exclude_if=not_)
     content_sid: str | None = None
     content_variables: str | None = None
     subject: str | None = None
     attributes: str = "{}"
     participant_sid: str | None = None
-    delivery: DeliverySummary | None = None
-    """The summary of the receipts. None if Convoke created no receipts for the message."""
+    copies_pending: int = Field(default=0, exclude_if=not_)
+    """The number of copies that no carrier has accepted or refused yet."""
+    copies_sent: int = Field(default=0, exclude_if=not_)
+    copies_undelivered: int = Field(default=0, exclude_if=not_)
+    copies_failed: int = Field(default=0, exclude_if=not_)
+    copies_delivered: int = Field(default=0, exclude_if=not_)
+    copies_read: int = Field(default=0, exclude_if=not_)
     date_created: Instant
     date_updated: Instant
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_old_item(cls, stored: Mapping[str, object]) -> Mapping[str, object]:
+        """Read an item of version 1.0 or earlier.
+
+        Such an item has at most one media, in the attribute `media_sid`. The attribute `delivery` says how many copies
+        were made. Each of these copies has the status `sent`.
+        """
+        old = {}
+        if sid := stored.get("media_sid"):
+            old["media"] = ({"sid": sid},)
+        if isinstance(delivery := stored.get("delivery"), Mapping):
+            old["copies_sent"] = delivery["total"]
+        return {**stored, **old}
+
+    @property
+    def delivery(self) -> DeliverySummary | None:
+        """The summary of the receipts. None if the message has no receipts."""
+        return DeliverySummary.of({status: getattr(self, counter_of(status)) for status in COUNTED})
 
 
 def is_index(text: str) -> bool:
@@ -114,9 +141,9 @@ def check_message_attributes(attributes: str) -> str:
 def check_media_sid(sid: str) -> str:
     if not sid:
         raise MediaSidMissingError
-    if not is_sid(sid, Prefix.MEDIA):
+    if (known := parse_sid(sid, Prefix.MEDIA)) is None:
         raise InvalidMediaSidError
-    return sid
+    return known
 
 
 def check_subject(subject: str) -> str | None:
@@ -204,6 +231,9 @@ class NewMessage(MessageParameters):
         ContentVariableTooLongError,
     )
 
+    media_field: ClassVar[str] = "media_sid"
+    """The field that names the media."""
+
     media_sid: MediaSid | None = None
     content_sid: ContentSid | None = None
     content_variables: ContentVariables | None = None
@@ -222,7 +252,7 @@ class NewMessage(MessageParameters):
         This method is not a model validator, because Convoke must first find the conversation. If the conversation does
         not exist, the client gets NotFoundError and not an error of this method.
         """
-        if not (self.body or self.media_sid or self.content_sid):
+        if not (self.body or self.named_media or self.content_sid):
             raise MessageEmptyError(field="body")
         check_group_author(participants, self.author)
         check_body_length_outside_chat(participants, self.shown_body)
@@ -233,11 +263,16 @@ class NewMessage(MessageParameters):
         return None if self.content_sid else self.body
 
     @property
-    def shown_media_sid(self) -> str | None:
-        """The media SID that Convoke stores. If the message has a content template, the template replaces the media."""
-        return None if self.content_sid else self.media_sid
+    def named_media(self) -> tuple[str, ...]:
+        """The SIDs of the media that the request names."""
+        return (self.media_sid,) if self.media_sid else ()
 
-    def message(self, moment: datetime, **identity: str | int | None) -> Message:
+    @property
+    def shown_media(self) -> tuple[str, ...]:
+        """The SIDs of the media that Convoke stores. A content template replaces the media."""
+        return () if self.content_sid else self.named_media
+
+    def message(self, moment: datetime, media: Sequence[MessageMedia], **identity: str | int | None) -> Message:
         """Return the message to store. `identity` contains the fields that no client sends, such as the SID."""
         created = self.date_created or moment
         given = self.model_dump(include={"author", "content_sid", "content_variables", "subject", "attributes"})
@@ -246,11 +281,26 @@ class NewMessage(MessageParameters):
                 **given,
                 **identity,
                 "body": self.shown_body,
-                "media_sid": self.shown_media_sid,
+                "media": media,
                 "date_created": created,
                 "date_updated": self.date_updated or created,
             }
         )
+
+
+class NewMediaMessage(NewMessage):
+    """The parameters of a request that creates a message with any number of media.
+
+    The REST API accepts one media. Chat users and phones can send several media in a message.
+    """
+
+    media_field: ClassVar[str] = "media_sids"
+
+    media_sids: tuple[MediaSid, ...] = ()
+
+    @property
+    def named_media(self) -> tuple[str, ...]:
+        return self.media_sids
 
 
 class MessageChange(MessageParameters):
@@ -289,9 +339,9 @@ class MessageChange(MessageParameters):
 
     def _check(self, edited: Message, participants: Sequence[Member]) -> None:
         given = self.model_fields_set
-        if "body" in given and edited.media_sid:
+        if "body" in given and edited.media:
             raise MediaMessageBodyFixedError(field="body")
-        if not (edited.body or edited.media_sid or edited.content_sid):
+        if not (edited.body or edited.media or edited.content_sid):
             raise MessageEmptyError(field="body")
         if "author" in given:
             check_group_author(participants, edited.author)

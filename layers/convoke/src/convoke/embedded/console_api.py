@@ -17,7 +17,7 @@ from convoke.api.responses import Response
 from convoke.api.routes import PublicRoute
 from convoke.domain.api_keys import ApiKey
 from convoke.domain.console_codes import NewConsoleKey
-from convoke.domain.errors import InvalidParameterError, NotAuthenticatedError
+from convoke.domain.errors import InvalidParameterError, NotAuthenticatedError, UnavailableError
 
 PATH = f"{CONVOKE_PREFIX}/ConsoleKeys"
 
@@ -38,7 +38,7 @@ CREATE = Contract(
     ConsoleKeyRepresentation,
     statuses=(201,),
     form=CreateConsoleKey,
-    errors=(InvalidParameterError, NotAuthenticatedError),
+    errors=(InvalidParameterError, NotAuthenticatedError, UnavailableError),
 )
 
 

@@ -6,7 +6,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -14,12 +14,15 @@ from threading import Lock
 from types import MappingProxyType
 
 from convoke.api.routes import AccountRoute, PublicRoute
+from convoke.carriers.twilio import TwilioCarrier
 from convoke.config import Settings
 from convoke.domain import instants
 from convoke.domain.errors import UnavailableError
 from convoke.domain.instants import Clock, Sleep
+from convoke.domain.media import MAX_MEDIA_BYTES, CarrierCredentials
 from convoke.domain.provisioning import Provisioning, ProvisioningRetries
 from convoke.domain.receivers import ReceiverRules
+from convoke.domain.senders import Provider
 from convoke.domain.sids import NewSid, SidFactory
 from convoke.domain.webhooks import Delivery
 from convoke.embedded.admission import Admission
@@ -50,28 +53,44 @@ from convoke.embedded.handover import (
 )
 from convoke.embedded.logs import HeldMetrics, hold_log_lines
 from convoke.embedded.loops import SLICE_SECONDS, PeriodicThread, StepScheduler
+from convoke.embedded.media_folder import MediaFolder
 from convoke.embedded.observation import Observers
 from convoke.embedded.planned_failures import PlannedFailures
 from convoke.embedded.queue import DeadLetterQueue, DurableQueue
 from convoke.embedded.request_log import RequestLog
 from convoke.embedded.request_log_api import request_log_route
+from convoke.embedded.simulate_api import simulate_routes
+from convoke.embedded.simulated_carrier import PhonePlans, SimulatedCarrier
 from convoke.embedded.sqlite import LOCK_TIMEOUT_SECONDS, SqliteTable
 from convoke.embedded.steps import StateMachine, Steps, Waiting
 from convoke.embedded.suspension import NeedsThreadError, RunAgainError
 from convoke.observability import Metrics, NoMetrics
 from convoke.operations.participant_adder import Admit, AdmitByService
-from convoke.operations.ports import DeliveryQueue, EventBus, ParticipantQueue, WebhookClient, Workflow
+from convoke.operations.ports import (
+    Carrier,
+    CopyQueue,
+    DeliveryQueue,
+    EventBus,
+    MediaClient,
+    MediaStore,
+    ParticipantQueue,
+    WebhookClient,
+    Workflow,
+)
 from convoke.operations.sweeper import Sweeper
 from convoke.program import Program
 from convoke.storage import keys
 from convoke.storage.api_key_masters import ApiKeyMasters, ApiKeyMasterTable
 from convoke.storage.auth_tokens import AuthTokens, AuthTokenTable
 from convoke.storage.due import DueRepository
-from convoke.storage.keys import is_streamed_to_webhooks
+from convoke.storage.keys import is_streamed_to_consumers
+from convoke.storage.phones import OptOutRepository, PhoneRepository
+from convoke.storage.sender_secrets import SenderSecrets, SenderSecretTable
 from convoke.storage.services import ServiceRepository
 from convoke.storage.table import Item, Table
-from convoke.webhooks.answers import WebhookAnswer
+from convoke.webhooks.answers import FetchedMedia, WebhookAnswer
 from convoke.webhooks.client import WebhookHttpClient
+from convoke.webhooks.media_client import MediaHttpClient
 
 SWEEP_INTERVAL_SECONDS = 1.0
 
@@ -104,22 +123,29 @@ class EmbeddedEdges:
     table: Table
     auth_tokens: AuthTokens
     api_key_masters: ApiKeyMasters
+    sender_secrets: SenderSecrets
     participant_queue: ParticipantQueue
     workflow: Workflow
     event_bus: EventBus
     delivery_queue: DeliveryQueue
+    copy_queue: CopyQueue
+    carriers: Mapping[Provider, Carrier]
     webhook_client: WebhookClient
+    media_store: MediaStore
+    media_client: MediaClient
     now: Clock
     sleep: Sleep
     new_sid: NewSid
     provisioning_retries: ProvisioningRetries
     receiver_rules: ReceiverRules = ANY_RECEIVER
+    max_upload_bytes: int = MAX_MEDIA_BYTES
     public_url: str | None = None
     allowed_origins: tuple[str, ...] = ()
     admit: Admit | None = None
     metrics: Metrics = NoMetrics()  # noqa: RUF009 - it holds nothing
     path_delimiters: str = ""
     console_poll_seconds: int | None = CONSOLE_POLL_SECONDS
+    simulates_phones: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +165,21 @@ class OffLoopWebhookClient:
         return self.client.call(
             delivery, retry_count=retry_count, auth_token=auth_token, max_answer_bytes=max_answer_bytes
         )
+
+
+@dataclass(frozen=True, slots=True)
+class OffLoopMediaClient:
+    """A MediaClient that never blocks the event loop. See `OffLoopWebhookClient`."""
+
+    client: MediaClient
+    is_on_loop: Callable[[], bool]
+
+    def fetch(
+        self, url: str, credentials: CarrierCredentials | None, seconds: float
+    ) -> AbstractContextManager[FetchedMedia]:
+        if self.is_on_loop():
+            raise NeedsThreadError
+        return self.client.fetch(url, credentials, seconds)
 
 
 Rewire = Callable[[EmbeddedEdges], EmbeddedEdges]
@@ -185,7 +226,7 @@ class EmbeddedEngine:
         """Called on any thread when the engine finds that the data file is gone. The server must then stop."""
         self.table = SqliteTable(
             data,
-            streamed=is_streamed_to_webhooks,
+            streamed=is_streamed_to_consumers,
             on_stream=self._stream_grew,
             on_changes=self._changed,
             on_failure=self._forget,
@@ -201,17 +242,29 @@ class EmbeddedEngine:
         self._executions: Waiting[Execution] = Waiting()
         self.failures = PlannedFailures()
         self._http_client = WebhookHttpClient(ANY_RECEIVER)
-        bus = InProcessEventBus()
+        self._media_client = MediaHttpClient(ANY_RECEIVER)
+        self.media_folder = MediaFolder(data)
+        self.phone_plans = PhonePlans()
+        bus, queue = InProcessEventBus(), SqliteDeliveryQueue(self.queue, self._wake_deliveries)
         edges = rewire(
             EmbeddedEdges(
                 table=self.table,
                 auth_tokens=AuthTokenTable(self.table),
                 api_key_masters=ApiKeyMasterTable(self.table),
+                sender_secrets=SenderSecretTable(self.table),
                 participant_queue=InMemoryParticipantQueue(self.table, self._take_participants),
                 workflow=InMemoryWorkflow(self.table, self._take_execution),
                 event_bus=bus,
-                delivery_queue=SqliteDeliveryQueue(self.queue, self._wake_deliveries),
+                delivery_queue=queue,
+                copy_queue=queue,
+                carriers={
+                    Provider.SIMULATED: self._simulated_carrier(now),
+                    Provider.TWILIO: TwilioCarrier(settings.public_url),
+                },
+                public_url=settings.public_url,
                 webhook_client=self._http_client,
+                media_store=self.media_folder,
+                media_client=self._media_client,
                 now=now,
                 sleep=time.sleep,
                 new_sid=SidFactory(),
@@ -223,12 +276,14 @@ class EmbeddedEngine:
         self.edges = replace(
             edges,
             webhook_client=OffLoopWebhookClient(edges.webhook_client, self._is_on_loop),
+            media_client=OffLoopMediaClient(edges.media_client, self._is_on_loop),
             metrics=HeldMetrics(edges.metrics),
         )
         self._request_log = RequestLog(now)
         routes: tuple[AccountRoute | PublicRoute, ...] = (
             console_key_route(lambda requested: self.program.console_codes.exchange(requested)),
             request_log_route(self._request_log, lambda path: self.api.rule_of(path)),
+            *simulate_routes(lambda: self.program.simulator, self.phone_plans),
             *self._test_routes(movable_clock, reset),
         )
         self.program = Program(self.edges, routes)
@@ -248,7 +303,9 @@ class EmbeddedEngine:
         self.observers.add(self._request_log)
         if observers is not None:
             self.observers.add(observers)
-        self._deliveries = Deliveries(self.queue, self.program.webhook_delivery, self.observers)
+        self._deliveries = Deliveries(
+            self.queue, self.program.webhook_delivery, self.program.message_sender, self.observers
+        )
         bus.targets.append(self._deliveries.accept)
         self._waiters = ConversationWaiters()
         self._admission = Admission(self.steps.age)
@@ -329,6 +386,7 @@ class EmbeddedEngine:
                 await self._concurrent_deliveries.stop(self._stop_until - time.monotonic(), self._http_client.cut)
             # Requests on worker threads can still wait for receivers.
             self._http_client.cut()
+            self._media_client.cut()
             # Stop the sweeper on another thread, because the sweeper may be waiting for this event loop.
             await asyncio.to_thread(self._sweeper_loop.stop)
             self.table.detach()
@@ -347,6 +405,7 @@ class EmbeddedEngine:
         if self._concurrent_deliveries:
             self._concurrent_deliveries.abandon()
         self._http_client.cut()
+        self._media_client.cut()
         # Stop the sweeper on another thread, because the sweeper may be waiting for this event loop.
         await asyncio.to_thread(self._sweeper_loop.stop)
         self.table.detach()
@@ -355,6 +414,7 @@ class EmbeddedEngine:
     def close(self) -> None:
         """Close the data file."""
         self.table.close()
+        self.media_folder.close()
 
     def work(self) -> None:
         """Run all waiting steps and deliveries in the calling thread.
@@ -400,6 +460,9 @@ class EmbeddedEngine:
         """Cancel the failures that a test has planned for the account. Release the conversations that are held."""
         for provisioning in self.failures.cancel(account_sid):
             self.table.run(partial(self._take_participants, provisioning))
+
+    def _simulated_carrier(self, now: Clock) -> SimulatedCarrier:
+        return SimulatedCarrier(PhoneRepository(self.table), OptOutRepository(self.table), self.phone_plans, now)
 
     def _sweeper_without_held(self) -> Sweeper:
         """Return the program's sweeper, except that it leaves the conversations alone that a test holds."""

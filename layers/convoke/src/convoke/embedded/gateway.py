@@ -24,13 +24,16 @@ from convoke.api.app import Api
 from convoke.api.deferred import Deferred
 from convoke.api.errors import RETRY_AFTER_SECONDS, render
 from convoke.api.form import MAX_REQUEST_BODY_BYTES
-from convoke.api.responses import Response
+from convoke.api.responses import FileResponse, Response
+from convoke.api.uploads import Upload
 from convoke.domain.conversations import Conversation
-from convoke.domain.errors import UnavailableError
+from convoke.domain.errors import NotFoundError, UnavailableError
+from convoke.embedded import api_docs
 from convoke.embedded.admission import Admission
 from convoke.embedded.observation import FinishedRequest, Observers
 from convoke.embedded.sqlite import LOCK_TIMEOUT_SECONDS, SqliteTable
 from convoke.embedded.suspension import ConflictedError, NeedsThreadError, RunAgainError
+from convoke.embedded.transfers import Body, DisconnectedError, Transfers, is_upload
 from convoke.operations.conversations import MAX_CONTENTION_SECONDS, sleep_before_retry
 from convoke.operations.waiting import pauses
 from convoke.storage.table import Item
@@ -38,7 +41,7 @@ from convoke.storage.table import Item
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
-Answer = Response | Deferred
+Answer = Response | Deferred | Upload
 
 NO_TIME_LIMIT_MILLISECONDS = 60_000
 """The remaining time that the gateway reports to the API. On one machine, requests have no time limit."""
@@ -134,24 +137,39 @@ class Gateway:
         self._trust_forwarded = trust_forwarded
         self._lock_timeout = lock_timeout
         self._threads = ThreadPoolExecutor(MAX_REQUESTS_ON_THREADS, thread_name_prefix="request")
+        self._transfers = Transfers()
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
-        body = await _body(receive)
+        upload = Body(scope, receive) if is_upload(scope) else None
+        body = b"" if upload else await _body(receive)
         if body is None:
             return
-        response = await self.answer(gateway_event(scope, body, trust_forwarded=self._trust_forwarded))
+        try:
+            event = gateway_event(scope, body, trust_forwarded=self._trust_forwarded)
+            response = await self.answer(event, upload)
+        except DisconnectedError:
+            return
+        if isinstance(response, FileResponse):
+            try:
+                file = await self._transfers.open(response)
+            except NotFoundError as error:
+                response = render(error)
+            else:
+                await send(_start(response, response.size))
+                await self._transfers.send(file, send)
+                return
         content = response.body.encode()
-        headers = [(name.lower().encode(), value.encode()) for name, value in response.headers.items()]
-        # RFC 9110, section 8.6: a 204 response has no Content-Length.
-        if response.status_code != HTTPStatus.NO_CONTENT:
-            headers.append((b"content-length", str(len(content)).encode()))
-        await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
+        await send(_start(response, len(content)))
         await send({"type": "http.response.body", "body": content})
 
-    async def answer(self, event: dict[str, Any]) -> Response:
-        """Return the response to a gateway event. All data that the response shows is committed before the return."""
+    async def answer(self, event: dict[str, Any], upload: Body | None = None) -> Response:
+        """Return the response to a gateway event. All data that the response shows is committed before the return.
+
+        `upload` is the body of an upload. Without it, the event contains the body. Raises DisconnectedError if the
+        client disconnects during an upload.
+        """
         begun = time.perf_counter()
-        response = await self._answered(event)
+        response = await self._answered(event, upload)
         if self._observers:
             self._observers.request_finished(FinishedRequest(event, response, time.perf_counter() - begun))
         return response
@@ -163,8 +181,11 @@ class Gateway:
     def close(self) -> None:
         """End the worker threads. If a request is still running, it fails when the table is closed."""
         self._threads.shutdown(wait=False, cancel_futures=True)
+        self._transfers.close()
 
-    async def _answered(self, event: dict[str, Any]) -> Response:
+    async def _answered(self, event: dict[str, Any], upload: Body | None) -> Response:
+        if docs := api_docs.page(event):
+            return docs
         context = RequestContext()
         if self._admission.applies_to(event) and not await self._admission.admitted():
             return _unavailable(retry_after=True)
@@ -175,7 +196,14 @@ class Gateway:
             self._admission.request_answered()
         if isinstance(answered, Deferred):
             return self._api.rendered(answered, await self._waited_for(answered))
+        if isinstance(answered, Upload):
+            return await self._uploaded(answered, upload)
         return answered
+
+    async def _uploaded(self, upload: Upload, body: Body | None) -> Response:
+        if body is None:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, upload.respond_to_event)
+        return await self._transfers.receive(upload, body)
 
     async def _computed(self, event: dict[str, Any], context: RequestContext) -> Answer:
         loop = asyncio.get_running_loop()
@@ -232,6 +260,15 @@ class Gateway:
 def _run_again(_: float) -> NoReturn:
     """Raise ConflictedError. This function replaces `sleep`, because the event loop's thread must not sleep."""
     raise ConflictedError
+
+
+def _start(response: Response, size: int) -> Message:
+    """Return the message that sends the status and the headers of a response. `size` is the length of its body."""
+    headers = [(name.lower().encode(), value.encode()) for name, value in response.headers.items()]
+    # RFC 9110, section 8.6: a 204 response has no Content-Length.
+    if response.status_code != HTTPStatus.NO_CONTENT:
+        headers.append((b"content-length", str(size).encode()))
+    return {"type": "http.response.start", "status": response.status_code, "headers": headers}
 
 
 def _unavailable(*, retry_after: bool = False) -> Response:

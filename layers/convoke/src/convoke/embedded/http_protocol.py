@@ -47,6 +47,13 @@ This number is below 1,024, the usual limit on open files, because data files an
 """
 
 
+DEADLINE = "convoke.deadline"
+"""The extension of the ASGI scope with which the application gives the client more time to send the body.
+
+`extend` is a function whose argument is the time in seconds from now on.
+"""
+
+
 class RefusedRequestError(Exception):
     """The request exceeds a limit. The parser stops, and the client gets `status`."""
 
@@ -145,6 +152,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._is_in_head = False
         self._bytes_without_progress = 0
+        self.scope["extensions"] = {DEADLINE: {"extend": self._extend_deadline}}
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
@@ -163,6 +171,11 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _start_deadline(self) -> None:
         self._deadline = self.loop.call_later(self.request_timeout_seconds, self._deadline_reached)
+
+    def _extend_deadline(self, seconds: float) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = self.loop.call_later(seconds, self._deadline_reached)
 
     def _cancel_deadline(self) -> None:
         if self._deadline is not None:

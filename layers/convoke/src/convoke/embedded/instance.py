@@ -87,6 +87,8 @@ class Instance:
                 engine.table.clear()
                 engine.accounts.create(self._account_sid, token)
                 self._prepare(engine)
+            # After the commit, because media without records do no harm, but records without media do.
+            await asyncio.to_thread(engine.media_folder.clear)
             self._use(engine)
             engine.start()
         finally:

@@ -18,7 +18,7 @@ from convoke.domain.provisioning import Cause, Provisioning, ProvisioningRetries
 from convoke.domain.sids import NewSid, Prefix
 from convoke.operations.participant_adder import ParticipantAdder
 from convoke.operations.ports import Workflow
-from convoke.operations.sweeper import GoOn
+from convoke.operations.sweeper import GoOn, TimeIsOverError
 from convoke.storage import keys
 from convoke.storage.alerts import AlertRepository
 from convoke.storage.conversations import ConversationRepository
@@ -84,7 +84,8 @@ class DueConversations:
         if self.retries.is_overdue(conversation.attempts + 1):
             self.alerts.create(overdue_alert(conversation.account_sid, conversation.sid, self.now()))
         if conversation.date_removed:
-            self.conversations.erase(conversation.account_sid, conversation.sid, go_on)
+            if not self.conversations.erase(conversation.account_sid, conversation.sid, go_on):
+                raise TimeIsOverError
         elif provisioning is not None:
             self._finish(conversation, provisioning)
 

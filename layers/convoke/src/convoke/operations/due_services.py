@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from enum import Enum, auto
 
+from convoke.domain.alerts import overdue_alert
 from convoke.domain.errors import NotFoundError
 from convoke.domain.instants import Clock
 from convoke.domain.provisioning import ProvisioningRetries
@@ -15,12 +17,21 @@ from convoke.domain.retention import SETTLING_TIME
 from convoke.domain.services import Service
 from convoke.operations.conversations import ConversationOperations
 from convoke.operations.pre_events import LaterWebhooks
-from convoke.operations.sweeper import GoOn
+from convoke.operations.sweeper import GoOn, TimeIsOverError
 from convoke.storage import keys
+from convoke.storage.alerts import AlertRepository
 from convoke.storage.deleted_services import DeletedServiceRepository
 from convoke.storage.table import Key
 
 logger = logging.getLogger(__name__)
+
+
+class _Outcome(Enum):
+    """What became of the deletion of a conversation."""
+
+    DELETED = auto()
+    WAS_GONE = auto()
+    FAILED = auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +45,7 @@ class DueServices:
 
     deleted_services: DeletedServiceRepository
     conversations: ConversationOperations
+    alerts: AlertRepository
     retries: ProvisioningRetries
     now: Clock
 
@@ -42,31 +54,37 @@ class DueServices:
         begun, deleted = self.now(), self.deleted_services.fetch(*keys.sids_of_deleted_service(key))
         if deleted is None:
             return
+        service = deleted.service
         if not self.deleted_services.claim(deleted, self.retries.next_attempt_at(begun, deleted.attempts + 1)):
             return
-        if self._has_no_conversations(deleted.service, go_on) and begun >= deleted.date_removed + SETTLING_TIME:
-            self.deleted_services.erase(deleted, go_on)
+        if self.retries.is_overdue(deleted.attempts + 1):
+            self.alerts.create(overdue_alert(service.account_sid, service.sid, begun))
+        is_last = self._has_no_conversations(service, go_on) and begun >= deleted.date_removed + SETTLING_TIME
+        if is_last and not self.deleted_services.erase(deleted, go_on):
+            raise TimeIsOverError
 
     def _has_no_conversations(self, service: Service, go_on: GoOn) -> bool:
-        """Delete the conversations of a service. Return True if the service had no conversations."""
-        is_clean = True
+        """Delete the conversations of a service. Return True if the service had no conversations.
+
+        Raises TimeIsOverError if the pass must stop, unless the deletion of a conversation failed.
+        """
+        outcomes: set[_Outcome] = set()
         for sid in self.deleted_services.conversation_sids(service):
             if not go_on():
-                return False
-            if not self._is_gone(service, sid):
-                is_clean = False
-        return is_clean
+                if _Outcome.FAILED in outcomes:
+                    return False
+                raise TimeIsOverError
+            outcomes.add(self._delete(service, sid))
+        return outcomes <= {_Outcome.WAS_GONE}
 
-    def _is_gone(self, service: Service, sid: str) -> bool:
-        """Delete a conversation. Return True if an earlier request or pass has deleted the conversation.
-
-        A failure is only logged, so that the pass continues with the next conversation.
-        """
+    def _delete(self, service: Service, sid: str) -> _Outcome:
+        """Delete a conversation. A failure is only logged, so that the pass continues with the next conversation."""
         try:
             self.conversations.delete(service, sid, request_webhooks=LaterWebhooks(enabled=False))
         except NotFoundError:
             # The index is eventually consistent, so it can contain conversations that are already deleted.
-            return True
+            return _Outcome.WAS_GONE
         except Exception:
             logger.exception("a conversation of a deleted service was not deleted", extra={"conversation_sid": sid})
-        return False
+            return _Outcome.FAILED
+        return _Outcome.DELETED

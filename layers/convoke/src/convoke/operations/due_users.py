@@ -8,7 +8,9 @@ from __future__ import annotations
 import logging
 from contextlib import suppress
 from dataclasses import dataclass
+from enum import Enum, auto
 
+from convoke.domain.alerts import overdue_alert
 from convoke.domain.errors import (
     ConversationBeingDeletedError,
     ConversationClosedError,
@@ -28,14 +30,24 @@ from convoke.domain.users import Leaving, User, first_seen
 from convoke.operations.participant_adder import FetchService
 from convoke.operations.participants import ParticipantOperations
 from convoke.operations.pre_events import LaterWebhooks
-from convoke.operations.sweeper import GoOn
+from convoke.operations.sweeper import GoOn, TimeIsOverError
 from convoke.storage import keys
+from convoke.storage.alerts import AlertRepository
 from convoke.storage.participant_conversations import ParticipantConversationRepository
 from convoke.storage.revisions import ChangedMeanwhileError
 from convoke.storage.table import Key
 from convoke.storage.users import UserRepository
 
 logger = logging.getLogger(__name__)
+
+
+class _Outcome(Enum):
+    """What became of the deletion of a participant."""
+
+    LEAVES = auto()
+    """The participant was deleted, or a later pass can delete it."""
+    WAS_GONE = auto()
+    FAILED = auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +62,7 @@ class DueUsers:
     memberships: ParticipantConversationRepository
     participants: ParticipantOperations
     fetch_service: FetchService
+    alerts: AlertRepository
     retries: ProvisioningRetries
     now: Clock
     new_sid: NewSid
@@ -61,6 +74,8 @@ class DueUsers:
             return
         if not self.users.claim(user, self.retries.next_attempt_at(begun, user.attempts + 1)):
             return
+        if self.retries.is_overdue(user.attempts + 1):
+            self.alerts.create(overdue_alert(user.account_sid, user.sid, begun))
         service = self.fetch_service(user.account_sid, user.chat_service_sid)
         if service is None:
             # The service was deleted. The deletion of a service also deletes its participants.
@@ -77,53 +92,55 @@ class DueUsers:
 
         The first result is whether there was no participant to delete. The second result is whether the identity has
         participants that are newer than the deletion.
+
+        Raises TimeIsOverError if the pass must stop, unless the deletion of a participant failed.
         """
-        is_clean, is_seen = True, False
+        outcomes: set[_Outcome] = set()
+        is_seen = False
         known_by = KnownBy("identity", user.identity)
         for key in self.memberships.participant_keys(user.account_sid, user.chat_service_sid, known_by):
             if not go_on():
-                return False, is_seen
+                if _Outcome.FAILED in outcomes:
+                    return False, is_seen
+                raise TimeIsOverError
             _, conversation_sid = keys.sids_of_conversation(key)
             participant_sid = keys.sid_of_participant(key)
             if not leaving.includes(participant_sid):
                 is_seen = True
-            elif not self._is_gone(service, user, leaving, conversation_sid, participant_sid):
-                is_clean = False
-        return is_clean, is_seen
+            else:
+                outcomes.add(self._delete(service, user, leaving, conversation_sid, participant_sid))
+        return outcomes <= {_Outcome.WAS_GONE}, is_seen
 
-    def _is_gone(
+    def _delete(
         self, service: Service, user: User, leaving: Leaving, conversation_sid: str, participant_sid: str
-    ) -> bool:
-        """Delete a participant. Return True if there was nothing to delete.
-
-        An error is only logged, so that the pass continues with the next participant.
-        """
+    ) -> _Outcome:
+        """Delete a participant. An error is only logged, so that the pass continues with the next participant."""
         try:
             return self._leave(service, user, leaving, conversation_sid, participant_sid)
         except Exception:
             context = {"conversation_sid": conversation_sid, "participant_sid": participant_sid}
             logger.exception("a participant of a deleted user could not be deleted", extra=context)
-            return False
+            return _Outcome.FAILED
 
     def _leave(
         self, service: Service, user: User, leaving: Leaving, conversation_sid: str, participant_sid: str
-    ) -> bool:
+    ) -> _Outcome:
         webhooks = LaterWebhooks(enabled=leaving.notify_webhooks)
         try:
             # The index is eventually consistent, so the participant may no longer have this identity.
             if self.participants.fetch(service, conversation_sid, participant_sid).identity != user.identity:
-                return True
+                return _Outcome.WAS_GONE
             self.participants.delete(service, conversation_sid, participant_sid, request_webhooks=webhooks)
         except (NotFoundError, ConversationBeingDeletedError, ConversationClosedError):
             # A closed conversation keeps its participants.
-            return True
+            return _Outcome.WAS_GONE
         except ConversationInitializingError:
-            return False
+            return _Outcome.LEAVES
         except GroupExistsError:
             # Without this participant, two groups would have the same numbers. Keep the participant, but remove its
             # identity.
             self.participants.remove_identity(service, conversation_sid, participant_sid, request_webhooks=webhooks)
-        return False
+        return _Outcome.LEAVES
 
     def _finish(self, service: Service, user: User, *, is_seen: bool) -> None:
         """Remove the tombstone. If a new User has replaced the tombstone, remove `leaving` from the new User.

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from convoke.domain.conversations import Conversation
-from convoke.domain.errors import NotFoundError
+from convoke.domain.copies import new_receipts
+from convoke.domain.errors import MediaNotFoundError, NotFoundError
 from convoke.domain.events import message_added, message_removed, message_updated
 from convoke.domain.instants import Clock
+from convoke.domain.media import Media, check_channels, check_number
 from convoke.domain.messages import (
     Message,
     MessageChange,
@@ -19,14 +21,14 @@ from convoke.domain.messages import (
 from convoke.domain.pages import Page, PageRequest
 from convoke.domain.participants import Member
 from convoke.domain.pre_events import PreEvent, apply_message_reply, message_add, message_remove, message_update
-from convoke.domain.receipts import DeliverySummary, Receipt
 from convoke.domain.services import Service
 from convoke.domain.sids import NewSid, Prefix, parse_sid, sid_with_index
 from convoke.operations.conversations import ConversationOperations, retry_on_conflict
-from convoke.operations.ports import ChannelSender
 from convoke.operations.pre_events import RequestWebhooks
+from convoke.storage.media import MediaRepository
 from convoke.storage.messages import MessageRepository
 from convoke.storage.participants import ParticipantRepository
+from convoke.storage.table import Write
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +38,7 @@ class MessageOperations:
     conversations: ConversationOperations
     participants: ParticipantRepository
     messages: MessageRepository
-    channels: ChannelSender
+    media: MediaRepository
     now: Clock
     new_sid: NewSid
 
@@ -50,18 +52,40 @@ class MessageOperations:
         message is invalid (for example AuthorNotInGroupError).
         """
         before = self.conversations.fetch_to_change(service, conversation_sid)
+        return self.add(before, requested, request_webhooks=request_webhooks)
+
+    def add(
+        self,
+        before: Conversation,
+        requested: NewMessage,
+        *,
+        request_webhooks: RequestWebhooks,
+        reached: Collection[str] = (),
+        other_writes: Callable[[Message], Sequence[Write]] = lambda _: (),
+    ) -> Message:
+        """Send a message in a conversation that the caller has read. Raises ChangedMeanwhileError.
+
+        `reached` are the addresses to which a carrier has delivered the message already. `other_writes`
+        takes the message and returns more writes of the transaction. If a condition of these writes fails, the method
+        raises ChangedMeanwhileError too.
+        """
         members = self._members(before, requested.author)
         requested.check_against_participants(members)
-        if reply := request_webhooks.send_pre_event(lambda: self._pre_event(before, requested, members)):
+        media = self.sendable_media(before, requested, members, author=request_webhooks.origin.client_identity)
+        if reply := request_webhooks.send_pre_event(lambda: self._pre_event(before, requested, members, media)):
             requested = apply_message_reply(requested, reply)
             # The reply of the webhook receiver can replace the author, so check the message again.
             members = self._members(before, requested.author)
             requested.check_against_participants(members)
         now = self.now()
-        message, receipts = self._send(before, requested, members, now)
+        message = self._message(before, requested, members, media, now)
+        receipts = new_receipts(message, members, reached, self.new_sid)
+        message = message.model_copy(update={"copies_pending": len(receipts)})
         after, origin = before.with_message(now), request_webhooks.origin
-        change = message_added(self.new_sid(Prefix.CHANGE), before, after, message, receipts, at=now, origin=origin)
-        self.messages.create(before, after, message, receipts, change)
+        change = message_added(
+            self.new_sid(Prefix.CHANGE), before, after, message, copies=len(receipts), at=now, origin=origin
+        )
+        self.messages.create(before, after, message, receipts, change, media, other_writes(message))
         return message
 
     def fetch(self, service: Service, conversation_sid: str, sid: str) -> Message:
@@ -93,18 +117,20 @@ class MessageOperations:
             edited = self._edited(conversation, message, apply_message_reply(requested, reply), now)
         origin = request_webhooks.origin
         change = message_updated(self.new_sid(Prefix.CHANGE), conversation, edited, at=now, origin=origin)
-        self.messages.update(conversation, edited, change)
+        self.messages.update(conversation, message, edited, change)
         return edited
 
     @retry_on_conflict
     def delete(self, service: Service, conversation_sid: str, sid: str, *, request_webhooks: RequestWebhooks) -> None:
-        """Delete a message and its receipts. The index of the message is not used again."""
+        """Delete a message, its receipts and its media. The index of the message is not used again."""
         conversation = self.conversations.fetch_to_change(service, conversation_sid)
         message = self._fetch_of(conversation, sid)
         request_webhooks.send_pre_event(lambda: message_remove(conversation, message))
         change_sid, origin = self.new_sid(Prefix.CHANGE), request_webhooks.origin
-        change = message_removed(change_sid, conversation, message, at=self.now(), origin=origin)
-        self.messages.delete(conversation, message, change)
+        now = self.now()
+        change = message_removed(change_sid, conversation, message, at=now, origin=origin)
+        stored = self.media.fetch_many(message.account_sid, [each.sid for each in message.media])
+        self.messages.delete(conversation, message, change, [*stored.values()], now)
 
     def _fetch_of(self, conversation: Conversation, sid: str) -> Message:
         known = parse_sid(sid, Prefix.MESSAGE)
@@ -112,6 +138,24 @@ class MessageOperations:
         if not message:
             raise NotFoundError
         return message
+
+    def sendable_media(
+        self, conversation: Conversation, requested: NewMessage, members: Sequence[Member], *, author: str | None
+    ) -> Sequence[Media]:
+        """Return the media that the request names. Raises an error if the new message cannot contain the media.
+
+        `author` is the identity of the chat user who sends the request, or None.
+        """
+        sids, field = requested.shown_media, requested.media_field
+        check_number(sids, field)
+        found = self.media.fetch_many(conversation.account_sid, sids)
+        if len(found) < len(sids):
+            raise MediaNotFoundError(field=field)
+        media = [found[sid] for sid in sids]
+        for each in media:
+            each.check_sendable(author, conversation.chat_service_sid, field)
+        check_channels(members, media, field)
+        return media
 
     def _members(self, conversation: Conversation, author: str) -> Sequence[Member]:
         """Return the participants with a binding, and the author of a message.
@@ -128,30 +172,38 @@ class MessageOperations:
         author = requested.author if "author" in requested.model_fields_set else message.author
         return requested.applied_to(message, self._members(conversation, author), now)
 
-    def _pre_event(self, conversation: Conversation, requested: NewMessage, members: Sequence[Member]) -> PreEvent:
-        return message_add(conversation, self._message(conversation, requested, members, self.now()))
+    def _pre_event(
+        self, conversation: Conversation, requested: NewMessage, members: Sequence[Member], media: Sequence[Media]
+    ) -> PreEvent:
+        return message_add(conversation, self._message(conversation, requested, members, media, self.now()))
 
     def _message(
-        self, conversation: Conversation, requested: NewMessage, members: Sequence[Member], now: datetime
+        self,
+        conversation: Conversation,
+        requested: NewMessage,
+        members: Sequence[Member],
+        media: Sequence[Media],
+        now: datetime,
     ) -> Message:
-        author = find_author(members, requested.author)
-        return requested.message(
-            now,
-            account_sid=conversation.account_sid,
-            conversation_sid=conversation.sid,
-            sid=sid_with_index(self.new_sid(Prefix.MESSAGE), conversation.next_index),
-            index=conversation.next_index,
-            participant_sid=author.sid if author else None,
-        )
+        return new_message(self.new_sid(Prefix.MESSAGE), conversation, requested, members, media, now)
 
-    def _send(
-        self, conversation: Conversation, requested: NewMessage, members: Sequence[Member], now: datetime
-    ) -> tuple[Message, Sequence[Receipt]]:
-        """Send one copy of a message to each participant with an address, except the author.
 
-        Returns the message and one receipt for each copy.
-        """
-        message = self._message(conversation, requested, members, now)
-        recipients = [each for each in members if each.address and each.sid != message.participant_sid]
-        receipts = self.channels.send(message, recipients, now)
-        return message.model_copy(update={"delivery": DeliverySummary.of(receipts)}), receipts
+def new_message(
+    sid: str,
+    conversation: Conversation,
+    requested: NewMessage,
+    members: Sequence[Member],
+    media: Sequence[Media],
+    now: datetime,
+) -> Message:
+    """Return the message that must be stored for a request. Its index is the next index of the conversation."""
+    author = find_author(members, requested.author)
+    return requested.message(
+        now,
+        [each.in_message for each in media],
+        account_sid=conversation.account_sid,
+        conversation_sid=conversation.sid,
+        sid=sid_with_index(sid, conversation.next_index),
+        index=conversation.next_index,
+        participant_sid=author.sid if author else None,
+    )

@@ -1,4 +1,4 @@
-"""The ports to the outside world: queues, workflow, event bus, HTTP client, channel sender.
+"""The ports to the outside world: queues, workflow, event bus, HTTP client, carriers, media store.
 
 Operations reach the outside world only through these ports. There are no ports for repositories, because a repository
 has only one implementation.
@@ -7,16 +7,17 @@ has only one implementation.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
-from typing import Protocol
+from contextlib import AbstractContextManager
+from datetime import timedelta
+from typing import BinaryIO, Protocol
 
+from convoke.domain.carriers import OutboundCopy, SentCopy
+from convoke.domain.copies import Copy
 from convoke.domain.events import Event
-from convoke.domain.messages import Message
-from convoke.domain.participants import Member
+from convoke.domain.media import CarrierCredentials, Media
 from convoke.domain.provisioning import Cause, Provisioning
-from convoke.domain.receipts import Receipt
 from convoke.domain.webhooks import Delivery
-from convoke.webhooks.answers import WebhookAnswer
+from convoke.webhooks.answers import FetchedMedia, WebhookAnswer
 
 
 class ParticipantQueue(Protocol):
@@ -59,10 +60,64 @@ class WebhookClient(Protocol):
         """
 
 
-class ChannelSender(Protocol):
-    def send(self, message: Message, recipients: Sequence[Member], at: datetime) -> Sequence[Receipt]:
-        """Accept one copy of the message for each recipient, and return the receipts.
+class CopyQueue(Protocol):
+    def send(self, copies: Sequence[Copy]) -> None:
+        """Enqueue each copy as one queue message. The consumer gets the copies of one line one at a time, in order."""
 
-        The caller stores the receipts with the message. If storing the message fails, the caller may call this method
-        again with the same message.
+
+class Carrier(Protocol):
+    """A provider that delivers copies of messages to phones."""
+
+    @property
+    def sends_group_mms(self) -> bool:
+        """Whether the phones of a group see one conversation. Otherwise a copy names the author in its text."""
+
+    def send(self, copy: OutboundCopy) -> SentCopy:
+        """Send one copy.
+
+        Raises CarrierRefusedError if the carrier will never send the copy, CarrierThrottledError or
+        CarrierUnavailableError if the carrier has not taken the copy and may take it later. After any other exception,
+        nobody knows whether the carrier has the copy.
         """
+
+
+class MediaClient(Protocol):
+    def fetch(
+        self, url: str, credentials: CarrierCredentials | None, seconds: float
+    ) -> AbstractContextManager[FetchedMedia]:
+        """Request the media of a phone. The content arrives while the caller reads it inside the `with` block.
+
+        Raises MediaRefusedError if the answer contains no media. Raises WebhookUnreachableError if the answer does not
+        arrive completely within `seconds`.
+        """
+
+
+class MediaWriter(Protocol):
+    """Writes the content of one media. Nobody can read the content before `commit` has returned."""
+
+    def write(self, data: bytes) -> None:
+        """Append a part of the content."""
+
+    def commit(self) -> None:
+        """Store the content durably. If the media has content already, replace it."""
+
+    def abort(self) -> None:
+        """Discard the content. Does nothing after `commit`."""
+
+
+class MediaStore(Protocol):
+    """The content of media. The records of media are in the table."""
+
+    def writer(self, account_sid: str, media_sid: str) -> MediaWriter: ...
+
+    def open(self, account_sid: str, media_sid: str) -> BinaryIO:
+        """Return a stream of the content. Raises FileNotFoundError if the media has no content."""
+
+    def link(self, media: Media, lifetime: timedelta) -> str | None:
+        """Return a URL from which everybody can download the content until `lifetime` has passed.
+
+        Returns None if the API itself must serve the content.
+        """
+
+    def delete(self, account_sid: str, media_sid: str) -> None:
+        """Remove the content and what an interrupted upload has left. Does nothing if there is none."""

@@ -27,6 +27,10 @@ Process = Callable[[Key, GoOn], None]
 """Processes the resource whose item has the given key. If it raises an exception, the resource is due again later."""
 
 
+class TimeIsOverError(Exception):
+    """A `Process` has stopped without a failure, because the time for the sweep is over. The rest is due at once."""
+
+
 @dataclass(frozen=True, slots=True)
 class Sweeper:
     due: DueRepository
@@ -67,7 +71,7 @@ class Sweeper:
 
     def _process(self, key: Key, go_on: GoOn) -> None:
         try:
-            self.processes[keys.kind_of(key)](key, go_on)
+            self._run(key, go_on)
         except Exception:
             # The partition key of a due item consists of SIDs.
             context = {"kind": keys.kind_of(key), "partition_key": key.pk}
@@ -76,6 +80,12 @@ class Sweeper:
                 self._put_off(key)
             except Exception:
                 logger.exception("a due resource could not be put off", extra=context)
+
+    def _run(self, key: Key, go_on: GoOn) -> None:
+        try:
+            self.processes[keys.kind_of(key)](key, go_on)
+        except TimeIsOverError:
+            self.due.resume(key, self.now())
 
     def _put_off(self, key: Key) -> None:
         """Postpone a resource, unless it is already postponed because the sweeper has claimed it."""

@@ -11,6 +11,7 @@ from convoke.domain.conversations import Conversation
 from convoke.domain.events import Change
 from convoke.domain.idempotency import IdempotencyRecord, IdempotentRequest
 from convoke.domain.instants import to_milliseconds
+from convoke.domain.messages import Message
 from convoke.domain.pages import Page, PageRequest
 from convoke.domain.provisioning import Provisioning, ProvisioningStatus
 from convoke.domain.retention import WEBHOOKS_RETENTION
@@ -18,6 +19,7 @@ from convoke.storage import items, keys, lists
 from convoke.storage.events import change_write
 from convoke.storage.idempotency import idempotency_record_write
 from convoke.storage.locks import collision_error, holder_sid, initial_locks, locks_held
+from convoke.storage.media import remove_media_of
 from convoke.storage.revisions import ChangedMeanwhileError, differences, lock_releases, locks_to_acquire, revise
 from convoke.storage.table import (
     EXPIRES_AT,
@@ -176,12 +178,14 @@ class ConversationRepository:
         ]
         revise(self.table, before, actions, change, other_writes=deletes)
 
-    def erase(self, account_sid: str, conversation_sid: str, go_on: Callable[[], bool]) -> None:
+    def erase(self, account_sid: str, conversation_sid: str, go_on: Callable[[], bool]) -> bool:
         """Remove all items of a deleted conversation except its webhooks. The webhooks get an expiry date.
 
-        The items are removed in batches. The method calls `go_on` before each batch, and stops if `go_on` returns
-        False. The tombstone is removed last. The tombstone keeps the conversation in the index `due`, so the sweeper
-        continues an interrupted removal.
+        The media of the messages are marked as deleted before their messages are removed.
+
+        The items are removed in batches. The method calls `go_on` before each batch. If `go_on` returns False, the
+        method stops and returns False. The tombstone is removed last. The tombstone keeps the conversation in the index
+        `due`, so the sweeper continues an interrupted removal.
         """
         tombstone = keys.conversation(account_sid, conversation_sid)
         webhooks = keys.scoped_webhooks(account_sid, conversation_sid)
@@ -189,13 +193,17 @@ class ConversationRepository:
             found = self.table.query(tombstone.pk, limit=ERASE_BATCH_SIZE, consistent=True)
             batch = {key_of(item): item for item in found}
             others = [key for key in batch if key not in (tombstone, webhooks)]
+            for item in found:
+                if "media" in item:
+                    remove_media_of(self.table, items.to_resource(Message, item), _removed_at(batch[tombstone]))
             # The tombstone has the first sort key of the partition ("conversation"). The webhooks have the last sort
             # key ("webhooks"). A batch that contains the tombstone and the webhooks therefore contains all remaining
             # items.
             expiries = [_webhooks_expiry(webhooks, batch[tombstone])] if {tombstone, webhooks} <= batch.keys() else []
             self.table.transact([*(Delete(key) for key in others or [tombstone]), *expiries])
             if not others:
-                break
+                return True
+        return False
 
     def claim(self, conversation: Conversation, due_at: datetime) -> bool:
         """Increment the number of attempts to finish a conversation, and set its next due time to `due_at`.
@@ -259,8 +267,12 @@ class ConversationRepository:
 
 def _webhooks_expiry(webhooks: Key, tombstone: Item) -> Update:
     """Return the write that sets the expiry date of a deleted conversation's webhooks."""
-    removed = datetime.fromisoformat(str(tombstone["date_removed"]))
-    return Update(webhooks, (Set(EXPIRES_AT, items.epoch_seconds(removed + WEBHOOKS_RETENTION)),), Exists("pk"))
+    expiry = items.epoch_seconds(_removed_at(tombstone) + WEBHOOKS_RETENTION)
+    return Update(webhooks, (Set(EXPIRES_AT, expiry),), Exists("pk"))
+
+
+def _removed_at(tombstone: Item) -> datetime:
+    return datetime.fromisoformat(str(tombstone["date_removed"]))
 
 
 def _provisioning_key(provisioning: Provisioning) -> Key:

@@ -42,21 +42,22 @@ class DeletedServiceRepository:
         for key in self._listed(service.account_sid, service.sid):
             yield keys.sids_of_conversation(key)[1]
 
-    def erase(self, deleted: DeletedService, go_on: Callable[[], bool]) -> None:
+    def erase(self, deleted: DeletedService, go_on: Callable[[], bool]) -> bool:
         """Remove the Users, roles, bindings and configurations of a service, and then the tombstone.
 
-        The method calls `go_on` before each batch, and stops if `go_on` returns False. The tombstone is removed last,
-        so the sweeper continues an interrupted removal.
+        The method calls `go_on` before each batch. If `go_on` returns False, the method stops and returns False. The
+        tombstone is removed last, so the sweeper continues an interrupted removal.
         """
         service = deleted.service
         belongings = self._belongings(service)
         while batch := [*islice(belongings, ERASE_BATCH_SIZE)]:
             if not go_on():
-                return
+                return False
             self.table.transact([*map(Delete, batch)])
         webhooks = keys.service_configuration_webhooks(service.account_sid, service.sid)
         notifications = keys.service_configuration_notifications(service.account_sid, service.sid)
         self.table.transact([Delete(webhooks), Delete(notifications), Delete(_key(service))])
+        return True
 
     def _belongings(self, service: Service) -> Iterator[Key]:
         """Yield the keys of the Users, roles and bindings of a service."""

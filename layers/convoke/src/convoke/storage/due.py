@@ -64,6 +64,15 @@ class DueRepository:
         with suppress(ConditionFailedError):
             self.table.update(Update(key, actions, Exists(keys.DUE.partition)))
 
+    def resume(self, key: Key, due_at: datetime) -> None:
+        """Make a claimed resource due at `due_at`, without attempts. Does nothing if the item is not due.
+
+        The sweeper has made progress with the resource, so the pauses must not grow.
+        """
+        actions = (Set(keys.DUE.sort, to_milliseconds(due_at)), Set("attempts", 0))
+        with suppress(ConditionFailedError):
+            self.table.update(Update(key, actions, Exists(keys.DUE.partition)))
+
     def next_due(self, after: datetime) -> datetime | None:
         """Return the earliest due time that is later than `after`, or None if there is no later due time."""
         between = (to_milliseconds(after + INSTANT_PRECISION), LAST_INSTANT)

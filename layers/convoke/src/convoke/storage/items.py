@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import TypeVar
 
 from convoke.domain.conversations import Conversation
+from convoke.domain.media import Media
 from convoke.domain.model import Model
 from convoke.domain.participants import Participant
 from convoke.domain.provisioning import Provisioning
@@ -63,6 +64,12 @@ def user_item(user: User) -> Item:
         name = keys.users_list(user.chat_service_sid)
         item |= keys.list_attributes(user.account_sid, name, user.sid, user.date_created)
     return item
+
+
+def media_item(media: Media) -> Item:
+    """Return the item of a media, including the attributes for the index `due`."""
+    item = to_item(keys.media(media.account_sid, media.sid), media)
+    return item | keys.due_attributes(media.sid, media.due_at) if media.due_at else item
 
 
 def deleted_service_item(deleted: DeletedService) -> Item:

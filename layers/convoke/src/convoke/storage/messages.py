@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from convoke.domain.conversations import Conversation
 from convoke.domain.events import Change
+from convoke.domain.media import Media
 from convoke.domain.messages import Message
 from convoke.domain.pages import Page, PageRequest
 from convoke.domain.receipts import Receipt
 from convoke.storage import items, keys
+from convoke.storage.media import removal_writes, use_writes
 from convoke.storage.paging import query_page
 from convoke.storage.revisions import differences, revise
-from convoke.storage.table import MAX_WRITES, Delete, Put, Table, key_of
+from convoke.storage.table import MAX_WRITES, Delete, Exists, Put, Table, Update, Write, key_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,10 +36,16 @@ class MessageRepository:
         message: Message,
         receipts: Sequence[Receipt],
         change: Change,
+        media: Sequence[Media] = (),
+        other_writes: Sequence[Write] = (),
     ) -> None:
-        """Store a new message and its receipts. There is one receipt for each copy of the message."""
+        """Store a new message and its receipts. There is one receipt for each copy of the message.
+
+        Also raises ChangedMeanwhileError if one of the media was deleted or put into another message meanwhile.
+        """
         copies = [Put(items.to_item(keys.receipt(*_sids(message), receipt.sid), receipt)) for receipt in receipts]
-        revise(self.table, before, differences(before, after), change, other_writes=[_message_write(message), *copies])
+        writes = [message_write(message), *copies, *use_writes(message, media), *other_writes]
+        revise(self.table, before, differences(before, after), change, other_writes=writes)
 
     def fetch(self, account_sid: str, conversation_sid: str, message_sid: str) -> Message | None:
         stored = self.table.get(keys.message(account_sid, conversation_sid, message_sid))
@@ -48,23 +57,28 @@ class MessageRepository:
         position = keys.message(account_sid, conversation_sid, page.position) if page.position else None
         return query_page(Message, self.table, partition, keys.messages(), page, position)
 
-    def update(self, conversation: Conversation, edited: Message, change: Change) -> None:
-        revise(self.table, conversation, (), change, other_writes=[_message_write(edited)])
+    def update(self, conversation: Conversation, before: Message, edited: Message, change: Change) -> None:
+        """Store the changed fields. The message sender can change the counters of copies meanwhile, so they stay."""
+        key = keys.message(*_sids(edited))
+        actions = items.differences(items.to_item(key, before), items.to_item(key, edited))
+        revise(self.table, conversation, (), change, other_writes=[Update(key, tuple(actions), Exists("pk"))])
 
-    def delete(self, conversation: Conversation, message: Message, change: Change) -> None:
-        """Delete a message and its receipts."""
+    def delete(
+        self, conversation: Conversation, message: Message, change: Change, media: Sequence[Media], at: datetime
+    ) -> None:
+        """Delete a message and its receipts, and mark its media as deleted."""
         key, between = keys.message(*_sids(message)), keys.receipts(message.sid)
         # One transaction can delete the message and all its receipts. A message has at most one receipt for each
         # participant with a binding, and a conversation has at most 50 such participants. A consistent query finds all
         # receipts, because receipts are written together with their message.
         receipts = self.table.query(key.pk, between=between, limit=MAX_WRITES, consistent=True)
         deletes = [Delete(key), *(Delete(key_of(receipt)) for receipt in receipts)]
-        revise(self.table, conversation, (), change, other_writes=deletes)
+        revise(self.table, conversation, (), change, other_writes=[*deletes, *removal_writes(media, at)])
 
 
 def _sids(message: Message) -> tuple[str, str, str]:
     return message.account_sid, message.conversation_sid, message.sid
 
 
-def _message_write(message: Message) -> Put:
+def message_write(message: Message) -> Put:
     return Put(items.to_item(keys.message(*_sids(message)), message))

@@ -1,7 +1,8 @@
-"""The answer to a webhook call, and the errors of a webhook call. This module does not import the HTTP client."""
+"""The answers and the errors of the HTTP clients. This module does not import the clients."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import ClassVar, NamedTuple
 
 from convoke.domain.errors import LogEntry, WebhookFailedError, WebhookTimeoutError
@@ -27,3 +28,17 @@ class WebhookLateError(WebhookUnreachableError):
     """No answer arrived within the time limit."""
 
     entry = WebhookTimeoutError
+
+
+class FetchedMedia(NamedTuple):
+    """The answer to the request for a media."""
+
+    content_type: str
+    """The header `Content-Type`, or an empty text."""
+    filename: str | None
+    parts: Iterator[bytes]
+    """The content. It arrives while the caller reads it."""
+
+
+class MediaRefusedError(Exception):
+    """The answer contains no media. The error text contains only the reason."""

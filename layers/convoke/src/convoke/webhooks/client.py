@@ -11,9 +11,9 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from types import TracebackType
 from typing import Any, NamedTuple, Self
@@ -241,8 +241,8 @@ class _HttpsPool(connectionpool.HTTPSConnectionPool):
     ConnectionCls = _HttpsConnection
 
 
-class WebhookHttpClient:
-    """A WebhookClient that reuses connections. The client does not follow redirects."""
+class BoundedHttpClient:
+    """An HTTP client that reuses connections. Each call has a maximum total time and calls only allowed addresses."""
 
     def __init__(self, rules: ReceiverRules, resolve: Resolve = resolve, read_clocks: ReadClocks = read_clocks) -> None:
         self._rules = rules
@@ -252,21 +252,25 @@ class WebhookHttpClient:
         self._pool = urllib3.PoolManager(num_pools=MAX_CONNECTIONS, maxsize=MAX_CONNECTIONS, retries=False)
         self._pool.pool_classes_by_scheme = {"http": _HttpPool, "https": _HttpsPool}
 
-    def call(self, delivery: Delivery, *, retry_count: int, auth_token: str, max_answer_bytes: int) -> WebhookAnswer:
-        """Send one delivery and return the answer. The body of the answer is cut off after `max_answer_bytes` bytes.
+    def cut(self) -> None:
+        """Shut down the connections of all calls under way. These calls fail as if their deadlines had passed."""
+        for call in [*self._calls]:
+            call.cut()
+
+    @contextmanager
+    def call_under_way(self, url: str, settings: ConnectionSettings) -> Iterator[None]:
+        """Apply the restrictions to the requests of the block, which call `url`.
 
         Raises WebhookLateError if no answer arrived in time. Raises WebhookUnreachableError if no answer arrived for
         another reason.
         """
-        if not self._rules.accepts(delivery.url):
+        if not self._rules.accepts(url):
             raise WebhookUnreachableError("no connection (the URL is not allowed)")
-        settings = delivery.connection
         with _Call(settings, self._rules, self._resolve, self._read_clocks) as call:
             self._calls.add(call)
             token = _CALL.set(call)
             try:
-                request = signed_request(delivery, retry_count=retry_count, auth_token=auth_token)
-                return self._send(request, settings, max_answer_bytes)
+                yield
             except exceptions.HTTPError as error:
                 if call.is_over:
                     raise WebhookLateError(f"no answer within {settings.total:g} s") from error
@@ -277,10 +281,29 @@ class WebhookHttpClient:
                 _CALL.reset(token)
                 self._calls.discard(call)
 
-    def cut(self) -> None:
-        """Shut down the connections of all calls under way. These calls fail as if their deadlines had passed."""
-        for call in [*self._calls]:
-            call.cut()
+    def request(
+        self, method: str, url: str, headers: Mapping[str, str], settings: ConnectionSettings, body: str | None = None
+    ) -> urllib3.BaseHTTPResponse:
+        """Send a request inside a block of `call_under_way`. The client does not follow redirects."""
+        timeout = urllib3.Timeout(connect=settings.connect, read=settings.read, total=settings.total)
+        sent = {"User-Agent": USER_AGENT, **headers}
+        return self._pool.request(
+            method, url, body=body, headers=sent, timeout=timeout, preload_content=False, redirect=False
+        )
+
+
+class WebhookHttpClient(BoundedHttpClient):
+    """Implements `WebhookClient`."""
+
+    def call(self, delivery: Delivery, *, retry_count: int, auth_token: str, max_answer_bytes: int) -> WebhookAnswer:
+        """Send one delivery and return the answer. The body of the answer is cut off after `max_answer_bytes` bytes.
+
+        Raises WebhookLateError if no answer arrived in time. Raises WebhookUnreachableError if no answer arrived for
+        another reason.
+        """
+        with self.call_under_way(delivery.url, delivery.connection):
+            request = signed_request(delivery, retry_count=retry_count, auth_token=auth_token)
+            return self._send(request, delivery.connection, max_answer_bytes)
 
     def _send(self, request: SignedRequest, settings: ConnectionSettings, max_answer_bytes: int) -> WebhookAnswer:
         """Send a request and return the answer.
@@ -288,11 +311,7 @@ class WebhookHttpClient:
         If the connection breaks before the end of the body, the answer contains only the first part of the body.
         """
         method, url, headers, body = request
-        sent = {"User-Agent": USER_AGENT, **headers}
-        timeout = urllib3.Timeout(connect=settings.connect, read=settings.read, total=settings.total)
-        response = self._pool.request(
-            method, url, body=body, headers=sent, timeout=timeout, preload_content=False, redirect=False
-        )
+        response = self.request(method, url, headers, settings, body)
         content = b""
         with suppress(exceptions.HTTPError):
             while len(content) < max_answer_bytes and (

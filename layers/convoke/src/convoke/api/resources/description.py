@@ -17,7 +17,9 @@ from convoke.api.responses import Response
 
 class DescriptionRepresentation(Representation):
     openapi: str
+    servers: list[dict[str, str]]
     info: dict[str, str]
+    tags: list[dict[str, str]]
     security: list[dict[str, list[str]]]
     paths: dict[str, dict[str, object]]
     components: dict[str, dict[str, object]]
@@ -47,6 +49,7 @@ def fetch(event: Mapping[str, Any], document: Callable[[], Document]) -> Respons
     return json_response("" if is_known else text, 304 if is_known else 200, {"ETag": tag})
 
 
-def document_of(described: Mapping[str, Any]) -> Document:
-    text = json.dumps(described)
+def document_of(members: str, base_url: str) -> Document:
+    """Return the document for clients that reach the API at `base_url`. `members` is the rest of the JSON object."""
+    text = f'{{"servers": [{{"url": {json.dumps(base_url)}}}], {members}}}'
     return Document(text, f'"{hashlib.sha256(text.encode()).hexdigest()[:32]}"')

@@ -20,13 +20,14 @@ from convoke.domain.pages import Order
 from convoke.domain.receipts import DeliverySummary
 
 
-class MediaRepresentation(Representation):
-    """The media of a message. Only the SID has a value, because clients do not upload media to Convoke."""
+class MessageMediaRepresentation(Representation):
+    """A media of a message. All values except the SID are null if Convoke does not have the media."""
 
     sid: str
-    size: int | None = None
-    content_type: str | None = None
-    filename: str | None = None
+    size: int | None
+    content_type: str | None
+    filename: str | None
+    category: str | None
 
 
 class MessageRepresentation(Representation):
@@ -36,7 +37,7 @@ class MessageRepresentation(Representation):
     index: int
     author: str
     body: str | None
-    media: list[MediaRepresentation] | None
+    media: list[MessageMediaRepresentation] | None
     attributes: str
     participant_sid: str | None
     date_created: RestDate
@@ -61,7 +62,15 @@ CREATE = Contract(
     statuses=(201,),
     form=CreateMessage,
     request_headers=(WEBHOOK_ENABLED,),
-    errors=(*CHANGE_REFUSED, errors.AuthorNotInGroupError, errors.MessageEmptyError),
+    errors=(
+        *CHANGE_REFUSED,
+        errors.AuthorNotInGroupError,
+        errors.MessageEmptyError,
+        errors.MediaNotFoundError,
+        errors.MediaAlreadyUsedError,
+        errors.MediaTypeNotAcceptableError,
+        errors.MediaTooLargeError,
+    ),
 )
 LIST = Contract(
     "Messages",
@@ -96,7 +105,7 @@ def represent(request: ServiceRequest, message: Message) -> Representation:
         index=message.index,
         author=message.author,
         body=message.body,
-        media=[MediaRepresentation(sid=message.media_sid)] if message.media_sid else None,
+        media=[MessageMediaRepresentation(**each.model_dump()) for each in message.media] or None,
         attributes=message.attributes,
         participant_sid=message.participant_sid,
         date_created=message.date_created,

@@ -1,0 +1,187 @@
+"""The body of a request that uploads a media. The engine passes the body in parts, so that no part stays in memory."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+from convoke.api.errors import render
+from convoke.api.form import MULTIPART, decode_base64, media_type
+from convoke.api.responses import Response
+from convoke.domain.errors import ConversationsError, InternalError, InvalidParameterError
+from convoke.domain.media import Media, check_filename, parse_content_type
+from convoke.operations.media import MediaUpload
+
+logger = logging.getLogger(__name__)
+
+MAX_PART_HEAD_BYTES = 8 * 1024
+"""The maximum size of the headers of a part of a multipart form."""
+
+_BOUNDARY = re.compile(r';\s*boundary=(?:"([^"]{1,70})"|([^\s;"]{1,70}))\s*(?:;|$)', re.IGNORECASE)
+_PART_FILENAME = re.compile(
+    rb'^content-disposition:[^\r\n]*?;[ \t]*filename="([^"\r\n]*)"', re.IGNORECASE | re.MULTILINE
+)
+_PART_TYPE = re.compile(rb"^content-type:[ \t]*([^\r\n]*)", re.IGNORECASE | re.MULTILINE)
+
+
+class UploadBody(Protocol):
+    """Finds the content of a media in the body of a request."""
+
+    content_type: str
+    filename: str | None
+
+    def content_in(self, data: bytes) -> bytes:
+        """Return the content in the next part of the body."""
+
+    def check_complete(self) -> None:
+        """Raise InvalidParameterError if the body has ended too early."""
+
+
+class RawBody:
+    """The body is the content."""
+
+    def __init__(self, content_type: str, filename: str | None) -> None:
+        self.content_type = parse_content_type(content_type)
+        self.filename = filename
+
+    def content_in(self, data: bytes) -> bytes:
+        return data
+
+    def check_complete(self) -> None:
+        pass
+
+
+class MultipartBody:
+    """The content is the first file in a multipart form (RFC 7578). Other parts are ignored."""
+
+    def __init__(self, content_type: str, filename: str | None) -> None:
+        found = _BOUNDARY.search(content_type)
+        if found is None:
+            raise InvalidParameterError(parameter="Content-Type", wanted=f"{MULTIPART} with a boundary")
+        self.content_type = ""
+        self.filename = filename
+        self._delimiter = f"\r\n--{found[1] or found[2]}".encode()
+        self._rest = b"\r\n"
+        """The bytes that are not processed yet. The line break lets the first delimiter start the body."""
+        self._step: Callable[[], bytes | None] = self._skip
+
+    def content_in(self, data: bytes) -> bytes:
+        self._rest += data
+        found = []
+        while (content := self._step()) is not None:
+            found.append(content)
+        return b"".join(found)
+
+    def check_complete(self) -> None:
+        if self._step != self._ignore:
+            raise InvalidParameterError(parameter="body", wanted="a complete multipart form with a file")
+
+    # The steps. Each step returns the content that it has found, or None if it needs more data.
+
+    def _skip(self) -> bytes | None:
+        skipped = self._until_delimiter(self._read_head)
+        return None if skipped is None else b""
+
+    def _read_head(self) -> bytes | None:
+        head, blank_line, rest = self._rest.partition(b"\r\n\r\n")
+        if not blank_line:
+            if len(self._rest) > MAX_PART_HEAD_BYTES:
+                raise InvalidParameterError(parameter="body", wanted="a multipart form with short headers")
+            return None
+        self._rest = rest
+        name = _PART_FILENAME.search(head)
+        if name is None:
+            self._step = self._skip
+            return b""
+        found = _PART_TYPE.search(head)
+        self.content_type = parse_content_type(found[1].decode("latin-1") if found else "")
+        self.filename = self.filename or check_filename(name[1].decode(errors="replace"))
+        self._step = self._read_content
+        return b""
+
+    def _read_content(self) -> bytes | None:
+        return self._until_delimiter(self._ignore)
+
+    def _ignore(self) -> bytes | None:
+        self._rest = b""
+        return None
+
+    def _until_delimiter(self, next_step: Callable[[], bytes | None]) -> bytes | None:
+        """Return the bytes up to the next delimiter, which may come later. Return None if no bytes are certain."""
+        found, delimiter, rest = self._rest.partition(self._delimiter)
+        if delimiter:
+            self._rest, self._step = rest, next_step
+            return found
+        certain = len(self._rest) - len(self._delimiter) + 1
+        if certain <= 0:
+            return None
+        found, self._rest = self._rest[:certain], self._rest[certain:]
+        return found
+
+
+def upload_body(content_type: str, filename: str | None) -> UploadBody:
+    """Return the object that finds the content in a body. Raise an error if the content type is malformed."""
+    is_form = media_type(content_type) == MULTIPART
+    return MultipartBody(content_type, filename) if is_form else RawBody(content_type, filename)
+
+
+class Upload:
+    """A request that uploads a media. The engine passes the body to `write`, and then asks for the response.
+
+    Only one thread at a time may use this object.
+    """
+
+    def __init__(
+        self,
+        event: Mapping[str, Any],
+        upload: MediaUpload,
+        body: UploadBody,
+        represent: Callable[[Media], Response],
+    ) -> None:
+        self.headers: dict[str, str] = {}
+        """The headers to add to the response."""
+        self._event = event
+        self._upload = upload
+        self._body = body
+        self._represent = represent
+        self._refusal: Response | None = None
+
+    def write(self, data: bytes) -> bool:
+        """Store the next part of the body. Return False if the request is refused and needs no further part."""
+        self._try(lambda: self._upload.write(self._body.content_in(data)))
+        return self._refusal is None
+
+    def respond(self) -> Response:
+        """Complete the upload and return the response."""
+        response: Response = self._try(self._complete)
+        response.headers.update(self.headers)
+        return response
+
+    def respond_to_event(self) -> Response:
+        """Return the response to a request whose body is in the gateway event."""
+        self._try(lambda: self._upload.write(self._body.content_in(decode_base64(self._event))))
+        return self.respond()
+
+    def abort(self) -> None:
+        """Discard the content, because the client has disconnected."""
+        self._upload.abort()
+
+    def _complete(self) -> Response:
+        self._body.check_complete()
+        return self._represent(self._upload.complete(self._body.content_type, self._body.filename))
+
+    def _try(self, work: Callable[[], Any]) -> Any:
+        """Call `work`. If `work` or an earlier call fails, return the error response."""
+        if self._refusal is None:
+            try:
+                return work()
+            except ConversationsError as error:
+                self._refusal = render(error)
+            except Exception:
+                identified = self.headers.get("Twilio-Request-Id", "")
+                logger.exception("an upload failed", extra={"request_id": identified})
+                self._refusal = render(InternalError(request_id=identified))
+            self._upload.abort()
+        return self._refusal

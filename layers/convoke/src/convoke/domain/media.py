@@ -1,0 +1,231 @@
+"""The Media resource, which is a file that a message can contain, and the rules of its parameters.
+
+See docs/behaviour/media.md.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Annotated, ClassVar, Literal, NamedTuple
+from urllib.parse import quote
+
+from pydantic import AfterValidator, Field
+
+from convoke.domain.addresses import Channel
+from convoke.domain.errors import (
+    ConversationsError,
+    InvalidParameterError,
+    MediaAlreadyUsedError,
+    MediaNotFoundError,
+    MediaTooLargeError,
+    MediaTypeNotAcceptableError,
+)
+from convoke.domain.instants import Instant
+from convoke.domain.json_schema import string_schema, word_schema
+from convoke.domain.model import Model
+from convoke.domain.participants import Member
+
+MAX_MEDIA = 10
+"""The maximum number of media in one message."""
+
+MAX_MEDIA_BYTES = 150 * 1024 * 1024
+"""The maximum size of a media. An engine can have a smaller maximum."""
+
+MAX_MMS_BYTES = 5 * 1024 * 1024
+"""The maximum total size of the media of a message, if a participant gets the message as an MMS."""
+
+MAX_WHATSAPP_BYTES = 16 * 1024 * 1024
+"""The maximum size of each media, if a participant gets the message on WhatsApp."""
+
+MAX_FILENAME_CHARACTERS = 256
+
+MAX_MEDIA_IN_SET = 100
+"""The maximum number of media that one request can fetch."""
+
+UNUSED_LIFETIME = timedelta(days=1)
+"""How long a media exists that is in no message."""
+
+LINK_LIFETIME = timedelta(minutes=5)
+"""How long a link to the content of a media is valid."""
+
+BINARY = "application/octet-stream"
+
+PHONE_TYPES = frozenset(
+    {
+        "application/pdf",
+        "application/vcard",
+        *(f"audio/{each}" for each in ("3gpp", "aac", "ac3", "amr", "basic", "mp4", "mpeg", "ogg", "wav", "webm")),
+        *(f"image/{each}" for each in ("bmp", "gif", "heic", "heif", "jpeg", "jpg", "png", "tiff", "webp")),
+        *(f"text/{each}" for each in ("calendar", "csv", "plain", "vcard", "x-vcard")),
+        *(f"video/{each}" for each in ("3gpp", "mp4", "mpeg", "ogg", "quicktime", "webm")),
+    }
+)
+"""The content types that phones can send and get. A browser runs no scripts in content of these types."""
+
+_CONTENT_TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,126}/[a-z0-9][a-z0-9!#$&^_.+-]{0,126}")
+"""Matches a media type without parameters in lower case (RFC 6838, section 4.2)."""
+
+
+class Category(StrEnum):
+    """What a media is in its message. The values `body` and `history` are for the parts of an e-mail."""
+
+    MEDIA = "media"
+    BODY = "body"
+    HISTORY = "history"
+
+
+class CarrierCredentials(NamedTuple):
+    """The credentials with which Convoke fetches media from a carrier."""
+
+    origin: str
+    """The scheme and the host of the carrier, such as `https://api.twilio.com`.
+
+    Only this origin gets the credentials.
+    """
+    user: str
+    password: str
+
+
+class MessageMedia(Model):
+    """One media of a message. All fields except the SID are None if Convoke does not have the media."""
+
+    sid: str
+    content_type: str | None = None
+    size: int | None = None
+    """The number of bytes."""
+    filename: str | None = None
+    category: Category | None = None
+
+
+class Content(Model):
+    """The content of a media, after Convoke has stored it."""
+
+    content_type: str
+    filename: str | None = None
+    size: int
+    """The number of bytes."""
+
+
+class Media(Model):
+    """A stored media. The media store has the content, under the SIDs of the account and of the media."""
+
+    account_sid: str
+    chat_service_sid: str
+    sid: str
+    author: str | None = None
+    """The identity of the chat user who uploaded the media. None if the account uploaded the media."""
+    category: Category
+    content: Content | None = None
+    """None until the upload is complete. An interrupted upload never gets complete."""
+    conversation_sid: str | None = None
+    message_sid: str | None = None
+    """The message that contains the media. None if no message contains the media yet."""
+    date_created: Instant
+    date_updated: Instant
+    date_removed: Instant | None = None
+    """When the media was deleted. The sweeper then removes the content."""
+
+    @property
+    def due_at(self) -> datetime | None:
+        """When the sweeper must remove the media. None if a message contains the media."""
+        if self.date_removed:
+            return self.date_removed
+        return None if self.message_sid else self.date_created + UNUSED_LIFETIME
+
+    @property
+    def in_message(self) -> MessageMedia:
+        details = self.content.model_dump() if self.content else {}
+        return MessageMedia(sid=self.sid, category=self.category, **details)
+
+    def check_sendable(self, author: str | None, chat_service_sid: str, field: str) -> None:
+        """Raise MediaNotFoundError or MediaAlreadyUsedError if a new message cannot contain this media.
+
+        `author` is the identity of the chat user who sends the message. A chat user can only send its own media. None
+        means that the account sends the message. `field` is the field of the request that names the media.
+        """
+        is_visible = self.chat_service_sid == chat_service_sid and author in (None, self.author)
+        if not is_visible or self.content is None or self.date_removed:
+            raise MediaNotFoundError(field=field)
+        if self.message_sid:
+            raise MediaAlreadyUsedError(field=field)
+
+    @property
+    def shown_type(self) -> str:
+        """The content type of a download. A browser must not run a downloaded file as a page or as a script."""
+        found = self.content.content_type if self.content else BINARY
+        return found if found in PHONE_TYPES else BINARY
+
+    @property
+    def disposition(self) -> str:
+        """The header `Content-Disposition` of a download (RFC 6266). The percent-encoding makes every name harmless."""
+        name = self.content.filename if self.content else None
+        return f"attachment; filename*=UTF-8''{quote(name, safe='')}" if name else "attachment"
+
+
+def parse_content_type(text: str) -> str:
+    """Return the media type without its parameters, in lower case. Raise MediaTypeNotAcceptableError.
+
+    If `text` is empty, the type is unknown.
+    """
+    essence = text.partition(";")[0].strip().lower() or BINARY
+    if not _CONTENT_TYPE.fullmatch(essence):
+        raise MediaTypeNotAcceptableError
+    return essence
+
+
+def check_filename(filename: str) -> str | None:
+    """Return the filename, or None if the filename is empty. Convoke stores no file under this name."""
+    if len(filename) > MAX_FILENAME_CHARACTERS:
+        raise InvalidParameterError(wanted=f"at most {MAX_FILENAME_CHARACTERS} characters")
+    return filename or None
+
+
+def check_number(sids: Sequence[str], field: str) -> None:
+    """Raise an error if a message names too many media, or names a media twice."""
+    if len(sids) > MAX_MEDIA:
+        raise InvalidParameterError(field=field, wanted=f"at most {MAX_MEDIA} media")
+    if len({*sids}) < len(sids):
+        raise MediaAlreadyUsedError(field=field)
+
+
+def check_channels(participants: Sequence[Member], media: Sequence[Media], field: str) -> None:
+    """Raise an error if a participant cannot get the media on its channel.
+
+    See docs/behaviour/media.md#channels.
+    """
+    contents = [each.content for each in media if each.content]
+    channels = {member.messaging_binding.type for member in participants if member.messaging_binding}
+    if channels & {Channel.SMS, Channel.WHATSAPP} and any(each.content_type not in PHONE_TYPES for each in contents):
+        raise MediaTypeNotAcceptableError(field=field)
+    if Channel.SMS in channels and sum(each.size for each in contents) > MAX_MMS_BYTES:
+        raise MediaTooLargeError(field=field)
+    if Channel.WHATSAPP in channels and any(each.size > MAX_WHATSAPP_BYTES for each in contents):
+        raise MediaTooLargeError(field=field)
+
+
+Filename = Annotated[str, AfterValidator(check_filename), string_schema(MAX_FILENAME_CHARACTERS)]
+
+CATEGORY_SCHEMA = word_schema(Category, default=Category.MEDIA)
+
+
+class NewMedia(Model):
+    """The parameters of an upload. The content and its type are the body of the request."""
+
+    order_of_checks: ClassVar[tuple[type[ConversationsError], ...]] = (InvalidParameterError,)
+
+    category: Annotated[Category, CATEGORY_SCHEMA] = Category.MEDIA
+    filename: Filename | None = None
+
+
+class MediaSetItem(Model):
+    media_sid: str
+
+
+class MediaSetRequest(Model):
+    """The body of a request for several media. `get` is the only command."""
+
+    command: Literal["get"]
+    list: Annotated[tuple[MediaSetItem, ...], Field(max_length=MAX_MEDIA_IN_SET)]

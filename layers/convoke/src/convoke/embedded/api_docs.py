@@ -1,0 +1,62 @@
+"""`/docs`: a page that shows `/openapi.json` with the Swagger UI. See docs/api-coverage.md#openapi.
+
+The extra `docs` installs the package that contains the files of the Swagger UI. See
+docs/decisions/0122-swagger-ui-from-powertools.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from convoke.api.console import SECURITY_HEADERS, file_response
+from convoke.api.responses import Response
+from convoke.console.files import ConsoleFile, file_of
+
+PATH = "/docs"
+
+OWN = Path(__file__).parent / "static"
+
+PACKAGE, FOLDER = "aws_lambda_powertools", "event_handler/openapi/swagger_ui"
+"""The package with the files of the Swagger UI, and their folder in the package."""
+
+NOT_INSTALLED = f"{PATH} needs the Swagger UI: pip install 'convoke-conversations[docs]'\n"
+
+HEADERS = {
+    **SECURITY_HEADERS,
+    # The style sheet of the Swagger UI contains images. The Swagger UI creates elements from strings, so this policy
+    # does not require trusted types.
+    "Content-Security-Policy": (
+        "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'none';"
+        " frame-ancestors 'none'"
+    ),
+    "Cache-Control": "no-cache",
+}
+
+
+def page(event: Mapping[str, Any]) -> Response | None:
+    """Return the response to a request for the page or one of its files. Return None if `event` asks for neither."""
+    path: str = event["rawPath"]
+    if path != PATH and not path.startswith(f"{PATH}/"):
+        return None
+    # `find_spec` does not import the package, which would take long.
+    package = find_spec(PACKAGE)
+    if package is None or package.origin is None:
+        return Response(404, "text/plain; charset=utf-8", NOT_INSTALLED)
+    found = _files(Path(package.origin).parent / FOLDER).get(path.removeprefix(PATH))
+    return file_response(found, event, HEADERS) if found else None
+
+
+@cache
+def _files(viewer: Path) -> Mapping[str, ConsoleFile]:
+    """Return the page and its files. The key is the rest of the path after `/docs`."""
+    javascript, css = "text/javascript; charset=utf-8", "text/css; charset=utf-8"
+    return {
+        "": file_of("text/html; charset=utf-8", (OWN / "docs.html").read_text()),
+        "/docs.js": file_of(javascript, (OWN / "docs.js").read_text()),
+        "/swagger-ui.js": file_of(javascript, (viewer / "swagger-ui-bundle.min.js").read_text()),
+        "/swagger-ui.css": file_of(css, (viewer / "swagger-ui.min.css").read_text()),
+    }

@@ -1,0 +1,106 @@
+"""Receive uploads and send files, in parts. Only one part of each transfer is in memory.
+
+The files are read and written on worker threads, because a slow disk must not block the event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable, MutableMapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from functools import partial
+from typing import Any, BinaryIO, TypeVar
+
+from convoke.api.responses import FileResponse, Response
+from convoke.api.uploads import Upload
+from convoke.embedded.http_protocol import DEADLINE
+
+MAX_THREADS = 8
+"""The maximum number of files that are read or written at the same time.
+
+A transfer does not occupy a thread while it waits for the client.
+"""
+
+PART_BYTES = 64 * 1024
+
+UPLOAD_TIMEOUT_SECONDS = 600.0
+"""The maximum time that a client may take to send the content of a media."""
+
+UPLOAD_PATH = re.compile("/v1/Services/[^/]+/Media")
+"""Matches the path of the only route whose body may be longer than the bodies of other requests."""
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Result = TypeVar("Result")
+
+
+def is_upload(scope: Message) -> bool:
+    return scope["method"] == "POST" and UPLOAD_PATH.fullmatch(scope["path"]) is not None
+
+
+class DisconnectedError(Exception):
+    """The client has disconnected before the end of the body."""
+
+
+class Body:
+    """The body of a request, which has not arrived completely."""
+
+    def __init__(self, scope: Message, receive: Receive) -> None:
+        self._receive = receive
+        self._extend_deadline = scope["extensions"][DEADLINE]["extend"]
+
+    def expect_upload(self) -> None:
+        """Give the client more time than for other requests."""
+        self._extend_deadline(UPLOAD_TIMEOUT_SECONDS)
+
+    async def next_part(self) -> tuple[bytes, bool]:
+        """Return the next part of the body, and whether there are more parts. Raise DisconnectedError."""
+        message = await self._receive()
+        if message["type"] == "http.disconnect":
+            raise DisconnectedError
+        return message.get("body", b""), message.get("more_body", False)
+
+
+class Transfers:
+    def __init__(self) -> None:
+        self._threads = ThreadPoolExecutor(MAX_THREADS, thread_name_prefix="media")
+
+    def close(self) -> None:
+        """End the worker threads. If a transfer is under way, it fails."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def receive(self, upload: Upload, body: Body) -> Response:
+        """Pass the body to the upload, and return the response. Raise DisconnectedError.
+
+        If the upload is refused, the rest of the body is not read.
+        """
+        body.expect_upload()
+        try:
+            is_accepted, has_more = True, True
+            while is_accepted and has_more:
+                part, has_more = await body.next_part()
+                is_accepted = await self._on_thread(partial(upload.write, part))
+        except DisconnectedError:
+            await self._on_thread(upload.abort)
+            raise
+        return await self._on_thread(upload.respond)
+
+    async def open(self, response: FileResponse) -> BinaryIO:
+        """Open the file of a response. Raise NotFoundError."""
+        return await self._on_thread(response.open)
+
+    async def send(self, file: BinaryIO, send: Send) -> None:
+        """Send a file as the body of a response, and close the file.
+
+        The server asks for the next part when the client has read enough.
+        """
+        with closing(file):
+            while part := await self._on_thread(partial(file.read, PART_BYTES)):
+                await send({"type": "http.response.body", "body": part, "more_body": True})
+            await send({"type": "http.response.body", "body": b""})
+
+    async def _on_thread(self, function: Callable[[], Result]) -> Result:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, function)

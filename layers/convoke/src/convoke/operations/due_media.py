@@ -1,0 +1,36 @@
+"""Remove media that no message contains. See docs/behaviour/media.md#lifetime."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from convoke.domain.instants import Clock
+from convoke.operations.ports import MediaStore
+from convoke.operations.sweeper import GoOn
+from convoke.storage import keys
+from convoke.storage.media import MediaRepository
+from convoke.storage.table import Key
+
+
+@dataclass(frozen=True, slots=True)
+class DueMedia:
+    """Implements `Process` for media."""
+
+    media: MediaRepository
+    store: MediaStore
+    now: Clock
+
+    def __call__(self, key: Key, _: GoOn) -> None:
+        """Mark an unused media as deleted. Remove the content and the record of a deleted media.
+
+        The content is removed only in the sweep after the mark. No message can then contain the media any more. The
+        record is removed last, so that a crash leaves no content without a record.
+        """
+        media = self.media.fetch_with_tombstone(*keys.sids_of_media(key))
+        if media is None:
+            return
+        if media.date_removed:
+            self.store.delete(media.account_sid, media.sid)
+            self.media.erase(media)
+        elif media.due_at and media.due_at <= self.now():
+            self.media.remove_unused(media, self.now())

@@ -1,0 +1,70 @@
+"""Fetch the media that phones send. See docs/behaviour/media.md#media-of-phones."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from convoke.domain.errors import ConversationsError, MediaTypeNotAcceptableError
+from convoke.domain.media import (
+    MAX_FILENAME_CHARACTERS,
+    MAX_MEDIA,
+    MAX_WHATSAPP_BYTES,
+    PHONE_TYPES,
+    CarrierCredentials,
+    Category,
+    parse_content_type,
+)
+from convoke.domain.services import Service
+from convoke.operations.media import MediaOperations
+from convoke.operations.ports import MediaClient
+from convoke.webhooks.answers import FetchedMedia, MediaRefusedError, WebhookUnreachableError
+
+logger = logging.getLogger(__name__)
+
+FETCH_SECONDS = 10.0
+"""The maximum time to fetch all media of one message. Carriers wait 15 seconds for the response."""
+
+
+@dataclass(frozen=True, slots=True)
+class InboundMedia:
+    media: MediaOperations
+    client: MediaClient
+
+    def fetch(
+        self, service: Service, urls: Sequence[str], credentials: CarrierCredentials | None = None
+    ) -> tuple[str, ...]:
+        """Fetch the media of a message, and return the SIDs of the media that arrived in time.
+
+        A media that cannot be fetched is left out, so that the message is not lost. Call this method before the first
+        write of a request, because on the event loop of one machine it raises NeedsThreadError.
+        """
+        until = time.monotonic() + FETCH_SECONDS
+        fetched = []
+        for url in urls[:MAX_MEDIA]:
+            try:
+                fetched.append(self._fetch(service, url, credentials, until - time.monotonic()))
+            except (WebhookUnreachableError, MediaRefusedError, ConversationsError) as error:
+                # The URL can contain a number or a token, so it is not logged.
+                reason = f"{type(error).__name__}: {error}"
+                logger.warning("a media of a phone could not be fetched", extra={"error": reason})
+        return tuple(fetched)
+
+    def _fetch(self, service: Service, url: str, credentials: CarrierCredentials | None, seconds: float) -> str:
+        with self.client.fetch(url, credentials, seconds) as found:
+            content_type = parse_content_type(found.content_type)
+            if content_type not in PHONE_TYPES:
+                raise MediaTypeNotAcceptableError
+            return self._stored(service, found, content_type)
+
+    def _stored(self, service: Service, found: FetchedMedia, content_type: str) -> str:
+        upload = self.media.begin(service, Category.MEDIA, max_bytes=MAX_WHATSAPP_BYTES)
+        try:
+            for part in found.parts:
+                upload.write(part)
+            return upload.complete(content_type, (found.filename or "")[:MAX_FILENAME_CHARACTERS] or None).sid
+        except BaseException:
+            upload.abort()
+            raise

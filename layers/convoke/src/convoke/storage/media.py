@@ -1,0 +1,106 @@
+"""Store the records of media. The media store has the content. See docs/behaviour/media.md."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+
+from convoke.domain.instants import to_milliseconds
+from convoke.domain.media import Content, Media
+from convoke.domain.messages import Message
+from convoke.storage import items, keys
+from convoke.storage.table import (
+    Action,
+    And,
+    Condition,
+    ConditionFailedError,
+    Delete,
+    Exists,
+    Item,
+    NotExists,
+    Put,
+    Remove,
+    Set,
+    Table,
+    Update,
+)
+
+IS_KEPT = And((Exists("pk"), NotExists("date_removed")))
+IS_UNUSED = And((IS_KEPT, NotExists("message_sid")))
+
+
+@dataclass(frozen=True, slots=True)
+class MediaRepository:
+    table: Table
+
+    def create(self, media: Media) -> None:
+        self.table.transact([Put(items.media_item(media), NotExists("pk"))])
+
+    def complete(self, media: Media, content: Content) -> bool:
+        """Store the description of the content. Returns False if the sweeper removed the media meanwhile."""
+        return self._try_update(media.account_sid, media.sid, [Set("content", _dumped(content))], IS_UNUSED)
+
+    def fetch(self, account_sid: str, media_sid: str) -> Media | None:
+        """Return a media, or None if the media does not exist or was deleted."""
+        stored = self.table.get(keys.media(account_sid, media_sid))
+        media = items.to_resource(Media, stored) if stored else None
+        return None if media is None or media.date_removed else media
+
+    def fetch_many(self, account_sid: str, media_sids: Sequence[str]) -> dict[str, Media]:
+        """Return the existing media by their SIDs. Deleted media are included."""
+        wanted = {keys.media(account_sid, sid): sid for sid in media_sids}
+        found = self.table.get_many([*wanted]) if wanted else {}
+        return {wanted[key]: items.to_resource(Media, stored) for key, stored in found.items()}
+
+    def fetch_with_tombstone(self, account_sid: str, media_sid: str) -> Media | None:
+        """Return a media. Unlike `fetch`, this method also returns a deleted media."""
+        return self.fetch_many(account_sid, [media_sid]).get(media_sid)
+
+    def remove_unused(self, media: Media, at: datetime) -> None:
+        """Mark a media as deleted, unless a message contains the media meanwhile."""
+        self._try_update(media.account_sid, media.sid, _removal(media.sid, at), IS_UNUSED)
+
+    def erase(self, media: Media) -> None:
+        """Delete the record of a media whose content is removed."""
+        self.table.transact([Delete(keys.media(media.account_sid, media.sid))])
+
+    def _try_update(self, account_sid: str, media_sid: str, actions: Sequence[Action], condition: Condition) -> bool:
+        try:
+            self.table.update(Update(keys.media(account_sid, media_sid), tuple(actions), condition))
+        except ConditionFailedError:
+            return False
+        return True
+
+
+def use_writes(message: Message, media: Iterable[Media]) -> list[Update]:
+    """Return the writes that put media into a new message. They fail if a media is deleted or in another message."""
+    actions = (
+        Set("conversation_sid", message.conversation_sid),
+        Set("message_sid", message.sid),
+        Remove(keys.DUE.partition),
+        Remove(keys.DUE.sort),
+    )
+    return [Update(keys.media(each.account_sid, each.sid), actions, IS_UNUSED) for each in media]
+
+
+def removal_writes(media: Iterable[Media], at: datetime) -> list[Update]:
+    """Return the writes that mark media as deleted, together with their message. The sweeper removes the content."""
+    return [Update(keys.media(each.account_sid, each.sid), _removal(each.sid, at), Exists("pk")) for each in media]
+
+
+def remove_media_of(table: Table, message: Message, at: datetime) -> None:
+    """Mark the media of a message as deleted. Does nothing for media that are not stored in Convoke."""
+    for each in message.media:
+        with suppress(ConditionFailedError):
+            table.update(Update(keys.media(message.account_sid, each.sid), _removal(each.sid, at), Exists("pk")))
+
+
+def _removal(media_sid: str, at: datetime) -> tuple[Action, ...]:
+    due = keys.due_attributes(media_sid, at)
+    return (Set("date_removed", to_milliseconds(at)), *(Set(name, value) for name, value in due.items()))
+
+
+def _dumped(content: Content) -> Item:
+    return content.model_dump(mode="json", exclude_none=True)

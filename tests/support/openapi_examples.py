@@ -1,0 +1,113 @@
+"""Write the examples of `/openapi.json`: what an instance takes and answers.
+
+`make docs-tables` runs this module. The clock, the SIDs and the secrets of the instance are fixed, so the same code
+always writes the same examples.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from itertools import count
+from typing import Any
+
+from convoke.api.openapi_examples import EXAMPLES_FILE
+from convoke.domain.api_keys import Masters
+from convoke.domain.sids import NewSid, Prefix
+from tests.api.test_openapi import FITTING, OWN_EXAMPLES, Examples, PopulatedInstance
+from tests.support.instances import ORIGIN, held_instance
+from tests.support.manual_clock import ManualClock
+from tests.support.openapi_checks import Operation, Schema, operations
+
+PUBLIC_URL = "https://conversations.example.com"
+
+BEGIN = datetime(2026, 1, 2, 3, 4, 5, 678_000, tzinfo=UTC)
+
+
+class FixedAuthTokens:
+    """Implements AuthTokens. Every account has the same token."""
+
+    def fetch(self, account_sid: str) -> str | None:
+        return "0" * 32
+
+    def put(self, account_sid: str, token: str) -> None: ...
+
+
+class FixedMasters:
+    """Implements ApiKeyMasters."""
+
+    def fetch(self) -> Masters | None:
+        return Masters(current="1", secrets={"1": "0" * 64})
+
+    def put(self, before: Masters | None, after: Masters) -> bool:
+        raise NotImplementedError
+
+
+def new_sids() -> NewSid:
+    """Return a function that makes the same SIDs as `SidFactory` at a time that stands still, but not at random."""
+    time, numbers = int(BEGIN.timestamp() * 1_000) << 16, count(1)
+
+    def new_sid(prefix: Prefix) -> str:
+        number = time + next(numbers)
+        return f"{prefix}{number:016x}{hashlib.sha256(str(number).encode()).hexdigest()[:16]}"
+
+    return new_sid
+
+
+def examples() -> dict[str, Any]:
+    """Return an example for each schema of a request or a response. The key is the name of the schema."""
+    found: dict[str, Any] = {}
+    for operation in operations().values():
+        for name, example in _examples_of(operation):
+            if name not in found or _richness(example) > _richness(found[name]):
+                found[name] = example
+    return dict(sorted(json.loads(json.dumps(found).replace(ORIGIN, PUBLIC_URL)).items()))
+
+
+def _examples_of(operation: Operation) -> Iterator[tuple[str, Any]]:
+    """Send a request with all parameters that fit together."""
+    clock = ManualClock()
+    clock.present = BEGIN
+    fixed: dict[str, Any] = {"auth_tokens": FixedAuthTokens(), "api_key_masters": FixedMasters(), "new_sid": new_sids()}
+    with held_instance(now=clock.now, sleep=clock.sleep, **fixed) as instance:
+        populated = PopulatedInstance(instance)
+        values = Examples(populated.examples | OWN_EXAMPLES.get(operation.id, {}))
+        form = {name: values[name] for name in FITTING.get(operation.id.replace("Service", ""), operation.form)}
+        answered = populated.ask(operation, form)
+        assert answered.status < 400, answered.text
+        if form:
+            yield _name(operation.description["requestBody"]["content"]["multipart/form-data"]["schema"]), form
+        if answered.text:
+            described = operation.description["responses"][str(answered.status)]
+            yield from _parts(described["content"]["application/json"]["schema"], answered.body)
+
+
+def _parts(schema: Schema, body: Any) -> Iterator[tuple[str, Any]]:
+    """Yield each part of a response body that has a schema of its own, except the description of the API."""
+    if "$ref" in schema and _name(schema) != "Description":
+        yield _name(schema), body
+    for name, part in schema.get("properties", {}).items():
+        yield from _parts(part, body[name])
+    if "items" in schema and body:
+        yield from _parts(schema["items"], body[0])
+
+
+def _name(schema: Schema) -> str:
+    return str(schema["$ref"]).rpartition("/")[2]
+
+
+def _richness(example: Any) -> int:
+    """Return the number of values in an example that are not null or empty."""
+    if isinstance(example, dict):
+        return sum(map(_richness, example.values()))
+    if isinstance(example, list):
+        return sum(map(_richness, example))
+    return example not in (None, "")
+
+
+if __name__ == "__main__":
+    written = examples()
+    EXAMPLES_FILE.write_text(f"{json.dumps(written, indent=1)}\n")
+    print(f"{len(written)} examples of the schemas of /openapi.json")
