@@ -440,8 +440,10 @@ class Program:
 
     @cached_property
     def message_sender(self) -> MessageSender:
+        from convoke.operations.media_links import MediaLinks
         from convoke.operations.message_sender import MessageSender
         from convoke.storage.copies import CopyRepository
+        from convoke.storage.media import MediaRepository
 
         edges = self.edges
         return MessageSender(
@@ -451,6 +453,7 @@ class Program:
             self.find_sender,
             edges.carriers,
             edges.sender_secrets,
+            MediaLinks(MediaRepository(edges.table), edges.media_store, lambda: self.media, edges.public_url),
             edges.now,
         )
 
