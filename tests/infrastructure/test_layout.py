@@ -21,7 +21,6 @@ TESTED_IN = {
     "app": "tests/api/test_http_requests.py",
     "callers": "tests/api/test_media.py",
     "due_media": "tests/api/test_media.py",
-    "inbound_media": "tests/contract/test_media_client.py",
     "media_bucket": "tests/contract/test_media_store.py",
     "media_contents": "tests/api/test_media.py",
     "media_folder": "tests/contract/test_media_store.py",
