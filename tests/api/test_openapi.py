@@ -278,8 +278,11 @@ def routes_of(node: _Node, *segments: str) -> Iterator[tuple[str, str]]:
 
 def test_every_route_is_described_and_no_other(embedded: EmbeddedInstance) -> None:
     controls = {f"/convoke/v1/{name}" for name in ("Clock", "Reset", "Accounts", "Settle", "Failures")}
+    # Carriers determine the parameters of the routes that they call.
+    carriers = {f"/convoke/v1/{name}/Twilio/<sender_sid>" for name in ("Inbound", "Statuses")}
     # Without its option, a test control is a 404 that names the option.
-    served = {route for route in routes_of(embedded.engine.api._dispatcher._root) if route[1] not in controls}
+    left_out = controls | carriers
+    served = {route for route in routes_of(embedded.engine.api._dispatcher._root) if route[1] not in left_out}
     document = call(embedded.api, "GET", f"{ORIGIN}/openapi.json").body
     methods = ((method.upper(), path) for path, item in document["paths"].items() for method in item)
     described = {(method, re.sub(r"{(\w+)}", r"<\1>", path)) for method, path in methods}

@@ -313,6 +313,7 @@ PATH_VALUES: Mapping[str, Prefix | Mapping[str, str]] = {
     "Bindings": Prefix.BINDING,
     "Credentials": Prefix.CREDENTIAL,
     "Senders": Prefix.SENDER,
+    "Phones": {"description": "The number of a simulated phone."},
 }
 """The valid values of the path parameter after a segment. The key is the segment.
 

@@ -72,7 +72,7 @@ class NewDeliveryStatus(Model):
         default="", validate_default=True
     )
     status: Annotated[ReceiptStatus, BeforeValidator(parse_status), word_schema(REPORTED, IN_EITHER_CASE)] = Field(
-        default=ReceiptStatus.QUEUED, validate_default=True
+        default=None, validate_default=True
     )
     error_code: Annotated[int, BeforeValidator(parse_code), pattern_schema("[0-9]{5}")] = 0
 
