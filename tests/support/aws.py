@@ -16,6 +16,7 @@ from datetime import datetime, timedelta
 from functools import cache, cached_property
 from importlib import import_module
 from itertools import count, product
+from secrets import token_hex
 from threading import Lock
 from typing import Any
 
@@ -127,8 +128,8 @@ class Deployment:
         )
         self.values["ConversationFinalizerStateMachine"] = created["stateMachineArn"]
         for name in resources("AWS::S3::Bucket"):
-            self.client("s3").create_bucket(Bucket=name.lower())
-            self.values[name] = name.lower()
+            self.values[name] = f"{name.lower()}-{token_hex(4)}"  # All accounts share the names of buckets.
+            self.client("s3").create_bucket(Bucket=self.values[name])
         create_api_key_master(self.client("secretsmanager"))
 
     def _deploy_rules(self) -> None:
