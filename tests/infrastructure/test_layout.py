@@ -65,6 +65,7 @@ TESTED_IN = {
     "freshness": "tests/unit/test_cached.py",
     "handover": "tests/faults/test_repetition.py",
     "copy_statuses": "tests/api/test_message_sender.py",
+    "media_links": "tests/api/test_twilio_statuses.py",
     "copy_queue": "tests/functions/test_message_sender.py",
     "phones": "tests/api/test_message_sender.py",
     "simulated_carrier": "tests/api/test_message_sender.py",
