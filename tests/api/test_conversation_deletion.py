@@ -141,7 +141,7 @@ def test_erasing_twice_has_same_effect_as_once(instance: Instance) -> None:
     instance.client().conversations.v1.conversations(sid).delete()
     for _ in range(2):
         ConversationRepository(instance.table).erase(instance.account.sid, sid, lambda: True)
-        assert set(item_kinds_left(instance, sid)) == {"change", "left"}
+        assert set(item_kinds_left(instance, sid)) == {"change"}
 
 
 # Locks of other conversations

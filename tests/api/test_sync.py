@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +18,13 @@ from convoke.domain.sync_objects import Action, ObjectKind, object_of_sid
 from convoke.domain.users import user_sid
 from convoke.operations import sync
 from convoke.operations.pre_events import LaterWebhooks
-from convoke.storage.table import Put
+from convoke.operations.sync import ItemsRequest
+from convoke.storage import keys
+from convoke.storage.events import change_of
+from convoke.storage.table import Put, Set, Update
 from tests.support.chat_users import CHAT_ORIGIN, ChatResponse, ChatUser
-from tests.support.instances import EmbeddedInstance, Instance
+from tests.support.instances import EmbeddedInstance, Instance, held_instance
+from tests.support.manual_clock import ManualClock
 from tests.support.sync import SyncReader
 
 ALICE_AND_BOB = ('{"identity": "alice"}', '{"identity": "bob"}')
@@ -498,6 +504,30 @@ def test_long_replay_of_messages_starts_at_the_first_missed_one(
     assert added == [str(index) for index in range(10, 17)]
 
 
+def test_replay_tells_of_recent_messages_whose_receipts_changed(instance: EmbeddedInstance) -> None:
+    """A receipt changes its message, but not its conversation."""
+    conversation = conversation_with(instance, "alice")
+    conversation.participants.create(
+        messaging_binding_address="+15558675310", messaging_binding_proxy_address="+15017122661"
+    )
+    message = send(conversation, 3)[1]
+    name, reader = f"{message.conversation_sid}.messages", SyncReader(instance, "alice")
+    seen = reader.event_id(name)
+    assert reader.missed(name, seen) == []
+    key = keys.message(instance.account.sid, message.conversation_sid, message.sid)
+    instance.table.update(Update(key, (Set("event_id", seen + 1), Set("created_event_id", seen - 1))))
+    assert reader.missed(name, seen) == [(Action.UPDATED, "1")]
+
+
+def test_edited_recent_message_is_told_once(instance: EmbeddedInstance) -> None:
+    conversation = conversation_with(instance, "alice")
+    message = send(conversation, 1)[0]
+    name, reader = f"{message.conversation_sid}.messages", SyncReader(instance, "alice")
+    seen = reader.event_id(name)
+    conversation.messages(message.sid).update(body="edited")
+    assert reader.missed(name, seen) == [(Action.UPDATED, "0")]
+
+
 def test_replay_without_an_event_tells_of_the_last_seconds(
     instance: EmbeddedInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -575,6 +605,41 @@ def test_notification_level_touches_the_map_of_its_user(instance: EmbeddedInstan
     instance.client().conversations.v1.users("alice").user_conversations(sid).update(notification_level="muted")
     replay = reader.replay("alice.channels", seen)
     assert [event.data and event.data["notificationLevel"] for event in replay.events] == ["muted"]
+
+
+# Races.
+
+
+def test_event_ids_of_a_conversation_grow_when_two_processes_change_it(tmp_path: Path) -> None:
+    """The clock of one of the processes is an hour behind."""
+    data = str(tmp_path / "convoke.db")
+    behind = ManualClock()
+    behind.move(timedelta(hours=-1))
+    with held_instance(data) as one, held_instance(data, now=behind.now) as other:
+        conversation = conversation_with(one, "alice", "bob")
+        sid = conversation.fetch().sid
+
+        def change(number: int) -> None:
+            mine = (one, other)[number % 2].client().conversations.v1.conversations(sid)
+            send(mine, 1)
+            mine.participants(("alice", "bob")[number % 2]).update(last_read_message_index=0)
+
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(change, range(16)))
+        reader = SyncReader(one, "alice")
+        page = reader.sync.items(reader.service, "alice", reader.object(f"{sid}.messages"), ItemsRequest(100))
+        ids = [item.event_id for item in page.items]
+        assert len(ids) == 16
+        assert all(earlier < later for earlier, later in pairwise(ids))
+        assert reader.event_id(f"{sid}.messages") == ids[-1]
+        last: dict[str | None, int] = {}
+        for item in one.items("change"):
+            found = change_of(item)
+            for touch in found.touches:
+                if touch.object.kind is ObjectKind.ROSTER and touch.key:
+                    last[touch.key] = max(last.get(touch.key, 0), found.last_event_id)
+        roster = reader.sync.items(reader.service, "alice", reader.object(f"{sid}.roster"), ItemsRequest(100))
+        assert {item.key: item.event_id for item in roster.items} == last
 
 
 # Items of other versions.

@@ -10,11 +10,13 @@ from collections.abc import Iterator
 import click
 import pytest
 
+from convoke.api.responses import Response
 from convoke.cli import traffic
-from convoke.cli.traffic import Traffic, line_as_text
+from convoke.cli.traffic import Traffic, line_as_text, request_line
 from convoke.domain.instants import now
 from convoke.embedded.observation import FinishedDelivery, FinishedRequest
 from convoke.testing.instance import RunningInstance, running
+from tests.support.instances import event_of
 
 SECRETS = ("Hello", "visit", "alice", "+15558675310", "user", "password", "token", "page", "fragment")
 
@@ -116,6 +118,24 @@ def test_text_has_colours_only_on_a_terminal(instance: RunningInstance, finished
     line = line_as_text({"time": now(), "method": "GET", "route": "/", "status": 500, "milliseconds": 1.0})
     assert click.unstyle(line) != line
     assert not any("\x1b" in each for each in printed(instance, finished, as_json=False))
+
+
+@pytest.mark.parametrize(
+    ("status", "colour"),
+    [(None, "red"), (204, "green"), (400, "yellow"), (404, "yellow"), (500, "red"), (503, "red")],
+)
+def test_colour_shows_whether_a_request_or_a_delivery_failed(status: int | None, colour: str) -> None:
+    line = line_as_text({"time": now(), "method": "GET", "route": "/", "status": status, "milliseconds": 1.0})
+    assert click.style(str(status or "---"), fg=colour) in line
+
+
+@pytest.mark.parametrize("status", [400, 404])
+def test_line_of_a_refused_request_has_the_code_and_the_sid_in_the_path(status: int) -> None:
+    sid = "CH" + "1" * 32
+    event = event_of("GET", f"http://localhost/v1/Conversations/{sid}")
+    response = Response(status, "application/json", json.dumps({"code": 20001, "sid": "other"}))
+    line = request_line(FinishedRequest(event, response, 0.001), now(), lambda _: None)
+    assert (line["status"], line["code"], line["sid"]) == (status, 20001, sid)
 
 
 class BlockedStream(io.StringIO):

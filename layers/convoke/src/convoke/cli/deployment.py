@@ -29,6 +29,7 @@ OUTPUTS = {
     "CONVOKE_FIRST_ACCOUNT_SID": FIRST_ACCOUNT,
     "CONVOKE_AUTH_TOKEN_PREFIX": "AuthTokenPrefix",
     "CONVOKE_API_KEY_MASTER_SECRET": "ApiKeyMasterSecret",
+    "CONVOKE_SENDER_SECRET_PREFIX": "SenderSecretPrefix",
     "CONVOKE_DELIVERY_QUEUE_URL": "DeliveryQueueUrl",
     "CONVOKE_EVENT_BUS_NAME": "EventBusName",
 }

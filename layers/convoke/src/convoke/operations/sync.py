@@ -9,6 +9,7 @@ import heapq
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import groupby
 from typing import NamedTuple
 
 from convoke.domain.conversations import Conversation, State
@@ -201,7 +202,7 @@ class SyncOperations:
         conversation = self._conversation(service, identity, sync_object)
         if sync_object.kind is ObjectKind.ROSTER:
             return _batch(self._missed_roster(conversation, sync_object, threshold), since)
-        if conversation.last_event_id <= since:
+        if conversation.last_event_id <= since and not self._may_have_receipts(conversation, sync_object):
             # The event ids of a conversation grow with each change, so the client has missed nothing.
             return Replay((), is_complete=True, last_event_id=since)
         if sync_object.kind is ObjectKind.MESSAGES:
@@ -388,22 +389,37 @@ class SyncOperations:
 
     def _missed_messages(
         self, conversation: Conversation, sync_object: SyncObject, threshold: int
-    ) -> Iterable[SyncEvent]:
+    ) -> Iterator[SyncEvent]:
         """Yield an event for each new message, and an event for each edited or deleted message.
 
         An edited message can have two events, with the same data. The first event has the id of the creation, so that
         an interrupted replay tells the client of all messages up to its last event.
         """
+        account_sid, sid = conversation.account_sid, conversation.sid
+        recent = self.sync.messages(account_sid, sid, Span(RECENT_MESSAGES, forward=False))[::-1]
         created = (
             _item_event(sync_object, Action.ADDED, message_item(each), each.first_event_id)
-            for each in self._created_since(conversation, threshold)
+            for each in self._created_since(conversation, recent, threshold)
         )
+        # A new status of a receipt changes only the message, and nothing remembers it.
+        changed = [
+            _item_event(sync_object, Action.UPDATED, message_item(each), each.last_event_id)
+            for each in recent
+            if each.first_event_id <= threshold < each.last_event_id
+        ]
         touched = (
             event
             for touch in self._touches_since(conversation, ObjectKind.MESSAGES, threshold)
             if (event := self._touched_message(conversation, sync_object, touch, threshold))
         )
-        return heapq.merge(created, touched, key=_event_id)
+        merged = heapq.merge(created, sorted(changed, key=_event_id), touched, key=_event_id)
+        # An edited recent message is in `changed` and in `touched`.
+        yield from (next(same) for _, same in groupby(merged, key=lambda event: (event.event_id, event.key)))
+
+    @staticmethod
+    def _may_have_receipts(conversation: Conversation, sync_object: SyncObject) -> bool:
+        """Return whether the list of messages can change without the conversation, by a new status of a receipt."""
+        return sync_object.kind is ObjectKind.MESSAGES and bool(conversation.bound)
 
     def _touched_message(
         self, conversation: Conversation, sync_object: SyncObject, touch: RecordedTouch, threshold: int
@@ -416,14 +432,15 @@ class SyncOperations:
         action = Action.ADDED if message.first_event_id > threshold else Action.UPDATED
         return _item_event(sync_object, action, message_item(message), touch.event_id)
 
-    def _created_since(self, conversation: Conversation, threshold: int) -> Iterator[Message]:
-        """Yield the messages that were created after an event, oldest first."""
+    def _created_since(
+        self, conversation: Conversation, recent: Sequence[Message], threshold: int
+    ) -> Iterator[Message]:
+        """Yield the messages that were created after an event, oldest first. `recent` are the last messages."""
         account_sid, sid = conversation.account_sid, conversation.sid
-        recent = self.sync.messages(account_sid, sid, Span(RECENT_MESSAGES, forward=False))
-        if len(recent) < RECENT_MESSAGES or recent[-1].first_event_id <= threshold:
-            yield from (each for each in reversed(recent) if each.first_event_id > threshold)
+        if len(recent) < RECENT_MESSAGES or recent[0].first_event_id <= threshold:
+            yield from (each for each in recent if each.first_event_id > threshold)
             return
-        start = self._first_index_after(conversation, recent[-1].index, threshold)
+        start = self._first_index_after(conversation, recent[0].index, threshold)
         while found := self.sync.messages(account_sid, sid, Span(MESSAGES_PER_READ, str(start))):
             yield from (each for each in found if each.first_event_id > threshold)
             start = found[-1].index + 1
