@@ -35,6 +35,7 @@ TESTED_IN = {
     "console_api": "tests/api/test_console_codes.py",
     "request_filters": "tests/api/test_request_log.py",
     "request_log_api": "tests/api/test_request_log.py",
+    "inbound_media": "tests/api/test_media_of_phones.py",
     "simulate_api": "tests/api/test_simulator.py",
     "simulated_reports": "tests/api/test_simulated_reports.py",
     "simulated_messages": "tests/api/test_inbound_messages.py",
