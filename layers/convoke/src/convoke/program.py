@@ -340,7 +340,8 @@ class Program:
             MediaRepository(edges.table),
             ParticipantRepository(edges.table, self.first_sights),
             edges.media_store,
-            self.accounts,
+            # The message sender has links of S3, and no access to Auth Tokens.
+            lambda account_sid: self.accounts.token(account_sid),
             edges.max_upload_bytes,
             edges.now,
             edges.new_sid,
@@ -451,6 +452,8 @@ class Program:
             self.find_sender,
             edges.carriers,
             edges.sender_secrets,
+            # Without a public URL, a link is relative to the base URL.
+            lambda account_sid, sid: self.media.link_of(account_sid, sid, edges.public_url or ""),
             edges.now,
         )
 
