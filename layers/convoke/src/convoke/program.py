@@ -357,8 +357,7 @@ class Program:
             MediaRepository(edges.table),
             ParticipantRepository(edges.table, self.first_sights),
             edges.media_store,
-            # The message sender has links of S3, and no access to Auth Tokens.
-            lambda account_sid: self.accounts.token(account_sid),
+            self.accounts,
             edges.max_upload_bytes,
             edges.now,
             edges.new_sid,
@@ -469,8 +468,6 @@ class Program:
             self.find_sender,
             edges.carriers,
             edges.sender_secrets,
-            # Without a public URL, a link is relative to the base URL.
-            lambda account_sid, sid: self.media.link_of(account_sid, sid, edges.public_url or ""),
             edges.now,
         )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -12,6 +12,7 @@ from convoke.domain.instants import Clock
 from convoke.domain.media import LINK_LIFETIME, Category, Content, Media
 from convoke.domain.services import Service
 from convoke.domain.sids import NewSid, Prefix, parse_sid
+from convoke.operations.accounts import AccountOperations
 from convoke.operations.ports import MediaStore
 from convoke.storage.media import MediaRepository
 from convoke.storage.participants import ParticipantRepository
@@ -25,8 +26,7 @@ class MediaOperations:
     media: MediaRepository
     participants: ParticipantRepository
     store: MediaStore
-    token_of: Callable[[str], str]
-    """Returns the Auth Token of an account. Raises NotAuthenticatedError if the account does not exist."""
+    accounts: AccountOperations
     max_upload_bytes: int
     """The maximum size of the content that one request can upload."""
     now: Clock
@@ -134,7 +134,7 @@ class MediaOperations:
 
         A new Auth Token makes all older links invalid.
         """
-        key = hmac.digest(self.token_of(account_sid).encode(), b"media links", "sha256")
+        key = hmac.digest(self.accounts.token(account_sid).encode(), b"media links", "sha256")
         return hmac.digest(key, f"{media_sid}.{expires}".encode(), "sha256").hex()
 
 

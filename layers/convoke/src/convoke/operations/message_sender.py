@@ -7,7 +7,7 @@ causes one queue message for each copy. Each queue message makes one attempt. Se
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -83,8 +83,6 @@ class MessageSender:
     find_sender: FindSender
     carriers: Mapping[Provider, Carrier]
     secrets: SenderSecrets
-    link_of: Callable[[str, str], str | None]
-    """Returns a temporary link to a media of an account, or None if Convoke does not have the content."""
     now: Clock
 
     def split(self, event: Event) -> None:
@@ -116,10 +114,7 @@ class MessageSender:
         if begun is None:
             return None
         text = text_of_copy(begun.message, in_group=receipt.in_group, is_group_mms=carrier.sends_group_mms)
-        # A link expires soon, so each attempt makes new links.
-        links = [self.link_of(receipt.account_sid, media.sid) for media in begun.message.media]
-        urls = [link for link in links if link]
-        return BegunCopy(begun, OutboundCopy(begun.receipt, sender, receipt.address, text, secret, urls), carrier)
+        return BegunCopy(begun, OutboundCopy(begun.receipt, sender, receipt.address, text, secret), carrier)
 
     def call(self, begun: BegunCopy) -> CopyOutcome:
         """Call the carrier and wait for its answer. This method uses neither the table nor the queue."""
