@@ -22,6 +22,7 @@ from convoke.embedded.gateway import RequestContext
 from tests.support.carriers import ACCOUNT, TOKEN, Reply, StandIn, twilio_stand_in
 from tests.support.examples import CHAT_AND_SMS, GROUP_MMS
 from tests.support.instances import ORIGIN, EmbeddedInstance, Instance, event_of, held_instance
+from tests.support.media import media_sid
 from tests.support.phones import BUSINESS, PHONE, conversation_with
 
 PAIR = CHAT_AND_SMS[0]
@@ -41,12 +42,13 @@ def twilio() -> Iterator[StandIn]:
 
 
 @contextmanager
-def instance_with(stand_in: StandIn) -> Iterator[EmbeddedInstance]:
+def instance_with(stand_in: StandIn, public_url: str | None = ORIGIN) -> Iterator[EmbeddedInstance]:
     """Run an instance whose business number is a sender at the stand-in."""
     carrier = TwilioCarrier(ORIGIN, stand_in.url)
 
     def rewire(edges: EmbeddedEdges) -> EmbeddedEdges:
-        return replace(edges, carriers={**edges.carriers, Provider.TWILIO: carrier})
+        carriers = {**edges.carriers, Provider.TWILIO: carrier}
+        return replace(edges, carriers=carriers, public_url=public_url)
 
     with held_instance(rewire=rewire) as instance:
         assert instance.call("POST", "/convoke/v1/Senders", SENDER).status == 201
@@ -192,6 +194,27 @@ def test_member_of_a_group_gets_a_copy_with_the_name_of_the_author(
     assert bodies == [[f"{BUSINESS}: Hello"]] * 2
     # An answer of a member then finds the group.
     assert len(connected.items("CH")) == 2
+
+
+@pytest.mark.parametrize("public_url", [ORIGIN, None])
+def test_twilio_gets_links_to_media_if_it_can_reach_them(twilio: StandIn, public_url: str | None) -> None:
+    with instance_with(twilio, public_url=public_url) as instance:
+        send(instance, media_sid=media_sid(instance))
+        form = twilio.requests[0]["form"]
+        if public_url is None:
+            assert "MediaUrl" not in form
+            return
+        (link,) = form["MediaUrl"]
+        answered = instance.api(event_of("GET", link), RequestContext())
+    assert (answered["statusCode"], answered["headers"]["Content-Type"]) == (200, "image/png")
+
+
+def test_simulated_phone_gets_a_link_to_the_media(embedded: EmbeddedInstance) -> None:
+    send(embedded, media_sid=media_sid(embedded))
+    (item,) = embedded.items("phone-message#")
+    (link,) = item["media_urls"]
+    answered = embedded.api(event_of("GET", ORIGIN + link), RequestContext())
+    assert answered["statusCode"] == 200
 
 
 @pytest.mark.parametrize(

@@ -90,7 +90,7 @@ def refused(entry: type[LogEntry]) -> Iterator[None]:
 
 def test_twilio_gets_the_copy_and_the_url_for_its_statuses(twilio: StandIn) -> None:
     carrier = TwilioCarrier("https://chat.example.com", twilio.url)
-    sent = carrier.send(COPY._replace(media_urls=["https://m/1", "https://m/2"]))
+    sent = carrier.send(COPY._replace(media_urls=["https://m/1", "/relative", "https://m/2"]))
     assert sent == ("SM" + f"{1:032x}", ReceiptStatus.SENT)
     (request,) = twilio.requests
     sids = {"ConversationSid": RECEIPT.conversation_sid, "MessageSid": RECEIPT.message_sid, "ReceiptSid": RECEIPT.sid}
@@ -185,9 +185,12 @@ def test_aws_gets_the_copy_and_the_context_for_its_events(aws: StandIn) -> None:
     assert not carrier.sends_group_mms
 
 
-def test_aws_sends_the_links_of_media_as_text(aws: StandIn) -> None:
-    sms_carrier().send(COPY._replace(text="", media_urls=["https://m/1"]))
-    assert aws.requests[0]["MessageBody"] == "https://m/1"
+def test_aws_sends_no_media_and_refuses_a_copy_without_text(aws: StandIn) -> None:
+    sms_carrier().send(COPY._replace(media_urls=["https://m/1"]))
+    assert aws.requests[0]["MessageBody"] == COPY.text
+    with refused(CarrierFailedError):
+        sms_carrier().send(COPY._replace(text="", media_urls=["https://m/1"]))
+    assert len(aws.requests) == 1
 
 
 @pytest.mark.parametrize(

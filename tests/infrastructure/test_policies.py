@@ -248,7 +248,7 @@ def live(instance: MotoInstance) -> None:
     sid = create(participant=[pair]).sid
     instance.work()
     cast("dict[Provider, Carrier]", instance.edges("message_sender").carriers)[Provider.TWILIO] = RefusingCarrier()
-    v1.conversations(sid).messages.create(body="Hello")
+    v1.conversations(sid).messages.create(body="Hello", media_sid=media_sid(instance))
     instance.work()
     assert instance.call("DELETE", f"/convoke/v1/Senders/{sender}").status == 204
     assert instance.call("POST", f"/2010-04-01/Accounts/{instance.account.sid}/Keys.json").status == 201

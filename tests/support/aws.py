@@ -90,6 +90,16 @@ def create_api_key_master(secretsmanager: Any) -> None:
     secretsmanager.create_secret(Name=name, SecretString=json.dumps(content))
 
 
+def create_queues(sqs: Any) -> dict[str, str]:
+    """Create the queues of the template. Return their URLs by their logical IDs."""
+    urls = {}
+    for name, queue in resources("AWS::SQS::Queue").items():
+        is_fifo = queue.get("FifoQueue", False)
+        attributes = {"FifoQueue": "true"} if is_fifo else {}
+        urls[name] = sqs.create_queue(QueueName=f"{name}.fifo" if is_fifo else name, Attributes=attributes)["QueueUrl"]
+    return urls
+
+
 @cache
 def shared_session() -> Session:
     """Return the session that all tests share. Loading the service models again would take longer than most tests."""
@@ -113,11 +123,7 @@ class Deployment:
     def deploy(self) -> None:
         self.client("dynamodb").create_table(TableName=TABLE_NAME, **table_properties())
         self.values["Table"] = TABLE_NAME
-        for name, queue in resources("AWS::SQS::Queue").items():
-            is_fifo = queue.get("FifoQueue", False)
-            attributes = {"FifoQueue": "true"} if is_fifo else {}
-            url = self.client("sqs").create_queue(QueueName=f"{name}.fifo" if is_fifo else name, Attributes=attributes)
-            self.values[name] = url["QueueUrl"]
+        self.values |= create_queues(self.client("sqs"))
         for name in resources("AWS::Events::EventBus"):
             self.client("events").create_event_bus(Name=STACK_NAME)
             self.values[name] = STACK_NAME

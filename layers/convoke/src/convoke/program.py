@@ -457,8 +457,10 @@ class Program:
 
     @cached_property
     def message_sender(self) -> MessageSender:
+        from convoke.operations.media_links import MediaLinks
         from convoke.operations.message_sender import MessageSender
         from convoke.storage.copies import CopyRepository
+        from convoke.storage.media import MediaRepository
 
         edges = self.edges
         return MessageSender(
@@ -468,6 +470,7 @@ class Program:
             self.find_sender,
             edges.carriers,
             edges.sender_secrets,
+            MediaLinks(MediaRepository(edges.table), edges.media_store, lambda: self.media, edges.public_url),
             edges.now,
         )
 

@@ -42,12 +42,14 @@ class SmsCarrier:
 
     def send(self, copy: OutboundCopy) -> SentCopy:
         sender = copy.sender
+        if not copy.text.strip():
+            raise CarrierRefusedError(CarrierFailedError, "an SMS needs a text")
         optional = {"ConfigurationSetName": sender.configuration_set} if sender.configuration_set else {}
         try:
             answer = self._client().send_text_message(
                 DestinationPhoneNumber=copy.address,
                 OriginationIdentity=sender.origination_identity,
-                MessageBody="\n".join((copy.text, *copy.media_urls)).strip(),
+                MessageBody=copy.text,
                 MessageType="TRANSACTIONAL",
                 Context=context_of(copy.receipt),
                 **optional,

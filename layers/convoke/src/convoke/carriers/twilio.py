@@ -63,7 +63,8 @@ class TwilioCarrier:
         if copy.secret is None:
             raise CarrierRefusedError(SenderMissingError, "the sender was deleted")
         form = [("From", copy.sender.address), ("To", copy.address), ("Body", copy.text)]
-        form += [("MediaUrl", url) for url in copy.media_urls]
+        # Without a public URL of the API, a link is relative, and Twilio cannot use it.
+        form += [("MediaUrl", url) for url in copy.media_urls if "://" in url]
         if self._public_url:
             form.append(("StatusCallback", status_url(self._public_url, copy.sender, copy.receipt)))
         headers = urllib3.make_headers(basic_auth=f"{copy.secret.account_sid}:{copy.secret.auth_token}")

@@ -42,6 +42,8 @@ QUEUES = (
     ("participant", "ParticipantQueueUrl", "ParticipantDeadLetterQueueUrl"),
     ("delivery", "DeliveryQueueUrl", "DeliveryDeadLetterQueueUrl"),
     ("delivery-failure", "DeliveryQueueUrl", "DeliveryFailureQueueUrl"),
+    ("outbound-failure", "OutboundQueueUrl", "OutboundFailureQueueUrl"),
+    ("copy-failure", "CopyQueueUrl", "CopyFailureQueueUrl"),
 )
 """The dead-letter queues.
 

@@ -27,6 +27,7 @@ from convoke.domain.instants import Clock
 from convoke.domain.receipts import ReceiptStatus
 from convoke.domain.senders import Provider
 from convoke.operations.copy_statuses import CopyStatuses, context_of
+from convoke.operations.media_links import MediaLinks
 from convoke.operations.ports import Carrier, CopyQueue
 from convoke.operations.senders import FindSender
 from convoke.storage.copies import CopyRepository, StoredCopy
@@ -83,6 +84,7 @@ class MessageSender:
     find_sender: FindSender
     carriers: Mapping[Provider, Carrier]
     secrets: SenderSecrets
+    link_of: MediaLinks
     now: Clock
 
     def split(self, event: Event) -> None:
@@ -114,7 +116,9 @@ class MessageSender:
         if begun is None:
             return None
         text = text_of_copy(begun.message, in_group=receipt.in_group, is_group_mms=carrier.sends_group_mms)
-        return BegunCopy(begun, OutboundCopy(begun.receipt, sender, receipt.address, text, secret), carrier)
+        links = [self.link_of(receipt.account_sid, media.sid) for media in begun.message.media]
+        urls = [link for link in links if link]
+        return BegunCopy(begun, OutboundCopy(begun.receipt, sender, receipt.address, text, secret, urls), carrier)
 
     def call(self, begun: BegunCopy) -> CopyOutcome:
         """Call the carrier and wait for its answer. This method uses neither the table nor the queue."""
