@@ -40,7 +40,6 @@ TESTED_IN = {
     "inbound_media": "tests/api/test_media_of_phones.py",
     "simulate_api": "tests/api/test_simulator.py",
     "simulated_reports": "tests/api/test_simulated_reports.py",
-    "inbound_media": "tests/api/test_media_of_phones.py",
     "simulated_messages": "tests/api/test_inbound_messages.py",
     "carrier_messages": "tests/api/test_twilio_webhooks.py",
     "carriers": "tests/api/test_message_sender.py",
