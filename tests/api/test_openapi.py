@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from openapi_spec_validator import validate
 from pydantic.alias_generators import to_snake
 
-from convoke.api.dispatch import _Node
 from convoke.api.form import FORM, MULTIPART
+from convoke.api.routing import RoutingTree
 from tests.support.bindings import store_binding
 from tests.support.examples import CHAT_AND_SMS
 from tests.support.instances import ORIGIN, Answer, EmbeddedInstance, Instance, call, held_instance
@@ -259,7 +259,7 @@ def test_similar_paths_require_credentials(instance: Instance) -> None:
         assert call(instance.api, "GET", ORIGIN + path).status == 401
 
 
-def routes_of(node: _Node, *segments: str) -> Iterator[tuple[str, str]]:
+def routes_of(node: RoutingTree[Any], *segments: str) -> Iterator[tuple[str, str]]:
     """Yield the method and the path of every route below a node of the dispatcher.
 
     An element of `segments` is a literal, or the suffix of a path parameter, which is empty or begins with a dot.

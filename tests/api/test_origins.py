@@ -107,7 +107,14 @@ def test_preflight_of_listed_origin_needs_no_credentials(with_listed_origin: Emb
     assert answered.headers["Access-Control-Allow-Origin"] == LISTED
     assert {"POST", "DELETE"} <= set(answered.headers["Access-Control-Allow-Methods"].split(", "))
     allowed = set(answered.headers["Access-Control-Allow-Headers"].split(", "))
-    assert {"Authorization", "Content-Type", "Idempotency-Key", "Prefer", "X-Twilio-Webhook-Enabled"} <= allowed
+    assert {
+        "Authorization",
+        "Content-Type",
+        "Idempotency-Key",
+        "Prefer",
+        "X-Twilio-Webhook-Enabled",
+        "X-Twilio-Token",
+    } <= allowed
     assert "Access-Control-Allow-Credentials" not in answered.headers
 
 

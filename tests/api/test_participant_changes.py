@@ -403,7 +403,7 @@ def test_sweep_erases_participants_of_deleted_conversation(instance: Instance) -
         v1.conversations(sid).participants.create(**given)
     v1.conversations(sid).delete()
     instance.sweep(timedelta(seconds=1))
-    assert {item["sk"] for item in instance.items("") if sid in str(item)} == {"change"}
+    assert {item["sk"] for item in instance.items("") if sid in str(item)} == {"change", f"left#{sid}"}
 
 
 # Groups

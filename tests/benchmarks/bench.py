@@ -28,6 +28,7 @@ PARTS = (
     "sweep",
     "growth",
     "messages",
+    "chat",
     "checkpoints",
     "aws_calls",
     "cost",

@@ -287,6 +287,26 @@ FIGURES = (
         of("10", "p50_ms"),
         MESSAGE_TARGET,
     ),
+    *(
+        Figure(
+            f"chat: a message until 50 of 500 clients have it, {percentile}",
+            "chat",
+            of("convoke", f"{percentile}_ms"),
+            "ms",
+            "bare broadcast",
+            of("bare", f"{percentile}_ms"),
+        )
+        for percentile in ("p50", "p99")
+    ),
+    Figure(
+        "chat: memory after 10,000 reconnects",
+        "chat",
+        of("reconnects", "after_mb"),
+        "MB",
+        "before",
+        of("reconnects", "before_mb"),
+        NO_LONGER,
+    ),
     Figure(
         "the longest stall of writes by a forced restart of the write-ahead log",
         "checkpoints",

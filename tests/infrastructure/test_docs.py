@@ -54,6 +54,8 @@ GIVEN: dict[str, object] = {
     "provider": "PROVIDER",
     "provider_message_id": "ID",
     "numbers": ["+1"],
+    "kind": "KIND",
+    "touch_position": "EVENT-ID",
     "receiver": "AC https://HOST:443",
 }
 """The key is a parameter of a key function. The value is the placeholder for it in docs/data-model.md."""

@@ -15,6 +15,8 @@ PACKAGES = ("domain", "operations", "storage", "api", "api/resources", "webhooks
 TEST_FOLDERS = ("unit", "contract", "api", "functions", "infrastructure")
 
 TESTED_IN = {
+    "sync_data": "tests/api/test_sync.py",
+    "sync_memory": "tests/api/test_sync.py",
     "webhook_levels": "tests/api/test_webhook_delivery.py",
     "json_schema": "tests/unit/test_contracts.py",
     "accounts": "tests/api/test_account_commands.py",
@@ -72,10 +74,12 @@ TESTED_IN = {
     "participant_adder": "tests/faults/test_crashes.py",
     "participant_queue": "tests/functions/test_handlers.py",
     "queue": "tests/contract/test_delivery_queue.py",
+    "request_runner": "tests/unit/test_gateway.py",
     "requests": "tests/unit/test_pagination.py",
     "retention": "tests/api/test_events.py",
     "responses": "tests/unit/test_resolver.py",
     "routes": "tests/unit/test_contracts.py",
+    "routing": "tests/unit/test_dispatch.py",
     "schemas": "tests/unit/test_contracts.py",
     "secrets": "tests/contract/test_auth_tokens.py",
     "server": "tests/e2e/test_up.py",

@@ -65,7 +65,10 @@ class Operation(NamedTuple):
 
     @property
     def _form(self) -> Schema:
-        """Return the schema of the form, or an empty schema if the body of a request is no form."""
+        """Return the schema of the form, which is the same for each media type.
+
+        The schema is empty if the body of a request is no form.
+        """
         content = self.description.get("requestBody", {}).get("content", {}).get(FORM)
         return resolved(content["schema"]) if content else {}
 

@@ -4,17 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import Any
 
 import pytest
 
 from convoke.embedded.admission import MAX_ADMISSION_WAIT_SECONDS, MAX_STEP_AGE_SECONDS, Admission
 
 SERVICE = "/v1/Services/IS0"
-
-
-def event(method: str, path: str) -> dict[str, Any]:
-    return {"rawPath": path, "requestContext": {"http": {"method": method}}}
 
 
 @pytest.mark.parametrize(
@@ -31,9 +26,9 @@ def event(method: str, path: str) -> dict[str, Any]:
         ("DELETE", "/Conversations/CH0/Messages/IM0"),
     ],
 )
-@pytest.mark.parametrize("prefix", ["/v1", SERVICE])
+@pytest.mark.parametrize("prefix", ["/v1", SERVICE, "/Client/v2/Services/IS0"])
 def test_writes_of_conversations_participants_and_messages_can_be_shed(method: str, path: str, prefix: str) -> None:
-    assert Admission(lambda: 0).applies_to(event(method, prefix + path))
+    assert Admission(lambda: 0).applies_to(method, prefix + path)
 
 
 @pytest.mark.parametrize(
@@ -51,10 +46,12 @@ def test_writes_of_conversations_participants_and_messages_can_be_shed(method: s
         ("POST", "/convoke/v1/Conversations"),
         ("POST", "/convoke/v1/Events/IM0-0/Replay"),
         ("POST", "/openapi.json"),
+        ("POST", "/Client/v2/Services/IS0/Users/US0"),
+        ("POST", "/v4/Subscriptions"),
     ],
 )
 def test_reads_settings_and_controls_are_never_shed(method: str, path: str) -> None:
-    assert not Admission(lambda: 0).applies_to(event(method, path))
+    assert not Admission(lambda: 0).applies_to(method, path)
 
 
 @pytest.mark.parametrize("age", [0.0, MAX_STEP_AGE_SECONDS])

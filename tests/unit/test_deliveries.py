@@ -462,9 +462,23 @@ def test_deliveries_are_idle_during_a_pause_and_after_the_stop_although_a_delive
 ) -> None:
     async def scenario(machine: Machine) -> None:
         machine.send("host")
+        # The check of the queue is already scheduled when the pause or the stop begins.
+        machine.concurrent.wake()
         stop(machine.concurrent)
         await machine.stays(lambda: machine.concurrent.is_idle() and machine.queue.has_visible())
         assert machine.fake.begun == []
+
+    run(scenario)
+
+
+def test_deliveries_check_the_queue_once_although_they_are_woken_twice() -> None:
+    async def scenario(machine: Machine) -> None:
+        checks: list[None] = []
+        machine.concurrent._schedule = lambda: checks.append(None)  # type: ignore[method-assign]
+        for _ in range(2):
+            machine.concurrent.wake()
+        await asyncio.sleep(0)
+        assert len(checks) == 1
 
     run(scenario)
 

@@ -13,7 +13,7 @@ from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
@@ -23,6 +23,7 @@ from convoke.api.responses import Response
 from convoke.embedded.admission import Admission
 from convoke.embedded.gateway import ConversationWaiters, Gateway, gateway_event
 from convoke.embedded.observation import Observers
+from convoke.embedded.request_runner import RequestRunner
 from convoke.embedded.sqlite import SqliteTable
 from convoke.embedded.suspension import NeedsThreadError, RunAgainError
 from convoke.operations.conversations import sleep_before_retry
@@ -32,6 +33,7 @@ from convoke.storage.table import Item, Put
 
 def scope(**changed: Any) -> dict[str, Any]:
     return {
+        "type": "http",
         "method": "POST",
         "path": "/v1/Conversations/größe #1",
         "query_string": b"PageSize=2&Page=1&Page=2&Empty=&Name=a%20b",
@@ -105,6 +107,10 @@ class Machine:
     """Lists the notifications `arrived` and `answered`. In the product, the step scheduler gets them."""
 
 
+def no_chat() -> NoReturn:
+    raise AssertionError("no test of this file opens a WebSocket")
+
+
 def run(
     api: FakeApi, scenario: Callable[[Machine], Awaitable[None]], *, path: str = ":memory:", age: float = 0.0
 ) -> None:
@@ -114,7 +120,8 @@ def run(
         admission = Admission(lambda: age)
         admission.request_arrived = lambda: log.append("arrived")
         admission.request_answered = lambda: log.append("answered")
-        gateway = Gateway(api, table, admission, waiters.end, waiters, Observers(), lock_timeout=0.1)  # type: ignore[arg-type]
+        runner = RequestRunner(table, admission, lock_timeout=0.1)
+        gateway = Gateway(api, runner, waiters.end, waiters, Observers(), no_chat)  # type: ignore[arg-type]
         try:
             await scenario(Machine(api, gateway, table, waiters, log))
         finally:
@@ -270,7 +277,7 @@ def test_request_that_always_loses_against_others_is_refused_after_the_same_time
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """MAX_CONTENTION_SECONDS limits the retries, not the shorter `lock_timeout` of the data file's write lock."""
-    monkeypatch.setattr("convoke.embedded.gateway.MAX_CONTENTION_SECONDS", 0.4)
+    monkeypatch.setattr("convoke.embedded.request_runner.MAX_CONTENTION_SECONDS", 0.4)
 
     def lose() -> Response:
         sleep_before_retry.get()(0.1)

@@ -50,6 +50,9 @@ KEYS: dict[str, Callable[[str], Key]] = {
     "participant": lambda account: keys.participant(account, CONVERSATION, PARTICIPANT),
     "webhooks of a conversation": lambda account: keys.scoped_webhooks(account, CONVERSATION),
     "message": lambda account: keys.message(account, CONVERSATION, MESSAGE),
+    "touch of a message": lambda account: keys.sync_touch(account, CONVERSATION, "messages", "0" * 17),
+    "touch of a participant": lambda account: keys.sync_touch(account, CONVERSATION, "roster", "0" * 17),
+    "departure": lambda account: keys.departure(account, f"US{DIGITS}", CONVERSATION),
     "receipt": lambda account: keys.receipt(account, CONVERSATION, MESSAGE, RECEIPT),
     "media": lambda account: keys.media(account, f"ME{DIGITS}"),
     "identity": lambda account: keys.identity_lock(account, CONVERSATION, "alice"),
@@ -111,6 +114,7 @@ def test_every_key_function_is_covered_by_these_tests() -> None:
             "sender_address",
         ),
         *("scoped_webhooks", "change", "event_attempt", "alert", "circuit_breaker", "console_code", "media"),
+        *("sync_touch", "departure"),
     }
     assert made == covered
 

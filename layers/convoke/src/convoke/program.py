@@ -25,6 +25,7 @@ from convoke.operations.ports import (
     MediaClient,
     MediaStore,
     ParticipantQueue,
+    Presence,
     WebhookClient,
     Workflow,
 )
@@ -34,7 +35,9 @@ from convoke.storage.table import Table
 
 if TYPE_CHECKING:
     from convoke.api.app import Api
+    from convoke.api.operations import Operations
     from convoke.api.routes import ExtraRoute
+    from convoke.operations.access_tokens import AccessTokenOperations
     from convoke.operations.accounts import AccountOperations
     from convoke.operations.carrier_messages import CarrierMessageOperations
     from convoke.operations.console_codes import ConsoleCodeOperations
@@ -90,6 +93,8 @@ class Edges(Protocol):
 
     @property
     def webhook_client(self) -> WebhookClient: ...
+    @property
+    def presence(self) -> Presence: ...
     @property
     def receiver_rules(self) -> ReceiverRules: ...
     @property
@@ -207,6 +212,25 @@ class Program:
     def api(self) -> Api:
         from convoke.api.app import Api
         from convoke.api.carriers import carrier_routes
+
+        edges = self.edges
+        return Api(
+            self.operations,
+            (*carrier_routes(lambda: self.twilio_webhooks), *self._extra_routes),
+            edges.allowed_origins,
+            edges.path_delimiters,
+            edges.public_url,
+            edges.console_poll_seconds,
+        )
+
+    @cached_property
+    def access_tokens(self) -> AccessTokenOperations:
+        from convoke.operations.access_tokens import AccessTokenOperations
+
+        return AccessTokenOperations(self.accounts, self.operations.services, self.operations.users)
+
+    @cached_property
+    def operations(self) -> Operations:
         from convoke.api.operations import Operations
         from convoke.operations.account_configuration import AccountConfigurationOperations
         from convoke.operations.address_configurations import AddressConfigurationOperations
@@ -266,9 +290,9 @@ class Program:
         )
         participant_operations = ParticipantOperations(conversation_operations, participants, roles, now, new_sid)
         memberships = ParticipantConversationRepository(table)
-        users = UserOperations(UserRepository(table), self.first_sights, roles, now, new_sid)
+        users = UserOperations(UserRepository(table), self.first_sights, roles, edges.presence, now, new_sid)
         services = ServiceOperations(self.known_services, AccountRepository(table), now, new_sid)
-        operations = Operations(
+        return Operations(
             accounts=self.accounts,
             configuration=ConfigurationOperations(self.known_accounts),
             account_configuration=AccountConfigurationOperations(self.known_accounts, edges.receiver_rules),
@@ -318,15 +342,8 @@ class Program:
                 now,
                 new_sid,
             ),
+            authenticate_chat_user=lambda token: self.access_tokens.authenticate(token),
             conversation_waiter=ConversationWaiter(conversations, now, edges.sleep),
-        )
-        return Api(
-            operations,
-            (*carrier_routes(lambda: self.twilio_webhooks), *self._extra_routes),
-            edges.allowed_origins,
-            edges.path_delimiters,
-            edges.public_url,
-            edges.console_poll_seconds,
         )
 
     @cached_property

@@ -38,7 +38,7 @@ class Api:
         `public_url` is the base URL of all URLs in responses. If it is None, the headers of a request determine the
         base URL.
         """
-        self._origins = Origins(allowed_origins, public_url)
+        self.origins = Origins(allowed_origins, public_url)
         self.conversation_waiter = operations.conversation_waiter
         self._dispatcher = Dispatcher(operations, extra_routes, path_delimiters, public_url, console_poll_seconds)
         self.rule_of = self._dispatcher.rule_of
@@ -48,8 +48,8 @@ class Api:
 
         A `Deferred` waits until the participants are added. An `Upload` needs the body of the request.
         """
-        answered = self._origins.refusal(event) or self._dispatcher.answer(event, context)
-        added = {"Twilio-Request-Id": request_id(context), **self._origins.headers(event)}
+        answered = self.origins.refusal(event) or self._dispatcher.answer(event, context)
+        added = {"Twilio-Request-Id": request_id(context), **self.origins.headers(event)}
         if isinstance(answered, Deferred):
             return replace(answered, headers=added)
         answered.headers.update(added)

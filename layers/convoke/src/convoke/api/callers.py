@@ -10,8 +10,13 @@ from urllib.parse import parse_qs
 from convoke.api.auth import basic_credentials
 from convoke.api.operations import Operations
 from convoke.domain.accounts import Account
-from convoke.domain.errors import AccessDeniedError
-from convoke.domain.sids import SID_DIGITS, Prefix
+from convoke.domain.errors import AccessDeniedError, NotFoundError
+from convoke.domain.sids import SID_DIGITS, Prefix, parse_sid
+
+CHAT_USER_HEADER = "X-Twilio-Token"
+"""The header with the access token of a chat client. Only the paths of media accept this header."""
+
+_MEDIA_PATH = re.compile("/v1/Services/([^/]+)/(MediaSet|Media(/[^/]+(/Content)?)?)")
 
 _CONTENT_PATH = re.compile(f"/v1/Services/{Prefix.SERVICE}{SID_DIGITS}/Media/({Prefix.MEDIA}{SID_DIGITS})/Content")
 """Matches the path of the content of a media. A link to the content has a token instead of credentials."""
@@ -26,12 +31,29 @@ class Caller(NamedTuple):
 def caller_of(operations: Operations, event: Mapping[str, Any]) -> Caller:
     """Return who sends a request. Raise NotAuthenticatedError, or AccessDeniedError if the token of a link is invalid.
 
-    Every request of every route passes through this function.
+    Raise another error with the status 401 if the access token of a chat client is invalid. Every request of every
+    route passes through this function.
     """
-    query = event.get("rawQueryString", "")
+    query, headers = event.get("rawQueryString", ""), event.get("headers") or {}
     if "token=" in query and (path := _CONTENT_PATH.fullmatch(event["rawPath"])):
         return Caller(_account_of_link(operations, path[1], parse_qs(query).get("token", [""])[-1]))
-    return Caller(operations.accounts.authenticate(*basic_credentials(event.get("headers") or {})))
+    token = headers.get(CHAT_USER_HEADER.lower())
+    if token is not None and (path := _MEDIA_PATH.fullmatch(event["rawPath"])):
+        return _chat_user(operations, token, path[1])
+    return Caller(operations.accounts.authenticate(*basic_credentials(headers)))
+
+
+def accepts_chat_users(path: str) -> bool:
+    """Return whether a chat user may send requests to a path, or to the paths of a rule."""
+    return _MEDIA_PATH.fullmatch(path) is not None
+
+
+def _chat_user(operations: Operations, token: str, chat_service_sid: str) -> Caller:
+    """Return the chat user with an access token. Another service than the service of the token is unknown to it."""
+    session = operations.authenticate_chat_user(token)
+    if parse_sid(chat_service_sid, Prefix.SERVICE) != session.service.sid:
+        raise NotFoundError
+    return Caller(session.account, session.identity)
 
 
 def _account_of_link(operations: Operations, media_sid: str, token: str) -> Account:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -29,6 +28,7 @@ from convoke.api.routes import (
     Route,
     ServiceRoute,
 )
+from convoke.api.routing import RoutingTree
 from convoke.api.uploads import Upload
 from convoke.domain.errors import ConversationsError, InternalError, MethodNotAllowedError, NotFoundError
 
@@ -40,24 +40,6 @@ Answer = Response | Deferred | Upload
 
 Handler = Callable[[Event, InvocationContext, Any, dict[str, str]], Answer]
 """The parameters are the event, the context, the caller (None for a public route) and the path parameters."""
-
-
-@dataclass(slots=True)
-class _Node:
-    """A node of the routing tree. Each child of a node is a possible next segment of a path."""
-
-    literals: dict[str, _Node] = field(default_factory=dict)
-    """The child for each literal segment, such as `Conversations`."""
-    value: _Node | None = None
-    """The child for a path parameter, which matches any segment that ends with `suffix`."""
-    suffix: str = ""
-    """The text after the path parameter in the segment of this node, such as `.json`."""
-    methods: dict[str, tuple[Handler, tuple[str, ...]]] = field(default_factory=dict)
-    """For each HTTP method, the handler and the names of the path parameters."""
-    is_public: bool = False
-    """Whether the path needs no credentials."""
-    rule: str = ""
-    """The path with the names of its parameters, if the path ends at this node."""
 
 
 class Dispatcher:
@@ -86,11 +68,13 @@ class Dispatcher:
         described = (route for route in extra_routes if not isinstance(route, CarrierRoute))
         self._described_routes = tuple(route for route in described if route.contract.statuses)
         self._described: str | None = None
-        self._root = _Node()
+        self._root: RoutingTree[Handler] = RoutingTree()
         routes = (*PUBLIC_ROUTES, *ACCOUNT_ROUTES, *extra_routes, *SERVICE_ROUTES)
         self._rules = tuple(route.rule for route in routes if route.contract.statuses)
         for route in routes:
-            self._add(route, self._handler(route))
+            handler = self._handler(route)
+            for rule in route.rules:
+                self._root.add(route.method, rule, handler, is_public=isinstance(route, PublicRoute | CarrierRoute))
 
     def answer(self, event: Event, context: InvocationContext) -> Answer:
         """Return the response to a request.
@@ -115,7 +99,7 @@ class Dispatcher:
 
     def rule_of(self, path: str) -> str | None:
         """Return the rule of the route for a path, such as `/v1/Services/<sid>`, or None if no route matches."""
-        node = _find(self._root, path.split("/")[1:], [])
+        node = self._root.find(path, [])
         return node.rule if node else None
 
     def _answered(self, path: str, event: Event, context: InvocationContext) -> Answer:
@@ -124,7 +108,7 @@ class Dispatcher:
             if page is not None:
                 return page
         caller, values = None, list[str]()
-        node = _find(self._root, path.split("/")[1:], values)
+        node = self._root.find(path, values)
         if node is None or not node.is_public:
             # Authenticate before the response tells whether the path exists. A client without credentials must not
             # learn which paths exist.
@@ -151,20 +135,6 @@ class Dispatcher:
         if isinstance(route, CarrierRoute):
             return self._carrier_handler(route)
         return self._account_handler(route) if isinstance(route, AccountRoute) else self._service_handler(route)
-
-    def _add(self, route: Route | ExtraRoute, handler: Handler) -> None:
-        for rule in route.rules:
-            node, names = self._root, []
-            for segment in rule.split("/")[1:]:
-                if segment.startswith("<"):
-                    name, _, suffix = segment[1:].partition(">")
-                    names.append(name)
-                    node.value = node = node.value or _Node(suffix=suffix)
-                else:
-                    node = node.literals.setdefault(segment, _Node())
-            node.methods[route.method] = handler, tuple(names)
-            node.is_public = isinstance(route, PublicRoute | CarrierRoute)
-            node.rule = rule
 
     def _document(self, event: Event) -> Document:
         """Return the OpenAPI document of the API. Only the first call generates the document."""
@@ -226,27 +196,6 @@ class Dispatcher:
             return route.handler(operations, request, **values)
 
         return handler
-
-
-def _find(node: _Node, segments: list[str], values: list[str]) -> _Node | None:
-    """Return the node for the path segments, or None if no route matches. Append the path parameters to `values`.
-
-    A literal segment takes precedence over a path parameter. A path parameter is never empty.
-    """
-    if not segments:
-        return node if node.methods else None
-    first, rest = segments[0], segments[1:]
-    literal = node.literals.get(first)
-    if literal is not None and (found := _find(literal, rest, values)) is not None:
-        return found
-    value = first.removesuffix(node.value.suffix) if node.value and first.endswith(node.value.suffix) else ""
-    if node.value is None or not value:
-        return None
-    values.append(value)
-    found = _find(node.value, rest, values)
-    if found is None:
-        values.pop()
-    return found
 
 
 def request_id(context: InvocationContext) -> str:

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from http import HTTPStatus
 
+from convoke.api.callers import CHAT_USER_HEADER, accepts_chat_users
 from convoke.api.contracts import Contract
 from convoke.api.errors import JSON
 from convoke.api.form import FORM, MULTIPART
@@ -82,6 +83,25 @@ CREDENTIALS = {
     "description": "Account SID and Auth Token, or SID and secret of an API key.",
 }
 
+ACCESS_TOKEN = {
+    "type": "apiKey",
+    "in": "header",
+    "name": CHAT_USER_HEADER,
+    "description": "The access token of a chat user.",
+}
+
+TOKEN_ERRORS = frozenset(
+    {
+        errors.AccessTokenExpiredError,
+        errors.AccessTokenNotYetValidError,
+        errors.InvalidAccessTokenError,
+        errors.InvalidGrantsError,
+        errors.InvalidIssuerError,
+        errors.InvalidSignatureError,
+    }
+)
+"""The errors of requests with the access token of a chat user."""
+
 
 def members(extra_routes: Sequence[Route] = ()) -> str:
     """Return the OpenAPI document as JSON without its braces, so that the URL of the server can be added."""
@@ -101,7 +121,7 @@ def document(extra_routes: Sequence[Route] = ()) -> Schema:
         "tags": _tags(routes),
         "security": [{"basic": []}],
         "paths": _paths(routes, schemas),
-        "components": {"schemas": schemas, "securitySchemes": {"basic": CREDENTIALS}},
+        "components": {"schemas": schemas, "securitySchemes": {"basic": CREDENTIALS, "chat": ACCESS_TOKEN}},
     }
 
 
@@ -158,6 +178,8 @@ def _operation(route: Route, rule: str, schemas: dict[str, Schema]) -> Schema:
         operation["requestBody"] = {"required": True, "content": {ANY_TYPE: {}, MULTIPART: {"schema": UPLOAD_FORM}}}
     if isinstance(route, PublicRoute):
         operation["security"] = []
+    elif accepts_chat_users(rule):
+        operation["security"] = [{"basic": []}, {"chat": []}]
     return operation
 
 
@@ -260,6 +282,8 @@ def _errors(route: Route, rule: str) -> set[type[ConversationsError]]:
     # The embedded engine returns 503 while it cannot write its data file. Under load, it also returns 503 to requests
     # that write.
     possible |= {errors.NotAuthenticatedError, errors.UnavailableError}
+    if accepts_chat_users(rule):
+        possible |= TOKEN_ERRORS
     if route.method not in SAFE_METHODS:  # A page of another site may send the request.
         possible.add(errors.AccessDeniedError)
     if "<" in rule:  # A path value can be the SID of a resource that does not exist.

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from convoke.api.requests import Request
 from convoke.domain.events import Origin
@@ -35,6 +37,9 @@ from convoke.operations.signature_checks import SignatureCheckOperations
 from convoke.operations.user_conversations import UserConversationOperations
 from convoke.operations.users import UserOperations
 from convoke.operations.waiting import ConversationWaiter
+
+if TYPE_CHECKING:
+    from convoke.domain.access_tokens import ChatSession
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +74,8 @@ class Operations:
     events: EventOperations
     alerts: AlertOperations
     signature_checks: SignatureCheckOperations
+    authenticate_chat_user: Callable[[str], ChatSession]
+    """A function that takes an access token. It is `AccessTokenOperations.authenticate`, imported at the first call."""
     conversation_waiter: ConversationWaiter
 
     def request_webhooks(self, request: Request) -> RequestWebhooks:

@@ -12,6 +12,7 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
 
+from convoke.api.callers import CHAT_USER_HEADER
 from convoke.api.errors import render
 from convoke.api.idempotency import IDEMPOTENT_REPLAYED
 from convoke.api.preferences import PREFER, PREFERENCE_APPLIED
@@ -32,7 +33,9 @@ example by typing a URL. The value `same-site` is missing on purpose, because tw
 
 PREFLIGHT_HEADERS = {
     "Access-Control-Allow-Methods": "GET, POST, DELETE",
-    "Access-Control-Allow-Headers": f"Authorization, Content-Type, {IDEMPOTENCY_KEY}, {PREFER}, {WEBHOOK_ENABLED}",
+    "Access-Control-Allow-Headers": (
+        f"Authorization, Content-Type, {IDEMPOTENCY_KEY}, {PREFER}, {WEBHOOK_ENABLED}, {CHAT_USER_HEADER}"
+    ),
     "Access-Control-Max-Age": "600",
 }
 
@@ -67,7 +70,7 @@ class Origins:
         headers: Mapping[str, str] = event.get("headers") or {}
         if method == "OPTIONS" and headers.get("origin") in self._allowed:
             return Response(HTTPStatus.NO_CONTENT, headers=dict(PREFLIGHT_HEADERS))
-        if method in SAFE_METHODS or self._may_change(headers):
+        if method in SAFE_METHODS or self.may_change(headers):
             return None
         return render(
             AccessDeniedError(),
@@ -85,8 +88,8 @@ class Origins:
             return vary
         return {**vary, "Access-Control-Allow-Origin": origin, "Access-Control-Expose-Headers": EXPOSED_HEADERS}
 
-    def _may_change(self, headers: Mapping[str, str]) -> bool:
-        """Return whether a request with these headers may change data."""
+    def may_change(self, headers: Mapping[str, str]) -> bool:
+        """Return whether a request with these headers may change data, or may open a WebSocket."""
         origin = headers.get("origin")
         if origin in self._allowed:
             return True

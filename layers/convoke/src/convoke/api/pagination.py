@@ -55,6 +55,38 @@ FORWARD, BACKWARD = "PA", "PB"
 """The directions that a token can contain. FORWARD means the page after the position, BACKWARD the page before it."""
 
 
+@dataclass(frozen=True, slots=True)
+class PageTokens:
+    """The page tokens of one list. The signature of a token covers the account, the list and the filters."""
+
+    filtered_path: str
+    """The path of the list, with the query parameters that filter the list."""
+    signing_key: bytes
+    """The account's key for the signatures of page tokens."""
+
+    def create(self, direction: str, position: str) -> str:
+        content = direction + position
+        return base64.urlsafe_b64encode(self._signature(content) + content.encode()).decode()
+
+    def parse(self, token: str) -> tuple[str, str]:
+        """Return the direction and the position in a token.
+
+        Raise InvalidParameterError if the token is malformed or belongs to another list.
+        """
+        try:
+            decoded = base64.urlsafe_b64decode(token.encode())
+            content = decoded[SIGNATURE_BYTES:].decode()
+        except ValueError as error:
+            raise InvalidParameterError(parameter="PageToken", wanted=WANTED_PAGE) from error
+        if not hmac.compare_digest(decoded[:SIGNATURE_BYTES], self._signature(content)):
+            raise InvalidParameterError(parameter="PageToken", wanted=WANTED_PAGE)
+        return content[:2], content[2:]
+
+    def _signature(self, content: str) -> bytes:
+        digest = hmac.digest(self.signing_key, f"{self.filtered_path}\n{content}".encode(), hashlib.sha256)
+        return digest[:SIGNATURE_BYTES]
+
+
 class Meta(BaseModel):
     model_config = ConfigDict(defer_build=True)
 
@@ -90,25 +122,17 @@ class Pagination:
 
     @property
     def page_size(self) -> int:
-        """The requested page size. A value outside the allowed range is replaced by the nearest allowed value.
-
-        Such a value is not an error, because SDKs send their argument `limit` as the page size.
-        """
-        return min(max(self._integer("PageSize", DEFAULT_PAGE_SIZE), 1), self.max_page_size)
+        return _page_size(self.request.query, self.max_page_size)
 
     @property
     def page_number(self) -> int:
         """The page number for the meta block. The number has no effect on the page: only the token selects the page."""
-        return max(self._integer("Page", 0), 0) if "PageToken" in self.request.query else 0
+        return max(_integer(self.request.query, "Page", 0), 0) if "PageToken" in self.request.query else 0
 
     @property
     def page_request(self) -> PageRequest:
         """The requested page. Raises InvalidParameterError if the page size or the token is invalid."""
-        token = self.request.query.get("PageToken")
-        if token is None:
-            return PageRequest(self.page_size, descending=self.descending)
-        direction, position = self._parse_token(token)
-        return PageRequest(self.page_size, position, forward=direction == FORWARD, descending=self.descending)
+        return requested_page(self.request.query, self._tokens, self.max_page_size, descending=self.descending)
 
     def body(
         self, page: Page[Resource], represent: Callable[[Resource], BaseModel], sid: Callable[[Resource], str]
@@ -116,9 +140,7 @@ class Pagination:
         """Return the JSON body of `page`. `represent` and `sid` return the representation and the SID of a resource."""
         resources = [represent(resource).model_dump_json() for resource in page.resources]
         page, resources = self._shortened(page, resources, sid)
-        # A filter can make a page empty although the list continues. Then the repository sets `before` and `behind`.
-        before = (page.before or _sid_of(page.resources[:1], sid)) if page.has_previous else None
-        behind = (page.behind or _sid_of(page.resources[-1:], sid)) if page.has_next else None
+        before, behind = ends_of(page, sid)
         meta = Meta(
             page=self.page_number,
             page_size=self.page_size,
@@ -151,43 +173,17 @@ class Pagination:
 
     def _neighbour(self, direction: str, number: int, position: str | None) -> str | None:
         """Return the URL of the page before or after `position`. Return None if `position` is None."""
-        return self._page_url(max(number, 0), self._token(direction, position)) if position else None
+        return self._page_url(max(number, 0), self._tokens.create(direction, position)) if position else None
 
     def _page_url(self, number: int, token: str | None = None) -> str:
         query = {**self.filters, "PageSize": self.page_size, "Page": number} | ({"PageToken": token} if token else {})
         return f"{self.url}?{urlencode(query, doseq=True)}"
 
-    def _integer(self, name: str, default: int) -> int:
-        text = self.request.query.get(name, str(default))
-        if not re.fullmatch("-?[0-9]{1,18}", text):
-            raise InvalidParameterError(parameter=name, wanted="an integer")
-        return int(text)
-
-    def _token(self, direction: str, position: str) -> str:
-        content = direction + position
-        return base64.urlsafe_b64encode(self._signature(content) + content.encode()).decode()
-
-    def _parse_token(self, token: str) -> tuple[str, str]:
-        """Return the direction and the position in a token.
-
-        Raise InvalidParameterError if the token is malformed or belongs to another list.
-        """
-        try:
-            decoded = base64.urlsafe_b64decode(token.encode())
-            content = decoded[SIGNATURE_BYTES:].decode()
-        except ValueError as error:
-            raise InvalidParameterError(parameter="PageToken", wanted=WANTED_PAGE) from error
-        if not hmac.compare_digest(decoded[:SIGNATURE_BYTES], self._signature(content)):
-            raise InvalidParameterError(parameter="PageToken", wanted=WANTED_PAGE)
-        return content[:2], content[2:]
-
-    def _signature(self, content: str) -> bytes:
-        """Sign the path of the list, the filters and `content` with the key of the account."""
+    @property
+    def _tokens(self) -> PageTokens:
         # Sign only the path of the URL, because a token must stay valid under another base URL of the API.
         path = self.url.removeprefix(self.request.base_url)
-        filtered_path = f"{path}?{urlencode(self.filters, doseq=True)}" if self.filters else path
-        digest = hmac.digest(self.signing_key, f"{filtered_path}\n{content}".encode(), hashlib.sha256)
-        return digest[:SIGNATURE_BYTES]
+        return PageTokens(f"{path}?{urlencode(self.filters, doseq=True)}" if self.filters else path, self.signing_key)
 
 
 class RestMeta(BaseModel):
@@ -227,6 +223,40 @@ class RestPagination(Pagination):
 
     def _uri(self, url: str | None) -> str | None:
         return url.removeprefix(self.request.base_url) if url else None
+
+
+def requested_page(
+    query: Mapping[str, str], tokens: PageTokens, max_page_size: int, *, descending: bool = False
+) -> PageRequest:
+    """Return the page that a query asks for. Raises InvalidParameterError if the page size or the token is invalid."""
+    size, token = _page_size(query, max_page_size), query.get("PageToken")
+    if token is None:
+        return PageRequest(size, descending=descending)
+    direction, position = tokens.parse(token)
+    return PageRequest(size, position, forward=direction == FORWARD, descending=descending)
+
+
+def ends_of(page: Page[Resource], sid: Callable[[Resource], str]) -> tuple[str | None, str | None]:
+    """Return where the previous page ends and where the next page starts. None means that there is no such page."""
+    # A filter can make a page empty although the list continues. Then the repository sets `before` and `behind`.
+    before = (page.before or _sid_of(page.resources[:1], sid)) if page.has_previous else None
+    behind = (page.behind or _sid_of(page.resources[-1:], sid)) if page.has_next else None
+    return before, behind
+
+
+def _page_size(query: Mapping[str, str], max_page_size: int) -> int:
+    """Return the requested page size. A value outside the allowed range is replaced by the nearest allowed value.
+
+    Such a value is not an error, because SDKs send their argument `limit` as the page size.
+    """
+    return min(max(_integer(query, "PageSize", DEFAULT_PAGE_SIZE), 1), max_page_size)
+
+
+def _integer(query: Mapping[str, str], name: str, default: int) -> int:
+    text = query.get(name, str(default))
+    if not re.fullmatch("-?[0-9]{1,18}", text):
+        raise InvalidParameterError(parameter=name, wanted="an integer")
+    return int(text)
 
 
 def _bytes_on_lambda(text: str) -> int:

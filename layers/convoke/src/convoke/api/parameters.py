@@ -6,7 +6,7 @@ The models of the domain define the fields and the rules. The subclasses in this
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import TypeVar, get_origin
 
@@ -279,10 +279,15 @@ def read(model: type[Parameters], form: Form) -> tuple[Parameters | None, list[C
         return model.model_validate(form.select(_lists(model)), context=form.path_delimiters), []
     except ValidationError as error:
         names = {name: field.alias or name for name, field in model.model_fields.items()}
-        ranks = {each: rank for rank, each in enumerate(model.order_of_checks)}
         # A location starts with the alias or the name of a field. Replace the name of the field by the alias.
         found = problems_of(error, lambda *parts: (*(names.get(str(part), part) for part in parts[:1]), *parts[1:]))
-        return None, sorted(found, key=lambda problem: ranks.get(type(problem), len(ranks)))
+        return None, in_order_of_checks(model, found)
+
+
+def in_order_of_checks(model: type[Model], problems: Iterable[ConversationsError]) -> list[ConversationsError]:
+    """Return the errors of an invalid request, from the highest to the lowest priority."""
+    ranks = {each: rank for rank, each in enumerate(model.order_of_checks)}
+    return sorted(problems, key=lambda problem: ranks.get(type(problem), len(ranks)))
 
 
 @cache

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from convoke.domain.senders import Provider
     from convoke.observability import EmfMetrics
     from convoke.operations.participant_adder import Admit
-    from convoke.operations.ports import Carrier
+    from convoke.operations.ports import Carrier, NobodyOnline
     from convoke.webhooks.client import WebhookHttpClient
     from convoke.webhooks.media_client import MediaHttpClient
 
@@ -206,6 +206,12 @@ class AwsEdges:
         from convoke.webhooks.client import WebhookHttpClient
 
         return WebhookHttpClient(self.receiver_rules)
+
+    @property
+    def presence(self) -> NobodyOnline:
+        from convoke.operations.ports import NobodyOnline
+
+        return NobodyOnline()
 
     @cached_property
     def media_client(self) -> MediaHttpClient:

@@ -35,6 +35,7 @@ from convoke.domain.errors import (
     UniqueNameLooksLikeSidError,
     UniqueNameTooLongError,
 )
+from convoke.domain.event_ids import to_event_id, to_moment
 from convoke.domain.groups import is_formed_group, number_group
 from convoke.domain.instants import Instant
 from convoke.domain.json_schema import (
@@ -87,6 +88,10 @@ class Conversation(Model):
     date_closed: Instant | None = None
     email: EmailBinding | None = None
 
+    created_by: str | None = None
+    """The identity of the chat user who created the conversation. None if a request of the account created it."""
+    creator_joined: bool | None = None
+    """True if the chat user who created the conversation was a participant at least once."""
     timers: Timers = Timers()
     requested_state: State = State.ACTIVE
     attempts: int = 0
@@ -114,12 +119,36 @@ class Conversation(Model):
     """How many times the conversation was changed. Optimistic locking compares this number."""
     next_index: int = 0
     """The index of the next message. Optimistic locking ensures that no two messages get the same index."""
+    deleted_messages: int | None = None
+    """The number of deleted messages. None means 0. Older versions of Convoke did not count deleted messages."""
+    event_id: int | None = None
+    """The event id of the last change of the conversation, its messages and its participants.
+
+    None means the event id of `date_updated`. A new read position or notification level does not change this field.
+    """
+    state_event_id: int | None = None
+    """The event id of the last change of the state. None means the event id of `date_created`."""
     date_removed: Instant | None = None
     """The time at which the conversation was deleted. None if the conversation is not deleted.
 
     A deleted conversation becomes a tombstone. The API does not show tombstones. The sweeper later deletes all items of
     the conversation.
     """
+
+    @property
+    def last_event_id(self) -> int:
+        # The end of `initializing` stores only `state_event_id`.
+        return self.event_id or max(to_event_id(self.date_updated), self.state_event_id or 0)
+
+    @property
+    def date_state_updated(self) -> datetime:
+        """The time at which the state changed last."""
+        return to_moment(self.state_event_id) if self.state_event_id else self.date_created
+
+    @property
+    def messages(self) -> int:
+        """The number of messages."""
+        return self.next_index - (self.deleted_messages or 0)
 
     @property
     def is_unfinished(self) -> bool:
@@ -146,7 +175,13 @@ class Conversation(Model):
         """Return a copy of the conversation that includes the new participants."""
         bound = tuple(member for participant in participants for member in participant.bound)
         update = {"members": self.members + len(participants), "bound": (*self.bound, *bound)}
+        if any(participant.identity and self.awaits(participant.identity) for participant in participants):
+            update["creator_joined"] = True
         return self.model_copy(update=update)
+
+    def awaits(self, identity: str) -> bool:
+        """Return whether the chat user with this identity created the conversation and never was a participant."""
+        return self.created_by == identity and not self.creator_joined
 
     def without_participant(self, participant: Participant) -> Self:
         """Return a copy of the conversation that does not include the participant."""

@@ -158,6 +158,52 @@ class AccessDeniedError(
     """The credentials are valid, but the resource accepts only another type of credentials."""
 
 
+class InvalidAccessTokenError(
+    ConversationsError,
+    code=20101,
+    status=401,
+    text="The access token must be valid, and must not exceed 4 KB or 24 hours",
+):
+    """An access token of a chat client is malformed, too long, or valid for a longer time than permitted."""
+
+
+class InvalidIssuerError(
+    ConversationsError,
+    code=20103,
+    status=401,
+    text="The issuer of the access token must be an API key, and its subject the account of this key",
+):
+    """The API key of an access token does not exist or has expired, or belongs to another account."""
+
+
+class AccessTokenExpiredError(ConversationsError, code=20104, status=401, text="The access token has expired"):
+    """The client must get a new access token from the server of its application."""
+
+
+class AccessTokenNotYetValidError(
+    ConversationsError, code=20105, status=401, text="The access token must be valid now: its time nbf is in the future"
+):
+    """The access token becomes valid later, or the clock of the server that made it is ahead."""
+
+
+class InvalidGrantsError(
+    ConversationsError,
+    code=20106,
+    status=401,
+    text="The access token must grant chat in a service of the account, to an identity with at most 256 characters",
+):
+    """The grants of an access token are missing or wrong."""
+
+
+class InvalidSignatureError(
+    ConversationsError,
+    code=20107,
+    status=401,
+    text="The access token must be signed with the secret of its API key (HS256)",
+):
+    """The signature of an access token is wrong."""
+
+
 class NotFoundError(ConversationsError, code=20404, status=404, text="The requested resource was not found"):
     """The resource does not exist, or is in another account or service. Convoke does not log the requested path."""
 
@@ -700,6 +746,12 @@ class ProvisioningFailedError(
     """Convoke closed the conversation and released all of its locks. The alert contains the causes."""
 
 
+class NotAParticipantError(
+    ConversationsError, code=50430, status=403, text="The user must be a participant of the conversation"
+):
+    """A chat user who is not a participant asked for a conversation, or tried to change it."""
+
+
 class ParticipantExistsError(ConversationsError, code=50433, status=409, text="Participant already exists"):
     """The identity is already in the conversation, or the request contains the identity twice."""
 
@@ -879,7 +931,9 @@ class ContentVariablesTooLongError(
     """The JSON text that contains all content variables is too long."""
 
 
-class ChannelMetadataNotFoundError(ConversationsError, code=50530, text="The message must have channel metadata"):
+class ChannelMetadataNotFoundError(
+    ConversationsError, code=50530, status=404, text="The message must have channel metadata"
+):
     """The message exists, but the channel of the message provided no metadata."""
 
 
@@ -899,3 +953,9 @@ class TooManyContentVariablesError(
     ConversationsError, code=50542, text="A message must have at most 100 content variables"
 ):
     """The message has too many content variables. See docs/behaviour/limits.md."""
+
+
+class SyncObjectNotFoundError(
+    ConversationsError, code=54200, status=404, text="The requested Sync object must exist and be visible to the user"
+):
+    """A chat client asked for an object of a conversation or of a User that does not exist, or for another's map."""

@@ -6,17 +6,18 @@ See docs/behaviour/webhook-delivery.md#what-triggers-webhooks and docs/behaviour
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from operator import not_
-from typing import Annotated, ClassVar, NamedTuple
+from typing import Annotated, ClassVar, NamedTuple, Self
 
 from pydantic import AfterValidator, ConfigDict, Field
 
 from convoke.domain.conversations import Conversation, State
 from convoke.domain.date_filters import Period
 from convoke.domain.errors import ConversationsError, InvalidSidError
+from convoke.domain.event_ids import event_id_of_sid, to_event_id
 from convoke.domain.instants import Instant, to_milliseconds
 from convoke.domain.json_schema import sid_schema
 from convoke.domain.media import MessageMedia
@@ -24,8 +25,9 @@ from convoke.domain.messages import Message
 from convoke.domain.model import Model
 from convoke.domain.participants import Participant
 from convoke.domain.receipts import Receipt
-from convoke.domain.sids import Prefix, parse_sid
-from convoke.domain.users import User
+from convoke.domain.sids import Prefix, index_of_message, parse_sid
+from convoke.domain.sync_objects import ATTRIBUTES, NAME, Action, ObjectKind, SyncObject, Touch
+from convoke.domain.users import User, user_sid
 
 
 class EventType(StrEnum):
@@ -155,7 +157,62 @@ class Change(Model):
     has_copies: bool = Field(default=False, exclude_if=not_)
     """Whether one of the events is about a message that has copies to send."""
     published_by_maker: bool = False
-    """Whether the finalizer publishes the events. If True, the consumer of the table stream ignores this record."""
+    """Whether the maker of the change publishes the events. If True, the consumer of the table stream ignores it."""
+    event_id: int | None = None
+    """The event id of the change for chat clients. None if it follows from the time and the SID of the change."""
+    former_identity: str | None = None
+    """The identity of a participant that keeps its place in the conversation but lost its identity."""
+    removed_user_sid: str | None = None
+    """The User that the change deleted."""
+
+    @property
+    def last_event_id(self) -> int:
+        """The event id of the change.
+
+        The SID of a change is created after the pre-event, and the SIDs of one process never go back. Therefore the
+        later one of both times counts.
+        """
+        if self.event_id:
+            return self.event_id
+        of_sid = event_id_of_sid(self.sid)
+        return max(of_sid, to_event_id(self.last_event_at)) if self.last_event_at else of_sid
+
+    def following(self, *event_ids: int) -> Self:
+        """Return a copy of the change whose event id is greater than all of `event_ids`."""
+        event_id = max(self.last_event_id, *(each + 1 for each in event_ids))
+        return self if event_id == self.last_event_id else self.model_copy(update={"event_id": event_id})
+
+    def not_later(self, event_id: int) -> int | None:
+        """Return the event id to store in a new item whose `date_updated` gives the event id `event_id`.
+
+        A client can give a new item a date in the future. Only then the item needs an event id of its own.
+        """
+        return self.last_event_id if event_id > self.last_event_id else None
+
+    @property
+    def touches(self) -> tuple[Touch, ...]:
+        """What the change touches in the objects of chat clients. `members_action` tells what else it touches."""
+        found = [touch for event in self.own_events for touch in touches_of(event)]
+        if self.removed_user_sid:
+            found.append(Touch(SyncObject(ObjectKind.INFO, self.removed_user_sid), Action.REMOVED))
+        if self.former_identity and self.conversation_sid:
+            service_sid = self.own_events[0].payload["ChatServiceSid"]
+            channels = SyncObject(ObjectKind.CHANNELS, user_sid(service_sid, self.former_identity))
+            found.append(Touch(channels, Action.REMOVED, self.conversation_sid, self.former_identity))
+        return tuple(dict.fromkeys(found))
+
+    @property
+    def members_action(self) -> Action | None:
+        """What happened to the conversation in the map of each member. None if the change does not touch all members.
+
+        The record does not name the members, because a conversation can have 1,000 members.
+        """
+        for event in self.own_events:
+            if event.type is EventType.CONVERSATION_REMOVED:
+                return Action.REMOVED
+            if event.payload.get("StateFrom") == State.INITIALIZING:
+                return Action.ADDED
+        return None
 
     @property
     def own_events(self) -> tuple[Event, ...]:
@@ -170,6 +227,52 @@ class Change(Model):
     def last_event_at(self) -> datetime | None:
         """The time at which the last event occurred, or None if there are no events."""
         return self.events[-1].occurred_at if self.events else None
+
+
+def touches_of(event: Event) -> Iterator[Touch]:
+    """Yield what an event touches in the objects of chat clients."""
+    payload, conversation_sid = event.payload, event.conversation_sid
+    if event.type in USER_EVENTS:
+        info = SyncObject(ObjectKind.INFO, payload["UserSid"])
+        yield from (Touch(info, Action.UPDATED, key) for key in (NAME, ATTRIBUTES))
+    elif conversation_sid is not None:
+        yield from _touches_of_conversation(event.type, payload, conversation_sid)
+
+
+def _touches_of_conversation(event_type: AnyEventType, payload: Mapping[str, str], sid: str) -> Iterator[Touch]:
+    channel = SyncObject(ObjectKind.CHANNEL, sid)
+    match event_type:
+        case EventType.CONVERSATION_UPDATED | EventType.CONVERSATION_STATE_UPDATED:
+            yield Touch(channel, Action.UPDATED)
+        case EventType.CONVERSATION_REMOVED:
+            for kind in (ObjectKind.CHANNEL, ObjectKind.MESSAGES, ObjectKind.ROSTER):
+                yield Touch(SyncObject(kind, sid), Action.REMOVED)
+        case _ if event_type in PARTICIPANT_ACTIONS:
+            action = PARTICIPANT_ACTIONS[event_type]
+            yield Touch(SyncObject(ObjectKind.ROSTER, sid), action, payload["ParticipantSid"])
+            if identity := payload.get("Identity"):
+                channels = SyncObject(ObjectKind.CHANNELS, user_sid(payload["ChatServiceSid"], identity))
+                yield Touch(channels, action, sid, identity)
+        case _ if event_type in MESSAGE_ACTIONS:
+            index = str(index_of_message(payload["MessageSid"]))
+            yield Touch(SyncObject(ObjectKind.MESSAGES, sid), MESSAGE_ACTIONS[event_type], index)
+            if event_type in (EventType.MESSAGE_ADDED, EventType.MESSAGE_REMOVED):
+                # The document of the conversation names the last message.
+                yield Touch(channel, Action.UPDATED)
+
+
+PARTICIPANT_ACTIONS: Mapping[AnyEventType, Action] = {
+    EventType.PARTICIPANT_ADDED: Action.ADDED,
+    EventType.PARTICIPANT_UPDATED: Action.UPDATED,
+    EventType.PARTICIPANT_REMOVED: Action.REMOVED,
+}
+
+MESSAGE_ACTIONS: Mapping[AnyEventType, Action] = {
+    EventType.MESSAGE_ADDED: Action.ADDED,
+    EventType.MESSAGE_UPDATED: Action.UPDATED,
+    EventType.MESSAGE_REMOVED: Action.REMOVED,
+    EventType.DELIVERY_UPDATED: Action.UPDATED,
+}
 
 
 class UnpublishedChange(Model):
@@ -373,13 +476,15 @@ def participant_updated(
     *,
     at: datetime,
     origin: Origin,
+    former_identity: str | None = None,
 ) -> Change:
     """Return the record of an updated participant. `users` are the Users that exist since the same transaction."""
     index = participant.last_read_message_index
     read = {"LastReadMessageIndex": None if index is None else str(index)}
     payload = {**participant_payload(participant), **date_updated(participant), **read}
     data = [*_users_added(users), (EventType.PARTICIPANT_UPDATED, payload)]
-    return _change(sid, subject, data, at=at, origin=origin)
+    change = _change(sid, subject, data, at=at, origin=origin)
+    return change.model_copy(update={"former_identity": former_identity}) if former_identity else change
 
 
 def participant_removed(
@@ -394,17 +499,29 @@ def user_added(sid: str, user: User, *, at: datetime, origin: Origin) -> Change:
     return _change(sid, subject_of_user(user), _users_added([user]), at=at, origin=origin)
 
 
-def user_updated(sid: str, user: User, *, reachable: bool, at: datetime, origin: Origin) -> Change:
-    """Return the record of an updated User. `reachable` says whether the service tells which Users are online."""
-    online = "false" if reachable else None
+def user_updated(sid: str, user: User, *, online: bool | None, at: datetime, origin: Origin) -> Change:
+    """Return the record of an updated User. `online` is None if the service does not tell which Users are online."""
     payload = {
         **user_payload(user),
         "DateUpdated": to_milliseconds(user.date_updated),
-        "isOnline": online,
-        "isNotifiable": online,
+        "isOnline": None if online is None else str(online).lower(),
+        # Convoke sends no push notifications, so no User can be notified.
+        "isNotifiable": None if online is None else "false",
     }
     data = [(EventType.USER_UPDATED, payload)]
     return _change(sid, subject_of_user(user), data, at=at, origin=origin)
+
+
+def user_removed(sid: str, user: User) -> Change:
+    """Return the record of the deletion of a User. It has no events, because Twilio has no event for the deletion."""
+    return Change(
+        sid=sid,
+        account_sid=user.account_sid,
+        events=(),
+        notify_webhooks=False,
+        published_by_maker=True,
+        removed_user_sid=user.sid,
+    )
 
 
 class Failure(NamedTuple):

@@ -38,6 +38,7 @@ from convoke.domain.errors import (
     MessageTooLongError,
     TooManyContentVariablesError,
 )
+from convoke.domain.event_ids import to_event_id
 from convoke.domain.instants import Instant
 from convoke.domain.json_schema import IN_EITHER_CASE, attributes_schema, sid_schema, string_schema, word_schema
 from convoke.domain.media import MessageMedia
@@ -89,6 +90,24 @@ class Message(Model):
     copies_read: int = Field(default=0, exclude_if=not_)
     date_created: Instant
     date_updated: Instant
+    last_updated_by: str | None = None
+    """The identity of the chat user who changed the message last, or `system`. None if nobody changed the message."""
+    event_id: int | None = None
+    """The event id of the last change. None means the event id of `date_updated`."""
+    created_event_id: int | None = None
+    """The event id of the creation. None if the message was never changed.
+
+    A message that an older version of Convoke changed has no value either.
+    """
+
+    @property
+    def last_event_id(self) -> int:
+        return self.event_id or to_event_id(self.date_updated)
+
+    @property
+    def first_event_id(self) -> int:
+        """The event id of the creation of the message."""
+        return self.created_event_id or self.last_event_id
 
     @model_validator(mode="before")
     @classmethod

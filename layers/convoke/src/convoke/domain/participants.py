@@ -31,6 +31,7 @@ from convoke.domain.errors import (
     ProxyAddressEmptyError,
     ProxyNotSupportedError,
 )
+from convoke.domain.event_ids import to_event_id
 from convoke.domain.groups import WANTED_GROUP_NUMBER, is_group_number
 from convoke.domain.instants import Instant
 from convoke.domain.json_schema import attributes_schema, sid_schema, string_schema, word_schema
@@ -160,6 +161,12 @@ class Participant(Member):
     The updates of read positions and notification levels use optimistic locking with this number, because they do not
     change the conversation.
     """
+    event_id: int | None = None
+    """The event id of the last change. None means the event id of `date_updated`."""
+
+    @property
+    def last_event_id(self) -> int:
+        return self.event_id or to_event_id(self.date_updated)
 
     @property
     def bound(self) -> tuple[BoundMember, ...]:

@@ -17,6 +17,13 @@ During this time, the last events of the conversation can still be delivered. SQ
 See docs/decisions/0051-webhooks-outlive-conversation.md.
 """
 
+REMOVALS_LIFETIME = timedelta(days=7)
+"""How long Convoke remembers which messages were deleted or edited, and who left a conversation.
+
+A chat client that was away for a shorter time gets these changes when it connects again. A token of a chat client is
+valid for at most 24 hours.
+"""
+
 SETTLING_TIME = timedelta(seconds=60)
 """The minimum time for which the tombstone of a deleted User or service is kept.
 

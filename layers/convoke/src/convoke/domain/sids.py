@@ -48,6 +48,9 @@ SID_DIGITS = "[0-9a-fA-F]{32}"
 INDEX_DIGITS = 12
 """The SID of a message contains the index of the message. The index has this number of hexadecimal digits."""
 
+TIME_DIGITS = 12
+"""Every other SID starts with the time of its creation in milliseconds. The time has this number of digits."""
+
 NewSid = Callable[[Prefix], str]
 """A function that returns a new SID with the given prefix."""
 
@@ -84,6 +87,20 @@ class SidFactory:
         return f"{prefix}{ordered:016x}{os.urandom(8).hex()}"
 
 
+def milliseconds_of(sid: str) -> int:
+    """Return the time at which `SidFactory` created a SID, in milliseconds since 1970.
+
+    The SID must not be the SID of a message, because such a SID contains an index instead of the time.
+    """
+    return int(sid[2 : 2 + TIME_DIGITS], 16)
+
+
+def index_of_message(sid: str) -> int:
+    """Return the index in the SID of a message."""
+    start = len(Prefix.MESSAGE)
+    return int(sid[start : start + INDEX_DIGITS], 16)
+
+
 def sid_with_index(sid: str, index: int) -> str:
     """Replace the time at the start of the message SID `sid` with `index`, and return the new SID.
 
@@ -92,6 +109,11 @@ def sid_with_index(sid: str, index: int) -> str:
     """
     start = len(Prefix.MESSAGE)
     return f"{Prefix.MESSAGE}{index:0{INDEX_DIGITS}x}{sid[start + INDEX_DIGITS :]}"
+
+
+def least_sid_with_index(index: int) -> str:
+    """Return the least SID that a message with this index can have."""
+    return sid_with_index(Prefix.MESSAGE + "0" * 32, index)
 
 
 def greatest_sid_with_index(index: int) -> str:

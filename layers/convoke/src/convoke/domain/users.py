@@ -24,6 +24,7 @@ from convoke.domain.errors import (
     IdentityTooLongError,
     UnknownServiceRoleError,
 )
+from convoke.domain.event_ids import to_event_id
 from convoke.domain.instants import Instant
 from convoke.domain.json_schema import attributes_schema, sid_schema
 from convoke.domain.model import Model
@@ -89,6 +90,12 @@ class User(Model):
     """The time at which the sweeper must process the User next. None if `leaving` is None."""
     attempts: int = 0
     """How many times the sweeper has processed the User since the deletion."""
+    event_id: int | None = None
+    """The event id of the last change. None means the event id of `date_updated`."""
+
+    @property
+    def last_event_id(self) -> int:
+        return self.event_id or to_event_id(self.date_updated)
 
     def as_tombstone(self, moment: datetime, sid: str, *, notify_webhooks: bool) -> Self:
         """Return the User as a tombstone. The only personal data in a tombstone is the identity. `sid` is a new SID."""
@@ -108,7 +115,9 @@ class User(Model):
         The new User takes over `leaving`, because the sweeper must still delete the participants of the deleted User.
         """
         kept = {"leaving": tombstone.leaving, "due_at": tombstone.due_at, "attempts": tombstone.attempts}
-        return self.model_copy(update={**kept, "revision": tombstone.revision + 1})
+        # The clock may have gone back since the deletion.
+        event_id = max(self.last_event_id, tombstone.last_event_id + 1)
+        return self.model_copy(update={**kept, "revision": tombstone.revision + 1, "event_id": event_id})
 
     def after_leaving(self) -> Self:
         """Return the User without `leaving`, because the participants of the deleted User are deleted."""

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable
-from typing import Any
 
 MAX_STEP_AGE_SECONDS = 0.25
 """If the oldest step or stream record has waited longer than this time, the steps are late."""
@@ -23,9 +22,10 @@ POLL_SECONDS = 0.02
 SHED_METHODS = frozenset({"POST", "DELETE"})
 
 SHED_PATHS = re.compile(
-    r"/v1/(?:Services/[^/]+/)?(?:ConversationWithParticipants|Conversations(?:/[^/]+(?:/(?:Participants|Messages).*)?)?)"
+    r"(?:/v1/(?:Services/[^/]+/)?|/Client/v2/Services/[^/]+/)"
+    r"(?:ConversationWithParticipants|Conversations(?:/[^/]+(?:/(?:Participants|Messages).*)?)?)"
 )
-"""The paths of conversations, participants and messages.
+"""The paths of conversations, participants and messages. The second prefix is the prefix of chat clients.
 
 The gateway always serves GET requests, and requests to paths under `/convoke/v1`.
 """
@@ -45,10 +45,8 @@ class Admission:
         thread.
         """
 
-    def applies_to(self, event: dict[str, Any]) -> bool:
-        return event["requestContext"]["http"]["method"] in SHED_METHODS and bool(
-            SHED_PATHS.fullmatch(event["rawPath"])
-        )
+    def applies_to(self, method: str, path: str) -> bool:
+        return method in SHED_METHODS and bool(SHED_PATHS.fullmatch(path))
 
     async def admitted(self) -> bool:
         """Return whether to serve the request.

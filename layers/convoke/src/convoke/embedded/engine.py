@@ -26,6 +26,7 @@ from convoke.domain.senders import Provider
 from convoke.domain.sids import NewSid, SidFactory
 from convoke.domain.webhooks import Delivery
 from convoke.embedded.admission import Admission
+from convoke.embedded.chat.presence import ConnectedUsers
 from convoke.embedded.clock import Advance, AdvanceResult, MovableClock
 from convoke.embedded.clock_api import clock_routes
 from convoke.embedded.console_api import console_key_route
@@ -43,7 +44,7 @@ from convoke.embedded.controls_api import (
 )
 from convoke.embedded.data_format import parse_synchronous
 from convoke.embedded.deliveries import ConcurrentDeliveries, Deliveries
-from convoke.embedded.gateway import ConversationWaiters, Gateway
+from convoke.embedded.gateway import ChatServing, ConversationWaiters, Gateway
 from convoke.embedded.handover import (
     Execution,
     InMemoryParticipantQueue,
@@ -59,6 +60,7 @@ from convoke.embedded.planned_failures import PlannedFailures
 from convoke.embedded.queue import DeadLetterQueue, DurableQueue
 from convoke.embedded.request_log import RequestLog
 from convoke.embedded.request_log_api import request_log_route
+from convoke.embedded.request_runner import RequestRunner
 from convoke.embedded.simulate_api import simulate_routes
 from convoke.embedded.simulated_carrier import PhonePlans, SimulatedCarrier
 from convoke.embedded.sqlite import LOCK_TIMEOUT_SECONDS, SqliteTable
@@ -73,7 +75,9 @@ from convoke.operations.ports import (
     EventBus,
     MediaClient,
     MediaStore,
+    NobodyOnline,
     ParticipantQueue,
+    Presence,
     WebhookClient,
     Workflow,
 )
@@ -142,6 +146,7 @@ class EmbeddedEdges:
     public_url: str | None = None
     allowed_origins: tuple[str, ...] = ()
     admit: Admit | None = None
+    presence: Presence = NobodyOnline()  # noqa: RUF009 - it holds nothing
     metrics: Metrics = NoMetrics()  # noqa: RUF009 - it holds nothing
     path_delimiters: str = ""
     console_poll_seconds: int | None = CONSOLE_POLL_SECONDS
@@ -242,6 +247,7 @@ class EmbeddedEngine:
         self._executions: Waiting[Execution] = Waiting()
         self.failures = PlannedFailures()
         self._http_client = WebhookHttpClient(ANY_RECEIVER)
+        self._connected_users = ConnectedUsers()
         self._media_client = MediaHttpClient(ANY_RECEIVER)
         self.media_folder = MediaFolder(data)
         self.phone_plans = PhonePlans()
@@ -263,6 +269,7 @@ class EmbeddedEngine:
                 },
                 public_url=settings.public_url,
                 webhook_client=self._http_client,
+                presence=self._connected_users,
                 media_store=self.media_folder,
                 media_client=self._media_client,
                 now=now,
@@ -308,6 +315,8 @@ class EmbeddedEngine:
         )
         bus.targets.append(self._deliveries.accept)
         self._waiters = ConversationWaiters()
+        self._tell_chat_clients: Callable[[Sequence[Item]], None] = lambda _: None
+        """Called with the change records of each commit. Does nothing until the first chat client connects."""
         self._admission = Admission(self.steps.age)
         self._sweeper_loop = PeriodicThread("sweeper", self._sweep, SWEEP_INTERVAL_SECONDS)
         self._sweep_until: datetime | None = None
@@ -325,15 +334,26 @@ class EmbeddedEngine:
 
     def gateway(self, *, trust_forwarded: bool = False) -> Gateway:
         """Return the ASGI application that serves this engine."""
+        runner = RequestRunner(self.table, self._admission, self._lock_timeout)
+
+        def serve_chat() -> ChatServing:
+            # Import only when the first chat client connects, because the modules take 80 ms and 2 MB.
+            from convoke.embedded.chat.serving import new_chat_server  # noqa: PLC0415 - see above
+
+            server = new_chat_server(
+                self.program, self.table, self._connected_users, runner, trust_forwarded=trust_forwarded
+            )
+            self._tell_chat_clients = server.changed
+            return server
+
         return Gateway(
             self.api,
-            self.table,
-            self._admission,
+            runner,
             self.begin_stop,
             self._waiters,
             self.observers,
+            serve_chat,
             trust_forwarded=trust_forwarded,
-            lock_timeout=self._lock_timeout,
         )
 
     def start(self) -> None:
@@ -571,6 +591,7 @@ class EmbeddedEngine:
 
     def _changed(self, changes: Sequence[Item]) -> None:
         self._waiters.changed(changes)
+        self._tell_chat_clients(changes)
 
     def _forget(self) -> None:
         """Reset the state in memory, because a unit was dropped.

@@ -2,9 +2,7 @@
 
 The gateway translates an ASGI request into a gateway event, passes the event to the API and sends the response.
 
-The API handles the request on the event loop's thread. A request that must wait before its first write ends early. The
-gateway then runs the request again, either after a pause or on a worker thread (see `suspension.py`). A request uses
-the data of a unit of work (see `unit.py`). The gateway sends the response after the commit of this unit.
+The API handles the request on the event loop's thread (see `request_runner.py`).
 """
 
 from __future__ import annotations
@@ -14,10 +12,10 @@ import base64
 import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from http import HTTPStatus
-from typing import Any, NoReturn
+from typing import Any, Protocol
 from uuid import uuid4
 
 from convoke.api.app import Api
@@ -29,12 +27,10 @@ from convoke.api.uploads import Upload
 from convoke.domain.conversations import Conversation
 from convoke.domain.errors import NotFoundError, UnavailableError
 from convoke.embedded import api_docs
-from convoke.embedded.admission import Admission
 from convoke.embedded.observation import FinishedRequest, Observers
-from convoke.embedded.sqlite import LOCK_TIMEOUT_SECONDS, SqliteTable
-from convoke.embedded.suspension import ConflictedError, NeedsThreadError, RunAgainError
+from convoke.embedded.request_runner import NotAdmittedError, RequestRunner
+from convoke.embedded.suspension import RunAgainError
 from convoke.embedded.transfers import Body, DisconnectedError, Transfers, is_upload
-from convoke.operations.conversations import MAX_CONTENTION_SECONDS, sleep_before_retry
 from convoke.operations.waiting import pauses
 from convoke.storage.table import Item
 
@@ -45,12 +41,6 @@ Answer = Response | Deferred | Upload
 
 NO_TIME_LIMIT_MILLISECONDS = 60_000
 """The remaining time that the gateway reports to the API. On one machine, requests have no time limit."""
-
-MAX_REQUESTS_ON_THREADS = 128
-"""The maximum number of requests that run on worker threads at the same time. These requests wait for a receiver."""
-
-FIRST_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 0.001, 0.05
-"""The first pause and the maximum pause between two runs of a request. Each pause is twice the previous pause."""
 
 
 class RequestContext:
@@ -109,6 +99,16 @@ def _wake(futures: Any) -> None:
             future.set_result(None)
 
 
+class ChatServing(Protocol):
+    """The part of the gateway that serves WebSockets."""
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None: ...
+
+    async def stop(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
 class Gateway:
     """The ASGI application.
 
@@ -119,27 +119,29 @@ class Gateway:
     def __init__(
         self,
         api: Api,
-        table: SqliteTable,
-        admission: Admission,
+        runner: RequestRunner,
         begin_stop: Callable[[], None],
         waiters: ConversationWaiters,
         observers: Observers,
+        serve_chat: Callable[[], ChatServing],
         *,
         trust_forwarded: bool = False,
-        lock_timeout: float = LOCK_TIMEOUT_SECONDS,
     ) -> None:
         self._api = api
-        self._table = table
-        self._admission = admission
+        self._serve_chat = serve_chat
+        self._chat: ChatServing | None = None
+        self._runner = runner
         self._begin_stop = begin_stop
         self._waiters = waiters
         self._observers = observers
         self._trust_forwarded = trust_forwarded
-        self._lock_timeout = lock_timeout
-        self._threads = ThreadPoolExecutor(MAX_REQUESTS_ON_THREADS, thread_name_prefix="request")
         self._transfers = Transfers()
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            self._chat = self._chat or self._serve_chat()
+            await self._chat(scope, receive, send)
+            return
         upload = Body(scope, receive) if is_upload(scope) else None
         body = b"" if upload else await _body(receive)
         if body is None:
@@ -178,22 +180,33 @@ class Gateway:
         """Tell the engine that the server stops. Requests that wait for a conversation get a response now."""
         self._begin_stop()
 
+    async def stop_chat(self) -> None:
+        """Tell the chat clients to connect again, after their calls are answered."""
+        if self._chat:
+            await self._chat.stop()
+
     def close(self) -> None:
-        """End the worker threads. If a request is still running, it fails when the table is closed."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        """End the worker threads and the connections of chat clients.
+
+        If a request is still running, it fails when the table is closed.
+        """
+        if self._chat:
+            self._chat.close()
+        self._runner.close()
         self._transfers.close()
 
     async def _answered(self, event: dict[str, Any], upload: Body | None) -> Response:
         if docs := api_docs.page(event):
             return docs
-        context = RequestContext()
-        if self._admission.applies_to(event) and not await self._admission.admitted():
-            return _unavailable(retry_after=True)
-        self._admission.request_arrived()
+        context, http = RequestContext(), event["requestContext"]["http"]
         try:
-            answered = await self._computed(event, context)
-        finally:
-            self._admission.request_answered()
+            answered = await self._runner.admit_and_run(
+                http["method"], event["rawPath"], partial(self._api.answer, event, context)
+            )
+        except NotAdmittedError:
+            return _unavailable(retry_after=True)
+        except UnavailableError:
+            return _unavailable()
         if isinstance(answered, Deferred):
             return self._api.rendered(answered, await self._waited_for(answered))
         if isinstance(answered, Upload):
@@ -202,37 +215,8 @@ class Gateway:
 
     async def _uploaded(self, upload: Upload, body: Body | None) -> Response:
         if body is None:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, upload.respond_to_event)
+            return await self._runner.on_thread(upload.respond_to_event)
         return await self._transfers.receive(upload, body)
-
-    async def _computed(self, event: dict[str, Any], context: RequestContext) -> Answer:
-        loop = asyncio.get_running_loop()
-        begun, pause = loop.time(), FIRST_PAUSE_SECONDS
-        while True:
-            try:
-                return await self._computed_here(event, context)
-            except NeedsThreadError:
-                return await loop.run_in_executor(self._threads, self._api.answer, event, context)
-            except RunAgainError as signal:
-                limit = MAX_CONTENTION_SECONDS if isinstance(signal, ConflictedError) else self._lock_timeout
-                if loop.time() - begun >= limit:
-                    return _unavailable()
-            await asyncio.sleep(pause)
-            pause = min(2 * pause, MAX_PAUSE_SECONDS)
-
-    async def _computed_here(self, event: dict[str, Any], context: RequestContext) -> Answer:
-        sleep_before_retry.set(_run_again)
-        answered = self._api.answer(event, context)
-        return answered if await self._is_committed() else _unavailable()
-
-    async def _is_committed(self) -> bool:
-        """Wait until the open unit of work is committed or dropped. Return False if it was dropped."""
-        try:
-            if (committed := self._table.committed()) is not None:
-                await committed
-        except UnavailableError:
-            return False
-        return True
 
     async def _waited_for(self, deferred: Deferred) -> Conversation:
         """Wait until the conversation leaves the state `initializing`.
@@ -249,17 +233,12 @@ class Gateway:
             except UnavailableError:
                 # The data file cannot be read, or is closed because the engine stops.
                 break
-            if not await self._is_committed():
+            if not await self._runner.is_committed():
                 continue
             seen = found.conversation
             if found.is_final or self._waiters.are_over:
                 break
         return seen
-
-
-def _run_again(_: float) -> NoReturn:
-    """Raise ConflictedError. This function replaces `sleep`, because the event loop's thread must not sleep."""
-    raise ConflictedError
 
 
 def _start(response: Response, size: int) -> Message:
@@ -283,7 +262,7 @@ def gateway_event(scope: Message, body: bytes, *, trust_forwarded: bool = False)
 
     The event has the payload format 2.0. The path in the event has no percent-encoding. Header names are in lower case.
     """
-    headers = _headers(scope, trust_forwarded=trust_forwarded)
+    headers = headers_of(scope, trust_forwarded=trust_forwarded)
     text, is_base64 = _text(body)
     return {
         "version": "2.0",
@@ -321,7 +300,7 @@ async def _body(receive: Receive) -> bytes | None:
         message = await receive()
 
 
-def _headers(scope: Message, *, trust_forwarded: bool) -> dict[str, str]:
+def headers_of(scope: Message, *, trust_forwarded: bool) -> dict[str, str]:
     """Return the headers. As with API Gateway, `x-forwarded-proto` is the scheme (http or https) of the request."""
     headers: dict[str, str] = {}
     for raw_name, raw_value in scope["headers"]:

@@ -60,6 +60,9 @@ class Instance:
     def begin_stop(self) -> None:
         self._gateway.begin_stop()
 
+    async def stop_chat(self) -> None:
+        await self._gateway.stop_chat()
+
     def close(self) -> None:
         self._gateway.close()
 

@@ -12,6 +12,7 @@ from typing import Protocol
 
 import uvicorn
 
+from convoke.embedded.chat.limits import MAX_FRAME_BYTES
 from convoke.embedded.engine import SHUTDOWN_GRACE_SECONDS
 from convoke.embedded.gateway import Message, Receive, Send
 from convoke.embedded.http_protocol import BoundedProtocol
@@ -49,11 +50,13 @@ def listening_socket(host: str, port: int) -> socket.socket:
 
 
 class ServedApp(Protocol):
-    """The ASGI application of a server. The server calls `begin_stop` and then `close` when the server stops."""
+    """The ASGI application of a server. When the server stops, it calls `begin_stop`, `stop_chat` and `close`."""
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None: ...
 
     def begin_stop(self) -> None: ...
+
+    async def stop_chat(self) -> None: ...
 
     def close(self) -> None: ...
 
@@ -68,6 +71,9 @@ class Server(uvicorn.Server):
             uvicorn.Config(
                 gateway,
                 http=BoundedProtocol,
+                ws="none",  # `BoundedProtocol` serves the WebSockets.
+                ws_max_size=MAX_FRAME_BYTES,
+                ws_per_message_deflate=False,  # Compression needs memory for each connection.
                 lifespan="off",
                 access_log=False,
                 log_config=None,
@@ -91,6 +97,7 @@ class Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._gateway.begin_stop()
         try:
+            await self._gateway.stop_chat()
             await super().shutdown(sockets=sockets)
         finally:
             self._gateway.close()

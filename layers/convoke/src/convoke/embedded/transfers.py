@@ -15,7 +15,12 @@ from typing import Any, BinaryIO, TypeVar
 
 from convoke.api.responses import FileResponse, Response
 from convoke.api.uploads import Upload
-from convoke.embedded.http_protocol import DEADLINE
+
+DEADLINE = "convoke.deadline"
+"""The extension of the ASGI scope with which the application gives the client more time to send the body.
+
+`extend` is a function whose argument is the time in seconds from now on.
+"""
 
 MAX_THREADS = 8
 """The maximum number of files that are read or written at the same time.

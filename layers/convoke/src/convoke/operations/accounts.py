@@ -39,6 +39,13 @@ class AccountOperations:
         # creates the account.
         return self.accounts.fetch(sid) or self._create_or_fetch(sid)
 
+    def fetch(self, account_sid: str) -> Account:
+        """Return an account that was authenticated before. Raises NotAuthenticatedError if it does not exist."""
+        account = self.accounts.fetch(account_sid)
+        if account is None:
+            raise NotAuthenticatedError
+        return account
+
     def _authenticated_sid(self, user: str, password: str) -> str | None:
         if key_sid := parse_sid(user, Prefix.API_KEY):
             return self.api_keys.authenticate(key_sid, password)

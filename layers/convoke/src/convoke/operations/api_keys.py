@@ -7,6 +7,7 @@ import hmac
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import NamedTuple
 
 from convoke.domain import instants
 from convoke.domain.api_keys import ApiKey, ApiKeyOwner, NewApiKey, check_key_name, derive_secret
@@ -16,6 +17,13 @@ from convoke.domain.pages import Page, PageRequest
 from convoke.domain.sids import NewSid, Prefix, parse_sid
 from convoke.storage.api_key_masters import KnownMasters
 from convoke.storage.api_keys import CachedApiKeys
+
+
+class SigningKey(NamedTuple):
+    """The secret of an API key, with the account that owns the key."""
+
+    account_sid: str
+    secret: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +107,24 @@ class ApiKeyOperations:
         if owner is None or not owner.is_valid(self.real_time()):
             return None
         return owner.account_sid if self._is_secret(key_sid, owner, secret) else None
+
+    def is_valid(self, key_sid: str) -> bool:
+        """Return whether an API key exists and has not expired."""
+        owner = self.api_keys.fetch_owner(key_sid)
+        return owner is not None and owner.is_valid(self.real_time())
+
+    def signing_key(self, key_sid: str) -> SigningKey | None:
+        """Return the account of an API key and the secret that signs access tokens.
+
+        Return None if the API key does not exist or has expired, or if only a hash of its secret is stored.
+        """
+        owner = self.api_keys.fetch_owner(key_sid)
+        if owner is None or owner.master_version is None or not owner.is_valid(self.real_time()):
+            return None
+        master_secret = self.masters.secret(owner.master_version)
+        if master_secret is None:
+            return None
+        return SigningKey(owner.account_sid, derive_secret(master_secret, owner.account_sid, key_sid))
 
     def _is_secret(self, key_sid: str, owner: ApiKeyOwner, secret: str) -> bool:
         if owner.secret_hash is not None:

@@ -84,7 +84,9 @@ class ConversationWithParticipantsOperations:
             and (known := self._find_repeated(account, idempotent))
         ):
             return self._repeated(known)
-        conversation = self._new(account, service, requested, initializing=bool(participants))
+        conversation = self._new(
+            account, service, requested, request_webhooks.origin.client_identity, initializing=bool(participants)
+        )
         conversation = apply_conversation_reply(
             conversation, request_webhooks.send_pre_event(lambda: conversation_add(conversation))
         )
@@ -161,10 +163,17 @@ class ConversationWithParticipantsOperations:
             logger.exception("enqueuing participants failed", extra={"conversation_sid": provisioning.conversation_sid})
 
     def _new(
-        self, account: Account, service: Service, requested: NewConversation, *, initializing: bool
+        self,
+        account: Account,
+        service: Service,
+        requested: NewConversation,
+        created_by: str | None,
+        *,
+        initializing: bool,
     ) -> Conversation:
         now = self.now()
         conversation = new_conversation(self.new_sid(Prefix.CONVERSATION), account, service, requested, now)
+        conversation = conversation.model_copy(update={"created_by": created_by})
         if initializing:
             due_at = self.retries.next_attempt_at(now, 0)
             return conversation.model_copy(update={"state": State.INITIALIZING, "due_at": due_at})

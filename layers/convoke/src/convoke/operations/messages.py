@@ -13,6 +13,7 @@ from convoke.domain.events import message_added, message_removed, message_update
 from convoke.domain.instants import Clock
 from convoke.domain.media import Media, check_channels, check_number
 from convoke.domain.messages import (
+    SYSTEM,
     Message,
     MessageChange,
     NewMessage,
@@ -116,6 +117,7 @@ class MessageOperations:
         if reply := request_webhooks.send_pre_event(lambda: message_update(conversation, edited)):
             edited = self._edited(conversation, message, apply_message_reply(requested, reply), now)
         origin = request_webhooks.origin
+        edited = edited.model_copy(update={"last_updated_by": origin.client_identity or SYSTEM})
         change = message_updated(self.new_sid(Prefix.CHANGE), conversation, edited, at=now, origin=origin)
         self.messages.update(conversation, message, edited, change)
         return edited

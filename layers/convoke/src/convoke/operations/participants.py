@@ -197,7 +197,9 @@ class ParticipantOperations:
         updated = participant.model_copy(update={"identity": None, "date_updated": max(now, participant.date_updated)})
         after = conversation.with_changed_participant(updated).with_timers_from(now)
         change_sid, subject, origin = self.new_sid(Prefix.CHANGE), subject_of(conversation), request_webhooks.origin
-        change = participant_updated(change_sid, subject, updated, at=now, origin=origin)
+        change = participant_updated(
+            change_sid, subject, updated, at=now, origin=origin, former_identity=participant.identity
+        )
         self.participants.update(conversation, after, participant, updated, None, lambda _: change)
 
     def _refuse(self, conversation: Conversation, identity: str | None, problems: Sequence[ConversationsError]) -> None:
@@ -222,7 +224,7 @@ class ParticipantOperations:
         request_webhooks.send_pre_event(lambda: participant_update(conversation, after))
         sid, subject, origin = self.new_sid(Prefix.CHANGE), subject_of(conversation), request_webhooks.origin
         change = participant_updated(sid, subject, after, at=now, origin=origin)
-        self.participants.update_alone(before, after, change)
+        self.participants.update_alone(conversation, before, after, change)
 
     def _fetch_of(self, conversation: Conversation, sid: str) -> Participant:
         """Return a participant of a conversation. Raises NotFoundError.

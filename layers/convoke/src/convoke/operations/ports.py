@@ -60,6 +60,18 @@ class WebhookClient(Protocol):
         """
 
 
+class Presence(Protocol):
+    def is_online(self, user_sid: str) -> bool:
+        """Return whether a chat client of the User is connected."""
+
+
+class NobodyOnline:
+    """Implements Presence on an engine that serves no chat clients."""
+
+    def is_online(self, user_sid: str) -> bool:  # noqa: ARG002 - nobody is online
+        return False
+
+
 class CopyQueue(Protocol):
     def send(self, copies: Sequence[Copy]) -> None:
         """Enqueue each copy as one queue message. The consumer gets the copies of one line one at a time, in order."""

@@ -58,6 +58,24 @@ class RequestWebhooks:
         return self._reply
 
 
+class CheckedWebhooks(RequestWebhooks):
+    """The webhook setting of a request of a chat user, whose permissions are checked again before a repetition.
+
+    While the receiver of a pre-event decides, another request can remove the user from the conversation. Optimistic
+    locking then fails, and the operation is repeated.
+    """
+
+    def __init__(self, pre_events: PreEvents, origin: Origin, check: Callable[[], None]) -> None:
+        """`check` raises an error if the user must not make the change anymore."""
+        super().__init__(pre_events, origin)
+        self._check = check
+
+    def send_pre_event(self, build: Callable[[], PreEvent]) -> Reply:
+        if self._reply is not None:
+            self._check()
+        return super().send_pre_event(build)
+
+
 class LaterWebhooks(RequestWebhooks):
     """The webhook setting of changes that Convoke makes after the response to a request. They have no pre-events."""
 

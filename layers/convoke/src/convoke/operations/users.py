@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Set
+from contextlib import suppress
 from dataclasses import dataclass
 
-from convoke.domain.errors import NotFoundError, UnknownServiceRoleError
-from convoke.domain.events import user_added, user_updated
+from convoke.domain.errors import NotFoundError, UnknownServiceRoleError, UserExistsError
+from convoke.domain.events import Origin, Source, user_added, user_removed, user_updated
 from convoke.domain.instants import Clock
 from convoke.domain.pages import Page, PageRequest
 from convoke.domain.pre_events import user_update
 from convoke.domain.roles import RoleType
 from convoke.domain.services import Service
 from convoke.domain.sids import NewSid, Prefix, parse_sid
-from convoke.domain.users import NewUser, User, UserChange, user_sid
+from convoke.domain.users import NewUser, User, UserChange, first_seen, user_sid
 from convoke.operations.conversations import retry_on_conflict
+from convoke.operations.ports import Presence
 from convoke.operations.pre_events import RequestWebhooks
 from convoke.storage.first_sights import FirstSights
 from convoke.storage.roles import RoleRepository
-from convoke.storage.users import UserRepository
+from convoke.storage.users import UserKey, UserRepository
 
 logger = logging.getLogger(__name__)
 
@@ -28,6 +31,7 @@ class UserOperations:
     users: UserRepository
     first_sights: FirstSights
     roles: RoleRepository
+    presence: Presence
     now: Clock
     new_sid: NewSid
 
@@ -39,6 +43,25 @@ class UserOperations:
         change = user_added(self.new_sid(Prefix.CHANGE), user, at=user.date_created, origin=origin)
         self.users.create(user, change)
         return user
+
+    def see(self, service: Service, identity: str) -> None:
+        """Create the User of an identity that connects for the first time."""
+        if self.users.fetch(service.account_sid, user_sid(service.sid, identity)):
+            return
+        user = first_seen(service, identity, self.now())
+        origin = Origin(notify_webhooks=True, source=Source.SDK, client_identity=identity)
+        change = user_added(self.new_sid(Prefix.CHANGE), user, at=user.date_created, origin=origin)
+        # Another request can create the User at the same time.
+        with suppress(UserExistsError):
+            self.users.create(user, change)
+
+    def is_online(self, service: Service, user: User) -> bool | None:
+        """Return whether a User is online, or None if the service has not enabled reachability."""
+        return self.presence.is_online(user.sid) if service.reachability_enabled else None
+
+    def existing(self, keys: Set[UserKey]) -> set[UserKey]:
+        """Return those of the given Users that exist."""
+        return self.users.existing(keys)
 
     def fetch(self, service: Service, sid: str) -> User:
         """Return a User by SID or identity. Raises NotFoundError if the service has no such User."""
@@ -67,7 +90,7 @@ class UserOperations:
         change = user_updated(
             self.new_sid(Prefix.CHANGE),
             updated,
-            reachable=service.reachability_enabled,
+            online=self.is_online(service, updated),
             at=now,
             origin=request_webhooks.origin,
         )
@@ -83,7 +106,7 @@ class UserOperations:
         user = self.fetch(service, sid)
         origin = request_webhooks.origin
         tombstone = user.as_tombstone(self.now(), self.new_sid(Prefix.CHANGE), notify_webhooks=origin.notify_webhooks)
-        self.users.update(user, tombstone, None)
+        self.users.update(user, tombstone, user_removed(self.new_sid(Prefix.CHANGE), user))
         self.first_sights.forget(user)
         logger.info("user deleted", extra={"user_sid": user.sid})
 

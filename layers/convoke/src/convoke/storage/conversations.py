@@ -20,7 +20,15 @@ from convoke.storage.events import change_write
 from convoke.storage.idempotency import idempotency_record_write
 from convoke.storage.locks import collision_error, holder_sid, initial_locks, locks_held
 from convoke.storage.media import remove_media_of
-from convoke.storage.revisions import ChangedMeanwhileError, differences, lock_releases, locks_to_acquire, revise
+from convoke.storage.revisions import (
+    EVENT_ID,
+    ChangedMeanwhileError,
+    differences,
+    lock_releases,
+    locks_to_acquire,
+    revise,
+)
+from convoke.storage.sync_memory import departures_of_erased
 from convoke.storage.table import (
     EXPIRES_AT,
     Action,
@@ -86,7 +94,8 @@ class ConversationRepository:
         # The idempotency record and the locks are the first writes. The position of a failed write therefore identifies
         # the record or the lock that already exists.
         writes: list[Write] = [*record_writes, *(lock.acquire(conversation.sid) for lock in locks)]
-        writes.append(Put(items.conversation_item(conversation), NotExists("pk")))
+        stored = conversation.model_copy(update={EVENT_ID: change.not_later(conversation.last_event_id)})
+        writes.append(Put(items.conversation_item(stored), NotExists("pk")))
         writes.append(change_write(change))
         if provisioning is not None:
             writes.append(Put(items.provisioning_item(provisioning)))
@@ -200,7 +209,8 @@ class ConversationRepository:
             # key ("webhooks"). A batch that contains the tombstone and the webhooks therefore contains all remaining
             # items.
             expiries = [_webhooks_expiry(webhooks, batch[tombstone])] if {tombstone, webhooks} <= batch.keys() else []
-            self.table.transact([*(Delete(key) for key in others or [tombstone]), *expiries])
+            departures = departures_of_erased(batch.get(tombstone), [batch[key] for key in others])
+            self.table.transact([*(Delete(key) for key in others or [tombstone]), *expiries, *departures])
             if not others:
                 return True
         return False

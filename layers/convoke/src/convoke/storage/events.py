@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from pydantic import ValidationError
 
+from convoke.domain.event_ids import to_moment
 from convoke.domain.events import Change, Event, EventFilters, UnpublishedChange
 from convoke.domain.pages import Page, PageRequest
 from convoke.domain.retention import LEDGER_LIFETIME
@@ -49,9 +50,10 @@ def change_write(change: Change) -> Put:
     """
     key = keys.change(change.account_sid, change.sid)
     item = {"pk": key.pk, "sk": key.sk, **pack_change(change)}
+    made_at = change.last_event_at or to_moment(change.last_event_id)
+    item = items.with_expiry(item, made_at + LEDGER_LIFETIME)
     # A change without events has no `last_event_at`, so the change is in no list.
     if change.last_event_at:
-        item = items.with_expiry(item, change.last_event_at + LEDGER_LIFETIME)
         item |= keys.list_attributes(change.account_sid, keys.EVENTS, change.sid, change.last_event_at)
     return Put(item)
 

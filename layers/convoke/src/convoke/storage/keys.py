@@ -85,6 +85,12 @@ CONVERSATION = "conversation"
 USER = "user"
 """The kind of a User's item."""
 
+PARTICIPANT = "participant"
+"""The kind of a participant's item."""
+
+EVENT_ID_DIGITS = 17
+"""The number of digits of an event id in a key, so that keys sort by event id. Event ids are shorter until 5138."""
+
 DELETED_SERVICE = "deleted-service"
 """The kind of a deleted service's tombstone."""
 
@@ -327,6 +333,37 @@ def receipts(message_sid: str) -> tuple[str, str]:
     return _prefix_range(f"receipt#{message_sid}#")
 
 
+def sync_touch(account_sid: str, conversation_sid: str, kind: str, touch_position: str) -> Key:
+    """Return the key of the item that remembers what a change touched in a Sync object of a conversation."""
+    return Key(f"{account_sid}#{conversation_sid}", f"sync#{kind}#{touch_position}")
+
+
+def sync_touches(kind: str, touch_position: str) -> tuple[str, str]:
+    """Return the range of the sort keys of the touches in a Sync object, from a position on."""
+    prefix = f"sync#{kind}#"
+    return prefix + touch_position, prefix + LAST
+
+
+def touch_position(event_id: int) -> str:
+    """Return the position of a touch among the touches of an object. Positions sort by event id."""
+    return f"{max(event_id, 0):0{EVENT_ID_DIGITS}}"
+
+
+def departure(account_sid: str, user_sid: str, conversation_sid: str) -> Key:
+    """Return the key of the item that remembers that a User left a conversation."""
+    return Key(f"{account_sid}#{user_sid}", f"left#{conversation_sid}")
+
+
+def departures() -> tuple[str, str]:
+    """Return the range of the sort keys of the conversations that a User left."""
+    return _prefix_range("left#")
+
+
+def sid_of_departure(key: Key) -> str:
+    """Return the conversation SID in the key of a departure."""
+    return key.sk.rpartition("#")[2]
+
+
 def media(account_sid: str, media_sid: str) -> Key:
     return Key(f"{account_sid}#{media_sid}", MEDIA)
 
@@ -495,6 +532,15 @@ def membership_partition(account_sid: str, chat_service_sid: str, kind: str, val
     `identity_lock`.
     """
     return f"{account_sid}#{chat_service_sid}#{kind}#{_digest(value)}"
+
+
+def membership_range(account_sid: str, start: str | None, *, forward: bool) -> tuple[str, str] | None:
+    """Return the range of `memberships` from the conversation `start` on, in the direction of a query."""
+    if start is None:
+        return None
+    first, last = _prefix_range(f"{account_sid}#")
+    position = f"{account_sid}#{start}"
+    return (position, last) if forward else (first, position)
 
 
 def membership_position(participant_key: Key) -> str:

@@ -12,11 +12,13 @@ from convoke.domain.media import Media
 from convoke.domain.messages import Message
 from convoke.domain.pages import Page, PageRequest
 from convoke.domain.receipts import Receipt
+from convoke.domain.sync_objects import Action, ObjectKind
 from convoke.storage import items, keys
 from convoke.storage.media import removal_writes, use_writes
 from convoke.storage.paging import query_page
 from convoke.storage.revisions import differences, revise
-from convoke.storage.table import MAX_WRITES, Delete, Exists, Put, Table, Update, Write, key_of
+from convoke.storage.sync_memory import RecordedTouch, touch_write
+from convoke.storage.table import MAX_WRITES, Add, Delete, Exists, Put, Table, Update, Write, key_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,8 @@ class MessageRepository:
 
         Also raises ChangedMeanwhileError if one of the media was deleted or put into another message meanwhile.
         """
+        change = change.following(before.last_event_id)
+        message = message.model_copy(update={"event_id": change.last_event_id})
         copies = [Put(items.to_item(keys.receipt(*_sids(message), receipt.sid), receipt)) for receipt in receipts]
         writes = [message_write(message), *copies, *use_writes(message, media), *other_writes]
         revise(self.table, before, differences(before, after), change, other_writes=writes)
@@ -59,9 +63,13 @@ class MessageRepository:
 
     def update(self, conversation: Conversation, before: Message, edited: Message, change: Change) -> None:
         """Store the changed fields. The message sender can change the counters of copies meanwhile, so they stay."""
-        key = keys.message(*_sids(edited))
+        change = change.following(conversation.last_event_id)
+        event_ids = {"event_id": change.last_event_id, "created_event_id": before.first_event_id}
+        edited, key = edited.model_copy(update=event_ids), keys.message(*_sids(edited))
         actions = items.differences(items.to_item(key, before), items.to_item(key, edited))
-        revise(self.table, conversation, (), change, other_writes=[Update(key, tuple(actions), Exists("pk"))])
+        update = Update(key, tuple(actions), Exists("pk"))
+        touch = _touch_write(conversation, edited, Action.UPDATED, change)
+        revise(self.table, conversation, (), change, other_writes=[update, touch])
 
     def delete(
         self, conversation: Conversation, message: Message, change: Change, media: Sequence[Media], at: datetime
@@ -73,11 +81,19 @@ class MessageRepository:
         # receipts, because receipts are written together with their message.
         receipts = self.table.query(key.pk, between=between, limit=MAX_WRITES, consistent=True)
         deletes = [Delete(key), *(Delete(key_of(receipt)) for receipt in receipts)]
-        revise(self.table, conversation, (), change, other_writes=[*deletes, *removal_writes(media, at)])
+        change = change.following(conversation.last_event_id)
+        touch = _touch_write(conversation, message, Action.REMOVED, change)
+        writes: list[Write] = [*deletes, touch, *removal_writes(media, at)]
+        revise(self.table, conversation, [Add("deleted_messages", 1)], change, other_writes=writes)
 
 
 def _sids(message: Message) -> tuple[str, str, str]:
     return message.account_sid, message.conversation_sid, message.sid
+
+
+def _touch_write(conversation: Conversation, message: Message, action: Action, change: Change) -> Put:
+    touch = RecordedTouch(event_id=change.last_event_id, action=action, key=str(message.index))
+    return touch_write(conversation, ObjectKind.MESSAGES, touch)
 
 
 def message_write(message: Message) -> Put:

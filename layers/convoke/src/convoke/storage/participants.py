@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from convoke.domain.conversations import Conversation
@@ -10,6 +10,8 @@ from convoke.domain.events import Change
 from convoke.domain.memberships import MAX_PARTICIPANTS
 from convoke.domain.pages import Page, PageRequest
 from convoke.domain.participants import Participant
+from convoke.domain.sync_objects import Action as SyncAction
+from convoke.domain.sync_objects import ObjectKind
 from convoke.domain.users import User
 from convoke.storage import items, keys
 from convoke.storage.events import change_write
@@ -24,6 +26,7 @@ from convoke.storage.revisions import (
     revision_error,
     revision_writes,
 )
+from convoke.storage.sync_memory import Departure, RecordedTouch, departure_write, touch_write
 from convoke.storage.table import (
     Add,
     And,
@@ -99,12 +102,14 @@ class ParticipantRepository:
     ) -> None:
         self._change(before, after, old_participant, new_participant, user, make_change)
 
-    def update_alone(self, before: Participant, after: Participant, change: Change) -> None:
+    def update_alone(self, conversation: Conversation, before: Participant, after: Participant, change: Change) -> None:
         """Store a changed participant and its events, but not its conversation.
 
         Raises ChangedMeanwhileError if another request changed or deleted the participant meanwhile.
         """
         key = _key(before)
+        change = change.following(conversation.last_event_id, before.last_event_id)
+        after = after.model_copy(update={"event_id": change.last_event_id})
         actions = items.differences(items.to_item(key, before), items.to_item(key, after))
         update = Update(key, (*actions, Add("revision", 1)), _is_unchanged(before))
         try:
@@ -126,25 +131,40 @@ class ParticipantRepository:
     ) -> None:
         held = identity_locks(old_participant) | locks_held(before)
         wanted = identity_locks(new_participant) | locks_held(after)
-        writes: list[Write] = [*lock_releases(held, wanted, before.sid)]
-        if new_participant and old_participant:
-            # The revision of the conversation is not enough, because `update_alone` changes the read position in this
-            # item and does not change the conversation.
-            revised = new_participant.model_copy(update={"revision": (old_participant.revision or 0) + 1})
-            item = items.participant_item(revised, before.chat_service_sid)
-            writes.append(Put(item, _is_unchanged(old_participant)))
-        elif new_participant:
-            writes.append(Put(items.participant_item(new_participant, before.chat_service_sid)))
-        elif old_participant:
-            writes.append(Delete(_key(old_participant)))
+        releases = lock_releases(held, wanted, before.sid)
         actions, acquired = differences(before, after), locks_to_acquire(held, wanted)
+        previous = (before.last_event_id, old_participant.last_event_id if old_participant else 0)
+
+        def make_writes(new_users: Sequence[User]) -> list[Write]:
+            change = make_change(new_users).following(*previous)
+            writes = _participant_writes(before, old_participant, new_participant, change.last_event_id)
+            return revision_writes(before, actions, change, acquired, [*releases, *writes])
+
         try:
-            self.first_sights.transact(
-                [user] if user else [],
-                lambda new: revision_writes(before, actions, make_change(new), acquired, writes),
-            )
+            self.first_sights.transact([user] if user else [], make_writes)
         except TransactionCanceledError as canceled:
             raise revision_error(acquired, canceled) from canceled
+
+
+def _participant_writes(
+    conversation: Conversation, old: Participant | None, new: Participant | None, event_id: int
+) -> Iterator[Write]:
+    """Yield the writes that replace the participant `old` by the participant `new`."""
+    account_sid, service_sid = conversation.account_sid, conversation.chat_service_sid
+    if new and old:
+        # The revision of the conversation is not enough, because `update_alone` changes the read position in this
+        # item and does not change the conversation.
+        revised = new.model_copy(update={"revision": (old.revision or 0) + 1, "event_id": event_id})
+        yield Put(items.participant_item(revised, service_sid), _is_unchanged(old))
+    elif new:
+        created = new.model_copy(update={"event_id": event_id})
+        yield Put(items.participant_item(created, service_sid))
+    elif old:
+        yield Delete(_key(old))
+        touch = RecordedTouch(event_id=event_id, action=SyncAction.REMOVED, key=old.sid)
+        yield touch_write(conversation, ObjectKind.ROSTER, touch)
+    if old and old.identity and (new is None or new.identity is None):
+        yield departure_write(account_sid, service_sid, old.identity, Departure(conversation.sid, event_id))
 
 
 def _key(participant: Participant) -> Key:

@@ -20,6 +20,7 @@ from convoke.storage.events import change_write
 from convoke.storage.first_sights import FirstSights
 from convoke.storage.locks import identity_locks, initial_locks
 from convoke.storage.packing import unpack_provisioning
+from convoke.storage.revisions import EVENT_ID, STATE_EVENT_ID
 from convoke.storage.table import (
     Action,
     Add,
@@ -74,15 +75,22 @@ class ProvisioningRepository:
         `make_change` gets the Users that the transaction creates, and returns the record of the change. Returns False
         if the participants are already stored, or if the provisioning has failed or was deleted.
         """
-        writes: list[Write] = [_provisioning_update(provisioning)]
-        for participant in provisioning.participants:
-            writes.append(Put(items.participant_item(participant, provisioning.chat_service_sid)))
-            # These writes need no condition, because no other request writes identity locks while the provisioning is
-            # pending. Convoke has refused every request that names an identity twice.
-            locks = identity_locks(participant).values()
-            writes.extend(Put(lock.item(provisioning.conversation_sid)) for lock in locks)
+
+        def make_writes(new_users: Sequence[User]) -> list[Write]:
+            change = make_change(new_users)
+            writes: list[Write] = [_provisioning_update(provisioning)]
+            for participant in provisioning.participants:
+                event_id = change.not_later(participant.last_event_id)
+                added = participant.model_copy(update={"event_id": event_id}) if event_id else participant
+                writes.append(Put(items.participant_item(added, provisioning.chat_service_sid)))
+                # These writes need no condition, because no other request writes identity locks while the provisioning
+                # is pending. Convoke has refused every request that names an identity twice.
+                locks = identity_locks(participant).values()
+                writes.extend(Put(lock.item(provisioning.conversation_sid)) for lock in locks)
+            return [*writes, change_write(change)]
+
         try:
-            first_sights.transact(users, lambda new: [*writes, change_write(make_change(new))])
+            first_sights.transact(users, make_writes)
         except TransactionCanceledError:
             return False
         return True
@@ -92,7 +100,7 @@ class ProvisioningRepository:
 
         Returns False if the conversation is no longer `initializing` or was deleted.
         """
-        return self._try_transact([_conversation_update(conversation), change_write(change)])
+        return self._try_transact([_conversation_update(conversation, change), change_write(change)])
 
     def close(self, conversation: Conversation, provisioning: Provisioning, change: Change, alert: Alert) -> bool:
         """Close a conversation whose participants could not be added, release its locks, and log an alert.
@@ -102,7 +110,7 @@ class ProvisioningRepository:
         released = [lock.release(conversation.sid) for lock in initial_locks(conversation, provisioning)]
         return self._try_transact(
             [
-                _conversation_update(conversation),
+                _conversation_update(conversation, change),
                 _provisioning_update(provisioning),
                 change_write(change),
                 *alert_writes(alert),
@@ -118,8 +126,11 @@ class ProvisioningRepository:
         return True
 
 
-def _conversation_update(conversation: Conversation) -> Update:
+def _conversation_update(conversation: Conversation, change: Change) -> Update:
     values = conversation.model_dump(mode="json", include=set(CONVERSATION_ATTRIBUTES))
+    values[STATE_EVENT_ID] = change.last_event_id
+    if conversation.event_id:
+        values[EVENT_ID] = change.last_event_id
     actions: list[Action] = [
         Set(name, value) if value is not None else Remove(name) for name, value in sorted(values.items())
     ]

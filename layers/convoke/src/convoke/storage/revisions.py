@@ -19,11 +19,15 @@ from convoke.storage.table import (
     Delete,
     Equals,
     Key,
+    Set,
     Table,
     TransactionCanceledError,
     Update,
     Write,
 )
+
+EVENT_ID, STATE_EVENT_ID = "event_id", "state_event_id"
+"""The attributes of a conversation that contain event ids."""
 
 
 class ChangedMeanwhileError(Exception):
@@ -60,11 +64,21 @@ def revision_writes(
 ) -> list[Write]:
     """Return the writes of `revise`."""
     key = keys.conversation(before.account_sid, before.sid)
-    revised = Update(key, (*actions, Add("revision", 1)), Equals("revision", before.revision))
+    change = change and change.following(before.last_event_id)
+    counts = (*event_id_actions(actions, change), Add("revision", 1)) if change else (Add("revision", 1),)
+    revised = Update(key, (*actions, *counts), Equals("revision", before.revision))
     change_writes = [change_write(change)] if change else []
     # The locks are the first writes. The position of a failed write therefore identifies the lock that is held.
     acquisitions = [lock.acquire(before.sid) for lock in acquired_locks]
     return [*acquisitions, revised, *change_writes, *other_writes]
+
+
+def event_id_actions(actions: Sequence[Action], change: Change) -> list[Action]:
+    """Return the actions that store the event id of a change in the item of the conversation."""
+    names = [EVENT_ID]
+    if any(action.name == "state" for action in actions):
+        names.append(STATE_EVENT_ID)
+    return [Set(name, change.last_event_id) for name in names]
 
 
 def revision_error(acquired_locks: Sequence[Lock], canceled: TransactionCanceledError) -> Exception:

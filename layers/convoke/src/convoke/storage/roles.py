@@ -38,12 +38,19 @@ class RoleRepository:
         stored = self.table.get(keys.role(service.account_sid, service.sid, sid))
         return items.to_resource(Role, stored) if stored else None
 
-    def types(self, service: Service, sids: Iterable[str]) -> dict[str, RoleType]:
-        """Return the types of the default roles and of the existing roles in `sids`. The keys are the SIDs of roles."""
-        found = {role.sid: role.type for role in default_roles(service)}
-        unknown = [keys.role(service.account_sid, service.sid, sid) for sid in sids if sid not in found]
+    def fetch_many(self, service: Service, sids: Iterable[str]) -> dict[str, Role]:
+        """Return the default roles and the existing roles in `sids`. The keys are the SIDs of the roles.
+
+        If all roles in `sids` are default roles, the table is not read. Otherwise the table is read once.
+        """
+        found = {role.sid: role for role in default_roles(service)}
+        unknown = [keys.role(service.account_sid, service.sid, sid) for sid in {*sids} - found.keys()]
         stored = self.table.get_many(unknown).values() if unknown else ()
-        return found | {role.sid: role.type for role in (items.to_resource(Role, item) for item in stored)}
+        return found | {role.sid: role for role in (items.to_resource(Role, item) for item in stored)}
+
+    def types(self, service: Service, sids: Iterable[str]) -> dict[str, RoleType]:
+        """Return the types of the roles that `fetch_many` returns."""
+        return {sid: role.type for sid, role in self.fetch_many(service, sids).items()}
 
     def list(self, service: Service, page: PageRequest) -> Page[Role]:
         """Return a page of the roles of a service, including the default roles, ordered by SID.

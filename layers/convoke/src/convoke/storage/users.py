@@ -5,6 +5,7 @@ The module `first_sights` creates the User of each identity that is used in a se
 
 from __future__ import annotations
 
+from collections.abc import Set
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -22,11 +23,16 @@ from convoke.storage.table import (
     ConditionFailedError,
     Delete,
     Equals,
-    Set,
     Table,
     TransactionCanceledError,
     Update,
 )
+from convoke.storage.table import (
+    Set as SetAttribute,
+)
+
+UserKey = tuple[str, str]
+"""An Account SID and the SID of a User."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +43,12 @@ class UserRepository:
         """Return a User, or None if the User does not exist or was deleted."""
         user = self.fetch_with_tombstone(account_sid, user_sid)
         return None if user is None or user.date_removed else user
+
+    def existing(self, users: Set[UserKey]) -> set[UserKey]:
+        """Return those of the given Users that exist. Deleted Users are missing."""
+        by_key = {keys.user(*user): user for user in users}
+        found = self.table.get_many([*by_key])
+        return {by_key[key] for key, item in found.items() if "date_removed" not in item}
 
     def fetch_with_tombstone(self, account_sid: str, user_sid: str) -> User | None:
         """Return a User. Unlike `fetch`, this method also returns a tombstone."""
@@ -67,8 +79,11 @@ class UserRepository:
     def update(self, before: User, after: User, change: Change | None) -> None:
         """Store the changed attributes. Raises ChangedMeanwhileError if another request changed the User meanwhile.
 
-        `change` contains the events of the update. It is None if the update causes no events.
+        `change` is the record of the update. It is None if no client can see the update.
         """
+        if change:
+            change = change.following(before.last_event_id)
+            after = after.model_copy(update={"event_id": change.last_event_id})
         actions = items.differences(items.user_item(before), items.user_item(after))
         update = Update(
             keys.user(before.account_sid, before.sid),
@@ -87,7 +102,7 @@ class UserRepository:
         """
         if user.due_at is None:
             return False
-        actions = (Set(keys.DUE.sort, to_milliseconds(due_at)), Add("attempts", 1))
+        actions = (SetAttribute(keys.DUE.sort, to_milliseconds(due_at)), Add("attempts", 1))
         unclaimed = Equals(keys.DUE.sort, to_milliseconds(user.due_at))
         try:
             self.table.update(Update(keys.user(user.account_sid, user.sid), actions, unclaimed))

@@ -19,8 +19,8 @@ from convoke.domain.conversations import State
 from convoke.domain.participant_conversations import ParticipantConversation
 from convoke.domain.participants import MessagingBinding
 
-CREATED_BY = "system"
-"""The value of `conversation_created_by`. The value never changes, because only accounts create conversations.
+CREATED_BY_ACCOUNT = "system"
+"""The value of `conversation_created_by` if a request of the account, and no chat user, created the conversation.
 
 See docs/behaviour/participant-conversations.md#fields.
 """
@@ -71,7 +71,7 @@ def represent(request: ServiceRequest, membership: ParticipantConversation) -> R
         conversation_attributes=conversation.attributes,
         conversation_date_created=conversation.date_created,
         conversation_date_updated=conversation.date_updated,
-        conversation_created_by=CREATED_BY,
+        conversation_created_by=conversation.created_by or CREATED_BY_ACCOUNT,
         conversation_state=conversation.state,
         conversation_timers=timers(conversation),
         links={"participant": f"{url}/Participants/{participant.sid}", "conversation": url},

@@ -15,7 +15,7 @@ from convoke.api.parameters import UpdateUserConversation, parse
 from convoke.api.representations import Representation, RestDate, json_response, no_content
 from convoke.api.requests import WEBHOOK_ENABLED, ServiceRequest
 from convoke.api.resources.conversations import timers
-from convoke.api.resources.participant_conversations import CREATED_BY
+from convoke.api.resources.participant_conversations import CREATED_BY_ACCOUNT
 from convoke.api.responses import Response
 from convoke.domain import errors
 from convoke.domain.conversations import State
@@ -85,7 +85,7 @@ def represent(request: ServiceRequest, membership: ParticipantConversation) -> U
         attributes=conversation.attributes,
         date_created=conversation.date_created,
         date_updated=conversation.date_updated,
-        created_by=CREATED_BY,
+        created_by=conversation.created_by or CREATED_BY_ACCOUNT,
         notification_level=participant.notification_level or NotificationLevel.DEFAULT,
         unique_name=conversation.unique_name,
         url=request.url(f"/Users/{membership.user_sid}/Conversations/{conversation.sid}"),

@@ -53,15 +53,14 @@ UPDATE = Contract(
 DELETE = Contract("User", None, statuses=(204,), request_headers=(WEBHOOK_ENABLED,), errors=(errors.UnavailableError,))
 
 
-def represent(request: ServiceRequest, user: User) -> UserRepresentation:
-    # No User can be online, because Convoke does not serve chat clients yet. If the service has not enabled
-    # reachability, the representation contains null.
-    reachable = False if request.service.reachability_enabled else None
+def represent(operations: Operations, request: ServiceRequest, user: User) -> UserRepresentation:
+    online = operations.users.is_online(request.service, user)
     url = request.url(f"/Users/{user.sid}")
     return UserRepresentation(
         **user.model_dump(exclude={"revision", "date_removed", "leaving", "due_at", "attempts"}),
-        is_online=reachable,
-        is_notifiable=reachable,
+        is_online=online,
+        # Convoke sends no push notifications, so no User can be notified.
+        is_notifiable=None if online is None else False,
         url=url,
         links={"user_conversations": f"{url}/Conversations"},
     )
@@ -71,17 +70,17 @@ def create(operations: Operations, request: ServiceRequest) -> Response:
     # Parse the header before the form. If both are invalid, the response reports the error of the header.
     request_webhooks, requested = operations.request_webhooks(request), parse(CreateUser, request.form)
     created = operations.users.create(request.service, requested, request_webhooks=request_webhooks)
-    return json_response(represent(request, created), status=201)
+    return json_response(represent(operations, request, created), status=201)
 
 
 def fetch(operations: Operations, request: ServiceRequest, sid: str) -> Response:
-    return json_response(represent(request, operations.users.fetch(request.service, sid)))
+    return json_response(represent(operations, request, operations.users.fetch(request.service, sid)))
 
 
 def update(operations: Operations, request: ServiceRequest, sid: str) -> Response:
     request_webhooks, requested = operations.request_webhooks(request), parse(UpdateUser, request.form)
     updated = operations.users.update(request.service, sid, requested, request_webhooks=request_webhooks)
-    return json_response(represent(request, updated))
+    return json_response(represent(operations, request, updated))
 
 
 def delete(operations: Operations, request: ServiceRequest, sid: str) -> Response:
@@ -94,4 +93,6 @@ def list_(operations: Operations, request: ServiceRequest) -> Response:
     url = request.url("/Users")
     pagination = Pagination(request, url, "users", key, max_page_size=MAX_SMALL_PAGE_SIZE)
     page = operations.users.list(request.service, pagination.page_request)
-    return json_response(pagination.body(page, lambda each: represent(request, each), lambda each: each.sid))
+    return json_response(
+        pagination.body(page, lambda each: represent(operations, request, each), lambda each: each.sid)
+    )

@@ -1,0 +1,80 @@
+"""What every handler of the chat API needs: the user that acts, the webhooks of the request, and URLs."""
+
+from __future__ import annotations
+
+from convoke.api.chat.requests import ChatRequest
+from convoke.api.operations import Operations
+from convoke.domain.conversations import Conversation
+from convoke.domain.events import Origin, Source
+from convoke.domain.principals import Principal
+from convoke.operations.pre_events import CheckedWebhooks, RequestWebhooks
+from convoke.operations.principals import PrincipalOperations
+from convoke.operations.sync import SyncOperations
+from convoke.storage.sync import SyncRepository
+
+CHAT_PREFIX = "/Client/v2"
+
+
+def principal_of(operations: Operations, request: ChatRequest) -> Principal:
+    """Return the user of a request that concerns no conversation."""
+    return _principals(operations).in_service(request.service, request.identity)
+
+
+def enter(operations: Operations, request: ChatRequest, conversation_sid: str) -> tuple[Conversation, Principal]:
+    """Return a conversation, by its SID or unique name, and the user of the request. Raises NotFoundError.
+
+    The handler must check what the user may do before it shows anything of the conversation.
+    """
+    return _principals(operations).in_conversation(request.service, request.identity, conversation_sid)
+
+
+def request_webhooks(operations: Operations, request: ChatRequest) -> RequestWebhooks:
+    """Return the object that sends the pre-event of a request that concerns no conversation.
+
+    A chat client cannot turn off webhooks.
+    """
+    return operations.pre_events.for_request(_origin(request))
+
+
+def checked_webhooks(
+    operations: Operations, request: ChatRequest, conversation: Conversation, principal: Principal
+) -> RequestWebhooks:
+    """Return the object that sends the pre-event of a change in a conversation.
+
+    If the operation is repeated, the object checks that the user still has the permissions of `principal`.
+    """
+
+    def check() -> None:
+        _, later = enter(operations, request, conversation.sid)
+        principal.check_same_permissions(later)
+
+    return CheckedWebhooks(operations.pre_events, _origin(request), check)
+
+
+def _origin(request: ChatRequest) -> Origin:
+    return Origin(notify_webhooks=True, source=Source.SDK, client_identity=request.identity)
+
+
+def sync_of(operations: Operations) -> SyncOperations:
+    """Return the operations on Sync objects. Only the chat API needs them, so `Operations` has none."""
+    table = operations.conversations.conversations.table
+    return SyncOperations(SyncRepository(table), _principals(operations), operations.users, operations.users.now)
+
+
+def service_path(request: ChatRequest, path: str) -> str:
+    """Return the path of a resource of the service."""
+    return f"{CHAT_PREFIX}/Services/{request.service.sid}{path}"
+
+
+def service_url(request: ChatRequest, path: str) -> str:
+    """Return the absolute URL of a resource of the service. The client follows this URL through its WebSocket."""
+    return f"{request.base_url}{service_path(request, path)}"
+
+
+def _principals(operations: Operations) -> PrincipalOperations:
+    return PrincipalOperations(
+        operations.users.users,
+        operations.conversations,
+        operations.participants.participants,
+        operations.roles.roles,
+    )

@@ -1,0 +1,65 @@
+"""Find the route of a chat client's call and call the handler."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+from urllib.parse import unquote
+
+from convoke.api.chat.requests import ChatAnswer, ChatRequest
+from convoke.api.chat.routes import CHAT_ROUTES, ChatRoute
+from convoke.api.errors import render
+from convoke.api.operations import Operations
+from convoke.api.routing import RoutingTree
+from convoke.domain.errors import ConversationsError, InternalError, MethodNotAllowedError, NotFoundError
+
+logger = logging.getLogger(__name__)
+
+
+class ChatDispatcher:
+    """Calls the handler of each call. Several threads may use one dispatcher at the same time."""
+
+    def __init__(self, operations: Operations, extra_routes: Sequence[ChatRoute] = ()) -> None:
+        """`extra_routes` are routes whose handlers need a part of the engine."""
+        self._operations = operations
+        self._root: RoutingTree[ChatRoute] = RoutingTree()
+        for route in (*CHAT_ROUTES, *extra_routes):
+            self._root.add(route.method, route.rule, route)
+
+    def answer(self, request: ChatRequest, request_id: str) -> ChatAnswer:
+        """Return the answer to a call. An error becomes an answer with the same body as in the REST API.
+
+        `request_id` identifies the call in the log and in the answer if Convoke fails.
+        """
+        try:
+            return self._answered(request)
+        except ConversationsError as error:
+            return refused(error)
+        except Exception:
+            logger.exception("a call of a chat client failed", extra={"request_id": request_id})
+            return refused(InternalError(request_id=request_id))
+
+    def _answered(self, request: ChatRequest) -> ChatAnswer:
+        values: list[str] = []
+        node = self._root.find(request.path, values)
+        if node is None:
+            raise NotFoundError
+        found = node.methods.get(request.method)
+        if found is None:
+            raise MethodNotAllowedError
+        route, names = found
+        # The request has the account and the service as they were when the client connected.
+        account = self._operations.accounts.fetch(request.account.sid)
+        service = self._operations.services.fetch(account.sid, request.service.sid)
+        request = replace(request, account=account, service=service)
+        return route.handler(self._operations, request, **dict(zip(names, map(unquote, values), strict=True)))
+
+
+def refused(error: ConversationsError) -> ChatAnswer:
+    """Return the answer for an error."""
+    rendered = render(error)
+    body: dict[str, Any] = json.loads(rendered.body)
+    return ChatAnswer(rendered.status_code, body)

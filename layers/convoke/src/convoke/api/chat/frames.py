@@ -1,0 +1,120 @@
+"""Frames of the chat SDK's WebSocket: parse the frames of clients, and build the frames of the server.
+
+Each WebSocket message is binary and holds one frame: a line with the length of the header, the header as JSON, and a
+payload. See docs/chat.md#protocol.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any
+
+import orjson
+
+from convoke.api.chat.requests import ChatAnswer
+
+FIRST_LINE = re.compile(rb"TWILSOCK V3\.0 ([0-9]{1,7})\r\n")
+
+JSON = "application/json"
+
+
+class InvalidFrameError(ValueError):
+    """The bytes are not a frame. The error text contains nothing of the frame, which can contain a token."""
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """A frame of either side."""
+
+    method: str
+    id: str
+    header: Mapping[str, Any] = field(default_factory=dict)
+    """The header without the fields that have an attribute of their own."""
+    payload: bytes = b""
+
+
+def parse_frame(data: bytes) -> Frame:
+    """Return the frame in a WebSocket message. Raises InvalidFrameError."""
+    line = FIRST_LINE.match(data)
+    if line is None:
+        raise InvalidFrameError("the first line is invalid")
+    start, size = line.end(), int(line[1])
+    try:
+        header = orjson.loads(data[start : start + size])
+    except orjson.JSONDecodeError:
+        raise InvalidFrameError("the header is not JSON") from None
+    rest = data[start + size :]
+    if not isinstance(header, dict) or not rest.startswith(b"\r\n"):
+        raise InvalidFrameError("the header has another length, or is not an object")
+    method, id_, payload_size = header.pop("method", None), header.pop("id", None), header.pop("payload_size", 0)
+    if not isinstance(method, str) or not isinstance(id_, str) or type(payload_size) is not int:
+        raise InvalidFrameError("the header has no method, no id or no size of the payload")
+    payload = rest[len(b"\r\n") :]
+    if not 0 <= payload_size <= len(payload) or payload[payload_size:] not in (b"", b"\r\n"):
+        raise InvalidFrameError("the payload has another size")
+    return Frame(method, id_, header, payload[:payload_size])
+
+
+def write_frame(frame: Frame) -> bytes:
+    """Return the WebSocket message of a frame.
+
+    The message has the line break after the header even without a payload, and ends with a line break, because some
+    clients split a message at its line breaks.
+    """
+    header: dict[str, Any] = {
+        "method": frame.method,
+        "id": frame.id,
+        "payload_size": len(frame.payload),
+        **frame.header,
+    }
+    if frame.payload:
+        header["payload_type"] = JSON
+    encoded = orjson.dumps(header)
+    return b"TWILSOCK V3.0 %d\r\n%b\r\n%b\r\n" % (len(encoded), encoded, frame.payload)
+
+
+def status_of(code: int, error_code: int | None = None, description: str = "") -> dict[str, Any]:
+    """Return the object `status` of a header."""
+    try:
+        phrase = HTTPStatus(code).phrase
+    except ValueError:
+        phrase = "Connection closed"
+    status: dict[str, Any] = {"code": code, "status": phrase.upper().replace(" ", "_")}
+    if error_code is not None:
+        status["errorCode"] = error_code
+    return {**status, "description": description} if description else status
+
+
+def reply(to: str, status: Mapping[str, Any], header: Mapping[str, Any] | None = None, payload: Any = None) -> bytes:
+    """Return the reply to the frame with the id `to`."""
+    encoded = b"" if payload is None else orjson.dumps(payload)
+    return write_frame(Frame("reply", to, {"status": status, **(header or {})}, encoded))
+
+
+def reply_with_answer(to: str, answer: ChatAnswer) -> bytes:
+    """Return the reply to a `message` frame. The reply itself has the status 200, and contains the HTTP status."""
+    http = {"http_status": status_of(answer.status), "http_headers": answer.headers}
+    return reply(to, status_of(HTTPStatus.OK), http, answer.body)
+
+
+def notification(id_: str, message_type: str, payload: bytes) -> bytes:
+    """Return a notification. `payload` is JSON."""
+    header = {"message_type": message_type, "notification_ctx_id": ""}
+    return write_frame(Frame("notification", id_, header, payload))
+
+
+def client_update(id_: str, update_type: str) -> bytes:
+    return write_frame(Frame("client_update", id_, {"client_update_type": update_type}))
+
+
+def ping(id_: str) -> bytes:
+    return write_frame(Frame("ping", id_))
+
+
+def close(id_: str, status: Mapping[str, Any], payload: Any = None) -> bytes:
+    """Return the last frame that the server sends on a connection."""
+    encoded = b"" if payload is None else orjson.dumps(payload)
+    return write_frame(Frame("close", id_, {"status": status}, encoded))

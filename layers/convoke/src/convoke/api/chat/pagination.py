@@ -1,0 +1,42 @@
+"""The pages of lists for chat clients. Their tokens are signed like the page tokens of the REST API."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from convoke.api.chat.requests import ChatRequest
+from convoke.api.operations import Operations
+from convoke.api.pagination import (
+    BACKWARD,
+    FORWARD,
+    MAX_SMALL_PAGE_SIZE,
+    PageTokens,
+    ends_of,
+    requested_page,
+)
+from convoke.domain.pages import Page, PageRequest
+
+Resource = TypeVar("Resource")
+
+
+class ChatPagination:
+    """The pagination of one list request."""
+
+    def __init__(self, operations: Operations, request: ChatRequest, path: str) -> None:
+        """`path` is the path of the list."""
+        self._tokens = PageTokens(path, operations.accounts.page_key(request.account.sid))
+        self._query = request.params
+
+    @property
+    def page_request(self) -> PageRequest:
+        """The requested page. Raises InvalidParameterError if the page size or the token is invalid."""
+        return requested_page(self._query, self._tokens, MAX_SMALL_PAGE_SIZE)
+
+    def meta(self, page: Page[Resource], sid: Callable[[Resource], str]) -> dict[str, str | None]:
+        """Return the tokens of the previous and the next page. `sid` returns the SID of a resource."""
+        before, behind = ends_of(page, sid)
+        return {"previous_token": self._token(BACKWARD, before), "next_token": self._token(FORWARD, behind)}
+
+    def _token(self, direction: str, position: str | None) -> str | None:
+        return self._tokens.create(direction, position) if position else None

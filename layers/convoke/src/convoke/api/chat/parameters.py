@@ -1,0 +1,55 @@
+"""Parse the JSON bodies of chat clients into the parameter models of the domain."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from convoke.api.errors import problems_of
+from convoke.api.parameters import in_order_of_checks
+from convoke.domain.errors import InvalidParameterError, refusal
+from convoke.domain.model import Model
+
+Parameters = TypeVar("Parameters", bound=Model)
+
+
+def parse(
+    model: type[Parameters], body: Mapping[str, Any], names: Collection[str], clearable: Collection[str] = ()
+) -> Parameters:
+    """Return the parameters `names` of a body. All other keys of the body are ignored. See `text_fields`.
+
+    If the body is invalid, raise the first error. The attribute `others` of this error contains the other errors.
+    """
+    return validated(model, text_fields(body, names, clearable))
+
+
+def text_fields(body: Mapping[str, Any], names: Collection[str], clearable: Collection[str] = ()) -> dict[str, str]:
+    """Return the fields `names` of a body. Raise InvalidParameterError for a field that is not a string.
+
+    A field whose value is null counts as missing. But null removes the stored value of a `clearable` field.
+    """
+    given = {name: "" if body[name] is None else body[name] for name in names if is_given(body, name, clearable)}
+    problems = [
+        InvalidParameterError(parameter=name, wanted="a string")
+        for name, value in given.items()
+        if not isinstance(value, str)
+    ]
+    if problems:
+        raise refusal(problems)
+    return given
+
+
+def is_given(body: Mapping[str, Any], name: str, clearable: Collection[str] = ()) -> bool:
+    """Return whether a body has a value for a parameter."""
+    return name in body and (body[name] is not None or name in clearable)
+
+
+def validated(model: type[Parameters], given: Mapping[str, Any]) -> Parameters:
+    """Return the model with the given fields. Raise the same errors as `parse`."""
+    try:
+        # The context contains the characters that names must not contain. No gateway cuts the paths of chat clients.
+        return model.model_validate(given, context="")
+    except ValidationError as error:
+        raise refusal(in_order_of_checks(model, problems_of(error))) from error

@@ -1,0 +1,1 @@
+"""The resources of the chat API. See docs/chat.md."""

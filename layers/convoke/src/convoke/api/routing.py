@@ -1,0 +1,64 @@
+"""A tree of routes that finds the route of a path by its segments."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+Target = TypeVar("Target")
+
+
+@dataclass(slots=True)
+class RoutingTree(Generic[Target]):
+    """A node of the tree. Each child of a node is a possible next segment of a path."""
+
+    literals: dict[str, RoutingTree[Target]] = field(default_factory=dict)
+    """The child for each literal segment, such as `Conversations`."""
+    value: RoutingTree[Target] | None = None
+    """The child for a path parameter, which matches any segment that ends with `suffix`."""
+    suffix: str = ""
+    """The text after the path parameter in the segment of this node, such as `.json`."""
+    methods: dict[str, tuple[Target, tuple[str, ...]]] = field(default_factory=dict)
+    """For each HTTP method, the target and the names of the path parameters."""
+    is_public: bool = False
+    """Whether the path needs no credentials."""
+    rule: str = ""
+    """The path with the names of its parameters, if the path ends at this node."""
+
+    def add(self, method: str, rule: str, target: Target, *, is_public: bool = False) -> None:
+        """Add a route. A segment of `rule` is a literal, or a path parameter such as `<sid>`."""
+        node, names = self, []
+        for segment in rule.split("/")[1:]:
+            if segment.startswith("<"):
+                name, _, suffix = segment[1:].partition(">")
+                names.append(name)
+                node.value = node = node.value or RoutingTree(suffix=suffix)
+            else:
+                node = node.literals.setdefault(segment, RoutingTree())
+        node.methods[method] = target, tuple(names)
+        node.is_public = is_public
+        node.rule = rule
+
+    def find(self, path: str, values: list[str]) -> RoutingTree[Target] | None:
+        """Return the node of a path, or None if no route matches. Append the path parameters to `values`.
+
+        A literal segment takes precedence over a path parameter. A path parameter is never empty.
+        """
+        return _find(self, path.split("/")[1:], values)
+
+
+def _find(node: RoutingTree[Target], segments: list[str], values: list[str]) -> RoutingTree[Target] | None:
+    if not segments:
+        return node if node.methods else None
+    first, rest = segments[0], segments[1:]
+    literal = node.literals.get(first)
+    if literal is not None and (found := _find(literal, rest, values)) is not None:
+        return found
+    value = first.removesuffix(node.value.suffix) if node.value and first.endswith(node.value.suffix) else ""
+    if node.value is None or not value:
+        return None
+    values.append(value)
+    found = _find(node.value, rest, values)
+    if found is None:
+        values.pop()
+    return found

@@ -1,0 +1,30 @@
+"""Event ids: numbers that order the changes of an object for chat clients. See docs/decisions/0154-event-ids.md.
+
+An event id is the time of a change in microseconds. A change of an item gets a greater event id than all earlier
+changes of this item, even if the clock went back, because a chat client ignores an event whose id is not greater.
+
+An item without the attribute `event_id` has the event id `to_event_id(date_updated)`.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from convoke.domain.sids import milliseconds_of
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def to_event_id(moment: datetime) -> int:
+    """Return the number of microseconds from 1970 to `moment`."""
+    return (moment - EPOCH) // timedelta(microseconds=1)
+
+
+def to_moment(event_id: int) -> datetime:
+    """Return the time of an event id."""
+    return EPOCH + timedelta(microseconds=event_id)
+
+
+def event_id_of_sid(sid: str) -> int:
+    """Return the event id of the time at which a SID was created. The SID must not be the SID of a message."""
+    return milliseconds_of(sid) * 1000

@@ -1,0 +1,1 @@
+"""The WebSocket of the chat SDK on the embedded engine. See docs/chat.md."""

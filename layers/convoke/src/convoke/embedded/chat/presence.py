@@ -1,0 +1,44 @@
+"""Which Users are online: those with a connected chat client, and for a moment those whose last client has left."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable
+
+from convoke.domain.access_tokens import ChatSession
+from convoke.embedded.chat.limits import OFFLINE_GRACE_SECONDS
+
+
+class ConnectedUsers:
+    """Implements Presence. Only the event loop's thread changes this object."""
+
+    def __init__(self) -> None:
+        self._clients: Counter[str] = Counter()
+        """The number of connected clients of each User."""
+        self._leaving: dict[str, asyncio.TimerHandle] = {}
+        """The Users whose last client has left less than OFFLINE_GRACE_SECONDS ago."""
+        self.on_change: Callable[[ChatSession], None] = lambda _: None
+        """Called when a User has come online or gone offline."""
+
+    def is_online(self, user_sid: str) -> bool:
+        return user_sid in self._clients or user_sid in self._leaving
+
+    def arrived(self, session: ChatSession) -> None:
+        was_online = self.is_online(session.user_sid)
+        if timer := self._leaving.pop(session.user_sid, None):
+            timer.cancel()
+        self._clients[session.user_sid] += 1
+        if not was_online:
+            self.on_change(session)
+
+    def left(self, session: ChatSession) -> None:
+        sid = session.user_sid
+        self._clients[sid] -= 1
+        if not self._clients[sid]:
+            del self._clients[sid]
+            self._leaving[sid] = asyncio.get_running_loop().call_later(OFFLINE_GRACE_SECONDS, self._gone, session)
+
+    def _gone(self, session: ChatSession) -> None:
+        del self._leaving[session.user_sid]
+        self.on_change(session)

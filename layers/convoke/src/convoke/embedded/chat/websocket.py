@@ -1,0 +1,19 @@
+"""uvicorn's WebSocket protocol, with a way to cut a connection whose client reads nothing.
+
+This module overrides a method of uvicorn's protocol class, so pyproject.toml bounds the version of uvicorn.
+"""
+
+from __future__ import annotations
+
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.http11 import Request
+
+from convoke.embedded.chat.connection import CUT
+
+
+class ChatWebSocket(WebSocketsSansIOProtocol):
+    def handle_connect(self, event: Request) -> None:
+        super().handle_connect(event)
+        if not self.close_sent:
+            # The task that reads the scope starts later.
+            self.scope["extensions"][CUT] = {"cut": self.transport.abort}

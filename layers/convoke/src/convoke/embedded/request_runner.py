@@ -1,0 +1,98 @@
+"""Admit a request, and run it on the event loop's thread, again after a pause, or on a worker thread.
+
+A request that must wait before its first write ends early (see `suspension.py`). A request uses the data of a unit of
+work (see `unit.py`). Its result is returned after the commit of this unit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import NoReturn, TypeVar
+
+from convoke.domain.errors import UnavailableError
+from convoke.embedded.admission import Admission
+from convoke.embedded.sqlite import LOCK_TIMEOUT_SECONDS, SqliteTable
+from convoke.embedded.suspension import ConflictedError, NeedsThreadError, RunAgainError
+from convoke.operations.conversations import MAX_CONTENTION_SECONDS, sleep_before_retry
+
+Result = TypeVar("Result")
+
+MAX_REQUESTS_ON_THREADS = 128
+"""The maximum number of requests that run on worker threads at the same time. These requests wait for a receiver."""
+
+FIRST_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 0.001, 0.05
+"""The first pause and the maximum pause between two runs of a request. Each pause is twice the previous pause."""
+
+
+class NotAdmittedError(Exception):
+    """The engine is overloaded. The client must send the request again later."""
+
+
+class RequestRunner:
+    """Runs the requests of one engine: the requests of the REST API and the calls of chat clients."""
+
+    def __init__(self, table: SqliteTable, admission: Admission, lock_timeout: float = LOCK_TIMEOUT_SECONDS) -> None:
+        self._table = table
+        self._admission = admission
+        self._lock_timeout = lock_timeout
+        self._threads = ThreadPoolExecutor(MAX_REQUESTS_ON_THREADS, thread_name_prefix="request")
+
+    async def admit_and_run(self, method: str, path: str, compute: Callable[[], Result]) -> Result:
+        """Return the result of `compute`. See `run`. Raises NotAdmittedError if the engine is overloaded."""
+        if self._admission.applies_to(method, path) and not await self._admission.admitted():
+            raise NotAdmittedError
+        self._admission.request_arrived()
+        try:
+            return await self.run(compute)
+        finally:
+            self._admission.request_answered()
+
+    async def run(self, compute: Callable[[], Result]) -> Result:
+        """Return the result of `compute`. All data that the result shows is committed before the return.
+
+        Raises UnavailableError if the data was not committed, or if other writers were faster again and again.
+        """
+        loop = asyncio.get_running_loop()
+        begun, pause = loop.time(), FIRST_PAUSE_SECONDS
+        while True:
+            try:
+                return await self._run_here(compute)
+            except NeedsThreadError:
+                return await self.on_thread(compute)
+            except RunAgainError as signal:
+                limit = MAX_CONTENTION_SECONDS if isinstance(signal, ConflictedError) else self._lock_timeout
+                if loop.time() - begun >= limit:
+                    raise UnavailableError from None
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, MAX_PAUSE_SECONDS)
+
+    async def on_thread(self, work: Callable[[], Result]) -> Result:
+        """Return the result of `work`, which may wait."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+
+    async def is_committed(self) -> bool:
+        """Wait until the open unit of work is committed or dropped. Return False if it was dropped."""
+        try:
+            if (committed := self._table.committed()) is not None:
+                await committed
+        except UnavailableError:
+            return False
+        return True
+
+    def close(self) -> None:
+        """End the worker threads. If a request is still running, it fails when the table is closed."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    async def _run_here(self, compute: Callable[[], Result]) -> Result:
+        sleep_before_retry.set(_run_again)
+        result = compute()
+        if not await self.is_committed():
+            raise UnavailableError
+        return result
+
+
+def _run_again(_: float) -> NoReturn:
+    """Raise ConflictedError. This function replaces `sleep`, because the event loop's thread must not sleep."""
+    raise ConflictedError

@@ -1,0 +1,219 @@
+"""Read what the Sync objects of chat clients need. See docs/decisions/0155-sync-objects-are-projections.md."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple
+
+from convoke.domain.conversations import Conversation
+from convoke.domain.event_ids import to_event_id
+from convoke.domain.messages import Message
+from convoke.domain.participants import KnownBy, Participant
+from convoke.domain.sids import greatest_sid_with_index, least_sid_with_index
+from convoke.domain.sync_objects import ObjectKind
+from convoke.storage import items, keys
+from convoke.storage.sync_memory import Departure, RecordedTouch
+from convoke.storage.table import Item, Key, Table, key_of
+
+MEMBERSHIPS_PER_READ = 50
+"""The number of memberships that are read at once. Each one needs two items, and a read has at most 100 keys."""
+
+
+class Span(NamedTuple):
+    """Some adjacent items in the order of their keys."""
+
+    limit: int
+    start: str | None = None
+    """The key of the first possible item. None means the first item in the order of the span."""
+    forward: bool = True
+    """Whether the order is ascending."""
+
+    def limited(self, first: str, last: str, position: str) -> tuple[str, str]:
+        """Return the part of the range from `first` to `last` that begins at `position`, in the order of the span."""
+        return (position, last) if self.forward else (first, position)
+
+
+class SyncMembership(NamedTuple):
+    """A conversation of a User."""
+
+    conversation: Conversation
+    participant: Participant
+
+    @property
+    def event_id(self) -> int:
+        """The event id of the last change that clients see in the map of the User.
+
+        The participants of a new conversation are stored while clients do not see the conversation yet.
+        """
+        return max(self.participant.last_event_id, self.conversation.state_event_id or 0)
+
+
+@dataclass(frozen=True, slots=True)
+class SyncRepository:
+    table: Table
+
+    def find_member(
+        self, account_sid: str, conversation_sid: str, identity: str
+    ) -> tuple[Conversation | None, str | None]:
+        """Return a conversation, and the SID of its participant with an identity. One read fetches both."""
+        conversation_key = keys.conversation(account_sid, conversation_sid)
+        lock_key = keys.identity_lock(account_sid, conversation_sid, identity)
+        found = self.table.get_many([conversation_key, lock_key])
+        stored, lock = found.get(conversation_key), found.get(lock_key)
+        if stored is None or "date_removed" in stored:
+            return None, None
+        return items.to_resource(Conversation, stored), str(lock["participant_sid"]) if lock else None
+
+    def touches(
+        self, account_sid: str, conversation_sid: str, kind: ObjectKind, since: int, limit: int
+    ) -> list[RecordedTouch]:
+        """Return what was touched in an object after the event `since`, oldest first."""
+        partition = keys.conversation(account_sid, conversation_sid).pk
+        between = keys.sync_touches(kind, keys.touch_position(since + 1))
+        found = self.table.query(partition, between=between, limit=limit, consistent=True)
+        return [items.to_resource(RecordedTouch, stored) for stored in found]
+
+    def messages(self, account_sid: str, conversation_sid: str, span: Span) -> list[Message]:
+        """Return messages in the order of their indexes. The start of the span is an index."""
+        first, last = keys.messages()
+        if span.start is not None:
+            sid = (least_sid_with_index if span.forward else greatest_sid_with_index)(int(span.start))
+            first, last = span.limited(first, last, keys.message(account_sid, conversation_sid, sid).sk)
+        return self._query(Message, account_sid, conversation_sid, (first, last), span)
+
+    def participants(self, account_sid: str, conversation_sid: str, span: Span) -> list[Participant]:
+        """Return participants in the order of their SIDs. The start of the span is a SID."""
+        first, last = keys.participants()
+        if span.start is not None:
+            position = keys.participant(account_sid, conversation_sid, span.start).sk
+            first, last = span.limited(first, last, position)
+        return self._query(Participant, account_sid, conversation_sid, (first, last), span)
+
+    def changed_participants(
+        self, account_sid: str, conversation_sid: str, since: int, limit: int
+    ) -> list[Participant]:
+        """Return the participants that were added or changed after the event `since`."""
+        partition = keys.conversation(account_sid, conversation_sid).pk
+        found = self.table.query(partition, between=keys.participants(), limit=limit, consistent=True)
+        return [items.to_resource(Participant, stored) for stored in found if _event_id(stored) > since]
+
+    def memberships(self, account_sid: str, chat_service_sid: str, identity: str, span: Span) -> list[SyncMembership]:
+        """Return conversations of an identity in the order of their SIDs. The start of the span is a SID.
+
+        Conversations that a chat client must not see are left out. The result is shorter than the span only if there
+        are no more conversations.
+        """
+        partition = keys.membership_partition(account_sid, chat_service_sid, *KnownBy("identity", identity))
+        between = keys.membership_range(account_sid, span.start, forward=span.forward)
+        shown: list[SyncMembership] = []
+        after: Item | None = None
+        while len(shown) < span.limit:
+            entries = self.table.query(
+                partition,
+                index=keys.MEMBERSHIPS,
+                between=between,
+                after=after,
+                forward=span.forward,
+                limit=min(span.limit - len(shown), MEMBERSHIPS_PER_READ),
+            )
+            if not entries:
+                break
+            shown += [
+                SyncMembership(items.to_resource(Conversation, conversation), items.to_resource(Participant, stored))
+                for conversation, stored in self._membership_items(entries)
+                if _is_shown(conversation)
+            ]
+            after = entries[-1]
+        return shown
+
+    def changed_memberships(
+        self, account_sid: str, chat_service_sid: str, identity: str, since: int
+    ) -> Iterator[SyncMembership | Departure]:
+        """Yield the conversations that an identity joined, or whose participant was changed, after the event `since`.
+
+        A conversation that was deleted after the event is a `Departure`.
+        """
+        for stored, participant in self._every_membership(account_sid, chat_service_sid, identity):
+            if _membership_event_id(stored, participant) <= since:
+                continue
+            conversation = items.to_resource(Conversation, stored)
+            if conversation.date_removed:
+                yield Departure(conversation.sid, conversation.last_event_id)
+            elif _is_shown(stored):
+                yield SyncMembership(conversation, items.to_resource(Participant, participant))
+
+    def last_membership_event_id(self, account_sid: str, chat_service_sid: str, identity: str, user_sid: str) -> int:
+        """Return the greatest event id in the map of the conversations of a User, or 0."""
+        memberships = self._every_membership(account_sid, chat_service_sid, identity)
+        departures = self.departures(account_sid, user_sid, 0)
+        return max(
+            max((_membership_event_id(*pair) for pair in memberships), default=0),
+            max((departure.event_id for departure in departures), default=0),
+        )
+
+    def departures(self, account_sid: str, user_sid: str, since: int) -> Iterator[Departure]:
+        """Yield the conversations that a User left after the event `since`. The User may have joined them again."""
+        partition, between = keys.user(account_sid, user_sid).pk, keys.departures()
+        after: Item | None = None
+        while found := self.table.query(
+            partition, between=between, after=after, limit=MEMBERSHIPS_PER_READ, consistent=True
+        ):
+            for stored in found:
+                if _number(stored, "event_id") > since:
+                    yield Departure(keys.sid_of_departure(key_of(stored)), _number(stored, "event_id"))
+            after = found[-1]
+
+    def _every_membership(self, account_sid: str, chat_service_sid: str, identity: str) -> Iterator[tuple[Item, Item]]:
+        """Yield the items of each conversation of an identity, and of the participant."""
+        partition = keys.membership_partition(account_sid, chat_service_sid, *KnownBy("identity", identity))
+        after: Item | None = None
+        while entries := self.table.query(partition, index=keys.MEMBERSHIPS, after=after, limit=MEMBERSHIPS_PER_READ):
+            yield from self._membership_items(entries)
+            after = entries[-1]
+
+    def _query(
+        self,
+        model: type[items.AnyModel],
+        account_sid: str,
+        conversation_sid: str,
+        between: tuple[str, str],
+        span: Span,
+    ) -> list[items.AnyModel]:
+        partition = keys.conversation(account_sid, conversation_sid).pk
+        found = self.table.query(partition, between=between, limit=span.limit, forward=span.forward, consistent=True)
+        return [items.to_resource(model, stored) for stored in found]
+
+    def _membership_items(self, entries: Sequence[Item]) -> Iterator[tuple[Item, Item]]:
+        """Yield the items of the conversation and of the participant of each entry of the index `memberships`."""
+        pairs = [(_conversation_key(entry), key_of(entry)) for entry in entries]
+        found = self.table.get_many([key for pair in pairs for key in pair])
+        for conversation_key, participant_key in pairs:
+            if {conversation_key, participant_key} <= found.keys():
+                yield found[conversation_key], found[participant_key]
+
+
+def _conversation_key(entry: Item) -> Key:
+    return keys.conversation(*keys.sids_of_conversation(key_of(entry)))
+
+
+def _is_shown(conversation: Item) -> bool:
+    return "date_removed" not in conversation and conversation["state"] != "initializing"
+
+
+def _event_id(stored: Item) -> int:
+    """Return the event id of an item. The item is not parsed, because most items have not changed."""
+    return _number(stored, "event_id") or to_event_id(datetime.fromisoformat(str(stored["date_updated"])))
+
+
+def _membership_event_id(conversation: Item, participant: Item) -> int:
+    """Return the event id of the last change of a membership. See `SyncMembership.event_id`."""
+    if "date_removed" in conversation:
+        return _event_id(conversation)
+    return max(_event_id(participant), _number(conversation, "state_event_id"))
+
+
+def _number(stored: Item, name: str) -> int:
+    value = stored.get(name, 0)
+    return value if isinstance(value, int) else 0

@@ -1,0 +1,508 @@
+"""The hub notifies the subscribers of Sync objects (embedded/chat/hub.py), here with a feed of invented objects."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import closing
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from convoke.api.chat.frames import parse_frame
+from convoke.api.chat.requests import ChatRequest
+from convoke.domain.access_tokens import ChatSession
+from convoke.domain.accounts import Account
+from convoke.domain.errors import InvalidParameterError, SyncObjectNotFoundError, UnavailableError
+from convoke.domain.events import Change, Event, EventType
+from convoke.domain.sids import SidFactory
+from convoke.domain.sync_objects import Action, ObjectKind, SyncObject, Touch
+from convoke.domain.users import user_sid
+from convoke.embedded.chat import limits
+from convoke.embedded.chat.connection import CallRate, ChatClient, Connection
+from convoke.embedded.chat.hub import SUBSCRIPTIONS_PATH, Hub
+from convoke.embedded.chat.presence import ConnectedUsers
+from convoke.embedded.gateway import Message
+from convoke.embedded.sqlite import SqliteTable
+from convoke.embedded.suspension import RunAgainError
+from convoke.operations.services import new_service
+from convoke.operations.sync import Replay, SyncEvent
+from convoke.storage.table import Put
+from tests.support.waiting import TIMEOUT_SECONDS
+
+NOW = datetime(2026, 1, 2, tzinfo=UTC)
+
+SERVICE = new_service("AC1", "Service", NOW, SidFactory())
+
+ACCOUNT = Account(
+    sid="AC1", date_created=NOW, default_chat_service_sid=SERVICE.sid, default_messaging_service_sid="MG1"
+)
+
+
+CONVERSATION_SID = "CH" + 32 * "1"
+
+MESSAGES = SyncObject(ObjectKind.MESSAGES, CONVERSATION_SID)
+ROSTER = SyncObject(ObjectKind.ROSTER, CONVERSATION_SID)
+DOCUMENT = SyncObject(ObjectKind.CHANNEL, CONVERSATION_SID)
+MISSING = SyncObject(ObjectKind.MESSAGES, "CH" + 32 * "9")
+
+
+@dataclass
+class Feed:
+    """Each change touches the list of messages, unless `touched` names another object."""
+
+    table: SqliteTable
+    missed: dict[SyncObject, Replay]
+    touched: SyncObject = MESSAGES
+    problems: list[BaseException] = field(default_factory=list)
+
+    def replay(self, session: ChatSession, sync_object: SyncObject, since: int | None) -> Replay:
+        self._raise()
+        if sync_object == MISSING:
+            raise SyncObjectNotFoundError
+        return self.missed.get(sync_object, NOTHING_MISSED)
+
+    def touches(self, change: Change) -> Iterable[Touch]:
+        return (Touch(self.touched, Action.ADDED, change.sid),)
+
+    def events(self, change: Change, sync_object: SyncObject) -> Iterable[SyncEvent]:
+        self._raise()
+        assert self.table._unit is None, "clients must see only committed data"
+        yield event(change.sid, sync_object)
+
+    def reachability(self, session: ChatSession) -> SyncEvent | None:
+        return None
+
+    def _raise(self) -> None:
+        if self.problems:
+            raise self.problems.pop(0)
+
+
+def event(text: str, sync_object: SyncObject = MESSAGES) -> SyncEvent:
+    """Return an event whose data contains a text."""
+    key = None if sync_object == DOCUMENT else "7"
+    return SyncEvent(sync_object, Action.UPDATED if key is None else Action.ADDED, key, 1, {"text": text})
+
+
+NOTHING_MISSED = Replay((), is_complete=True, last_event_id=7)
+
+
+@dataclass
+class Machine:
+    table: SqliteTable
+    feed: Feed
+    hub: Hub
+
+    def client(self, user_sid: str = "US1") -> FakeClient:
+        return FakeClient(self.hub, user_sid)
+
+    async def settled(self) -> None:
+        """Wait until the hub has no work."""
+        async with asyncio.timeout(TIMEOUT_SECONDS):
+            while self.hub._work or self.table._unit:
+                await asyncio.sleep(0)
+        await asyncio.sleep(0.01)
+
+
+class FakeClient:
+    """A client whose frames go to a list. It reads nothing while `reading` is not set."""
+
+    def __init__(self, hub: Hub, user_sid: str) -> None:
+        self.hub = hub
+        self.frames: list[dict[str, Any]] = []
+        self.closed = self.cut = False
+        self.reading = asyncio.Event()
+        self.reading.set()
+        session = ChatSession(ACCOUNT, SERVICE, user_sid, user_sid, "SK1", NOW)
+        self.connection = Connection(self._send, self._cut)
+        self.chat_client = ChatClient(self.connection, session, 0.0)
+        self.writing = asyncio.create_task(self.connection.write())
+        hub.join(self.chat_client)
+
+    async def _send(self, message: Message) -> None:
+        await self.reading.wait()
+        if message["type"] == "websocket.close":
+            self.closed = True
+            return
+        frame = parse_frame(message["bytes"])
+        self.frames.append({**frame.header, "method": frame.method, "payload": json.loads(frame.payload or b"null")})
+
+    def _cut(self) -> None:
+        self.cut = True
+
+    def asks(self, action: str, *objects: SyncObject, correlation_id: int = 1) -> Any:
+        requests = [{"object_sid": each.sid, "object_type": "list", "last_event_id": None} for each in objects]
+        body = {"action": action, "correlation_id": correlation_id, "requests": requests}
+        return self.hub.subscribe(self.chat_client, call(body))
+
+    @property
+    def told(self) -> list[tuple[str, Any]]:
+        """The types of the notifications, and the changes or the objects that they are about."""
+        found = []
+        for frame in self.frames:
+            for each in frame["payload"]["events"]:
+                data = each.get("item_data") or each.get("document_data")
+                found.append((frame["payload"]["event_type"], data["text"] if data else each["object_sid"]))
+        return found
+
+
+def call(body: dict[str, Any]) -> ChatRequest:
+    return ChatRequest(
+        account=ACCOUNT,
+        service=SERVICE,
+        identity="",
+        user_sid="",
+        method="POST",
+        path=SUBSCRIPTIONS_PATH,
+        body=body,
+        base_url="",
+    )
+
+
+def change(sid: str) -> Change:
+    """Return a change without events. The feed invents what the change touches."""
+    return Change(sid=sid, account_sid=ACCOUNT.sid, events=(), notify_webhooks=False)
+
+
+def removal(sid: str, identity: str) -> Change:
+    """Return the change that removes a participant."""
+    removed = Event(
+        id=f"{sid}-0",
+        type=EventType.PARTICIPANT_REMOVED,
+        account_sid=ACCOUNT.sid,
+        conversation_sid=CONVERSATION_SID,
+        occurred_at=NOW,
+        payload={"ParticipantSid": "MB1", "Identity": identity, "ChatServiceSid": SERVICE.sid},
+        notify_webhooks=False,
+    )
+    return change(sid).model_copy(update={"events": (removed,), "conversation_sid": CONVERSATION_SID})
+
+
+def run(scenario: Callable[[Machine], Awaitable[None]]) -> None:
+    async def attached() -> None:
+        with closing(SqliteTable(":memory:")) as table:
+            table.attach(asyncio.get_running_loop())
+            feed = Feed(table, missed={})
+            await scenario(Machine(table, feed, Hub(table, feed, ConnectedUsers())))
+
+    asyncio.run(attached())
+
+
+def test_subscriber_gets_what_it_missed_then_the_confirmation_then_later_events() -> None:
+    async def scenario(machine: Machine) -> None:
+        client = machine.client()
+        missed = [event(f"missed {number}") for number in range(2)]
+        machine.feed.missed[MESSAGES] = Replay(missed, is_complete=True, last_event_id=7)
+        answer = client.asks("establish", MESSAGES, correlation_id=5)
+        assert (answer.status, answer.body["max_batch_size"]) == (202, 1000)
+        machine.hub.changed([change("later")])
+        await machine.settled()
+        assert client.told == [
+            ("list_item_added", "missed 0"),
+            ("list_item_added", "missed 1"),
+            ("subscription_established", MESSAGES.sid),
+            ("list_item_added", "later"),
+        ]
+        assert len(client.frames) == 3
+        established = client.frames[1]["payload"]
+        assert established["correlation_id"] == 5
+        assert established["events"][0]["replay_status"] == "completed"
+        assert established["events"][0]["last_event_id"] == 7
+
+    run(scenario)
+
+
+def test_interrupted_replay_does_not_subscribe() -> None:
+    async def scenario(machine: Machine) -> None:
+        client = machine.client()
+        machine.feed.missed[MESSAGES] = Replay((), is_complete=False, last_event_id=7)
+        client.asks("establish", MESSAGES)
+        await machine.settled()
+        assert client.frames[0]["payload"]["events"][0]["replay_status"] == "interrupted"
+        assert not machine.hub.has_subscribers
+
+    run(scenario)
+
+
+def test_subscription_of_a_missing_object_fails() -> None:
+    async def scenario(machine: Machine) -> None:
+        client = machine.client()
+        client.asks("establish", MISSING, MESSAGES)
+        await machine.settled()
+        assert client.told == [("subscription_failed", MISSING.sid), ("subscription_established", MESSAGES.sid)]
+        assert client.frames[0]["payload"]["events"][0]["error"]["status"] == 404
+
+    run(scenario)
+
+
+def test_canceled_subscription_and_client_that_left_get_nothing() -> None:
+    async def scenario(machine: Machine) -> None:
+        canceling, leaving = machine.client(), machine.client()
+        for client in (canceling, leaving):
+            client.asks("establish", MESSAGES)
+        await machine.settled()
+        canceling.asks("cancel", MESSAGES, correlation_id=2)
+        machine.hub.leave(leaving.chat_client)
+        machine.hub.changed([change("late")])
+        await machine.settled()
+        assert canceling.told[1:] == [("subscription_canceled", MESSAGES.sid)]
+        assert leaving.told == [("subscription_established", MESSAGES.sid)]
+        assert not machine.hub.has_subscribers
+
+    run(scenario)
+
+
+def test_removed_member_gets_nothing_that_is_still_in_the_queue() -> None:
+    async def scenario(machine: Machine) -> None:
+        removed, other = machine.client(user_sid(SERVICE.sid, "bob")), machine.client("US2")
+        for client in (removed, other):
+            client.asks("establish", MESSAGES)
+        await machine.settled()
+        machine.hub.changed([change("before")])
+        machine.hub.changed([removal("removal", "bob")])
+        await machine.settled()
+        assert removed.told == [("subscription_established", MESSAGES.sid)]
+        assert [sid for _, sid in other.told] == [MESSAGES.sid, "before", "removal"]
+
+    run(scenario)
+
+
+def test_clients_see_only_committed_data() -> None:
+    async def scenario(machine: Machine) -> None:
+        client = machine.client()
+        client.asks("establish", MESSAGES)
+        await machine.settled()
+        machine.hub.changed([change("committed")])
+        # Another request writes in the tick in which the hub would work.
+        for _ in range(3):
+            machine.table.transact([Put({"pk": "a", "sk": "b"})])
+            await asyncio.sleep(0)
+        await machine.settled()
+        assert client.told[-1] == ("list_item_added", "committed")
+
+    run(scenario)
+
+
+def test_hub_goes_on_after_a_locked_data_file() -> None:
+    async def scenario(machine: Machine) -> None:
+        client = machine.client()
+        machine.feed.problems = [RunAgainError(), RunAgainError()]
+        client.asks("establish", MESSAGES)
+        machine.hub.changed([change("later")])
+        await machine.settled()
+        assert client.told == [("subscription_established", MESSAGES.sid), ("list_item_added", "later")]
+
+    run(scenario)
+
+
+def test_clients_are_disconnected_if_events_cannot_be_read(caplog: pytest.LogCaptureFixture) -> None:
+    async def scenario(machine: Machine) -> None:
+        client = machine.client()
+        client.asks("establish", MESSAGES)
+        await machine.settled()
+        machine.feed.problems = [ValueError("unreadable")]
+        machine.hub.changed([change("later")])
+        await machine.settled()
+        assert client.cut
+        assert "chat clients are disconnected" in caplog.text
+
+    run(scenario)
+
+
+def test_client_that_reads_too_slowly_is_cut_and_others_are_not() -> None:
+    async def scenario(machine: Machine) -> None:
+        slow, quick = machine.client(), machine.client()
+        for client in (slow, quick):
+            client.asks("establish", MESSAGES)
+        await machine.settled()
+        slow.reading.clear()
+        long = "x" * (limits.MAX_UNSENT_BYTES // 10)
+        for number in range(15):
+            machine.hub.changed([change(f"{number} {long}")])
+            await machine.settled()
+        assert (slow.cut, quick.cut) == (True, False)
+        assert len(quick.told) == 16
+
+    run(scenario)
+
+
+def test_typing_is_told_to_the_other_members() -> None:
+    async def scenario(machine: Machine) -> None:
+        typing, other, stranger = machine.client("US1"), machine.client("US2"), machine.client("US3")
+        for client in (typing, other):
+            client.asks("establish", ROSTER)
+        await machine.settled()
+        machine.hub.typing(CONVERSATION_SID, "alice", "US1")
+        await machine.settled()
+        assert other.frames[-1]["message_type"] == "twilio.ipmsg.typing_indicator"
+        assert other.frames[-1]["payload"] == {
+            "channel_sid": CONVERSATION_SID,
+            "identity": "alice",
+            "typing_timeout": 6,
+        }
+        assert (len(typing.frames), len(stranger.frames)) == (1, 0)
+
+    run(scenario)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {},
+        {"action": "drop", "requests": []},
+        {"action": "establish"},
+        {"action": "establish", "requests": ["ET1"]},
+        {"action": "establish", "requests": [{"object_sid": 1, "object_type": "list"}]},
+        {"action": "establish", "requests": [{}] * (limits.MAX_SUBSCRIPTIONS_PER_CALL + 1)},
+    ],
+)
+def test_invalid_call_is_refused(body: dict[str, Any]) -> None:
+    async def scenario(machine: Machine) -> None:
+        with pytest.raises(InvalidParameterError):
+            machine.hub.subscribe(machine.client().chat_client, call(body))
+
+    run(scenario)
+
+
+def test_only_the_last_event_of_a_document_is_told() -> None:
+    async def scenario(machine: Machine) -> None:
+        machine.feed.touched = DOCUMENT
+        client = machine.client()
+        client.asks("establish", DOCUMENT)
+        await machine.settled()
+        machine.hub.changed([change(f"change {number}") for number in range(5)])
+        await machine.settled()
+        assert client.told[1:] == [("document_updated", "change 4")]
+
+    run(scenario)
+
+
+def test_subscriptions_end_with_their_object() -> None:
+    async def scenario(machine: Machine) -> None:
+        client = machine.client()
+        client.asks("establish", MESSAGES)
+        await machine.settled()
+        gone = SyncEvent(MESSAGES, Action.REMOVED, None, 9)
+        machine.feed.events = lambda change, sync_object: [gone]  # type: ignore[method-assign]
+        machine.hub.changed([change("removal")])
+        await machine.settled()
+        assert client.frames[-1]["payload"]["event_type"] == "list_removed"
+        assert client.frames[-1]["payload"]["events"][0]["list_sid"] == MESSAGES.sid
+        assert not machine.hub.has_subscribers
+
+    run(scenario)
+
+
+def test_number_of_subscriptions_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("convoke.embedded.chat.hub.MAX_SUBSCRIPTIONS", 1)
+
+    async def scenario(machine: Machine) -> None:
+        client = machine.client()
+        client.asks("establish", MESSAGES, ROSTER)
+        await machine.settled()
+        assert client.told == [("subscription_established", MESSAGES.sid), ("subscription_failed", ROSTER.sid)]
+
+    run(scenario)
+
+
+def test_many_subscriptions_do_not_block_the_event_loop() -> None:
+    async def scenario(machine: Machine) -> None:
+        objects = [SyncObject(ObjectKind.MESSAGES, f"CH{number:032}") for number in range(200)]
+
+        def replay(session: ChatSession, sync_object: SyncObject, since: int | None) -> Replay:
+            time.sleep(0.001)
+            return NOTHING_MISSED
+
+        machine.feed.replay = replay  # type: ignore[method-assign]
+        machine.client().asks("establish", *objects)
+        longest, last = 0.0, time.monotonic()
+        while machine.hub._work:
+            await asyncio.sleep(0)
+            longest, last = max(longest, time.monotonic() - last), time.monotonic()
+        assert longest < 0.15
+
+    run(scenario)
+
+
+def test_calls_are_read_at_the_permitted_rate() -> None:
+    rate = CallRate(0.0)
+    assert [rate.pause(0.0) for _ in range(limits.MAX_CALLS_AT_ONCE)] == [0.0] * limits.MAX_CALLS_AT_ONCE
+    assert rate.pause(0.0) == pytest.approx(1 / limits.MAX_CALLS_PER_SECOND)
+    assert rate.pause(1.0) == 0.0
+    # A long pause allows no more calls at once than the start.
+    assert [rate.pause(1e6) for _ in range(limits.MAX_CALLS_AT_ONCE)][-1] == 0.0
+    assert rate.pause(1e6) > 0
+
+
+def test_client_is_pinged_and_warned_once() -> None:
+    async def scenario(machine: Machine) -> None:
+        client = machine.client()
+        expiry = (NOW + timedelta(hours=1)).timestamp()
+        client.chat_client.session = client.chat_client.session._replace(expires_at=NOW + timedelta(hours=1))
+        for now in (1.0, limits.PING_SECONDS, limits.PING_SECONDS + 1):
+            client.chat_client.tick(now, expiry - limits.EXPIRY_WARNING_SECONDS + now / 100)
+        await asyncio.sleep(0.01)
+        assert [frame["method"] for frame in client.frames] == ["client_update", "ping"]
+        client.chat_client.tick(50.0, expiry)
+        await asyncio.sleep(0.01)
+        assert (client.frames[-1]["method"], client.frames[-1]["status"]["code"]) == ("close", 410)
+        assert client.closed
+
+    run(scenario)
+
+
+def test_hub_goes_on_after_a_dropped_unit() -> None:
+    async def scenario(machine: Machine) -> None:
+        client = machine.client()
+        client.asks("establish", MESSAGES)
+        await machine.settled()
+        machine.hub.changed([change("committed")])
+        machine.table.transact([Put({"pk": "a", "sk": "b"})])
+        # The hub waits for the end of this unit, which is dropped.
+        asyncio.get_running_loop().call_soon(machine.table._abandon, UnavailableError())
+        machine.hub._work_when_committed()
+        await machine.settled()
+        assert client.told[-1] == ("list_item_added", "committed")
+
+    run(scenario)
+
+
+def test_client_that_left_before_its_subscription_is_forgotten() -> None:
+    async def scenario(machine: Machine) -> None:
+        client = machine.client()
+        client.asks("establish", MESSAGES)
+        machine.hub.leave(client.chat_client)
+        client.connection.finish()
+        await machine.settled()
+        assert not machine.hub.has_subscribers
+        assert machine.hub._by_user == {}
+
+    run(scenario)
+
+
+def test_user_that_comes_back_in_time_was_never_offline(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("convoke.embedded.chat.presence.OFFLINE_GRACE_SECONDS", 0.02)
+
+    async def scenario() -> None:
+        problems: list[Any] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: problems.append(context))
+        users, changes = ConnectedUsers(), list[bool]()
+        users.on_change = lambda session: changes.append(users.is_online(session.user_sid))
+        session = ChatSession(ACCOUNT, SERVICE, "alice", "US1", "SK1", NOW)
+        users.arrived(session)
+        users.arrived(session)
+        users.left(session)
+        users.left(session)
+        users.arrived(session)
+        await asyncio.sleep(0.05)
+        assert changes == [True]
+        users.left(session)
+        await asyncio.sleep(0.05)
+        assert changes == [True, False]
+        assert problems == []
+
+    asyncio.run(scenario())
