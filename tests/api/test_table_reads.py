@@ -220,9 +220,3 @@ def test_first_page_costs_as_many_steps_of_sqlite_with_320_conversations_as_with
         connection.set_progress_handler(None, 1)
         counted.append(next(steps))
     assert counted[0] == counted[1]
-
-
-def _count_step(steps: Iterator[int]) -> int:
-    """Count a step. SQLite goes on, because the result is 0."""
-    next(steps)
-    return 0
