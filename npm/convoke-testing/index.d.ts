@@ -39,6 +39,33 @@ export interface Answer {
   readonly eventType?: string;
 }
 
+/** What became of a message of a simulated phone. */
+export interface SentMessage {
+  /** `unclaimed`: no conversation and no address configuration expects the message. `rejected`: by a pre-event. */
+  readonly outcome: "added" | "repeated" | "rejected" | "unclaimed";
+  /** The SIDs of the stored message, or `null`. */
+  readonly conversationSid: string | null;
+  readonly messageSid: string | null;
+}
+
+/** A message that a simulated phone has got. */
+export interface PhoneMessage {
+  readonly from: string;
+  readonly body: string;
+  /** `null` for an automatic answer of the carrier, such as the answer to `STOP`, and for a message of another phone. */
+  readonly conversationSid: string | null;
+  readonly messageSid: string | null;
+}
+
+/** A simulated phone. */
+export interface Phone {
+  readonly number: string;
+  /** Send a message to a business number. A message to several receivers is a group MMS. */
+  send(body: string, ...receivers: string[]): Promise<SentMessage>;
+  /** The messages that the phone has got, oldest first. `settle` waits for the messages under way. */
+  inbox(): Promise<PhoneMessage[]>;
+}
+
 /** An account of a running instance, with a webhook receiver that gets all post-events of the account. */
 export interface Convoke extends Address {
   /** The address of the instance, for `attach` in another process. */
@@ -66,6 +93,8 @@ export interface Convoke extends Address {
   answer(status: number, body?: string | object, options?: Answer): Promise<void>;
   /** Reject the participant with the index `n` in the next ConversationWithParticipants with an error code. */
   failParticipant(n: number, code: number): Promise<void>;
+  /** Return the simulated phone with a number. The phone writes to the business numbers of the account. */
+  phone(number: string): Phone;
   /** Keep the next ConversationWithParticipants in the state `initializing` until `release` is called. */
   hold(): Promise<void>;
   /** Release held conversations and cancel planned failures. */

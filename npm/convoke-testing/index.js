@@ -137,6 +137,31 @@ class Convoke {
     await this.#post("Failures", { Participant: n, Code: code });
   }
 
+  phone(number) {
+    return {
+      number,
+      send: async (body, ...receivers) => {
+        const sent = await this.#post("Simulate/InboundMessages", { From: number, To: receivers.join(), Body: body });
+        return { outcome: sent.outcome, conversationSid: sent.conversation_sid, messageSid: sent.message_sid };
+      },
+      inbox: async () => {
+        const path = `Simulate/Phones/${encodeURIComponent(number)}/Messages`;
+        const messages = [];
+        for (let query = "?PageSize=100"; query !== null;) {
+          const page = await call(this.#account, "GET", path + query);
+          messages.push(...page.messages);
+          query = page.meta.next_page_url && new URL(page.meta.next_page_url).search;
+        }
+        return messages.map(({ from, body, conversation_sid, message_sid }) => ({
+          from,
+          body,
+          conversationSid: conversation_sid,
+          messageSid: message_sid,
+        }));
+      },
+    };
+  }
+
   async hold() {
     await this.#post("Failures", { Hold: true });
   }

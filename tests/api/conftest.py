@@ -35,8 +35,14 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "each_engine: run the test on the embedded engine and on the AWS engine (moto)")
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run each test that is marked `each_engine` once on every engine."""
+    """Run each test that is marked `each_engine` once on every engine.
+
+    The test ids start with the engine, because this hook runs first. Without `tryfirst`, the order of the parameters in
+    an id would depend on the command line of pytest. `make mutants` could then not find tests by the ids that
+    `make coverage` recorded.
+    """
     if metafunc.definition.get_closest_marker("each_engine"):
         metafunc.parametrize("engine", ENGINES)
 

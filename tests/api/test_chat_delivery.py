@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import pytest
 
+from convoke.embedded.chat import limits
 from convoke.webhooks.answers import WebhookUnreachableError
 from tests.support.chat import ChatServing, Key, TestClient, chat_server, events_in, new_key, subscribe
 from tests.support.instances import EmbeddedInstance, held_instance
@@ -178,5 +180,111 @@ def test_calls_are_refused_while_the_engine_is_overloaded(
             status, body = await alice.call("POST", f"{path}/Messages", {"body": "Late"})
             assert (status, body["code"]) == (503, 20503)
             assert (await alice.call("GET", path))[0] == 200
+
+    run(instance, scenario)
+
+
+def messages_path(key: Key, sid: str) -> str:
+    return f"/Client/v2/Services/{key.chat_service_sid}/Conversations/{sid}/Messages"
+
+
+def message_call(path: str) -> dict[str, Any]:
+    return {"http_request": {"path": path, "method": "POST", "headers": {}}}
+
+
+async def slow_pre_event(instance: EmbeddedInstance, seconds: float) -> None:
+    """Configure a pre-event whose receiver takes some time to answer."""
+    settings = {"PreWebhookUrl": "http://127.0.0.1:9/", "Filters": "onMessageAdd"}
+    await instance.asked("POST", "/v1/Configuration/Webhooks", settings)
+    instance.receivers.on_call = lambda: time.sleep(seconds)
+
+
+@pytest.mark.parametrize(("at_once", "answered_first"), [(64, "GET"), (1, "POST")])
+def test_number_of_calls_under_way_is_limited(
+    at_once: int, answered_first: str, instance: EmbeddedInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("convoke.embedded.chat.server.MAX_CALLS_UNDER_WAY", at_once)
+
+    async def scenario(serving: ChatServing, key: Key, sid: str) -> None:
+        await slow_pre_event(instance, 0.3)
+        path = messages_path(key, sid)
+        async with serving.client(key.token("alice")) as alice:
+            sent = await alice.send("message", message_call(path), b'{"body": "Slow"}')
+            await alice.call("GET", path.removesuffix("/Messages"))
+            is_slow_answered = any(frame.id == sent for frame in alice.received)
+            assert is_slow_answered == (answered_first == "POST")
+            await alice.next(lambda frame: frame.id == sent) if not is_slow_answered else None
+
+    run(instance, scenario)
+
+
+def test_call_under_way_is_answered_before_the_server_stops(instance: EmbeddedInstance) -> None:
+    async def scenario(serving: ChatServing, key: Key, sid: str) -> None:
+        await slow_pre_event(instance, 0.3)
+        async with serving.client(key.token("alice")) as alice:
+            sent = await alice.send("message", message_call(messages_path(key, sid)), b'{"body": "Last"}')
+            await asyncio.sleep(0.1)
+            serving.server.stop_soon()
+            reply = await alice.next()
+            assert (reply.id, reply.header["http_status"]["code"]) == (sent, 201)
+            assert (await alice.next()).method == "close"
+
+    run(instance, scenario)
+
+
+def test_client_that_sends_too_many_calls_is_read_slowly(
+    instance: EmbeddedInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("convoke.embedded.chat.connection.MAX_CALLS_AT_ONCE", 5)
+    monkeypatch.setattr("convoke.embedded.chat.connection.MAX_CALLS_PER_SECOND", 20.0)
+
+    async def scenario(serving: ChatServing, key: Key, sid: str) -> None:
+        async with serving.client(key.token("alice")) as alice:
+            begun = time.monotonic()
+            for _ in range(15):
+                assert (await alice.call("POST", "/v1/registrations", {}))[0] == 201
+            assert time.monotonic() - begun > 0.4
+
+    run(instance, scenario)
+
+
+def test_answers_for_a_client_that_reads_nothing_need_limited_memory(instance: EmbeddedInstance) -> None:
+    async def scenario(serving: ChatServing, key: Key, sid: str) -> None:
+        for _ in range(40):
+            await send(instance, sid, "x" * 30_000)
+        path = f"/v3/Lists/{sid}.messages/Items"
+        async with serving.client(key.token("alice")) as alice:
+            for _ in range(40):
+                await alice.send("message", {"http_request": {"path": path, "method": "GET"}})
+            await asyncio.sleep(1)
+            assert instance.gateway is not None
+            (connection,) = instance.gateway._chat._connections  # type: ignore[union-attr]
+            assert limits.MAX_UNSENT_BYTES < connection._unsent_bytes < 8 * limits.MAX_UNSENT_BYTES
+            for _ in range(40):
+                await alice.next()
+
+    run(instance, scenario)
+
+
+def test_expired_token_is_noticed_at_the_next_call(instance: EmbeddedInstance, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("convoke.embedded.chat.server.TICK_SECONDS", 60.0)
+
+    async def scenario(serving: ChatServing, key: Key, sid: str) -> None:
+        async with serving.client(key.token("alice", ttl=1)) as alice:
+            await asyncio.sleep(1.1)
+            await alice.send("message", message_call("/v1/registrations"), b"{}")
+            close = await alice.next()
+            assert (close.method, close.header["status"]["code"]) == ("close", 410)
+
+    run(instance, scenario)
+
+
+def test_connected_client_sees_the_current_configuration_of_its_service(instance: EmbeddedInstance) -> None:
+    async def scenario(serving: ChatServing, key: Key, sid: str) -> None:
+        async with serving.client(key.token("alice")) as alice:
+            path = f"/v1/Services/{key.chat_service_sid}/Configuration"
+            await instance.asked("POST", path, {"ReachabilityEnabled": "true"})
+            _, configuration = await alice.call("GET", "/Client/v2/Configuration")
+            assert configuration["options"]["reachability_enabled"] is True
 
     run(instance, scenario)

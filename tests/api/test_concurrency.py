@@ -28,6 +28,7 @@ from convoke.storage import keys
 from convoke.storage.api_key_masters import ApiKeyMasterTable
 from convoke.storage.auth_tokens import AuthTokenTable
 from convoke.storage.events import change_of
+from convoke.storage.sender_secrets import SenderSecretTable
 from convoke.storage.table import Table, key_of
 from tests.support.examples import CHAT_AND_SMS, GROUP_MMS, chat
 from tests.support.instances import ORIGIN, EmbeddedInstance, Receivers, Resolve, call, held_instance
@@ -168,10 +169,13 @@ def api_on(table: Table) -> Iterator[tuple[Resolve, Credentials]]:
         table=table,
         auth_tokens=AuthTokenTable(table),
         api_key_masters=ApiKeyMasterTable(table),
+        sender_secrets=SenderSecretTable(table),
         participant_queue=DiscardingQueue(),
         workflow=NotImplemented,
         event_bus=NotImplemented,
         delivery_queue=NotImplemented,
+        copy_queue=NotImplemented,
+        carriers={},
         webhook_client=Receivers(),
         media_store=NotImplemented,
         media_client=NotImplemented,

@@ -10,12 +10,16 @@ from typing import Any
 import pytest
 
 from convoke.domain.retention import SETTLING_TIME
+from convoke.embedded.engine import EmbeddedEdges
+from convoke.storage import keys
 from tests.support.examples import GROUP_MMS, chat
 from tests.support.instances import Instance, held_instance, refusal
 from tests.support.manual_clock import ManualClock
+from tests.support.stale import StaleTable
 from tests.support.trees import Tree
 
 ALICE = '{"identity": "alice"}'
+MASKED = json.dumps({"identity": "alice", "messaging_binding": {"projected_address": "+15017122662"}})
 PAUSE = timedelta(minutes=10)
 """The longest pause between two passes of the sweeper."""
 
@@ -124,9 +128,8 @@ def test_participant_of_an_initializing_conversation_leaves_later(clock: ManualC
 @pytest.mark.each_engine
 def test_identity_leaves_and_number_stays_if_the_group_would_collide(tree: Tree, clock: ManualClock) -> None:
     """Without the participant that has the identity, the second group would have the numbers of the first group."""
-    masked = json.dumps({"identity": "alice", "messaging_binding": {"projected_address": "+15017122662"}})
     tree.make(*GROUP_MMS)
-    sid = tree.make(*GROUP_MMS, masked)
+    sid = tree.make(*GROUP_MMS, MASKED)
     delete(tree)
     sweep_until_gone(tree, clock)
     shown = tree.client.conversations(sid).participants.list()
@@ -263,7 +266,7 @@ def test_participant_that_cannot_be_deleted_does_not_keep_the_others(clock: Manu
         assert instance.items("participant") == instance.items("user") == []
 
 
-def test_interrupted_pass_goes_on_later(clock: ManualClock) -> None:
+def test_interrupted_pass_goes_on_later(clock: ManualClock, caplog: pytest.LogCaptureFixture) -> None:
     with held_instance(now=clock.now, sleep=clock.sleep) as instance:
         tree = Tree(instance, in_service=False)
         made = [tree.make(ALICE) for _ in range(3)]
@@ -272,6 +275,44 @@ def test_interrupted_pass_goes_on_later(clock: ManualClock) -> None:
         answers = iter([True, True, False])
         instance.engine.sweeper.sweep(go_on=lambda: next(answers, False))
         assert [members(tree, sid) for sid in made] == [[], ["alice"], ["alice"]]
+        assert [record for record in caplog.records if record.levelname == "ERROR"] == []
         sweep_until_gone(tree, clock)
         assert [members(tree, sid) for sid in made] == [[]] * 3
+        assert instance.items("user") == []
+
+
+def test_outdated_entry_of_the_index_changes_no_user(clock: ManualClock) -> None:
+    """On DynamoDB, the index is eventually consistent. The User of an entry may no longer be due, or may be gone."""
+    with held_instance(now=clock.now, sleep=clock.sleep) as instance:
+        tree = Tree(instance, in_service=False)
+        process = instance.engine.sweeper.processes[keys.USER]
+        key = keys.user(instance.account.sid, tree.client.users.create(identity="alice").sid)
+        before = instance.items("user")
+        process(key, lambda: True)
+        assert instance.items("user") == before
+        delete(tree)
+        sweep_until_gone(tree, clock)
+        process(key, lambda: True)
+        assert instance.items("user") == []
+
+
+def test_outdated_entry_of_a_participant_without_its_identity_does_not_keep_the_tombstone(clock: ManualClock) -> None:
+    tables: list[StaleTable] = []
+
+    def rewire(edges: EmbeddedEdges) -> EmbeddedEdges:
+        tables.append(StaleTable(edges.table))
+        return replace(edges, table=tables[0])
+
+    with held_instance(rewire=rewire, now=clock.now, sleep=clock.sleep) as instance:
+        tree = Tree(instance, in_service=False)
+        tree.make(*GROUP_MMS)
+        sid = tree.make(*GROUP_MMS, MASKED)
+        tables[0].catch_up()
+        key = keys.user(instance.account.sid, tree.client.users("alice").fetch().sid)
+        delete(tree)
+        for _ in range(2):
+            clock.move(PAUSE)
+            instance.engine.sweeper.processes[keys.USER](key, lambda: True)
+        tables[0].indexes_are_fresh = True
+        assert members(tree, sid) == [None] * (len(GROUP_MMS) + 1)
         assert instance.items("user") == []

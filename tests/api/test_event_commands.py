@@ -178,6 +178,21 @@ def test_dlq_redrive_sends_other_messages_unchanged(deployed: StackTarget) -> No
     assert message["Body"] == '{"conversation_sid": "CH1"}'
 
 
+def test_dlq_redrive_keeps_the_line_of_a_copy(deployed: StackTarget) -> None:
+    sqs, queues = deployed.client("sqs"), deployed.queues
+    sids = {"account_sid": "AC1", "conversation_sid": "CH1", "message_sid": "IM1", "receipt_sid": "DY1"}
+    body, group = json.dumps(sids), {"MessageGroupId": "line", "MessageDeduplicationId": "DY1"}
+    sqs.send_message(QueueUrl=queues["CopyQueue"], MessageBody=body, **group)
+    (sent,) = sqs.receive_message(QueueUrl=queues["CopyQueue"])["Messages"]
+    sqs.delete_message(QueueUrl=queues["CopyQueue"], ReceiptHandle=sent["ReceiptHandle"])
+    sqs.send_message(QueueUrl=queues["CopyFailureQueue"], MessageBody=body, **group)
+    assert deployed.printed("dlq", "list") == [{"queue": "copy-failure", **sids}]
+    deployed.printed("dlq", "redrive")
+    # SQS has seen the deduplication id DY1 a moment ago, so a redriven message has another one.
+    (message,) = sqs.receive_message(QueueUrl=queues["CopyQueue"], AttributeNames=["All"])["Messages"]
+    assert (message["Body"], message["Attributes"]["MessageGroupId"]) == (body, "line")
+
+
 def test_dlq_redrive_sends_only_characters_that_sqs_accepts(deployed: StackTarget) -> None:
     who = account(deployed)
     dead = delivery(deployed, who)

@@ -226,11 +226,13 @@ def test_request_of_an_attempt_of_a_replay_names_the_replay(instance: Instance) 
     configure(instance, STATE)
     make(instance)
     event = state_event(instance)
+    other = "https://other.example.com/"
+    instance.client().conversations.v1.configuration.webhooks().update(post_webhook_url=other)
     sid = instance.call("POST", f"{PATH}/{event['id']}/Replay").body["sid"]
     instance.work()
     requests = [each["links"]["request"] for each in attempts(instance, event)]
     assert requests == [f"{event['url']}/Attempts/{name}/Request" for name in ("account.1", f"{sid}.account.1")]
-    assert page(instance, requests[1])["url"] == URL
+    assert [page(instance, request)["url"] for request in requests] == [URL, other]
 
 
 @pytest.mark.parametrize("name", ["account.2", "account", "account.0", "service.1", "RP.account.1", "#account#01"])

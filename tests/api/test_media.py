@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
@@ -11,8 +11,20 @@ from urllib.parse import urlsplit
 import pytest
 
 from convoke.api.responses import FileResponse
-from convoke.domain.media import MAX_MEDIA_IN_SET, MAX_MMS_BYTES, MAX_WHATSAPP_BYTES
+from convoke.aws.edges import MAX_UPLOAD_BYTES
+from convoke.domain.errors import (
+    InvalidParameterError,
+    MediaAlreadyUsedError,
+    MediaNotFoundError,
+    MediaTooLargeError,
+)
+from convoke.domain.events import Origin
+from convoke.domain.media import MAX_MEDIA, MAX_MEDIA_IN_SET, MAX_MMS_BYTES, MAX_WHATSAPP_BYTES
+from convoke.domain.messages import NewMediaMessage
 from convoke.embedded.gateway import RequestContext
+from convoke.operations.pre_events import LaterWebhooks
+from convoke.storage.media import MediaRepository
+from tests.support.aws import moto_instance
 from tests.support.examples import CHAT_AND_SMS, chat
 from tests.support.instances import ORIGIN, Answer, Instance, call, event_of, held_instance, refusal
 from tests.support.manual_clock import ManualClock
@@ -84,6 +96,62 @@ def test_media_can_be_in_one_message_only(instance: Instance) -> None:
     conversation.messages.create(media_sid=sid)
     error = refusal(lambda: conversation.messages.create(media_sid=sid))
     assert (error.status, error.code) == (400, 50508)
+
+
+# A pre-event is asked after the media are checked, and before the message is stored.
+
+
+def asking(instance: Instance, meanwhile: Callable[[], object]) -> dict[str, str]:
+    """Call `meanwhile` during the next pre-event. Return the headers of a request that has a pre-event."""
+    configured = {"PreWebhookUrl": "https://hooks.example.com/", "Filters": "onMessageAdd"}
+    assert instance.call("POST", "/v1/Configuration/Webhooks", configured).status == 200
+
+    def once() -> None:
+        instance.receivers.on_call = lambda: None
+        meanwhile()
+
+    instance.receivers.on_call = once
+    return {"X-Twilio-Webhook-Enabled": "true"}
+
+
+@pytest.mark.each_engine
+def test_two_messages_that_race_for_a_media_do_not_share_it(instance: Instance) -> None:
+    first, second, sid = conversation_of(instance), conversation_of(instance), media_sid(instance)
+    headers = asking(instance, lambda: second.messages.create(media_sid=sid))
+    path = f"/v1/Conversations/{first.fetch().sid}/Messages"
+    refused = instance.call("POST", path, {"MediaSid": sid}, headers)
+    assert (refused.status, refused.body["code"]) == (400, 50508)
+    assert (len(first.messages.list()), len(second.messages.list())) == (0, 1)
+
+
+def test_message_that_races_with_the_removal_of_its_media_is_refused() -> None:
+    clock = ManualClock()
+    with held_instance(now=clock.now) as instance:
+        path = f"/v1/Conversations/{conversation_of(instance).fetch().sid}/Messages"
+        sid = media_sid(instance)
+        clock.move(timedelta(days=1))
+        headers = asking(instance, lambda: instance.sweep(timedelta(0)))
+        refused = instance.call("POST", path, {"MediaSid": sid}, headers)
+        assert (refused.status, refused.body["code"]) == (400, 50507)
+
+
+def test_removal_that_races_with_a_message_leaves_its_media(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = ManualClock()
+    with held_instance(now=clock.now) as instance:
+        conversation, sid = conversation_of(instance), media_sid(instance)
+        clock.move(timedelta(days=1))
+        fetch = MediaRepository.fetch_with_tombstone
+
+        def fetch_and_send(media: MediaRepository, *key: str) -> Any:
+            found = fetch(media, *key)
+            conversation.messages.create(media_sid=sid)
+            return found
+
+        monkeypatch.setattr(MediaRepository, "fetch_with_tombstone", fetch_and_send)
+        instance.sweep(timedelta(0))
+        monkeypatch.undo()
+        assert [item["sid"] for item in expired(instance)] == [sid]
+        assert instance.call("GET", media_path(instance, sid)).status == 200
 
 
 @pytest.mark.each_engine
@@ -372,3 +440,82 @@ def test_old_message_with_a_media_sid_can_be_deleted(instance: Any) -> None:
     assert conversation.messages(sid).fetch().media == [{"sid": "ME" + "1" * 32, **nothing}]
     conversation.messages(sid).delete()
     assert conversation.messages.list() == []
+
+
+# Several media, which the REST API cannot send
+
+
+def send(instance: Any, conversation: Any, sids: Sequence[str], identity: str | None = None) -> Any:
+    """Send media as chat users and phones do."""
+    operations = instance.engine.api._dispatcher._operations
+    service = operations.services.fetch(instance.account.sid, instance.account.default_chat_service_sid)
+    webhooks = LaterWebhooks(enabled=False)
+    webhooks.origin = Origin(notify_webhooks=False, client_identity=identity)
+    requested = NewMediaMessage(media_sids=tuple(sids))
+    return operations.messages.create(service, conversation.fetch().sid, requested, request_webhooks=webhooks)
+
+
+def test_message_has_up_to_ten_media_in_their_order(instance: Any) -> None:
+    conversation, sids = conversation_of(instance), [media_sid(instance) for _ in range(MAX_MEDIA)]
+    sent = send(instance, conversation, sids[::-1])
+    assert [each.sid for each in sent.media] == sids[::-1]
+    (added,) = (event for change in instance.changes() for event in change["events"] if "Media" in event["payload"])
+    assert [each["Sid"] for each in json.loads(added["payload"]["Media"])] == sids[::-1]
+    conversation.messages(sent.sid).delete()
+    assert expired(instance) == []
+
+
+def test_media_of_a_message_are_limited(instance: Any) -> None:
+    conversation, sid = conversation_of(instance), media_sid(instance)
+    with pytest.raises(InvalidParameterError):
+        send(instance, conversation, ["ME" + f"{number:032x}" for number in range(MAX_MEDIA + 1)])
+    with pytest.raises(MediaAlreadyUsedError):
+        send(instance, conversation, [sid, sid])
+    assert conversation.messages.list() == []
+
+
+def test_all_media_of_a_message_together_must_fit_an_mms(instance: Any) -> None:
+    conversation = conversation_of(instance, CHAT_AND_SMS)
+    half, rest = MAX_MMS_BYTES // 2, MAX_MMS_BYTES - MAX_MMS_BYTES // 2
+    send(instance, conversation, [media_sid(instance, content=bytes(size)) for size in (half, rest)])
+    with pytest.raises(MediaTooLargeError):
+        send(instance, conversation, [media_sid(instance, content=bytes(size)) for size in (half, rest + 1)])
+
+
+def test_chat_user_can_only_send_its_own_media(instance: Any) -> None:
+    conversation, sid = conversation_of(instance), media_sid(instance)
+    with pytest.raises(MediaNotFoundError):
+        send(instance, conversation, [sid], "member 0")
+    assert [each.sid for each in send(instance, conversation, [sid]).media] == [sid]
+
+
+# AWS
+
+
+def test_content_on_aws_is_in_the_bucket_until_the_media_is_deleted() -> None:
+    with moto_instance() as instance:
+        conversation, created = conversation_of(instance), upload(instance, Filename="car.png")
+        s3, bucket = instance.deployment.client("s3"), instance.deployment.values["MediaBucket"]
+        (stored,) = s3.list_objects_v2(Bucket=bucket)["Contents"]
+        assert stored["Key"] == f"{instance.account.sid}/{created['sid']}"
+        assert s3.get_object(Bucket=bucket, Key=stored["Key"])["Body"].read() == PICTURE
+
+        redirect = instance.call("GET", f"{media_path(instance, created['sid'])}/Content")
+        assert (redirect.status, redirect.text) == (302, "")
+        for link in (redirect.headers["Location"], created["links"]["content_direct_temporary"]):
+            assert stored["Key"] in link
+            assert "X-Amz-Expires=300" in link
+
+        message = conversation.messages.create(media_sid=created["sid"])
+        conversation.messages(message.sid).delete()
+        instance.sweep(timedelta(0))
+        assert "Contents" not in s3.list_objects_v2(Bucket=bucket)
+
+
+def test_upload_on_aws_has_at_most_4_mb() -> None:
+    with moto_instance() as instance:
+        assert upload(instance, bytes(MAX_UPLOAD_BYTES))["size"] == 4 * 1024 * 1024
+        refused = instance.call(
+            "POST", media_path(instance), bytes(MAX_UPLOAD_BYTES + 1), {"Content-Type": "image/png"}
+        )
+        assert (refused.status, refused.body["code"]) == (400, 50512)

@@ -50,7 +50,7 @@ def test_response_has_expected_fields(instance: Instance) -> None:
         "url": url,
         "delivery": {
             "total": 1,
-            "sent": "all",
+            "sent": "none",
             "delivered": "none",
             "read": "none",
             "failed": "none",

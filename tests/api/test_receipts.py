@@ -15,6 +15,9 @@ def test_response_has_expected_fields(instance: Instance) -> None:
     message = conversation.messages.create(author="alice", body="Hello")
     phone = next(member for member in conversation.participants.list() if member.messaging_binding)
     path = f"/v1/Conversations/{message.conversation_sid}/Messages/{message.sid}/Receipts"
+    (queued,) = instance.call("GET", path).body["delivery_receipts"]
+    assert (queued["status"], queued["error_code"]) == (None, 0)
+    instance.work()
     listed = instance.call("GET", path).body
     (receipt,) = listed["delivery_receipts"]
     (stored,) = instance.items("receipt#")
@@ -25,10 +28,10 @@ def test_response_has_expected_fields(instance: Instance) -> None:
         "message_sid": message.sid,
         "channel_message_sid": stored["channel_message_sid"],
         "participant_sid": phone.sid,
-        "status": "sent",
+        "status": "delivered",
         "error_code": 0,
         "date_created": f"{stored['date_created'][:19]}Z",
-        "date_updated": f"{stored['date_created'][:19]}Z",
+        "date_updated": f"{stored['date_updated'][:19]}Z",
         "url": f"{ORIGIN}{path}/{stored['sid']}",
     }
     assert receipt == instance.call("GET", f"{path}/{receipt['sid']}").body == expected
@@ -36,7 +39,7 @@ def test_response_has_expected_fields(instance: Instance) -> None:
     assert (receipt["sid"][:2], receipt["channel_message_sid"][:2]) == ("DY", "SM")
     assert (listed["meta"]["key"], listed["meta"]["page_size"]) == ("delivery_receipts", 50)
     fetched = conversation.messages(message.sid).delivery_receipts(receipt["sid"]).fetch()
-    assert (fetched.status, fetched.error_code, fetched.participant_sid) == ("sent", 0, phone.sid)
+    assert (fetched.status, fetched.error_code, fetched.participant_sid) == ("delivered", 0, phone.sid)
 
 
 def test_channel_message_sid_has_prefix_of_its_channel(instance: Instance) -> None:

@@ -10,9 +10,11 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from convoke.domain.sids import Prefix
+from convoke.embedded.gateway import RequestContext
 from convoke.operations.accounts import new_token
+from tests.api.test_twilio_webhooks import create_sender
 from tests.support.aws import MotoInstance, moto_instance
-from tests.support.instances import ORIGIN, EmbeddedInstance, Instance, call
+from tests.support.instances import ORIGIN, EmbeddedInstance, Instance, call, event_of
 from tests.support.template import STACK_ID_DIGITS
 
 FIRST_ACCOUNT = f"AC{STACK_ID_DIGITS}"
@@ -83,3 +85,24 @@ def test_credentials_that_were_unknown_work_at_once_after_their_creation_in_the_
     sid = f"{prefix}{1:032x}"
     assert status(embedded, sid) == 401
     assert status(embedded, *create(embedded, sid)) == 200
+
+
+def webhook_status(instance: Instance, sender_sid: str) -> int:
+    event = event_of("POST", f"{ORIGIN}/convoke/v1/Inbound/Twilio/{sender_sid}", data={"Body": "x"})
+    return int(instance.api(event, RequestContext())["statusCode"])
+
+
+def test_invented_sender_sids_cost_one_read_each(deployed: MotoInstance) -> None:
+    calls = recorded_calls(deployed)
+    for number in range(3):
+        assert [webhook_status(deployed, f"XE{number:032x}") for _ in range(2)] == [403, 403]
+    assert webhook_status(deployed, "no-sid") == 403
+    assert calls == ["GetItem"] * 3
+
+
+def test_wrong_signatures_for_a_sender_cost_no_more_than_one(deployed: MotoInstance) -> None:
+    sid = create_sender(deployed)
+    calls = recorded_calls(deployed)
+    first = webhook_status(deployed, sid), len(calls)
+    assert [webhook_status(deployed, sid) for _ in range(3)] == [403] * 3
+    assert first == (403, len(calls))

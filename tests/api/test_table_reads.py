@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import count
 from typing import Any
 
 import pytest
@@ -119,6 +121,8 @@ class FilledInstance:
             self.post(f"/2010-04-01/Accounts/{instance.account.sid}/Keys.json", {})
             self.post("/v1/Credentials", {"Type": "gcm", "ApiKey": str(number)})
             self.post("/v1/Configuration/Addresses", {"Type": "chat", "Address": str(number)})
+            sender = {"Provider": "simulated", "Address": f"+1501712{number:04}"}
+            self.post("/convoke/v1/Senders", sender)
             store_binding(instance, made[0]["chat_service_sid"])
         self.service, self.conversation = made[0]["chat_service_sid"], made[0]["sid"]
         events = instance.call("GET", f"/convoke/v1/Events?ConversationSid={self.conversation}").body["events"]
@@ -198,3 +202,21 @@ def test_page_of_50_reads_at_most_51_items(
     parents = rule.count("<")
     assert len(decoded) <= (PAGE_SIZE + 1) * ITEMS_OF_RESOURCE.get(resource, 1) + parents
     assert not [each for each in statements if "json_extract" in each], "the entries of an index are keys only"
+
+
+def _count_step(steps: Iterator[int]) -> None:
+    next(steps)
+
+
+def test_first_page_costs_as_many_steps_of_sqlite_with_320_conversations_as_with_80(embedded: EmbeddedInstance) -> None:
+    """A step is an operation of SQLite's virtual machine. Unlike a duration, the number of steps does not vary."""
+    connection, counted = embedded.engine.table._connection, list[int]()
+    for conversations in (80, 240):
+        for _ in range(conversations):
+            embedded.call("POST", "/v1/Conversations")
+        steps = count()
+        connection.set_progress_handler(partial(_count_step, steps), 1)
+        assert len(embedded.call("GET", "/v1/Conversations?PageSize=3").body["conversations"]) == 3
+        connection.set_progress_handler(None, 1)
+        counted.append(next(steps))
+    assert counted[0] == counted[1]

@@ -49,7 +49,7 @@ def test_file_has_application_id_and_data_format(tmp_path: Path) -> None:
 
 
 def test_changed_indexes_require_new_data_format() -> None:
-    assert (DATA_FORMAT, keys.INDEXES) == (7, (DUE, LISTED, MEMBERSHIPS))
+    assert (DATA_FORMAT, keys.INDEXES) == (8, (DUE, LISTED, MEMBERSHIPS))
 
 
 def a_file_of_another_version(path: Path) -> None:
@@ -272,18 +272,21 @@ def test_memberships_of_format_5_get_into_the_order_of_their_conversations(tmp_p
         assert table.rows("SELECT count(*) FROM items WHERE memberships_sort IS NOT NULL") == [(3,)]
 
 
-@pytest.mark.parametrize("column", ["", "ALTER TABLE messages DROP COLUMN failures"])
-def test_both_kinds_of_format_6_are_migrated(tmp_path: Path, column: str) -> None:
-    """After the migration, a version of Convoke for format 6 refuses the file, because it cannot read new items."""
+WITHOUT_FAILURES = "ALTER TABLE messages DROP COLUMN failures"
+
+
+@pytest.mark.parametrize(("version", "column"), [(6, ""), (6, WITHOUT_FAILURES), (7, "")])
+def test_both_kinds_of_format_6_and_format_7_are_migrated(tmp_path: Path, version: int, column: str) -> None:
+    """After the migration, a version of Convoke for the old format refuses the file: it cannot read new items."""
     path = tmp_path / "convoke.db"
     with closing(SqliteTable(str(path))) as table:
         table.transact([Put(COUNTER)])
         table.write(column, ())
-        table.write("PRAGMA user_version = 6", ())
+        table.write(f"PRAGMA user_version = {version}", ())
     with closing(SqliteTable(str(path))) as table:
         assert table.get(KEY) == COUNTER
         assert table.rows("SELECT count(*) FROM pragma_table_info('messages') WHERE name = 'failures'") == [(1,)]
-    assert (format_of(path), format_of(Path(f"{path}.format-6"))) == (DATA_FORMAT, 6)
+    assert (format_of(path), format_of(Path(f"{path}.format-{version}"))) == (DATA_FORMAT, version)
 
 
 def test_migrated_file_has_the_tables_of_a_new_one(tmp_path: Path) -> None:

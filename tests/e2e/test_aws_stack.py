@@ -12,16 +12,21 @@ from contextlib import contextmanager
 from functools import partial
 
 import pytest
+import requests
 from twilio.request_validator import RequestValidator
 from twilio.rest import Client
 from twilio.rest.conversations.v1 import V1
 
 from convoke.cli.ministack import Stack, deployed
 from tests.support.examples import CHAT_AND_SMS, GROUP_MMS, chat
+from tests.support.phones import BUSINESS
 from tests.support.processes import Received, receiver, up
 
 pytestmark = [pytest.mark.xdist_group("aws-stack"), pytest.mark.timeout(300)]
 """With the first mark, one pytest-xdist worker runs all tests of this module. The stack is deployed only once."""
+
+PHONE = "+15558675399"
+"""A phone that no other test of this module uses."""
 
 TIMEOUT_SECONDS = 60.0
 """The maximum wait for a result. A cold start takes about one second. The sweeper can run ten seconds later."""
@@ -143,6 +148,26 @@ def test_gateway_serves_routes_that_twilio_does_not_have(stack: Stack, v1: V1) -
         assert json.loads(answered.text)["owned_addresses"] == addresses
 
 
+def test_media_goes_through_the_function_into_the_bucket_and_is_downloaded_from_it(stack: Stack, v1: V1) -> None:
+    auth = (stack.account_sid, stack.auth_token)
+    conversation = v1.conversations(v1.conversations.create().sid)
+    url = f"{stack.url}/v1/Services/{conversation.fetch().chat_service_sid}/Media"
+    content = bytes(range(256)) * 4096
+    uploaded = requests.post(f"{url}?Filename=car.png", data=content, headers={"Content-Type": "image/png"}, auth=auth)
+    assert (uploaded.status_code, uploaded.json()["size"]) == (201, len(content))
+    sid = uploaded.json()["sid"]
+    message = conversation.messages.create(media_sid=sid)
+    assert message.media[0]["filename"] == "car.png"
+    for download in (
+        requests.get(uploaded.json()["links"]["content_direct_temporary"]),
+        requests.get(uploaded.json()["links"]["content"], auth=auth),
+    ):
+        assert (download.status_code, download.content) == (200, content)
+        assert download.headers["Content-Disposition"] == "attachment; filename*=UTF-8''car.png"
+    conversation.messages(message.sid).delete()
+    assert requests.get(f"{url}/{sid}", auth=auth).status_code == 404
+
+
 def test_up_with_aws_engine_deploys_the_template_and_exits_with_0() -> None:
     with up("--engine", "aws") as instance:
         assert set(instance.ready) == {"url", "account_sid", "auth_token", "pid", "data", "console"}
@@ -239,29 +264,52 @@ def test_unreadable_message_becomes_a_dead_letter_and_blocks_no_other(
         assert not [body for body in buried if created.sid in body]
 
 
-def test_account_and_api_key_created_on_the_command_line_can_call_the_api(stack: Stack) -> None:
+def convoke(stack: Stack, *arguments: str) -> list[dict[str, str]]:
+    """Run a command on the stack. Return its lines of JSON."""
     environ = {
         "AWS_ENDPOINT_URL": stack.endpoint_url,
         "AWS_REGION": "us-east-1",
         "AWS_ACCESS_KEY_ID": "test",
         "AWS_SECRET_ACCESS_KEY": "test",
     }
+    printed = subprocess.run(
+        [sys.executable, "-m", "convoke", *arguments, "--stack", "convoke"],
+        env=os.environ | environ,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return [json.loads(line) for line in printed.stdout.splitlines()]
 
-    def convoke(*arguments: str) -> list[dict[str, str]]:
-        printed = subprocess.run(
-            [sys.executable, "-m", "convoke", *arguments, "--stack", "convoke"],
-            env=os.environ | environ,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        return [json.loads(line) for line in printed.stdout.splitlines()]
 
-    (created,) = convoke("account", "create")
-    (key,) = convoke("key", "create", created["sid"])
+def test_account_and_api_key_created_on_the_command_line_can_call_the_api(stack: Stack) -> None:
+    (created,) = convoke(stack, "account", "create")
+    (key,) = convoke(stack, "key", "create", created["sid"])
     for credentials in ((created["sid"], created["auth_token"]), (key["sid"], key["secret"])):
         client = Client(*credentials)
         client.conversations.base_url = stack.url
         (service,) = client.conversations.v1.services.list()
         assert service.sid == created["default_chat_service_sid"]
-    assert [listed["sid"] for listed in convoke("account", "list")] == [stack.account_sid, created["sid"]]
+    assert [listed["sid"] for listed in convoke(stack, "account", "list")] == [stack.account_sid, created["sid"]]
+
+
+def test_message_of_a_phone_comes_through_the_topic_into_a_new_conversation(stack: Stack, v1: V1) -> None:
+    """MiniStack has no AWS End User Messaging, so the test publishes what this service publishes."""
+    arn = "arn:aws:sms-voice:us-east-1:000000000000:phone-number/phone-1"
+    convoke(stack, "sender", "assign", BUSINESS, stack.account_sid, "--origination-identity", arn)
+    v1.address_configurations.create(type="sms", address=BUSINESS, auto_creation_enabled=True)
+    notification = {
+        "originationNumber": PHONE,
+        "destinationNumber": BUSINESS,
+        "messageBody": "Are you open?",
+        "inboundMessageId": "cae173d2-66b9-564c-8309-21f858e9fb84",
+    }
+    for _ in range(2):
+        stack.client("sns").publish(TopicArn=stack.outputs["InboundMessageTopicArn"], Message=json.dumps(notification))
+    until = time.monotonic() + TIMEOUT_SECONDS
+    while not (found := v1.participant_conversations.list(address=PHONE)):
+        assert time.monotonic() < until
+        time.sleep(0.1)
+    (membership,) = found
+    (message,) = v1.conversations(membership.conversation_sid).messages.list()
+    assert (message.author, message.body) == (PHONE, "Are you open?")

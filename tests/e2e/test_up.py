@@ -258,6 +258,7 @@ def test_demo_succeeds() -> None:
     assert result.stdout.count("signature valid") == 2
     assert result.stdout.count("is initializing") == 2
     assert "the conversation is active again" in result.stdout
+    assert "the next delivery is failed with error 21610" in result.stdout
 
 
 def test_json_option_prints_one_line_only() -> None:

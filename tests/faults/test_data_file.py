@@ -6,6 +6,7 @@ tests/api/test_failed_commits.py has the tests of a full disk.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shutil
 import signal
@@ -38,9 +39,18 @@ def run(*arguments: str) -> Result:
     return CliRunner().invoke(main, arguments)
 
 
+def process_settings() -> tuple[float, dict[str, int]]:
+    """Return the settings of this process that `convoke up` could change for the tests that follow."""
+    loggers = [name for name in [*logging.root.manager.loggerDict] if name.startswith("convoke.")]
+    return sys.getswitchinterval(), {name: logging.getLogger(name).level for name in loggers}
+
+
 def start(data: Path) -> Result:
     """Run `convoke up` in this process. Use this function only if the command must fail."""
-    return CliRunner().invoke(up_command, ["--port", "0", "--data", str(data)])
+    before = process_settings()
+    result = CliRunner().invoke(up_command, ["--port", "0", "--data", str(data)])
+    assert process_settings() == before
+    return result
 
 
 def one_line(result: Result) -> str:

@@ -134,7 +134,8 @@ def test_failed_record_is_logged_without_the_correlation_id_of_another(moto: Mot
 
 
 def test_webhook_retry_is_logged_as_warning(moto: MotoInstance, lines: Lines) -> None:
-    moto.receivers.statuses = [503]
+    # On a slow machine, the pause of up to two seconds ends during `work`, and the next attempt follows.
+    moto.receivers.statuses = [503] * 9
     webhook = {"PostWebhookUrl": "https://hooks.example.com/", "Filters": "onConversationStateUpdated"}
     moto.call("POST", "/v1/Configuration/Webhooks", webhook)
     moto.call("POST", "/v1/ConversationWithParticipants", CREATE)

@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "layers/convoke/src/convoke"
 
-PACKAGES = ("domain", "operations", "storage", "api", "api/resources", "webhooks", "embedded", "aws")
+PACKAGES = ("domain", "operations", "storage", "api", "api/resources", "webhooks", "carriers", "embedded", "aws")
 """The modules of these packages must have test files. For `cli` and `testing`, test files are named after commands."""
 
 TEST_FOLDERS = ("unit", "contract", "api", "functions", "infrastructure")
@@ -21,6 +21,13 @@ TESTED_IN = {
     "json_schema": "tests/unit/test_contracts.py",
     "accounts": "tests/api/test_account_commands.py",
     "app": "tests/api/test_http_requests.py",
+    "callers": "tests/api/test_media.py",
+    "due_media": "tests/api/test_media.py",
+    "media_bucket": "tests/contract/test_media_store.py",
+    "media_contents": "tests/api/test_media.py",
+    "media_folder": "tests/contract/test_media_store.py",
+    "media_sets": "tests/api/test_media.py",
+    "transfers": "tests/e2e/test_transfers.py",
     "batches": "tests/contract/test_event_bus.py",
     "client": "tests/contract/test_webhook_client.py",
     "account_keys": "tests/api/test_api_keys.py",
@@ -30,6 +37,12 @@ TESTED_IN = {
     "console_api": "tests/api/test_console_codes.py",
     "request_filters": "tests/api/test_request_log.py",
     "request_log_api": "tests/api/test_request_log.py",
+    "simulate_api": "tests/api/test_simulator.py",
+    "simulated_reports": "tests/api/test_simulated_reports.py",
+    "inbound_media": "tests/api/test_media_of_phones.py",
+    "simulated_messages": "tests/api/test_inbound_messages.py",
+    "carrier_messages": "tests/api/test_twilio_webhooks.py",
+    "carriers": "tests/api/test_message_sender.py",
     "signed_requests": "tests/api/test_events.py",
     "controls_api": "tests/api/test_controls.py",
     "instance": "tests/api/test_controls.py",
@@ -38,6 +51,8 @@ TESTED_IN = {
     "deferred": "tests/unit/test_gateway.py",
     "description": "tests/api/test_openapi.py",
     "edges": "tests/functions/test_handlers.py",
+    "sms_carrier": "tests/contract/test_carriers.py",
+    "twilio": "tests/contract/test_carriers.py",
     "due": "tests/unit/test_sweeper.py",
     "due_conversations": "tests/unit/test_sweeper.py",
     "due_services": "tests/api/test_services.py",
@@ -49,8 +64,12 @@ TESTED_IN = {
     "event_replays": "tests/api/test_events.py",
     "freshness": "tests/unit/test_cached.py",
     "handover": "tests/faults/test_repetition.py",
+    "copy_statuses": "tests/api/test_message_sender.py",
+    "media_links": "tests/api/test_twilio_statuses.py",
+    "copy_queue": "tests/functions/test_message_sender.py",
+    "phones": "tests/api/test_message_sender.py",
+    "simulated_carrier": "tests/api/test_message_sender.py",
     "lists": "tests/api/test_conversation_lists.py",
-    "outbox": "tests/faults/test_crashes.py",
     "paging": "tests/api/test_pagination.py",
     "participant_adder": "tests/faults/test_crashes.py",
     "participant_queue": "tests/functions/test_handlers.py",

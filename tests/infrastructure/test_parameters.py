@@ -119,7 +119,7 @@ def test_table_of_a_stack_with_the_longest_name_can_be_used_by_another_stack() -
 
 def test_functions_that_call_webhooks_and_no_others_are_in_the_vpc() -> None:
     given = {name: each.get("VpcConfig") for name, each in functions(**VPC).items()}
-    assert {name for name, config in given.items() if config} == {"api", "webhook_delivery"}
+    assert {name for name, config in given.items() if config} == {"api", "inbound_messages", "webhook_delivery"}
     calling = {name for name, each in functions().items() if calls_webhooks(each)}
     assert {name for name, config in given.items() if config} == calling
     assert not any("VpcConfig" in each for each in functions().values())
@@ -240,7 +240,8 @@ def test_every_function_and_queue_has_an_alarm() -> None:
     assert watched("Errors") == watched("Throttles") == found
     queues = resources("AWS::SQS::Queue")
     sources = {name for name, queue in queues.items() if "RedrivePolicy" in queue}
-    assert watched("ApproximateAgeOfOldestMessage") == sources == {"ParticipantQueue", "DeliveryQueue"}
+    assert watched("ApproximateAgeOfOldestMessage") == sources
+    assert sources == {"ParticipantQueue", "DeliveryQueue", "OutboundQueue", "CopyQueue"}
     assert watched("IteratorAge") == {"EventPublisherFunction"}
     assert watched("ExecutionsFailed") == watched("ExecutionsTimedOut") == {"ConversationFinalizerStateMachine"}
 
@@ -251,7 +252,7 @@ def test_dead_receiver_of_a_tenant_raises_no_alarm() -> None:
     variables = functions()["webhook_delivery"]["Environment"]["Variables"]
     tenants = variables["CONVOKE_DELIVERY_DEAD_LETTER_QUEUE_URL"]["Ref"]
     assert watched("ApproximateNumberOfMessagesVisible") == {
-        name for name in queues if name not in ("ParticipantQueue", "DeliveryQueue", tenants)
+        name for name, queue in queues.items() if "RedrivePolicy" not in queue and name != tenants
     }
     assert not any(tenants in references(queue) for queue in queues.values())
     assert not any(tenants in references(rule) for rule in resources("AWS::Events::Rule").values())
@@ -263,10 +264,11 @@ def test_sweeper_that_does_not_run_raises_an_alarm() -> None:
     assert watched("Invocations") == {"SweeperFunction"}
 
 
-def test_alarm_on_failed_invocations_names_the_rule() -> None:
-    (rule,) = resources("AWS::Events::Rule").values()
-    dimensions = {each["Name"]: each["Value"] for each in alarms()["RuleFailureAlarm"]["Dimensions"]}
-    assert dimensions == {"EventBusName": rule["EventBusName"], "RuleName": rule["Name"]}
+@pytest.mark.parametrize(("alarm", "rule"), [("RuleFailureAlarm", "WebhookRule"), ("CopyRuleFailureAlarm", "CopyRule")])
+def test_alarm_on_failed_invocations_names_the_rule(alarm: str, rule: str) -> None:
+    watched_rule = resources("AWS::Events::Rule")[rule]
+    dimensions = {each["Name"]: each["Value"] for each in alarms()[alarm]["Dimensions"]}
+    assert dimensions == {"EventBusName": watched_rule["EventBusName"], "RuleName": watched_rule["Name"]}
 
 
 def test_dashboard_shows_the_metrics_of_existing_resources() -> None:

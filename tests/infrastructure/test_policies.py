@@ -10,14 +10,22 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import pytest
 
 from convoke.aws.edges import AwsEdges
+from convoke.domain.carriers import CarrierRefusedError, OutboundCopy, SentCopy
+from convoke.domain.errors import OptedOutError
+from convoke.domain.senders import Provider
+from convoke.operations.ports import Carrier
 from convoke.storage.table import Item, Put
+from tests.functions.test_inbound_messages import assign
 from tests.support.aws import FunctionContext, MotoInstance, moto_instance
 from tests.support.examples import CHAT_AND_SMS, chat
+from tests.support.instances import ORIGIN, event_of
+from tests.support.media import media_sid
+from tests.support.phones import BUSINESS, PHONE, configure
 from tests.support.template import STACK_NAME, functions, state_machine
 from tests.support.translated import deployed, references, translated
 
@@ -37,8 +45,18 @@ class Call(NamedTuple):
 SECRETS = "auth-tokens/*"
 """The resource of the secrets. Each account has one secret. Most accounts are created after the deployment."""
 
+SENDERS = "senders/*"
+"""The resource of the secrets with the credentials of senders."""
+
 MASTER = "api-key-master"
 """The resource of the secret from which the secrets of API keys are derived."""
+
+TWILIO_SENDER = {
+    "Address": "+15017122669",
+    "Provider": "twilio",
+    "Twilio.AccountSid": "AC" + "1" * 32,
+    "Twilio.AuthToken": "token",
+}
 
 LOG_DELIVERY = {
     *("logs:CreateLogDelivery", "logs:GetLogDelivery", "logs:UpdateLogDelivery", "logs:DeleteLogDelivery"),
@@ -69,11 +87,11 @@ def recorded(monkeypatch: pytest.MonkeyPatch, calls: list[Call]) -> Iterator[Mot
     names: dict[int, str] = {}
     client_of = AwsEdges._client
 
-    def recording(edges: AwsEdges, service: Any) -> Any:
+    def recording(edges: AwsEdges, service: Any, **options: Any) -> Any:
         def note(params: Mapping[str, Any], model: Any, **_: Any) -> None:
             calls.append(Call(names.get(id(edges), "sweeper"), service, model.name, params))
 
-        client = client_of(edges, service)
+        client = client_of(edges, service, **options)
         client.meta.events.register("provide-client-params.*.*", note)
         return client
 
@@ -101,6 +119,10 @@ def needed(call: Call, logical_ids: Mapping[str, str]) -> Iterator[Action]:
             yield f"states:{operation}", logical_ids[params["stateMachineArn"]]
         case "events", _:
             yield f"events:{operation}", "EventBus"
+        case "secretsmanager", _ if params.get("SecretId", params.get("Name")).startswith(f"{STACK_NAME}/senders/"):
+            yield f"secretsmanager:{operation}", SENDERS
+        case "s3", _:
+            yield f"s3:{operation}", f"{logical_ids[params['Bucket']]}/*"
         case "secretsmanager", _ if params["SecretId"] == f"{STACK_NAME}/{MASTER}":
             yield f"secretsmanager:{operation}", MASTER
         case "secretsmanager", _:
@@ -128,13 +150,16 @@ def named(resource: Any) -> str:
         case {"Fn::GetAtt": str(attribute)}:
             return attribute.replace(".StreamArn", "/stream").removesuffix(".Arn")
         case {"Fn::Sub": [str(arn), {"Prefix": {"Fn::Sub": prefix}}]} if arn.endswith(":secret:${Prefix}*"):
-            assert prefix == f"${{AWS::StackName}}/{SECRETS.removesuffix('*')}"
-            return SECRETS
+            name = f"{prefix.removeprefix('${AWS::StackName}/')}*"
+            assert name in (SECRETS, SENDERS)
+            return name
         case {"Fn::Sub": [str(arn), {"Name": {"Fn::Sub": name}}]} if arn.endswith(":secret:${Name}-??????"):
             assert name == f"${{AWS::StackName}}/{MASTER}"
             return MASTER
         case {"Fn::Sub": [str(arn), {"TableArn": {"Fn::GetAtt": "Table.Arn"}}]}:
             return arn.replace("${TableArn}", "Table").removesuffix("/*")
+        case {"Fn::Sub": str(arn)} if arn.endswith(".Arn}/*"):
+            return arn.removeprefix("${").replace(".Arn}", "")
     return str(resource)
 
 
@@ -160,6 +185,11 @@ def needed_by_lambda(function: str) -> Iterator[Action]:
             if type_ == "AWS::DynamoDB::Table":
                 yield "dynamodb:ListStreams", f"{source}/stream"
                 yield "sqs:SendMessage", named(properties["DestinationConfig"]["OnFailure"]["Destination"])
+    for config in deployed("AWS::Lambda::EventInvokeConfig").values():
+        properties = config["Properties"]
+        failures = properties.get("DestinationConfig", {}).get("OnFailure")
+        if [*references(properties["FunctionName"])] == [function] and failures:
+            yield "sqs:SendMessage", named(failures["Destination"])
 
 
 def resource_type(logical_id: str) -> str:
@@ -196,8 +226,11 @@ def live(instance: MotoInstance) -> None:
 
     create(unique_name="timed", participant=CHAT_AND_SMS, timers_inactive="PT1M", timers_closed="PT10M")
     instance.work()
+    instance.phone_plans.plan(instance.account.sid, PHONE, failures=1, reports_delivery=True)
     v1.conversations("timed").messages.create(body="Hello")
     v1.conversations("timed").messages.create(body="Hello again")
+    picture = v1.conversations("timed").messages.create(media_sid=media_sid(instance)).sid
+    v1.conversations("timed").messages(picture).delete()
     v1.conversations("timed").webhooks.create(
         target="webhook",
         configuration_url="https://hooks.example.com/own",
@@ -208,12 +241,23 @@ def live(instance: MotoInstance) -> None:
     assert instance.receivers.posted[-1].url == "https://hooks.example.com/own"
     v1.roles.create(friendly_name="guest", type="conversation", permission=["sendMessage"])
     v1.users("alice").delete()
+    sender = instance.call("POST", "/convoke/v1/Senders", TWILIO_SENDER).body["sid"]
+    event = event_of("POST", f"{ORIGIN}/convoke/v1/Statuses/Twilio/{sender}", data={"MessageStatus": "sent"})
+    assert instance.api(event, FunctionContext())["statusCode"] == 403
+    pair = CHAT_AND_SMS[0].replace("+15017122661", TWILIO_SENDER["Address"])
+    sid = create(participant=[pair]).sid
+    instance.work()
+    cast("dict[Provider, Carrier]", instance.edges("message_sender").carriers)[Provider.TWILIO] = RefusingCarrier()
+    v1.conversations(sid).messages.create(body="Hello", media_sid=media_sid(instance))
+    instance.work()
+    assert instance.call("DELETE", f"/convoke/v1/Senders/{sender}").status == 204
     assert instance.call("POST", f"/2010-04-01/Accounts/{instance.account.sid}/Keys.json").status == 201
     v1.services(v1.services.create(friendly_name="Support").sid).delete()
     for minutes in (1, 2, 11):
         instance.sweep(timedelta(minutes=minutes))
     assert v1.conversations("timed").fetch().state == "closed"
 
+    write_as_phones(instance)
     sid = create(participant=chat(3)).sid
     instance._add_participants()
     for _ in range(2):
@@ -227,7 +271,35 @@ def live(instance: MotoInstance) -> None:
     instance.deployment.client("sqs").send_message(
         QueueUrl=instance.deployment.values["DeliveryQueue"], MessageBody="{}"
     )
+    instance.deployment.client("sqs").send_message(
+        QueueUrl=instance.deployment.values["OutboundQueue"], MessageBody="{}"
+    )
     instance.work()
+
+
+class RefusingCarrier:
+    """A carrier that sends no copy, because the tests call no carrier."""
+
+    sends_group_mms = False
+
+    def send(self, copy: OutboundCopy) -> SentCopy:
+        raise CarrierRefusedError(OptedOutError)
+
+
+def write_as_phones(instance: MotoInstance) -> None:
+    """Let a phone write to a number of the AWS account. The first message creates a conversation."""
+    assign(instance)
+    configure(instance)
+    webhooks = instance.client().conversations.v1.configuration.webhooks()
+    webhooks.update(pre_webhook_url="https://hooks.example.com/pre", filters=["onConversationAdd", "onMessageAdd"])
+    for number in range(2):
+        instance.publish_from_phone(
+            originationNumber="+15558675319",
+            destinationNumber=BUSINESS,
+            messageBody="Hello",
+            inboundMessageId=str(number),
+        )
+    webhooks.update(filters=["onConversationStateUpdated", "onConversationUpdated"])
 
 
 CAUSE = {"code": 50109, "message": "The role is gone"}
@@ -250,6 +322,15 @@ def test_roles_allow_exactly_the_calls_of_functions(monkeypatch: pytest.MonkeyPa
     assert set(roles()) == set(functions())
     for folder, (function, role) in roles().items():
         assert set(allowed(role)) == used[folder] | {*needed_by_lambda(function)}, folder
+
+
+def test_message_sender_sends_only_from_given_numbers() -> None:
+    arns = "arn:aws:sms-voice:us-east-1:123456789012:phone-number/1,arn:aws:sms-voice:us-east-1:123456789012:pool/2"
+    _, role = roles()["message_sender"]
+    (policy,) = deployed("AWS::IAM::Role", SmsSenderArns=arns)[role]["Properties"]["Policies"]
+    statements = policy["PolicyDocument"]["Statement"]
+    (sends,) = [each for each in statements if each["Action"] == "sms-voice:SendTextMessage"]
+    assert sends["Resource"] == {"Fn::Split": [",", {"Ref": "SmsSenderArns"}]}
 
 
 def test_role_of_the_state_machine_allows_exactly_its_tasks() -> None:

@@ -7,13 +7,17 @@ import re
 
 from convoke.aws.event_bus import SOURCE
 from convoke.cli.deployment import CHANGE_DEAD_LETTERS, FIRST_ACCOUNT, OUTPUTS, QUEUES
+from convoke.domain.carriers import MAX_ATTEMPTS
 from convoke.domain.connections import MAX_RETRIES
 from convoke.domain.retention import WEBHOOKS_RETENTION
 from convoke.storage import keys
 from convoke.storage.table import EXPIRES_AT
 from tests.support.template import ROOT, functions, resources, state_machine, template
 
-FUNCTIONS = {"api", "participant_adder", "conversation_finalizer", "event_publisher", "webhook_delivery", "sweeper"}
+FUNCTIONS = {
+    *("api", "participant_adder", "conversation_finalizer", "event_publisher", "webhook_delivery"),
+    *("message_sender", "inbound_messages", "sweeper"),
+}
 
 
 def test_every_function_folder_is_deployed() -> None:
@@ -75,14 +79,28 @@ def test_webhooks_of_deleted_conversations_are_kept_as_long_as_dead_letters() ->
 def test_receives_without_an_attempt_do_not_use_up_the_receives_of_a_message() -> None:
     """SQS also counts the receives that Lambda throttled, so `maxReceiveCount` is far above the number of attempts."""
     queues = resources("AWS::SQS::Queue")
-    for name in ("ParticipantQueue", "DeliveryQueue"):
+    for name in ("ParticipantQueue", "DeliveryQueue", "OutboundQueue"):
         assert queues[name]["RedrivePolicy"]["maxReceiveCount"] == 100 > 10 * (1 + MAX_RETRIES)
+    assert queues["CopyQueue"]["RedrivePolicy"]["maxReceiveCount"] == 1000 > 10 * MAX_ATTEMPTS
     redriven = {
         queue["RedrivePolicy"]["deadLetterTargetArn"]["Fn::GetAtt"]
         for queue in queues.values()
         if "RedrivePolicy" in queue
     }
-    assert redriven == {"ParticipantDeadLetterQueue.Arn", "DeliveryFailureQueue.Arn"}
+    assert redriven == {
+        "ParticipantDeadLetterQueue.Arn",
+        "DeliveryFailureQueue.Arn",
+        "OutboundFailureQueue.Arn",
+        "CopyFailureQueue.Arn",
+    }
+
+
+def test_copies_of_a_line_keep_their_order() -> None:
+    """SQS requires that the dead-letter queue of a FIFO queue is a FIFO queue too."""
+    queues = resources("AWS::SQS::Queue")
+    assert {name for name, queue in queues.items() if queue.get("FifoQueue")} == {"CopyQueue", "CopyFailureQueue"}
+    assert queues["CopyQueue"]["FifoThroughputLimit"] == "perMessageGroupId"
+    assert queues["CopyQueue"]["DeduplicationScope"] == "messageGroup"
 
 
 def test_stream_filter_agrees_with_is_streamed() -> None:
@@ -97,9 +115,12 @@ def test_stream_filter_agrees_with_is_streamed() -> None:
     assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
 
 
-def test_rule_passes_the_events_that_webhooks_may_get() -> None:
-    (rule,) = resources("AWS::Events::Rule").values()
-    assert rule["EventPattern"] == {"source": [SOURCE], "detail": {"webhooks": [True]}}
+def test_rules_pass_the_events_that_webhooks_may_get_and_the_events_with_copies() -> None:
+    patterns = {name: rule["EventPattern"] for name, rule in resources("AWS::Events::Rule").items()}
+    assert patterns == {
+        "WebhookRule": {"source": [SOURCE], "detail": {"webhooks": [True]}},
+        "CopyRule": {"source": [SOURCE], "detail": {"copies": [{"numeric": [">", 0]}]}},
+    }
 
 
 def test_table_has_recovery_encryption_and_is_retained() -> None:

@@ -230,8 +230,9 @@ def test_function_that_sends_to_its_own_queue_allows_recursion() -> None:
         (role,) = references(functions[function]["Properties"]["Role"])
         if source in sent_queues(role):
             recursive.add(function)
-    assert recursive == {"WebhookDeliveryFunction"}
-    assert {functions[function]["Properties"]["RecursiveLoop"] for function in recursive} == {"Allow"}
+    # The message sender sends to the copy queue only for events of the outbound queue: its chain has two invocations.
+    assert recursive == {"WebhookDeliveryFunction", "MessageSenderFunction"}
+    assert functions["WebhookDeliveryFunction"]["Properties"]["RecursiveLoop"] == "Allow"
 
 
 def rules_by_queue() -> dict[str, set[str]]:
@@ -291,8 +292,38 @@ def test_scheduled_invocation_that_fails_is_not_repeated_beside_the_next_one() -
         name: (config["Properties"]["MaximumRetryAttempts"], config["Properties"]["MaximumEventAgeInSeconds"])
         for config in deployed("AWS::Lambda::EventInvokeConfig").values()
         for name in references(config["Properties"]["FunctionName"])
+        if name in scheduled
     }
     assert configs == dict.fromkeys(scheduled, (0, 60)) == {"SweeperFunction": (0, 60)}
+
+
+def test_failed_message_of_a_phone_is_not_lost() -> None:
+    """Amazon SNS invokes the function asynchronously, so it does not learn that an invocation failed."""
+    (subscription,) = deployed("AWS::SNS::Subscription").values()
+    assert subscription["Properties"]["Protocol"] == "lambda"
+    (function,) = references(subscription["Properties"]["Endpoint"])
+    (config,) = (
+        each["Properties"]
+        for each in deployed("AWS::Lambda::EventInvokeConfig").values()
+        if function in references(each["Properties"]["FunctionName"])
+    )
+    (queue,) = references(config["DestinationConfig"]["OnFailure"]["Destination"])
+    assert queue == "InboundMessageDeadLetterQueue"
+    assert "MaximumRetryAttempts" not in config, "Lambda's default is two retries"
+
+
+def test_only_the_topic_of_phones_invokes_the_function_of_inbound_messages() -> None:
+    (permission,) = (
+        each["Properties"]
+        for each in deployed("AWS::Lambda::Permission").values()
+        if "InboundMessagesFunction" in references(each["Properties"]["FunctionName"])
+    )
+    assert permission["Principal"] == "sns.amazonaws.com"
+    assert permission["SourceArn"] == {"Ref": "InboundMessageTopic"}
+    (policy,) = deployed("AWS::SNS::TopicPolicy").values()
+    (statement,) = policy["Properties"]["PolicyDocument"]["Statement"]
+    assert statement["Principal"] == {"Service": "sms-voice.amazonaws.com"}
+    assert statement["Condition"] == {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}}
 
 
 def test_schedule_does_not_repeat_an_event_beside_the_next_one() -> None:

@@ -56,6 +56,22 @@ describe("The test kit", { timeout: 60_000 }, () => {
     assert.equal((await create()).body, "Changed");
   });
 
+  test("sends messages of simulated phones", async () => {
+    const phone = convoke.phone("+15558675310");
+    const unclaimed = await phone.send("Hello", "+15017122661");
+    assert.deepEqual(unclaimed, { outcome: "unclaimed", conversationSid: null, messageSid: null });
+    await v1.addressConfigurations.create({ type: "sms", address: "+15017122661", "autoCreation.enabled": true });
+    const sent = await phone.send("Hello", "+15017122661");
+    const message = await v1.conversations(sent.conversationSid).messages(sent.messageSid).fetch();
+    assert.deepEqual([message.author, message.body], ["+15558675310", "Hello"]);
+    await convoke.waitForWebhook("onMessageAdded", { MessageSid: sent.messageSid, Source: "SMS" });
+    await v1.conversations(sent.conversationSid).messages.create({ author: "support", body: "Hi there" });
+    await convoke.settle();
+    const [got] = await phone.inbox();
+    assert.deepEqual([got.from, got.body, got.conversationSid], ["+15017122661", "Hi there", sent.conversationSid]);
+    await assert.rejects(() => phone.send("Hello", "5017122661"), /To\[0\]: Invalid messaging binding address/);
+  });
+
   test("rejects a participant, and holds a conversation until it is released", async () => {
     await convoke.failParticipant(1, 50407);
     const failed = await v1.conversationWithParticipants.create({ participant: chat("alice", "bob") });

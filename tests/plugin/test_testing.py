@@ -46,6 +46,43 @@ def test_fail_participant_closes_the_conversation_and_records_the_codes(instance
     assert outcome["status"] == "failed"
 
 
+BUSINESS = "+15017122661"
+
+
+def test_phone_sends_messages(instance: RunningInstance) -> None:
+    phone = instance.phone("+15558675310")
+    assert phone.send("Hello", BUSINESS).outcome == "unclaimed"
+    v1 = instance.client().conversations.v1
+    v1.address_configurations.create(type="sms", address=BUSINESS, auto_creation_enabled=True)
+    sent = phone.send("Hello", BUSINESS)
+    message = v1.conversations(sent.conversation_sid).messages(sent.message_sid).fetch()
+    assert (message.author, message.body) == (phone.number, "Hello")
+    assert instance.wait_for_webhook("onMessageAdded").parameters["Source"] == "SMS"
+    for receiver in ("5017122661", phone.number):
+        with pytest.raises(ValueError, match="address"):
+            phone.send("Hello", receiver)
+
+
+def test_phone_gets_messages(instance: RunningInstance) -> None:
+    v1 = instance.client().conversations.v1
+    v1.address_configurations.create(type="sms", address=BUSINESS, auto_creation_enabled=True)
+    phone = instance.phone("+15558675310")
+    assert phone.inbox == []
+    sent = phone.send("Hello", BUSINESS)
+    answer = v1.conversations(sent.conversation_sid).messages.create(author="support", body="Hi there")
+    instance.settle()
+    (got,) = phone.inbox
+    assert (got.from_, got.body, got.message_sid) == (BUSINESS, "Hi there", answer.sid)
+    assert instance.wait_for_webhook("onDeliveryUpdated", Status="delivered").parameters["MessageSid"] == answer.sid
+
+
+def test_phone_asks_the_receiver_of_pre_events(instance: RunningInstance) -> None:
+    v1 = instance.client().conversations.v1
+    v1.address_configurations.create(type="sms", address=BUSINESS, auto_creation_enabled=True)
+    instance.receiver.answer(403, event_type="onConversationAdd")
+    assert instance.phone("+15558675310").send("Hello", BUSINESS).outcome == "rejected"
+
+
 class LockedTable:
     """A table that imitates a write lock of another process. While `is_locked` is True, `begin` fails."""
 

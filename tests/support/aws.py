@@ -16,6 +16,7 @@ from datetime import datetime, timedelta
 from functools import cache, cached_property
 from importlib import import_module
 from itertools import count, product
+from secrets import token_hex
 from threading import Lock
 from typing import Any
 
@@ -31,8 +32,11 @@ from moto.sqs.models import sqs_backends
 from convoke.api.requests import InvocationContext
 from convoke.aws.edges import AwsEdges
 from convoke.aws.handlers.invocations import Handler
+from convoke.domain.senders import Provider
+from convoke.embedded.simulated_carrier import PhonePlans, SimulatedCarrier
 from convoke.program import Program
 from convoke.storage.packing import unpack_provisioning
+from convoke.storage.phones import OptOutRepository, PhoneRepository
 from tests.support.instances import Instance, Receivers
 from tests.support.tables import TABLE_NAME, table_properties
 from tests.support.template import STACK_NAME, environment, functions, resources, state_machine
@@ -46,7 +50,14 @@ CREDENTIALS = {
 }
 
 
-HANDLERS = ("_api", "_participant_adder", "_event_publisher", "_webhook_delivery", "_conversation_finalizer")
+HANDLERS = (
+    "_api",
+    "_participant_adder",
+    "_event_publisher",
+    "_webhook_delivery",
+    "_message_sender",
+    "_conversation_finalizer",
+)
 """The attributes of an `AwsInstance` that keep the handler of a function. Each handler has its own caches."""
 
 
@@ -79,6 +90,16 @@ def create_api_key_master(secretsmanager: Any) -> None:
     secretsmanager.create_secret(Name=name, SecretString=json.dumps(content))
 
 
+def create_queues(sqs: Any) -> dict[str, str]:
+    """Create the queues of the template. Return their URLs by their logical IDs."""
+    urls = {}
+    for name, queue in resources("AWS::SQS::Queue").items():
+        is_fifo = queue.get("FifoQueue", False)
+        attributes = {"FifoQueue": "true"} if is_fifo else {}
+        urls[name] = sqs.create_queue(QueueName=f"{name}.fifo" if is_fifo else name, Attributes=attributes)["QueueUrl"]
+    return urls
+
+
 @cache
 def shared_session() -> Session:
     """Return the session that all tests share. Loading the service models again would take longer than most tests."""
@@ -102,31 +123,30 @@ class Deployment:
     def deploy(self) -> None:
         self.client("dynamodb").create_table(TableName=TABLE_NAME, **table_properties())
         self.values["Table"] = TABLE_NAME
-        for name in resources("AWS::SQS::Queue"):
-            self.values[name] = self.client("sqs").create_queue(QueueName=name)["QueueUrl"]
+        self.values |= create_queues(self.client("sqs"))
         for name in resources("AWS::Events::EventBus"):
             self.client("events").create_event_bus(Name=STACK_NAME)
             self.values[name] = STACK_NAME
-        self._deploy_rule()
+        self._deploy_rules()
         role = f"arn:aws:iam::123456789012:role/{STACK_NAME}"
         created = self.client("stepfunctions").create_state_machine(
             name=STACK_NAME, definition=json.dumps(state_machine()), roleArn=role
         )
         self.values["ConversationFinalizerStateMachine"] = created["stateMachineArn"]
         for name in resources("AWS::S3::Bucket"):
-            self.client("s3").create_bucket(Bucket=name.lower())
-            self.values[name] = name.lower()
+            self.values[name] = f"{name.lower()}-{token_hex(4)}"  # All accounts share the names of buckets.
+            self.client("s3").create_bucket(Bucket=self.values[name])
         create_api_key_master(self.client("secretsmanager"))
 
-    def _deploy_rule(self) -> None:
-        (rule,) = resources("AWS::Events::Rule").values()
-        (target,) = rule["Targets"]
-        queue, _, _ = target["Arn"]["Fn::GetAtt"].partition(".")
-        attributes = self.client("sqs").get_queue_attributes(QueueUrl=self.values[queue], AttributeNames=["QueueArn"])
-        arn = attributes["Attributes"]["QueueArn"]
-        events = self.client("events")
-        events.put_rule(Name="rule", EventBusName=STACK_NAME, EventPattern=json.dumps(rule["EventPattern"]))
-        events.put_targets(Rule="rule", EventBusName=STACK_NAME, Targets=[{"Id": target["Id"], "Arn": arn}])
+    def _deploy_rules(self) -> None:
+        sqs, events = self.client("sqs"), self.client("events")
+        for name, rule in resources("AWS::Events::Rule").items():
+            (target,) = rule["Targets"]
+            queue, _, _ = target["Arn"]["Fn::GetAtt"].partition(".")
+            attributes = sqs.get_queue_attributes(QueueUrl=self.values[queue], AttributeNames=["QueueArn"])
+            arn = attributes["Attributes"]["QueueArn"]
+            events.put_rule(Name=name, EventBusName=STACK_NAME, EventPattern=json.dumps(rule["EventPattern"]))
+            events.put_targets(Rule=name, EventBusName=STACK_NAME, Targets=[{"Id": target["Id"], "Arn": arn}])
 
     def environment(self, function: str) -> dict[str, str]:
         return environment(function, self.values)
@@ -151,6 +171,7 @@ class AwsInstance(Instance):
         self.task_errors: dict[str, list[TaskError]] = {}
         """The errors with which tasks of the state machine fail after their work is done. The key is a task's name."""
         self._edges: dict[str, AwsEdges] = {}
+        self.phone_plans = PhonePlans()
         super().__init__(self._resolve, self._operator(), self.edges("api").table, receivers)
 
     def edges(self, function: str) -> AwsEdges:
@@ -181,7 +202,8 @@ class AwsInstance(Instance):
             vars(self).pop(name, None)
 
     def work(self) -> None:
-        while any((self._add_participants(), self._execute(), self._publish(), self._deliver())):
+        steps = (self._add_participants, self._execute, self._publish, self._deliver, self._split_copies, self._send)
+        while sum(step() for step in steps):
             pass
 
     def sweep(self, later: timedelta) -> int:
@@ -209,6 +231,25 @@ class AwsInstance(Instance):
         return self.handler("webhook_delivery")
 
     @cached_property
+    def _message_sender(self) -> Handler:
+        """The message sender, with simulated phones instead of a carrier."""
+        edges = self.edges("message_sender")
+        phones, opt_outs = PhoneRepository(edges.table), OptOutRepository(edges.table)
+        carrier = SimulatedCarrier(phones, opt_outs, self.phone_plans, edges.now)
+        vars(edges)["carriers"] = {Provider.SIMULATED: carrier}
+        edges.simulates_phones = True
+        return self.handler("message_sender")
+
+    @cached_property
+    def _inbound_messages(self) -> Handler:
+        self.edges("inbound_messages").webhook_client = self.receivers  # type: ignore[assignment]
+        return self.handler("inbound_messages")
+
+    def publish_from_phone(self, **payload: object) -> None:
+        """Pass a notification of AWS End User Messaging to the handler."""
+        self._inbound_messages({"Records": [{"Sns": {"Message": json.dumps(payload)}}]}, FunctionContext())
+
+    @cached_property
     def _conversation_finalizer(self) -> Handler:
         return self.handler("conversation_finalizer")
 
@@ -217,6 +258,12 @@ class AwsInstance(Instance):
 
     def _deliver(self) -> bool:
         return self._consume("DeliveryQueue", self._webhook_delivery)
+
+    def _split_copies(self) -> bool:
+        return self._consume("OutboundQueue", self._message_sender)
+
+    def _send(self) -> bool:
+        return self._consume("CopyQueue", self._message_sender)
 
     def _consume(self, queue: str, handler: Handler) -> bool:
         """Receive one batch from the queue and pass it to the handler. Return whether the queue had messages.
@@ -330,6 +377,8 @@ class AwsInstance(Instance):
             "delivery-dlq": "DeliveryDeadLetterQueue",
             "delivery-failure": "DeliveryFailureQueue",
             "change-dlq": "ChangeDeadLetterQueue",
+            "outbound-failure": "OutboundFailureQueue",
+            "copy": "CopyQueue",
         }[queue]
         states = ("", "NotVisible", "Delayed")
         names = [f"ApproximateNumberOfMessages{state}" for state in states]

@@ -18,7 +18,7 @@ from convoke.aws.edges import AwsEdges
 from convoke.cli.main import main
 from convoke.operations.accounts import new_token
 from convoke.program import Program
-from tests.support.aws import create_api_key_master
+from tests.support.aws import create_api_key_master, create_queues
 from tests.support.cloudformation import CloudFormation, cloudformation, output_value, outputs
 from tests.support.instances import ORIGIN, Resolve, call, held_instance
 from tests.support.tables import TABLE_NAME, table_properties
@@ -28,7 +28,7 @@ REGION = "eu-central-1"
 
 BUS_NAME = STACK_NAME
 
-VALUES = {"Table": TABLE_NAME, "EventBus": BUS_NAME}
+VALUES = {"Table": TABLE_NAME, "EventBus": BUS_NAME, "MediaBucket": "media"}
 """The values of the names to which the template refers, except the queues."""
 
 FIRST = f"AC{STACK_ID_DIGITS}"
@@ -114,7 +114,7 @@ def stack_target() -> Iterator[StackTarget]:
 
     with mock_aws(), cloudformation() as served:
         sqs = boto3.client("sqs", region_name=REGION)
-        queues = {name: sqs.create_queue(QueueName=name)["QueueUrl"] for name in resources("AWS::SQS::Queue")}
+        queues = create_queues(sqs)
         served.stacks[STACK_NAME] = outputs({**VALUES, **queues})
         environ = {**NO_AWS_CONFIGURATION, "AWS_REGION": REGION, "AWS_ENDPOINT_URL_CLOUDFORMATION": served.url}
         place = StackTarget(("--stack", STACK_NAME), api, environ, served, new_token(), queues)

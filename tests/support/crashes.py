@@ -43,7 +43,7 @@ Scenario = Callable[[Instance], None]
 CRASH_POINTS: Counter[str] = Counter()
 """The number of crash points that each test tried. The key is the test."""
 
-EDGES = ("table", "participant_queue", "workflow", "event_bus", "delivery_queue", "webhook_client")
+EDGES = ("table", "participant_queue", "workflow", "event_bus", "delivery_queue", "copy_queue", "webhook_client")
 """The names of the edges. A crash can happen before or after a call to one of these edges."""
 
 
@@ -96,12 +96,29 @@ class CrashingEdge:
         self._switch = switch
 
     def __getattr__(self, name: str) -> Any:
-        return self._switch.guard(getattr(self._edge, name))
+        value = getattr(self._edge, name)
+        return self._switch.guard(value) if callable(value) else value
+
+
+class CrashingMediaStore(CrashingEdge):
+    """Wraps the media store. A crash can also happen before or after a call to a writer of the store."""
+
+    def writer(self, account_sid: str, media_sid: str) -> CrashingWriter:
+        return CrashingWriter(self._edge.writer(account_sid, media_sid), self._switch)  # type: ignore[attr-defined]
+
+
+class CrashingWriter(CrashingEdge):
+    def __del__(self) -> None:
+        # The operating system closes the file of a crashed process, and leaves its content.
+        if file := self._edge._file:  # type: ignore[attr-defined]
+            file.close()
 
 
 def crashing_edges(switch: CrashSwitch, edges: EmbeddedEdges) -> EmbeddedEdges:
-    guarded = {name: CrashingEdge(getattr(edges, name), switch) for name in EDGES}
-    return replace(edges, **guarded)  # type: ignore[arg-type]
+    guarded: dict[str, Any] = {name: CrashingEdge(getattr(edges, name), switch) for name in EDGES}
+    carriers: dict[Any, Any] = {provider: CrashingEdge(carrier, switch) for provider, carrier in edges.carriers.items()}
+    store: Any = CrashingMediaStore(edges.media_store, switch)
+    return replace(edges, media_store=store, carriers=carriers, **guarded)
 
 
 def create_conversation(instance: Instance) -> None:

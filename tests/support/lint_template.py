@@ -42,6 +42,8 @@ CFN_LINT = {
 """The findings that are accepted, with the reasons."""
 
 CHECKOV = {
+    "CKV_AWS_18": "only functions and links of five minutes read the bucket; access logs would need a second bucket",
+    "CKV_AWS_21": "versions would keep the content of deleted media, and no content is ever overwritten",
     "CKV_AWS_27": "SQS encrypts with its own keys (SqsManagedSseEnabled); a customer key costs money and can fail",
     "CKV_AWS_95": "the parameter AccessLogs turns on access logs",
     "CKV_AWS_115": "the event source mappings bound the concurrency, and ApiReservedConcurrency reserves the API's",

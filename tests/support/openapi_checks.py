@@ -10,11 +10,12 @@ from typing import Any, NamedTuple
 
 from jsonschema import Draft202012Validator, FormatChecker
 
+from convoke.api.contracts import Contract
 from convoke.api.form import FORM
 from convoke.api.openapi import document
 from convoke.api.requests import CONVOKE_PREFIX
 from convoke.domain.errors import AccessDeniedError, MethodNotAllowedError, NotAuthenticatedError, NotFoundError
-from convoke.embedded import clock_api, console_api, controls_api, request_log_api
+from convoke.embedded import clock_api, console_api, controls_api, request_log_api, simulate_api
 
 Schema = dict[str, Any]
 
@@ -28,6 +29,10 @@ OF_ONE_MACHINE = {
     ("DELETE", CONVOKE_PREFIX + controls_api.FAILURES): controls_api.CANCEL_CONTRACT,
     ("GET", CONVOKE_PREFIX + request_log_api.PATH): request_log_api.FETCH,
     ("POST", console_api.PATH): console_api.CREATE,
+    ("GET", CONVOKE_PREFIX + simulate_api.INBOX): simulate_api.LIST,
+    ("POST", CONVOKE_PREFIX + simulate_api.STATUS): simulate_api.REPORT,
+    ("POST", CONVOKE_PREFIX + simulate_api.PHONE): simulate_api.PLAN,
+    ("POST", CONVOKE_PREFIX + simulate_api.SEND): simulate_api.CREATE,
 }
 """The contracts of the routes that exist on one machine only. The document of `operations` does not describe them."""
 
@@ -118,15 +123,15 @@ def check_against_openapi(method: str, path: str, status: int, text: str) -> Non
         assert text == ""
         return
     if operation is None and status < 400:
-        contract = OF_ONE_MACHINE.get((method, path))
+        contract = contract_of_one_machine(method, path)
         assert contract, f"{method} {path} is served but not described: give its route a contract"
         assert status in contract.statuses
-        fields = set(contract.representation.model_fields) if contract.representation else set()
-        assert set(json.loads(text or "{}")) == fields
+        assert set(json.loads(text or "{}")) == ({"meta", contract.page} if contract.page else fields_of(contract))
         return
     if operation is None:
-        contract = OF_ONE_MACHINE.get((method, path))
-        of_contract = {error.code for error in contract.errors} if contract else set()
+        contract = contract_of_one_machine(method, path)
+        of_form = contract.form.order_of_checks if contract and contract.form else ()
+        of_contract = {error.code for error in (*contract.errors, *of_form)} if contract else set()
         assert json.loads(text)["code"] in CODES_WITHOUT_OPERATION | of_contract
         return
     validator = _validator(operation.id, status)
@@ -135,6 +140,17 @@ def check_against_openapi(method: str, path: str, status: int, text: str) -> Non
         return
     wrong = [f"{error.json_path}: {error.message}" for error in validator.iter_errors(json.loads(text))]
     assert not wrong, f"the response {status} of {operation.id} does not match its contract: {wrong}"
+
+
+def contract_of_one_machine(method: str, path: str) -> Contract | None:
+    for (served, rule), contract in OF_ONE_MACHINE.items():
+        if served == method and re.fullmatch(re.sub(r"<\w+>", "[^/]+", rule), path):
+            return contract
+    return None
+
+
+def fields_of(contract: Contract) -> set[str]:
+    return set(contract.representation.model_fields) if contract.representation else set()
 
 
 @cache

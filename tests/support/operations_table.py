@@ -52,7 +52,7 @@ The value has two texts: the methods of the path, and a note on the methods that
 IN_ONE_TREE = {
     "/Configuration": ("GET POST", "default service, default Messaging Service, default timers"),
     "/Configuration/Webhooks": ("GET POST", "all parameters"),
-    "/Configuration/Addresses": ("GET POST", "paged, `Type`; all parameters; autocreation has no effect yet"),
+    "/Configuration/Addresses": ("GET POST", "paged, `Type`; all parameters; Studio flows are stored and never called"),
     "/Configuration/Addresses/{sid or address}": ("GET POST DELETE", "all parameters"),
     "/Credentials": ("GET POST", "paged; all parameters; secrets are checked and not stored"),
     "/Credentials/{sid}": ("GET POST DELETE", "all parameters"),

@@ -18,6 +18,8 @@ ROOT = Path(__file__).parents[2]
 
 STACK_NAME = "convoke"
 
+API_ENDPOINT = "https://api.execute-api.us-east-1.amazonaws.com"
+
 STACK_ID_DIGITS = "0123456789abcdef" * 2
 """The digits of the UUID in the stack ID. The template builds the SID of the first account from these digits."""
 
@@ -147,11 +149,16 @@ def environment(function: str, values: Mapping[str, str]) -> dict[str, str]:
 
 
 def resolved(value: Any, values: Mapping[str, str]) -> str:
-    """Evaluate a text, a `!Ref` or a `!Sub`. Parameters have their default values unless `values` overrides them."""
+    """Evaluate a text, a `!Ref`, a `!Sub` or the URL of the API.
+
+    Parameters have their default values unless `values` overrides them.
+    """
     known: dict[str, str] = {"AWS::StackName": STACK_NAME, "Id": STACK_ID_DIGITS, **parameter_values({}), **values}
     match value:
         case {"Ref": name}:
             return known[name]
+        case {"Fn::GetAtt": "HttpApi.ApiEndpoint"}:
+            return API_ENDPOINT
         case {"Fn::Sub": str(text) | [str(text), _]}:
             return re.sub(r"\$\{(.+?)\}", lambda found: known[found[1]], text)
         case str():

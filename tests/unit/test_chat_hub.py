@@ -17,7 +17,7 @@ from convoke.api.chat.frames import parse_frame
 from convoke.api.chat.requests import ChatRequest
 from convoke.domain.access_tokens import ChatSession
 from convoke.domain.accounts import Account
-from convoke.domain.errors import InvalidParameterError, SyncObjectNotFoundError
+from convoke.domain.errors import InvalidParameterError, SyncObjectNotFoundError, UnavailableError
 from convoke.domain.events import Change, Event, EventType
 from convoke.domain.sids import SidFactory
 from convoke.domain.sync_objects import Action, ObjectKind, SyncObject, Touch
@@ -453,3 +453,56 @@ def test_client_is_pinged_and_warned_once() -> None:
         assert client.closed
 
     run(scenario)
+
+
+def test_hub_goes_on_after_a_dropped_unit() -> None:
+    async def scenario(machine: Machine) -> None:
+        client = machine.client()
+        client.asks("establish", MESSAGES)
+        await machine.settled()
+        machine.hub.changed([change("committed")])
+        machine.table.transact([Put({"pk": "a", "sk": "b"})])
+        # The hub waits for the end of this unit, which is dropped.
+        asyncio.get_running_loop().call_soon(machine.table._abandon, UnavailableError())
+        machine.hub._work_when_committed()
+        await machine.settled()
+        assert client.told[-1] == ("list_item_added", "committed")
+
+    run(scenario)
+
+
+def test_client_that_left_before_its_subscription_is_forgotten() -> None:
+    async def scenario(machine: Machine) -> None:
+        client = machine.client()
+        client.asks("establish", MESSAGES)
+        machine.hub.leave(client.chat_client)
+        client.connection.finish()
+        await machine.settled()
+        assert not machine.hub.has_subscribers
+        assert machine.hub._by_user == {}
+
+    run(scenario)
+
+
+def test_user_that_comes_back_in_time_was_never_offline(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("convoke.embedded.chat.presence.OFFLINE_GRACE_SECONDS", 0.02)
+
+    async def scenario() -> None:
+        problems: list[Any] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: problems.append(context))
+        users, changes = ConnectedUsers(), list[bool]()
+        users.on_change = lambda session: changes.append(users.is_online(session.user_sid))
+        session = ChatSession(ACCOUNT, SERVICE, "alice", "US1", "SK1", NOW)
+        users.arrived(session)
+        users.arrived(session)
+        users.left(session)
+        users.left(session)
+        users.arrived(session)
+        await asyncio.sleep(0.05)
+        assert changes == [True]
+        users.left(session)
+        await asyncio.sleep(0.05)
+        assert changes == [True, False]
+        assert problems == []
+
+    asyncio.run(scenario())

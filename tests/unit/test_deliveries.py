@@ -124,7 +124,7 @@ class Machine:
         self.queue = DurableQueue(self.table, "delivery", self.clock.now)
         self.dead_letters = DeadLetterQueue(self.table, "delivery", self.clock.now)
         self.fake = FakeDelivery(self.table, self.clock)
-        self.deliveries = Deliveries(self.queue, self.fake)  # type: ignore[arg-type]
+        self.deliveries = Deliveries(self.queue, self.fake, NotImplemented)  # type: ignore[arg-type]
         self.concurrent: ConcurrentDeliveries
 
     def send(self, host: str, count: int = 1, account_sid: str = "AC1") -> None:
@@ -423,6 +423,62 @@ def test_delivery_that_is_committed_after_the_shutdown_began_is_not_called() -> 
         await stopping[0]
         assert machine.fake.called == []
         assert machine.counts() == [0]
+
+    run(scenario)
+
+
+# Settling: the engine moves the clock only while the deliveries are idle
+
+
+def test_deliveries_are_idle_if_no_call_is_under_way_and_no_delivery_can_start_now() -> None:
+    async def scenario(machine: Machine) -> None:
+        concurrent, fake = machine.concurrent, machine.fake
+        assert concurrent.is_idle()
+        machine.send_events(1)
+        assert not concurrent.is_idle(), "an event can be split"
+        await machine.until(concurrent.is_idle)
+        fake.hanging, fake.outcomes = {"broken"}, {"broken": Outcome(503)}
+        machine.send("broken", MAX_CONCURRENT_DELIVERIES_PER_RECEIVER)
+        assert not concurrent.is_idle(), "a delivery can start"
+        await machine.until(lambda: fake.now_under_way["broken"] == MAX_CONCURRENT_DELIVERIES_PER_RECEIVER)
+        assert not concurrent.is_idle(), "calls are under way"
+        fake.answer_all()
+        await machine.until(concurrent.is_idle)
+        assert machine.queue.has_visible(), "the circuit breaker pauses a visible delivery"
+        end = concurrent.next_end_of_pause(machine.clock.now())
+        assert end is not None
+        machine.send("closed")
+        assert concurrent.next_end_of_pause(machine.clock.now()) == end, "the other receiver has no pause"
+        assert concurrent.next_end_of_pause(end) is None
+        machine.clock.move(end - machine.clock.now())
+        assert not concurrent.is_idle(), "the pause is over"
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("stop", [ConcurrentDeliveries._back_off, ConcurrentDeliveries.begin_stop])
+def test_deliveries_are_idle_during_a_pause_and_after_the_stop_although_a_delivery_waits(
+    stop: Callable[[ConcurrentDeliveries], None],
+) -> None:
+    async def scenario(machine: Machine) -> None:
+        machine.send("host")
+        # The check of the queue is already scheduled when the pause or the stop begins.
+        machine.concurrent.wake()
+        stop(machine.concurrent)
+        await machine.stays(lambda: machine.concurrent.is_idle() and machine.queue.has_visible())
+        assert machine.fake.begun == []
+
+    run(scenario)
+
+
+def test_deliveries_check_the_queue_once_although_they_are_woken_twice() -> None:
+    async def scenario(machine: Machine) -> None:
+        checks: list[None] = []
+        machine.concurrent._schedule = lambda: checks.append(None)  # type: ignore[method-assign]
+        for _ in range(2):
+            machine.concurrent.wake()
+        await asyncio.sleep(0)
+        assert len(checks) == 1
 
     run(scenario)
 

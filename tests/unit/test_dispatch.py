@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from convoke.api.dispatch import Dispatcher, request_id
-from convoke.api.requests import Request
+from convoke.api.requests import CarrierRequest, Request
 from convoke.api.resources import services
 from convoke.api.responses import Response
-from convoke.api.routes import AccountRoute
+from convoke.api.routes import AccountRoute, CarrierRoute
 from convoke.domain.errors import NotAuthenticatedError, NotFoundError, UnavailableError
 from convoke.embedded.gateway import RequestContext
 from convoke.embedded.suspension import NeedsThreadError, RunAgainError
@@ -37,6 +37,10 @@ def handler(name: str) -> Any:
         return Response(200, "application/json", json.dumps({"handler": name, **values}))
 
     return handle
+
+
+def called_by_carrier(request: CarrierRequest, **values: str) -> Response:
+    return Response(200, "application/json", json.dumps({"url": request.called_url, **values}))
 
 
 def failing(error: BaseException) -> Any:
@@ -64,6 +68,7 @@ DISPATCHER = Dispatcher(
         route("GET", "/Bug", failing(KeyError("a secret"))),
         route("GET", "/RunAgain", failing(RunAgainError())),
         route("GET", "/NeedsThread", failing(NeedsThreadError())),
+        CarrierRoute("POST", "/Inbound/<one>", called_by_carrier),
     ),
 )
 
@@ -165,6 +170,16 @@ def test_public_route_needs_no_credentials() -> None:
     assert answered.status_code == 200
     assert json.loads(answered.body)["openapi"].startswith("3.")
     assert answer("GET", "/openapi.json/", "wrong").status_code == 401
+
+
+def test_carrier_calls_its_route_without_credentials() -> None:
+    called = {**request("POST", "/convoke/v1/Inbound/1", "wrong"), "rawQueryString": "a=%20b"}
+    called["headers"] = {"host": "api.example.com", "x-forwarded-proto": "https"}
+    answered = DISPATCHER.answer(called, RequestContext())
+    assert isinstance(answered, Response)
+    assert json.loads(answered.body) == {"url": "https://api.example.com/convoke/v1/Inbound/1?a=%20b", "one": "1"}
+    assert answer("GET", "/convoke/v1/Inbound/1", "wrong").status_code == 405
+    assert answer("POST", "/convoke/v1/Inbound/1/2", "wrong").status_code == 401
 
 
 # Errors

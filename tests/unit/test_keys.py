@@ -22,6 +22,7 @@ CONVERSATION, PARTICIPANT = "CH" + DIGITS, "MB" + DIGITS
 MESSAGE, RECEIPT = "IM" + DIGITS, "DY" + DIGITS
 ADDRESS_CONFIGURATION, CREDENTIAL = "IG" + DIGITS, "CR" + DIGITS
 BINDING = "BS" + DIGITS
+SENDER = "XE" + DIGITS
 CHANGE, ALERT, API_KEY = "EV" + DIGITS, "NO" + DIGITS, "SK" + DIGITS
 
 KEYS: dict[str, Callable[[str], Key]] = {
@@ -35,6 +36,10 @@ KEYS: dict[str, Callable[[str], Key]] = {
     "address configuration": lambda account: keys.address_configuration(account, ADDRESS_CONFIGURATION),
     "address": lambda account: keys.address_lock(account, "+15017122661"),
     "credential": lambda account: keys.credential(account, CREDENTIAL),
+    "opt-out": lambda account: keys.opt_out(account, "+15017122661", "+15558675310"),
+    "message of a phone": lambda account: keys.phone_message(account, "+15558675310", RECEIPT),
+    "sender": lambda account: keys.sender(account, SENDER),
+    "secret of a sender": lambda account: keys.sender_secret(account, SENDER),
     "binding": lambda account: keys.binding(account, SERVICE, BINDING),
     "binding of another service": lambda account: keys.binding(account, OTHER_SERVICE, BINDING),
     "service": lambda account: keys.service(account, SERVICE),
@@ -59,6 +64,9 @@ KEYS: dict[str, Callable[[str], Key]] = {
     "pair the other way round": lambda account: keys.pair_lock(account, "+15017122661", "+15558675310"),
     "number group": lambda account: keys.number_group_lock(account, ["+15558675310", "+15017122661"]),
     "idempotency record": lambda account: keys.idempotency_record(account, "key"),
+    "inbound message": lambda account: keys.inbound_record(account, "twilio", f"SM{DIGITS}"),
+    "inbound message of another provider": lambda account: keys.inbound_record(account, "aws", f"SM{DIGITS}"),
+    "copy of a group": lambda account: keys.group_copy(account, "+15558675310", "+15017122661", CONVERSATION),
     "change": lambda account: keys.change(account, CHANGE),
     "attempt": lambda account: keys.event_attempt(account, f"{CHANGE}-0", "#account#01"),
     "second attempt": lambda account: keys.event_attempt(account, f"{CHANGE}-0", "#account#02"),
@@ -95,6 +103,16 @@ def test_every_key_function_is_covered_by_these_tests() -> None:
         ),
         *("participant", "message", "receipt", "identity_lock", "unique_name_lock", "pair_lock", "number_group_lock"),
         *("service_configuration_notifications", "address_configuration", "address_lock", "credential", "binding"),
+        *(
+            "inbound_record",
+            "group_copy",
+            "opt_out",
+            "phone_message",
+            "sender",
+            "sender_secret",
+            "sender_owner",
+            "sender_address",
+        ),
         *("scoped_webhooks", "change", "event_attempt", "alert", "circuit_breaker", "console_code", "media"),
         *("sync_touch", "departure"),
     }

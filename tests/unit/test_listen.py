@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import json
+import sys
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any
 
+import click
 import pytest
 
 from convoke.cli import listen
-from convoke.cli.listen import new_events
+from convoke.cli.listen import Forwarder, new_events, print_event
 from convoke.domain.events import Event, EventFilters, EventType
 from convoke.domain.pages import Page, PageRequest
+from tests.support.instances import Receivers
 
 START = datetime(2026, 11, 28, 12, tzinfo=UTC)
 
@@ -104,3 +110,58 @@ def test_old_events_are_not_read_again(ledger: Ledger) -> None:
     ledger.actions = [[("a", 1)], [], []]
     assert found(ledger) == ["a"]
     assert ledger.reads <= 8
+
+
+def an_event(conversation_sid: str | None) -> Event:
+    return Event(
+        id="EV1",
+        type=EventType.CONVERSATION_ADDED,
+        account_sid="AC1",
+        conversation_sid=conversation_sid,
+        occurred_at=START,
+        payload={},
+        notify_webhooks=True,
+    )
+
+
+@pytest.mark.parametrize(
+    ("conversation_sid", "forwarded", "optional"),
+    [
+        (None, None, {}),
+        ("CH1", None, {"conversation": "CH1"}),
+        (None, "204", {"forwarded": "204"}),
+    ],
+)
+def test_json_line_has_only_the_fields_that_the_event_has(
+    capsys: pytest.CaptureFixture[str], conversation_sid: str | None, forwarded: str | None, optional: dict[str, str]
+) -> None:
+    print_event(an_event(conversation_sid), forwarded)
+    line = json.loads(capsys.readouterr().out)
+    assert line == {"time": "2026-11-28T12:00:00.000+00:00", "event": "onConversationAdded", "id": "EV1", **optional}
+
+
+@pytest.mark.parametrize(
+    ("conversation_sid", "forwarded", "end"),
+    [("CH1", "204", "CH1  EV1  -> 204"), (None, None, "-  EV1")],
+)
+def test_terminal_gets_a_line_for_people(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    conversation_sid: str | None,
+    forwarded: str | None,
+    end: str,
+) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    print_event(an_event(conversation_sid), forwarded)
+    _, _, line = click.unstyle(capsys.readouterr().out).rstrip("\n").partition("  ")
+    assert line == f"onConversationAdded  {end}"
+
+
+@pytest.mark.parametrize(("status", "shown"), [(204, "204"), (503, "503"), (None, "no connection")])
+def test_forwarder_returns_the_status_or_why_there_is_none(status: int | None, shown: str) -> None:
+    receivers = Receivers(statuses=[status])
+    installation: Any = SimpleNamespace(accounts=SimpleNamespace(token={"AC1": "secret"}.get))
+    client: Any = receivers
+    forward = Forwarder("https://hooks.example.com/", installation, "AC1", client)
+    assert forward(an_event("CH1")) == shown
+    assert [each.url for each in receivers.posted] == ["https://hooks.example.com/"]

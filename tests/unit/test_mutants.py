@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 from textwrap import dedent
 
@@ -11,7 +13,7 @@ import pytest
 from tests.mutation.mutants import mutants_of
 from tests.mutation.plugin import plain_id
 from tests.mutation.reach import _names_defined_at_import, in_order
-from tests.mutation.run import draw
+from tests.mutation.run import ROOT, draw
 
 
 def mutated(source: str) -> list[str]:
@@ -123,3 +125,18 @@ def test_a_test_has_one_id_in_whatever_process_it_ran(recorded: str) -> None:
 def test_names_that_a_line_defines_at_import(line: str, names: set[str]) -> None:
     source = ["MOST = 3", "class A:", "    limit: int = 4", "    def f(self, x=5):", "        y = 6"]
     assert _names_defined_at_import(ast.parse("\n".join(source)), source.index(line) + 1) == names
+
+
+def collected(*arguments: str) -> list[str]:
+    """Return the ids of the tests that pytest collects."""
+    command = [sys.executable, "-m", "pytest", "--collect-only", "--quiet", "-p", "no:cacheprovider", *arguments]
+    printed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    return [line for line in printed.splitlines() if "::" in line]
+
+
+def test_ids_do_not_depend_on_whether_the_folder_or_the_file_is_named() -> None:
+    """`make coverage` records the ids with the folder as the argument. `make mutants` names the files of the tests."""
+    file = "tests/api/test_roles.py"
+    ids = collected(file)
+    assert any("service's tree" in each and "aws-on-moto" in each for each in ids)
+    assert [each for each in collected("tests", "--ignore-glob=*/test_[!r]*") if each.startswith(file)] == ids

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from collections import Counter
 
 import pytest
 
-from convoke.domain.receipts import DeliverySummary, Receipt, ReceiptStatus
+from convoke.domain.receipts import DeliverySummary, ReceiptStatus
 
 SUMMARIES = {
     "sent sent": ("all", "none", "none", "none", "none"),
@@ -20,22 +20,9 @@ SUMMARIES = {
 """Maps the statuses of two receipts to a summary. Its order is sent, delivered, read, failed and undelivered."""
 
 
-def receipt(status: str) -> Receipt:
-    return Receipt(
-        account_sid="AC" + "0" * 32,
-        conversation_sid="CH" + "0" * 32,
-        sid="DY" + "0" * 32,
-        message_sid="IM" + "0" * 32,
-        channel_message_sid="SM" + "0" * 32,
-        participant_sid="MB" + "0" * 32,
-        status=ReceiptStatus(status),
-        date_created=datetime(2026, 1, 2, tzinfo=UTC),
-    )
-
-
 @pytest.mark.parametrize("statuses", SUMMARIES)
 def test_delivery_summary_counts_each_status_a_receipt_has_passed(statuses: str) -> None:
-    summary = DeliverySummary.of([receipt(status) for status in statuses.split()])
+    summary = DeliverySummary.of(Counter(map(ReceiptStatus, statuses.split())))
     assert summary is not None
     sent, delivered, read, failed, undelivered = SUMMARIES[statuses]
     assert summary.model_dump(mode="json") == {
@@ -49,4 +36,4 @@ def test_delivery_summary_counts_each_status_a_receipt_has_passed(statuses: str)
 
 
 def test_message_without_receipts_has_no_delivery_summary() -> None:
-    assert DeliverySummary.of([]) is None
+    assert DeliverySummary.of({}) is None

@@ -10,11 +10,13 @@ from collections.abc import Iterator
 import click
 import pytest
 
+from convoke.api.responses import Response
 from convoke.cli import traffic
-from convoke.cli.traffic import Traffic, line_as_text
+from convoke.cli.traffic import Traffic, line_as_text, request_line
 from convoke.domain.instants import now
 from convoke.embedded.observation import FinishedDelivery, FinishedRequest
 from convoke.testing.instance import RunningInstance, running
+from tests.support.instances import event_of
 
 SECRETS = ("Hello", "visit", "alice", "+15558675310", "user", "password", "token", "page", "fragment")
 
@@ -92,6 +94,7 @@ def test_each_request_and_delivery_has_one_line_of_json(instance: RunningInstanc
         ("DELETE", "/v1/Conversations/{sid}", 204, None),
     ]
     assert [line["sid"] for line in lines if line.get("method") == "DELETE"] == [conversation]
+    assert [line for line in lines if None in line.values()] == []
     (delivery,) = (line for line in lines if "event" in line)
     del delivery["time"]
     assert delivery == {
@@ -116,6 +119,40 @@ def test_text_has_colours_only_on_a_terminal(instance: RunningInstance, finished
     line = line_as_text({"time": now(), "method": "GET", "route": "/", "status": 500, "milliseconds": 1.0})
     assert click.unstyle(line) != line
     assert not any("\x1b" in each for each in printed(instance, finished, as_json=False))
+
+
+@pytest.mark.parametrize(
+    ("status", "colour"),
+    [(None, "red"), (204, "green"), (400, "yellow"), (404, "yellow"), (500, "red"), (503, "red")],
+)
+def test_colour_shows_whether_a_request_or_a_delivery_failed(status: int | None, colour: str) -> None:
+    line = line_as_text({"time": now(), "method": "GET", "route": "/", "status": status, "milliseconds": 1.0})
+    assert click.style(str(status or "---"), fg=colour) in line
+
+
+@pytest.mark.parametrize("status", [400, 404])
+def test_line_of_a_refused_request_has_the_code_and_the_sid_in_the_path(status: int) -> None:
+    sid = "CH" + "1" * 32
+    event = event_of("GET", f"http://localhost/v1/Conversations/{sid}")
+    response = Response(status, "application/json", json.dumps({"code": 20001, "sid": "other"}))
+    line = request_line(FinishedRequest(event, response, 0.001), now(), lambda _: None)
+    assert (line["status"], line["code"], line["sid"]) == (status, 20001, sid)
+
+
+@pytest.mark.parametrize("body", ["", "<html>", "[]"])
+def test_line_of_an_answer_that_is_no_json_object_has_no_code(body: str) -> None:
+    event = event_of("GET", "http://localhost/console")
+    line = request_line(FinishedRequest(event, Response(404, body=body), 0.001), now(), lambda _: None)
+    assert {*line} == {"time", "method", "route", "status", "milliseconds"}
+
+
+@pytest.mark.parametrize(
+    ("error", "end"), [({}, "attempt 2"), ({"error": "no connection"}, "attempt 2  no connection")]
+)
+def test_text_of_a_delivery_shows_the_receiver_and_the_error(error: dict[str, str], end: str) -> None:
+    delivery = {"event": "onMessageAdded", "conversation": "CH1", "receiver": "http://h/", "attempt": 2}
+    line = click.unstyle(line_as_text({"time": now(), **delivery, **error}))
+    assert line.endswith(f"  event   ---          onMessageAdded  CH1  -> http://h/  {end}")
 
 
 class BlockedStream(io.StringIO):
@@ -168,3 +205,4 @@ def test_closed_terminal_stops_the_lines_only(finished: Finished) -> None:
         printer.request_finished(request)
     printer.close()
     assert not printer._thread.is_alive()
+    assert printer._waiting.empty(), "further lines are discarded"

@@ -39,6 +39,14 @@ class Settings:
         return self._required("CONVOKE_DELIVERY_QUEUE_URL")
 
     @property
+    def copy_queue_url(self) -> str:
+        return self._required("CONVOKE_COPY_QUEUE_URL")
+
+    @property
+    def outbound_failure_queue_url(self) -> str:
+        return self._required("CONVOKE_OUTBOUND_FAILURE_QUEUE_URL")
+
+    @property
     def delivery_dead_letter_queue_url(self) -> str:
         return self._required("CONVOKE_DELIVERY_DEAD_LETTER_QUEUE_URL")
 
@@ -74,6 +82,11 @@ class Settings:
     def api_key_master_secret(self) -> str:
         """Return the name of the secret that contains the master secrets of API keys."""
         return self._required("CONVOKE_API_KEY_MASTER_SECRET")
+
+    @property
+    def sender_secret_prefix(self) -> str:
+        """Return the first part of the name of each secret of a sender. The second part is the SID of the sender."""
+        return self._required("CONVOKE_SENDER_SECRET_PREFIX")
 
     @property
     def first_account_sid(self) -> str:

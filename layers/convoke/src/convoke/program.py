@@ -7,16 +7,19 @@ therefore does not import the modules of other Lambda functions.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
 from convoke.domain.instants import Clock, Sleep
 from convoke.domain.provisioning import ProvisioningRetries
 from convoke.domain.receivers import ReceiverRules
+from convoke.domain.senders import Provider
 from convoke.domain.sids import NewSid
 from convoke.observability import Metrics
 from convoke.operations.ports import (
+    Carrier,
+    CopyQueue,
     DeliveryQueue,
     EventBus,
     MediaClient,
@@ -27,22 +30,30 @@ from convoke.operations.ports import (
     Workflow,
 )
 from convoke.storage.auth_tokens import AuthTokens, CachedAuthTokens
+from convoke.storage.sender_secrets import SenderSecrets
 from convoke.storage.table import Table
 
 if TYPE_CHECKING:
     from convoke.api.app import Api
     from convoke.api.operations import Operations
-    from convoke.api.routes import AccountRoute, PublicRoute
+    from convoke.api.routes import ExtraRoute
     from convoke.operations.access_tokens import AccessTokenOperations
     from convoke.operations.accounts import AccountOperations
+    from convoke.operations.carrier_messages import CarrierMessageOperations
     from convoke.operations.console_codes import ConsoleCodeOperations
     from convoke.operations.conversation_finalizer import ConversationFinalizer
+    from convoke.operations.copy_statuses import CopyStatuses
     from convoke.operations.events import EventOperations
     from convoke.operations.inbound_media import InboundMedia
+    from convoke.operations.inbound_messages import InboundMessageOperations
     from convoke.operations.media import MediaOperations
+    from convoke.operations.message_sender import MessageSender
     from convoke.operations.participant_adder import Admit, ParticipantAdder
     from convoke.operations.republisher import Republisher
+    from convoke.operations.senders import FindSender, SenderOperations
+    from convoke.operations.simulator import SimulatorOperations
     from convoke.operations.sweeper import Sweeper
+    from convoke.operations.twilio_webhooks import TwilioWebhookOperations
     from convoke.operations.webhook_delivery import WebhookDelivery
     from convoke.storage.accounts import CachedAccounts
     from convoke.storage.api_key_masters import ApiKeyMasters
@@ -61,6 +72,8 @@ class Edges(Protocol):
     @property
     def api_key_masters(self) -> ApiKeyMasters: ...
     @property
+    def sender_secrets(self) -> SenderSecrets: ...
+    @property
     def participant_queue(self) -> ParticipantQueue: ...
     @property
     def workflow(self) -> Workflow: ...
@@ -68,6 +81,16 @@ class Edges(Protocol):
     def event_bus(self) -> EventBus: ...
     @property
     def delivery_queue(self) -> DeliveryQueue: ...
+    @property
+    def copy_queue(self) -> CopyQueue: ...
+    @property
+    def carriers(self) -> Mapping[Provider, Carrier]:
+        """Return the carrier of each provider that the engine can use."""
+
+    @property
+    def simulates_phones(self) -> bool:
+        """Whether a business address without a sender belongs to simulated phones."""
+
     @property
     def webhook_client(self) -> WebhookClient: ...
     @property
@@ -130,7 +153,7 @@ class Program:
     - The lookup of the Users of new participants.
     """
 
-    def __init__(self, edges: Edges, extra_routes: Sequence[AccountRoute | PublicRoute] = ()) -> None:
+    def __init__(self, edges: Edges, extra_routes: Sequence[ExtraRoute] = ()) -> None:
         """`extra_routes` are routes that not every engine has, such as the routes of a movable clock."""
         self.edges = edges
         self._extra_routes = extra_routes
@@ -188,11 +211,12 @@ class Program:
     @cached_property
     def api(self) -> Api:
         from convoke.api.app import Api
+        from convoke.api.carriers import carrier_routes
 
         edges = self.edges
         return Api(
             self.operations,
-            self._extra_routes,
+            (*carrier_routes(lambda: self.twilio_webhooks), *self._extra_routes),
             edges.allowed_origins,
             edges.path_delimiters,
             edges.public_url,
@@ -218,7 +242,6 @@ class Program:
         from convoke.operations.conversations import ConversationOperations
         from convoke.operations.credentials import CredentialOperations
         from convoke.operations.messages import MessageOperations
-        from convoke.operations.outbox import Outbox
         from convoke.operations.participant_conversations import ParticipantConversationOperations
         from convoke.operations.participants import ParticipantOperations
         from convoke.operations.pre_events import PreEvents
@@ -263,13 +286,7 @@ class Program:
         roles = RoleRepository(table)
         participants = ParticipantRepository(table, self.first_sights)
         message_operations = MessageOperations(
-            conversation_operations,
-            participants,
-            MessageRepository(table),
-            MediaRepository(table),
-            Outbox(new_sid),
-            now,
-            new_sid,
+            conversation_operations, participants, MessageRepository(table), MediaRepository(table), now, new_sid
         )
         participant_operations = ParticipantOperations(conversation_operations, participants, roles, now, new_sid)
         memberships = ParticipantConversationRepository(table)
@@ -315,6 +332,7 @@ class Program:
             credentials=CredentialOperations(CredentialRepository(table), now, new_sid),
             events=self.events,
             alerts=AlertOperations(AlertRepository(table)),
+            senders=self.senders,
             signature_checks=SignatureCheckOperations(self.accounts),
             pre_events=PreEvents(
                 WebhookLevelsRepository(table),
@@ -364,6 +382,132 @@ class Program:
             self.webhook_delivery,
             self.edges.new_sid,
             self.auth_tokens,
+        )
+
+    @cached_property
+    def senders(self) -> SenderOperations:
+        from convoke.operations.senders import SenderOperations
+        from convoke.storage.senders import SenderRepository
+
+        edges = self.edges
+        repository = SenderRepository(edges.table)
+        return SenderOperations(repository, edges.sender_secrets, edges.simulates_phones, edges.now, edges.new_sid)
+
+    @cached_property
+    def find_sender(self) -> FindSender:
+        from convoke.operations.senders import FindSender
+        from convoke.storage.senders import SenderRepository
+
+        return FindSender(SenderRepository(self.edges.table), self.edges.now, self.edges.simulates_phones)
+
+    @cached_property
+    def inbound_messages(self) -> InboundMessageOperations:
+        from convoke.operations.conversations import ConversationOperations
+        from convoke.operations.inbound_messages import InboundMessageOperations
+        from convoke.operations.messages import MessageOperations
+        from convoke.operations.pre_events import PreEvents
+        from convoke.storage.address_configurations import AddressConfigurationRepository
+        from convoke.storage.alerts import AlertRepository
+        from convoke.storage.conversations import ConversationRepository
+        from convoke.storage.events import EventRepository
+        from convoke.storage.inbound_messages import InboundMessageRepository
+        from convoke.storage.media import MediaRepository
+        from convoke.storage.messages import MessageRepository
+        from convoke.storage.participants import ParticipantRepository
+        from convoke.storage.provisioning import ProvisioningRepository
+        from convoke.storage.webhook_levels import WebhookLevelsRepository
+
+        edges, table, now, new_sid = self.edges, self.edges.table, self.edges.now, self.edges.new_sid
+        conversations = ConversationRepository(table)
+        messages = MessageOperations(
+            ConversationOperations(conversations, ProvisioningRepository(table), EventRepository(table), now, new_sid),
+            ParticipantRepository(table, self.first_sights),
+            MessageRepository(table),
+            MediaRepository(table),
+            now,
+            new_sid,
+        )
+        pre_events = PreEvents(
+            WebhookLevelsRepository(table),
+            AlertRepository(table),
+            self.auth_tokens,
+            edges.webhook_client,
+            now,
+            new_sid,
+        )
+        return InboundMessageOperations(
+            InboundMessageRepository(table),
+            conversations,
+            messages,
+            AddressConfigurationRepository(table),
+            self.known_services,
+            pre_events,
+            lambda: self.inbound_media,
+            now,
+            new_sid,
+        )
+
+    @cached_property
+    def copy_statuses(self) -> CopyStatuses:
+        from convoke.operations.copy_statuses import CopyStatuses
+        from convoke.storage.copies import CopyRepository
+
+        edges = self.edges
+        return CopyStatuses(CopyRepository(edges.table), edges.now, edges.new_sid)
+
+    @cached_property
+    def message_sender(self) -> MessageSender:
+        from convoke.operations.media_links import MediaLinks
+        from convoke.operations.message_sender import MessageSender
+        from convoke.storage.copies import CopyRepository
+        from convoke.storage.media import MediaRepository
+
+        edges = self.edges
+        return MessageSender(
+            CopyRepository(edges.table),
+            self.copy_statuses,
+            edges.copy_queue,
+            self.find_sender,
+            edges.carriers,
+            edges.sender_secrets,
+            MediaLinks(MediaRepository(edges.table), edges.media_store, lambda: self.media, edges.public_url),
+            edges.now,
+        )
+
+    @cached_property
+    def carrier_messages(self) -> CarrierMessageOperations:
+        from convoke.operations.carrier_messages import CarrierMessageOperations
+
+        return CarrierMessageOperations(self.known_accounts, self.inbound_messages)
+
+    @cached_property
+    def twilio_webhooks(self) -> TwilioWebhookOperations:
+        from convoke.operations.twilio_webhooks import TwilioWebhookOperations
+        from convoke.storage.cached import CachedWithMisses
+        from convoke.storage.senders import SenderRepository
+
+        find_sender = CachedWithMisses(SenderRepository(self.edges.table).fetch_by_sid)
+        return TwilioWebhookOperations(
+            find_sender, self.edges.sender_secrets, self.carrier_messages, self.copy_statuses
+        )
+
+    @cached_property
+    def simulator(self) -> SimulatorOperations:
+        from convoke.operations.simulator import SimulatorOperations
+        from convoke.storage.address_configurations import AddressConfigurationRepository
+        from convoke.storage.phones import OptOutRepository, PhoneRepository
+        from convoke.storage.senders import SenderRepository
+
+        edges = self.edges
+        return SimulatorOperations(
+            SenderRepository(edges.table),
+            AddressConfigurationRepository(edges.table),
+            PhoneRepository(edges.table),
+            OptOutRepository(edges.table),
+            self.inbound_messages,
+            self.copy_statuses,
+            edges.now,
+            edges.new_sid,
         )
 
     @cached_property

@@ -12,7 +12,7 @@ from convoke.api.operations import Operations
 from convoke.api.origins import Origins
 from convoke.api.requests import InvocationContext
 from convoke.api.responses import Response
-from convoke.api.routes import AccountRoute, PublicRoute
+from convoke.api.routes import ExtraRoute
 from convoke.api.uploads import Upload
 
 
@@ -22,13 +22,13 @@ class Api:
     def __init__(
         self,
         operations: Operations,
-        extra_routes: Sequence[AccountRoute | PublicRoute] = (),
+        extra_routes: Sequence[ExtraRoute] = (),
         allowed_origins: Sequence[str] = (),
         path_delimiters: str = "",
         public_url: str | None = None,
         console_poll_seconds: int | None = None,
     ) -> None:
-        """`extra_routes` are routes that exist in only one engine.
+        """`extra_routes` are routes that not every engine has, and the routes that carriers call.
 
         If `console_poll_seconds` is not None, the API also serves the console. See `Edges.console_poll_seconds`.
 

@@ -14,7 +14,7 @@ from convoke.api.callers import Caller, caller_of
 from convoke.api.deferred import Deferred
 from convoke.api.errors import render
 from convoke.api.operations import Operations
-from convoke.api.requests import TWILIO_PREFIX, InvocationContext, Request, ServiceRequest, base_url
+from convoke.api.requests import TWILIO_PREFIX, CarrierRequest, InvocationContext, Request, ServiceRequest, base_url
 from convoke.api.resources.description import Document, document_of
 from convoke.api.responses import Response
 from convoke.api.routes import (
@@ -22,6 +22,8 @@ from convoke.api.routes import (
     PUBLIC_ROUTES,
     SERVICE_ROUTES,
     AccountRoute,
+    CarrierRoute,
+    ExtraRoute,
     PublicRoute,
     Route,
     ServiceRoute,
@@ -46,12 +48,12 @@ class Dispatcher:
     def __init__(
         self,
         operations: Operations,
-        extra_routes: Sequence[AccountRoute | PublicRoute] = (),
+        extra_routes: Sequence[ExtraRoute] = (),
         path_delimiters: str = "",
         public_url: str | None = None,
         console_poll_seconds: int | None = None,
     ) -> None:
-        """`extra_routes` are routes that exist in only one engine.
+        """`extra_routes` are routes that not every engine has, and the routes that carriers call.
 
         If `console_poll_seconds` is not None, the dispatcher serves the console. See `Edges.console_poll_seconds`.
 
@@ -63,16 +65,16 @@ class Dispatcher:
         self._console_poll_seconds = console_poll_seconds
         # Leave out the routes without a successful status. Such a route always answers 404, and its error message names
         # the option that is missing.
-        self._described_routes = tuple(route for route in extra_routes if route.contract.statuses)
+        described = (route for route in extra_routes if not isinstance(route, CarrierRoute))
+        self._described_routes = tuple(route for route in described if route.contract.statuses)
         self._described: str | None = None
         self._root: RoutingTree[Handler] = RoutingTree()
-        routes: tuple[Route, ...] = (*PUBLIC_ROUTES, *ACCOUNT_ROUTES, *extra_routes, *SERVICE_ROUTES)
+        routes = (*PUBLIC_ROUTES, *ACCOUNT_ROUTES, *extra_routes, *SERVICE_ROUTES)
         self._rules = tuple(route.rule for route in routes if route.contract.statuses)
-        self._public = frozenset(route.rule for route in routes if isinstance(route, PublicRoute))
         for route in routes:
             handler = self._handler(route)
             for rule in route.rules:
-                self._root.add(route.method, rule, handler)
+                self._root.add(route.method, rule, handler, is_public=isinstance(route, PublicRoute | CarrierRoute))
 
     def answer(self, event: Event, context: InvocationContext) -> Answer:
         """Return the response to a request.
@@ -105,10 +107,12 @@ class Dispatcher:
             page = self._console_page(path, event, self._console_poll_seconds)
             if page is not None:
                 return page
-        # Authenticate before looking up the route. A client without credentials must not learn which paths exist.
-        caller = None if path in self._public else caller_of(self._operations, event)
-        values: list[str] = []
+        caller, values = None, list[str]()
         node = self._root.find(path, values)
+        if node is None or not node.is_public:
+            # Authenticate before the response tells whether the path exists. A client without credentials must not
+            # learn which paths exist.
+            caller = caller_of(self._operations, event)
         if node is None:
             raise NotFoundError
         found = node.methods.get(event["requestContext"]["http"]["method"])
@@ -125,9 +129,11 @@ class Dispatcher:
 
         return page(path, event, poll_seconds, self._rules, self._public_url)
 
-    def _handler(self, route: Route) -> Handler:
+    def _handler(self, route: Route | ExtraRoute) -> Handler:
         if isinstance(route, PublicRoute):
             return self._public_handler(route)
+        if isinstance(route, CarrierRoute):
+            return self._carrier_handler(route)
         return self._account_handler(route) if isinstance(route, AccountRoute) else self._service_handler(route)
 
     def _document(self, event: Event) -> Document:
@@ -143,6 +149,12 @@ class Dispatcher:
     def _public_handler(self, route: PublicRoute) -> Handler:
         def handler(event: Event, _: InvocationContext, __: Any, ___: dict[str, str]) -> Response:
             return route.handler(event, partial(self._document, event))
+
+        return handler
+
+    def _carrier_handler(self, route: CarrierRoute) -> Handler:
+        def handler(event: Event, _: InvocationContext, __: Any, values: dict[str, str]) -> Response:
+            return route.handler(CarrierRequest(event, public_url=self._public_url), **values)
 
         return handler
 

@@ -28,6 +28,7 @@ from convoke.operations.provisioning import ProvisioningOperations
 from convoke.operations.receipts import ReceiptOperations
 from convoke.operations.roles import RoleOperations
 from convoke.operations.scoped_webhooks import ScopedWebhookOperations
+from convoke.operations.senders import SenderOperations
 from convoke.operations.service_configuration import ServiceConfigurationOperations
 from convoke.operations.service_configuration_notifications import ServiceConfigurationNotificationsOperations
 from convoke.operations.service_configuration_webhooks import ServiceConfigurationWebhooksOperations
@@ -68,6 +69,7 @@ class Operations:
     address_configurations: AddressConfigurationOperations
     bindings: BindingOperations
     credentials: CredentialOperations
+    senders: SenderOperations
     pre_events: PreEvents
     events: EventOperations
     alerts: AlertOperations

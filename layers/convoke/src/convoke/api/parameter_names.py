@@ -26,6 +26,7 @@ PREFIXES = (
     "Bindings.Email",
     "MessagingBinding",
     "AutoCreation",
+    "Twilio",
     "NewMessage.WithMedia",
     "NewMessage",
     "AddedToConversation",
@@ -36,7 +37,7 @@ PREFIXES = (
 
 def form_name(field: str) -> str:
     """Return the form parameter for a field. For example, the parameter for `timers_inactive` is `Timers.Inactive`."""
-    name = to_pascal(field)
+    name = _to_pascal(field)
     for prefix in PREFIXES:
         plain = prefix.replace(".", "")
         if name.startswith(plain):
@@ -57,7 +58,12 @@ def parameter_name(path: FieldPath) -> str:
     """
     if path and (name := JSON_PARAMETERS.get(str(path[0]))):
         return join_name([name, *path[1:]])
-    return join_name(part if isinstance(part, int) else to_pascal(part) for part in path)
+    return join_name(part if isinstance(part, int) else _to_pascal(part) for part in path)
+
+
+def _to_pascal(field: str) -> str:
+    """Return the field name in PascalCase. A name such as `from_` ends with `_`, because `from` is a keyword."""
+    return to_pascal(field.removesuffix("_"))
 
 
 def join_name(parts: Iterable[str | int]) -> str:

@@ -56,6 +56,7 @@ from convoke.domain.participants import (
 )
 from convoke.domain.roles import NewRole, RoleChange
 from convoke.domain.scoped_webhooks import NewScopedWebhook, ScopedWebhookChange
+from convoke.domain.senders import NewSender, SenderChange
 from convoke.domain.service_configuration import ServiceConfigurationChange
 from convoke.domain.service_configuration_notifications import ServiceConfigurationNotificationsChange
 from convoke.domain.service_configuration_webhooks import ServiceConfigurationWebhooksChange
@@ -185,6 +186,14 @@ class CreateCredential(NewCredential):
 
 
 class UpdateCredential(CredentialChange):
+    model_config = FORM_NAMES
+
+
+class CreateSender(NewSender):
+    model_config = FORM_NAMES
+
+
+class UpdateSender(SenderChange):
     model_config = FORM_NAMES
 
 

@@ -50,33 +50,18 @@ class InvocationContext(Protocol):
 
 
 @dataclass(frozen=True)
-class Request:
-    """A request from an authenticated account."""
+class CarrierRequest:
+    """A request without credentials. A carrier sends such requests."""
 
     event: Mapping[str, Any]
-    account: Account
-    identity: str | None = field(default=None, kw_only=True)
-    """The identity of the chat user who sends the request. None means that the account sends the request."""
     public_url: str | None = field(default=None, kw_only=True)
     """The base URL that clients use. None means that the headers determine the base URL."""
     path_delimiters: str = field(default="", kw_only=True)
     """The characters that a name in the form must not contain. See `Edges.path_delimiters`."""
-    seconds_left: Callable[[], float] = field(default=lambda: inf, kw_only=True)
-    """A function that returns how many seconds are left before the Lambda invocation times out."""
 
     @cached_property
     def form(self) -> Form:
         return parse_form(self.event, self.path_delimiters)
-
-    @property
-    def body(self) -> bytes:
-        return decode_body(self.event)
-
-    @property
-    def headers(self) -> Mapping[str, str]:
-        """The headers. The gateway converts all header names to lower case."""
-        headers: Mapping[str, str] = self.event.get("headers") or {}
-        return headers
 
     @cached_property
     def query_form(self) -> Form:
@@ -84,14 +69,41 @@ class Request:
         # The gateway's `queryStringParameters` joins the values of a repeated parameter with commas.
         return Form(parse_qsl(self.event.get("rawQueryString", ""), keep_blank_values=True))
 
-    @cached_property
-    def query(self) -> Mapping[str, str]:
-        """The query parameters. If a parameter is repeated, the last value counts."""
-        return self.query_form.last_values()
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """The headers. The gateway converts all header names to lower case."""
+        headers: Mapping[str, str] = self.event.get("headers") or {}
+        return headers
 
     @property
     def base_url(self) -> str:
         return base_url(self.event, self.public_url)
+
+    @property
+    def called_url(self) -> str:
+        """The URL that the client called, with its query."""
+        query = self.event.get("rawQueryString", "")
+        return f"{self.base_url}{self.event['rawPath']}{f'?{query}' if query else ''}"
+
+
+@dataclass(frozen=True)
+class Request(CarrierRequest):
+    """A request from an authenticated account."""
+
+    account: Account
+    identity: str | None = field(default=None, kw_only=True)
+    """The identity of the chat user who sends the request. None means that the account sends the request."""
+    seconds_left: Callable[[], float] = field(default=lambda: inf, kw_only=True)
+    """A function that returns how many seconds are left before the Lambda invocation times out."""
+
+    @property
+    def body(self) -> bytes:
+        return decode_body(self.event)
+
+    @cached_property
+    def query(self) -> Mapping[str, str]:
+        """The query parameters. If a parameter is repeated, the last value counts."""
+        return self.query_form.last_values()
 
     @property
     def notify_webhooks(self) -> bool:

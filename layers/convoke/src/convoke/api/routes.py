@@ -12,7 +12,14 @@ from typing import Any, Concatenate, NamedTuple
 from convoke.api.contracts import Contract
 from convoke.api.deferred import Deferred
 from convoke.api.operations import Operations
-from convoke.api.requests import CONVOKE_PREFIX, REST_PREFIX, TWILIO_PREFIX, Request, ServiceRequest
+from convoke.api.requests import (
+    CONVOKE_PREFIX,
+    REST_PREFIX,
+    TWILIO_PREFIX,
+    CarrierRequest,
+    Request,
+    ServiceRequest,
+)
 from convoke.api.resources import (
     account_configuration,
     account_keys,
@@ -42,6 +49,7 @@ from convoke.api.resources import (
     receipts,
     roles,
     scoped_webhooks,
+    senders,
     service_configuration,
     service_configuration_notifications,
     service_configuration_webhooks,
@@ -74,6 +82,23 @@ class PublicRoute(NamedTuple):
     @property
     def rules(self) -> tuple[str, ...]:
         return (self.rule,)
+
+
+class CarrierRoute(NamedTuple):
+    """A route that a carrier calls, without credentials. The handler checks the signature of the carrier.
+
+    The handler gets the values in the path as keyword arguments. `/openapi.json` does not describe the route, because
+    the carrier determines its parameters.
+    """
+
+    method: str
+    rule: str
+    handler: Callable[Concatenate[CarrierRequest, ...], Response]
+    contract: Contract = Contract("CarrierRequest", None, statuses=())
+
+    @property
+    def rules(self) -> tuple[str, ...]:
+        return (CONVOKE_PREFIX + self.rule,)
 
 
 class AccountRoute(NamedTuple):
@@ -185,6 +210,11 @@ ACCOUNT_ROUTES = (
         CONVOKE_PREFIX,
     ),
     AccountRoute("POST", "/SignatureChecks", signature_checks.create, signature_checks.CREATE, CONVOKE_PREFIX),
+    AccountRoute("GET", "/Senders", senders.list_, senders.LIST, CONVOKE_PREFIX),
+    AccountRoute("POST", "/Senders", senders.create, senders.CREATE, CONVOKE_PREFIX),
+    AccountRoute("GET", "/Senders/<sid>", senders.fetch, senders.FETCH, CONVOKE_PREFIX),
+    AccountRoute("POST", "/Senders/<sid>", senders.update, senders.UPDATE, CONVOKE_PREFIX),
+    AccountRoute("DELETE", "/Senders/<sid>", senders.delete, senders.DELETE, CONVOKE_PREFIX),
     AccountRoute("GET", "/Keys", account_keys.list_, account_keys.LIST, CONVOKE_PREFIX),
     AccountRoute("GET", "/Alerts/<sid>", alert_details.fetch, alert_details.FETCH, CONVOKE_PREFIX),
     AccountRoute("GET", KEYS, api_keys.list_, api_keys.LIST, REST_PREFIX),
@@ -259,6 +289,9 @@ SERVICE_ROUTES = (
 
 Route = PublicRoute | AccountRoute | ServiceRoute
 
+ExtraRoute = PublicRoute | CarrierRoute | AccountRoute
+"""A route that is not in `ROUTES`: not every engine has it, or clients do not call it."""
+
 ROUTES: tuple[Route, ...] = (*PUBLIC_ROUTES, *ACCOUNT_ROUTES, *SERVICE_ROUTES)
 
 PATH_VALUES: Mapping[str, Prefix | Mapping[str, str]] = {
@@ -279,6 +312,8 @@ PATH_VALUES: Mapping[str, Prefix | Mapping[str, str]] = {
     "Addresses": {"description": "A SID or an address."},
     "Bindings": Prefix.BINDING,
     "Credentials": Prefix.CREDENTIAL,
+    "Senders": Prefix.SENDER,
+    "Phones": {"description": "The number of a simulated phone."},
 }
 """The valid values of the path parameter after a segment. The key is the segment.
 

@@ -20,10 +20,12 @@ class RoutingTree(Generic[Target]):
     """The text after the path parameter in the segment of this node, such as `.json`."""
     methods: dict[str, tuple[Target, tuple[str, ...]]] = field(default_factory=dict)
     """For each HTTP method, the target and the names of the path parameters."""
+    is_public: bool = False
+    """Whether the path needs no credentials."""
     rule: str = ""
     """The path with the names of its parameters, if the path ends at this node."""
 
-    def add(self, method: str, rule: str, target: Target) -> None:
+    def add(self, method: str, rule: str, target: Target, *, is_public: bool = False) -> None:
         """Add a route. A segment of `rule` is a literal, or a path parameter such as `<sid>`."""
         node, names = self, []
         for segment in rule.split("/")[1:]:
@@ -34,6 +36,7 @@ class RoutingTree(Generic[Target]):
             else:
                 node = node.literals.setdefault(segment, RoutingTree())
         node.methods[method] = target, tuple(names)
+        node.is_public = is_public
         node.rule = rule
 
     def find(self, path: str, values: list[str]) -> RoutingTree[Target] | None:

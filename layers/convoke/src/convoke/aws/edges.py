@@ -23,20 +23,24 @@ from convoke.storage import keys
 
 if TYPE_CHECKING:
     from aws_lambda_powertools import Logger
+    from botocore.config import Config
     from botocore.session import Session
     from mypy_boto3_secretsmanager import SecretsManagerClient
     from mypy_boto3_sqs import SQSClient
 
+    from convoke.aws.copy_queue import SqsCopyQueue
     from convoke.aws.delivery_queue import SqsDeadLetterQueue, SqsDeliveryQueue
     from convoke.aws.dynamodb import DynamoDbTable
     from convoke.aws.event_bus import EventBridgeBus
     from convoke.aws.media_bucket import MediaBucket
     from convoke.aws.participant_queue import SqsParticipantQueue
     from convoke.aws.secrets import SecretApiKeyMasters, SecretAuthTokens
+    from convoke.aws.sender_secrets import SecretSenderSecrets
     from convoke.aws.workflow import StepFunctionsWorkflow
+    from convoke.domain.senders import Provider
     from convoke.observability import EmfMetrics
     from convoke.operations.participant_adder import Admit
-    from convoke.operations.ports import NobodyOnline
+    from convoke.operations.ports import Carrier, NobodyOnline
     from convoke.webhooks.client import WebhookHttpClient
     from convoke.webhooks.media_client import MediaHttpClient
 
@@ -80,6 +84,7 @@ class AwsEdges:
         self.provisioning_retries = ProvisioningRetries.model_validate(self.settings.provisioning_retries)
         self.admit: Admit | None = None
         self.path_delimiters = PATH_DELIMITERS
+        self.simulates_phones = False
         self.max_upload_bytes = MAX_UPLOAD_BYTES
 
     @cached_property
@@ -111,6 +116,12 @@ class AwsEdges:
         from convoke.aws.secrets import SecretApiKeyMasters
 
         return SecretApiKeyMasters(self._secrets, self.settings.api_key_master_secret)
+
+    @cached_property
+    def sender_secrets(self) -> SecretSenderSecrets:
+        from convoke.aws.sender_secrets import SecretSenderSecrets
+
+        return SecretSenderSecrets(self._secrets, self.settings.sender_secret_prefix)
 
     def _account_may_have_token(self, account_sid: str) -> bool:
         """Return whether the account exists, or is the first account, which the first request creates."""
@@ -157,6 +168,38 @@ class AwsEdges:
         from convoke.aws.event_bus import EventBridgeBus
 
         return EventBridgeBus(self._client("events"), self.settings.event_bus_name)
+
+    @cached_property
+    def copy_queue(self) -> SqsCopyQueue:
+        from convoke.aws.copy_queue import SqsCopyQueue
+
+        return SqsCopyQueue(self._sqs, self.settings.copy_queue_url)
+
+    @cached_property
+    def outbound_failure_queue(self) -> SqsDeadLetterQueue:
+        from convoke.aws.delivery_queue import SqsDeadLetterQueue
+
+        return SqsDeadLetterQueue(self._sqs, self.settings.outbound_failure_queue_url)
+
+    @cached_property
+    def carriers(self) -> Mapping[Provider, Carrier]:
+        from convoke.aws.sms_carrier import SmsCarrier
+        from convoke.carriers.twilio import TwilioCarrier
+        from convoke.domain.senders import Provider
+
+        return {
+            Provider.TWILIO: TwilioCarrier(self.public_url),
+            Provider.AWS: SmsCarrier(lambda: self._sms),
+        }
+
+    @cached_property
+    def _sms(self) -> Any:
+        from botocore.config import Config
+
+        from convoke.aws.sms_carrier import SERVICE
+
+        # A repeated call could send a copy twice, so botocore must not repeat a call.
+        return self._client(SERVICE, config=Config(retries={"total_max_attempts": 1}))
 
     @cached_property
     def webhook_client(self) -> WebhookHttpClient:
@@ -232,14 +275,16 @@ class AwsEdges:
     def _sqs(self) -> SQSClient:
         return self._client("sqs")  # type: ignore[no-any-return]
 
-    def _client(self, service: Any) -> Any:
-        """Return a new client of the shared session.
+    def _client(self, service: Any, config: Config | None = None) -> Any:
+        """Return a new client of the shared session. `config` overrides settings of the session.
 
         The return type is Any because botocore creates client classes at run time.
         """
         from botocore.config import Config
 
-        # By default, botocore signs the links of S3 with an old version that newer regions refuse. It also makes links
-        # to the global endpoint, which redirects for new buckets. A redirect to another host invalidates the signature.
-        of_s3 = Config(signature_version="s3v4", s3={"addressing_style": "virtual"})
-        return self._session.create_client(service, config=of_s3 if service == "s3" else None)
+        if service == "s3":
+            # By default, botocore signs the links of S3 with an old version that newer regions refuse, and makes links
+            # to the global endpoint, which redirects for new buckets. A redirect to another host makes the signature
+            # invalid.
+            config = Config(signature_version="s3v4", s3={"addressing_style": "virtual"})
+        return self._session.create_client(service, config=config)

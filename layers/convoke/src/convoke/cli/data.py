@@ -53,6 +53,8 @@ def data_backup(path: Path, data: str) -> None:
 
     The command uses SQLite's online backup. The copy contains the data of one moment, and a running instance is not
     blocked. Only the owner of the copy can read the copy, because the copy contains Auth Tokens.
+
+    The content of media is not in the data file: copy the folder DATA.media afterwards.
     """
     backup = str(path.expanduser().absolute())
     try:

@@ -1,7 +1,7 @@
 """`convoke demo`: start `convoke up`, create conversations with the Twilio SDK, and check every result.
 
 The first part runs the two examples of Twilio's ConversationWithParticipants page. The second part takes one
-conversation through its states.
+conversation through its states. In the third part, a simulated phone writes to a business number.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ import click
 from twilio.base.exceptions import TwilioRestException
 from twilio.request_validator import RequestValidator
 from twilio.rest import Client
+from twilio.rest.conversations.v1.conversation import ConversationContext
+from twilio.rest.conversations.v1.conversation.message import MessageContext
 
 from convoke.testing.receiver import Receiver
 
@@ -25,6 +27,8 @@ Print = Callable[[str], None]
 
 TIMEOUT_SECONDS = 10.0
 """The maximum wait for a result. A result usually takes a few milliseconds."""
+
+PHONE, BUSINESS = "+15558675319", "+15017122669"
 
 EXAMPLES = {
     "Chat and SMS": (
@@ -71,7 +75,7 @@ def run_demo(print_line: Print) -> bool:
         )
         validator = RequestValidator(ready["auth_token"])
         examples_succeeded = all(run_example(name, client, receiver, validator, print_line) for name in EXAMPLES)
-        return examples_succeeded and run_lifecycle(client, print_line)
+        return examples_succeeded and run_lifecycle(client, print_line) and run_phone(client, print_line)
 
 
 def run_example(name: str, client: Client, receiver: Receiver, validator: RequestValidator, print_line: Print) -> bool:
@@ -111,8 +115,8 @@ def run_lifecycle(client: Client, print_line: Print) -> bool:
     conversation.participants.create(identity="alice")
     timeline.add("created with two participants, a phone and alice")
     first = conversation.messages.create(author="alice", body="Hello")
-    (receipt,) = conversation.messages(first.sid).delivery_receipts.list()
-    timeline.add(f"message {first.index} from alice: the status of its delivery to the phone is {receipt.status}")
+    status, _ = wait_for_delivery(conversation.messages(first.sid))
+    timeline.add(f"message {first.index} from alice: the status of its delivery to the phone is {status}")
     conversation.update(state="inactive")
     timeline.add("updated: the conversation is inactive")
     second = conversation.messages.create(author="+15558675313", body="Are you there?")
@@ -129,8 +133,55 @@ def run_lifecycle(client: Client, print_line: Print) -> bool:
     conversation.delete()
     deleted_code = error_code(conversation.fetch)
     timeline.add(f"deleted: the messages were readable before; now a fetch is refused with error {deleted_code}")
-    outcome = (receipt.status, state, closed_code, taken_code, indexes, deleted_code)
-    return outcome == ("sent", "active", 50377, 50416, [0, 1], 20404)
+    outcome = (status, state, closed_code, taken_code, indexes, deleted_code)
+    return outcome == ("delivered", "active", 50377, 50416, [0, 1], 20404)
+
+
+def run_phone(client: Client, print_line: Print) -> bool:
+    """Let a simulated phone write to a business number, get an answer, and opt out."""
+    print_line("\nA phone")
+    timeline, v1 = Timeline(print_line), client.conversations.v1
+    v1.address_configurations.create(type="sms", address=BUSINESS, auto_creation_enabled=True)
+    timeline.add(f"a message to {BUSINESS} creates a conversation")
+    asked = send_as_phone(client, "Are you open?")
+    conversation = v1.conversations(asked["conversation_sid"])
+    timeline.add(f"{PHONE} writes: {asked['conversation_sid']} is {conversation.fetch().state}")
+    answered = answer_phone(conversation, "Until 6")
+    timeline.add(f"support answers: the status of the delivery to the phone is {answered[0]}")
+    send_as_phone(client, "On my way")
+    bodies = [message.body for message in conversation.messages.list()]
+    timeline.add(f"the phone answers: the conversation has {len(bodies)} messages")
+    send_as_phone(client, "STOP")
+    refused = answer_phone(conversation, "See you")
+    timeline.add(f"the phone sends STOP: the next delivery is {refused[0]} with error {refused[1]}")
+    return (answered, bodies, refused) == (
+        ("delivered", 0),
+        ["Are you open?", "Until 6", "On my way"],
+        ("failed", 21610),
+    )
+
+
+def send_as_phone(client: Client, body: str) -> dict[str, str]:
+    """Send a message from the simulated phone. Return the SIDs of the conversation and the message."""
+    url = f"{client.conversations.base_url}/convoke/v1/Simulate/InboundMessages"
+    form = {"From": PHONE, "To": BUSINESS, "Body": body}
+    sent: dict[str, str] = json.loads(client.request("POST", url, data=form, auth=client.auth).text)
+    return sent
+
+
+def answer_phone(conversation: ConversationContext, body: str) -> tuple[str, int]:
+    """Send a message to the phone. Return the status and the error code of its delivery."""
+    return wait_for_delivery(conversation.messages(conversation.messages.create(author="support", body=body).sid))
+
+
+def wait_for_delivery(message: MessageContext) -> tuple[str, int]:
+    """Wait until the only copy of a message is delivered or has failed. Return its status and its error code."""
+    deadline = time.monotonic() + TIMEOUT_SECONDS
+    while True:
+        (receipt,) = message.delivery_receipts.list()
+        if receipt.status in ("delivered", "failed") or time.monotonic() > deadline:
+            return str(receipt.status), int(receipt.error_code)
+        time.sleep(0.01)
 
 
 def error_code(request: Callable[[], object]) -> int | None:

@@ -29,6 +29,7 @@ OUTPUTS = {
     "CONVOKE_FIRST_ACCOUNT_SID": FIRST_ACCOUNT,
     "CONVOKE_AUTH_TOKEN_PREFIX": "AuthTokenPrefix",
     "CONVOKE_API_KEY_MASTER_SECRET": "ApiKeyMasterSecret",
+    "CONVOKE_SENDER_SECRET_PREFIX": "SenderSecretPrefix",
     "CONVOKE_DELIVERY_QUEUE_URL": "DeliveryQueueUrl",
     "CONVOKE_EVENT_BUS_NAME": "EventBusName",
 }
@@ -41,6 +42,8 @@ QUEUES = (
     ("participant", "ParticipantQueueUrl", "ParticipantDeadLetterQueueUrl"),
     ("delivery", "DeliveryQueueUrl", "DeliveryDeadLetterQueueUrl"),
     ("delivery-failure", "DeliveryQueueUrl", "DeliveryFailureQueueUrl"),
+    ("outbound-failure", "OutboundQueueUrl", "OutboundFailureQueueUrl"),
+    ("copy-failure", "CopyQueueUrl", "CopyFailureQueueUrl"),
 )
 """The dead-letter queues.
 

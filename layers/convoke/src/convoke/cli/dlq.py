@@ -128,7 +128,8 @@ def _summary(body: str) -> dict[str, Any]:
         # is an event or a provisioning.
         subject = message.get("event") or message.get("detail") or message
         event = {"event_id": subject.get("id"), "event_type": subject.get("type"), "target": message.get("target")}
-        sids = {name: subject.get(name) for name in ("account_sid", "conversation_sid", "change_sid")}
+        names = ("account_sid", "conversation_sid", "change_sid", "message_sid", "receipt_sid")
+        sids = {name: subject.get(name) for name in names}
         batch = message.get("DDBStreamBatchInfo") or {}
         event |= {"first": batch.get(FIRST_RECORD), "last": batch.get(LAST_RECORD)}
     except (ValueError, AttributeError):

@@ -41,6 +41,10 @@ COMMANDS = {
     "events": LazyCommand("convoke.cli.events:events", "List, show and replay events."),
     "key": LazyCommand("convoke.cli.api_keys:key", "Manage the API keys of an account."),
     "listen": LazyCommand("convoke.cli.listen:listen", "Print each new event of an account until you press Ctrl-C."),
+    "phone": LazyCommand("convoke.cli.phones:phone", "Send and read messages as a simulated phone."),
+    "sender": LazyCommand(
+        "convoke.cli.senders:sender", "Manage the business addresses of accounts and their carriers."
+    ),
     "table": LazyCommand("convoke.cli.tables:table", "Prepare a DynamoDB table for a new AWS deployment."),
     "up": LazyCommand("convoke.cli.up:up", "Run the API on this machine until you press Ctrl-C."),
     "versions": LazyCommand(

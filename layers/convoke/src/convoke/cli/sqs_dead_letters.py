@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from convoke.aws.message_bodies import escape_noncharacters
 
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 MAX_RECEIVED_MESSAGES = 10
 """The maximum number of queue messages that SQS returns to one ReceiveMessage call."""
+
+GROUP: Final = "MessageGroupId"
+"""The attribute that only the queue messages of a FIFO queue have."""
 
 VISIBILITY_TIMEOUT_SECONDS = 60
 """How long SQS hides a received queue message from other consumers."""
@@ -37,11 +40,14 @@ class SqsLetters:
         return [message["Body"] for message in messages]
 
     def consume(self, handle: Callable[[str], bool]) -> int:
+        return self._consume(lambda message: handle(message["Body"]))
+
+    def _consume(self, handle: Callable[[MessageTypeDef], bool]) -> int:
         consumed = 0
         for message in self._receive():
             # Handle the queue message before deleting it. If the process crashes between these two steps, the queue
             # message is handled again, but is never lost.
-            if handle(message["Body"]):
+            if handle(message):
                 self.client.delete_message(QueueUrl=self.dead_letter_queue_url, ReceiptHandle=message["ReceiptHandle"])
                 consumed += 1
         return consumed
@@ -58,6 +64,7 @@ class SqsLetters:
                 QueueUrl=self.dead_letter_queue_url,
                 MaxNumberOfMessages=min(remaining, MAX_RECEIVED_MESSAGES),
                 VisibilityTimeout=VISIBILITY_TIMEOUT_SECONDS,
+                AttributeNames=[GROUP],
                 # Use long polling. Short polling asks only some of SQS's servers and can miss queue messages.
                 WaitTimeSeconds=1,
             ).get("Messages", [])
@@ -78,8 +85,18 @@ class SqsDeadLetters(SqsLetters):
     queue_url: str
 
     def redrive(self, rewrite: Callable[[str], str]) -> int:
-        def send(body: str) -> bool:
-            self.client.send_message(QueueUrl=self.queue_url, MessageBody=escape_noncharacters(rewrite(body)))
+        def send(message: MessageTypeDef) -> bool:
+            body = escape_noncharacters(rewrite(message["Body"]))
+            if group := message.get("Attributes", {}).get(GROUP):
+                # With the original deduplication id, SQS would drop a queue message that was moved a moment ago.
+                self.client.send_message(
+                    QueueUrl=self.queue_url,
+                    MessageBody=body,
+                    MessageGroupId=group,
+                    MessageDeduplicationId=message["MessageId"],
+                )
+            else:
+                self.client.send_message(QueueUrl=self.queue_url, MessageBody=body)
             return True
 
-        return self.consume(send)
+        return self._consume(send)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 import threading
 from collections.abc import Callable
 from datetime import datetime
@@ -46,7 +45,7 @@ class Traffic:
     def __init__(self, rule_of: RuleOf, *, as_json: bool, stream: TextIO | None = None) -> None:
         self._rule_of = rule_of
         self._as_json = as_json
-        self._stream = stream or sys.stdout
+        self._stream = stream
         self._waiting: Queue[Callable[[], Line] | None] = Queue(MAX_WAITING_LINES)
         self._dropped = 0
         self._thread = threading.Thread(target=self._write_lines, name="traffic", daemon=True)
@@ -86,7 +85,7 @@ class Traffic:
         return None
 
     def _print(self, line: str) -> None:
-        # click removes the colours if the stream is not a terminal.
+        # click removes the colours if the stream is not a terminal. Without a stream, click writes to stdout.
         click.echo(line, file=self._stream)
 
     def _discard_lines(self) -> None:

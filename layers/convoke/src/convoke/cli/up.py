@@ -203,10 +203,10 @@ def up_embedded(
     traffic_format: str | None,
 ) -> None:
     """Serve the API on the embedded engine until SIGINT or SIGTERM. Print no traffic if `traffic_format` is None."""
-    sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)
     make_engine = partial(new_engine, data, has_movable_clock=test_clock)
     try:
         with lock_data_file(data), ExitStack() as stack:
+            sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)
             instance = Instance(make_engine, has_controls=test_controls, trust_forwarded=trust_forwarded)
             stack.enter_context(closing(instance.engine))
             listener = stack.enter_context(listening_socket(host, port))
@@ -317,11 +317,17 @@ def configure_logging(data: str, *, as_json: bool) -> None:
     """Log warnings and errors of Convoke and its HTTP server to stderr."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter() if as_json else ConsoleFormatter())
+    handler.addFilter(hide_attempts)
     handler.addFilter(partial(add_command, data))
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
-    # Hide the warning about each failed attempt, because the traffic shows each attempt. If the last attempt fails,
-    # `embedded/deliveries.py` logs an error.
-    logging.getLogger(webhook_delivery.__name__).setLevel(logging.ERROR)
+
+
+def hide_attempts(record: logging.LogRecord) -> bool:
+    """Return False for a warning about a failed attempt or a paused receiver, because the traffic shows each attempt.
+
+    If the last attempt fails, `embedded/deliveries.py` logs an error.
+    """
+    return record.name != webhook_delivery.__name__ or record.levelno >= logging.ERROR
 
 
 def add_command(data: str, record: logging.LogRecord) -> bool:

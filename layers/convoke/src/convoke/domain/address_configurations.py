@@ -34,7 +34,7 @@ from convoke.domain.instants import Instant
 from convoke.domain.json_schema import IN_EITHER_CASE, pattern_schema, string_schema, word_schema
 from convoke.domain.model import Model
 from convoke.domain.names import NAME_IN_PATH
-from convoke.domain.scoped_webhooks import Filters, FlowSid, ScopedUrl
+from convoke.domain.scoped_webhooks import Filters, FlowSid, NewScopedWebhook, ScopedTarget, ScopedUrl, ScopedWebhook
 from convoke.domain.service_configuration import Boolean
 from convoke.domain.webhooks import Method, parse_method
 
@@ -118,6 +118,24 @@ class AddressConfiguration(Model):
         names = ("enabled", "type", "conversation_service_sid", *AUTO_CREATION[self.auto_creation_type])
         settings = {name: getattr(self, f"auto_creation_{name}") for name in names}
         return {name: value for name, value in settings.items() if value is not None}
+
+    def webhook(self, conversation_sid: str, sid: str, moment: datetime) -> ScopedWebhook | None:
+        """Return the webhook that autocreation adds to a new conversation, or None if it adds no webhook."""
+        requested: dict[str, object]
+        match self.auto_creation_type:
+            case AutoCreationType.WEBHOOK:
+                requested = {
+                    "target": ScopedTarget.WEBHOOK,
+                    "url": self.auto_creation_webhook_url,
+                    "method": self.auto_creation_webhook_method,
+                    "filters": self.auto_creation_webhook_filters,
+                }
+            case AutoCreationType.STUDIO:
+                requested = {"target": ScopedTarget.STUDIO, "flow_sid": self.auto_creation_studio_flow_sid}
+            case AutoCreationType.DEFAULT:
+                return None
+        new = NewScopedWebhook.model_validate(requested)
+        return new.webhook(moment, account_sid=self.account_sid, conversation_sid=conversation_sid, sid=sid)
 
     def refuse_incomplete(self) -> None:
         """Raise an error if the type of autocreation requires a setting that is not set."""

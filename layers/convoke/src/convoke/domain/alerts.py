@@ -23,6 +23,7 @@ from convoke.domain.instants import Instant, to_milliseconds
 from convoke.domain.json_schema import IN_EITHER_CASE, word_schema
 from convoke.domain.model import Model
 from convoke.domain.provisioning import Cause, Provisioning
+from convoke.domain.receipts import Receipt
 from convoke.domain.retention import LEDGER_LIFETIME
 from convoke.domain.sids import Prefix
 from convoke.domain.urls import shown_url
@@ -154,6 +155,22 @@ def own_failure_alert(event: Event, target: str | None, at: datetime) -> Alert:
         code=InternalError.code,
         text=f"Convoke failed to deliver an event and gave up (event {event.id}, {place})",
         more_info=InternalError().more_info,
+        date_created=at,
+    )
+
+
+def copy_failed_alert(conversation: Conversation, receipt: Receipt, entry: type[LogEntry], at: datetime) -> Alert:
+    """Return the alert about a copy of a message that did not reach its phone. The alert contains no address."""
+    repeated = "; the phone may have got an earlier attempt" if receipt.may_be_repeated else ""
+    return Alert(
+        sid=_alert_sid(f"{receipt.sid}#{receipt.status}"),
+        account_sid=receipt.account_sid,
+        service_sid=conversation.chat_service_sid,
+        conversation_sid=receipt.conversation_sid,
+        resource_sid=receipt.message_sid,
+        code=entry.code,
+        text=f"{entry.text} (receipt {receipt.sid}, participant {receipt.participant_sid}{repeated})",
+        more_info=entry.more_info,
         date_created=at,
     )
 

@@ -17,6 +17,9 @@ from convoke.domain.pauses import doubled_pause
 FAILURES_TO_OPEN = 5
 """The number of failures in a row that opens the circuit breaker."""
 
+LINE_SCHEME = "tel:"
+"""What begins the keys of lines. No URL of a webhook begins with it."""
+
 FIRST_PAUSE = timedelta(seconds=1)
 MAX_PAUSE = timedelta(minutes=1)
 
@@ -30,6 +33,16 @@ def receiver_key(account_sid: str, url: str) -> str:
     parts = urlsplit(url)
     port = parts.port or (443 if parts.scheme == "https" else 80)
     return f"{account_sid} {parts.scheme}://{parts.hostname}:{port}"
+
+
+def line_key(account_sid: str, line: str) -> str:
+    """Return the key of a line, such as `AC... tel:+15017122661>+15558675310`."""
+    return f"{account_sid} {LINE_SCHEME}{line}"
+
+
+def is_line(receiver: str) -> bool:
+    """Return whether the key belongs to a line and not to the receiver of a URL."""
+    return receiver.partition(" ")[2].startswith(LINE_SCHEME)
 
 
 def account_sid_of(receiver: str) -> str:

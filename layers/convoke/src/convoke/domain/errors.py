@@ -214,6 +214,7 @@ class ConflictError(ConversationsError, code=20409, status=409, text="Conflict")
     reasons: ClassVar[dict[str, str]] = {
         "default_service": "The default service cannot be deleted: choose another default first",
         "address_configured": "The address has a configuration: update or delete this configuration",
+        "address_sends": "The address has a sender: an address can have one sender, in one account",
         "default_role": "A default role of a service cannot be changed or deleted: create another role",
         "configured_role": "A role that the configuration of its service names cannot be deleted: configure another"
         " role first",
@@ -286,6 +287,38 @@ class WebhookRejectedError(
     ConversationsError, code=50056, text="The pre-event webhook rejected the change: it did not answer with status 2xx"
 ):
     """The receiver of a pre-event rejected the change. Therefore Convoke did not make the change."""
+
+
+class OptedOutError(LogEntry, code=21610, text="The phone has opted out of messages from this business number"):
+    """The phone has answered STOP, so the carrier never sends the copy."""
+
+
+class SenderMissingError(LogEntry, code=21703, text="The account has no sender for the business address"):
+    """Without a sender, Convoke has no carrier to which it could give the copy."""
+
+
+class PhoneUnreachableError(LogEntry, code=30003, text="The phone cannot be reached at present"):
+    """For example, the phone is switched off or has no network."""
+
+
+class CopyBlockedError(LogEntry, code=30004, text="The carrier or the phone blocks the message"):
+    """The carrier does not say more."""
+
+
+class PhoneUnknownError(LogEntry, code=30005, text="The phone number does not exist or is no longer in use"):
+    """The carrier does not know the number."""
+
+
+class LandlineError(LogEntry, code=30006, text="The number is a landline, or its carrier cannot be reached"):
+    """The number cannot get text messages."""
+
+
+class CopyFilteredError(LogEntry, code=30007, text="The carrier has filtered the message as unwanted"):
+    """The carrier takes the message for spam, or the sender is not registered for such messages."""
+
+
+class CarrierFailedError(LogEntry, code=30008, text="The carrier did not deliver the message and gave no known reason"):
+    """The carrier failed at every attempt, or gave a reason that has no code of its own."""
 
 
 class WebhookFailedError(LogEntry, code=50057, text="The receiver of a webhook answered with an error, or not at all"):

@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
+from operator import not_
 from typing import Annotated, ClassVar, NamedTuple, Self
 
 from pydantic import AfterValidator, ConfigDict, Field
@@ -133,6 +134,8 @@ class Event(Model):
     payload: dict[str, str]
     notify_webhooks: bool = Field(alias="webhooks")
     """Whether webhooks get the event. In stored items and on the event bus, the name of the field is `webhooks`."""
+    copies: int = Field(default=0, exclude_if=not_)
+    """The number of copies that must be sent to phones. Only the event about a new message has copies."""
 
 
 class Change(Model):
@@ -151,6 +154,8 @@ class Change(Model):
     events: tuple[Event, ...]
     notify_webhooks: bool = Field(alias="webhooks")
     """Whether webhooks get at least one of the events. In stored items, the name of the field is `webhooks`."""
+    has_copies: bool = Field(default=False, exclude_if=not_)
+    """Whether one of the events is about a message that has copies to send."""
     published_by_maker: bool = False
     """Whether the maker of the change publishes the events. If True, the consumer of the table stream ignores it."""
     event_id: int | None = None
@@ -323,6 +328,32 @@ def conversation_added(sid: str, conversation: Conversation, *, at: datetime, or
     return _change(sid, subject_of(conversation), data, at=at, origin=origin)
 
 
+def conversation_autocreated(
+    sid: str,
+    initial: Conversation,
+    created: Conversation,
+    binding: Payload,
+    participants: Sequence[Participant],
+    message: Message,
+    *,
+    at: datetime,
+    origin: Origin,
+) -> Change:
+    """Return the record of a conversation that an inbound message has created, with its participants and the message.
+
+    `initial` is the conversation in its first state, without participants. If the first state is not the state of
+    `created`, the last event is about the state. `binding` contains the addresses of the message.
+    """
+    data: list[EventData] = [
+        (EventType.CONVERSATION_ADDED, {**conversation_payload(initial), **binding}),
+        *((EventType.PARTICIPANT_ADDED, participant_payload(participant)) for participant in participants),
+        (EventType.MESSAGE_ADDED, message_payload(created, message)),
+    ]
+    if created.state is not initial.state:
+        data.append((EventType.CONVERSATION_STATE_UPDATED, _state_payload(created, initial.state, Reason.EVENT, at)))
+    return _change(sid, subject_of(created), data, at=at, origin=origin)
+
+
 def conversation_updated(
     sid: str, before: Conversation, after: Conversation, *, state_alone: bool, at: datetime, origin: Origin
 ) -> Change:
@@ -384,28 +415,31 @@ def message_added(
     before: Conversation,
     after: Conversation,
     message: Message,
-    receipts: Sequence[Receipt],
     *,
+    copies: int = 0,
     at: datetime,
     origin: Origin,
 ) -> Change:
     """Return the record of the creation of a message.
 
-    The record has one event for the message and one event for each receipt. If the message makes the conversation
-    active, the record also has an event for the state. `origin.notify_webhooks` applies only to the event for the
-    message. A message has at most 50 receipts. The item of the record then has about 20 KB.
+    If the message makes the conversation active, the record also has an event for the state. `origin.notify_webhooks`
+    applies only to the event for the message. `copies` is the number of copies that must be sent.
     """
     data: list[EventData] = [(EventType.MESSAGE_ADDED, message_payload(after, message))]
     if after.state is not before.state:
         data.append((EventType.CONVERSATION_STATE_UPDATED, _state_payload(after, before.state, Reason.EVENT, at)))
-    data += [(EventType.DELIVERY_UPDATED, _receipt_payload(receipt)) for receipt in receipts]
     change = _change(sid, subject_of(after), data, at=at, origin=origin._replace(notify_webhooks=True))
     # The client decides only about the event for the message. Webhooks always get the other events.
     added, *caused = change.events
-    events = (added.model_copy(update={"notify_webhooks": origin.notify_webhooks}), *caused)
-    return change.model_copy(
-        update={"events": events, "notify_webhooks": any(event.notify_webhooks for event in events)}
-    )
+    events = (added.model_copy(update={"notify_webhooks": origin.notify_webhooks, "copies": copies}), *caused)
+    notify_webhooks = any(event.notify_webhooks for event in events)
+    return change.model_copy(update={"events": events, "notify_webhooks": notify_webhooks, "has_copies": bool(copies)})
+
+
+def delivery_updated(sid: str, conversation: Conversation, receipt: Receipt, *, at: datetime) -> Change:
+    """Return the record of a new status of a receipt. Webhooks always get the event."""
+    data = [(EventType.DELIVERY_UPDATED, _receipt_payload(receipt))]
+    return _change(sid, subject_of(conversation), data, at=at, origin=BY_CONVOKE)
 
 
 def messages_replayed(sid: str, conversation: Conversation, webhook_sid: str, first: int, *, at: datetime) -> Change:
@@ -644,12 +678,12 @@ def message_payload(conversation: Conversation, message: Message) -> dict[str, s
         "Author": message.author,
         "ParticipantSid": message.participant_sid,
         "Attributes": message.attributes,
-        "Media": _media_json(message.media),
+        "Media": media_json(message.media),
         "DateCreated": to_milliseconds(message.date_created),
     }
 
 
-def _media_json(media: Sequence[MessageMedia]) -> str | None:
+def media_json(media: Sequence[MessageMedia]) -> str | None:
     """Return the parameter `Media`: a JSON array with one object for each media. Return None if there are no media."""
     entries = [
         {"Sid": each.sid, "Filename": each.filename, "ContentType": each.content_type, "Size": each.size}

@@ -54,6 +54,6 @@ def message_replayed(replay: Event, conversation: Conversation, message: Message
     """
     sid, _, _ = replay.id.partition("-")
     change = message_added(
-        sid, conversation, conversation, message, (), at=replay.occurred_at, origin=Origin(notify_webhooks=False)
+        sid, conversation, conversation, message, at=replay.occurred_at, origin=Origin(notify_webhooks=False)
     )
     return change.events[0].model_copy(update={"id": f"{sid}-{1 + message.index}"})

@@ -45,7 +45,7 @@ from convoke.domain.media import MessageMedia
 from convoke.domain.model import Model
 from convoke.domain.pages import Order
 from convoke.domain.participants import Member
-from convoke.domain.receipts import DeliverySummary
+from convoke.domain.receipts import COUNTED, DeliverySummary, counter_of
 from convoke.domain.sids import Prefix, parse_sid
 
 SYSTEM = "system"
@@ -81,8 +81,13 @@ class Message(Model):
     subject: str | None = None
     attributes: str = "{}"
     participant_sid: str | None = None
-    delivery: DeliverySummary | None = None
-    """The summary of the receipts. None if Convoke created no receipts for the message."""
+    copies_pending: int = Field(default=0, exclude_if=not_)
+    """The number of copies that no carrier has accepted or refused yet."""
+    copies_sent: int = Field(default=0, exclude_if=not_)
+    copies_undelivered: int = Field(default=0, exclude_if=not_)
+    copies_failed: int = Field(default=0, exclude_if=not_)
+    copies_delivered: int = Field(default=0, exclude_if=not_)
+    copies_read: int = Field(default=0, exclude_if=not_)
     date_created: Instant
     date_updated: Instant
     last_updated_by: str | None = None
@@ -107,9 +112,22 @@ class Message(Model):
     @model_validator(mode="before")
     @classmethod
     def _from_old_item(cls, stored: Mapping[str, object]) -> Mapping[str, object]:
-        """Read an item of version 1.0 or earlier. Such an item has at most one media, in the attribute `media_sid`."""
-        sid = stored.get("media_sid")
-        return {**stored, "media": ({"sid": sid},)} if sid else stored
+        """Read an item of version 1.0 or earlier.
+
+        Such an item has at most one media, in the attribute `media_sid`. The attribute `delivery` says how many copies
+        were made. Each of these copies has the status `sent`.
+        """
+        old = {}
+        if sid := stored.get("media_sid"):
+            old["media"] = ({"sid": sid},)
+        if isinstance(delivery := stored.get("delivery"), Mapping):
+            old["copies_sent"] = delivery["total"]
+        return {**stored, **old}
+
+    @property
+    def delivery(self) -> DeliverySummary | None:
+        """The summary of the receipts. None if the message has no receipts."""
+        return DeliverySummary.of({status: getattr(self, counter_of(status)) for status in COUNTED})
 
 
 def is_index(text: str) -> bool:

@@ -5,9 +5,12 @@ See docs/behaviour/receipts.md.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping
 from enum import StrEnum
-from typing import Self
+from operator import not_
+from typing import Literal, Self, cast
+
+from pydantic import Field
 
 from convoke.domain.addresses import Channel
 from convoke.domain.instants import Instant
@@ -17,11 +20,32 @@ from convoke.domain.sids import Prefix
 
 
 class ReceiptStatus(StrEnum):
+    """How far the copy of a message for one participant has got. The order of the members is the order of progress."""
+
+    QUEUED = "queued"
+    """No carrier has the copy yet. Responses show `queued` and `sending` as null, because Twilio has no such status."""
+    SENDING = "sending"
+    """A carrier was called, and the outcome of the call is not stored yet."""
     SENT = "sent"
+    UNDELIVERED = "undelivered"
+    FAILED = "failed"
     DELIVERED = "delivered"
     READ = "read"
-    FAILED = "failed"
-    UNDELIVERED = "undelivered"
+
+
+PENDING = frozenset({ReceiptStatus.QUEUED, ReceiptStatus.SENDING})
+"""The statuses before a carrier has accepted or refused the copy."""
+
+ShownStatus = Literal[
+    ReceiptStatus.SENT,
+    ReceiptStatus.UNDELIVERED,
+    ReceiptStatus.FAILED,
+    ReceiptStatus.DELIVERED,
+    ReceiptStatus.READ,
+]
+"""The statuses that answers and events show."""
+
+ORDER = {status: place for place, status in enumerate(ReceiptStatus)}
 
 
 class Receipt(Model):
@@ -36,8 +60,36 @@ class Receipt(Model):
     status: ReceiptStatus
     error_code: int = 0
     """0 means that there was no error."""
+    address: str | None = None
+    """The phone that gets the copy. None in a receipt of version 1.0 or earlier. No carrier got these copies."""
+    business_address: str | None = None
+    """The address that the phone sees as the sender. None if there is none: then no carrier can send the copy."""
+    in_group: bool = Field(default=False, exclude_if=not_)
+    """Whether the copy is a part of a group MMS."""
+    attempts: int = Field(default=0, exclude_if=not_)
+    """How often a carrier was called."""
+    may_be_repeated: bool = Field(default=False, exclude_if=not_)
+    """Whether the phone may have got the copy twice, because Convoke lost the outcome of a call to the carrier."""
+    provider: str | None = None
+    provider_message_id: str | None = None
+    """The carrier's id of the copy. None until the carrier has accepted the copy."""
     date_created: Instant
     date_updated: Instant | None = None
+
+    @property
+    def is_pending(self) -> bool:
+        return self.status in PENDING
+
+    @property
+    def shown_status(self) -> ShownStatus | None:
+        return None if self.is_pending else cast("ShownStatus", self.status)
+
+    def can_become(self, status: ReceiptStatus) -> bool:
+        """Return whether a report of the carrier may change the status. A status only moves forward.
+
+        A report can arrive before the outcome of the call is stored. The receipt then has the status `sending`.
+        """
+        return self.address is not None and ORDER[self.status] < ORDER[status]
 
 
 class Share(StrEnum):
@@ -49,7 +101,7 @@ class Share(StrEnum):
 
 
 REACHED = {
-    "sent": set(ReceiptStatus) - {ReceiptStatus.FAILED},
+    "sent": set(ReceiptStatus) - PENDING - {ReceiptStatus.FAILED},
     "delivered": {ReceiptStatus.DELIVERED, ReceiptStatus.READ},
     "read": {ReceiptStatus.READ},
     "failed": {ReceiptStatus.FAILED},
@@ -74,19 +126,31 @@ class DeliverySummary(Model):
     undelivered: Share
 
     @classmethod
-    def of(cls, receipts: Sequence[Receipt]) -> Self | None:
-        """Return the summary of the receipts of a message, or None if there are no receipts."""
-        if not receipts:
+    def of(cls, counts: Mapping[ReceiptStatus, int]) -> Self | None:
+        """Return the summary of a message. `counts` has the number of the message's receipts with each status.
+
+        Return None if the message has no receipts.
+        """
+        total = sum(counts.values())
+        if not total:
             return None
-        shares = {word: _share(each.status in statuses for each in receipts) for word, statuses in REACHED.items()}
-        return cls.model_validate({"total": len(receipts), **shares})
+        reached = {word: sum(counts.get(status, 0) for status in statuses) for word, statuses in REACHED.items()}
+        return cls.model_validate({"total": total} | {word: _share(number, total) for word, number in reached.items()})
 
 
-def _share(has_status: Iterable[bool]) -> Share:
-    values = set(has_status)
-    if values == {True}:
+def _share(number: int, total: int) -> Share:
+    if number >= total:
         return Share.ALL
-    return Share.SOME if True in values else Share.NONE
+    return Share.SOME if number > 0 else Share.NONE
+
+
+COUNTED = tuple(status for status in ReceiptStatus if status is not ReceiptStatus.SENDING)
+"""The statuses that have a counter of their own in a message. The counter of QUEUED also counts SENDING."""
+
+
+def counter_of(status: ReceiptStatus) -> str:
+    """Return the name of the field of a message that counts the receipts with this status."""
+    return "copies_pending" if status in PENDING else f"copies_{status}"
 
 
 def channel_prefix(recipient: Member, *, has_media: bool) -> Prefix:

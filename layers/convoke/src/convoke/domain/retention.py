@@ -30,3 +30,16 @@ SETTLING_TIME = timedelta(seconds=60)
 Before this time, caches and indexes may be outdated, and requests that read the User or the service before its deletion
 may still be running.
 """
+
+INBOUND_RECORD_LIFETIME = timedelta(days=30)
+"""How long Convoke recognizes that a carrier delivers an inbound message again.
+
+Amazon SNS repeats a failed delivery to Lambda for 23 days. See
+https://docs.aws.amazon.com/sns/latest/dg/sns-message-delivery-retries.html.
+"""
+
+PHONE_MESSAGE_LIFETIME = timedelta(days=7)
+"""How long a message stays in the inbox of a simulated phone."""
+
+GROUP_COPY_LIFETIME = timedelta(days=90)
+"""How long after the last copy of a group's message the answer of a phone still finds the group."""

@@ -34,6 +34,7 @@ class Prefix(StrEnum):
     RECEIPT = "DY"
     REPLAY = "RP"
     ROLE = "RL"
+    SENDER = "XE"
     SERVICE = "IS"
     SMS = "SM"
     USER = "US"

@@ -22,11 +22,14 @@ from convoke.storage.table import EXPIRES_AT
 APPLICATION_ID = 0x436F6E76
 """The four ASCII codes of `Conv`. Tools such as `file` show this value."""
 
-DATA_FORMAT = 7
+DATA_FORMAT = 8
 """The number of the current data format.
 
 Increase the number whenever you change the tables below or `keys.INDEXES`, or if earlier versions cannot read an item.
 The table `items` has two columns for each index in `keys.INDEXES`.
+
+Format 8 has the same tables as format 7. Earlier versions cannot read receipts of format 8, and would lose the media of
+a message that they edit.
 """
 
 OLDEST_DATA_FORMAT = 4

@@ -1,4 +1,7 @@
-"""Process the delivery queue. Events are split into deliveries, and the receivers of the deliveries are called.
+"""Process the delivery queue. Events are split into deliveries and copies. Then the receivers and carriers are called.
+
+A delivery goes to the receiver of a webhook, and a copy of a message goes through a carrier to a phone. This module
+treats the line between a business number and a phone as a receiver that takes one copy at a time, in order.
 
 The event loop's thread uses the table and the queue. The threads of a thread pool call the receivers. The receivers
 take turns. A receiver that hangs occupies only a few threads. If calls to a receiver fail several times in a row, a
@@ -20,7 +23,8 @@ from functools import partial
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from convoke.domain.circuit_breakers import CLOSED, CircuitBreaker, account_sid_of
+from convoke.domain.circuit_breakers import CLOSED, CircuitBreaker, account_sid_of, is_line
+from convoke.domain.copies import Copy
 from convoke.domain.errors import UnavailableError
 from convoke.domain.events import Event
 from convoke.domain.instants import Clock
@@ -29,6 +33,7 @@ from convoke.embedded.observation import FinishedDelivery, Observers
 from convoke.embedded.pauses import growing_pause
 from convoke.embedded.queue import NO_RECEIVER, VISIBILITY_TIMEOUT_SECONDS, DurableQueue, ReceivedMessage
 from convoke.embedded.suspension import RUN_AGAIN_PAUSE_SECONDS, RunAgainError
+from convoke.operations.message_sender import BegunCopy, CopyOutcome, MessageSender, RetryCopyError
 from convoke.operations.webhook_delivery import (
     BegunDelivery,
     DeliveryFailedError,
@@ -38,6 +43,10 @@ from convoke.operations.webhook_delivery import (
     own_failure_pause_seconds,
     report_pause,
 )
+
+Begun = BegunDelivery | BegunCopy
+
+AnyOutcome = Outcome | CopyOutcome
 
 logger = logging.getLogger(__name__)
 
@@ -72,10 +81,10 @@ OWN_FAILURE_RETRY_SECONDS = 5.0
 
 FAILED_IN_CONVOKE = "a webhook delivery failed in Convoke"
 
-MESSAGE: TypeAdapter[Delivery | Event] = TypeAdapter(
-    Delivery | Event, config=ConfigDict(hide_input_in_errors=True, defer_build=True)
+MESSAGE: TypeAdapter[Delivery | Copy | Event] = TypeAdapter(
+    Delivery | Copy | Event, config=ConfigDict(hide_input_in_errors=True, defer_build=True)
 )
-"""Parses the body of a queue message in the delivery queue. The body contains a delivery or an event."""
+"""Parses the body of a queue message in the delivery queue. The body contains a delivery, a copy or an event."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +93,7 @@ class Deliveries:
 
     queue: DurableQueue
     delivery: WebhookDelivery
+    message_sender: MessageSender
     observers: Observers = field(default_factory=Observers)
 
     def run(self) -> None:
@@ -96,17 +106,19 @@ class Deliveries:
                 with self.queue.table.unit():
                     self.finish(message, begun, outcome) if outcome else self.fail(message)
 
-    def begin(self, message: ReceivedMessage) -> BegunDelivery | None:
-        """Split the event in the queue message, or begin the delivery in the queue message.
+    def begin(self, message: ReceivedMessage) -> Begun | None:
+        """Split the event in the queue message, or begin the delivery or the copy in the queue message.
 
         If a delivery has begun, return it. The caller must then call the receiver. Return None if there is no receiver
         to call.
         """
         return self._settled(message, partial(self._begin, message))
 
-    def call(self, begun: BegunDelivery) -> Outcome | None:
-        """Call the receiver. Return None if Convoke itself failed. Any thread may call this method."""
+    def call(self, begun: Begun) -> AnyOutcome | None:
+        """Call the receiver or the carrier. Return None if Convoke itself failed. Any thread may call this method."""
         try:
+            if isinstance(begun, BegunCopy):
+                return self.message_sender.call(begun)
             return self.delivery.call(begun)
         except Exception:
             logger.exception(FAILED_IN_CONVOKE)
@@ -115,8 +127,8 @@ class Deliveries:
     def finish(
         self,
         message: ReceivedMessage,
-        begun: BegunDelivery,
-        outcome: Outcome,
+        begun: Begun,
+        outcome: AnyOutcome,
         paused_until: datetime | None = None,
     ) -> None:
         """Record the outcome of the call to the receiver.
@@ -125,7 +137,7 @@ class Deliveries:
         If a circuit breaker pauses the deliveries to the receiver, `paused_until` is the end of the pause.
         """
         self._settled(message, partial(self._finish, message, begun, outcome, paused_until))
-        if self.observers:
+        if self.observers and isinstance(begun, BegunDelivery) and isinstance(outcome, Outcome):
             finished = FinishedDelivery(begun, outcome)
             self.queue.table.after_commit(partial(self.observers.delivery_finished, finished))
 
@@ -139,7 +151,11 @@ class Deliveries:
             self.queue.return_failed(message, pause)
             return
         logger.error("a queue message was given up after %s failures of Convoke", message.failures + 1)
-        self.delivery.report_own_failure(MESSAGE.validate_json(message.body))
+        match MESSAGE.validate_json(message.body):
+            case Copy() as copy:
+                self.message_sender.give_up(copy)
+            case Delivery() | Event() as failed:
+                self.delivery.report_own_failure(failed)
         self.queue.dead_letter(message)
 
     def accept(self, event: Event) -> None:
@@ -148,35 +164,50 @@ class Deliveries:
         The event is then retried and given up like any queue message. It blocks no other event of the stream.
         """
         try:
-            self.delivery.split(event)
+            self._split(event)
         except UnavailableError:
             raise
         except Exception:
             logger.exception("an event could not be split and will be tried again", extra={"event_id": event.id})
             self.delivery.queue.send([event])
 
+    def _split(self, event: Event) -> None:
+        # Split the copies first. If splitting the deliveries then fails, the event is split again. A copy that is
+        # enqueued twice is sent once, but a delivery that is enqueued twice calls the receiver twice.
+        if event.copies:
+            self.message_sender.split(event)
+        self.delivery.split(event)
+
     def _next(self) -> ReceivedMessage | None:
         for receiver in (NO_RECEIVER, *self.queue.receivers()):
-            if message := self.queue.receive(receiver):
+            if _is_ready(self.queue, receiver) and (message := self.queue.receive(receiver)):
                 return message
         return None
 
-    def _begin(self, message: ReceivedMessage) -> BegunDelivery | None:
+    def _begin(self, message: ReceivedMessage) -> Begun | None:
         match MESSAGE.validate_json(message.body):
             case Event() as event:
-                self.delivery.split(event)
+                self._split(event)
                 self.queue.delete(message)
                 return None
+            case Copy() as copy:
+                begun = self.message_sender.begin(copy)
+                if begun is None:
+                    self.queue.delete(message)
+                return begun
             case Delivery() as delivery:
                 return self.delivery.begin(delivery, message.receive_count)
 
     def _finish(
-        self, message: ReceivedMessage, begun: BegunDelivery, outcome: Outcome, paused_until: datetime | None
+        self, message: ReceivedMessage, begun: Begun, outcome: AnyOutcome, paused_until: datetime | None
     ) -> None:
-        self.delivery.finish(begun, outcome, paused_until)
+        if isinstance(begun, BegunCopy) and isinstance(outcome, CopyOutcome):
+            self.message_sender.finish(begun, outcome)
+        elif isinstance(begun, BegunDelivery) and isinstance(outcome, Outcome):
+            self.delivery.finish(begun, outcome, paused_until)
         self.queue.delete(message)
 
-    def _settled(self, message: ReceivedMessage, handle: Callable[[], BegunDelivery | None]) -> BegunDelivery | None:
+    def _settled(self, message: ReceivedMessage, handle: Callable[[], Begun | None]) -> Begun | None:
         """Call `handle`. If `handle` raises an error, postpone the queue message or move it to the dead-letter queue.
 
         A queue message that cannot be parsed moves to the dead-letter queue. If there is an error in Convoke itself,
@@ -184,7 +215,7 @@ class Deliveries:
         """
         try:
             return handle()
-        except RetryLaterError as error:
+        except (RetryLaterError, RetryCopyError) as error:
             self.queue.change_visibility(message, error.seconds)
         except (DeliveryFailedError, ValidationError) as error:
             logger.error("a webhook delivery was given up: %s", error, extra=_subject(message))  # noqa: TRY400 - no traceback
@@ -196,6 +227,14 @@ class Deliveries:
             logger.exception(FAILED_IN_CONVOKE)
             self.fail(message)
         return None
+
+
+def _is_ready(queue: DurableQueue, receiver: str) -> bool:
+    """Return whether a visible queue message to the receiver may be handled.
+
+    On a line, a copy that is postponed keeps later copies waiting, so that a phone gets its messages in order.
+    """
+    return not is_line(receiver) or queue.is_first_visible(receiver)
 
 
 def _subject(message: ReceivedMessage) -> dict[str, str]:
@@ -368,8 +407,10 @@ class ConcurrentDeliveries:
 
     def _may_start(self, receiver: str, now: datetime) -> bool:
         under_way = self._receivers[receiver]
+        limit = 1 if is_line(receiver) else MAX_CONCURRENT_DELIVERIES_PER_RECEIVER
         return (
-            under_way < MAX_CONCURRENT_DELIVERIES_PER_RECEIVER
+            under_way < limit
+            and _is_ready(self._queue, receiver)
             and self._accounts[account_sid_of(receiver)] < MAX_CONCURRENT_DELIVERIES_PER_ACCOUNT
             and self._breakers.get(receiver, CLOSED).allows(now, under_way=under_way)
         )
@@ -383,17 +424,17 @@ class ConcurrentDeliveries:
         self._table.after_commit(partial(self._call, message, begun))
         self._table.on_failure(partial(self._dropped, message))
 
-    def _call(self, message: ReceivedMessage, begun: BegunDelivery) -> None:
+    def _call(self, message: ReceivedMessage, begun: Begun) -> None:
         if self._stopping:
             self._finish(message, begun, None)
         else:
             self._pool.submit(self._call_receiver, message, begun)
 
-    def _call_receiver(self, message: ReceivedMessage, begun: BegunDelivery) -> None:
+    def _call_receiver(self, message: ReceivedMessage, begun: Begun) -> None:
         outcome = self._deliveries.call(begun)
         self._loop.call_soon_threadsafe(self._finish, message, begun, outcome)
 
-    def _finish(self, message: ReceivedMessage, begun: BegunDelivery, outcome: Outcome | None) -> None:
+    def _finish(self, message: ReceivedMessage, begun: Begun, outcome: AnyOutcome | None) -> None:
         if self._is_abandoned:
             return
         try:
@@ -415,8 +456,8 @@ class ConcurrentDeliveries:
         except Exception:
             logger.exception("the outcome of a webhook delivery is lost; the delivery will be repeated")
 
-    def _settle(self, message: ReceivedMessage, begun: BegunDelivery, outcome: Outcome | None) -> None:
-        if self._stopping and (outcome is None or outcome.status is None):
+    def _settle(self, message: ReceivedMessage, begun: Begun, outcome: AnyOutcome | None) -> None:
+        if self._stopping and (outcome is None or not outcome.is_answered):
             # The shutdown has ended or prevented the call, so the attempt does not count.
             self._queue.return_uncounted(message, 0)
         elif outcome is None:
@@ -424,7 +465,7 @@ class ConcurrentDeliveries:
         else:
             self._deliveries.finish(message, begun, outcome, self._record(message.receiver, outcome))
 
-    def _record(self, receiver: str, outcome: Outcome) -> datetime | None:
+    def _record(self, receiver: str, outcome: AnyOutcome) -> datetime | None:
         """Update the circuit breaker of the receiver. Return the end of the pause, or None if there is no pause.
 
         If the outcome is not retryable, the number of failures in a row becomes 0.

@@ -14,6 +14,7 @@ from threading import Lock
 from types import MappingProxyType
 
 from convoke.api.routes import AccountRoute, PublicRoute
+from convoke.carriers.twilio import TwilioCarrier
 from convoke.config import Settings
 from convoke.domain import instants
 from convoke.domain.errors import UnavailableError
@@ -21,6 +22,7 @@ from convoke.domain.instants import Clock, Sleep
 from convoke.domain.media import MAX_MEDIA_BYTES, CarrierCredentials
 from convoke.domain.provisioning import Provisioning, ProvisioningRetries
 from convoke.domain.receivers import ReceiverRules
+from convoke.domain.senders import Provider
 from convoke.domain.sids import NewSid, SidFactory
 from convoke.domain.webhooks import Delivery
 from convoke.embedded.admission import Admission
@@ -59,12 +61,16 @@ from convoke.embedded.queue import DeadLetterQueue, DurableQueue
 from convoke.embedded.request_log import RequestLog
 from convoke.embedded.request_log_api import request_log_route
 from convoke.embedded.request_runner import RequestRunner
+from convoke.embedded.simulate_api import simulate_routes
+from convoke.embedded.simulated_carrier import PhonePlans, SimulatedCarrier
 from convoke.embedded.sqlite import LOCK_TIMEOUT_SECONDS, SqliteTable
 from convoke.embedded.steps import StateMachine, Steps, Waiting
 from convoke.embedded.suspension import NeedsThreadError, RunAgainError
 from convoke.observability import Metrics, NoMetrics
 from convoke.operations.participant_adder import Admit, AdmitByService
 from convoke.operations.ports import (
+    Carrier,
+    CopyQueue,
     DeliveryQueue,
     EventBus,
     MediaClient,
@@ -81,7 +87,9 @@ from convoke.storage import keys
 from convoke.storage.api_key_masters import ApiKeyMasters, ApiKeyMasterTable
 from convoke.storage.auth_tokens import AuthTokens, AuthTokenTable
 from convoke.storage.due import DueRepository
-from convoke.storage.keys import is_streamed_to_webhooks
+from convoke.storage.keys import is_streamed_to_consumers
+from convoke.storage.phones import OptOutRepository, PhoneRepository
+from convoke.storage.sender_secrets import SenderSecrets, SenderSecretTable
 from convoke.storage.services import ServiceRepository
 from convoke.storage.table import Item, Table
 from convoke.webhooks.answers import FetchedMedia, WebhookAnswer
@@ -119,10 +127,13 @@ class EmbeddedEdges:
     table: Table
     auth_tokens: AuthTokens
     api_key_masters: ApiKeyMasters
+    sender_secrets: SenderSecrets
     participant_queue: ParticipantQueue
     workflow: Workflow
     event_bus: EventBus
     delivery_queue: DeliveryQueue
+    copy_queue: CopyQueue
+    carriers: Mapping[Provider, Carrier]
     webhook_client: WebhookClient
     media_store: MediaStore
     media_client: MediaClient
@@ -139,6 +150,7 @@ class EmbeddedEdges:
     metrics: Metrics = NoMetrics()  # noqa: RUF009 - it holds nothing
     path_delimiters: str = ""
     console_poll_seconds: int | None = CONSOLE_POLL_SECONDS
+    simulates_phones: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +231,7 @@ class EmbeddedEngine:
         """Called on any thread when the engine finds that the data file is gone. The server must then stop."""
         self.table = SqliteTable(
             data,
-            streamed=is_streamed_to_webhooks,
+            streamed=is_streamed_to_consumers,
             on_stream=self._stream_grew,
             on_changes=self._changed,
             on_failure=self._forget,
@@ -238,16 +250,24 @@ class EmbeddedEngine:
         self._connected_users = ConnectedUsers()
         self._media_client = MediaHttpClient(ANY_RECEIVER)
         self.media_folder = MediaFolder(data)
-        bus = InProcessEventBus()
+        self.phone_plans = PhonePlans()
+        bus, queue = InProcessEventBus(), SqliteDeliveryQueue(self.queue, self._wake_deliveries)
         edges = rewire(
             EmbeddedEdges(
                 table=self.table,
                 auth_tokens=AuthTokenTable(self.table),
                 api_key_masters=ApiKeyMasterTable(self.table),
+                sender_secrets=SenderSecretTable(self.table),
                 participant_queue=InMemoryParticipantQueue(self.table, self._take_participants),
                 workflow=InMemoryWorkflow(self.table, self._take_execution),
                 event_bus=bus,
-                delivery_queue=SqliteDeliveryQueue(self.queue, self._wake_deliveries),
+                delivery_queue=queue,
+                copy_queue=queue,
+                carriers={
+                    Provider.SIMULATED: self._simulated_carrier(now),
+                    Provider.TWILIO: TwilioCarrier(settings.public_url),
+                },
+                public_url=settings.public_url,
                 webhook_client=self._http_client,
                 presence=self._connected_users,
                 media_store=self.media_folder,
@@ -270,6 +290,7 @@ class EmbeddedEngine:
         routes: tuple[AccountRoute | PublicRoute, ...] = (
             console_key_route(lambda requested: self.program.console_codes.exchange(requested)),
             request_log_route(self._request_log, lambda path: self.api.rule_of(path)),
+            *simulate_routes(lambda: self.program.simulator, self.phone_plans),
             *self._test_routes(movable_clock, reset),
         )
         self.program = Program(self.edges, routes)
@@ -289,7 +310,9 @@ class EmbeddedEngine:
         self.observers.add(self._request_log)
         if observers is not None:
             self.observers.add(observers)
-        self._deliveries = Deliveries(self.queue, self.program.webhook_delivery, self.observers)
+        self._deliveries = Deliveries(
+            self.queue, self.program.webhook_delivery, self.program.message_sender, self.observers
+        )
         bus.targets.append(self._deliveries.accept)
         self._waiters = ConversationWaiters()
         self._tell_chat_clients: Callable[[Sequence[Item]], None] = lambda _: None
@@ -457,6 +480,9 @@ class EmbeddedEngine:
         """Cancel the failures that a test has planned for the account. Release the conversations that are held."""
         for provisioning in self.failures.cancel(account_sid):
             self.table.run(partial(self._take_participants, provisioning))
+
+    def _simulated_carrier(self, now: Clock) -> SimulatedCarrier:
+        return SimulatedCarrier(PhoneRepository(self.table), OptOutRepository(self.table), self.phone_plans, now)
 
     def _sweeper_without_held(self) -> Sweeper:
         """Return the program's sweeper, except that it leaves the conversations alone that a test holds."""

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import NamedTuple
 
-from convoke.domain.circuit_breakers import receiver_key
+from convoke.domain.circuit_breakers import line_key, receiver_key
+from convoke.domain.copies import Copy
 from convoke.domain.events import Event
 from convoke.domain.provisioning import Cause, Provisioning
 from convoke.domain.webhooks import Delivery
@@ -60,7 +61,7 @@ class InMemoryWorkflow:
 
 @dataclass(frozen=True, slots=True)
 class InProcessEventBus:
-    """Implements EventBus. If `notify_webhooks` of an event is true, every target gets the event.
+    """Implements EventBus. Every target gets each event that notifies webhooks, or that has copies to send.
 
     `publish` calls the targets in the calling thread. `publish` returns after all targets have returned.
     """
@@ -69,18 +70,18 @@ class InProcessEventBus:
 
     def publish(self, events: Sequence[Event]) -> None:
         for event in events:
-            for target in self.targets if event.notify_webhooks else ():
+            for target in self.targets if event.notify_webhooks or event.copies else ():
                 target(event)
 
 
 @dataclass(frozen=True, slots=True)
 class SqliteDeliveryQueue:
-    """Implements DeliveryQueue with a queue in the data file."""
+    """Implements DeliveryQueue and CopyQueue with one queue in the data file."""
 
     queue: DurableQueue
     wake: Wake
 
-    def send(self, messages: Sequence[Delivery | Event]) -> None:
+    def send(self, messages: Sequence[Delivery | Event | Copy]) -> None:
         self.queue.table.run(partial(self._send, [_queued(message) for message in messages]))
 
     def _send(self, messages: Sequence[QueuedMessage]) -> None:
@@ -90,6 +91,15 @@ class SqliteDeliveryQueue:
         self.queue.table.after_commit(self.wake)
 
 
-def _queued(message: Delivery | Event) -> QueuedMessage:
-    receiver = receiver_key(message.account_sid, message.url) if isinstance(message, Delivery) else NO_RECEIVER
-    return QueuedMessage(message.account_sid, receiver, message.model_dump_json())
+def _queued(message: Delivery | Event | Copy) -> QueuedMessage:
+    return QueuedMessage(message.account_sid, _receiver(message), message.model_dump_json())
+
+
+def _receiver(message: Delivery | Event | Copy) -> str:
+    match message:
+        case Delivery():
+            return receiver_key(message.account_sid, message.url)
+        case Copy():
+            return line_key(message.account_sid, message.line)
+        case Event():
+            return NO_RECEIVER

@@ -89,6 +89,12 @@ class DurableQueue:
         )
         return ReceivedMessage(id_, account_sid, receiver, body, receive_count + 1, failures)
 
+    def is_first_visible(self, receiver: str) -> bool:
+        """Return whether the message to `receiver` that was sent first is visible."""
+        first = self.table.rows(_FIRST, (self.name, receiver))
+        now = self._seconds()
+        return bool(first) and not now < first[0][0] <= now + MAX_PAUSE_SECONDS
+
     def has_visible(self) -> bool:
         return self.has_visible_to(NO_RECEIVER) or bool(self.receivers())
 
@@ -159,6 +165,8 @@ _OLDEST = (
     "SELECT id, account_sid, receiver, body, receive_count, failures FROM messages"  # noqa: S608 - only constants
     f" WHERE queue = ?1 AND receiver = ?3 AND {_VISIBLE} ORDER BY visible_at, id LIMIT 1"
 )
+
+_FIRST = "SELECT visible_at FROM messages WHERE queue = ?1 AND receiver = ?2 ORDER BY id LIMIT 1"
 
 _OF_RECEIVER = "FROM messages WHERE queue = ?1 AND messages.receiver = found.receiver"
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from convoke.domain.accounts import Account
 from convoke.domain.conversation_with_participants import PARTICIPANTS, relation_problems
@@ -171,23 +172,8 @@ class ConversationWithParticipantsOperations:
         initializing: bool,
     ) -> Conversation:
         now = self.now()
-        created = requested.date_created or now
-        conversation = Conversation(
-            account_sid=account.sid,
-            chat_service_sid=service.sid,
-            messaging_service_sid=_messaging_service_sid(account, requested),
-            sid=self.new_sid(Prefix.CONVERSATION),
-            friendly_name=requested.friendly_name,
-            unique_name=requested.unique_name,
-            attributes=requested.attributes,
-            state=requested.state,
-            date_created=created,
-            date_updated=requested.date_updated or created,
-            email=requested.email(None),
-            timers=requested.timers(account.default_timers),
-            requested_state=requested.state,
-            created_by=created_by,
-        )
+        conversation = new_conversation(self.new_sid(Prefix.CONVERSATION), account, service, requested, now)
+        conversation = conversation.model_copy(update={"created_by": created_by})
         if initializing:
             due_at = self.retries.next_attempt_at(now, 0)
             return conversation.model_copy(update={"state": State.INITIALIZING, "due_at": due_at})
@@ -219,6 +205,28 @@ class ConversationWithParticipantsOperations:
             alert_sid=self.new_sid(Prefix.ALERT),
             date_created=now,
         )
+
+
+def new_conversation(
+    sid: str, account: Account, service: Service, requested: NewConversation, now: datetime
+) -> Conversation:
+    """Return the conversation that must be stored for a request, without its participants. Its timers do not run."""
+    created = requested.date_created or now
+    return Conversation(
+        account_sid=account.sid,
+        chat_service_sid=service.sid,
+        messaging_service_sid=_messaging_service_sid(account, requested),
+        sid=sid,
+        friendly_name=requested.friendly_name,
+        unique_name=requested.unique_name,
+        attributes=requested.attributes,
+        state=requested.state,
+        date_created=created,
+        date_updated=requested.date_updated or created,
+        email=requested.email(None),
+        timers=requested.timers(account.default_timers),
+        requested_state=requested.state,
+    )
 
 
 def ownership_problems(account: Account, participants: Sequence[NewParticipant]) -> Iterator[ConversationsError]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from convoke.domain.conversations import Conversation
+from convoke.domain.copies import new_receipts
 from convoke.domain.errors import MediaNotFoundError, NotFoundError
 from convoke.domain.events import message_added, message_removed, message_updated
 from convoke.domain.instants import Clock
@@ -21,15 +22,14 @@ from convoke.domain.messages import (
 from convoke.domain.pages import Page, PageRequest
 from convoke.domain.participants import Member
 from convoke.domain.pre_events import PreEvent, apply_message_reply, message_add, message_remove, message_update
-from convoke.domain.receipts import DeliverySummary, Receipt
 from convoke.domain.services import Service
 from convoke.domain.sids import NewSid, Prefix, parse_sid, sid_with_index
 from convoke.operations.conversations import ConversationOperations, retry_on_conflict
-from convoke.operations.ports import ChannelSender
 from convoke.operations.pre_events import RequestWebhooks
 from convoke.storage.media import MediaRepository
 from convoke.storage.messages import MessageRepository
 from convoke.storage.participants import ParticipantRepository
+from convoke.storage.table import Write
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,6 @@ class MessageOperations:
     participants: ParticipantRepository
     messages: MessageRepository
     media: MediaRepository
-    channels: ChannelSender
     now: Clock
     new_sid: NewSid
 
@@ -54,19 +53,40 @@ class MessageOperations:
         message is invalid (for example AuthorNotInGroupError).
         """
         before = self.conversations.fetch_to_change(service, conversation_sid)
+        return self.add(before, requested, request_webhooks=request_webhooks)
+
+    def add(
+        self,
+        before: Conversation,
+        requested: NewMessage,
+        *,
+        request_webhooks: RequestWebhooks,
+        reached: Collection[str] = (),
+        other_writes: Callable[[Message], Sequence[Write]] = lambda _: (),
+    ) -> Message:
+        """Send a message in a conversation that the caller has read. Raises ChangedMeanwhileError.
+
+        `reached` are the addresses to which a carrier has delivered the message already. `other_writes`
+        takes the message and returns more writes of the transaction. If a condition of these writes fails, the method
+        raises ChangedMeanwhileError too.
+        """
         members = self._members(before, requested.author)
         requested.check_against_participants(members)
-        media = self._sendable_media(service, requested, members, request_webhooks.origin.client_identity)
+        media = self.sendable_media(before, requested, members, author=request_webhooks.origin.client_identity)
         if reply := request_webhooks.send_pre_event(lambda: self._pre_event(before, requested, members, media)):
             requested = apply_message_reply(requested, reply)
             # The reply of the webhook receiver can replace the author, so check the message again.
             members = self._members(before, requested.author)
             requested.check_against_participants(members)
         now = self.now()
-        message, receipts = self._send(before, requested, members, media, now)
+        message = self._message(before, requested, members, media, now)
+        receipts = new_receipts(message, members, reached, self.new_sid)
+        message = message.model_copy(update={"copies_pending": len(receipts)})
         after, origin = before.with_message(now), request_webhooks.origin
-        change = message_added(self.new_sid(Prefix.CHANGE), before, after, message, receipts, at=now, origin=origin)
-        self.messages.create(before, after, message, receipts, change, media)
+        change = message_added(
+            self.new_sid(Prefix.CHANGE), before, after, message, copies=len(receipts), at=now, origin=origin
+        )
+        self.messages.create(before, after, message, receipts, change, media, other_writes(message))
         return message
 
     def fetch(self, service: Service, conversation_sid: str, sid: str) -> Message:
@@ -121,8 +141,8 @@ class MessageOperations:
             raise NotFoundError
         return message
 
-    def _sendable_media(
-        self, service: Service, requested: NewMessage, members: Sequence[Member], author: str | None
+    def sendable_media(
+        self, conversation: Conversation, requested: NewMessage, members: Sequence[Member], *, author: str | None
     ) -> Sequence[Media]:
         """Return the media that the request names. Raises an error if the new message cannot contain the media.
 
@@ -130,12 +150,12 @@ class MessageOperations:
         """
         sids, field = requested.shown_media, requested.media_field
         check_number(sids, field)
-        found = self.media.fetch_many(service.account_sid, sids)
+        found = self.media.fetch_many(conversation.account_sid, sids)
         if len(found) < len(sids):
             raise MediaNotFoundError(field=field)
         media = [found[sid] for sid in sids]
         for each in media:
-            each.check_sendable(author, service.sid, field)
+            each.check_sendable(author, conversation.chat_service_sid, field)
         check_channels(members, media, field)
         return media
 
@@ -167,30 +187,25 @@ class MessageOperations:
         media: Sequence[Media],
         now: datetime,
     ) -> Message:
-        author = find_author(members, requested.author)
-        return requested.message(
-            now,
-            [each.in_message for each in media],
-            account_sid=conversation.account_sid,
-            conversation_sid=conversation.sid,
-            sid=sid_with_index(self.new_sid(Prefix.MESSAGE), conversation.next_index),
-            index=conversation.next_index,
-            participant_sid=author.sid if author else None,
-        )
+        return new_message(self.new_sid(Prefix.MESSAGE), conversation, requested, members, media, now)
 
-    def _send(
-        self,
-        conversation: Conversation,
-        requested: NewMessage,
-        members: Sequence[Member],
-        media: Sequence[Media],
-        now: datetime,
-    ) -> tuple[Message, Sequence[Receipt]]:
-        """Send one copy of a message to each participant with an address, except the author.
 
-        Returns the message and one receipt for each copy.
-        """
-        message = self._message(conversation, requested, members, media, now)
-        recipients = [each for each in members if each.address and each.sid != message.participant_sid]
-        receipts = self.channels.send(message, recipients, now)
-        return message.model_copy(update={"delivery": DeliverySummary.of(receipts)}), receipts
+def new_message(
+    sid: str,
+    conversation: Conversation,
+    requested: NewMessage,
+    members: Sequence[Member],
+    media: Sequence[Media],
+    now: datetime,
+) -> Message:
+    """Return the message that must be stored for a request. Its index is the next index of the conversation."""
+    author = find_author(members, requested.author)
+    return requested.message(
+        now,
+        [each.in_message for each in media],
+        account_sid=conversation.account_sid,
+        conversation_sid=conversation.sid,
+        sid=sid_with_index(sid, conversation.next_index),
+        index=conversation.next_index,
+        participant_sid=author.sid if author else None,
+    )

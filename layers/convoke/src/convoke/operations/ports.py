@@ -1,4 +1,4 @@
-"""The ports to the outside world: queues, workflow, event bus, HTTP client, channel sender, media store.
+"""The ports to the outside world: queues, workflow, event bus, HTTP client, carriers, media store.
 
 Operations reach the outside world only through these ports. There are no ports for repositories, because a repository
 has only one implementation.
@@ -8,15 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import BinaryIO, Protocol
 
+from convoke.domain.carriers import OutboundCopy, SentCopy
+from convoke.domain.copies import Copy
 from convoke.domain.events import Event
 from convoke.domain.media import CarrierCredentials, Media
-from convoke.domain.messages import Message
-from convoke.domain.participants import Member
 from convoke.domain.provisioning import Cause, Provisioning
-from convoke.domain.receipts import Receipt
 from convoke.domain.webhooks import Delivery
 from convoke.webhooks.answers import FetchedMedia, WebhookAnswer
 
@@ -73,12 +72,24 @@ class NobodyOnline:
         return False
 
 
-class ChannelSender(Protocol):
-    def send(self, message: Message, recipients: Sequence[Member], at: datetime) -> Sequence[Receipt]:
-        """Accept one copy of the message for each recipient, and return the receipts.
+class CopyQueue(Protocol):
+    def send(self, copies: Sequence[Copy]) -> None:
+        """Enqueue each copy as one queue message. The consumer gets the copies of one line one at a time, in order."""
 
-        The caller stores the receipts with the message. If storing the message fails, the caller may call this method
-        again with the same message.
+
+class Carrier(Protocol):
+    """A provider that delivers copies of messages to phones."""
+
+    @property
+    def sends_group_mms(self) -> bool:
+        """Whether the phones of a group see one conversation. Otherwise a copy names the author in its text."""
+
+    def send(self, copy: OutboundCopy) -> SentCopy:
+        """Send one copy.
+
+        Raises CarrierRefusedError if the carrier will never send the copy, CarrierThrottledError or
+        CarrierUnavailableError if the carrier has not taken the copy and may take it later. After any other exception,
+        nobody knows whether the carrier has the copy.
         """
 
 

@@ -75,6 +75,10 @@ class Outcome(NamedTuple):
         return self.status is not None and self.status < 300
 
     @property
+    def is_answered(self) -> bool:
+        return self.status is not None
+
+    @property
     def is_retryable(self) -> bool:
         return self.status is None or self.status in RETRIED_STATUSES
 

@@ -2,13 +2,15 @@
 
 docs/data-model.md has a table of all keys and a table of all access patterns.
 
-Each partition key starts with the SID of the account, so a request cannot read or write items of another account. Four
+Each partition key starts with the SID of the account, so a request cannot read or write items of another account. Six
 kinds of partition keys do not contain an account SID:
 
 - The directory of accounts. No request reads the directory.
 - The shards of the index `due`. No request reads this index.
 - The owner of an API key. Convoke reads the owner to find the account of a request.
 - The master secrets of API keys. No request names this item.
+- The lock of a sender's address, and the owner of a sender. A carrier knows only the address or the SID. No request
+  reads an item of another account with them.
 
 See docs/how-it-works.md#promises.
 
@@ -169,6 +171,29 @@ def address_lock(account_sid: str, address: str) -> Key:
     return Key(f"{account_sid}#address#{hashlib.sha256(address.encode()).hexdigest()}", "lock")
 
 
+def sender(account_sid: str, sender_sid: str) -> Key:
+    return Key(account_sid, f"sender#{sender_sid}")
+
+
+def senders() -> tuple[str, str]:
+    """Return the range of the sort keys of an account's senders."""
+    return _prefix_range("sender#")
+
+
+def sender_secret(account_sid: str, sender_sid: str) -> Key:
+    return Key(account_sid, f"sender-secret#{sender_sid}")
+
+
+def sender_owner(sender_sid: str) -> Key:
+    """Return the key of the item that stores to which account a sender belongs."""
+    return Key(sender_sid, "owner")
+
+
+def sender_address(address: str) -> Key:
+    """Return the key of the lock of an address that has a sender. The item names the account and the sender."""
+    return Key(f"sender-address#{_digest(address)}", "sender")
+
+
 def credential(account_sid: str, credential_sid: str) -> Key:
     return Key(account_sid, f"credential#{credential_sid}")
 
@@ -176,6 +201,25 @@ def credential(account_sid: str, credential_sid: str) -> Key:
 def credentials() -> tuple[str, str]:
     """Return the range of the sort keys of an account's credentials."""
     return _prefix_range("credential#")
+
+
+def phone(account_sid: str, number: str) -> str:
+    """Return the partition with the messages that a simulated phone has got."""
+    return f"{account_sid}#phone#{_digest(number)}"
+
+
+def phone_message(account_sid: str, number: str, receipt_sid: str) -> Key:
+    return Key(phone(account_sid, number), f"phone-message#{receipt_sid}")
+
+
+def phone_messages() -> tuple[str, str]:
+    """Return the range of the sort keys of a simulated phone's messages."""
+    return _prefix_range("phone-message#")
+
+
+def opt_out(account_sid: str, business_address: str, address: str) -> Key:
+    """Return the key of the item that says that a phone wants no messages from a business number."""
+    return Key(f"{account_sid}#opt-out#{_digest(business_address)}", f"opt-out#{_digest(address)}")
 
 
 def configuration_webhooks(account_sid: str) -> Key:
@@ -362,6 +406,24 @@ def number_group_lock(account_sid: str, numbers: Iterable[str]) -> Key:
     return Key(f"{account_sid}#number-group#{digest}", "lock")
 
 
+def inbound_record(account_sid: str, provider: str, provider_message_id: str) -> Key:
+    """Return the key of the record that an inbound message is stored.
+
+    The id is hashed, because a provider chooses its length.
+    """
+    return Key(f"{account_sid}#inbound#{provider}#{_digest(provider_message_id)}", "inbound-message")
+
+
+def group_copy(account_sid: str, address: str, projected_address: str, conversation_sid: str) -> Key:
+    """Return the key of the item that says when a member of a group was sent a copy of a message last."""
+    return Key(group_copies(account_sid, address, projected_address), conversation_sid)
+
+
+def group_copies(account_sid: str, address: str, projected_address: str) -> str:
+    """Return the partition with one item for each group in which a phone gets copies from a business number."""
+    return f"{account_sid}#group-copy#{address}#{projected_address}"
+
+
 def idempotency_record(account_sid: str, idempotency_key: str) -> Key:
     return Key(f"{account_sid}#idempotency-key#{idempotency_key}", "idempotency-record")
 
@@ -512,12 +574,13 @@ def is_streamed(item: Item) -> bool:
     return item["sk"] == "change" and not item.get("published_by_maker", False)
 
 
-def is_streamed_to_webhooks(item: Item) -> bool:
-    """Return whether the event publisher must receive a new item, if the engine sends events only to webhooks.
+def is_streamed_to_consumers(item: Item) -> bool:
+    """Return whether the embedded engine must publish a new item.
 
-    Such an engine need not publish a change that notifies no webhooks.
+    The events of the embedded engine have two consumers: webhooks, and the sender of copies to phones. A change that
+    concerns neither of them need not be published.
     """
-    return is_streamed(item) and bool(item["webhooks"])
+    return is_streamed(item) and bool(item["webhooks"] or item.get("has_copies"))
 
 
 @lru_cache(maxsize=16)

@@ -18,7 +18,7 @@ from convoke.storage.media import removal_writes, use_writes
 from convoke.storage.paging import query_page
 from convoke.storage.revisions import differences, revise
 from convoke.storage.sync_memory import RecordedTouch, touch_write
-from convoke.storage.table import MAX_WRITES, Add, Delete, Put, Table, Write, key_of
+from convoke.storage.table import MAX_WRITES, Add, Delete, Exists, Put, Table, Update, Write, key_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +39,7 @@ class MessageRepository:
         receipts: Sequence[Receipt],
         change: Change,
         media: Sequence[Media] = (),
+        other_writes: Sequence[Write] = (),
     ) -> None:
         """Store a new message and its receipts. There is one receipt for each copy of the message.
 
@@ -47,13 +48,8 @@ class MessageRepository:
         change = change.following(before.last_event_id)
         message = message.model_copy(update={"event_id": change.last_event_id})
         copies = [Put(items.to_item(keys.receipt(*_sids(message), receipt.sid), receipt)) for receipt in receipts]
-        revise(
-            self.table,
-            before,
-            differences(before, after),
-            change,
-            other_writes=[_message_write(message), *copies, *use_writes(message, media)],
-        )
+        writes = [message_write(message), *copies, *use_writes(message, media), *other_writes]
+        revise(self.table, before, differences(before, after), change, other_writes=writes)
 
     def fetch(self, account_sid: str, conversation_sid: str, message_sid: str) -> Message | None:
         stored = self.table.get(keys.message(account_sid, conversation_sid, message_sid))
@@ -66,13 +62,14 @@ class MessageRepository:
         return query_page(Message, self.table, partition, keys.messages(), page, position)
 
     def update(self, conversation: Conversation, before: Message, edited: Message, change: Change) -> None:
+        """Store the changed fields. The message sender can change the counters of copies meanwhile, so they stay."""
         change = change.following(conversation.last_event_id)
         event_ids = {"event_id": change.last_event_id, "created_event_id": before.first_event_id}
-        writes = [
-            _message_write(edited.model_copy(update=event_ids)),
-            _touch_write(conversation, edited, Action.UPDATED, change),
-        ]
-        revise(self.table, conversation, (), change, other_writes=writes)
+        edited, key = edited.model_copy(update=event_ids), keys.message(*_sids(edited))
+        actions = items.differences(items.to_item(key, before), items.to_item(key, edited))
+        update = Update(key, tuple(actions), Exists("pk"))
+        touch = _touch_write(conversation, edited, Action.UPDATED, change)
+        revise(self.table, conversation, (), change, other_writes=[update, touch])
 
     def delete(
         self, conversation: Conversation, message: Message, change: Change, media: Sequence[Media], at: datetime
@@ -99,5 +96,5 @@ def _touch_write(conversation: Conversation, message: Message, action: Action, c
     return touch_write(conversation, ObjectKind.MESSAGES, touch)
 
 
-def _message_write(message: Message) -> Put:
+def message_write(message: Message) -> Put:
     return Put(items.to_item(keys.message(*_sids(message)), message))

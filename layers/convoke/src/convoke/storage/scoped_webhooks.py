@@ -27,6 +27,13 @@ def to_scoped_webhooks(stored: Item | None) -> Sequence[ScopedWebhook]:
     return items.to_resource(_ScopedWebhooksItem, stored).webhooks if stored else ()
 
 
+def webhooks_write(conversation: Conversation, webhooks: Sequence[ScopedWebhook]) -> Put | Delete:
+    """Return the write that makes `webhooks` the webhooks of the conversation."""
+    key = keys.scoped_webhooks(conversation.account_sid, conversation.sid)
+    ordered = sorted(webhooks, key=lambda webhook: webhook.sid)
+    return Put(items.to_item(key, _ScopedWebhooksItem(webhooks=tuple(ordered)))) if ordered else Delete(key)
+
+
 @dataclass(frozen=True, slots=True)
 class ScopedWebhookRepository:
     table: Table
@@ -44,7 +51,5 @@ class ScopedWebhookRepository:
         the webhooks. Raises ChangedMeanwhileError if another request changed the conversation or its webhooks after the
         caller read the conversation.
         """
-        key = keys.scoped_webhooks(conversation.account_sid, conversation.sid)
-        ordered = sorted(webhooks, key=lambda webhook: webhook.sid)
-        write = Put(items.to_item(key, _ScopedWebhooksItem(webhooks=tuple(ordered)))) if ordered else Delete(key)
+        write = webhooks_write(conversation, webhooks)
         revise(self.table, conversation, (), change, other_writes=[write])

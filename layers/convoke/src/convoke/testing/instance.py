@@ -7,7 +7,7 @@ With pytest, use the fixture `convoke` (pytest_plugin.py). Without pytest, use `
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from socket import socket
@@ -17,6 +17,10 @@ from typing import TYPE_CHECKING
 from convoke.domain.configuration_webhooks import ConfigurationWebhooksChange
 from convoke.domain.durations import parse_duration
 from convoke.domain.events import POST_EVENTS, EventType
+from convoke.domain.inbound_messages import Received
+from convoke.domain.pages import PageRequest
+from convoke.domain.phones import PhoneMessage
+from convoke.domain.simulated_messages import NewSimulatedMessage
 from convoke.embedded.clock import AdvanceResult, MovableClock
 from convoke.embedded.data_format import MEMORY
 from convoke.embedded.engine import EmbeddedEngine
@@ -24,12 +28,16 @@ from convoke.embedded.instance import Instance
 from convoke.embedded.observation import Observers
 from convoke.embedded.server import Server, listening_socket
 from convoke.storage.configuration_webhooks import ConfigurationWebhooksRepository
+from convoke.testing.phones import Phone
 from convoke.testing.receiver import ReceivedWebhook, Receiver, check_event_type
 
 if TYPE_CHECKING:
     from twilio.rest import Client
 
 HOST = "127.0.0.1"
+
+MAX_INBOX_MESSAGES = 1000
+"""The maximum number of messages that the inbox of a simulated phone shows."""
 
 TIMEOUT_SECONDS = 10.0
 """The default maximum time to wait for a result. A result usually takes only a few milliseconds."""
@@ -130,6 +138,22 @@ class RunningInstance:
     def release(self) -> None:
         """Release the held conversations, and cancel the failures that are planned for the next conversation."""
         self._engine.cancel_failures(self.account_sid)
+
+    def phone(self, number: str) -> Phone:
+        """Return the simulated phone with a number. The phone writes to the business numbers of the account."""
+        return Phone(number, self._fail_next, self._send_as_phone, self._inbox)
+
+    def _fail_next(self, number: str, times: int) -> None:
+        self._engine.phone_plans.plan(self.account_sid, number, failures=times, reports_delivery=True)
+
+    def _send_as_phone(self, requested: NewSimulatedMessage) -> Received:
+        account = self._engine.accounts.accounts.fetch(self.account_sid)
+        assert account is not None
+        return self._engine.program.simulator.send(account, requested)
+
+    def _inbox(self, number: str) -> Sequence[PhoneMessage]:
+        page = self._engine.program.simulator.list_inbox(self.account_sid, number, PageRequest(MAX_INBOX_MESSAGES))
+        return page.resources
 
     def reset(self) -> None:
         """Delete all data and set the clock to real time. The URL and the credentials do not change."""

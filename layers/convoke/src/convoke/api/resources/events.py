@@ -34,7 +34,7 @@ LIST = Contract("Events", EventRepresentation, page="events", max_page_size=MAX_
 def represent(request: Request, event: Event) -> EventRepresentation:
     url = event_url(request, event.id)
     return EventRepresentation(
-        **event.model_dump(exclude={"type", "notify_webhooks"}),
+        **event.model_dump(exclude={"type", "notify_webhooks", "copies"}),
         event_type=event.type,
         webhooks=event.notify_webhooks,
         url=url,

@@ -13,7 +13,7 @@ from convoke.api.pagination import MAX_SMALL_PAGE_SIZE, Pagination
 from convoke.api.representations import Representation, RestDate, add_service_sid, json_response
 from convoke.api.requests import ServiceRequest
 from convoke.api.responses import Response
-from convoke.domain.receipts import Receipt, ReceiptStatus
+from convoke.domain.receipts import Receipt, ShownStatus
 
 
 class ReceiptRepresentation(Representation):
@@ -23,7 +23,7 @@ class ReceiptRepresentation(Representation):
     message_sid: str
     channel_message_sid: str
     participant_sid: str
-    status: ReceiptStatus
+    status: ShownStatus | None
     error_code: int
     date_created: RestDate
     date_updated: RestDate | None
@@ -48,7 +48,7 @@ FETCH = Contract("Receipt", ReceiptRepresentation, service_representation=Servic
 
 def represent(request: ServiceRequest, receipt: Receipt) -> Representation:
     path = f"/Conversations/{receipt.conversation_sid}/Messages/{receipt.message_sid}/Receipts/{receipt.sid}"
-    common = ReceiptRepresentation(**receipt.model_dump(), url=request.url(path))
+    common = ReceiptRepresentation(**receipt.model_dump() | {"status": receipt.shown_status}, url=request.url(path))
     return add_service_sid(request, common, ServiceReceiptRepresentation)
 
 

@@ -20,7 +20,7 @@ def represent(receipt: Receipt) -> dict[str, Any]:
         "message_sid": receipt.message_sid,
         "channel_message_sid": receipt.channel_message_sid,
         "participant_sid": receipt.participant_sid,
-        "status": receipt.status,
+        "status": receipt.shown_status,
         "error_code": receipt.error_code,
         "date_created": to_milliseconds(receipt.date_created),
         "date_updated": to_milliseconds(receipt.date_updated) if receipt.date_updated else None,

@@ -1,0 +1,18 @@
+"""The inbound messages function. It receives what AWS End User Messaging SMS publishes."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from convoke.aws.cold_start import started
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+receive = started("inbound_messages", os.environ)
+
+
+def lambda_handler(event: dict[str, Any], context: LambdaContext) -> None:
+    """Store the messages of phones in their conversations."""
+    receive(event, context)

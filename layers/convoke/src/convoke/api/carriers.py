@@ -1,0 +1,39 @@
+"""The routes that carriers call. See docs/behaviour/inbound-messages.md#carriers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from convoke.api.representations import no_content
+from convoke.api.requests import CarrierRequest
+from convoke.api.responses import Response
+from convoke.api.routes import CarrierRoute
+
+if TYPE_CHECKING:
+    from convoke.operations.twilio_webhooks import TwilioWebhookOperations
+
+SIGNATURE = "x-twilio-signature"
+
+EMPTY_TWIML = '<?xml version="1.0" encoding="UTF-8"?><Response/>'
+"""The response to an incoming message. It tells Twilio to send no answer."""
+
+
+def carrier_routes(twilio: Callable[[], TwilioWebhookOperations]) -> tuple[CarrierRoute, ...]:
+    """Return the routes. `twilio` is called with the first request of Twilio, so that it costs no cold start."""
+
+    def receive_from_twilio(request: CarrierRequest, sender_sid: str) -> Response:
+        parameters = request.form.last_values()
+        twilio().receive(sender_sid, request.called_url, parameters, request.headers.get(SIGNATURE, ""))
+        return Response(200, "text/xml", EMPTY_TWIML)
+
+    def record_status_from_twilio(request: CarrierRequest, sender_sid: str) -> Response:
+        query, parameters = request.query_form.last_values(), request.form.last_values()
+        signature = request.headers.get(SIGNATURE, "")
+        twilio().record_status(sender_sid, request.called_url, query, parameters, signature)
+        return no_content()
+
+    return (
+        CarrierRoute("POST", "/Inbound/Twilio/<sender_sid>", receive_from_twilio),
+        CarrierRoute("POST", "/Statuses/Twilio/<sender_sid>", record_status_from_twilio),
+    )

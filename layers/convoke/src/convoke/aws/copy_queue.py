@@ -1,0 +1,64 @@
+"""Send the copies of messages to the FIFO queue of the message sender."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from convoke.aws.message_bodies import escape_noncharacters
+from convoke.domain.batches import batches
+from convoke.domain.copies import Copy
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_sqs.type_defs import SendMessageBatchRequestEntryTypeDef
+
+# The limits of one SendMessageBatch call: the number of entries, and the bytes of all entries together.
+# https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessageBatch.html
+MAX_BATCH_ENTRIES = 10
+MAX_BATCH_BYTES = 256 * 1024
+
+
+class CopiesNotSentError(Exception):
+    """SQS did not accept some copies. The caller may send all copies again, because a copy is sent only once."""
+
+
+@dataclass(frozen=True, slots=True)
+class SqsCopyQueue:
+    """Implements CopyQueue with a FIFO queue.
+
+    The message group is the line, so that a phone gets its copies in order. The deduplication id is the receipt's SID.
+    """
+
+    client: SQSClient
+    queue_url: str
+
+    def send(self, copies: Sequence[Copy]) -> None:
+        """Send the copies in batches. Raises CopiesNotSentError."""
+        for batch in batches(copies, _entry_bytes, max_entries=MAX_BATCH_ENTRIES, max_bytes=MAX_BATCH_BYTES):
+            entries = [_entry(place, copy) for place, copy in enumerate(batch)]
+            answer = self.client.send_message_batch(QueueUrl=self.queue_url, Entries=entries)
+            if failed := answer.get("Failed"):
+                raise CopiesNotSentError(f"{len(failed)} copies: {failed[0]['Code']}")
+
+    def postpone(self, receipt_handle: str, seconds: float) -> None:
+        """Make SQS deliver a received queue message again after `seconds`, rounded up to whole seconds."""
+        self.client.change_message_visibility(
+            QueueUrl=self.queue_url, ReceiptHandle=receipt_handle, VisibilityTimeout=-int(-seconds // 1)
+        )
+
+
+def _entry(place: int, copy: Copy) -> SendMessageBatchRequestEntryTypeDef:
+    return {
+        "Id": str(place),
+        "MessageBody": escape_noncharacters(copy.model_dump_json()),
+        # A message group accepts fewer characters than an address can have.
+        "MessageGroupId": hashlib.sha256(f"{copy.account_sid} {copy.line}".encode()).hexdigest(),
+        "MessageDeduplicationId": copy.receipt_sid,
+    }
+
+
+def _entry_bytes(copy: Copy) -> int:
+    return len(copy.model_dump_json().encode())

@@ -1,0 +1,1 @@
+"""The carriers that both engines can use."""

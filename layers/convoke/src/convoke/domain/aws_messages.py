@@ -1,0 +1,22 @@
+"""Convert the notification of AWS End User Messaging SMS about an incoming message.
+
+See https://docs.aws.amazon.com/sms-voice/latest/userguide/two-way-sms-payload.html.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from convoke.domain.inbound_messages import InboundMessage
+from convoke.domain.senders import Provider
+
+
+def inbound_message(payload: Mapping[str, str]) -> InboundMessage:
+    """Return the message in the payload of the notification. Raises pydantic's ValidationError."""
+    return InboundMessage(
+        sender=payload.get("originationNumber", ""),
+        business_address=payload.get("destinationNumber", ""),
+        body=payload.get("messageBody", ""),
+        provider=Provider.AWS,
+        provider_message_id=payload.get("inboundMessageId", ""),
+    )

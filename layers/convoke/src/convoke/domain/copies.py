@@ -1,0 +1,94 @@
+"""The copies of a message: each participant with an address gets one copy, except the author.
+
+See docs/behaviour/receipts.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from convoke.domain.messages import Message
+from convoke.domain.model import Model
+from convoke.domain.participants import Member
+from convoke.domain.receipts import Receipt, ReceiptStatus, channel_prefix
+from convoke.domain.sids import NewSid, Prefix
+
+
+class Copy(Model):
+    """A copy that must be sent. The outbound queue stores this model as JSON."""
+
+    account_sid: str
+    conversation_sid: str
+    message_sid: str
+    receipt_sid: str
+    line: str = ""
+    """The business address and the phone. Copies of one line are sent one after the other, in order.
+
+    Empty if the copy is sent already, and a carrier reports its status.
+    """
+
+    @classmethod
+    def of(cls, receipt: Receipt) -> Copy:
+        return cls(
+            account_sid=receipt.account_sid,
+            conversation_sid=receipt.conversation_sid,
+            message_sid=receipt.message_sid,
+            receipt_sid=receipt.sid,
+            line=f"{receipt.business_address}>{receipt.address}",
+        )
+
+
+def new_receipts(
+    message: Message, members: Sequence[Member], reached: Collection[str], new_sid: NewSid
+) -> list[Receipt]:
+    """Return a queued receipt for each copy of a new message.
+
+    `members` are the participants with a binding, and the author. `reached` are the members of a group MMS that have
+    got the message already.
+    """
+    author = next((each for each in members if each.sid == message.participant_sid), None)
+    others = [each for each in members if each.address and each is not author]
+    return [
+        _receipt(message, each, business_address(each, author, members), new_sid)
+        for each in others
+        if not (each.is_in_group and each.address in reached)
+    ]
+
+
+def business_address(recipient: Member, author: Member | None, members: Sequence[Member]) -> str | None:
+    """Return the address from which a recipient gets a copy, or None if there is none.
+
+    A recipient with a proxy address gets the copy from this address. A member of a group gets the copy from the
+    author's projected address, or else from the first projected address of the conversation.
+    """
+    if recipient.pair:
+        return recipient.pair[1]
+    if author and author.projected_address:
+        return author.projected_address
+    return next((each.projected_address for each in members if each.projected_address), None)
+
+
+def text_of_copy(message: Message, *, in_group: bool, is_group_mms: bool) -> str:
+    """Return the text of a copy.
+
+    In a group, a copy that is not a group MMS starts with the author. Otherwise the phone could not tell who wrote it.
+    """
+    body = message.body or ""
+    return f"{message.author}: {body}" if in_group and not is_group_mms else body
+
+
+def _receipt(message: Message, recipient: Member, business: str | None, new_sid: NewSid) -> Receipt:
+    return Receipt(
+        account_sid=message.account_sid,
+        conversation_sid=message.conversation_sid,
+        sid=new_sid(Prefix.RECEIPT),
+        message_sid=message.sid,
+        channel_message_sid=new_sid(channel_prefix(recipient, has_media=bool(message.media))),
+        participant_sid=recipient.sid,
+        status=ReceiptStatus.QUEUED,
+        address=recipient.address,
+        business_address=business,
+        in_group=recipient.is_in_group,
+        date_created=message.date_created,
+        date_updated=message.date_created,
+    )

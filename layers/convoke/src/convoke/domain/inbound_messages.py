@@ -1,0 +1,211 @@
+"""Inbound messages: messages that a phone sends to a business address, and the rules for their conversation.
+
+See docs/behaviour/inbound-messages.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import Field
+
+from convoke.domain.addresses import Channel, channel_of
+from convoke.domain.conversations import Conversation, State
+from convoke.domain.errors import (
+    AddressEqualsProxyError,
+    ChannelMismatchError,
+    DuplicateGroupMemberError,
+    GroupTooLargeError,
+    InvalidAddressError,
+)
+from convoke.domain.events import Payload, Source, media_json
+from convoke.domain.groups import MAX_GROUP_PARTICIPANTS, WANTED_GROUP_NUMBER, is_group_number
+from convoke.domain.instants import Instant
+from convoke.domain.media import Media
+from convoke.domain.messages import Body, Message, NewMediaMessage
+from convoke.domain.model import Model
+from convoke.domain.participants import Address, NewBinding, NewParticipant, ProxyAddress
+from convoke.domain.pre_events import PreEvent, conversation_add
+from convoke.domain.retention import INBOUND_RECORD_LIFETIME
+from convoke.domain.senders import Provider
+
+SOURCES: Mapping[Channel | None, Source] = {Channel.WHATSAPP: Source.WHATSAPP}
+"""The parameter `Source` of the events that an inbound message causes. The default is `SMS`."""
+
+
+class Keyword(StrEnum):
+    """What a text asks of the carrier, which keeps a list of the phones that want no messages from a number."""
+
+    STOP = "STOP"
+    START = "START"
+    HELP = "HELP"
+
+
+KEYWORDS: Mapping[str, Keyword] = {
+    **dict.fromkeys(("stop", "stopall", "unsubscribe", "cancel", "end", "quit"), Keyword.STOP),
+    **dict.fromkeys(("start", "unstop", "yes"), Keyword.START),
+    **dict.fromkeys(("help", "info"), Keyword.HELP),
+}
+"""The texts that carriers recognize, in lower case."""
+
+
+class Outcome(StrEnum):
+    """What became of an inbound message."""
+
+    ADDED = "added"
+    REPEATED = "repeated"
+    """An earlier delivery of the same message was stored already."""
+    REJECTED = "rejected"
+    """The receiver of a pre-event rejected the message."""
+    UNCLAIMED = "unclaimed"
+    """No conversation and no address configuration expects the message."""
+
+
+class Received(Model):
+    """What became of an inbound message, and the SIDs of the stored message."""
+
+    outcome: Outcome
+    conversation_sid: str | None = None
+    message_sid: str | None = None
+
+
+class InboundRecord(Model):
+    """The record that an inbound message is stored. A carrier can deliver the same message more than once."""
+
+    account_sid: str
+    provider: Provider
+    provider_message_id: str
+    conversation_sid: str
+    message_sid: str
+    date_created: Instant
+
+    @property
+    def date_expires(self) -> datetime:
+        return self.date_created + INBOUND_RECORD_LIFETIME
+
+
+class InboundMessage(Model):
+    """A message from a phone, as a carrier delivers it."""
+
+    sender: Address
+    business_address: ProxyAddress
+    """The address at which the message arrived."""
+    other_receivers: tuple[Address, ...] = ()
+    """The other receivers of a group MMS. Empty for a message to one receiver."""
+    body: Body | None = None
+    media_urls: tuple[str, ...] = ()
+    """The URLs from which the provider serves the media of the message."""
+    provider: Provider
+    provider_message_id: Annotated[str, Field(min_length=1)]
+    """The id that the provider gave the message. The same message always has the same id."""
+
+    def check_addresses(self) -> None:
+        """Raise an error if no conversation can have these addresses. The errors name the parameters of carriers."""
+        if self.sender == self.business_address:
+            raise AddressEqualsProxyError(field="to")
+        if channel_of(self.sender) is not channel_of(self.business_address):
+            raise ChannelMismatchError(field="to")
+        if self.is_group:
+            self._check_group()
+
+    def _check_group(self) -> None:
+        if len(self.numbers) < 1 + len(self.receivers):
+            raise DuplicateGroupMemberError(field="to")
+        if len(self.numbers) > MAX_GROUP_PARTICIPANTS:
+            raise GroupTooLargeError(field="to")
+        if not is_group_number(self.sender):
+            raise InvalidAddressError(field="from_", wanted=WANTED_GROUP_NUMBER)
+        if not all(map(is_group_number, self.receivers)):
+            raise InvalidAddressError(field="to", wanted=WANTED_GROUP_NUMBER)
+
+    @property
+    def source(self) -> Source:
+        return SOURCES.get(channel_of(self.sender), Source.SMS)
+
+    @property
+    def is_group(self) -> bool:
+        """Whether the message has several receivers. Only the set of numbers then determines the conversation."""
+        return bool(self.other_receivers)
+
+    @property
+    def receivers(self) -> tuple[str, ...]:
+        return (self.business_address, *self.other_receivers)
+
+    @property
+    def reached(self) -> tuple[str, ...]:
+        """The addresses of participants to which the carrier has delivered the message already."""
+        return self.receivers if self.is_group else ()
+
+    @property
+    def numbers(self) -> frozenset[str]:
+        """The set of numbers of the group that the message belongs to."""
+        return frozenset({self.sender, *self.receivers})
+
+    @property
+    def keyword(self) -> Keyword | None:
+        """What the message asks of the carrier. Case and surrounding spaces do not matter."""
+        return KEYWORDS.get((self.body or "").strip().casefold())
+
+    @property
+    def binding_payload(self) -> Payload:
+        """The parameters `MessagingBinding.*` of the events about the conversation that the message creates.
+
+        Applications recognize a group by the presence of `AuthorAddress`.
+        """
+        if self.is_group:
+            return {
+                "MessagingBinding.AuthorAddress": self.sender,
+                "MessagingBinding.Address": ",".join(self.receivers),
+            }
+        return {
+            "MessagingBinding.Address": self.sender,
+            "MessagingBinding.ProxyAddress": self.business_address,
+        }
+
+    def pre_event(self, conversation: Conversation, media: Sequence[Media]) -> PreEvent:
+        """Return the pre-event for the conversation that the message is about to create."""
+        subject, (event_type, payload) = conversation_add(conversation)
+        content = {"MessageBody": self.body, "Media": media_json([each.in_message for each in media])}
+        return PreEvent(subject, (event_type, {**payload, **self.binding_payload, **content}))
+
+    def message(self, media_sids: tuple[str, ...]) -> NewMediaMessage:
+        """Return the parameters of the message in the conversation. `media_sids` are its media, after the fetch."""
+        return NewMediaMessage(author=self.sender, body=self.body, media_sids=media_sids)
+
+    def participants(self) -> tuple[NewParticipant, ...]:
+        """Return the participants of the conversation that the message creates. The sender comes first."""
+        if not self.is_group:
+            binding = NewBinding(address=self.sender, proxy_address=self.business_address)
+            return (NewParticipant(messaging_binding=binding),)
+        phones = [NewBinding(address=number) for number in (self.sender, *self.other_receivers)]
+        bindings = [*phones, NewBinding(projected_address=self.business_address)]
+        return tuple(NewParticipant(messaging_binding=binding) for binding in bindings)
+
+    def record(self, message: Message, moment: datetime) -> InboundRecord:
+        """Return the record that this message is stored as `message`."""
+        return InboundRecord(
+            account_sid=message.account_sid,
+            provider=self.provider,
+            provider_message_id=self.provider_message_id,
+            conversation_sid=message.conversation_sid,
+            message_sid=message.sid,
+            date_created=moment,
+        )
+
+
+def is_open(conversation: Conversation) -> bool:
+    """Return whether inbound messages can go to the conversation."""
+    return conversation.state in (State.ACTIVE, State.INACTIVE)
+
+
+def can_answer_in(conversation: Conversation, inbound: InboundMessage) -> bool:
+    """Return whether a message to one receiver can be the answer to a copy of a message in this group.
+
+    A carrier that cannot send a group MMS sends each member a copy. The members answer to the business number alone.
+    """
+    is_member = any(member.group_address == inbound.sender for member in conversation.bound)
+    projects = any(member.projected_address == inbound.business_address for member in conversation.bound)
+    return is_open(conversation) and is_member and projects

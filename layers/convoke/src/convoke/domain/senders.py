@@ -1,0 +1,194 @@
+"""The Sender resource: a business address of one account, and the carrier that delivers its messages.
+
+See docs/behaviour/senders.md.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, ClassVar, Self
+
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+
+from convoke.domain.addresses import Channel, channel_of
+from convoke.domain.conversations import FriendlyName
+from convoke.domain.errors import (
+    ConversationsError,
+    FriendlyNameTooLongError,
+    InvalidParameterError,
+    InvalidProxyAddressError,
+    ProxyAddressEmptyError,
+)
+from convoke.domain.instants import Instant
+from convoke.domain.json_schema import IN_EITHER_CASE, pattern_schema, sid_schema, word_schema
+from convoke.domain.model import Model
+from convoke.domain.participants import ProxyAddress
+from convoke.domain.sids import Prefix, parse_sid
+
+PRINTABLE = "[!-~]{1,128}"
+"""The form of an Auth Token: 1 to 128 printable ASCII characters without spaces."""
+
+TWILIO_CHANNELS = frozenset({Channel.SMS, Channel.WHATSAPP})
+
+
+SIMULATED_SENDER_SID = Prefix.SENDER + "0" * 32
+"""The SID of a sender that is not stored, because the embedded engine simulates its phones."""
+
+
+class Provider(StrEnum):
+    """Who delivers the messages of a sender: the simulator, or a carrier."""
+
+    SIMULATED = "simulated"
+    TWILIO = "twilio"
+    AWS = "aws"
+
+
+class TwilioCredentials(Model):
+    """The secret of a sender whose carrier is Twilio. Convoke stores it apart from the sender."""
+
+    account_sid: str
+    auth_token: str
+
+
+class Sender(Model):
+    """A sender as it is stored, without its secret."""
+
+    account_sid: str
+    sid: str
+    address: str
+    provider: Provider
+    friendly_name: str | None = None
+    origination_identity: str | None = None
+    """The ARN of the phone number or of the pool in AWS End User Messaging. None for the other providers."""
+    configuration_set: str | None = None
+    """The configuration set that publishes the delivery events of the copies. None for the other providers."""
+    date_created: Instant
+    date_updated: Instant
+
+
+def simulated_by_default(account_sid: str, address: str, moment: datetime) -> Sender:
+    """Return the sender of an address that has no stored sender, on one machine. Nobody can fetch this sender."""
+    return Sender(
+        account_sid=account_sid,
+        sid=SIMULATED_SENDER_SID,
+        address=address,
+        provider=Provider.SIMULATED,
+        date_created=moment,
+        date_updated=moment,
+    )
+
+
+def parse_provider(value: object) -> Provider:
+    try:
+        return Provider(str(value or "").lower())
+    except ValueError as error:
+        raise InvalidParameterError(wanted="simulated or twilio") from error
+
+
+def check_account_sid(text: str) -> str:
+    sid = parse_sid(text, Prefix.ACCOUNT)
+    if sid is None:
+        raise InvalidParameterError(wanted="the Account SID of an account at Twilio")
+    return sid
+
+
+def check_token(text: str) -> str:
+    if not re.fullmatch(PRINTABLE, text):
+        raise InvalidParameterError(wanted="the Auth Token of the account at Twilio")
+    return text
+
+
+ProviderName = Annotated[Provider, BeforeValidator(parse_provider), word_schema(Provider, IN_EITHER_CASE)]
+
+TwilioAccountSid = Annotated[str, AfterValidator(check_account_sid), sid_schema(Prefix.ACCOUNT)]
+
+TwilioAuthToken = Annotated[str, AfterValidator(check_token), pattern_schema(PRINTABLE)]
+
+
+class SenderParameters(Model):
+    """The parameters that requests to create and requests to update a sender have in common.
+
+    The parameters of another provider are checked and have no effect.
+    """
+
+    order_of_checks: ClassVar[tuple[type[ConversationsError], ...]] = (
+        ProxyAddressEmptyError,
+        InvalidProxyAddressError,
+        InvalidParameterError,
+        FriendlyNameTooLongError,
+    )
+
+    friendly_name: FriendlyName | None = None
+    twilio_account_sid: TwilioAccountSid | None = None
+    twilio_auth_token: TwilioAuthToken | None = None
+
+    def secret(self, provider: Provider) -> TwilioCredentials | None:
+        """Return the secret of the request, or None if the request has none, or if the provider needs none.
+
+        Raises InvalidParameterError if the request has only one part of the secret.
+        """
+        sid, token = self.twilio_account_sid, self.twilio_auth_token
+        if provider is not Provider.TWILIO or sid is None is token:
+            return None
+        if sid is None:
+            raise InvalidParameterError(field=("twilio", "account_sid"), wanted="given with Twilio.AuthToken")
+        if token is None:
+            raise InvalidParameterError(field=("twilio", "auth_token"), wanted="given with Twilio.AccountSid")
+        return TwilioCredentials(account_sid=sid, auth_token=token)
+
+
+class NewSender(SenderParameters):
+    """The parameters of a request that creates a sender."""
+
+    # With `validate_default`, a missing parameter causes the same error as an empty parameter.
+    address: ProxyAddress = Field(default="", validate_default=True)
+    provider: ProviderName = Field(default=None, validate_default=True)
+
+    @model_validator(mode="after")
+    def check_provider(self) -> Self:
+        if self.provider is Provider.AWS:
+            raise InvalidParameterError(field="provider", wanted="simulated or twilio, as operators assign aws")
+        if self.provider is Provider.TWILIO and channel_of(self.address) not in TWILIO_CHANNELS:
+            raise InvalidParameterError(field="address", wanted="a phone number, or whatsapp: and a phone number")
+        return self
+
+    def required_secret(self) -> TwilioCredentials | None:
+        """Return the secret of the request, or None if the provider needs none.
+
+        Raises InvalidParameterError if the secret, or one part of it, is missing.
+        """
+        secret = self.secret(self.provider)
+        if self.provider is Provider.TWILIO and secret is None:
+            raise InvalidParameterError(field=("twilio", "account_sid"), wanted="given for the provider twilio")
+        return secret
+
+    def sender(self, account_sid: str, sid: str, moment: datetime) -> Sender:
+        made = {"account_sid": account_sid, "sid": sid, "date_created": moment, "date_updated": moment}
+        fields = {"address": self.address, "provider": self.provider, "friendly_name": self.friendly_name}
+        return Sender.model_validate(fields | made)
+
+
+class AssignedSender(Model):
+    """A phone number or a pool of the deployment's AWS account, which the operator assigns to an account."""
+
+    address: ProxyAddress
+    origination_identity: str
+    configuration_set: str | None = None
+
+    def sender(self, account_sid: str, sid: str, moment: datetime) -> Sender:
+        return Sender(
+            account_sid=account_sid,
+            sid=sid,
+            address=self.address,
+            provider=Provider.AWS,
+            origination_identity=self.origination_identity,
+            configuration_set=self.configuration_set,
+            date_created=moment,
+            date_updated=moment,
+        )
+
+
+class SenderChange(SenderParameters):
+    """The parameters of a request that updates a sender. The address and the provider cannot change."""

@@ -1,0 +1,37 @@
+"""Convert the webhook of Twilio Programmable Messaging about an incoming message.
+
+See https://www.twilio.com/docs/messaging/guides/webhook-request.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from itertools import count, takewhile
+
+from convoke.domain.inbound_messages import InboundMessage
+from convoke.domain.senders import Provider
+
+
+def inbound_message(parameters: Mapping[str, str]) -> InboundMessage:
+    """Return the message in the parameters of the webhook. Raises pydantic's ValidationError.
+
+    A group MMS names its other receivers in `OtherRecipients0`, `OtherRecipients1` and so on. A message with media has
+    their URLs in `MediaUrl0`, `MediaUrl1` and so on.
+    """
+    sender, business = parameters.get("From", ""), parameters.get("To", "")
+    others = dict.fromkeys(each for each in _numbered(parameters, "OtherRecipients") if each not in (sender, business))
+    return InboundMessage(
+        sender=sender,
+        business_address=business,
+        other_receivers=tuple(others),
+        body=parameters.get("Body", ""),
+        media_urls=tuple(_numbered(parameters, "MediaUrl")),
+        provider=Provider.TWILIO,
+        provider_message_id=parameters.get("MessageSid", ""),
+    )
+
+
+def _numbered(parameters: Mapping[str, str], name: str) -> Iterator[str]:
+    """Yield the values of the parameters `name` followed by 0, 1 and so on."""
+    names = takewhile(parameters.__contains__, (f"{name}{number}" for number in count()))
+    return (parameters[each] for each in names)

@@ -1,0 +1,108 @@
+"""The statuses and error codes of Twilio Programmable Messaging, and the URL to which Twilio reports statuses.
+
+See https://www.twilio.com/docs/messaging/guides/outbound-message-status-in-status-callbacks and
+https://www.twilio.com/docs/api/errors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from urllib.parse import urlencode
+
+from convoke.domain.copies import Copy
+from convoke.domain.errors import (
+    CarrierFailedError,
+    CopyBlockedError,
+    CopyFilteredError,
+    LandlineError,
+    LogEntry,
+    OptedOutError,
+    PhoneUnknownError,
+    PhoneUnreachableError,
+    SenderMissingError,
+)
+from convoke.domain.receipts import Receipt, ReceiptStatus
+from convoke.domain.senders import Sender
+from convoke.domain.sids import Prefix, parse_sid
+
+STATUS_PATH = "/convoke/v1/Statuses/Twilio"
+
+TOO_MANY_QUEUED = 21611
+"""The code of Twilio's error that the sender's queue at Twilio is full."""
+
+REASONS: Mapping[int, type[LogEntry]] = MappingProxyType(
+    {
+        21211: PhoneUnknownError,
+        21212: SenderMissingError,
+        21606: SenderMissingError,
+        21610: OptedOutError,
+        21612: PhoneUnreachableError,
+        21614: LandlineError,
+        21659: SenderMissingError,
+        21660: SenderMissingError,
+        30003: PhoneUnreachableError,
+        30004: CopyBlockedError,
+        30005: PhoneUnknownError,
+        30006: LandlineError,
+        30007: CopyFilteredError,
+        30034: CopyFilteredError,
+    }
+)
+"""What an error code of Twilio means. The codes from 30000 come with a status. All other codes are answers."""
+
+STATUSES: Mapping[str, ReceiptStatus] = MappingProxyType(
+    {
+        "sent": ReceiptStatus.SENT,
+        "delivered": ReceiptStatus.DELIVERED,
+        "read": ReceiptStatus.READ,
+        "undelivered": ReceiptStatus.UNDELIVERED,
+        "failed": ReceiptStatus.FAILED,
+    }
+)
+"""The statuses that change a receipt. Twilio also reports earlier statuses, such as `queued`."""
+
+FAILURES = frozenset({ReceiptStatus.UNDELIVERED, ReceiptStatus.FAILED})
+
+
+def reason_of(code: int) -> type[LogEntry]:
+    """Return what an error code of Twilio means. Codes without a meaning of their own are 30008."""
+    return REASONS.get(code, CarrierFailedError)
+
+
+def status_url(public_url: str, sender: Sender, receipt: Receipt) -> str:
+    """Return the URL to which Twilio reports the statuses of a copy.
+
+    Twilio signs each request with the whole URL, so a stranger cannot replace the SIDs in the query.
+    """
+    query = {
+        "ConversationSid": receipt.conversation_sid,
+        "MessageSid": receipt.message_sid,
+        "ReceiptSid": receipt.sid,
+    }
+    return f"{public_url}{STATUS_PATH}/{sender.sid}?{urlencode(query)}"
+
+
+def copy_in(account_sid: str, query: Mapping[str, str]) -> Copy | None:
+    """Return the copy that the query of a status URL names, or None if a SID is not valid."""
+    conversation_sid = parse_sid(query.get("ConversationSid", ""), Prefix.CONVERSATION)
+    message_sid = parse_sid(query.get("MessageSid", ""), Prefix.MESSAGE)
+    receipt_sid = parse_sid(query.get("ReceiptSid", ""), Prefix.RECEIPT)
+    if not (conversation_sid and message_sid and receipt_sid):
+        return None
+    return Copy(
+        account_sid=account_sid,
+        conversation_sid=conversation_sid,
+        message_sid=message_sid,
+        receipt_sid=receipt_sid,
+    )
+
+
+def status_in(parameters: Mapping[str, str]) -> tuple[ReceiptStatus | None, type[LogEntry] | None]:
+    """Return the status in the parameters of a status callback, and the reason of a failure.
+
+    The status is None if it does not change a receipt.
+    """
+    status = STATUSES.get(parameters.get("MessageStatus", "").lower())
+    code = parameters.get("ErrorCode", "")
+    return status, reason_of(int(code) if code.isdecimal() else 0) if status in FAILURES else None

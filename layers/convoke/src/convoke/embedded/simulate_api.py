@@ -1,0 +1,155 @@
+"""Simulated phones, below `/convoke/v1/Simulate`.
+
+A client can send a message as a phone, list what a phone has got, report the delivery of a copy, and make copies fail.
+
+The engine on AWS never has this resource. See docs/behaviour/inbound-messages.md#simulated-phones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated
+from urllib.parse import quote
+
+from pydantic import ConfigDict, Field
+
+from convoke.api.contracts import Contract
+from convoke.api.operations import Operations
+from convoke.api.pagination import Pagination
+from convoke.api.parameters import FORM_NAMES, parse
+from convoke.api.representations import Representation, StreamDate, json_response
+from convoke.api.requests import CONVOKE_PREFIX, Request
+from convoke.api.responses import Response
+from convoke.api.routes import AccountRoute
+from convoke.domain import errors
+from convoke.domain.inbound_messages import Outcome
+from convoke.domain.phones import PhoneMessage
+from convoke.domain.receipts import ShownStatus
+from convoke.domain.simulated_messages import NewSimulatedMessage
+from convoke.domain.simulated_reports import NewDeliveryStatus, PhonePlan
+from convoke.embedded.simulated_carrier import PhonePlans
+from convoke.operations.simulator import SimulatorOperations
+
+SEND = "/Simulate/InboundMessages"
+
+INBOX = "/Simulate/Phones/<number>/Messages"
+
+
+STATUS = "/Simulate/DeliveryStatus"
+
+PHONE = "/Simulate/Phones/<number>"
+
+
+class CreateDeliveryStatus(NewDeliveryStatus):
+    model_config = FORM_NAMES
+
+
+class UpdatePhone(PhonePlan):
+    model_config = FORM_NAMES
+
+
+class DeliveryStatusRepresentation(Representation):
+    account_sid: str
+    conversation_sid: str
+    message_sid: str
+    sid: str
+    status: ShownStatus | None
+    error_code: int
+
+
+class PhoneRepresentation(Representation):
+    account_sid: str
+    number: str
+    fail_next: int
+    reports_delivery: bool
+
+
+class CreateSimulatedMessage(NewSimulatedMessage):
+    model_config = FORM_NAMES
+
+
+class SimulatedMessageRepresentation(Representation):
+    account_sid: str
+    outcome: Outcome
+    conversation_sid: str | None
+    message_sid: str | None
+
+
+class PhoneMessageRepresentation(Representation):
+    model_config = ConfigDict(serialize_by_alias=True)
+
+    sid: str
+    from_: Annotated[str, Field(serialization_alias="from")]
+    to: str
+    body: str
+    media_urls: list[str]
+    conversation_sid: str | None
+    message_sid: str | None
+    date_created: StreamDate
+
+
+LIST = Contract("PhoneMessages", PhoneMessageRepresentation, page="messages")
+
+CREATE = Contract(
+    "SimulatedMessage",
+    SimulatedMessageRepresentation,
+    statuses=(201,),
+    form=CreateSimulatedMessage,
+    errors=(
+        errors.AddressEqualsProxyError,
+        errors.ChannelMismatchError,
+        errors.DuplicateGroupMemberError,
+        errors.GroupTooLargeError,
+        errors.MessageEmptyError,
+        errors.MessagingServiceMissingError,
+        errors.ProxyAddressNotOwnedError,
+        errors.UnavailableError,
+    ),
+)
+
+
+REPORT = Contract(
+    "DeliveryStatus",
+    DeliveryStatusRepresentation,
+    form=CreateDeliveryStatus,
+    errors=(errors.InvalidParameterError, errors.NotFoundError),
+)
+
+PLAN = Contract("Phone", PhoneRepresentation, form=UpdatePhone)
+
+
+def simulate_routes(simulator: Callable[[], SimulatorOperations], plans: PhonePlans) -> tuple[AccountRoute, ...]:
+    """Return the routes of simulated phones."""
+
+    def create(_: Operations, request: Request) -> Response:
+        received = simulator().send(request.account, parse(CreateSimulatedMessage, request.form))
+        representation = SimulatedMessageRepresentation(account_sid=request.account.sid, **received.model_dump())
+        return json_response(representation, status=201)
+
+    def list_(operations: Operations, request: Request, number: str) -> Response:
+        url = request.url(INBOX.replace("<number>", quote(number, safe="")), CONVOKE_PREFIX)
+        pagination = Pagination(request, url, "messages", operations.accounts.page_key(request.account.sid))
+        page = simulator().list_inbox(request.account.sid, number, pagination.page_request)
+        return json_response(pagination.body(page, represent_message, lambda message: message.sid))
+
+    def report(_: Operations, request: Request) -> Response:
+        receipt = simulator().report(request.account, parse(CreateDeliveryStatus, request.form))
+        shown = receipt.model_dump() | {"status": receipt.shown_status}
+        return json_response(DeliveryStatusRepresentation(**shown))
+
+    def plan(_: Operations, request: Request, number: str) -> Response:
+        planned = parse(UpdatePhone, request.form)
+        plans.plan(request.account.sid, number, failures=planned.fail_next, reports_delivery=planned.reports_delivery)
+        account_sid = request.account.sid
+        return json_response(PhoneRepresentation(account_sid=account_sid, number=number, **planned.model_dump()))
+
+    return (
+        AccountRoute("POST", STATUS, report, REPORT, CONVOKE_PREFIX),
+        AccountRoute("POST", PHONE, plan, PLAN, CONVOKE_PREFIX),
+        AccountRoute("POST", SEND, create, CREATE, CONVOKE_PREFIX),
+        AccountRoute("GET", INBOX, list_, LIST, CONVOKE_PREFIX),
+    )
+
+
+def represent_message(message: PhoneMessage) -> PhoneMessageRepresentation:
+    return PhoneMessageRepresentation(**message.model_dump())

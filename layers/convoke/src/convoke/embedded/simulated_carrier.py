@@ -1,0 +1,79 @@
+"""A carrier that delivers copies to simulated phones. It stores each copy in the data file.
+
+See docs/phones/simulator.md.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from threading import Lock
+
+from convoke.domain.carriers import CarrierRefusedError, CarrierUnavailableError, OutboundCopy, SentCopy
+from convoke.domain.errors import OptedOutError
+from convoke.domain.instants import Clock
+from convoke.domain.phones import PhoneMessage
+from convoke.domain.receipts import ReceiptStatus
+from convoke.storage.phones import OptOutRepository, PhoneRepository
+
+
+@dataclass(slots=True)
+class PhonePlans:
+    """What a test has planned for simulated phones. The plans are lost when the process ends."""
+
+    failures: dict[tuple[str, str], int] = field(default_factory=dict)
+    """How many of the next copies fail, by account and phone."""
+    undelivered: set[tuple[str, str]] = field(default_factory=set)
+    """The phones that report no delivery. A copy to such a phone stays `sent`."""
+    _lock: Lock = field(default_factory=Lock)
+
+    def plan(self, account_sid: str, address: str, *, failures: int, reports_delivery: bool) -> None:
+        with self._lock:
+            self.failures[account_sid, address] = failures
+            if reports_delivery:
+                self.undelivered.discard((account_sid, address))
+            else:
+                self.undelivered.add((account_sid, address))
+
+    def fails(self, account_sid: str, address: str) -> bool:
+        """Return whether the next copy fails, and count it."""
+        with self._lock:
+            left = self.failures.get((account_sid, address), 0)
+            self.failures[account_sid, address] = max(left - 1, 0)
+            return left > 0
+
+
+@dataclass(frozen=True, slots=True)
+class SimulatedCarrier:
+    """Implements Carrier. A copy that is sent twice reaches its phone once."""
+
+    phones: PhoneRepository
+    opt_outs: OptOutRepository
+    plans: PhonePlans
+    now: Clock
+
+    @property
+    def sends_group_mms(self) -> bool:
+        return True
+
+    def send(self, copy: OutboundCopy) -> SentCopy:
+        receipt, phone = copy.receipt, (copy.receipt.account_sid, copy.address)
+        if self.opt_outs.exists(receipt.account_sid, copy.sender.address, copy.address):
+            raise CarrierRefusedError(OptedOutError)
+        if self.plans.fails(*phone):
+            raise CarrierUnavailableError("a test has planned this failure")
+        self.phones.put(
+            PhoneMessage(
+                account_sid=receipt.account_sid,
+                sid=receipt.sid,
+                channel_message_sid=receipt.channel_message_sid,
+                from_=copy.sender.address,
+                to=copy.address,
+                body=copy.text,
+                media_urls=tuple(copy.media_urls),
+                conversation_sid=receipt.conversation_sid,
+                message_sid=receipt.message_sid,
+                date_created=self.now(),
+            )
+        )
+        status = ReceiptStatus.SENT if phone in self.plans.undelivered else ReceiptStatus.DELIVERED
+        return SentCopy(receipt.channel_message_sid, status)

@@ -1,0 +1,93 @@
+"""Record what happens to the copies of messages: a status, its event, and an alert if a copy has failed.
+
+See docs/behaviour/receipts.md#statuses.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from convoke.domain.alerts import copy_failed_alert
+from convoke.domain.copies import Copy
+from convoke.domain.errors import LogEntry
+from convoke.domain.events import delivery_updated
+from convoke.domain.instants import Clock
+from convoke.domain.receipts import ReceiptStatus
+from convoke.domain.sids import NewSid, Prefix
+from convoke.storage.copies import CopyRepository, ReceiptChangedError, StoredCopy
+from convoke.storage.table import Write
+
+logger = logging.getLogger(__name__)
+
+NO_FIELDS: Mapping[str, str] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class CopyStatuses:
+    copies: CopyRepository
+    now: Clock
+    new_sid: NewSid
+
+    def record(self, copy: Copy, status: ReceiptStatus, entry: type[LogEntry] | None = None) -> bool:
+        """Record a status that a carrier reports later. Return whether the receipt exists.
+
+        A status that is not further than the stored one changes nothing.
+        """
+        while stored := self.copies.fetch(copy):
+            if not stored.receipt.can_become(status):
+                return True
+            try:
+                self._change(stored, status, entry)
+            except ReceiptChangedError:
+                continue
+            return True
+        return False
+
+    def conclude(
+        self,
+        stored: StoredCopy,
+        status: ReceiptStatus,
+        entry: type[LogEntry] | None = None,
+        *,
+        fields: Mapping[str, str] = NO_FIELDS,
+        other_writes: Sequence[Write] = (),
+    ) -> StoredCopy | None:
+        """Do the same as `_change`. Return None if the receipt has another status meanwhile, or was deleted."""
+        try:
+            return self._change(stored, status, entry, fields, other_writes)
+        except ReceiptChangedError:
+            logger.info("the status of a copy has changed meanwhile", extra=context_of(stored))
+            return None
+
+    def _change(
+        self,
+        stored: StoredCopy,
+        status: ReceiptStatus,
+        entry: type[LogEntry] | None,
+        fields: Mapping[str, str] = NO_FIELDS,
+        other_writes: Sequence[Write] = (),
+    ) -> StoredCopy:
+        """Store a new status and its event. `entry` is the reason of a failure. Raises ReceiptChangedError."""
+        now = self.now()
+        update = {"status": status, "date_updated": now, "error_code": entry.code if entry else 0, **fields}
+        receipt = stored.receipt.model_copy(update=update)
+        change = delivery_updated(self.new_sid(Prefix.CHANGE), stored.conversation, receipt, at=now)
+        alert = copy_failed_alert(stored.conversation, receipt, entry, now) if entry else None
+        self.copies.change(stored, receipt, change, alert, other_writes)
+        if entry:
+            logger.warning("a copy was not delivered", extra={**context_of(stored), "error_code": entry.code})
+        return stored._replace(receipt=receipt)
+
+
+def context_of(stored: StoredCopy) -> dict[str, str]:
+    """Return fields of a log line. They contain no address."""
+    receipt = stored.receipt
+    return {
+        "account_sid": receipt.account_sid,
+        "conversation_sid": receipt.conversation_sid,
+        "message_sid": receipt.message_sid,
+        "receipt_sid": receipt.sid,
+    }

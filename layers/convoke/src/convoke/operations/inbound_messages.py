@@ -1,0 +1,217 @@
+"""Receive the messages that phones send to business addresses.
+
+See docs/behaviour/inbound-messages.md.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from convoke.domain.accounts import Account
+from convoke.domain.address_configurations import AddressConfiguration
+from convoke.domain.conversation_with_participants import relation_problems
+from convoke.domain.conversations import Conversation, NewConversation, State
+from convoke.domain.errors import WebhookRejectedError, refusal
+from convoke.domain.events import Origin, conversation_autocreated
+from convoke.domain.inbound_messages import InboundMessage, Keyword, Outcome, Received, can_answer_in, is_open
+from convoke.domain.instants import Clock
+from convoke.domain.media import CarrierCredentials
+from convoke.domain.messages import Message, NewMediaMessage
+from convoke.domain.participants import NewParticipant
+from convoke.domain.pre_events import apply_conversation_reply
+from convoke.domain.services import Service
+from convoke.domain.sids import NewSid, Prefix
+from convoke.operations.conversation_with_participants import (
+    messaging_service_problems,
+    new_conversation,
+    ownership_problems,
+)
+from convoke.operations.conversations import retry_on_conflict
+from convoke.operations.inbound_media import InboundMedia
+from convoke.operations.messages import MessageOperations, new_message
+from convoke.operations.participants import new_participant
+from convoke.operations.pre_events import PreEvents, RequestWebhooks
+from convoke.storage.address_configurations import AddressConfigurationRepository
+from convoke.storage.conversations import ConversationRepository
+from convoke.storage.inbound_messages import InboundMessageRepository, record_write
+from convoke.storage.revisions import ChangedMeanwhileError
+from convoke.storage.services import CachedServices
+from convoke.storage.table import Write
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Delivery:
+    """What stays the same when an operation is repeated after a conflict: the replies to pre-events, and the media."""
+
+    inbound: InboundMessage
+    credentials: CarrierCredentials | None
+    of_conversation: RequestWebhooks
+    of_message: RequestWebhooks
+    """Has its own reply. If another request creates the conversation first, the message has both pre-events."""
+    media_sids: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """The fetched media, by the SID of the service."""
+
+
+@dataclass(frozen=True, slots=True)
+class InboundMessageOperations:
+    inbound_messages: InboundMessageRepository
+    conversations: ConversationRepository
+    messages: MessageOperations
+    configurations: AddressConfigurationRepository
+    services: CachedServices
+    pre_events: PreEvents
+    media: Callable[[], InboundMedia]
+    """Returns the operation that fetches media. Most messages have none."""
+    now: Clock
+    new_sid: NewSid
+
+    def receive(
+        self, account: Account, inbound: InboundMessage, credentials: CarrierCredentials | None = None
+    ) -> Received:
+        """Store an inbound message in the conversation that awaits it, or in a new conversation.
+
+        `credentials` give access to the media of the message. A message that was stored before is not stored again.
+        Raises a ConversationsError if the message breaks a rule, for example MessageEmptyError. Raises UnavailableError
+        if the carrier must deliver the message again.
+        """
+        inbound.check_addresses()
+        origin = Origin(notify_webhooks=True, source=inbound.source)
+        webhooks = (self.pre_events.for_request(origin), self.pre_events.for_request(origin))
+        try:
+            received = self._receive(account, _Delivery(inbound, credentials, *webhooks))
+        except WebhookRejectedError:
+            received = Received(outcome=Outcome.REJECTED)
+        context = received.model_dump(mode="json", exclude_none=True)
+        logger.info("inbound message received", extra={"account_sid": account.sid, **context})
+        return received
+
+    @retry_on_conflict
+    def _receive(self, account: Account, delivery: _Delivery) -> Received:
+        inbound = delivery.inbound
+        earlier, holder_sid = self.inbound_messages.find(account.sid, inbound, self.now())
+        if earlier:
+            return Received(
+                outcome=Outcome.REPEATED,
+                conversation_sid=earlier.conversation_sid,
+                message_sid=earlier.message_sid,
+            )
+        if holder_sid:
+            return self._add(self._fetch_open(account.sid, holder_sid), delivery)
+        if group := self._group_with_last_copy(account.sid, inbound):
+            return self._add(group, delivery)
+        configuration = self._enabled_configuration(account.sid, inbound)
+        if configuration is None:
+            return Received(outcome=Outcome.UNCLAIMED)
+        return self._create(account, configuration, delivery)
+
+    def _fetch_open(self, account_sid: str, conversation_sid: str) -> Conversation:
+        """Return the conversation that holds a lock. Raises ChangedMeanwhileError if the conversation is not open.
+
+        A conversation that was closed or deleted meanwhile has released the lock. A conversation in the state
+        `initializing` is soon open or closed.
+        """
+        conversation = self.conversations.fetch(account_sid, conversation_sid)
+        if conversation is None or not is_open(conversation):
+            raise ChangedMeanwhileError
+        return conversation
+
+    def _group_with_last_copy(self, account_sid: str, inbound: InboundMessage) -> Conversation | None:
+        """Return the open group in which the sender was sent a copy last, or None if there is no such group."""
+        if inbound.is_group:
+            return None
+        groups = self.inbound_messages.groups_by_last_copy(account_sid, inbound.sender, inbound.business_address)
+        return next((group for group in groups if can_answer_in(group, inbound)), None)
+
+    def _enabled_configuration(self, account_sid: str, inbound: InboundMessage) -> AddressConfiguration | None:
+        """Return the configuration that creates a conversation for the message, or None.
+
+        A phone that opts out wants no conversation.
+        """
+        if inbound.keyword is Keyword.STOP:
+            return None
+        found = self.configurations.fetch_by_address(account_sid, inbound.business_address)
+        return found if found and found.auto_creation_enabled else None
+
+    def _add(self, conversation: Conversation, delivery: _Delivery) -> Received:
+        inbound = delivery.inbound
+        service = self.services.fetch(conversation.account_sid, conversation.chat_service_sid)
+        if service is None:
+            # The service was deleted, and the sweeper is about to delete the conversation.
+            raise ChangedMeanwhileError
+
+        def record_writes(message: Message) -> list[Write]:
+            return [record_write(inbound.record(message, self.now()))]
+
+        message = self.messages.add(
+            conversation,
+            self._message(service, delivery),
+            request_webhooks=delivery.of_message,
+            reached=inbound.reached,
+            other_writes=record_writes,
+        )
+        return _added(message)
+
+    def _message(self, service: Service, delivery: _Delivery) -> NewMediaMessage:
+        """Return the parameters of the message. Its media are fetched once for each service."""
+        urls, known = delivery.inbound.media_urls, delivery.media_sids
+        if urls and service.sid not in known:
+            known[service.sid] = self.media().fetch(service, urls, delivery.credentials)
+        return delivery.inbound.message(known.get(service.sid, ()))
+
+    def _create(self, account: Account, configuration: AddressConfiguration, delivery: _Delivery) -> Received:
+        """Store the message in a new conversation with the sender, as the address configuration says."""
+        inbound, now = delivery.inbound, self.now()
+        members, service = inbound.participants(), self._service(account, configuration)
+        _refuse(account, members)
+        new = new_conversation(self.new_sid(Prefix.CONVERSATION), account, service, NewConversation(), now)
+        participants = [
+            new_participant(self.new_sid(Prefix.PARTICIPANT), new, service, member, now) for member in members
+        ]
+        requested = self._message(service, delivery)
+        requested.check_against_participants(participants)
+        media = self.messages.sendable_media(new, requested, participants, author=None)
+        reply = delivery.of_conversation.send_pre_event(lambda: inbound.pre_event(new, media))
+        new = apply_conversation_reply(new, reply)
+        message = new_message(self.new_sid(Prefix.MESSAGE), new, requested, participants, media, now)
+        created = new.with_participants(*participants).with_message(now)
+        webhook = configuration.webhook(new.sid, self.new_sid(Prefix.WEBHOOK), now)
+        # Twilio creates a group in the state `initializing`, and the events tell so. Here one transaction is enough.
+        initial = new.model_copy(update={"state": State.INITIALIZING}) if inbound.is_group else new
+        change = conversation_autocreated(
+            self.new_sid(Prefix.CHANGE),
+            initial,
+            created,
+            inbound.binding_payload,
+            participants,
+            message,
+            at=now,
+            origin=delivery.of_conversation.origin,
+        )
+        record = inbound.record(message, now)
+        self.inbound_messages.create_conversation(record, created, participants, webhook, message, media, change)
+        return _added(message)
+
+    def _service(self, account: Account, configuration: AddressConfiguration) -> Service:
+        """Return the service of the new conversation. If the configured service was deleted, use the default one."""
+        sids = (configuration.auto_creation_conversation_service_sid, account.default_chat_service_sid)
+        found = (self.services.fetch(account.sid, sid) for sid in sids if sid)
+        return next(service for service in found if service)
+
+
+def _refuse(account: Account, members: Sequence[NewParticipant]) -> None:
+    """Raise an error if an inbound message cannot create a conversation with `members`."""
+    problems = [
+        *ownership_problems(account, members),
+        *relation_problems(members),
+        *messaging_service_problems(account, NewConversation(), members),
+    ]
+    if problems:
+        raise refusal(problems)
+
+
+def _added(message: Message) -> Received:
+    return Received(outcome=Outcome.ADDED, conversation_sid=message.conversation_sid, message_sid=message.sid)

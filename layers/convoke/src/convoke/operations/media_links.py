@@ -1,0 +1,31 @@
+"""Make the links from which a carrier downloads the media of a copy. See docs/behaviour/media.md."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from convoke.domain.media import LINK_LIFETIME
+from convoke.operations.media import MediaOperations
+from convoke.operations.ports import MediaStore
+from convoke.storage.media import MediaRepository
+
+
+@dataclass(frozen=True, slots=True)
+class MediaLinks:
+    media: MediaRepository
+    store: MediaStore
+    operations: Callable[[], MediaOperations]
+    """Only needed if the API serves the content."""
+    public_url: str | None
+
+    def __call__(self, account_sid: str, media_sid: str) -> str | None:
+        """Return a link that expires after five minutes, or None if Convoke does not have the content.
+
+        If the API serves the content and has no public URL, the link is relative. Only the simulator can use such a
+        link.
+        """
+        media = self.media.fetch(account_sid, media_sid)
+        if media is None or media.content is None:
+            return None
+        return self.store.link(media, LINK_LIFETIME) or self.operations().link(media, self.public_url or "")

@@ -1,0 +1,172 @@
+"""Send the copies of messages to phones, and record what happens to them.
+
+The transaction that stores a message also stores a queued receipt for each copy. The event about the message then
+causes one queue message for each copy. Each queue message makes one attempt. See docs/behaviour/receipts.md.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from convoke.domain.carriers import (
+    MAX_ATTEMPTS,
+    CarrierRefusedError,
+    CarrierThrottledError,
+    CarrierUnavailableError,
+    OutboundCopy,
+    SentCopy,
+    pause_seconds,
+)
+from convoke.domain.copies import Copy, text_of_copy
+from convoke.domain.errors import CarrierFailedError, LogEntry, SenderMissingError
+from convoke.domain.events import Event
+from convoke.domain.instants import Clock
+from convoke.domain.receipts import ReceiptStatus
+from convoke.domain.senders import Provider
+from convoke.operations.copy_statuses import CopyStatuses, context_of
+from convoke.operations.media_links import MediaLinks
+from convoke.operations.ports import Carrier, CopyQueue
+from convoke.operations.senders import FindSender
+from convoke.storage.copies import CopyRepository, StoredCopy
+from convoke.storage.inbound_messages import group_copy_write
+from convoke.storage.sender_secrets import SenderSecrets
+from convoke.storage.table import Write
+
+logger = logging.getLogger(__name__)
+
+THROTTLED_PAUSE_SECONDS = 5.0
+
+
+class RetryCopyError(Exception):
+    """The copy was not sent. The queue message must come again after `seconds`."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"the copy is tried again in {seconds:g} s")
+        self.seconds = seconds
+
+
+class BegunCopy(NamedTuple):
+    """A copy whose receipt has the status `sending`. The carrier can be called now."""
+
+    stored: StoredCopy
+    outbound: OutboundCopy
+    carrier: Carrier
+
+
+class CopyOutcome(NamedTuple):
+    """The outcome of a call to a carrier."""
+
+    sent: SentCopy | None = None
+    refusal: type[LogEntry] | None = None
+    """The reason for which the carrier never sends the copy."""
+    is_throttled: bool = False
+    is_unknown: bool = False
+    """Whether the carrier may have taken the copy although it did not say so."""
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether the carrier has taken or refused the copy."""
+        return self.sent is not None or self.refusal is not None
+
+    @property
+    def is_retryable(self) -> bool:
+        return not self.is_answered and not self.is_throttled
+
+
+@dataclass(frozen=True, slots=True)
+class MessageSender:
+    copies: CopyRepository
+    statuses: CopyStatuses
+    queue: CopyQueue
+    find_sender: FindSender
+    carriers: Mapping[Provider, Carrier]
+    secrets: SenderSecrets
+    link_of: MediaLinks
+    now: Clock
+
+    def split(self, event: Event) -> None:
+        """Enqueue one queue message for each copy of the message that the event is about."""
+        assert event.conversation_sid is not None
+        message_sid = event.payload["MessageSid"]
+        receipts = self.copies.receipts(event.account_sid, event.conversation_sid, message_sid)
+        if copies := [Copy.of(receipt) for receipt in receipts if receipt.status is ReceiptStatus.QUEUED]:
+            self.queue.send(copies)
+
+    def begin(self, copy: Copy) -> BegunCopy | None:
+        """Record that a call to the carrier starts. Return None if there is nothing to send any more.
+
+        There is nothing to send if the message was deleted, if the copy is sent already, or if the account has no
+        sender for the business address. In the last case, the copy fails.
+        """
+        stored = self.copies.fetch(copy)
+        if stored is None or not stored.receipt.is_pending:
+            return None
+        receipt = stored.receipt
+        sender = self.find_sender(receipt.account_sid, receipt.business_address) if receipt.business_address else None
+        carrier = self.carriers.get(sender.provider) if sender else None
+        if sender is None or carrier is None or receipt.address is None:
+            self.statuses.conclude(stored, ReceiptStatus.FAILED, SenderMissingError)
+            return None
+        needs_secret = sender.provider is Provider.TWILIO
+        secret = self.secrets.fetch(receipt.account_sid, sender.sid) if needs_secret else None
+        begun = self.copies.begin(stored)
+        if begun is None:
+            return None
+        text = text_of_copy(begun.message, in_group=receipt.in_group, is_group_mms=carrier.sends_group_mms)
+        links = [self.link_of(receipt.account_sid, media.sid) for media in begun.message.media]
+        urls = [link for link in links if link]
+        return BegunCopy(begun, OutboundCopy(begun.receipt, sender, receipt.address, text, secret, urls), carrier)
+
+    def call(self, begun: BegunCopy) -> CopyOutcome:
+        """Call the carrier and wait for its answer. This method uses neither the table nor the queue."""
+        try:
+            return CopyOutcome(sent=begun.carrier.send(begun.outbound))
+        except CarrierRefusedError as error:
+            return CopyOutcome(refusal=error.entry)
+        except CarrierThrottledError:
+            return CopyOutcome(is_throttled=True)
+        except CarrierUnavailableError:
+            return CopyOutcome()
+        except Exception:
+            logger.exception("a carrier failed", extra=context_of(begun.stored))
+            return CopyOutcome(is_unknown=True)
+
+    def finish(self, begun: BegunCopy, outcome: CopyOutcome) -> None:
+        """Record the outcome of the call. Raises RetryCopyError if the copy must be tried again."""
+        stored = begun.stored
+        if outcome.sent:
+            self._record_sent(begun, outcome.sent)
+        elif outcome.refusal:
+            self.statuses.conclude(stored, ReceiptStatus.FAILED, outcome.refusal)
+        elif outcome.is_throttled:
+            self.copies.requeue(stored, attempts=stored.receipt.attempts - 1)
+            raise RetryCopyError(THROTTLED_PAUSE_SECONDS)
+        elif stored.receipt.attempts >= MAX_ATTEMPTS:
+            self.statuses.conclude(stored, ReceiptStatus.FAILED, CarrierFailedError)
+        else:
+            if not outcome.is_unknown:
+                self.copies.requeue(stored, attempts=stored.receipt.attempts)
+            raise RetryCopyError(pause_seconds(stored.receipt.attempts))
+
+    def give_up(self, copy: Copy) -> None:
+        """Record that a copy has failed because Convoke itself failed to process its queue message."""
+        if (stored := self.copies.fetch(copy)) and stored.receipt.is_pending:
+            self.statuses.conclude(stored, ReceiptStatus.FAILED, CarrierFailedError)
+
+    def _record_sent(self, begun: BegunCopy, sent: SentCopy) -> None:
+        stored, sender = begun.stored, begun.outbound.sender
+        receipt = stored.receipt
+        accepted = {"provider": sender.provider.value, "provider_message_id": sent.provider_message_id}
+        writes: list[Write] = []
+        if receipt.in_group and not begun.carrier.sends_group_mms:
+            writes = [
+                group_copy_write(
+                    receipt.account_sid, receipt.conversation_sid, begun.outbound.address, sender.address, self.now()
+                )
+            ]
+        after = self.statuses.conclude(stored, ReceiptStatus.SENT, fields=accepted, other_writes=writes)
+        if after and sent.status is not ReceiptStatus.SENT:
+            self.statuses.conclude(after, sent.status)

@@ -1,0 +1,117 @@
+"""Create, fetch, list, update and delete senders, and find the sender of an address."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from convoke.domain.accounts import Account
+from convoke.domain.errors import ConflictError, InvalidParameterError, NotFoundError
+from convoke.domain.instants import Clock
+from convoke.domain.pages import Page, PageRequest
+from convoke.domain.senders import AssignedSender, NewSender, Provider, Sender, SenderChange, simulated_by_default
+from convoke.domain.sids import NewSid, Prefix, parse_sid
+from convoke.storage.sender_secrets import SenderSecrets
+from convoke.storage.senders import SenderRepository
+
+
+@dataclass(frozen=True, slots=True)
+class FindSender:
+    """Finds the sender with which an account uses a business address."""
+
+    senders: SenderRepository
+    now: Clock
+    simulates_phones: bool
+
+    def __call__(self, account_sid: str, address: str) -> Sender | None:
+        """Return the sender, or None if the account has none. A sender of another account counts as none.
+
+        On one machine, an address without a sender is simulated for each account that uses the address.
+        """
+        sender = self.senders.fetch_by_address(address)
+        if sender is None and self.simulates_phones:
+            return simulated_by_default(account_sid, address, self.now())
+        return sender if sender and sender.account_sid == account_sid else None
+
+
+@dataclass(frozen=True, slots=True)
+class SenderOperations:
+    """The secret of a sender is not in the table on AWS, so no transaction contains both.
+
+    Each method therefore writes the secret before the sender. If the process ends in between, the client repeats the
+    request. Then at most the secret of a sender that does not exist remains.
+    """
+
+    senders: SenderRepository
+    secrets: SenderSecrets
+    simulates_phones: bool
+    now: Clock
+    new_sid: NewSid
+
+    def create(self, account: Account, requested: NewSender) -> Sender:
+        """Store and return a new sender. Raises ConflictError if the address already has a sender.
+
+        Raises InvalidParameterError if the account does not own the address, or if nothing simulates phones.
+        """
+        if requested.provider is Provider.SIMULATED and not self.simulates_phones:
+            raise InvalidParameterError(field="provider", wanted="twilio: only one machine simulates phones")
+        if not account.owns(requested.address):
+            raise InvalidParameterError(field="address", wanted="one of the owned addresses of this account")
+        secret = requested.required_secret()
+        if self.senders.fetch_by_address(requested.address):
+            # Without this check, a refused request would often write a secret and delete the secret again.
+            raise ConflictError(reason="address_sends")
+        sender = requested.sender(account.sid, self.new_sid(Prefix.SENDER), self.now())
+        if secret:
+            self.secrets.put(account.sid, sender.sid, secret)
+        if not self.senders.create(sender):
+            self._delete_secret(sender)
+            raise ConflictError(reason="address_sends")
+        return sender
+
+    def assign(self, account_sid: str, requested: AssignedSender) -> Sender:
+        """Store and return a sender that uses the deployment's AWS account. Only the operator calls this method.
+
+        Raises ConflictError if the address already has a sender.
+        """
+        sender = requested.sender(account_sid, self.new_sid(Prefix.SENDER), self.now())
+        if not self.senders.create(sender):
+            raise ConflictError(reason="address_sends")
+        return sender
+
+    def fetch(self, account_sid: str, sid: str) -> Sender:
+        """Return a sender. Raises NotFoundError if the account has no such sender."""
+        known = parse_sid(sid, Prefix.SENDER)
+        sender = known and self.senders.fetch(account_sid, known)
+        if not sender:
+            raise NotFoundError
+        return sender
+
+    def list(self, account_sid: str, page: PageRequest) -> Page[Sender]:
+        return self.senders.list(account_sid, page)
+
+    def update(self, account_sid: str, sid: str, requested: SenderChange) -> Sender:
+        """Store the given fields. If no fields are given, nothing changes.
+
+        Raises NotFoundError. Raises InvalidParameterError if the request has only one part of the secret.
+        """
+        sender = self.fetch(account_sid, sid)
+        if not requested.model_fields_set:
+            return sender
+        if secret := requested.secret(sender.provider):
+            self.secrets.put(account_sid, sender.sid, secret)
+        updated = self.senders.update(sender, requested, self.now())
+        if updated is None:
+            self._delete_secret(sender)
+            raise NotFoundError
+        return updated
+
+    def delete(self, account_sid: str, sid: str) -> None:
+        """Delete a sender and its secret. Raises NotFoundError if the account has no such sender."""
+        sender = self.fetch(account_sid, sid)
+        self._delete_secret(sender)
+        if not self.senders.delete(sender):
+            raise NotFoundError
+
+    def _delete_secret(self, sender: Sender) -> None:
+        if sender.provider is Provider.TWILIO:
+            self.secrets.delete(sender.account_sid, sender.sid)

@@ -1,0 +1,142 @@
+"""The simulated carrier: it delivers the messages of simulated phones, as a carrier delivers those of real phones.
+
+Only the embedded engine has simulated phones. See docs/behaviour/inbound-messages.md#simulated-phones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from convoke.domain.accounts import Account
+from convoke.domain.copies import Copy
+from convoke.domain.errors import InvalidParameterError, MessageEmptyError, NotFoundError
+from convoke.domain.inbound_messages import InboundMessage, Keyword, Outcome, Received
+from convoke.domain.instants import Clock
+from convoke.domain.pages import Page, PageRequest
+from convoke.domain.phones import PhoneMessage
+from convoke.domain.receipts import Receipt
+from convoke.domain.senders import Provider
+from convoke.domain.sids import NewSid, Prefix
+from convoke.domain.simulated_messages import ANSWERS, NewSimulatedMessage
+from convoke.domain.simulated_reports import NewDeliveryStatus
+from convoke.operations.copy_statuses import CopyStatuses
+from convoke.operations.inbound_messages import InboundMessageOperations
+from convoke.storage.address_configurations import AddressConfigurationRepository
+from convoke.storage.phones import OptOutRepository, PhoneRepository
+from convoke.storage.senders import SenderRepository
+
+
+@dataclass(frozen=True, slots=True)
+class SimulatorOperations:
+    senders: SenderRepository
+    configurations: AddressConfigurationRepository
+    phones: PhoneRepository
+    opt_outs: OptOutRepository
+    inbound_messages: InboundMessageOperations
+    copy_statuses: CopyStatuses
+    now: Clock
+    new_sid: NewSid
+
+    def send(self, account: Account, requested: NewSimulatedMessage) -> Received:
+        """Deliver a message of a simulated phone, and answer its keyword as a carrier does.
+
+        Raises InvalidParameterError if a receiver has a carrier or belongs to another account. Raises the errors of
+        `InboundMessageOperations.receive`.
+        """
+        business = self._business_address(account, requested.to)
+        inbound = InboundMessage(
+            sender=requested.from_,
+            business_address=business,
+            other_receivers=tuple(number for number in requested.to if number != business),
+            body=requested.body,
+            media_urls=requested.media_url,
+            provider=Provider.SIMULATED,
+            provider_message_id=requested.message_sid or self.new_sid(Prefix.SMS),
+        )
+        inbound.check_addresses()
+        if inbound.body is None and not inbound.media_urls:
+            raise MessageEmptyError(field="body")
+        # Receive the message first. A pre-event must come before the first write, because it may need another thread.
+        received = self.inbound_messages.receive(account, inbound)
+        self._apply_keyword(account.sid, inbound)
+        if received.outcome is not Outcome.REPEATED:
+            self._deliver_to_others(account.sid, inbound)
+        return received
+
+    def list_inbox(self, account_sid: str, number: str, page: PageRequest) -> Page[PhoneMessage]:
+        """Return a page of the messages that a simulated phone has got, oldest first."""
+        return self.phones.list(account_sid, number, page)
+
+    def report(self, account: Account, requested: NewDeliveryStatus) -> Receipt:
+        """Change the status of a copy, as a report of the carrier does, and return the receipt.
+
+        A status that is not further than the present one changes nothing. Raises NotFoundError if the account has no
+        such copy, and InvalidParameterError if a simulated phone did not get the copy.
+        """
+        copy = Copy(
+            account_sid=account.sid,
+            conversation_sid=requested.conversation_sid,
+            message_sid=requested.message_sid,
+            receipt_sid=requested.receipt_sid,
+        )
+        stored = self.copy_statuses.copies.fetch(copy)
+        if stored is None:
+            raise NotFoundError
+        if stored.receipt.provider != Provider.SIMULATED:
+            raise InvalidParameterError(
+                field="receipt_sid", wanted="a receipt of a copy that a simulated phone has got"
+            )
+        self.copy_statuses.record(copy, requested.status, requested.entry)
+        changed = self.copy_statuses.copies.fetch(copy)
+        return (changed or stored).receipt
+
+    def _business_address(self, account: Account, receivers: Sequence[str]) -> str:
+        """Return the receiver that is a business address of the account. The other receivers are phones.
+
+        It is a receiver with a sender, else a receiver with an address configuration, else the first receiver.
+        """
+        sending = [receiver for receiver in receivers if self._has_simulated_sender(account, receiver)]
+        configured = (each for each in receivers if self.configurations.fetch_by_address(account.sid, each))
+        return next(iter(sending), None) or next(configured, receivers[0])
+
+    def _has_simulated_sender(self, account: Account, receiver: str) -> bool:
+        """Return whether a sender is stored for a receiver. A number without a sender is simulated too."""
+        sender = self.senders.fetch_by_address(receiver)
+        if sender and (sender.account_sid, sender.provider) != (account.sid, Provider.SIMULATED):
+            raise InvalidParameterError(field="to", wanted="numbers whose sender in this account is simulated")
+        return sender is not None
+
+    def _apply_keyword(self, account_sid: str, inbound: InboundMessage) -> None:
+        """Change the opt-out list, and answer. A keyword that changes nothing gets no answer, except HELP."""
+        business, phone = inbound.business_address, inbound.sender
+        keyword = inbound.keyword
+        if keyword is None:
+            return
+        opted_out = self.opt_outs.exists(account_sid, business, phone)
+        if keyword is Keyword.STOP and not opted_out:
+            self.opt_outs.put(account_sid, business, [phone])
+        elif keyword is Keyword.START and opted_out:
+            self.opt_outs.delete(account_sid, business, phone)
+        elif keyword is not Keyword.HELP:
+            return
+        self._put(account_sid, business, phone, ANSWERS[keyword])
+
+    def _deliver_to_others(self, account_sid: str, inbound: InboundMessage) -> None:
+        """Deliver a group MMS to the other phones."""
+        for number in inbound.other_receivers:
+            self._put(account_sid, inbound.sender, number, inbound.body or "", inbound.media_urls)
+
+    def _put(self, account_sid: str, sender: str, number: str, body: str, media_urls: Sequence[str] = ()) -> None:
+        self.phones.put(
+            PhoneMessage(
+                account_sid=account_sid,
+                sid=self.new_sid(Prefix.RECEIPT),
+                channel_message_sid=self.new_sid(Prefix.SMS),
+                from_=sender,
+                to=number,
+                body=body,
+                media_urls=tuple(media_urls),
+                date_created=self.now(),
+            )
+        )

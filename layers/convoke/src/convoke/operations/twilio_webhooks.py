@@ -1,0 +1,69 @@
+"""Receive the webhooks that Twilio Programmable Messaging sends for a sender.
+
+See docs/behaviour/inbound-messages.md#carriers.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from convoke.domain.errors import AccessDeniedError
+from convoke.domain.media import CarrierCredentials
+from convoke.domain.senders import Provider, Sender
+from convoke.domain.sids import Prefix, parse_sid
+from convoke.domain.twilio_messages import inbound_message
+from convoke.domain.twilio_statuses import copy_in, status_in
+from convoke.operations.carrier_messages import CarrierMessageOperations
+from convoke.operations.copy_statuses import CopyStatuses
+from convoke.storage.sender_secrets import SenderSecrets
+from convoke.webhooks.signature import sign
+
+MEDIA_ORIGIN = "https://api.twilio.com"
+"""The origin from which Twilio serves the media of messages."""
+
+
+@dataclass(frozen=True, slots=True)
+class TwilioWebhookOperations:
+    find_sender: Callable[[str], Sender | None]
+    """Returns the sender with a SID. A cache answers repeated calls, also if there is no such sender."""
+    secrets: SenderSecrets
+    messages: CarrierMessageOperations
+    statuses: CopyStatuses
+
+    def receive(self, sender_sid: str, url: str, parameters: Mapping[str, str], signature: str) -> None:
+        """Store an incoming message. Raises AccessDeniedError if Twilio did not sign the request for the sender."""
+        sender = self.authenticate(sender_sid, url, parameters, signature)
+        secret = self.secrets.fetch(sender.account_sid, sender.sid)
+        credentials = CarrierCredentials(MEDIA_ORIGIN, secret.account_sid, secret.auth_token) if secret else None
+        self.messages.receive(
+            parameters, inbound_message, lambda address: sender if address == sender.address else None, credentials
+        )
+
+    def record_status(
+        self, sender_sid: str, url: str, query: Mapping[str, str], parameters: Mapping[str, str], signature: str
+    ) -> None:
+        """Record the status of a copy. Raises AccessDeniedError if Twilio did not sign the request for the sender.
+
+        `query` names the copy. The account is the account of the sender, so a customer of Twilio who signs an invented
+        request changes only receipts of the own account.
+        """
+        sender = self.authenticate(sender_sid, url, parameters, signature)
+        copy, (status, entry) = copy_in(sender.account_sid, query), status_in(parameters)
+        if copy and status:
+            self.statuses.record(copy, status, entry)
+
+    def authenticate(self, sender_sid: str, url: str, parameters: Mapping[str, str], signature: str) -> Sender:
+        """Return the sender for which Twilio signed a request. Raises AccessDeniedError.
+
+        `url` is the URL that Twilio called. A stranger does not learn which senders exist.
+        """
+        known = parse_sid(sender_sid, Prefix.SENDER)
+        sender = self.find_sender(known) if known else None
+        is_twilios = sender is not None and sender.provider is Provider.TWILIO
+        secret = self.secrets.fetch(sender.account_sid, sender.sid) if sender and is_twilios else None
+        expected = sign(url, parameters, secret.auth_token) if secret else ""
+        if not (sender and expected and hmac.compare_digest(expected.encode(), signature.encode())):
+            raise AccessDeniedError
+        return sender

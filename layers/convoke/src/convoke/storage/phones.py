@@ -1,0 +1,52 @@
+"""Store what simulated phones have got, and which phones want no messages from a business number.
+
+Only the embedded engine has simulated phones. See docs/phones/simulator.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from convoke.domain.pages import Page, PageRequest
+from convoke.domain.phones import PhoneMessage
+from convoke.storage import items, keys
+from convoke.storage.paging import query_page
+from convoke.storage.table import Delete, NotExists, Put, Table, TransactionCanceledError
+
+
+@dataclass(frozen=True, slots=True)
+class PhoneRepository:
+    table: Table
+
+    def put(self, message: PhoneMessage) -> None:
+        """Store a message that a phone gets. Does nothing if the phone has got the message already."""
+        key = keys.phone_message(message.account_sid, message.to, message.sid)
+        item = items.with_expiry(items.to_item(key, message), message.date_expires)
+        try:
+            self.table.transact([Put(item, NotExists("pk"))])
+        except TransactionCanceledError:
+            return
+
+    def list(self, account_sid: str, number: str, page: PageRequest) -> Page[PhoneMessage]:
+        """Return a page of the messages that a phone has got, ordered by date."""
+        partition = keys.phone(account_sid, number)
+        position = keys.phone_message(account_sid, number, page.position) if page.position else None
+        return query_page(PhoneMessage, self.table, partition, keys.phone_messages(), page, position)
+
+
+@dataclass(frozen=True, slots=True)
+class OptOutRepository:
+    """The phones that have answered STOP to a business number."""
+
+    table: Table
+
+    def exists(self, account_sid: str, business_address: str, address: str) -> bool:
+        return self.table.get(keys.opt_out(account_sid, business_address, address)) is not None
+
+    def put(self, account_sid: str, business_address: str, addresses: Sequence[str]) -> None:
+        found = [keys.opt_out(account_sid, business_address, address) for address in addresses]
+        self.table.transact([Put({"pk": key.pk, "sk": key.sk}) for key in found])
+
+    def delete(self, account_sid: str, business_address: str, address: str) -> None:
+        self.table.transact([Delete(keys.opt_out(account_sid, business_address, address))])

@@ -1,0 +1,43 @@
+"""Store the secrets of senders: the credentials with which Convoke calls a carrier."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from convoke.domain.senders import TwilioCredentials
+from convoke.storage import keys
+from convoke.storage.table import Delete, Put, Table
+
+
+class SenderSecrets(Protocol):
+    """The port for the store of the secrets of senders.
+
+    On AWS, the store is Secrets Manager. On one machine, the store is the table.
+    """
+
+    def fetch(self, account_sid: str, sender_sid: str) -> TwilioCredentials | None: ...
+
+    def put(self, account_sid: str, sender_sid: str, secret: TwilioCredentials) -> None: ...
+
+    def delete(self, account_sid: str, sender_sid: str) -> None:
+        """Delete a secret. A secret that does not exist is no error."""
+
+
+@dataclass(frozen=True, slots=True)
+class SenderSecretTable:
+    """Stores the secrets in the table of the embedded engine, for the same reason as `AuthTokenTable`."""
+
+    table: Table
+
+    def fetch(self, account_sid: str, sender_sid: str) -> TwilioCredentials | None:
+        stored = self.table.get(keys.sender_secret(account_sid, sender_sid))
+        # The attribute has its own name, because `account_sid` of an item is a SID of Convoke.
+        return TwilioCredentials.model_validate(stored["secret"]) if stored else None
+
+    def put(self, account_sid: str, sender_sid: str, secret: TwilioCredentials) -> None:
+        key = keys.sender_secret(account_sid, sender_sid)
+        self.table.transact([Put({"pk": key.pk, "sk": key.sk, "secret": secret.model_dump()})])
+
+    def delete(self, account_sid: str, sender_sid: str) -> None:
+        self.table.transact([Delete(keys.sender_secret(account_sid, sender_sid))])

@@ -1,0 +1,100 @@
+"""Store the senders of an account.
+
+Each sender has a lock whose key contains the address, and an item that names the account of the SID. Both keys begin
+without an account, because a carrier knows only the address or the SID. Therefore an address belongs to one account.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from convoke.domain.instants import to_milliseconds
+from convoke.domain.pages import Page, PageRequest
+from convoke.domain.senders import Sender, SenderChange
+from convoke.storage import items, keys
+from convoke.storage.paging import query_page
+from convoke.storage.table import (
+    ConditionFailedError,
+    Delete,
+    Exists,
+    NotExists,
+    Put,
+    Set,
+    Table,
+    TransactionCanceledError,
+    Update,
+)
+
+PAGE_SIZE = 100
+
+
+@dataclass(frozen=True, slots=True)
+class SenderRepository:
+    table: Table
+
+    def create(self, sender: Sender) -> bool:
+        """Store a sender. Returns False if the address already has a sender, in this account or in another account."""
+        lock, owner = keys.sender_address(sender.address), keys.sender_owner(sender.sid)
+        named = {"account_sid": sender.account_sid}
+        item = items.to_item(keys.sender(sender.account_sid, sender.sid), sender)
+        try:
+            self.table.transact(
+                [
+                    Put({"pk": lock.pk, "sk": lock.sk, **named, "sid": sender.sid}, NotExists("pk")),
+                    Put({"pk": owner.pk, "sk": owner.sk, **named}),
+                    Put(item),
+                ]
+            )
+        except TransactionCanceledError:
+            return False
+        return True
+
+    def fetch(self, account_sid: str, sid: str) -> Sender | None:
+        stored = self.table.get(keys.sender(account_sid, sid))
+        return items.to_resource(Sender, stored) if stored else None
+
+    def fetch_by_sid(self, sid: str) -> Sender | None:
+        """Return the sender with this SID, of whichever account."""
+        owner = self.table.get(keys.sender_owner(sid))
+        return self.fetch(str(owner["account_sid"]), sid) if owner else None
+
+    def fetch_by_address(self, address: str) -> Sender | None:
+        """Return the sender of an address, of whichever account."""
+        lock = self.table.get(keys.sender_address(address))
+        return self.fetch(str(lock["account_sid"]), str(lock["sid"])) if lock else None
+
+    def list(self, account_sid: str, page: PageRequest) -> Page[Sender]:
+        """Return a page of the senders of an account, ordered by SID."""
+        position = keys.sender(account_sid, page.position) if page.position else None
+        return query_page(Sender, self.table, account_sid, keys.senders(), page, position)
+
+    def iterate(self, account_sid: str) -> Iterator[Sender]:
+        """Iterate over all senders of an account, oldest first."""
+        between, after = keys.senders(), None
+        while page := self.table.query(account_sid, between=between, after=after, limit=PAGE_SIZE, consistent=True):
+            yield from (items.to_resource(Sender, stored) for stored in page)
+            after = page[-1]
+
+    def update(self, sender: Sender, change: SenderChange, at: datetime) -> Sender | None:
+        """Store the given name and return the sender. Returns None if the sender was deleted."""
+        renamed = change.model_dump(include={"friendly_name"}, exclude_unset=True)
+        actions = (*(Set(name, value) for name, value in renamed.items()), Set("date_updated", to_milliseconds(at)))
+        try:
+            update = Update(keys.sender(sender.account_sid, sender.sid), actions, Exists("pk"))
+            return items.to_resource(Sender, self.table.update(update))
+        except ConditionFailedError:
+            return None
+
+    def delete(self, sender: Sender) -> bool:
+        """Delete a sender. Returns False if the sender was already deleted. The address is free afterwards."""
+        # The deletion of the lock needs no condition, because an existing sender always holds its lock.
+        deletes = (keys.sender_address(sender.address), keys.sender_owner(sender.sid))
+        try:
+            self.table.transact(
+                [Delete(keys.sender(sender.account_sid, sender.sid), Exists("pk")), *map(Delete, deletes)]
+            )
+        except TransactionCanceledError:
+            return False
+        return True

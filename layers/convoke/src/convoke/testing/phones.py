@@ -1,0 +1,41 @@
+"""Simulated phones for tests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from convoke.domain.inbound_messages import Received
+from convoke.domain.phones import PhoneMessage
+from convoke.domain.simulated_messages import NewSimulatedMessage
+
+
+@dataclass(frozen=True, slots=True)
+class Phone:
+    """A simulated phone. `RunningInstance.phone` returns the phone with a number."""
+
+    number: str
+    _plan: Callable[[str, int], None]
+    _send: Callable[[NewSimulatedMessage], Received]
+    _list: Callable[[str], Sequence[PhoneMessage]]
+
+    def send(self, body: str, *receivers: str) -> Received:
+        """Send a message to a business number. A message to several receivers is a group MMS.
+
+        The result has the attributes `outcome`, `conversation_sid` and `message_sid`. See
+        docs/behaviour/inbound-messages.md#simulated-phones. Raises ValueError if a number or the message is not valid.
+        """
+        return self._send(NewSimulatedMessage(from_=self.number, to=[*receivers], body=body))
+
+    def fail_next(self, times: int) -> None:
+        """Let the next `times` attempts to send a copy to this phone fail. Convoke tries each of them again."""
+        self._plan(self.number, times)
+
+    @property
+    def inbox(self) -> Sequence[PhoneMessage]:
+        """The messages that the phone has got, oldest first.
+
+        Each message has the attributes `from_`, `body`, `conversation_sid` and `message_sid`. A message of a
+        conversation arrives soon after the request that creates the message. `settle` waits for it.
+        """
+        return self._list(self.number)

@@ -1,0 +1,124 @@
+"""Messages of phones with media: the media are fetched, and then belong to the message."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from convoke.domain.media import CarrierCredentials
+from convoke.webhooks.answers import FetchedMedia, MediaRefusedError
+from tests.api.test_inbound_messages import ask_before_conversations, pair
+from tests.api.test_simulator import inbox
+from tests.api.test_twilio_webhooks import TOKEN, TWILIO_ACCOUNT, create_sender, deliver
+from tests.support.instances import EmbeddedInstance, held_instance
+from tests.support.media import PICTURE
+from tests.support.phones import BUSINESS, OTHER_PHONE, configure, conversation_with, text
+
+URL = "https://media.example.com/picture"
+
+
+class MediaServer:
+    """A fake media client. It serves a picture for every URL in `pictures`."""
+
+    def __init__(self) -> None:
+        self.fetched: list[tuple[str, CarrierCredentials | None]] = []
+        self.pictures = {URL, f"{URL}2"}
+        self.content_type = "image/png"
+
+    @contextmanager
+    def fetch(self, url: str, credentials: CarrierCredentials | None, _: float) -> Iterator[FetchedMedia]:
+        self.fetched.append((url, credentials))
+        if url not in self.pictures:
+            raise MediaRefusedError("404")
+        yield FetchedMedia(self.content_type, "picture.png", iter([PICTURE]))
+
+
+@pytest.fixture
+def server() -> MediaServer:
+    return MediaServer()
+
+
+@pytest.fixture
+def instance(server: MediaServer) -> Iterator[EmbeddedInstance]:
+    with held_instance(media_client=server) as made:
+        configure(made)
+        yield made
+
+
+def media_of(instance: EmbeddedInstance, received: dict[str, Any]) -> list[dict[str, Any]]:
+    messages = instance.client().conversations.v1.conversations(received["conversation_sid"]).messages
+    media: list[dict[str, Any]] = messages(received["message_sid"]).fetch().media or []
+    return media
+
+
+def test_first_message_with_a_picture_and_no_text_creates_a_conversation(
+    instance: EmbeddedInstance, server: MediaServer
+) -> None:
+    ask_before_conversations(instance)
+    received = text(instance, None, MediaUrl=URL).body
+    (media,) = media_of(instance, received)
+    described = {name: media[name] for name in ("content_type", "size", "filename")}
+    assert described == {"content_type": "image/png", "size": len(PICTURE), "filename": "picture.png"}
+    (posted,) = instance.receivers.posted
+    assert [each["Sid"] for each in json.loads(posted.event.payload["Media"])] == [media["sid"]]
+    assert "MessageBody" not in posted.event.payload
+    assert server.fetched == [(URL, None)]
+
+
+def test_message_with_text_and_pictures_goes_to_its_conversation(instance: EmbeddedInstance) -> None:
+    conversation = conversation_with(instance, pair(), pair(OTHER_PHONE))
+    received = text(instance, "Look", MediaUrl=[URL, f"{URL}2"]).body
+    assert received["conversation_sid"] == conversation.fetch().sid
+    assert len(media_of(instance, received)) == 2
+
+
+def test_picture_that_cannot_be_fetched_is_left_out(instance: EmbeddedInstance) -> None:
+    received = text(instance, "Look", MediaUrl=["https://media.example.com/gone", URL]).body
+    assert len(media_of(instance, received)) == 1
+    assert text(instance, None, MediaUrl="https://media.example.com/gone").body["code"] == 50503
+
+
+def test_picture_is_fetched_once_although_the_operation_is_repeated(
+    instance: EmbeddedInstance, server: MediaServer
+) -> None:
+    """Another message creates the conversation while the pre-event of the first one is under way."""
+    ask_before_conversations(instance)
+
+    def text_again() -> None:
+        instance.receivers.on_call = lambda: None
+        text(instance, "faster")
+
+    instance.receivers.on_call = text_again
+    received = text(instance, "Look", MediaUrl=URL).body
+    assert len(media_of(instance, received)) == 1
+    assert server.fetched == [(URL, None)]
+    assert len(instance.items("conversation")) == 1
+
+
+def test_group_message_with_a_picture_reaches_the_other_phones(instance: EmbeddedInstance) -> None:
+    received = text(instance, "Look", BUSINESS, OTHER_PHONE, MediaUrl=URL).body
+    assert len(media_of(instance, received)) == 1
+    assert [each["media_urls"] for each in inbox(instance, OTHER_PHONE)] == [[URL]]
+
+
+def test_twilio_gets_the_credentials_of_the_sender_for_its_media(
+    instance: EmbeddedInstance, server: MediaServer
+) -> None:
+    url = "https://api.twilio.com/2010-04-01/Accounts/AC0/Messages/MM0/Media/ME0"
+    server.pictures.add(url)
+    sid = create_sender(instance)
+    assert deliver(instance, sid, Body="", NumMedia="1", MediaUrl0=url)["statusCode"] == 200
+    (stored,) = instance.items("message#")
+    assert len(stored["media"]) == 1
+    credentials = CarrierCredentials("https://api.twilio.com", TWILIO_ACCOUNT, TOKEN)
+    assert server.fetched == [(url, credentials)]
+
+
+@pytest.mark.parametrize("urls", [["ftp://media.example.com/"], ["no URL"], [URL] * 11])
+def test_invalid_media_urls_are_refused(instance: EmbeddedInstance, urls: list[str]) -> None:
+    refused = text(instance, "Look", MediaUrl=urls)
+    assert (refused.status, refused.body["code"]) == (400, 20001)

@@ -1,0 +1,231 @@
+"""Copies of messages reach phones, and receipts tell what happens to them. See docs/behaviour/receipts.md."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from convoke.domain.carriers import (
+    MAX_ATTEMPTS,
+    CarrierRefusedError,
+    CarrierThrottledError,
+    CarrierUnavailableError,
+    OutboundCopy,
+    SentCopy,
+    pause_seconds,
+)
+from convoke.domain.copies import Copy
+from convoke.domain.errors import PhoneUnknownError
+from convoke.domain.pages import PageRequest
+from convoke.domain.phones import PhoneMessage
+from convoke.domain.receipts import Receipt, ReceiptStatus
+from convoke.domain.senders import Provider
+from convoke.embedded.clock import MovableClock
+from convoke.storage import items
+from convoke.storage.phones import OptOutRepository, PhoneRepository
+from tests.support.examples import CHAT_AND_SMS, GROUP_MMS
+from tests.support.instances import EmbeddedInstance, Instance, held_instance
+from tests.support.phones import BUSINESS, OTHER_PHONE, PHONE, conversation_with
+
+PAIR = CHAT_AND_SMS[0]
+
+OTHER_PAIR = PAIR.replace(PHONE, OTHER_PHONE)
+
+
+def inbox(instance: Instance, number: str = PHONE) -> list[PhoneMessage]:
+    page = PageRequest(size=50)
+    return PhoneRepository(instance.table).list(instance.account.sid, number, page).resources
+
+
+def statuses(instance: Instance) -> list[str]:
+    return [str(receipt["status"]) for receipt in instance.items("receipt#")]
+
+
+def delivery_events(instance: Instance) -> list[str]:
+    listed = instance.call("GET", "/convoke/v1/Events?PageSize=100").body["events"]
+    events = [event["payload"] for event in listed if event["event_type"] == "onDeliveryUpdated"]
+    return [payload["Status"] for payload in reversed(events)]
+
+
+@pytest.mark.each_engine
+def test_copy_reaches_its_phone_and_the_receipt_says_so(instance: Instance) -> None:
+    conversation = conversation_with(instance, PAIR, CHAT_AND_SMS[1])
+    message = conversation.messages.create(author="alice", body="Hello")
+    assert (message.delivery["total"], message.delivery["sent"], inbox(instance)) == (1, "none", [])
+    instance.work()
+    (got,) = inbox(instance)
+    assert (got.from_, got.to, got.body) == (BUSINESS, PHONE, "Hello")
+    assert (got.conversation_sid, got.message_sid) == (message.conversation_sid, message.sid)
+    delivery = conversation.messages(message.sid).fetch().delivery
+    assert (delivery["sent"], delivery["delivered"], delivery["read"]) == ("all", "all", "none")
+    assert delivery_events(instance) == ["sent", "delivered"]
+
+
+@pytest.mark.each_engine
+def test_copies_are_sent_although_webhooks_are_not_notified(instance: Instance) -> None:
+    conversation = conversation_with(instance, PAIR)
+    conversation.messages.create(body="Hello", x_twilio_webhook_enabled="false")
+    instance.work()
+    assert [got.body for got in inbox(instance)] == ["Hello"]
+
+
+@pytest.mark.each_engine
+def test_phone_that_has_opted_out_gets_no_copy_but_other_members_do(instance: Instance) -> None:
+    OptOutRepository(instance.table).put(instance.account.sid, BUSINESS, [PHONE])
+    conversation = conversation_with(instance, PAIR, OTHER_PAIR)
+    conversation.messages.create(author="alice", body="Hello")
+    instance.work()
+    assert (inbox(instance), [got.body for got in inbox(instance, OTHER_PHONE)]) == ([], ["Hello"])
+    assert Counter(statuses(instance)) == {"failed": 1, "delivered": 1}
+    (alert,) = instance.call("GET", "/v1/Alerts").body["alerts"]
+    assert alert["error_code"] == "21610"
+    assert PHONE not in str(alert)
+
+
+def test_later_status_moves_a_receipt_forward_only(instance: EmbeddedInstance) -> None:
+    instance.engine.phone_plans.plan(instance.account.sid, PHONE, failures=0, reports_delivery=False)
+    conversation = conversation_with(instance, PAIR)
+    sid = conversation.messages.create(body="Hello").sid
+    instance.work()
+    assert statuses(instance) == ["sent"]
+    copy = Copy.of(items.to_resource(Receipt, instance.items("receipt#")[0]))
+    recorder = instance.engine.program.copy_statuses
+    assert recorder.record(copy, ReceiptStatus.READ)
+    assert recorder.record(copy, ReceiptStatus.DELIVERED)
+    assert recorder.record(copy, ReceiptStatus.FAILED, PhoneUnknownError)
+    assert statuses(instance) == ["read"]
+    delivery = conversation.messages(sid).fetch().delivery
+    assert (delivery["delivered"], delivery["read"], delivery["failed"]) == ("all", "all", "none")
+    assert delivery_events(instance) == ["sent", "read"]
+    assert not recorder.record(copy.model_copy(update={"receipt_sid": "DY" + "0" * 32}), ReceiptStatus.READ)
+
+
+def test_edit_of_a_message_keeps_what_happened_to_its_copies(instance: EmbeddedInstance) -> None:
+    conversation = conversation_with(instance, PAIR)
+    sid = conversation.messages.create(body="Hello").sid
+    instance.work()
+    conversation.messages(sid).update(body="Hello!")
+    assert conversation.messages(sid).fetch().delivery["delivered"] == "all"
+
+
+def test_copies_of_a_deleted_message_are_not_sent(instance: EmbeddedInstance) -> None:
+    conversation = conversation_with(instance, PAIR)
+    conversation.messages(conversation.messages.create(body="Hello").sid).delete()
+    instance.work()
+    assert inbox(instance) == []
+
+
+@dataclass
+class FakeCarrier:
+    """A carrier that cannot send a group MMS. Its next answers are `answers`. A copy that comes twice is sent twice."""
+
+    answers: list[Exception | str] = field(default_factory=list)
+    sent: list[OutboundCopy] = field(default_factory=list)
+
+    @property
+    def sends_group_mms(self) -> bool:
+        return False
+
+    def send(self, copy: OutboundCopy) -> SentCopy:
+        answer = self.answers.pop(0) if self.answers else "id"
+        if isinstance(answer, Exception):
+            raise answer
+        self.sent.append(copy)
+        return SentCopy(answer)
+
+
+@dataclass
+class Machine:
+    instance: EmbeddedInstance
+    carrier: FakeCarrier
+
+    def send(self, *bodies: str) -> None:
+        conversation = conversation_with(self.instance, PAIR)
+        for body in bodies:
+            conversation.messages.create(body=body)
+        self.instance.work()
+
+    def later(self, seconds: float) -> None:
+        self.instance.engine.advance(timedelta(seconds=seconds))
+        self.instance.work()
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Iterator[Machine]:
+    carrier = FakeCarrier()
+    path, carriers = str(tmp_path / "convoke.db"), {Provider.SIMULATED: carrier}
+    with held_instance(path, movable_clock=MovableClock(), carriers=carriers) as instance:
+        yield Machine(instance, carrier)
+
+
+@pytest.mark.parametrize("failure", [CarrierUnavailableError, CarrierThrottledError])
+def test_carrier_that_fails_twice_gets_the_copy_at_the_third_attempt(
+    machine: Machine, failure: Callable[[], Exception]
+) -> None:
+    machine.carrier.answers = [failure(), failure()]
+    machine.send("Hello", "again")
+    assert (statuses(machine.instance), machine.carrier.sent) == (["queued", "queued"], [])
+    machine.later(6)
+    machine.later(11)
+    assert [copy.text for copy in machine.carrier.sent] == ["Hello", "again"]
+    assert statuses(machine.instance) == ["sent", "sent"]
+    assert not any(receipt.get("may_be_repeated") for receipt in machine.instance.items("receipt#"))
+
+
+def test_copy_fails_after_the_last_attempt(machine: Machine) -> None:
+    machine.carrier.answers = [CarrierUnavailableError() for _ in range(MAX_ATTEMPTS)]
+    machine.send("Hello")
+    for attempts in range(1, MAX_ATTEMPTS + 1):
+        assert statuses(machine.instance) == (["queued"] if attempts < MAX_ATTEMPTS else ["failed"])
+        machine.later(pause_seconds(attempts) + 1)
+    (receipt,) = machine.instance.items("receipt#")
+    assert (receipt["error_code"], machine.carrier.sent) == (30008, [])
+
+
+def test_throttling_uses_up_no_attempt(machine: Machine) -> None:
+    machine.carrier.answers = [CarrierThrottledError() for _ in range(2 * MAX_ATTEMPTS)]
+    machine.send("Hello")
+    for _ in range(2 * MAX_ATTEMPTS):
+        machine.later(6)
+    assert statuses(machine.instance) == ["sent"]
+
+
+def test_copy_that_the_carrier_refuses_is_never_tried_again(machine: Machine) -> None:
+    machine.carrier.answers = [CarrierRefusedError(PhoneUnknownError)]
+    machine.send("Hello")
+    machine.later(3600)
+    (receipt,) = machine.instance.items("receipt#")
+    assert (receipt["status"], receipt["error_code"], receipt["attempts"]) == ("failed", 30005, 1)
+
+
+def test_copy_with_an_unknown_outcome_is_tried_again_and_marked(machine: Machine) -> None:
+    machine.carrier.answers = [OSError("the connection broke")]
+    machine.send("Hello")
+    assert statuses(machine.instance) == ["sending"]
+    machine.later(6)
+    (receipt,) = machine.instance.items("receipt#")
+    assert (receipt["status"], receipt["may_be_repeated"]) == ("sent", True)
+
+
+def test_copies_of_a_group_name_the_author_if_the_carrier_has_no_group_mms(machine: Machine) -> None:
+    conversation = conversation_with(machine.instance, *GROUP_MMS)
+    conversation.messages.create(author=PHONE, body="Hello")
+    machine.instance.work()
+    (copy,) = machine.carrier.sent
+    assert (copy.sender.address, copy.address, copy.text) == (BUSINESS, OTHER_PHONE, f"{PHONE}: Hello")
+    (last,) = machine.instance.items(conversation.fetch().sid)
+    assert last["date_sent"]
+
+
+def test_copy_without_a_sender_fails(tmp_path: Path) -> None:
+    with held_instance(str(tmp_path / "convoke.db"), simulates_phones=False) as instance:
+        conversation = conversation_with(instance, PAIR)
+        conversation.messages.create(body="Hello")
+        instance.work()
+        (receipt,) = instance.items("receipt#")
+        assert (receipt["status"], receipt["error_code"]) == ("failed", 21703)

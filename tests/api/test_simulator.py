@@ -1,0 +1,159 @@
+"""Simulated phones reach only business numbers whose sender is simulated."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import quote
+
+from tests.api.test_twilio_webhooks import create_sender
+from tests.support.instances import ORIGIN, EmbeddedInstance, call
+from tests.support.phones import BUSINESS, OTHER_PHONE, PHONE, configure, text
+
+
+def refused(instance: EmbeddedInstance, *receivers: str) -> bool:
+    answered = text(instance, "Hello", *receivers)
+    assert answered.status == 400, answered.text
+    return bool(answered.body["code"] == 20001 and answered.body["details"]["parameter"] == "To")
+
+
+def test_number_with_a_carrier_is_out_of_reach(embedded: EmbeddedInstance) -> None:
+    create_sender(embedded)
+    configure(embedded)
+    assert refused(embedded)
+    assert refused(embedded, OTHER_PHONE, BUSINESS)
+    assert embedded.items("message#") == []
+
+
+def test_number_of_another_account_is_out_of_reach(embedded: EmbeddedInstance) -> None:
+    other = embedded.accounts.create()
+    auth = (other.sid, embedded.accounts.token(other.sid))
+    form = {"Address": BUSINESS, "Provider": "simulated"}
+    assert call(embedded.api, "POST", f"{ORIGIN}/convoke/v1/Senders", auth=auth, data=form).status == 201
+    configure(embedded)
+    assert refused(embedded)
+
+
+def test_number_with_a_simulated_sender_is_reached(embedded: EmbeddedInstance) -> None:
+    embedded.call("POST", "/convoke/v1/Senders", {"Address": BUSINESS, "Provider": "simulated"})
+    configure(embedded)
+    assert text(embedded).body["outcome"] == "added"
+
+
+def test_business_number_of_a_group_message_may_be_any_receiver(embedded: EmbeddedInstance) -> None:
+    configure(embedded)
+    first = text(embedded, "Hello", OTHER_PHONE, BUSINESS).body["conversation_sid"]
+    participants = embedded.client().conversations.v1.conversations(first).participants.list()
+    projected = [each.messaging_binding.get("projected_address") for each in participants]
+    assert [number for number in projected if number] == [BUSINESS]
+    second = "+15017122662"
+    embedded.call("POST", "/convoke/v1/Senders", {"Address": second, "Provider": "simulated"})
+    assert text(embedded, "Hello", OTHER_PHONE, second).body["outcome"] == "unclaimed"
+    configure(embedded, second)
+    received = text(embedded, "Hello", OTHER_PHONE, BUSINESS, second, sender=PHONE).body
+    participants = embedded.client().conversations.v1.conversations(received["conversation_sid"]).participants.list()
+    assert second in [each.messaging_binding.get("projected_address") for each in participants]
+
+
+def inbox(instance: EmbeddedInstance, number: str = PHONE) -> list[dict[str, Any]]:
+    path = f"/convoke/v1/Simulate/Phones/{quote(number, safe='')}/Messages"
+    listed: list[dict[str, Any]] = instance.call("GET", path).body["messages"]
+    return listed
+
+
+def reply(instance: EmbeddedInstance, conversation_sid: str, body: str) -> list[tuple[str, int]]:
+    """Send a message to the phones of a conversation. Return the statuses and error codes of its copies."""
+    conversation = instance.client().conversations.v1.conversations(conversation_sid)
+    message = conversation.messages.create(author=BUSINESS, body=body)
+    instance.work()
+    return sorted(
+        (each.status, each.error_code) for each in conversation.messages(message.sid).delivery_receipts.list()
+    )
+
+
+def test_phone_gets_the_messages_of_its_conversation(embedded: EmbeddedInstance) -> None:
+    configure(embedded)
+    sid = text(embedded).body["conversation_sid"]
+    assert reply(embedded, sid, "Good morning") == [("delivered", 0)]
+    (got,) = inbox(embedded)
+    (_, message) = embedded.client().conversations.v1.conversations(sid).messages.list()
+    assert got == {
+        "sid": got["sid"],
+        "from": BUSINESS,
+        "to": PHONE,
+        "body": "Good morning",
+        "media_urls": [],
+        "conversation_sid": sid,
+        "message_sid": message.sid,
+        "date_created": got["date_created"],
+    }
+
+
+def test_inbox_has_pages(embedded: EmbeddedInstance) -> None:
+    configure(embedded)
+    sid = text(embedded).body["conversation_sid"]
+    for number in range(3):
+        reply(embedded, sid, str(number))
+    path = f"/convoke/v1/Simulate/Phones/{quote(PHONE, safe='')}/Messages"
+    first = embedded.call("GET", f"{path}?PageSize=2").body
+    second = embedded.call("GET", first["meta"]["next_page_url"].removeprefix(ORIGIN)).body
+    assert [each["body"] for each in (*first["messages"], *second["messages"])] == ["0", "1", "2"]
+    assert inbox(embedded, OTHER_PHONE) == []
+
+
+def test_stop_ends_the_copies_to_a_phone_until_start(embedded: EmbeddedInstance) -> None:
+    configure(embedded)
+    sid = text(embedded).body["conversation_sid"]
+    assert text(embedded, "STOP").body["conversation_sid"] == sid
+    assert reply(embedded, sid, "Still there?") == [("failed", 21610)]
+    text(embedded, "Start")
+    assert reply(embedded, sid, "Welcome back") == [("delivered", 0)]
+    stopped, started, welcome = inbox(embedded)
+    assert "START" in stopped["body"]
+    assert "STOP" in started["body"]
+    assert (stopped["from"], stopped["conversation_sid"]) == (BUSINESS, None)
+    assert welcome["body"] == "Welcome back"
+
+
+def test_stop_concerns_one_business_number(embedded: EmbeddedInstance) -> None:
+    second = "+15017122662"
+    for number in (BUSINESS, second):
+        configure(embedded, number)
+    sid = text(embedded, "Hello", second).body["conversation_sid"]
+    text(embedded, "STOP")
+    assert reply(embedded, sid, "Hi") == [("delivered", 0)]
+
+
+def test_stop_of_an_unknown_phone_is_remembered_without_a_conversation(embedded: EmbeddedInstance) -> None:
+    configure(embedded)
+    assert text(embedded, "STOP").body["outcome"] == "unclaimed"
+    assert reply(embedded, text(embedded, "Hello").body["conversation_sid"], "Hi") == [("failed", 21610)]
+
+
+def test_keyword_that_changes_nothing_gets_no_answer(embedded: EmbeddedInstance) -> None:
+    for word in ("START", "STOP", "STOP", "STOP it", "help", "HELP"):
+        text(embedded, word)
+    assert [each["body"].partition(" ")[0] for each in inbox(embedded)] == ["You", "Reply", "Reply"]
+
+
+def test_stop_in_a_group_ends_the_copies_to_this_member_only(embedded: EmbeddedInstance) -> None:
+    configure(embedded)
+    third = "+15558675312"
+    sid = text(embedded, "Hello", BUSINESS, OTHER_PHONE, third).body["conversation_sid"]
+    assert text(embedded, "STOP", BUSINESS, PHONE, third, sender=OTHER_PHONE).body["conversation_sid"] == sid
+    assert reply(embedded, sid, "Hi all") == [("delivered", 0), ("delivered", 0), ("failed", 21610)]
+    assert [each["body"] for each in inbox(embedded, third)] == ["Hello", "STOP", "Hi all"]
+    assert [each["from"] for each in inbox(embedded, OTHER_PHONE)] == [PHONE, BUSINESS]
+
+
+def test_repeated_group_message_reaches_the_other_phones_once(embedded: EmbeddedInstance) -> None:
+    configure(embedded)
+    for _ in range(2):
+        text(embedded, "Hello", BUSINESS, OTHER_PHONE, MessageSid="MM" + "0" * 32)
+    assert [each["body"] for each in inbox(embedded, OTHER_PHONE)] == ["Hello"]
+
+
+def test_refused_message_reaches_nobody(embedded: EmbeddedInstance) -> None:
+    configure(embedded)
+    assert text(embedded, None, BUSINESS, OTHER_PHONE).body["code"] == 50503
+    assert text(embedded, "STOP", BUSINESS, OTHER_PHONE, "+16715550123").body["code"] == 50407
+    assert inbox(embedded, PHONE) == inbox(embedded, OTHER_PHONE) == []

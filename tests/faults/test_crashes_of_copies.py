@@ -1,0 +1,68 @@
+"""The process crashes while copies of a message are sent. No copy is lost, and a copy that may come twice is marked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from convoke.domain.carriers import OutboundCopy, SentCopy
+from convoke.domain.senders import Provider
+from tests.support.crashes import crash_points
+from tests.support.examples import CHAT_AND_SMS
+from tests.support.instances import Instance
+from tests.support.phones import OTHER_PHONE, PHONE
+
+MEMBERS = [CHAT_AND_SMS[0], CHAT_AND_SMS[0].replace(PHONE, OTHER_PHONE)]
+
+
+def create(instance: Instance) -> None:
+    instance.client().conversations.v1.conversation_with_participants.create(unique_name="visit", participant=MEMBERS)
+    instance.work()
+
+
+def send(instance: Instance) -> None:
+    instance.call("POST", "/v1/Conversations/visit/Messages", {"Body": "Hello"})
+    instance.work()
+
+
+def test_simulated_phones_get_each_copy_once(tmp_path: Path) -> None:
+    written = set()
+    for restarted in crash_points(tmp_path, send, create):
+        messages = restarted.items("message#")
+        written.add(len(messages))
+        copies = 2 * len(messages)
+        assert len(restarted.items("phone-message#")) == copies
+        assert [receipt["status"] for receipt in restarted.items("receipt#")] == ["delivered"] * copies
+        assert [message["copies_delivered"] for message in messages] == [2] * len(messages)
+        assert [message.get("copies_pending", 0) for message in messages] == [0] * len(messages)
+    assert written == {0, 1}
+
+
+@dataclass
+class CountingCarrier:
+    """A carrier that sends every copy that it gets, also a repeated one."""
+
+    sent: list[str] = field(default_factory=list)
+
+    @property
+    def sends_group_mms(self) -> bool:
+        return False
+
+    def send(self, copy: OutboundCopy) -> SentCopy:
+        self.sent.append(copy.receipt.sid)
+        return SentCopy("id")
+
+
+def test_carrier_gets_only_the_copy_in_flight_twice_and_it_is_marked(tmp_path: Path) -> None:
+    carrier, repeated = CountingCarrier(), 0
+    for restarted in crash_points(tmp_path, send, create, carriers={Provider.SIMULATED: carrier}):
+        receipts = restarted.items("receipt#")
+        counts = [carrier.sent.count(receipt["sid"]) for receipt in receipts]
+        assert [receipt["status"] for receipt in receipts] == ["sent"] * len(receipts)
+        assert all(count in (1, 2) for count in counts)
+        assert counts.count(2) <= 1
+        for receipt, count in zip(receipts, counts, strict=True):
+            # A copy can also be marked if the crash came just before the call.
+            assert receipt.get("may_be_repeated", False) or count == 1
+        repeated += counts.count(2)
+    assert repeated > 0

@@ -1,0 +1,34 @@
+"""Simulated phones that write to business numbers, and the configuration of these numbers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.support.instances import Answer, Instance
+
+PHONE = "+15558675310"
+OTHER_PHONE = "+15558675311"
+BUSINESS = "+15017122661"
+
+URL = "https://hooks.example.com/own"
+
+
+def text(
+    instance: Instance, body: str | None = "Hello", *receivers: str, sender: str = PHONE, **more: object
+) -> Answer:
+    """Send a message from a simulated phone. Without `receivers`, the message goes to BUSINESS."""
+    form = {"From": sender, "To": ",".join(receivers) or BUSINESS, **({} if body is None else {"Body": body}), **more}
+    return instance.call("POST", "/convoke/v1/Simulate/InboundMessages", form)
+
+
+def configure(instance: Instance, address: str = BUSINESS, **settings: Any) -> Any:
+    """Let messages to an address create conversations."""
+    addresses = instance.client().conversations.v1.address_configurations
+    return addresses.create(type="sms", address=address, auto_creation_enabled=True, **settings)
+
+
+def conversation_with(instance: Instance, *participants: str) -> Any:
+    """Return the SDK's context of a new conversation with participants."""
+    created = instance.client().conversations.v1.conversation_with_participants.create(participant=[*participants])
+    instance.work()
+    return instance.client().conversations.v1.conversations(created.sid)

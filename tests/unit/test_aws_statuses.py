@@ -1,0 +1,53 @@
+"""The delivery events of AWS End User Messaging SMS (domain/aws_statuses.py)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from botocore.session import get_session
+
+from convoke.domain.aws_statuses import EVENTS, REASONS, Outcome, copy_in, outcome_in
+from convoke.domain.errors import CopyFilteredError, PhoneUnreachableError
+from convoke.domain.receipts import ReceiptStatus
+
+CONTEXT = {"account": "AC1", "conversation": "CH1", "message": "IM1", "receipt": "DY1"}
+
+
+def names(shape: str) -> set[str]:
+    """Return the values of an enumeration in botocore's description of the service."""
+    found: Any = get_session().get_service_model("pinpoint-sms-voice-v2").shape_for(shape)
+    return set(found.enum)
+
+
+@pytest.mark.parametrize(
+    ("event_type", "outcome"),
+    [
+        ("TEXT_DELIVERED", Outcome(ReceiptStatus.DELIVERED)),
+        ("TEXT_SUCCESSFUL", Outcome(ReceiptStatus.DELIVERED)),
+        ("TEXT_SPAM", Outcome(ReceiptStatus.UNDELIVERED, CopyFilteredError)),
+        ("TEXT_TTL_EXPIRED", Outcome(ReceiptStatus.UNDELIVERED, PhoneUnreachableError)),
+        ("TEXT_QUEUED", None),
+        ("TEXT_PENDING", None),
+        ("TEXT_UNKNOWN", None),
+        ("", None),
+    ],
+)
+def test_event_has_its_meaning(event_type: str, outcome: Outcome | None) -> None:
+    assert outcome_in({"eventType": event_type}) == outcome
+
+
+def test_event_names_the_copy_in_its_context() -> None:
+    copy = copy_in({"context": CONTEXT})
+    assert copy
+    assert (copy.account_sid, copy.conversation_sid, copy.message_sid, copy.receipt_sid) == ("AC1", "CH1", "IM1", "DY1")
+
+
+@pytest.mark.parametrize("event", [{}, {"context": None}, {"context": {"account": "bar"}}])
+def test_event_of_another_message_names_no_copy(event: dict[str, Any]) -> None:
+    assert copy_in(event) is None
+
+
+def test_every_event_type_and_reason_exists_at_aws() -> None:
+    assert {f"TEXT_{kind}" for kind in EVENTS} <= names("EventType")
+    assert set(REASONS) <= names("ConflictExceptionReason") | names("ValidationExceptionReason")
