@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -44,8 +45,8 @@ def server() -> MediaServer:
 
 
 @pytest.fixture
-def instance(server: MediaServer) -> Iterator[EmbeddedInstance]:
-    with held_instance(media_client=server) as made:
+def instance(server: MediaServer, tmp_path: Path) -> Iterator[EmbeddedInstance]:
+    with held_instance(str(tmp_path / "convoke.db"), media_client=server) as made:
         configure(made)
         yield made
 
@@ -81,6 +82,21 @@ def test_picture_that_cannot_be_fetched_is_left_out(instance: EmbeddedInstance) 
     received = text(instance, "Look", MediaUrl=["https://media.example.com/gone", URL]).body
     assert len(media_of(instance, received)) == 1
     assert text(instance, None, MediaUrl="https://media.example.com/gone").body["code"] == 50503
+
+
+def test_message_comes_again_if_convoke_cannot_store_its_picture(
+    instance: EmbeddedInstance, tmp_path: Path, server: MediaServer
+) -> None:
+    sid = create_sender(instance)
+    blocked = tmp_path / "convoke.db.media"
+    blocked.write_text("A file in place of the folder.")
+    assert deliver(instance, sid, Body="Look", NumMedia="1", MediaUrl0=URL)["statusCode"] == 503
+    assert instance.items("message#") == []
+    blocked.unlink()
+    assert deliver(instance, sid, Body="Look", NumMedia="1", MediaUrl0=URL)["statusCode"] == 200
+    (stored,) = instance.items("message#")
+    assert len(stored["media"]) == 1
+    assert len(server.fetched) == 2
 
 
 def test_picture_is_fetched_once_although_the_operation_is_repeated(

@@ -114,6 +114,10 @@ class CopyRepository:
         except TransactionCanceledError as canceled:
             raise ReceiptChangedError from canceled
 
+    def write(self, writes: Sequence[Write]) -> None:
+        """Store items that belong to a copy whose status another process has changed."""
+        self.table.transact(writes)
+
     def _store(self, stored: StoredCopy, receipt: Receipt) -> StoredCopy | None:
         try:
             self.table.update(_update(stored.receipt, receipt))
