@@ -13,10 +13,11 @@ import pytest
 from convoke.domain.media import CarrierCredentials
 from convoke.webhooks.answers import FetchedMedia, MediaRefusedError
 from tests.api.test_inbound_messages import ask_before_conversations, pair
+from tests.api.test_media import download
 from tests.api.test_simulator import inbox
 from tests.api.test_twilio_webhooks import TOKEN, TWILIO_ACCOUNT, create_sender, deliver
-from tests.support.instances import EmbeddedInstance, held_instance
-from tests.support.media import PICTURE
+from tests.support.instances import ORIGIN, EmbeddedInstance, held_instance
+from tests.support.media import PICTURE, media_sid
 from tests.support.phones import BUSINESS, OTHER_PHONE, configure, conversation_with, text
 
 URL = "https://media.example.com/picture"
@@ -119,6 +120,17 @@ def test_group_message_with_a_picture_reaches_the_other_phones(instance: Embedde
     received = text(instance, "Look", BUSINESS, OTHER_PHONE, MediaUrl=URL).body
     assert len(media_of(instance, received)) == 1
     assert [each["media_urls"] for each in inbox(instance, OTHER_PHONE)] == [[URL]]
+
+
+def test_inbox_contains_links_that_a_test_can_open(instance: EmbeddedInstance) -> None:
+    conversation = conversation_with(instance, pair())
+    conversation.messages.create(media_sid=media_sid(instance))
+    instance.work()
+    (got,) = inbox(instance)
+    (link,) = got["media_urls"]
+    assert got["body"] == ""
+    assert link.startswith(ORIGIN)
+    assert download(instance, link)[::2] == (200, PICTURE)
 
 
 def test_twilio_gets_the_credentials_of_the_sender_for_its_media(

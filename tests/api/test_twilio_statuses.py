@@ -146,7 +146,7 @@ def test_signed_query_cannot_name_a_copy_of_another_account(connected: EmbeddedI
     event = event_of("POST", f"{ORIGIN}/convoke/v1/Senders", auth=auth, data=form)
     assert connected.api(event, RequestContext())["statusCode"] == 201
     (mine, theirs) = sorted(connected.items("sender#"), key=lambda item: bool(item["account_sid"] == other.sid))
-    url = callback(twilio).replace(mine["sid"], theirs["sid"])
+    url = f"{callback(twilio)}&AccountSid={connected.account.sid}".replace(mine["sid"], theirs["sid"])
     assert report(connected, url, MessageStatus="read") == 204
     assert statuses(connected) == {"sent": 1}
 

@@ -195,7 +195,8 @@ class Hub:
     def _notify(self, changes: Sequence[Change]) -> None:
         touching: dict[SyncObject, list[Change]] = {}
         for change in changes:
-            for sync_object in {touch.object for touch in self._feed.touches(change)}:
+            # In the order of the touches: members get a message before the change of its conversation.
+            for sync_object in dict.fromkeys(touch.object for touch in self._feed.touches(change)):
                 if sync_object in self._subscribers:
                     touching.setdefault(sync_object, []).append(change)
         for sync_object, touched_by in touching.items():
