@@ -27,6 +27,7 @@ from convoke.domain.receipts import Receipt, ReceiptStatus
 from convoke.domain.senders import Provider
 from convoke.embedded.clock import MovableClock
 from convoke.embedded.deliveries import Deliveries
+from convoke.operations.media import MediaOperations
 from convoke.operations.message_sender import CopyOutcome
 from convoke.storage import items
 from convoke.storage.phones import OptOutRepository, PhoneRepository
@@ -220,12 +221,12 @@ def test_failure_before_the_call_does_not_look_like_a_lost_outcome(instance: Emb
     conversation.messages.create(media_sid=media_sid(instance))
     copy = Copy.of(items.to_resource(Receipt, instance.items("receipt#")[0]))
 
-    def fail(*_: str) -> str:
+    def fail() -> MediaOperations:
         raise LookupError
 
     sender = instance.engine.program.message_sender
     with pytest.raises(LookupError):
-        replace(sender, link_of=fail).begin(copy)
+        replace(sender, link_of=replace(sender.link_of, operations=fail)).begin(copy)
     assert statuses(instance) == ["queued"]
     instance.work()
     assert statuses(instance) == ["delivered"]
