@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from convoke.api.chat.frames import Frame, write_frame
 from convoke.embedded.chat import limits
 from convoke.webhooks.answers import WebhookUnreachableError
 from tests.support.chat import ChatServing, Key, TestClient, chat_server, events_in, new_key, subscribe
@@ -232,17 +233,19 @@ def test_call_under_way_is_answered_before_the_server_stops(instance: EmbeddedIn
     run(instance, scenario)
 
 
+@pytest.mark.parametrize("method", ["message", "update", "put_notification_ctx"])
 def test_client_that_sends_too_many_calls_is_read_slowly(
-    instance: EmbeddedInstance, monkeypatch: pytest.MonkeyPatch
+    method: str, instance: EmbeddedInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("convoke.embedded.chat.connection.MAX_CALLS_AT_ONCE", 5)
     monkeypatch.setattr("convoke.embedded.chat.connection.MAX_CALLS_PER_SECOND", 20.0)
 
     async def scenario(serving: ChatServing, key: Key, sid: str) -> None:
+        header = {**message_call("/v1/registrations"), "token": key.token("alice")}
         async with serving.client(key.token("alice")) as alice:
             begun = time.monotonic()
             for _ in range(15):
-                assert (await alice.call("POST", "/v1/registrations", {}))[0] == 201
+                assert (await alice.ask(method, header, b"{}")).header["status"]["code"] == 200
             assert time.monotonic() - begun > 0.4
 
     run(instance, scenario)
@@ -262,6 +265,28 @@ def test_answers_for_a_client_that_reads_nothing_need_limited_memory(instance: E
             assert limits.MAX_UNSENT_BYTES < connection._unsent_bytes < 8 * limits.MAX_UNSENT_BYTES
             for _ in range(40):
                 await alice.next()
+
+    run(instance, scenario)
+
+
+def test_confirmations_for_a_client_that_reads_nothing_need_limited_memory(instance: EmbeddedInstance) -> None:
+    async def scenario(serving: ChatServing, key: Key, sid: str) -> None:
+        async with serving.client(key.token("alice")) as alice:
+            # A reply contains the id of the frame.
+            frame = write_frame(Frame("put_notification_ctx", "x" * 60_000))
+
+            async def flood() -> None:
+                for _ in range(400):
+                    await alice.socket.send(frame)
+
+            flooding = asyncio.create_task(flood())
+            await asyncio.sleep(1)
+            assert instance.gateway is not None
+            (connection,) = instance.gateway._chat._connections  # type: ignore[union-attr]
+            assert limits.MAX_UNSENT_BYTES <= connection._unsent_bytes < 2 * limits.MAX_UNSENT_BYTES
+            for _ in range(400):
+                await alice.next()
+            await flooding
 
     run(instance, scenario)
 

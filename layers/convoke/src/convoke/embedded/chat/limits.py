@@ -14,6 +14,9 @@ This number leaves room for REST clients below `MAX_CONNECTIONS` in `http_protoc
 INIT_TIMEOUT_SECONDS = 10.0
 """The maximum time from the opening of the WebSocket to the frame `init`."""
 
+CLOSE_TIMEOUT_SECONDS = 5.0
+"""The maximum time that a client may take to read the last frames. Then the server cuts the connection."""
+
 MAX_CALLS_PER_SECOND = 100.0
 """The number of calls per second that a connection may send for a longer time. The server reads no faster."""
 
