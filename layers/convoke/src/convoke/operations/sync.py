@@ -219,17 +219,14 @@ class SyncOperations:
                     channels = SyncObject(ObjectKind.CHANNELS, sid)
                     yield Touch(channels, change.members_action, change.conversation_sid, participant.identity)
 
-    def events(self, change: Change, sync_object: SyncObject) -> Iterator[SyncEvent]:
-        """Yield the events of an object that a change causes, with the current state.
+    def events(self, change: Change, touches: Iterable[Touch]) -> Iterator[SyncEvent]:
+        """Yield an event with the current state for each of `touches`, which are touches of the change.
 
         An item that a later change removed has no event, because the later change has an event for the removal.
         """
-        touches = [touch for touch in change.touches if touch.object == sync_object]
-        if sync_object.kind is ObjectKind.CHANNELS and change.members_action:
-            touches += [touch for touch in self.touches(change) if touch.object == sync_object]
         for touch in dict.fromkeys(touches):
             if touch.action is Action.REMOVED:
-                yield SyncEvent(sync_object, touch.action, touch.key, change.last_event_id)
+                yield SyncEvent(touch.object, touch.action, touch.key, change.last_event_id)
             elif event := self._current_event(change, touch):
                 yield event
 

@@ -26,8 +26,8 @@ class SyncFeed:
     def touches(self, change: Change) -> Iterable[Touch]:
         return self._sync.touches(change)
 
-    def events(self, change: Change, sync_object: SyncObject) -> Iterable[SyncEvent]:
-        return self._sync.events(change, sync_object)
+    def events(self, change: Change, touches: Iterable[Touch]) -> Iterable[SyncEvent]:
+        return self._sync.events(change, touches)
 
     def reachability(self, session: ChatSession) -> SyncEvent | None:
         if not self._service(session).reachability_enabled:

@@ -22,7 +22,7 @@ from convoke.api.chat import frames
 from convoke.api.chat.requests import ChatAnswer, ChatRequest
 from convoke.api.chat.resources.sync import event_type, represent_event
 from convoke.domain.access_tokens import ChatSession
-from convoke.domain.errors import ConversationsError, InvalidParameterError, SyncObjectNotFoundError
+from convoke.domain.errors import ConversationsError, InvalidParameterError, SyncObjectNotFoundError, UnavailableError
 from convoke.domain.events import Change
 from convoke.domain.sync_objects import Action, ObjectKind, ObjectType, SyncObject, Touch, object_of_sid
 from convoke.embedded.chat.connection import ChatClient, new_id
@@ -59,8 +59,8 @@ class Feed(Protocol):
 
     def touches(self, change: Change) -> Iterable[Touch]: ...
 
-    def events(self, change: Change, sync_object: SyncObject) -> Iterable[SyncEvent]:
-        """Return the events of an object that a change causes, with the state of the object now."""
+    def events(self, change: Change, touches: Iterable[Touch]) -> Iterable[SyncEvent]:
+        """Return the events of touches of a change, with the state of the objects now."""
 
     def reachability(self, session: ChatSession) -> SyncEvent | None:
         """Return the event that tells whether a User is online. None if the service does not tell it."""
@@ -108,8 +108,15 @@ class Hub:
         work = {"establish": self._establish, "cancel": self._cancel}.get(str(action))
         if work is None:
             raise InvalidParameterError(parameter="action", wanted="establish or cancel")
-        for requested in _requested(request.body.get("requests")):
-            self._add_work(partial(work, client, correlation_id, requested))
+        # An answer could not contain a value that is nested too deeply.
+        if not isinstance(correlation_id, int | float | str | None):
+            raise InvalidParameterError(parameter="correlation_id", wanted="a number or a string")
+        requests = _requested(request.body.get("requests"))
+        if client.waiting_subscriptions + len(requests) > MAX_SUBSCRIPTIONS:
+            raise UnavailableError
+        client.waiting_subscriptions += len(requests)
+        for requested in requests:
+            self._add_work(partial(self._serve, client, partial(work, client, correlation_id, requested)))
         return ChatAnswer(
             HTTPStatus.ACCEPTED,
             {
@@ -162,6 +169,17 @@ class Hub:
 
     # Work, which is done while no unit of work is open.
 
+    def _serve(self, client: ChatClient, work: Callable[[], None]) -> None:
+        """Do the work for one subscription of a client. A failure disconnects only this client."""
+        try:
+            work()
+        except RunAgainError:
+            raise
+        except Exception:
+            logger.exception("a chat client is disconnected, because its subscription failed")
+            client.connection.cut()
+        client.waiting_subscriptions -= 1
+
     def _establish(self, client: ChatClient, correlation_id: Any, requested: Requested) -> None:
         if client.connection.is_closing:
             return
@@ -193,15 +211,18 @@ class Hub:
         _tell(client, "subscription_canceled", named, correlation_id)
 
     def _notify(self, changes: Sequence[Change]) -> None:
-        touching: dict[SyncObject, list[Change]] = {}
+        touched: dict[SyncObject, list[tuple[Change, list[Touch]]]] = {}
         for change in changes:
-            for sync_object in {touch.object for touch in self._feed.touches(change)}:
-                if sync_object in self._subscribers:
-                    touching.setdefault(sync_object, []).append(change)
-        for sync_object, touched_by in touching.items():
+            by_object: dict[SyncObject, list[Touch]] = {}
+            for touch in self._feed.touches(change):
+                if touch.object in self._subscribers:
+                    by_object.setdefault(touch.object, []).append(touch)
+            for sync_object, touches in by_object.items():
+                touched.setdefault(sync_object, []).append((change, touches))
+        for sync_object, causes in touched.items():
             # An event has the state of now, so the last event of a document is enough.
-            told = touched_by[-1:] if sync_object.kind.type is ObjectType.DOCUMENT else touched_by
-            events = [event for change in told for event in self._feed.events(change, sync_object)]
+            told = causes[-1:] if sync_object.kind.type is ObjectType.DOCUMENT else causes
+            events = [event for change, touches in told for event in self._feed.events(change, touches)]
             self._publish(sync_object, events)
             if any(event.key is None and event.action is Action.REMOVED for event in events):
                 for client in self._subscribers_of(sync_object):
