@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,10 +13,11 @@ import pytest
 from convoke.domain.media import CarrierCredentials
 from convoke.webhooks.answers import FetchedMedia, MediaRefusedError
 from tests.api.test_inbound_messages import ask_before_conversations, pair
+from tests.api.test_media import download
 from tests.api.test_simulator import inbox
 from tests.api.test_twilio_webhooks import TOKEN, TWILIO_ACCOUNT, create_sender, deliver
-from tests.support.instances import EmbeddedInstance, held_instance
-from tests.support.media import PICTURE
+from tests.support.instances import ORIGIN, EmbeddedInstance, held_instance
+from tests.support.media import PICTURE, media_sid
 from tests.support.phones import BUSINESS, OTHER_PHONE, configure, conversation_with, text
 
 URL = "https://media.example.com/picture"
@@ -43,8 +45,8 @@ def server() -> MediaServer:
 
 
 @pytest.fixture
-def instance(server: MediaServer) -> Iterator[EmbeddedInstance]:
-    with held_instance(media_client=server) as made:
+def instance(server: MediaServer, tmp_path: Path) -> Iterator[EmbeddedInstance]:
+    with held_instance(str(tmp_path / "convoke.db"), media_client=server) as made:
         configure(made)
         yield made
 
@@ -82,6 +84,21 @@ def test_picture_that_cannot_be_fetched_is_left_out(instance: EmbeddedInstance) 
     assert text(instance, None, MediaUrl="https://media.example.com/gone").body["code"] == 50503
 
 
+def test_message_comes_again_if_convoke_cannot_store_its_picture(
+    instance: EmbeddedInstance, tmp_path: Path, server: MediaServer
+) -> None:
+    sid = create_sender(instance)
+    blocked = tmp_path / "convoke.db.media"
+    blocked.write_text("A file in place of the folder.")
+    assert deliver(instance, sid, Body="Look", NumMedia="1", MediaUrl0=URL)["statusCode"] == 503
+    assert instance.items("message#") == []
+    blocked.unlink()
+    assert deliver(instance, sid, Body="Look", NumMedia="1", MediaUrl0=URL)["statusCode"] == 200
+    (stored,) = instance.items("message#")
+    assert len(stored["media"]) == 1
+    assert len(server.fetched) == 2
+
+
 def test_picture_is_fetched_once_although_the_operation_is_repeated(
     instance: EmbeddedInstance, server: MediaServer
 ) -> None:
@@ -103,6 +120,17 @@ def test_group_message_with_a_picture_reaches_the_other_phones(instance: Embedde
     received = text(instance, "Look", BUSINESS, OTHER_PHONE, MediaUrl=URL).body
     assert len(media_of(instance, received)) == 1
     assert [each["media_urls"] for each in inbox(instance, OTHER_PHONE)] == [[URL]]
+
+
+def test_inbox_contains_links_that_a_test_can_open(instance: EmbeddedInstance) -> None:
+    conversation = conversation_with(instance, pair())
+    conversation.messages.create(media_sid=media_sid(instance))
+    instance.work()
+    (got,) = inbox(instance)
+    (link,) = got["media_urls"]
+    assert got["body"] == ""
+    assert link.startswith(ORIGIN)
+    assert download(instance, link)[::2] == (200, PICTURE)
 
 
 def test_twilio_gets_the_credentials_of_the_sender_for_its_media(

@@ -194,7 +194,8 @@ def test_delete_during_provisioning_leaves_nothing(tmp_path: Path) -> None:
             one.work()
             one.sweep(timedelta(seconds=1))
             kinds = {item["sk"] for item in one.items("") if sid in str(item)}
-            assert kinds == {"change"}
+            # If the conversation became active before the deletion, the deletion remembers its members.
+            assert kinds - {f"left#{sid}"} == {"change"}
         assert one.items("lock") == []
 
 

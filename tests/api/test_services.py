@@ -135,7 +135,7 @@ def test_deleted_service_goes_with_everything_in_it(clocked: Instance, clock: Ma
     for _ in range(3):
         pass_time(clocked, clock, LONG_AFTER)
     assert belongings(clocked, sid) == set()
-    kept = {"attempt", "change", "idempotency-record", "webhooks"}
+    kept = {"attempt", "change", "idempotency-record", "left", "webhooks"}
     assert [item for item in clocked.items("") if item["sk"].partition("#")[0] not in kept] == before
     assert clocked.receivers.posted == [], "webhooks hear nothing of the conversations of a deleted service"
     v1.conversation_with_participants.create(participant=GROUP_MMS)

@@ -36,6 +36,15 @@ def test_reported_status_changes_receipt_message_and_events(instance: EmbeddedIn
     assert [e["payload"]["Status"] for e in events if e["event_type"] == "onDeliveryUpdated"] == ["read", "sent"]
 
 
+def test_plans_use_no_memory_for_phones_that_fail_no_copy(instance: EmbeddedInstance) -> None:
+    plans = instance.engine.phone_plans
+    sent_copy(instance)
+    assert plans.failures == {}
+    plans.plan(instance.account.sid, PHONE, failures=1, reports_delivery=True)
+    assert [plans.fails(instance.account.sid, PHONE) for _ in range(2)] == [True, False]
+    assert plans.failures == {}
+
+
 def test_reported_failure_has_a_code_and_an_alert(instance: EmbeddedInstance) -> None:
     answered = report(instance, sent_copy(instance), "undelivered", ErrorCode="30005").body
     assert (answered["status"], answered["error_code"]) == ("undelivered", 30005)

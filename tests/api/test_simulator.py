@@ -114,6 +114,18 @@ def test_stop_ends_the_copies_to_a_phone_until_start(embedded: EmbeddedInstance)
     assert welcome["body"] == "Welcome back"
 
 
+def test_stop_that_comes_again_after_start_changes_nothing(embedded: EmbeddedInstance) -> None:
+    configure(embedded)
+    sid = text(embedded).body["conversation_sid"]
+    stops = ["SM" + "1" * 32, "SM" + "2" * 32]
+    for stop in stops:
+        text(embedded, "STOP", MessageSid=stop)
+    text(embedded, "START")
+    for stop in stops:
+        assert text(embedded, "STOP", MessageSid=stop).body["outcome"] == "repeated"
+    assert reply(embedded, sid, "Welcome back") == [("delivered", 0)]
+
+
 def test_stop_concerns_one_business_number(embedded: EmbeddedInstance) -> None:
     second = "+15017122662"
     for number in (BUSINESS, second):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -13,6 +13,7 @@ import pytest
 from twilio.request_validator import RequestValidator
 
 from convoke.carriers.twilio import TwilioCarrier
+from convoke.domain.carriers import OutboundCopy, SentCopy
 from convoke.domain.errors import CarrierFailedError, CopyFilteredError, LogEntry, PhoneUnreachableError
 from convoke.domain.receipts import ReceiptStatus
 from convoke.domain.senders import Provider
@@ -41,10 +42,23 @@ def twilio() -> Iterator[StandIn]:
         yield stand_in
 
 
+class HastyCarrier(TwilioCarrier):
+    """Twilio reports the status of a copy before the sender stores the answer."""
+
+    report: Callable[[], object] = staticmethod(lambda: None)
+
+    def send(self, copy: OutboundCopy) -> SentCopy:
+        sent = super().send(copy)
+        self.report()
+        return sent
+
+
 @contextmanager
-def instance_with(stand_in: StandIn, public_url: str | None = ORIGIN) -> Iterator[EmbeddedInstance]:
+def instance_with(
+    stand_in: StandIn, public_url: str | None = ORIGIN, carrier: TwilioCarrier | None = None
+) -> Iterator[EmbeddedInstance]:
     """Run an instance whose business number is a sender at the stand-in."""
-    carrier = TwilioCarrier(ORIGIN, stand_in.url)
+    carrier = carrier or TwilioCarrier(ORIGIN, stand_in.url)
 
     def rewire(edges: EmbeddedEdges) -> EmbeddedEdges:
         carriers = {**edges.carriers, Provider.TWILIO: carrier}
@@ -132,7 +146,7 @@ def test_signed_query_cannot_name_a_copy_of_another_account(connected: EmbeddedI
     event = event_of("POST", f"{ORIGIN}/convoke/v1/Senders", auth=auth, data=form)
     assert connected.api(event, RequestContext())["statusCode"] == 201
     (mine, theirs) = sorted(connected.items("sender#"), key=lambda item: bool(item["account_sid"] == other.sid))
-    url = callback(twilio).replace(mine["sid"], theirs["sid"])
+    url = f"{callback(twilio)}&AccountSid={connected.account.sid}".replace(mine["sid"], theirs["sid"])
     assert report(connected, url, MessageStatus="read") == 204
     assert statuses(connected) == {"sent": 1}
 
@@ -177,6 +191,25 @@ def test_carrier_that_fails_twice_gets_the_copy_three_times(connected: EmbeddedI
     assert (receipt.status, len(twilio.requests)) == ("sent", 3)
     # The first answer does not say whether Twilio has the copy.
     assert connected.items("receipt#")[0]["may_be_repeated"] is True
+
+
+def test_copy_whose_answer_is_lost_twice_is_not_sent_a_third_time(connected: EmbeddedInstance, twilio: StandIn) -> None:
+    twilio.replies += [Reply(is_lost=True)] * 3
+    message = send(connected)
+    for _ in range(3):
+        connected.forget_pauses()
+        connected.work()
+    (receipt,) = message.delivery_receipts.list()
+    assert (receipt.status, receipt.error_code, len(twilio.requests)) == ("failed", 30008, 2)
+
+
+def test_answer_of_a_member_finds_the_group_although_the_report_came_before_the_outcome(twilio: StandIn) -> None:
+    carrier = HastyCarrier(ORIGIN, twilio.url)
+    with instance_with(twilio, carrier=carrier) as instance:
+        carrier.report = lambda: report(instance, callback(twilio), MessageStatus="delivered")
+        send(instance, *GROUP_MMS, author=BUSINESS)
+        assert statuses(instance) == {"delivered": 2}
+        assert len(instance.items("CH")) == 2
 
 
 def test_deleted_sender_fails_the_copy(connected: EmbeddedInstance, twilio: StandIn) -> None:

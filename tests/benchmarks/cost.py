@@ -97,6 +97,9 @@ DELIVERY_MEMORY_GB = functions()["webhook_delivery"]["MemorySize"] / 1024
 SYSTEM_LOGS = template()["Globals"]["Function"]["LoggingConfig"]["SystemLogLevel"] != "WARN"
 """Whether Lambda writes the log lines START, END and REPORT for the functions of the template."""
 
+PHONE_FUNCTIONS = {"inbound_messages", "message_sender"}
+"""The functions that do not run if no conversation has a phone."""
+
 MONTHLY_STARTS = MONTH_SECONDS / ENVIRONMENT_SECONDS
 """How often the environment of a function starts in a month."""
 
@@ -152,7 +155,7 @@ def as_deployed(counted: Mapping[str, Cost]) -> Usage:
         "secret reads": len(SECRET_READERS) * MONTH_SECONDS / TOKEN_CACHE_SECONDS / CONVERSATIONS,
         "SnapStart restored GB": MONTHLY_STARTS * MEMORY_GB / CONVERSATIONS,
     }
-    starts = (len(functions()) - 1) * MONTHLY_STARTS * INIT_SECONDS * MEMORY_GB / CONVERSATIONS
+    starts = (len(functions().keys() - PHONE_FUNCTIONS) - 1) * MONTHLY_STARTS * INIT_SECONDS * MEMORY_GB / CONVERSATIONS
     return {**used, "Lambda GB-seconds": used["Lambda GB-seconds"] + starts}
 
 

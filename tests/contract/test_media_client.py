@@ -108,6 +108,25 @@ def test_only_the_carrier_gets_the_credentials() -> None:
             assert at_carrier[-1] == ("/a", None)
 
 
+def test_host_that_looks_like_the_carrier_gets_no_credentials() -> None:
+    r"""In `http://one\@two/`, urllib finds the host `two`, and urllib3 finds the host `one`."""
+    with host({"/": answer()}) as (carrier, at_carrier), host({}) as (other, at_other):
+        url = f"{other}\\@{carrier.removeprefix('http://')}/"
+        assert fetched(url, CarrierCredentials(carrier, "AC1", "secret")) == PICTURE
+        assert (len(at_carrier), at_other) == (1, [])
+
+
+@pytest.mark.parametrize(
+    "parameter", ["filename*=unicode_escape''%5Cud800", "filename*=punycode''%ff", "filename*=idna''a..b%ff"]
+)
+def test_filename_that_cannot_be_stored_is_left_out(parameter: str) -> None:
+    with (
+        host({"/": answer(Content_Disposition=f"attachment; {parameter}")}) as (origin, _),
+        MediaHttpClient(ANYWHERE).fetch(f"{origin}/", None, 5) as found,
+    ):
+        assert (found.filename, b"".join(found.parts)) == (None, PICTURE)
+
+
 def test_redirects_are_limited() -> None:
     redirects = {f"/{n}": answer(b"", status=302, Location=f"/{n + 1}") for n in range(MAX_REDIRECTS + 1)}
     with host({**redirects, f"/{MAX_REDIRECTS + 1}": answer()}) as (origin, _):
@@ -166,6 +185,20 @@ def test_slow_host_is_cut_off_at_the_time_limit() -> None:
     with host({"/": drip}) as (origin, _), pytest.raises(WebhookLateError):
         fetched(f"{origin}/", seconds=0.3)
     assert time.monotonic() - begun < 2
+
+
+def endless(handler: BaseHTTPRequestHandler) -> None:
+    """Send a part of content whose length is unknown, and the rest too late."""
+    handler.send_response(200)
+    handler.send_header("Content-Type", "image/png")
+    handler.end_headers()
+    handler.wfile.write(b"x")
+    time.sleep(1)
+
+
+def test_content_without_a_length_that_ends_at_the_time_limit_is_no_media() -> None:
+    with host({"/": endless}) as (origin, _), pytest.raises(WebhookLateError):
+        fetched(f"{origin}/", seconds=0.3)
 
 
 def test_incomplete_content_is_no_media() -> None:

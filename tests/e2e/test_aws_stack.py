@@ -53,6 +53,13 @@ def webhooks(v1: V1) -> Iterator[tuple[str, Received]]:
         yield url, received
 
 
+def wait_for(holds: Callable[[], bool]) -> None:
+    until = time.monotonic() + TIMEOUT_SECONDS
+    while not holds():
+        assert time.monotonic() < until
+        time.sleep(0.1)
+
+
 def told_of(sid: str, received: Received) -> tuple[dict[str, str], str]:
     """Wait for a webhook request about this conversation. Return its parameters and signature. Skip other requests."""
     while True:
@@ -306,10 +313,22 @@ def test_message_of_a_phone_comes_through_the_topic_into_a_new_conversation(stac
     }
     for _ in range(2):
         stack.client("sns").publish(TopicArn=stack.outputs["InboundMessageTopicArn"], Message=json.dumps(notification))
-    until = time.monotonic() + TIMEOUT_SECONDS
-    while not (found := v1.participant_conversations.list(address=PHONE)):
-        assert time.monotonic() < until
-        time.sleep(0.1)
-    (membership,) = found
+    wait_for(lambda: bool(v1.participant_conversations.list(address=PHONE)))
+    (membership,) = v1.participant_conversations.list(address=PHONE)
     (message,) = v1.conversations(membership.conversation_sid).messages.list()
     assert (message.author, message.body) == (PHONE, "Are you open?")
+
+
+def test_copy_comes_through_the_rule_and_the_queues_to_the_message_sender(stack: Stack, v1: V1) -> None:
+    """The account has no sender, so the message sender calls no carrier and gives the copy the code 21703."""
+    pair = '{"messaging_binding": {"address": "+15558675377", "proxy_address": "+15017122677"}}'
+    sid = v1.conversation_with_participants.create(participant=[pair]).sid
+    wait_for(lambda: v1.conversations(sid).fetch().state == "active")
+    message = v1.conversations(sid).messages.create(body="Hello").sid
+
+    def receipts() -> list[tuple[str | None, int]]:
+        listed = v1.conversations(sid).messages(message).delivery_receipts.list()
+        return [(receipt.status, receipt.error_code) for receipt in listed]
+
+    wait_for(lambda: receipts() == [("failed", 21703)])
+    assert v1.conversations(sid).messages(message).fetch().delivery["failed"] == "all"

@@ -11,6 +11,7 @@ import pytest
 from convoke.api.preferences import MAX_PREFERRED_WAIT_SECONDS
 from convoke.aws.edges import CONNECT_TIMEOUT_SECONDS, MAX_ATTEMPTS, READ_TIMEOUT_SECONDS, AwsEdges
 from convoke.aws.handlers.sweeper import SWEEP_MARGIN_MILLISECONDS
+from convoke.carriers import twilio
 from convoke.domain.connections import MAX_TIMEOUT_SECONDS
 from convoke.operations.conversations import MAX_CONTENTION_SECONDS
 from tests.support.aws import CREDENTIALS
@@ -76,6 +77,18 @@ def test_request_with_a_pre_event_and_conflicts_ends_before_the_timeout_of_the_f
 def test_call_to_a_webhook_ends_before_the_timeout_of_the_function() -> None:
     # Each attempt makes two calls to DynamoDB: one records the start, and one records the result.
     assert TIMEOUTS["webhook_delivery"] > MAX_TIMEOUT_SECONDS + 2 * (CONNECT_TIMEOUT_SECONDS + READ_TIMEOUT_SECONDS)
+
+
+def test_call_to_a_carrier_ends_before_the_timeout_of_the_function() -> None:
+    # Each attempt makes two calls to DynamoDB: one records the start, and one records the result.
+    call = twilio.CONNECT_TIMEOUT_SECONDS + twilio.READ_TIMEOUT_SECONDS
+    assert TIMEOUTS["message_sender"] > call + 2 * (CONNECT_TIMEOUT_SECONDS + READ_TIMEOUT_SECONDS)
+
+
+def test_client_of_aws_that_sends_sms_repeats_no_call(edges: AwsEdges) -> None:
+    config = edges._sms.meta.config
+    assert config.retries == {"total_max_attempts": 1, "mode": "standard"}
+    assert (config.connect_timeout, config.read_timeout) == (CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS)
 
 
 def test_sweeper_stops_early_enough_for_the_calls_under_way() -> None:

@@ -16,7 +16,7 @@ from typing import Any
 from convoke.api.openapi_examples import EXAMPLES_FILE
 from convoke.domain.api_keys import Masters
 from convoke.domain.sids import NewSid, Prefix
-from tests.api.test_openapi import FITTING, OWN_EXAMPLES, Examples, PopulatedInstance
+from tests.api.test_openapi import FITTING, JSON_BODIES, OWN_EXAMPLES, Examples, PopulatedInstance
 from tests.support.instances import ORIGIN, held_instance
 from tests.support.manual_clock import ManualClock
 from tests.support.openapi_checks import Operation, Schema, operations
@@ -79,6 +79,8 @@ def _examples_of(operation: Operation) -> Iterator[tuple[str, Any]]:
         assert answered.status < 400, answered.text
         if form:
             yield _name(operation.description["requestBody"]["content"]["multipart/form-data"]["schema"]), form
+        if body := JSON_BODIES.get(operation.id):
+            yield _name(operation.description["requestBody"]["content"]["application/json"]["schema"]), body
         if answered.text:
             described = operation.description["responses"][str(answered.status)]
             yield from _parts(described["content"]["application/json"]["schema"], answered.body)

@@ -68,8 +68,8 @@ def test_monthly_cost_counts_the_alarms_of_the_template_and_the_custom_metrics()
     costs = monthly()
     assert costs["custom metrics"] == pytest.approx(6 * 0.30)
     # CloudWatch charges an alarm for each metric of its expression.
-    assert costs["alarms"] == pytest.approx(0.10 * 26)
-    assert len(resources("AWS::CloudWatch::Alarm")) < 26
+    assert costs["alarms"] == pytest.approx(0.10 * 36)
+    assert len(resources("AWS::CloudWatch::Alarm")) < 36
     assert costs["SnapStart cached GB"] == pytest.approx(3.90, abs=0.01)
 
 

@@ -81,6 +81,11 @@ class Receipt(Model):
         return self.status in PENDING
 
     @property
+    def outcome_is_lost_again(self) -> bool:
+        """Whether the outcome of a call is lost, although the call repeated a call with a lost outcome."""
+        return self.status is ReceiptStatus.SENDING and self.may_be_repeated
+
+    @property
     def shown_status(self) -> ShownStatus | None:
         return None if self.is_pending else cast("ShownStatus", self.status)
 

@@ -8,6 +8,7 @@ The engine on AWS never has this resource. See docs/behaviour/inbound-messages.m
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Annotated
 from urllib.parse import quote
 
@@ -130,7 +131,8 @@ def simulate_routes(simulator: Callable[[], SimulatorOperations], plans: PhonePl
         url = request.url(INBOX.replace("<number>", quote(number, safe="")), CONVOKE_PREFIX)
         pagination = Pagination(request, url, "messages", operations.accounts.page_key(request.account.sid))
         page = simulator().list_inbox(request.account.sid, number, pagination.page_request)
-        return json_response(pagination.body(page, represent_message, lambda message: message.sid))
+        represent = partial(represent_message, request.base_url)
+        return json_response(pagination.body(page, represent, lambda message: message.sid))
 
     def report(_: Operations, request: Request) -> Response:
         receipt = simulator().report(request.account, parse(CreateDeliveryStatus, request.form))
@@ -151,5 +153,6 @@ def simulate_routes(simulator: Callable[[], SimulatorOperations], plans: PhonePl
     )
 
 
-def represent_message(message: PhoneMessage) -> PhoneMessageRepresentation:
-    return PhoneMessageRepresentation(**message.model_dump())
+def represent_message(base_url: str, message: PhoneMessage) -> PhoneMessageRepresentation:
+    urls = [f"{base_url}{url}" if url.startswith("/") else url for url in message.media_urls]
+    return PhoneMessageRepresentation(**message.model_dump() | {"media_urls": urls})

@@ -28,7 +28,10 @@ class PhonePlans:
 
     def plan(self, account_sid: str, address: str, *, failures: int, reports_delivery: bool) -> None:
         with self._lock:
-            self.failures[account_sid, address] = failures
+            # A number that fails no copy needs no entry, so that the dictionary does not grow with each phone.
+            self.failures.pop((account_sid, address), None)
+            if failures:
+                self.failures[account_sid, address] = failures
             if reports_delivery:
                 self.undelivered.discard((account_sid, address))
             else:
@@ -37,8 +40,9 @@ class PhonePlans:
     def fails(self, account_sid: str, address: str) -> bool:
         """Return whether the next copy fails, and count it."""
         with self._lock:
-            left = self.failures.get((account_sid, address), 0)
-            self.failures[account_sid, address] = max(left - 1, 0)
+            left = self.failures.pop((account_sid, address), 0)
+            if left > 1:
+                self.failures[account_sid, address] = left - 1
             return left > 0
 
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from convoke.domain.errors import ConversationsError, MediaTypeNotAcceptableError
+from convoke.domain.errors import ConversationsError, MediaTypeNotAcceptableError, UnavailableError
 from convoke.domain.media import (
     MAX_FILENAME_CHARACTERS,
     MAX_MEDIA,
@@ -38,7 +38,8 @@ class InboundMedia:
     ) -> tuple[str, ...]:
         """Fetch the media of a message, and return the SIDs of the media that arrived in time.
 
-        A media that cannot be fetched is left out, so that the message is not lost. Call this method before the first
+        A media that cannot be fetched is left out, so that the message is not lost. Raises UnavailableError if Convoke
+        itself cannot store a media. The carrier then delivers the message again. Call this method before the first
         write of a request, because on the event loop of one machine it raises NeedsThreadError.
         """
         until = time.monotonic() + FETCH_SECONDS
@@ -46,6 +47,8 @@ class InboundMedia:
         for url in urls[:MAX_MEDIA]:
             try:
                 fetched.append(self._fetch(service, url, credentials, until - time.monotonic()))
+            except UnavailableError:
+                raise
             except (WebhookUnreachableError, MediaRefusedError, ConversationsError) as error:
                 # The URL can contain a number or a token, so it is not logged.
                 reason = f"{type(error).__name__}: {error}"

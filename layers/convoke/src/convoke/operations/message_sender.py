@@ -98,8 +98,8 @@ class MessageSender:
     def begin(self, copy: Copy) -> BegunCopy | None:
         """Record that a call to the carrier starts. Return None if there is nothing to send any more.
 
-        There is nothing to send if the message was deleted, if the copy is sent already, or if the account has no
-        sender for the business address. In the last case, the copy fails.
+        There is nothing to send if the message was deleted, or if the copy is sent already. The copy fails if the
+        account has no sender for the business address, or if the outcomes of two calls are lost.
         """
         stored = self.copies.fetch(copy)
         if stored is None or not stored.receipt.is_pending:
@@ -109,6 +109,10 @@ class MessageSender:
         carrier = self.carriers.get(sender.provider) if sender else None
         if sender is None or carrier is None or receipt.address is None:
             self.statuses.conclude(stored, ReceiptStatus.FAILED, SenderMissingError)
+            return None
+        if receipt.outcome_is_lost_again and sender.provider is not Provider.SIMULATED:
+            # The phone may have the copy twice already. The simulator stores each copy once.
+            self.statuses.conclude(stored, ReceiptStatus.FAILED, CarrierFailedError)
             return None
         needs_secret = sender.provider is Provider.TWILIO
         secret = self.secrets.fetch(receipt.account_sid, sender.sid) if needs_secret else None
@@ -168,5 +172,8 @@ class MessageSender:
                 )
             ]
         after = self.statuses.conclude(stored, ReceiptStatus.SENT, fields=accepted, other_writes=writes)
+        if after is None and writes:
+            # A report of the carrier came first. The answer of the phone must find the group nevertheless.
+            self.copies.write(writes)
         if after and sent.status is not ReceiptStatus.SENT:
             self.statuses.conclude(after, sent.status)

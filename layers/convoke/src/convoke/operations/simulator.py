@@ -23,7 +23,7 @@ from convoke.domain.simulated_reports import NewDeliveryStatus
 from convoke.operations.copy_statuses import CopyStatuses
 from convoke.operations.inbound_messages import InboundMessageOperations
 from convoke.storage.address_configurations import AddressConfigurationRepository
-from convoke.storage.phones import OptOutRepository, PhoneRepository
+from convoke.storage.phones import OptOutRepository, PhoneRepository, keyword_write
 from convoke.storage.senders import SenderRepository
 
 
@@ -108,19 +108,22 @@ class SimulatorOperations:
         return sender is not None
 
     def _apply_keyword(self, account_sid: str, inbound: InboundMessage) -> None:
-        """Change the opt-out list, and answer. A keyword that changes nothing gets no answer, except HELP."""
+        """Change the opt-out list, and answer. A keyword that changes nothing gets no answer, except HELP.
+
+        The message can come again after a later keyword. Then it changes nothing.
+        """
         business, phone = inbound.business_address, inbound.sender
         keyword = inbound.keyword
-        if keyword is None:
+        if keyword is None or self.opt_outs.was_applied(account_sid, inbound.provider_message_id):
             return
         opted_out = self.opt_outs.exists(account_sid, business, phone)
-        if keyword is Keyword.STOP and not opted_out:
-            self.opt_outs.put(account_sid, business, [phone])
-        elif keyword is Keyword.START and opted_out:
-            self.opt_outs.delete(account_sid, business, phone)
-        elif keyword is not Keyword.HELP:
-            return
-        self._put(account_sid, business, phone, ANSWERS[keyword])
+        record = [keyword_write(account_sid, inbound.provider_message_id, self.now())]
+        if keyword is Keyword.STOP:
+            self.opt_outs.put(account_sid, business, [phone], record)
+        elif keyword is Keyword.START:
+            self.opt_outs.delete(account_sid, business, phone, record)
+        if keyword is Keyword.HELP or opted_out is (keyword is Keyword.START):
+            self._put(account_sid, business, phone, ANSWERS[keyword])
 
     def _deliver_to_others(self, account_sid: str, inbound: InboundMessage) -> None:
         """Deliver a group MMS to the other phones."""

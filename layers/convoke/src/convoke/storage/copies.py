@@ -30,6 +30,7 @@ from convoke.storage.table import (
     Item,
     Key,
     NotExists,
+    Set,
     Table,
     TransactionCanceledError,
     Update,
@@ -104,15 +105,25 @@ class CopyRepository:
 
         Raises ReceiptChangedError.
         """
-        before, after = counter_of(stored.receipt.status), counter_of(receipt.status)
-        message_key = keys.message(receipt.account_sid, receipt.conversation_sid, receipt.message_sid)
-        counters = Update(message_key, (Add(before, -1), Add(after, 1)), Exists("pk"))
-        writes: list[Write] = [_update(stored.receipt, receipt), counters, change_write(change)]
-        alerts = alert_writes(alert) if alert else []
-        try:
-            self.table.transact([*writes, *alerts, *other_writes])
-        except TransactionCanceledError as canceled:
-            raise ReceiptChangedError from canceled
+        others = [*(alert_writes(alert) if alert else []), *other_writes]
+        message = stored.message
+        while True:
+            following = change.following(message.last_event_id)
+            counters = _counters(message, stored.receipt.status, receipt.status, following)
+            try:
+                self.table.transact([_update(stored.receipt, receipt), counters, change_write(following), *others])
+            except TransactionCanceledError as canceled:
+                # If only the condition on the message failed, another copy of the message has changed meanwhile.
+                current = canceled.failed.get(1)
+                if current is None or canceled.failed.keys() != {1}:
+                    raise ReceiptChangedError from canceled
+                message = items.to_resource(Message, current)
+            else:
+                return
+
+    def write(self, writes: Sequence[Write]) -> None:
+        """Store items that belong to a copy whose status another process has changed."""
+        self.table.transact(writes)
 
     def _store(self, stored: StoredCopy, receipt: Receipt) -> StoredCopy | None:
         try:
@@ -120,6 +131,22 @@ class CopyRepository:
         except ConditionFailedError:
             return None
         return stored._replace(receipt=receipt)
+
+
+def _counters(message: Message, before: ReceiptStatus, after: ReceiptStatus, change: Change) -> Update:
+    """Return the write that moves one copy of a message from one counter to another.
+
+    The event ids of a message only grow, because a chat client drops a change with a smaller event id.
+    """
+    key = keys.message(message.account_sid, message.conversation_sid, message.sid)
+    actions = (
+        Add(counter_of(before), -1),
+        Add(counter_of(after), 1),
+        Set("event_id", change.last_event_id),
+        Set("created_event_id", message.first_event_id),
+    )
+    unchanged = Equals("event_id", message.event_id) if message.event_id is not None else NotExists("event_id")
+    return Update(key, actions, And((Exists("pk"), unchanged)))
 
 
 def _update(before: Receipt, after: Receipt) -> Update:

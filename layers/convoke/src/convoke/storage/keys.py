@@ -222,6 +222,11 @@ def opt_out(account_sid: str, business_address: str, address: str) -> Key:
     return Key(f"{account_sid}#opt-out#{_digest(business_address)}", f"opt-out#{_digest(address)}")
 
 
+def keyword_record(account_sid: str, provider_message_id: str) -> Key:
+    """Return the key of the record that a message with a keyword has changed an opt-out list."""
+    return Key(f"{account_sid}#keyword#{_digest(provider_message_id)}", "keyword")
+
+
 def configuration_webhooks(account_sid: str) -> Key:
     return Key(account_sid, "configuration#webhooks")
 

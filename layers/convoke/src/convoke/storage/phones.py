@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from convoke.domain.pages import Page, PageRequest
 from convoke.domain.phones import PhoneMessage
+from convoke.domain.retention import INBOUND_RECORD_LIFETIME
 from convoke.storage import items, keys
 from convoke.storage.paging import query_page
-from convoke.storage.table import Delete, NotExists, Put, Table, TransactionCanceledError
+from convoke.storage.table import Delete, NotExists, Put, Table, TransactionCanceledError, Write
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +46,24 @@ class OptOutRepository:
     def exists(self, account_sid: str, business_address: str, address: str) -> bool:
         return self.table.get(keys.opt_out(account_sid, business_address, address)) is not None
 
-    def put(self, account_sid: str, business_address: str, addresses: Sequence[str]) -> None:
+    def put(
+        self, account_sid: str, business_address: str, addresses: Sequence[str], other_writes: Sequence[Write] = ()
+    ) -> None:
         found = [keys.opt_out(account_sid, business_address, address) for address in addresses]
-        self.table.transact([Put({"pk": key.pk, "sk": key.sk}) for key in found])
+        self.table.transact([*(Put({"pk": key.pk, "sk": key.sk}) for key in found), *other_writes])
 
-    def delete(self, account_sid: str, business_address: str, address: str) -> None:
-        self.table.transact([Delete(keys.opt_out(account_sid, business_address, address))])
+    def delete(self, account_sid: str, business_address: str, address: str, other_writes: Sequence[Write] = ()) -> None:
+        self.table.transact([Delete(keys.opt_out(account_sid, business_address, address)), *other_writes])
+
+    def was_applied(self, account_sid: str, provider_message_id: str) -> bool:
+        """Return whether a message with a keyword has changed the list before."""
+        return self.table.get(keys.keyword_record(account_sid, provider_message_id)) is not None
+
+
+def keyword_write(account_sid: str, provider_message_id: str, moment: datetime) -> Put:
+    """Return the write that stores that a message with a keyword has changed the list.
+
+    Otherwise a STOP that a carrier delivers again after a START would end the copies.
+    """
+    key = keys.keyword_record(account_sid, provider_message_id)
+    return Put(items.with_expiry({"pk": key.pk, "sk": key.sk}, moment + INBOUND_RECORD_LIFETIME))

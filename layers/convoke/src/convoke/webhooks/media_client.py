@@ -12,6 +12,7 @@ from urllib.parse import urljoin, urlsplit
 
 from convoke.domain.connections import ConnectionSettings
 from convoke.domain.media import CarrierCredentials
+from convoke.domain.urls import normal_url
 from convoke.webhooks.answers import FetchedMedia, MediaRefusedError, WebhookLateError
 from convoke.webhooks.client import BoundedHttpClient
 
@@ -37,6 +38,7 @@ class MediaHttpClient(BoundedHttpClient):
         """
         until = time.monotonic() + seconds
         for _ in range(MAX_REDIRECTS + 1):
+            url = _normal(url)
             left = until - time.monotonic()
             if left <= 0:
                 raise WebhookLateError("no time is left")
@@ -47,7 +49,7 @@ class MediaHttpClient(BoundedHttpClient):
                 try:
                     location = response.headers.get("Location")
                     if response.status not in REDIRECTS or location is None:
-                        yield _fetched(response)
+                        yield _fetched(response, until)
                         return
                     url = _redirected(url, location)
                 finally:
@@ -55,11 +57,20 @@ class MediaHttpClient(BoundedHttpClient):
         raise MediaRefusedError("too many redirects")
 
 
-def _headers(url: str, credentials: CarrierCredentials | None) -> dict[str, str]:
-    """Return the headers of a request. Only the origin of the carrier gets the credentials, and not its redirects.
+def _normal(url: str) -> str:
+    r"""Return the normal form of a URL. Raises MediaRefusedError if Convoke cannot call the URL.
 
-    Raises MediaRefusedError if the URL is malformed.
+    urllib and urllib3 find different hosts in some other forms, such as `https://one\@other`. The credentials of a
+    carrier would then go to another host.
     """
+    try:
+        return normal_url(url)
+    except ValueError as error:
+        raise MediaRefusedError("a malformed URL") from error
+
+
+def _headers(url: str, credentials: CarrierCredentials | None) -> dict[str, str]:
+    """Return the headers of a request. Only the origin of the carrier gets the credentials, and not its redirects."""
     headers, origin = {"Accept-Encoding": "identity"}, _origin(url)
     if credentials and origin == _origin(credentials.origin):
         encoded = b64encode(f"{credentials.user}:{credentials.password}".encode()).decode()
@@ -68,14 +79,8 @@ def _headers(url: str, credentials: CarrierCredentials | None) -> dict[str, str]
 
 
 def _origin(url: str) -> tuple[str, str | None, int | None]:
-    try:
-        parts = urlsplit(url)
-        origin = parts.scheme, parts.hostname, parts.port
-    except ValueError as error:
-        raise MediaRefusedError("a malformed URL") from error
-    if parts.scheme not in ("http", "https"):
-        raise MediaRefusedError("a URL without http or https")
-    return origin
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname, parts.port
 
 
 def _redirected(url: str, location: str) -> str:
@@ -85,14 +90,28 @@ def _redirected(url: str, location: str) -> str:
         raise MediaRefusedError("a malformed URL") from error
 
 
-def _fetched(response: BaseHTTPResponse) -> FetchedMedia:
+def _fetched(response: BaseHTTPResponse, until: float) -> FetchedMedia:
     if response.status != 200:
         raise MediaRefusedError(f"status {response.status}")
+    filename = _filename(response.headers.get("Content-Disposition", ""))
+    return FetchedMedia(response.headers.get("Content-Type", ""), filename, _parts(response, until))
+
+
+def _filename(header: str) -> str | None:
+    """Return the filename in a header `Content-Disposition`, or None if the header has none that can be stored."""
     disposition = Message()
-    disposition["Content-Disposition"] = response.headers.get("Content-Disposition", "")
-    return FetchedMedia(response.headers.get("Content-Type", ""), disposition.get_filename(), _parts(response))
+    disposition["Content-Disposition"] = header
+    try:
+        filename = disposition.get_filename()
+        # The header can name any codec of Python, also one that makes surrogates.
+        return filename and filename.encode().decode()
+    except ValueError:
+        return None
 
 
-def _parts(response: BaseHTTPResponse) -> Iterator[bytes]:
+def _parts(response: BaseHTTPResponse, until: float) -> Iterator[bytes]:
     while part := response.read1(PART_BYTES, decode_content=False):
         yield part
+    # If the length is unknown, content that is cut off at the deadline looks complete.
+    if time.monotonic() >= until:
+        raise WebhookLateError("the content did not arrive in time")

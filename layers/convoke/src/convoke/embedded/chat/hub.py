@@ -213,6 +213,7 @@ class Hub:
     def _notify(self, changes: Sequence[Change]) -> None:
         touched: dict[SyncObject, list[tuple[Change, list[Touch]]]] = {}
         for change in changes:
+            # In the order of the touches: members get a message before the change of its conversation.
             by_object: dict[SyncObject, list[Touch]] = {}
             for touch in self._feed.touches(change):
                 if touch.object in self._subscribers:
