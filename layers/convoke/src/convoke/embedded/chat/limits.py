@@ -34,7 +34,7 @@ and gets what it missed.
 """
 
 MAX_SUBSCRIPTIONS = 6_000
-"""The maximum number of Sync objects to which a connection can subscribe."""
+"""The maximum number of Sync objects to which a connection can subscribe, and of subscriptions that wait."""
 
 MAX_SUBSCRIPTIONS_PER_CALL = 1_000
 
