@@ -132,6 +132,34 @@ def test_removed_member_hears_only_of_its_removal(instance: EmbeddedInstance) ->
     run(instance, scenario)
 
 
+def test_user_whose_role_no_longer_shows_all_conversations_hears_nothing_more(
+    instance: EmbeddedInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("convoke.embedded.chat.server.TICK_SECONDS", 0.05)
+    monkeypatch.setattr("convoke.embedded.chat.server.REVOCATION_CHECK_SECONDS", 0.0)
+    monkeypatch.setattr("convoke.embedded.chat.connection.REVOCATION_CHECK_SECONDS", 0.0)
+
+    async def scenario(serving: ChatServing, key: Key, sid: str) -> None:
+        roles = (await instance.asked("GET", "/v1/Roles", {})).body["roles"]
+        by_name = {role["friendly_name"]: role["sid"] for role in roles}
+        async with serving.client(key.token("carol")) as carol, serving.client(key.token("bob")) as bob:
+            await instance.asked("POST", "/v1/Users/carol", {"RoleSid": by_name["service admin"]})
+            for client in (carol, bob):
+                await subscribe(client, f"{sid}.messages")
+            await asyncio.sleep(0.2)
+            await send(instance, sid, "Visible")
+            for client in (carol, bob):
+                assert (await next_event(client, "list_item_added"))["item_data"]["text"] == "Visible"
+            await instance.asked("POST", "/v1/Users/carol", {"RoleSid": by_name["service user"]})
+            await asyncio.sleep(0.2)
+            await send(instance, sid, "Hidden")
+            assert (await next_event(bob, "list_item_added"))["item_data"]["text"] == "Hidden"
+            await carol.call("GET", "/Client/v2/Configuration")
+            assert [event for frame in carol.received for event in events_in(frame)] == []
+
+    run(instance, scenario)
+
+
 def test_typing_reaches_the_other_members(instance: EmbeddedInstance) -> None:
     async def scenario(serving: ChatServing, key: Key, sid: str) -> None:
         async with serving.client(key.token("bob")) as bob, serving.client(key.token("alice")) as alice:

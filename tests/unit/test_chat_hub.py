@@ -71,6 +71,8 @@ class Feed:
             raise SyncObjectNotFoundError
         return self.missed.get(sync_object, NOTHING_MISSED)
 
+    def check_visible(self, session: ChatSession, sync_object: SyncObject) -> None: ...
+
     def touches(self, change: Change) -> Iterable[Touch]:
         return (Touch(self.touched, Action.ADDED, change.sid),)
 
@@ -477,7 +479,7 @@ def test_subscriptions_end_with_their_object() -> None:
         client.asks("establish", MESSAGES)
         await machine.settled()
         gone = SyncEvent(MESSAGES, Action.REMOVED, None, 9)
-        machine.feed.events = lambda change, sync_object: [gone]  # type: ignore[method-assign]
+        machine.feed.events = lambda change, touches: [gone]  # type: ignore[method-assign]
         machine.hub.changed([change("removal")])
         await machine.settled()
         assert client.frames[-1]["payload"]["event_type"] == "list_removed"

@@ -150,6 +150,8 @@ class ChatClient:
         """Whether the client knows that its token is about to expire."""
         self.subscriptions: set[SyncObject] = set()
         """The Sync objects to which the client has subscribed. Only the hub changes this set."""
+        self.guest_subscriptions: set[SyncObject] = set()
+        """The subscriptions to objects of conversations that the User sees without being a member."""
         self.waiting_subscriptions = 0
         """The number of subscriptions that the client has asked for, or canceled, and that wait in the hub."""
 

@@ -23,6 +23,9 @@ class SyncFeed:
     def replay(self, session: ChatSession, sync_object: SyncObject, since: int | None) -> Replay:
         return self._sync.replay(self._service(session), session.identity, sync_object, since)
 
+    def check_visible(self, session: ChatSession, sync_object: SyncObject) -> None:
+        self._sync.check_visible(self._service(session), session.identity, sync_object)
+
     def touches(self, change: Change) -> Iterable[Touch]:
         return self._sync.touches(change)
 

@@ -57,6 +57,9 @@ class Feed(Protocol):
     def replay(self, session: ChatSession, sync_object: SyncObject, since: int | None) -> Replay:
         """Return what happened to an object after an event. Raises an error if the session must not see the object."""
 
+    def check_visible(self, session: ChatSession, sync_object: SyncObject) -> None:
+        """Raise an error if the session must not see an object of a conversation."""
+
     def touches(self, change: Change) -> Iterable[Touch]: ...
 
     def events(self, change: Change, touches: Iterable[Touch]) -> Iterable[SyncEvent]:
@@ -137,6 +140,14 @@ class Hub:
                     self._end_membership(touch.object.owner_sid, touch.key)
         self._add_work(partial(self._notify, changes))
 
+    def check_guest(self, client: ChatClient) -> None:
+        """End the subscriptions to conversations that the User of a client no longer sees, after a change of its role.
+
+        The removal of a member ends its subscriptions immediately. See `changed`.
+        """
+        if client.guest_subscriptions:
+            self._add_work(partial(self._check_guest, client))
+
     @property
     def has_subscribers(self) -> bool:
         return bool(self._subscribers)
@@ -200,9 +211,20 @@ class Hub:
         if replay.is_complete:
             self._subscribers.setdefault(sync_object, {})[client] = None
             client.subscriptions.add(sync_object)
+            if replay.is_guest:
+                client.guest_subscriptions.add(sync_object)
         status = "completed" if replay.is_complete else "interrupted"
         outcome = {**named, "replay_status": status, "last_event_id": replay.last_event_id}
         _tell(client, "subscription_established", outcome, correlation_id)
+
+    def _check_guest(self, client: ChatClient) -> None:
+        for sync_object in [*client.guest_subscriptions]:
+            try:
+                self._feed.check_visible(client.session, sync_object)
+            except UnavailableError:
+                return  # The data file cannot be read. The next check tries again.
+            except ConversationsError:
+                self._unsubscribe(client, sync_object)
 
     def _cancel(self, client: ChatClient, correlation_id: Any, requested: Requested) -> None:
         if sync_object := object_of_sid(requested.object_sid):
@@ -278,6 +300,7 @@ class Hub:
 
     def _unsubscribe(self, client: ChatClient, sync_object: SyncObject) -> None:
         client.subscriptions.discard(sync_object)
+        client.guest_subscriptions.discard(sync_object)
         subscribers = self._subscribers.get(sync_object, {})
         subscribers.pop(client, None)
         if not subscribers:

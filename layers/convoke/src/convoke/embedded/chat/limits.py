@@ -44,7 +44,10 @@ EXPIRY_WARNING_SECONDS = 180.0
 """How long before the expiry of its token a client is told that the token is about to expire."""
 
 REVOCATION_CHECK_SECONDS = 5.0
-"""How often the server checks whether the API key and the User of a connected client still exist."""
+"""How often the server checks whether the API key and the User of a connected client still exist.
+
+A client that follows a conversation as a guest loses it after the same time, if its role no longer permits to see it.
+"""
 
 OFFLINE_GRACE_SECONDS = 10.0
 """How long a User stays online after its last client has disconnected. A client that connects again stays online."""

@@ -254,6 +254,7 @@ class ChatServer:
         with suppress(RunAgainError, UnavailableError):
             revoked = self._tokens.revoked([client.session for client in due])
             for client in due:
+                self._hub.check_guest(client)
                 client.next_check = now + REVOCATION_CHECK_SECONDS
                 if client.session in revoked:
                     client.connection.refuse(InvalidAccessTokenError())
