@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -26,10 +26,14 @@ from convoke.domain.phones import PhoneMessage
 from convoke.domain.receipts import Receipt, ReceiptStatus
 from convoke.domain.senders import Provider
 from convoke.embedded.clock import MovableClock
+from convoke.embedded.deliveries import Deliveries
+from convoke.operations.media import MediaOperations
+from convoke.operations.message_sender import CopyOutcome
 from convoke.storage import items
 from convoke.storage.phones import OptOutRepository, PhoneRepository
 from tests.support.examples import CHAT_AND_SMS, GROUP_MMS
 from tests.support.instances import EmbeddedInstance, Instance, held_instance
+from tests.support.media import media_sid
 from tests.support.phones import BUSINESS, OTHER_PHONE, PHONE, conversation_with
 
 PAIR = CHAT_AND_SMS[0]
@@ -210,6 +214,50 @@ def test_copy_with_an_unknown_outcome_is_tried_again_and_marked(machine: Machine
     machine.later(6)
     (receipt,) = machine.instance.items("receipt#")
     assert (receipt["status"], receipt["may_be_repeated"]) == ("sent", True)
+
+
+def test_failure_before_the_call_does_not_look_like_a_lost_outcome(instance: EmbeddedInstance) -> None:
+    conversation = conversation_with(instance, PAIR)
+    conversation.messages.create(media_sid=media_sid(instance))
+    copy = Copy.of(items.to_resource(Receipt, instance.items("receipt#")[0]))
+
+    def fail() -> MediaOperations:
+        raise LookupError
+
+    sender = instance.engine.program.message_sender
+    with pytest.raises(LookupError):
+        replace(sender, link_of=replace(sender.link_of, operations=fail)).begin(copy)
+    assert statuses(instance) == ["queued"]
+    instance.work()
+    assert statuses(instance) == ["delivered"]
+
+
+@pytest.mark.parametrize(
+    ("outcome", "after"),
+    [
+        (None, ("queued", 0)),
+        (CopyOutcome(), ("queued", 0)),
+        (CopyOutcome(is_throttled=True), ("queued", 0)),
+        (CopyOutcome(is_unknown=True), ("sending", 1)),
+    ],
+)
+def test_copy_whose_call_the_shutdown_prevents_is_not_marked(
+    instance: EmbeddedInstance, outcome: CopyOutcome | None, after: tuple[str, int]
+) -> None:
+    conversation_with(instance, PAIR).messages.create(body="Hello")
+    program, queue = instance.engine.program, instance.engine.queue
+    deliveries = Deliveries(queue, program.webhook_delivery, program.message_sender)
+    (stored,) = instance.items("receipt#")
+    program.message_sender.queue.send([Copy.of(items.to_resource(Receipt, stored))])
+    (line,) = queue.receivers()
+    message = queue.receive(line)
+    assert message is not None
+    begun = deliveries.begin(message)
+    assert begun is not None
+    deliveries.interrupt(message, begun, outcome)
+    (receipt,) = instance.items("receipt#")
+    assert (receipt["status"], receipt.get("attempts", 0)) == after
+    assert queue.receivers() == [line]
 
 
 def test_copies_of_a_group_name_the_author_if_the_carrier_has_no_group_mms(machine: Machine) -> None:

@@ -139,6 +139,12 @@ def test_wrong_credentials_at_twilio_are_tried_again(twilio: StandIn) -> None:
         TwilioCarrier(None, twilio.url).send(wrong)
 
 
+def test_twilio_that_is_overloaded_gets_the_copy_later(twilio: StandIn) -> None:
+    twilio.replies.append(Reply(503, {"code": 20503}))
+    with pytest.raises(CarrierUnavailableError, match="503"):
+        TwilioCarrier(None, twilio.url).send(COPY)
+
+
 def test_copy_of_a_sender_without_credentials_is_refused(twilio: StandIn) -> None:
     with refused(SenderMissingError):
         TwilioCarrier(None, twilio.url).send(COPY._replace(secret=None))

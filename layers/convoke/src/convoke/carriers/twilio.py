@@ -32,8 +32,12 @@ MAX_CONNECTIONS = 32
 NOT_SENT = (exceptions.NewConnectionError, exceptions.ConnectTimeoutError)
 """The errors that occur before Twilio has got a part of the request."""
 
-NOT_ACCEPTED = frozenset({401, 403, 404})
-"""The statuses of a request with wrong credentials. The next attempt may have new credentials."""
+NOT_ACCEPTED = frozenset({401, 403, 404, 503})
+"""The statuses of requests that Twilio has not processed and that may succeed later.
+
+The next attempt may have new credentials. A server answers 503 if it cannot handle a request at present (RFC 9110,
+section 15.6.4). After any other 5xx, Twilio may have taken the copy.
+"""
 
 TOO_MANY_REQUESTS = 429
 

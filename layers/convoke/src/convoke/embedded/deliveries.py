@@ -158,6 +158,15 @@ class Deliveries:
                 self.delivery.report_own_failure(failed)
         self.queue.dead_letter(message)
 
+    def interrupt(self, message: ReceivedMessage, begun: Begun, outcome: AnyOutcome | None) -> None:
+        """Return a queue message whose call was ended or prevented. The attempt does not count.
+
+        A copy stays `sending` only if the carrier may have got the copy. `outcome` is None if there was no call.
+        """
+        if isinstance(begun, BegunCopy) and not (isinstance(outcome, CopyOutcome) and outcome.is_unknown):
+            self.message_sender.undo(begun)
+        self.queue.return_uncounted(message, 0)
+
     def accept(self, event: Event) -> None:
         """Split an event from the event bus. If Convoke fails to split the event, enqueue the event itself.
 
@@ -459,7 +468,7 @@ class ConcurrentDeliveries:
     def _settle(self, message: ReceivedMessage, begun: Begun, outcome: AnyOutcome | None) -> None:
         if self._stopping and (outcome is None or not outcome.is_answered):
             # The shutdown has ended or prevented the call, so the attempt does not count.
-            self._queue.return_uncounted(message, 0)
+            self._deliveries.interrupt(message, begun, outcome)
         elif outcome is None:
             self._deliveries.fail(message)
         else:

@@ -116,12 +116,13 @@ class MessageSender:
             return None
         needs_secret = sender.provider is Provider.TWILIO
         secret = self.secrets.fetch(receipt.account_sid, sender.sid) if needs_secret else None
+        text = text_of_copy(stored.message, in_group=receipt.in_group, is_group_mms=carrier.sends_group_mms)
+        links = [self.link_of(receipt.account_sid, media.sid) for media in stored.message.media]
+        urls = [link for link in links if link]
+        # This write comes last. A failure of Convoke before the call must not look like a call with a lost outcome.
         begun = self.copies.begin(stored)
         if begun is None:
             return None
-        text = text_of_copy(begun.message, in_group=receipt.in_group, is_group_mms=carrier.sends_group_mms)
-        links = [self.link_of(receipt.account_sid, media.sid) for media in begun.message.media]
-        urls = [link for link in links if link]
         return BegunCopy(begun, OutboundCopy(begun.receipt, sender, receipt.address, text, secret, urls), carrier)
 
     def call(self, begun: BegunCopy) -> CopyOutcome:
@@ -146,7 +147,7 @@ class MessageSender:
         elif outcome.refusal:
             self.statuses.conclude(stored, ReceiptStatus.FAILED, outcome.refusal)
         elif outcome.is_throttled:
-            self.copies.requeue(stored, attempts=stored.receipt.attempts - 1)
+            self.undo(begun)
             raise RetryCopyError(THROTTLED_PAUSE_SECONDS)
         elif stored.receipt.attempts >= MAX_ATTEMPTS:
             self.statuses.conclude(stored, ReceiptStatus.FAILED, CarrierFailedError)
@@ -154,6 +155,10 @@ class MessageSender:
             if not outcome.is_unknown:
                 self.copies.requeue(stored, attempts=stored.receipt.attempts)
             raise RetryCopyError(pause_seconds(stored.receipt.attempts))
+
+    def undo(self, begun: BegunCopy) -> None:
+        """Record that the carrier has not got the copy. The attempt does not count."""
+        self.copies.requeue(begun.stored, attempts=begun.stored.receipt.attempts - 1)
 
     def give_up(self, copy: Copy) -> None:
         """Record that a copy has failed because Convoke itself failed to process its queue message."""
