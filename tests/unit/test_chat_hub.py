@@ -421,6 +421,22 @@ def test_client_that_does_not_read_its_last_frame_is_cut(monkeypatch: pytest.Mon
     run(scenario)
 
 
+def test_connection_whose_frame_cannot_be_sent_is_closing_and_waits_for_nothing() -> None:
+    async def scenario(_: Machine) -> None:
+        async def fail(message: Message) -> None:
+            raise ConnectionResetError
+
+        connection = Connection(fail, lambda: None)
+        connection.send(b"frame")
+        with pytest.raises(ConnectionResetError):
+            await connection.write()
+        assert connection.is_closing
+        connection.finish()
+        assert connection._deadline is None
+
+    run(scenario)
+
+
 def test_typing_is_told_to_the_other_members() -> None:
     async def scenario(machine: Machine) -> None:
         typing, other, stranger = machine.client("US1"), machine.client("US2"), machine.client("US3")

@@ -97,6 +97,7 @@ class Connection:
                 await self._write_next()
             await self._send({"type": "websocket.close", "code": NORMAL_CLOSURE})
         finally:
+            self.is_closing = True
             if self._deadline:
                 self._deadline.cancel()
 
