@@ -126,7 +126,10 @@ ROLE_SIDS = (
     "DefaultConversationRoleSid",
     "DefaultChatServiceRoleSid",
 )
-"""The form parameters whose value must be the SID of an existing role. SERVICE_SIDS has those of existing services."""
+"""The form parameters whose value must be the SID of an existing role.
+
+SERVICE_SIDS lists the form parameters whose value must be the SID of an existing service.
+"""
 
 QUERIES = {"ParticipantConversations": "?Identity=alice"}
 """The query strings of paths that require a query. The key is the last segment of the path."""

@@ -1,4 +1,7 @@
-"""People use the sample application of docs/chat.md in Chromium, with the unmodified chat SDK and a strict policy."""
+"""People use the sample application of docs/chat.md in Chromium, with the unmodified chat SDK.
+
+The page has a strict Content Security Policy.
+"""
 
 from __future__ import annotations
 
@@ -81,7 +84,10 @@ Enter = Callable[[str], Page]
 
 @pytest.fixture
 def enter(browser: Browser, sample: Sample) -> Iterator[Enter]:
-    """Return a function that opens the page for an identity. No page may report an error or break its policy."""
+    """Return a function that opens the page for an identity.
+
+    After the test, the browser must not have reported an error or a violation of the Content Security Policy.
+    """
     visits: list[Visit] = []
 
     def enter(identity: str) -> Page:

@@ -109,7 +109,7 @@ class CrashingMediaStore(CrashingEdge):
 
 class CrashingWriter(CrashingEdge):
     def __del__(self) -> None:
-        # The operating system closes the file of a crashed process, and leaves its content.
+        # When a process crashes, the operating system closes the file. The file keeps the bytes that were written.
         if file := self._edge._file:  # type: ignore[attr-defined]
             file.close()
 
@@ -187,7 +187,10 @@ def crash_points(
 
 
 def _prepare(path: str, prepare: Scenario, edges: dict[str, Any]) -> list[Delivery]:
-    """Create the data file with which each scenario starts. Return the webhook deliveries until then."""
+    """Create the data file with which each scenario starts.
+
+    Return the webhook deliveries that occurred during the preparation.
+    """
     Path(path).unlink(missing_ok=True)
     with held_instance(path, **edges) as prepared:
         prepared.client().conversations.v1.configuration.webhooks().update(

@@ -1,4 +1,4 @@
-"""The hub notifies the subscribers of Sync objects (embedded/chat/hub.py), here with a feed of invented objects."""
+"""The hub (embedded/chat/hub.py) notifies the subscribers of Sync objects. These tests use a fake feed."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ class Machine:
 
 
 class FakeClient:
-    """A client whose frames go to a list. It reads nothing while `reading` is not set."""
+    """A client that appends each received frame to `frames`. While `reading` is not set, the client reads nothing."""
 
     def __init__(self, hub: Hub, user_sid: str) -> None:
         self.hub = hub
@@ -149,7 +149,10 @@ class FakeClient:
 
     @property
     def told(self) -> list[tuple[str, Any]]:
-        """The types of the notifications, and the changes or the objects that they are about."""
+        """The type of each notification, with the text in the notification.
+
+        If the notification contains no text, the SID of the Sync object takes the place of the text.
+        """
         found = []
         for frame in self.frames:
             for each in frame["payload"]["events"]:
@@ -542,7 +545,7 @@ def test_calls_are_read_at_the_permitted_rate() -> None:
     assert [rate.pause(0.0) for _ in range(limits.MAX_CALLS_AT_ONCE)] == [0.0] * limits.MAX_CALLS_AT_ONCE
     assert rate.pause(0.0) == pytest.approx(1 / limits.MAX_CALLS_PER_SECOND)
     assert rate.pause(1.0) == 0.0
-    # A long pause allows no more calls at once than the start.
+    # Even after a long pause, the client may send at most MAX_CALLS_AT_ONCE calls at once.
     assert [rate.pause(1e6) for _ in range(limits.MAX_CALLS_AT_ONCE)][-1] == 0.0
     assert rate.pause(1e6) > 0
 

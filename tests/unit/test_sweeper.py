@@ -60,7 +60,10 @@ class Overtaken(ProvisioningRepository):
 
 @dataclass(frozen=True)
 class Interrupted:
-    """A table that removes and calls a function of `meanwhile` before each transaction, until the list is empty."""
+    """A table whose transactions are interrupted.
+
+    While the list `meanwhile` is not empty, each transaction first removes the last function and calls the function.
+    """
 
     table: Any
     meanwhile: list[Meanwhile] = field(default_factory=list)
@@ -267,10 +270,10 @@ def budget(resources: int) -> Callable[[], bool]:
     st.lists(st.tuples(st.integers(8, 20), st.lists(st.integers(0, 7), max_size=20)), max_size=6),
 )
 def test_no_shard_waits_for_another(backlog: list[int], sweeps: list[tuple[int, list[int]]]) -> None:
-    """A model of sweeps whose time is too short for the backlog.
+    """Simulate sweeps that can end before the backlog is empty. Between two sweeps, more items become due.
 
-    Between two sweeps, more items become due. In each sweep, the sweeper processes nearly the same number of items from
-    every shard. The numbers differ by at most one, except for a shard that has fewer due items.
+    In each sweep, the sweeper processes nearly the same number of items from every shard. The numbers differ by at most
+    1, except for a shard that has fewer due items.
     """
     with memory_table() as table:
         shards = Shards(table, ManualClock())

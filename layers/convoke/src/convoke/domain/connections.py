@@ -23,10 +23,10 @@ BOUNDS = {
     "rt": range(100, 15_001),
     "tt": range(100, 15_001),
 }
-"""Maps the key of each override in the fragment to the valid values.
+"""Maps the key of each override to the valid values. The fragment of the URL contains the overrides.
 
-`rc` is the number of retries. The other values are maximum times in milliseconds. `ct` is the time to connect. `rt` is
-the time between two parts of the answer. `tt` is the time for the whole call.
+`rc` is the number of retries. `ct`, `rt` and `tt` are time limits in milliseconds. `ct` limits the time to connect.
+`rt` limits the time between two parts of the answer. `tt` limits the time for the whole call.
 """
 
 

@@ -99,7 +99,7 @@ from convoke.webhooks.media_client import MediaHttpClient
 SWEEP_INTERVAL_SECONDS = 1.0
 
 SHUTDOWN_GRACE_SECONDS = 3
-"""After the signal to stop, requests, steps and webhook calls under way may continue for this time at most."""
+"""The maximum time that running requests, steps and webhook calls may continue after the engine begins to stop."""
 
 SETTLE_POLL_SECONDS = 0.005
 
@@ -485,13 +485,16 @@ class EmbeddedEngine:
         return SimulatedCarrier(PhoneRepository(self.table), OptOutRepository(self.table), self.phone_plans, now)
 
     def _sweeper_without_held(self) -> Sweeper:
-        """Return the program's sweeper, except that it leaves the conversations alone that a test holds."""
+        """Return a copy of the program's sweeper that skips the conversations that a test holds."""
         sweeper = self.program.sweeper
         conversations = self.failures.unless_held(sweeper.processes[keys.CONVERSATION])
         return replace(sweeper, processes={**sweeper.processes, keys.CONVERSATION: conversations})
 
     def _test_routes(self, clock: MovableClock | None, reset: Callable[[], None] | None) -> tuple[AccountRoute, ...]:
-        """Return the routes of the clock and of the test controls. Without them, the routes answer 404."""
+        """Return the routes of the clock and of the test controls.
+
+        If `clock` is None, the route of the clock answers 404. If `reset` is None, the test controls answer 404.
+        """
         clock_option = f"{CLOCK_OPTION} or {CONTROLS_OPTION}"
         moves = clock_routes(clock, self.advance) if clock else missing_routes((CLOCK,), clock_option)
         if reset is None:
@@ -565,7 +568,7 @@ class EmbeddedEngine:
         if step_back > CLOCK_STEP_SECONDS:
             # Run this on the event loop's thread, so that no delivery starts or ends in between.
             self.table.run(lambda: self.queue.make_received_visible(self._deliveries_under_way()))
-            # The next attempts were planned with the clock before the step.
+            # The due times of the next attempts were computed before the wall clock was set back.
             planned = self.edges.now() + timedelta(seconds=step_back)
             self._sweep_until = planned + self.edges.provisioning_retries.max_pause
         self._clock_difference = difference

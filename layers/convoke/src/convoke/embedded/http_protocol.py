@@ -67,7 +67,7 @@ class BoundedProtocol(HttpToolsProtocol):
     request_timeout_seconds = REQUEST_TIMEOUT_SECONDS
 
     log_limit = LogLimit()
-    """All connections share this object, so that only one of them logs that the limit on connections is reached."""
+    """Limits the log line about MAX_CONNECTIONS. All connections share this limit."""
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
@@ -110,7 +110,7 @@ class BoundedProtocol(HttpToolsProtocol):
         """Parse the next bytes of the connection.
 
         uvicorn's method writes a log line for each request that it cannot parse. A client without credentials could
-        fill the disk with these lines, so this method writes none.
+        fill the disk with these log lines. Therefore this method writes no log lines.
         """
         self._unset_keepalive_if_required()
         try:
@@ -128,8 +128,8 @@ class BoundedProtocol(HttpToolsProtocol):
     def _should_upgrade(self) -> bool:
         """Return whether the request opens the WebSocket of a chat client.
 
-        The other paths offer no other protocol, so the server ignores there that the client wishes to upgrade (RFC
-        9110, section 7.8).
+        All other paths support only HTTP. On these paths, the server ignores the header `Upgrade` (RFC 9110, section
+        7.8).
         """
         return self.url.partition(b"?")[0] == CHAT_PATH and self._get_upgrade() == b"websocket"
 

@@ -55,7 +55,10 @@ class PlannedFailures:
             self._next[account_sid].is_held = True
 
     def cancel(self, account_sid: str) -> list[Provisioning]:
-        """Cancel the plan for the next conversation of the account. Return the conversations that are released."""
+        """Cancel the plan for the next conversation of the account, and release the account's held conversations.
+
+        Return the released conversations. The caller must continue the provisioning of these conversations.
+        """
         with self._lock:
             self._next.pop(account_sid, None)
             released = [each for each in self._held.values() if each.account_sid == account_sid]

@@ -223,7 +223,7 @@ def opt_out(account_sid: str, business_address: str, address: str) -> Key:
 
 
 def keyword_record(account_sid: str, provider_message_id: str) -> Key:
-    """Return the key of the record that a message with a keyword has changed an opt-out list."""
+    """Return the key of the record that says that a keyword message has changed an opt-out list."""
     return Key(f"{account_sid}#keyword#{_digest(provider_message_id)}", "keyword")
 
 
@@ -339,7 +339,7 @@ def receipts(message_sid: str) -> tuple[str, str]:
 
 
 def sync_touch(account_sid: str, conversation_sid: str, kind: str, touch_position: str) -> Key:
-    """Return the key of the item that remembers what a change touched in a Sync object of a conversation."""
+    """Return the key of the record that says which item changed in a conversation's Sync object."""
     return Key(f"{account_sid}#{conversation_sid}", f"sync#{kind}#{touch_position}")
 
 
@@ -355,7 +355,7 @@ def touch_position(event_id: int) -> str:
 
 
 def departure(account_sid: str, user_sid: str, conversation_sid: str) -> Key:
-    """Return the key of the item that remembers that a User left a conversation."""
+    """Return the key of the record that says that a User left a conversation."""
     return Key(f"{account_sid}#{user_sid}", f"left#{conversation_sid}")
 
 
@@ -412,7 +412,7 @@ def number_group_lock(account_sid: str, numbers: Iterable[str]) -> Key:
 
 
 def inbound_record(account_sid: str, provider: str, provider_message_id: str) -> Key:
-    """Return the key of the record that an inbound message is stored.
+    """Return the key of the record that says that an inbound message is stored.
 
     The id is hashed, because a provider chooses its length.
     """
