@@ -204,6 +204,7 @@ class PopulatedInstance:
             "Addresses": instance.call("POST", "/v1/Configuration/Addresses", ADDRESS).body["sid"],
             "Bindings": store_binding(instance, conversation["chat_service_sid"]).sid,
             "Credentials": instance.call("POST", "/v1/Credentials", CREDENTIAL).body["sid"],
+            "Phones": "+15558675310",
             "Senders": instance.call("POST", "/convoke/v1/Senders", SENDER).body["sid"],
             "Accounts": instance.account.sid,
             "Keys": instance.call("POST", f"/2010-04-01/Accounts/{instance.account.sid}/Keys.json").body["sid"],

@@ -27,6 +27,7 @@ from convoke.api.openapi import document
 from convoke.embedded.engine import EmbeddedEngine
 from convoke.embedded.gateway import RequestContext, gateway_event
 from convoke.embedded.server import Server, listening_socket
+from tests.support.openapi_checks import resolved
 
 TIMEOUT_SECONDS = 10.0
 
@@ -193,7 +194,7 @@ class Fuzz:
 def parameters_of(operation: dict[str, Any]) -> list[str]:
     names = [each["name"] for each in operation.get("parameters", ()) if each["in"] == "query"]
     for content in operation.get("requestBody", {}).get("content", {}).values():
-        names += content["schema"].get("properties", {})
+        names += resolved(content.get("schema", {})).get("properties", {})
     return names
 
 

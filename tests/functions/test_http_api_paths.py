@@ -151,6 +151,8 @@ def test_every_path_parameter_that_takes_a_name_is_validated_where_the_name_is_g
         segment for segment, value in PATH_VALUES.items() if not isinstance(value, Prefix) and "pattern" not in value
     }
     created = {route.rule.rpartition("/")[2]: fields_with_names(route) for route in ROUTES if route.method == "POST"}
+    # Only the embedded engine has simulated phones, and its gateway does not cut a path at a decoded `?`.
+    taking_names.remove("Phones")
     assert taking_names == {segment for segment, fields in created.items() if fields and segment in PATH_VALUES}
     assert NAME_IN_PATH in markers(NewParticipant.model_fields["identity"].annotation)
 

@@ -34,7 +34,7 @@ from convoke.api.schemas import (
 from convoke.domain import errors
 from convoke.domain.errors import ConversationsError
 from convoke.domain.idempotency import IDEMPOTENCY_KEY
-from convoke.domain.media import BINARY
+from convoke.domain.media import SHOWN_TYPES
 from convoke.domain.sids import Prefix
 
 REQUEST_HEADERS: dict[str, Schema] = {
@@ -246,7 +246,7 @@ def _responses(contract: Contract, *, service_in_path: bool) -> Schema:
     names = ("Twilio-Request-Id", *contract.response_headers)
     headers = {name: _described(RESPONSE_HEADERS[name]) for name in names}
     body = _response_body(contract, service_in_path=service_in_path)
-    content = {BINARY: {}} if contract.downloads else {JSON: {"schema": body}}
+    content = {each: {} for each in SHOWN_TYPES} if contract.downloads else {JSON: {"schema": body}}
     return {
         str(status): {"description": HTTPStatus(status).phrase, "headers": headers}
         | ({} if status in STATUSES_WITHOUT_BODY else {"content": content})

@@ -65,6 +65,9 @@ PHONE_TYPES = frozenset(
 )
 """The content types that phones can send and get. A browser runs no scripts in content of these types."""
 
+SHOWN_TYPES = (*sorted(PHONE_TYPES), BINARY)
+"""The content types that responses with the content of a media can have."""
+
 _CONTENT_TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,126}/[a-z0-9][a-z0-9!#$&^_.+-]{0,126}")
 """Matches a media type without parameters in lower case (RFC 6838, section 4.2)."""
 

@@ -443,6 +443,10 @@ class EmbeddedEngine:
         """
         self.steps.run_all()
         self._deliveries.run()
+        # A copy that is sent causes an event, which causes further steps and deliveries.
+        while self.steps.are_waiting:
+            self.steps.run_all()
+            self._deliveries.run()
 
     def settle(self, timeout: float) -> bool:
         """Run the waiting steps. Then wait until the delivery queue is empty, but not longer than `timeout` seconds.
@@ -453,10 +457,12 @@ class EmbeddedEngine:
             raise NeedsThreadError
         until = time.monotonic() + timeout
         self._finish()
-        while not self.queue.is_empty():
+        # A copy that is sent causes an event, which causes further steps and deliveries.
+        while not self.queue.is_empty() or self.steps.are_waiting:
             if time.monotonic() > until or not self._goes_on():
                 return False
             time.sleep(SETTLE_POLL_SECONDS)
+            self._finish()
         return True
 
     def advance(self, by: timedelta) -> AdvanceResult:
