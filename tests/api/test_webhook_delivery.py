@@ -289,7 +289,7 @@ def test_events_of_message_with_50_receipts_fit_into_one_item() -> None:
     assert len(str(largest)) < 60_000
 
 
-# The hosts that a deployment may call
+# Hosts that a deployment may call
 
 
 @pytest.mark.each_engine
