@@ -22,7 +22,7 @@ URL = "https://hooks.example.com/"
 
 @dataclass
 class FailingUpdates:
-    """Wraps a table. An update fails if `failing` contains the number of the update. The first update has the number 1."""
+    """Wraps a table. `failing` contains the numbers of the updates that fail. The first update has the number 1."""
 
     table: Any
     failing: set[int] = field(default_factory=set)
