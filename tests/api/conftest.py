@@ -40,7 +40,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run each test that is marked `each_engine` once on every engine.
 
     The test ids start with the engine, because this hook runs first. Without `tryfirst`, the order of the parameters in
-    an id would depend on the command line of pytest. `make mutants` could then not find tests by the ids that
+    an id would depend on the command line of pytest. In that case, `make mutants` could not find tests by the ids that
     `make coverage` recorded.
     """
     if metafunc.definition.get_closest_marker("each_engine"):
@@ -74,7 +74,7 @@ def tree(instance: Instance, request: pytest.FixtureRequest) -> Tree:
 
 @pytest.fixture
 def clock() -> ManualClock:
-    """Return a clock that stands still until the test moves it."""
+    """Return a clock that moves only when the test moves the clock."""
     return ManualClock()
 
 

@@ -1,4 +1,7 @@
-"""Address configurations. See docs/behaviour/address-configurations.md."""
+"""Clients create, fetch, list, update and delete address configurations.
+
+See docs/behaviour/address-configurations.md.
+"""
 
 from __future__ import annotations
 

@@ -222,7 +222,7 @@ def test_alert_is_recorded_as_event_and_can_be_replayed(instance: Instance) -> N
 
 @pytest.mark.each_engine
 def test_repeated_delivery_message_creates_one_alert(instance: Instance) -> None:
-    """If the queue message arrives again, it creates no second alert. A replay creates a second alert."""
+    """If the queue message arrives again, Convoke creates no second alert. A replay creates a second alert."""
     give_up(instance, 403)
     (delivery,) = instance.receivers.posted
     stored = instance.items("alert")

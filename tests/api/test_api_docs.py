@@ -1,6 +1,6 @@
-"""One machine serves `/docs`, a page that shows the description of the API. See docs/api-coverage.md#openapi.
+"""The embedded engine serves `/docs`, a page that shows the API description.
 
-tests/browser/test_api_docs.py opens the page in a browser.
+See docs/api-coverage.md#openapi. tests/browser/test_api_docs.py opens the page in a browser.
 """
 
 from __future__ import annotations

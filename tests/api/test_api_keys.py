@@ -159,7 +159,7 @@ def test_recently_used_api_key_costs_no_table_read() -> None:
 
 
 def test_secret_of_an_api_key_is_derived_from_the_master_secret() -> None:
-    """A fixed vector: another program that knows the master secret must get the same secret."""
+    """The expected secret is fixed, because every program must derive the same secret from a master secret."""
     assert derive_secret("m" * 64, UNKNOWN, UNKNOWN_KEY) == "wtfaPmtnZ2FwQ1FccHdlIAuJlu8h4RBy"
     assert derive_secret("m" * 64, FIRST, "SK" + "1" * 32) != derive_secret("m" * 64, FIRST, UNKNOWN_KEY)
     assert derive_secret("n" * 64, FIRST, UNKNOWN_KEY) != derive_secret("m" * 64, FIRST, UNKNOWN_KEY)
@@ -178,7 +178,7 @@ def test_table_and_log_contain_neither_secret_nor_master(
     masters = instance.accounts.api_keys.masters
     hidden = [created["secret"], hash_secret(created["secret"]), *(masters.secret(version) for version in "12")]
     written = capfd.readouterr()
-    # On one machine, the master secrets are stored only in their own item, so ignore this item.
+    # The embedded engine stores the master secrets in one item of the table. Ignore this item.
     kept = str([item for item in instance.items("") if item["pk"] != "api-key-masters"])
     assert [each for each in hidden if not each or each in kept + written.out + written.err + caplog.text] == []
     (owner,) = (item for item in instance.items("owner") if item["pk"] == created["sid"])
@@ -208,7 +208,7 @@ def test_rotation_of_the_master_secret_keeps_existing_keys(instance: Instance) -
 def test_key_whose_master_secret_is_gone_is_refused(embedded: EmbeddedInstance) -> None:
     key = new_key(embedded)
     embedded.table.transact([Delete(keys.api_key_masters())])
-    # Another process has not read the master secret yet.
+    # Imitate a process that has not read the master secret yet.
     other = ApiKeyOperations(
         embedded.accounts.api_keys.api_keys,
         KnownMasters(ApiKeyMasterTable(embedded.table)),

@@ -1,4 +1,4 @@
-"""Bindings. See docs/behaviour/bindings.md."""
+"""Clients fetch, list and delete bindings. See docs/behaviour/bindings.md."""
 
 from __future__ import annotations
 

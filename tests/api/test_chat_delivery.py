@@ -1,4 +1,7 @@
-"""Chat clients hear of changes (embedded/chat/hub.py), with real Sync objects and real sockets."""
+"""The hub (embedded/chat/hub.py) notifies chat clients of changes.
+
+These tests use real Sync objects and real sockets.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +31,10 @@ def instance() -> Iterator[EmbeddedInstance]:
 
 
 def run(instance: EmbeddedInstance, scenario: Scenario) -> None:
-    """Run a scenario with an API key and the SID of a conversation with two members."""
+    """Serve the instance while `scenario` runs.
+
+    The scenario gets an API key and the SID of a conversation. The participants of the conversation are `MEMBERS`.
+    """
 
     async def served() -> None:
         key = new_key(instance)
@@ -42,7 +48,7 @@ def run(instance: EmbeddedInstance, scenario: Scenario) -> None:
 
 
 async def next_event(client: TestClient, wanted: str) -> dict[str, Any]:
-    """Return the data of the first event of a type."""
+    """Wait for a frame that has an event of the type `wanted`. Return the data of the first event in this frame."""
     frame = await client.next(lambda frame: any(event_type == wanted for event_type, _ in events_in(frame)))
     return events_in(frame)[0][1]
 
@@ -116,7 +122,7 @@ def test_removed_member_hears_only_of_its_removal(instance: EmbeddedInstance) ->
                 await subscribe(client, f"{identity}.channels")
                 await subscribe(client, f"{sid}.messages")
             path = f"/v1/Conversations/{sid}"
-            # All requests run in one tick, and are committed together.
+            # All requests run in one tick of the event loop. Therefore one commit stores all changes.
             await asyncio.gather(
                 instance.asked("DELETE", f"{path}/Participants/bob"),
                 *(send(instance, sid, f"Message {number}") for number in range(5)),
@@ -222,7 +228,7 @@ def message_call(path: str) -> dict[str, Any]:
 
 
 async def slow_pre_event(instance: EmbeddedInstance, seconds: float) -> None:
-    """Configure a pre-event whose receiver takes some time to answer."""
+    """Configure a pre-event. The receiver answers the pre-event after `seconds`."""
     settings = {"PreWebhookUrl": "http://127.0.0.1:9/", "Filters": "onMessageAdd"}
     await instance.asked("POST", "/v1/Configuration/Webhooks", settings)
     instance.receivers.on_call = lambda: time.sleep(seconds)

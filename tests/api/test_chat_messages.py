@@ -23,7 +23,7 @@ def alice(embedded: EmbeddedInstance) -> ChatUser:
 
 @pytest.fixture
 def sid(embedded: EmbeddedInstance) -> str:
-    """Return a conversation with the chat users alice and bob."""
+    """Return the SID of a conversation with the chat users alice and bob."""
     return chat_conversation(embedded, "alice", "bob")
 
 

@@ -25,7 +25,10 @@ def alice(embedded: EmbeddedInstance) -> ChatUser:
 
 
 def own_conversation(user: ChatUser) -> str:
-    """Create a conversation as a user and join it, so that the user is its admin. Return its SID."""
+    """Create a conversation as `user`, and join the conversation. Return the SID of the conversation.
+
+    The creator of a conversation becomes the admin of the conversation when the creator joins.
+    """
     created = user.call("POST", "/Conversations", {})
     assert user.call("POST", created.body["links"]["participants"], {"identity": user.identity}).status == 201
     return str(created.body["sid"])

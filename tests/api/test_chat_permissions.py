@@ -19,7 +19,7 @@ SMS = {"address": "+15558675310", "proxy_address": "+15017122661"}
 
 @dataclass
 class Scene:
-    """A conversation of bob. Alice possibly takes part in the conversation, and calls the routes."""
+    """A conversation with the participant bob. Alice calls the routes, and can be a participant too."""
 
     alice: ChatUser
     conversation_sid: str
@@ -42,7 +42,7 @@ class Scene:
 
     @property
     def media_sid(self) -> str:
-        """The SID of a media that alice has uploaded."""
+        """The SID of a new media. Each access to this property uploads a media as alice."""
         operations = self.alice.instance.engine.program.operations
         service = operations.services.fetch(self.alice.instance.account.sid, self.alice.service_sid)
         upload = operations.media.begin(service, Category.MEDIA, "alice")
@@ -77,13 +77,13 @@ CALLS: dict[Action, Callable[[Scene], ChatResponse]] = {
 }
 
 NEEDS_MEMBER = frozenset({Action.EDIT_NOTIFICATION_LEVEL})
-"""Actions on something that only a participant has. A role in the service alone is not enough."""
+"""The actions that only a participant can perform. The permission of a service role is not sufficient."""
 
 OUTCOMES = {Decision.NOT_PERMITTED: (403, 50107), Decision.NOT_A_PARTICIPANT: (403, 50430)}
 
 
 def roles_for(instance: EmbeddedInstance, action: Action, role_type: RoleType) -> Iterator[Role]:
-    """Create a role for each permission that permits an action, and a role that does not permit the action."""
+    """Yield one role that does not permit the action, and one role for each permission that permits the action."""
     rule = RULES[action]
     other = {
         RoleType.SERVICE: (Permission.JOIN_CONVERSATION, Permission.EDIT_ANY_USER_INFO),
@@ -124,7 +124,7 @@ def test_call_is_permitted_exactly_if_the_roles_permit_it(embedded: EmbeddedInst
                 if decision is Decision.PERMITTED:
                     assert answer.status < 400 or answer.status in (404, 409), (context, answer)
                 outcomes.add(decision)
-                # The next conversation needs the same pair of addresses.
+                # Release the address pair, because the next conversation uses the same address pair.
                 if action is Action.ADD_NON_CHAT_PARTICIPANT:
                     v1.conversations(sid).delete()
     assert Decision.PERMITTED in outcomes

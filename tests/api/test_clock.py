@@ -28,7 +28,7 @@ from tests.support.waiting import eventually
 CLOCK = "/convoke/v1/Clock"
 MINUTE = timedelta(minutes=1)
 A_MOMENT = timedelta(seconds=30)
-"""A duration that is longer than any of these tests."""
+"""A duration that is longer than each of these tests takes."""
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def present(instance: EmbeddedInstance) -> datetime:
 
 
 def states(instance: Instance) -> list[tuple[str, str, str]]:
-    """Return the time, conversation SID and new state of every state change that a timer made. Sort by time."""
+    """Return the time, conversation SID and new state of each state change by a timer, sorted by time."""
     events = [event for change in instance.changes() for event in change["events"]]
     payloads = [event["payload"] for event in events if event["payload"].get("Reason") == "TIMER"]
     return sorted((payload["StateUpdated"], payload["ConversationSid"], payload["StateTo"]) for payload in payloads)
@@ -171,7 +171,7 @@ def test_provisioning_retries_keep_their_backoff_in_moved_time() -> None:
         conversation = stored(instance)[sid]
         assert conversation["state"] == "closed"
         assert [alert["code"] for alert in instance.items("alert")] == [50427]
-    # Use the creation time, because the first pause starts at the creation. The first attempt happens a little later.
+    # The first pause starts at the creation. Therefore replace the time of the first attempt with the creation time.
     moments[0] = datetime.fromisoformat(conversation["date_created"])
     pauses = [round((later - earlier).total_seconds()) for earlier, later in pairwise(moments)]
     assert pauses == [10, 20, 40, 80, 160, 320, 600, 600]

@@ -45,7 +45,10 @@ CLAIMS: dict[str, tuple[dict[str, Any], int]] = {
     "pair": ({"Participant": CHAT_AND_SMS}, 50425),
     "group": ({"Participant": GROUP_MMS}, 50438),
 }
-"""The key names a unique value. Each entry has the form that claims the value, and the error code of a late request."""
+"""The key names a unique value.
+
+The entry has the form that claims the unique value, and the error code of each refused request.
+"""
 
 Credentials = tuple[str, str]
 

@@ -50,7 +50,7 @@ def test_fifty_concurrent_messages_get_distinct_indexes(tmp_path: Path, processe
 
 
 def test_list_during_writes_never_inserts_before_listed_messages(tmp_path: Path) -> None:
-    """Messages become visible in the order of their indexes. Every list begins with the messages of the list before."""
+    """Messages become visible in the order of the indexes. Each list begins with all messages of the previous list."""
     with held_instance(str(tmp_path / "convoke.db")) as instance:
         sid = instance.client().conversations.v1.conversations.create().sid
         done = Event()

@@ -1,4 +1,4 @@
-"""After concurrent changes of participants, each remaining participant has its locks. No other locks are left."""
+"""After concurrent changes of participants, the table contains exactly the locks of the remaining participants."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def new(instance: EmbeddedInstance) -> str:
 
 
 def pairs_held(instance: EmbeddedInstance) -> set[tuple[str, str]]:
-    """Return the proxy address and the conversation SID of each address pair that is locked."""
+    """Return the proxy address and the conversation SID of each locked address pair."""
     return {(item["pk"].rpartition("#")[2], item["conversation_sid"]) for item in instance.items("+1501")}
 
 

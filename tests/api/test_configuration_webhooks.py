@@ -1,4 +1,4 @@
-"""`/v1/Configuration/Webhooks` configures webhooks. Failed deliveries are repeated.
+"""`/v1/Configuration/Webhooks` configures webhooks. Convoke retries failed deliveries.
 
 See docs/behaviour/configuration-webhooks.md.
 """

@@ -30,7 +30,7 @@ def exchange(instance: EmbeddedInstance, code: str, account_sid: str | None = No
 
 
 def codes(instance: EmbeddedInstance, real_time: datetime | None = None) -> ConsoleCodeOperations:
-    """Return the operations at a given real time."""
+    """Return the console code operations. The operations use `real_time`, or by default the current time."""
     if real_time is None:
         return instance.engine.program.console_codes
     keys = instance.accounts.api_keys
@@ -111,7 +111,7 @@ def test_moving_the_test_clock_does_not_end_a_sign_in() -> None:
 
 
 def test_aws_has_no_codes() -> None:
-    """On AWS, each request of a stranger to this path would read the table."""
+    """On AWS, each request without credentials to this path would read the table."""
     with moto_instance() as instance:
         form, url = {"AccountSid": instance.account.sid, "Code": "x"}, ORIGIN + PATH
         assert call(instance.api, "POST", url, data=form).status == 401

@@ -235,7 +235,8 @@ class BusSwitch:
 def test_unpublished_state_event_is_published_with_deletion() -> None:
     """The finalizer normally publishes the state event, but here the event bus refuses the event.
 
-    Then the conversation is deleted. The finalizer no longer finds the conversation, so the deletion must publish.
+    Then the conversation is deleted. The finalizer no longer finds the conversation, so the deletion must publish
+    the state event.
     """
     with held_instance(rewire=lambda edges: replace(edges, event_bus=BusSwitch(edges.event_bus))) as instance:
         v1, bus = instance.client().conversations.v1, instance.engine.edges.event_bus

@@ -1,4 +1,4 @@
-"""Changes of conversations send webhook events. See docs/behaviour/webhook-delivery.md#event-parameters."""
+"""Changes to conversations cause webhook events. See docs/behaviour/webhook-delivery.md#event-parameters."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def configure_webhook(v1: V1) -> None:
 
 
 def delivered(instance: Instance) -> list[dict[str, str]]:
-    """Deliver every pending event. Return the payloads of all deliveries since the last call."""
+    """Deliver every pending event. Return the payloads of all deliveries since the last call of this function."""
     instance.work()
     payloads = [delivery.event.payload for delivery in instance.receivers.posted]
     instance.receivers.posted.clear()

@@ -133,7 +133,7 @@ moment = datetime.fromisoformat
 
 
 def clock_of_whole_seconds() -> ManualClock:
-    """Return a clock that shows a whole second. Dates in responses also have no fraction of a second."""
+    """Return a clock that shows a whole second, because dates in responses have no fraction of a second."""
     clock = ManualClock()
     clock.present = clock.present.replace(microsecond=0)
     return clock

@@ -1,4 +1,4 @@
-"""`ConversationWithParticipants`. See docs/behaviour/conversation-with-participants.md."""
+"""One request creates a conversation with participants. See docs/behaviour/conversation-with-participants.md."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Push credentials. See docs/behaviour/credentials.md."""
+"""Clients create, fetch, list, update and delete push credentials. See docs/behaviour/credentials.md."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ def instance(data: str) -> Iterator[EmbeddedInstance]:
 
 
 def delay_commits(table: SqliteTable) -> None:
-    """Delay the commit of each unit of work by DELAY_SECONDS. Until then, other requests can see uncommitted data."""
+    """Delay each commit by DELAY_SECONDS. Before the commit, other requests can see uncommitted data."""
     end_tick = table._end_tick
 
     def delayed() -> None:

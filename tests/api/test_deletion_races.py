@@ -70,7 +70,7 @@ def test_late_participant_message_after_deletion_has_no_effect(
 
 
 def repeat_participant_message(instance: Instance, record: dict[str, Any]) -> None:
-    """Deliver the message to the participant adder two more times. Then run the steps that follow."""
+    """Deliver the message to the participant adder two more times. Run the next steps after each delivery."""
     for _ in range(2):
         instance.repeat(record)
         instance.work()
@@ -92,7 +92,7 @@ def add_members(instance: Instance, added: Provisioning) -> bool:
 
 
 class StaleWriter:
-    """A writer with outdated data. The constructor reads the conversation. The methods later rely on this read."""
+    """A writer with outdated data. The constructor reads the conversation, and the methods use this read."""
 
     def __init__(self, instance: Instance, sid: str) -> None:
         self.instance = instance
@@ -168,8 +168,8 @@ def test_stale_write_after_deletion_is_refused(instance: Instance, write: str, s
 def test_delete_read_before_initializing_ended_is_refused(instance: Instance, end: str) -> None:
     """The deleting client read the conversation while the state was `initializing`. Then the state changed.
 
-    The change added the state event or locks. The deletion does not know the event or the
-    locks, so the deletion must be refused.
+    The change added the state event or locks. The outdated read does not contain this addition. Therefore Convoke must
+    refuse the deletion.
     """
     sid = conversation_in(instance, "initializing")
     if end == "finalize":

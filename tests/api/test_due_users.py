@@ -49,7 +49,7 @@ def delete(tree: Tree, identity: str = "alice", *, webhooks: bool = False) -> No
     headers = {"X-Twilio-Webhook-Enabled": "true"} if webhooks else {}
     assert tree.call("DELETE", f"/Users/{identity}", headers=headers).status == 204
     if tree.instance.is_deployed:
-        # On AWS, the participant adder is another process. Its cache can show the deleted User for some seconds.
+        # On AWS, the cache of the participant adder can contain the deleted User for some seconds. Clear the cache.
         tree.instance.clear_caches()
 
 
@@ -127,7 +127,7 @@ def test_participant_of_an_initializing_conversation_leaves_later(clock: ManualC
 
 @pytest.mark.each_engine
 def test_identity_leaves_and_number_stays_if_the_group_would_collide(tree: Tree, clock: ManualClock) -> None:
-    """Without the participant that has the identity, the second group would have the numbers of the first group."""
+    """If Convoke deleted the participant, the second group would have the same numbers as the first group."""
     tree.make(*GROUP_MMS)
     sid = tree.make(*GROUP_MMS, MASKED)
     delete(tree)
@@ -223,7 +223,7 @@ def test_identity_that_an_outdated_cache_added_without_a_user_gets_one(clock: Ma
         first_sights = instance.engine.program.first_sights
         known = first_sights._known
         delete(tree)
-        # Simulate the outdated cache of another process. For some seconds, such a cache still has the deleted User.
+        # Imitate the cache of another process. For some seconds, this cache still contains the deleted User.
         known.remember(True, instance.account.sid, tree.instance.items("user")[0]["sid"])
         sid = tree.make(ALICE)
         known.clear()
@@ -235,7 +235,7 @@ def test_identity_that_an_outdated_cache_added_without_a_user_gets_one(clock: Ma
 
 def test_participant_that_cannot_be_deleted_does_not_keep_the_others(clock: ManualClock) -> None:
     class Broken:
-        """Wraps the table. Reads of one conversation fail."""
+        """Wraps a table. Reads of the conversation with the SID `broken` fail."""
 
         broken = ""
 
@@ -282,7 +282,7 @@ def test_interrupted_pass_goes_on_later(clock: ManualClock, caplog: pytest.LogCa
 
 
 def test_outdated_entry_of_the_index_changes_no_user(clock: ManualClock) -> None:
-    """On DynamoDB, the index is eventually consistent. The User of an entry may no longer be due, or may be gone."""
+    """On DynamoDB, the index is eventually consistent. The User of an entry can be missing, or no longer due."""
     with held_instance(now=clock.now, sleep=clock.sleep) as instance:
         tree = Tree(instance, in_service=False)
         process = instance.engine.sweeper.processes[keys.USER]

@@ -19,7 +19,7 @@ Body = dict[str, Any]
 
 
 def refused(instance: Instance, *participants: object, **parameters: str) -> Body:
-    """Send a request that must be refused and must store nothing. Return the body of the response."""
+    """Send a request. Check that Convoke refuses the request and stores nothing. Return the body of the response."""
     values = [value if isinstance(value, str) else json.dumps(value) for value in participants]
     before = instance.items("")
     answered = instance.call("POST", PATH, {**parameters, "Participant": values})

@@ -18,7 +18,7 @@ URL = "https://hooks.example.com/"
 
 
 def account(place: CliTarget) -> dict[str, Any]:
-    """Provide an account with a webhook. In a stack, use the account that the deployment created."""
+    """Create an account, and configure a webhook of the account. Return the account."""
     (created,) = place.printed("account", "create")
     ask(place, created, "/v1/Configuration/Webhooks", {"PostWebhookUrl": URL, "Filters": "onConversationAdded"})
     return created
@@ -44,7 +44,7 @@ def create_conversation(place: CliTarget, who: dict[str, Any]) -> str:
 
 
 def received_deliveries(place: CliTarget) -> list[Delivery]:
-    """Take every message out of the delivery queue, and return the deliveries."""
+    """Receive every message of the delivery queue. Return the deliveries."""
     if isinstance(place, StackTarget):
         sqs, url = place.client("sqs"), place.queues["DeliveryQueue"]
         received = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", [])
@@ -76,7 +76,7 @@ def show(place: CliTarget, who: dict[str, Any], event_id: str) -> dict[str, Any]
 
 
 def delivery(place: CliTarget, who: dict[str, Any]) -> Delivery:
-    """Take a delivery out of the queue before the webhook is called. Return the delivery."""
+    """Create a delivery. Receive and return the delivery before Convoke calls the webhook."""
     create_conversation(place, who)
     (listed,) = place.printed("events", "list", "--account", who["sid"])
     place.printed("events", "replay", listed["id"], "--account", who["sid"])
@@ -188,7 +188,7 @@ def test_dlq_redrive_keeps_the_line_of_a_copy(deployed: StackTarget) -> None:
     sqs.send_message(QueueUrl=queues["CopyFailureQueue"], MessageBody=body, **group)
     assert deployed.printed("dlq", "list") == [{"queue": "copy-failure", **sids}]
     deployed.printed("dlq", "redrive")
-    # SQS has seen the deduplication id DY1 a moment ago, so a redriven message has another one.
+    # SQS drops a message with a recently used deduplication id. Therefore a redrive uses a new deduplication id.
     (message,) = sqs.receive_message(QueueUrl=queues["CopyQueue"], AttributeNames=["All"])["Messages"]
     assert (message["Body"], message["Attributes"]["MessageGroupId"]) == (body, "line")
 

@@ -91,7 +91,7 @@ class InterruptedTable:
     def transact(self, writes: Sequence[Write]) -> None:
         if self.meanwhile:
             if self.table._unit is not None:
-                # The open unit holds the write lock, so the other process cannot write.
+                # The open unit of work holds the write lock, so the other process cannot write.
                 # Therefore run the request again in a later tick.
                 raise RunAgainError
             self.meanwhile.pop()()
@@ -138,12 +138,15 @@ def test_moving_clock_does_not_sleep_on_event_loop() -> None:
 
 @pytest.mark.parametrize("code", ["time.sleep(0)", "threading.Event().wait(0.001)", "instance.engine._sweep()"])
 def test_product_that_blocks_event_loop_is_noticed(code: str) -> None:
-    """Check the guard that all tests use. In one case, `_sweep` waits for the lock that `without_sweeps` holds."""
+    """Test the guard that fails a test if Convoke blocks the event loop. All tests use this guard.
+
+    `_sweep` blocks, because `without_sweeps` holds a lock that `_sweep` needs.
+    """
     guard = BlockingGuard()
 
     async def scenario(instance: EmbeddedInstance) -> None:
         async with instance.served(), instance.without_sweeps():
-            # The guard recognizes product code by the name of its module.
+            # The guard recognizes code of Convoke by the module name.
             module = {"__name__": "convoke.blocking", "instance": instance, "threading": threading, "time": time}
             with pytest.raises(AssertionError, match="on the event loop's thread"):
                 exec(code, module)

@@ -121,7 +121,7 @@ def test_participants_of_dropped_conversation_are_not_handed_over(data: str) -> 
 
 
 def test_caches_forget_dropped_unit(data: str) -> None:
-    """The first request sets a timer. The second request caches the account with the timer. Then the commit fails."""
+    """The first request sets a timer. The second request caches the account, including the timer. The commit fails."""
 
     async def scenario(instance: EmbeddedInstance) -> None:
         async with instance.served(), instance.without_sweeps():
@@ -139,7 +139,10 @@ def test_caches_forget_dropped_unit(data: str) -> None:
 
 
 def test_events_of_stream_are_published_after_failed_commit(data: str) -> None:
-    """The engine drops the unit that publishes the events. It must read the stream again without a new change."""
+    """The engine drops the unit of work that publishes the events.
+
+    The engine must read the stream again, although no new change follows.
+    """
 
     async def scenario(instance: EmbeddedInstance) -> None:
         async with instance.served(), instance.without_sweeps():
@@ -172,7 +175,7 @@ def test_failed_commits_are_logged_once_a_minute(data: str, caplog: pytest.LogCa
 
 
 def test_large_unit_that_fails_before_its_tick_ends_answers_503(data: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """If a unit has MAX_ROWS rows or more, the commit happens before the end of the tick."""
+    """If a unit of work has MAX_ROWS rows or more, the engine commits before the end of the tick."""
     monkeypatch.setattr("convoke.embedded.sqlite.MAX_ROWS", 1)
 
     async def scenario(instance: EmbeddedInstance) -> None:
@@ -214,7 +217,7 @@ def test_dropped_conversation_leaves_no_log_line_and_no_metric(data: str, caplog
 
 
 class FailureCounter:
-    """Counts the calls that raise an exception, by the name of the method."""
+    """Counts, for each watched method, the calls that raise an exception."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self._monkeypatch = monkeypatch

@@ -178,7 +178,7 @@ def test_identity_that_an_old_read_misses_is_read_again_consistently() -> None:
 
 @contextmanager
 def counting_instance(counting: type[CountingTable] = CountingTable) -> Iterator[tuple[EmbeddedInstance, Any]]:
-    """Run an instance whose steps and requests use a `CountingTable`."""
+    """Yield an instance and a `CountingTable`. All requests and steps of the instance use this table."""
     tables: list[CountingTable] = []
 
     def rewire(edges: Any) -> Any:

@@ -1,4 +1,7 @@
-"""`Idempotency-Key`. See docs/behaviour/requests-and-answers.md#idempotency-keys."""
+"""Convoke executes requests with the same `Idempotency-Key` once, and returns the same response.
+
+See docs/behaviour/requests-and-answers.md#idempotency-keys.
+"""
 
 from __future__ import annotations
 

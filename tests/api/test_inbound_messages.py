@@ -1,4 +1,4 @@
-"""Messages of phones arrive in the right conversation. See docs/behaviour/inbound-messages.md."""
+"""Convoke adds each message from a phone to the correct conversation. See docs/behaviour/inbound-messages.md."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def bodies(conversation: Any) -> list[str]:
 
 
 def events_since(instance: Instance, earlier: int) -> list[dict[str, str]]:
-    """Return the payloads of the events of all changes after the first `earlier` changes."""
+    """Skip the first `earlier` changes. Return the payloads of all events in the later changes."""
     return [event["payload"] for change in instance.changes()[earlier:] for event in change["events"]]
 
 
@@ -86,7 +86,7 @@ def test_closed_or_deleted_conversation_gets_no_message(embedded: EmbeddedInstan
 
 
 def test_message_waits_for_the_end_of_initializing(embedded: EmbeddedInstance) -> None:
-    """A message to a conversation in the state `initializing` is neither lost nor put into a second conversation."""
+    """The message arrives while the conversation is `initializing`. Convoke waits, and then adds the message."""
     configure(embedded)
     created = embedded.client().conversations.v1.conversation_with_participants.create(participant=[pair()])
     pauses = list[float]()
@@ -230,7 +230,10 @@ def test_stop_of_an_unknown_phone_creates_no_conversation(embedded: EmbeddedInst
 
 
 def test_group_message_goes_to_the_group_with_the_same_numbers(embedded: EmbeddedInstance) -> None:
-    """Only the set of numbers counts. The conversation that holds the pair of the sender gets nothing."""
+    """Convoke finds a group by the set of its numbers.
+
+    Another conversation has the address pair of the sender. Convoke does not add the message to that conversation.
+    """
     configure(embedded)
     alone = conversation_with(embedded, pair())
     conversation = conversation_with(embedded, *group(PHONE, OTHER_PHONE))
@@ -276,7 +279,7 @@ def test_group_message_creates_a_group(embedded: EmbeddedInstance) -> None:
 
 
 def send_copy(instance: Instance, conversation: Any, at: datetime) -> None:
-    """Store that a member of a group was sent a copy."""
+    """Store the record that `BUSINESS` sent a copy to `PHONE`, a member of the group."""
     sid = conversation._solution["sid"]
     instance.table.transact([group_copy_write(instance.account.sid, sid, PHONE, BUSINESS, at)])
 
@@ -302,7 +305,10 @@ def test_answer_to_a_copy_goes_to_the_open_group_with_the_last_copy(clocked: Emb
 
 
 def test_phones_of_a_group_talk_through_copies(tmp_path: Path) -> None:
-    """The carrier has no group MMS, so each phone gets a copy, and answers to the business number alone."""
+    """The carrier cannot send a group MMS.
+
+    Therefore each phone gets a separate copy, and answers only to the business number.
+    """
     carrier = FakeCarrier()
     carriers = {Provider.SIMULATED: carrier}
     with held_instance(str(tmp_path / "convoke.db"), carriers=carriers) as instance:
@@ -374,7 +380,10 @@ def test_message_that_is_delivered_again_is_stored_once(clocked: EmbeddedInstanc
 
 
 def test_second_delivery_during_the_first_is_stored_once(embedded: EmbeddedInstance) -> None:
-    """The conversation that got the second delivery is closed before the first delivery is stored."""
+    """Convoke stores the message of the second delivery while the first delivery waits for a pre-event.
+
+    The conversation with this message is closed before the first delivery continues.
+    """
     ask_before_conversations(embedded)
     configure(embedded)
     stored = list[str]()

@@ -1,4 +1,7 @@
-"""Media are uploaded, sent in messages, downloaded and removed. See docs/behaviour/media.md."""
+"""Clients upload and download media, and send media in messages. Convoke removes media.
+
+See docs/behaviour/media.md.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +49,7 @@ def conversation_of(instance: Instance, participants: Sequence[str] = CHAT) -> A
 
 
 def download(instance: Any, url: str, **given: Any) -> tuple[int, dict[str, str], bytes]:
-    """Return the status, the headers and the content of a download on the embedded engine."""
+    """Download `url` from the embedded engine. Return the status, the headers and the content."""
     response = instance.engine.api.respond(event_of("GET", url, **given), RequestContext())
     if not isinstance(response, FileResponse):
         return response.status_code, response.headers, response.body.encode()
@@ -98,11 +101,14 @@ def test_media_can_be_in_one_message_only(instance: Instance) -> None:
     assert (error.status, error.code) == (400, 50508)
 
 
-# A pre-event is asked after the media are checked, and before the message is stored.
+# Convoke sends the pre-event between the check of the media and the storage of the message.
 
 
 def asking(instance: Instance, meanwhile: Callable[[], object]) -> dict[str, str]:
-    """Call `meanwhile` during the next pre-event. Return the headers of a request that has a pre-event."""
+    """Configure a pre-event. Call `meanwhile` while the next pre-event waits for an answer.
+
+    Return the header that makes a request send pre-events.
+    """
     configured = {"PreWebhookUrl": "https://hooks.example.com/", "Filters": "onMessageAdd"}
     assert instance.call("POST", "/v1/Configuration/Webhooks", configured).status == 200
 
@@ -232,7 +238,7 @@ def test_token_of_a_link_is_valid_for_its_media_only(instance: Instance) -> None
     ):
         assert call(instance.api, "GET", f"{url}?token={changed}").status in (401, 403)
     assert call(instance.api, "GET", f"{other_url}?token={token}").status == 403
-    # The token opens the content, and nothing else.
+    # The token authorizes only the download of the content.
     assert call(instance.api, "GET", f"{url.removesuffix('/Content')}?token={token}").status == 401
 
 
@@ -382,7 +388,10 @@ def test_chat_user_gets_its_own_media_and_the_media_of_its_conversations(instanc
 
 
 def expired(instance: Instance) -> list[dict[str, Any]]:
-    """Sweep until no media is due, and return the records of the media that are left."""
+    """Sweep twice, and return the remaining media records.
+
+    The first sweep marks an unused media as deleted. The second sweep removes the media.
+    """
     for _ in range(2):
         instance.sweep(timedelta(0))
     return [item for item in instance.items("media") if item["sk"] == "media"]
@@ -397,7 +406,7 @@ def test_unused_media_is_removed_after_a_day() -> None:
         assert len(expired(instance)) == 2
         clock.move(timedelta(seconds=1))
         instance.sweep(timedelta(0))
-        # The media is gone for clients, before its content is removed.
+        # The first sweep hides the media from clients. The second sweep removes the content.
         assert instance.call("GET", media_path(instance, unused)).status == 404
         assert refusal(lambda: conversation.messages.create(media_sid=unused)).code == 50507
         assert [item["sid"] for item in expired(instance)] == [used]
@@ -442,11 +451,11 @@ def test_old_message_with_a_media_sid_can_be_deleted(instance: Any) -> None:
     assert conversation.messages.list() == []
 
 
-# Several media, which the REST API cannot send
+# Messages with several media, which the REST API cannot create
 
 
 def send(instance: Any, conversation: Any, sids: Sequence[str], identity: str | None = None) -> Any:
-    """Send media as chat users and phones do."""
+    """Send a message with several media, as chat users and phones can."""
     operations = instance.engine.api._dispatcher._operations
     service = operations.services.fetch(instance.account.sid, instance.account.default_chat_service_sid)
     webhooks = LaterWebhooks(enabled=False)

@@ -1,4 +1,4 @@
-"""Changes of messages send webhook events. See docs/behaviour/webhook-delivery.md#event-parameters."""
+"""Changes to messages cause webhook events. See docs/behaviour/webhook-delivery.md#event-parameters."""
 
 from __future__ import annotations
 

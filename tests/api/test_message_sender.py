@@ -1,4 +1,4 @@
-"""Copies of messages reach phones, and receipts tell what happens to them. See docs/behaviour/receipts.md."""
+"""Phones get copies of messages. A receipt shows the status of each copy. See docs/behaviour/receipts.md."""
 
 from __future__ import annotations
 
@@ -126,7 +126,10 @@ def test_copies_of_a_deleted_message_are_not_sent(instance: EmbeddedInstance) ->
 
 @dataclass
 class FakeCarrier:
-    """A carrier that cannot send a group MMS. Its next answers are `answers`. A copy that comes twice is sent twice."""
+    """A carrier that cannot send a group MMS, and that does not recognize a repeated copy.
+
+    `send` takes the first element of `answers`, and raises the element or returns the element as the id.
+    """
 
     answers: list[Exception | str] = field(default_factory=list)
     sent: list[OutboundCopy] = field(default_factory=list)

@@ -110,14 +110,14 @@ EXAMPLES: dict[str, str | list[str]] = {
     "UniqueName": "free",
     "Url": "https://hooks.example.com/x",
 }
-"""Maps each form parameter to a valid value, except those in SERVICE_SIDS and ROLE_SIDS."""
+"""Maps each form parameter to a valid value. The form parameters in SERVICE_SIDS and ROLE_SIDS are not included."""
 
 OWN_EXAMPLES: dict[str, dict[str, str]] = {
     "createAddressConfiguration": {"Type": "sms"},
     "createCredential": {"Type": "apn"},
     "updateCredential": {"Type": "gcm"},
 }
-"""The key is the ID of an operation. The value has examples for parameters with another meaning in other operations."""
+"""Maps the ID of an operation to form parameters with their values. These values replace the values of EXAMPLES."""
 
 SERVICE_SIDS = ("AutoCreation.ConversationServiceSid", "DefaultChatServiceSid")
 
@@ -135,10 +135,10 @@ QUERIES = {"ParticipantConversations": "?Identity=alice"}
 """The query strings of paths that require a query. The key is the last segment of the path."""
 
 JSON_BODIES = {"fetchServiceMediaSet": {"command": "get", "list": [{"media_sid": "ME" + "0" * 32}]}}
-"""Maps the ID of an operation whose body is JSON to a valid body."""
+"""Maps the ID of each operation that requires a JSON body to a valid body."""
 
 OF_AWS = {"fetchServiceMediaContent": {302}}
-"""Maps the ID of an operation to the statuses of successful responses that only the engine on AWS returns."""
+"""Maps the ID of an operation to the success statuses that only the engine on AWS returns."""
 
 ADDRESS = {"Type": "sms", "Address": "+15017122663"}
 
@@ -156,7 +156,10 @@ FITTING = {
     "createParticipant": ("Identity", "Attributes", "DateCreated", "DateUpdated"),
     "updateParticipant": ("Attributes", "LastReadMessageIndex", "LastReadTimestamp"),
 }
-"""The key is the ID of an operation with parameters that exclude each other. The value is a valid combination."""
+"""Maps the ID of an operation to form parameters that are valid together.
+
+These operations also have parameters that exclude each other.
+"""
 
 TEXT = st.text(st.characters(codec="utf-8"))
 
@@ -164,7 +167,10 @@ EVERY_OPERATION = pytest.mark.parametrize("operation", operations().values(), id
 
 
 class Examples(dict[str, Any]):
-    """Maps the name of a parameter to an example value. If an example is missing, the error says where to add it."""
+    """Maps the name of a parameter to an example value.
+
+    If an example is missing, the error message says where to add the example.
+    """
 
     def __missing__(self, name: str) -> Any:
         raise LookupError(
@@ -173,7 +179,7 @@ class Examples(dict[str, Any]):
 
 
 class PopulatedInstance:
-    """An instance with resources, so that every path of the document leads to a resource."""
+    """An instance that contains a resource for every path of the document."""
 
     def __init__(self, instance: Instance) -> None:
         self.instance = instance
@@ -266,7 +272,7 @@ def test_similar_paths_require_credentials(instance: Instance) -> None:
 def routes_of(node: RoutingTree[Any], *segments: str) -> Iterator[tuple[str, str]]:
     """Yield the method and the path of every route below a node of the dispatcher.
 
-    An element of `segments` is a literal, or the suffix of a path parameter, which is empty or begins with a dot.
+    Each element of `segments` is a literal or the suffix of a path parameter. A suffix is empty or begins with a dot.
     """
     for method, (_, names) in node.methods.items():
         values = iter(names)
@@ -282,9 +288,9 @@ def routes_of(node: RoutingTree[Any], *segments: str) -> Iterator[tuple[str, str
 
 def test_every_route_is_described_and_no_other(embedded: EmbeddedInstance) -> None:
     controls = {f"/convoke/v1/{name}" for name in ("Clock", "Reset", "Accounts", "Settle", "Failures")}
-    # Carriers determine the parameters of the routes that they call.
+    # The document leaves out the routes that carriers call, because carriers determine the parameters.
     carriers = {f"/convoke/v1/{name}/Twilio/<sender_sid>" for name in ("Inbound", "Statuses")}
-    # Without its option, a test control is a 404 that names the option.
+    # The document leaves out the test controls. A test control answers 404 if the instance lacks the option.
     left_out = controls | carriers
     served = {route for route in routes_of(embedded.engine.api._dispatcher._root) if route[1] not in left_out}
     document = call(embedded.api, "GET", f"{ORIGIN}/openapi.json").body
@@ -297,7 +303,7 @@ def test_every_route_is_described_and_no_other(embedded: EmbeddedInstance) -> No
 
 @EVERY_OPERATION
 def test_operation_returns_every_described_status(embedded: EmbeddedInstance, operation: Operation) -> None:
-    """Send three requests: with the required parameters, with all parameters, and with the ETag of the response."""
+    """Send three requests: with the required parameters, with all parameters, and with an ETag."""
     populated = PopulatedInstance(embedded)
     examples = Examples(populated.examples | OWN_EXAMPLES.get(operation.id, {}))
     full = {name: examples[name] for name in FITTING.get(operation.id.replace("Service", ""), operation.form)}
@@ -353,7 +359,7 @@ def wrong_values(schema: Schema, example: str | list[str]) -> st.SearchStrategy[
 
 
 def wrong_texts(schema: Schema) -> st.SearchStrategy[str]:
-    """Generate texts that the schema forbids. For words of an enumeration, upper and lower case do not matter."""
+    """Generate texts that the schema forbids. Enumerations are not case-sensitive."""
     wrong: list[st.SearchStrategy[str]] = []
     if "maxLength" in schema:
         wrong.append(st.characters(codec="utf-8").map(lambda character: character * (schema["maxLength"] + 1)))
@@ -372,7 +378,7 @@ def wrong_texts(schema: Schema) -> st.SearchStrategy[str]:
 
 
 def wrong_members(schema: Schema) -> st.SearchStrategy[str]:
-    """Generate values of the parameter `Participant`. The schema forbids the value of exactly one key."""
+    """Generate JSON objects for the parameter `Participant`. In each object, the schema forbids exactly one value."""
     binding = {"address": "+15558675310", "proxy_address": "+15017122661"}
     bindings = with_one_wrong(binding, resolved(schema["properties"]["messaging_binding"]))
     members = with_one_wrong({"identity": "alice"}, schema)

@@ -1,4 +1,4 @@
-"""The examples of `/openapi.json` are requests that an instance accepts, and the responses of this instance."""
+"""An instance accepts the example requests of `/openapi.json`, and returns the example responses."""
 
 from __future__ import annotations
 

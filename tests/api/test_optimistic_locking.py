@@ -32,7 +32,10 @@ def engines_on(data: Path, count: int) -> Iterator[list[EmbeddedInstance]]:
 
 
 def run_concurrently(*works: Callable[[], Any]) -> list[Any]:
-    """Run all functions at the same time. Return the result of each function, or the error code of its request."""
+    """Run all functions at the same time.
+
+    Return the result of each function. If the request of a function is refused, return the error code instead.
+    """
     together = Barrier(len(works))
 
     def start(work: Callable[[], Any]) -> Any:
@@ -87,7 +90,7 @@ def test_concurrent_updates_of_different_fields_are_both_kept(tmp_path: Path, pr
 
 
 def test_concurrent_updates_to_the_same_unique_name_both_succeed(tmp_path: Path) -> None:
-    """The second update finds the lock of the name. Its holder is the same conversation, so the update succeeds."""
+    """The second update finds a lock on the name. The update succeeds, because the same conversation holds the lock."""
     with engines_on(tmp_path, 2) as instances:
         sid = instances[0].client().conversations.v1.conversations.create().sid
         for name in map(str, range(TIMES)):
@@ -126,7 +129,10 @@ def test_concurrent_updates_to_one_unique_name_succeed_for_one_conversation(tmp_
 
 
 def test_unique_name_is_never_lost_by_concurrent_renames(tmp_path: Path) -> None:
-    """Two conversations take and release one name. If a lock were left at the end, nobody could take the name again."""
+    """Two conversations repeatedly take and release the same name.
+
+    If a lock remained at the end, no conversation could take the name again.
+    """
 
     def take_and_release(mine: Any) -> int:
         taken = 0
@@ -194,7 +200,7 @@ def test_delete_during_provisioning_leaves_nothing(tmp_path: Path) -> None:
             one.work()
             one.sweep(timedelta(seconds=1))
             kinds = {item["sk"] for item in one.items("") if sid in str(item)}
-            # If the conversation became active before the deletion, the deletion remembers its members.
+            # If the conversation was active before the deletion, a record for each User remains.
             assert kinds - {f"left#{sid}"} == {"change"}
         assert one.items("lock") == []
 

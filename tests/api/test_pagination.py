@@ -33,7 +33,7 @@ def messages(instance: Instance, tree: Any) -> tuple[Any, list[str]]:
 
 
 def receipts(instance: Instance, tree: Any) -> tuple[Any, list[str]]:
-    """Create receipts. Return the list resource, and the SIDs of the receipts in ascending order."""
+    """Create receipts. Return the SDK's receipt list, and the SIDs of the receipts in ascending order."""
     created = tree.conversation_with_participants.create(
         participant=sms(ITEMS), messaging_service_sid=MESSAGING_SERVICE
     )
@@ -89,11 +89,11 @@ def test_every_list_is_complete_with_any_page_size(
     assert second.next_page_url.startswith(f"{ORIGIN}/v1/{'Services/' if in_service else ''}")
 
 
-# Shortened pages: without the limit, the response would be too large for Lambda
+# Pages that end early, because a full page would be too large for a response of Lambda
 
 
 def every_list(instance: Instance) -> dict[str, str]:
-    """Create resources of every kind. Return the path of each list, with the key of the resources in the response."""
+    """Create resources of every kind. Map the path of each list to the key of the resources in the response."""
     v1 = instance.client().conversations.v1
     v1.configuration.webhooks().update(post_webhook_url="https://hooks.example.com/", filters=["onMessageAdded"])
     for _ in range(2):
@@ -132,7 +132,7 @@ def every_list(instance: Instance) -> dict[str, str]:
 
 
 def walked(instance: Instance, path: str, key: str, direction: str) -> tuple[list[Any], str]:
-    """Read all pages, starting with `path`, in the given direction. Return their resources and the last page's URL."""
+    """Read all pages from `path` on, in the given direction. Return the resources by page, and the last page's URL."""
     pages, url = [], path
     while True:
         content = instance.call("GET", url).body

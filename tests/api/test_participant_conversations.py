@@ -1,4 +1,7 @@
-"""`ParticipantConversations`. See docs/behaviour/participant-conversations.md."""
+"""`ParticipantConversations` lists the conversations of an identity or an address.
+
+See docs/behaviour/participant-conversations.md.
+"""
 
 from __future__ import annotations
 
@@ -255,7 +258,7 @@ def test_stale_index_entries_are_not_listed(instance: Instance) -> None:
 
 
 class StaleIndex:
-    """A table with an outdated index `memberships`: it shows no write after the creation of this object."""
+    """A table with an outdated index `memberships`. The index shows no write after the creation of this object."""
 
     def __init__(self, instance: Instance, partition: str) -> None:
         self._known = instance.table.query(partition, index=keys.MEMBERSHIPS, limit=100)

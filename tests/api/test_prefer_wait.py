@@ -1,4 +1,7 @@
-"""`Prefer: wait=N` (RFC 7240). See docs/behaviour/conversation-with-participants.md#waiting."""
+"""`Prefer: wait=N` (RFC 7240) delays the response until the conversation has left `initializing`.
+
+See docs/behaviour/conversation-with-participants.md#waiting.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,7 @@ from tests.support.processes import TIMEOUT_SECONDS
 PATH = "/v1/ConversationWithParticipants"
 
 WAITING = 300
-"""The number of concurrent requests. The server has fewer threads than this."""
+"""The number of concurrent requests. The server has fewer threads than this number."""
 
 
 def create(instance: Instance, prefer: str, **headers: str) -> Answer:
@@ -33,7 +36,7 @@ def create(instance: Instance, prefer: str, **headers: str) -> Answer:
 
 
 def after(pauses: int, then: Callable[[], object], clock: ManualClock) -> None:
-    """Let the clock call `then` once, when the product has slept `pauses` times."""
+    """Make the clock call `then` when Convoke has slept `pauses` times."""
 
     def on_sleep() -> None:
         if len(clock.pauses) == pauses:
@@ -122,7 +125,7 @@ def test_repeated_request_does_not_wait(clocked: Instance, clock: ManualClock) -
 
 
 class UnreadableTable:
-    """A table that raises an error when the product reads a conversation."""
+    """A table that raises an error when Convoke reads a conversation."""
 
     def __init__(self, table: Any) -> None:
         self._table = table
@@ -161,7 +164,7 @@ def test_wait_ends_before_api_timeout(clock: ManualClock, seconds_left: float, a
 
 
 class ShrinkingContext(RequestContext):
-    """A Lambda context whose remaining time shrinks as `clock` moves on."""
+    """A Lambda context whose remaining time decreases when `clock` moves."""
 
     def __init__(self, clock: ManualClock, seconds: float) -> None:
         super().__init__()
@@ -174,7 +177,7 @@ class ShrinkingContext(RequestContext):
 
 @dataclass(frozen=True)
 class SlowTable:
-    """A table in which every transaction moves `clock` by `seconds`."""
+    """A table that moves `clock` forward by `seconds` after every transaction."""
 
     table: Any
     clock: ManualClock
@@ -203,7 +206,7 @@ def test_time_spent_on_creating_is_not_waited_again(clock: ManualClock, writing:
 
 
 class HoldingQueue:
-    """A participant queue that holds back all messages until a test calls `release`."""
+    """A participant queue that delivers no messages until a test calls `release`."""
 
     def __init__(self, queue: ParticipantQueue) -> None:
         self._queue = queue

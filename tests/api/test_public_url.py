@@ -1,4 +1,7 @@
-"""Every URL in a response begins with the public URL, if one is set. See docs/deploy-to-aws.md#your-own-url."""
+"""If an instance has a public URL, every URL in a response begins with the public URL.
+
+See docs/deploy-to-aws.md#your-own-url.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,10 @@ PUBLIC_URL = "https://example.com/chat"
 
 @pytest.fixture
 def proxied() -> Iterator[EmbeddedInstance]:
-    """Run an instance with a public URL. As behind a proxy, its requests have another host and no path prefix."""
+    """Run an instance that has a public URL.
+
+    As behind a proxy, the requests of the tests have another host and no path prefix.
+    """
     with held_instance(public_url=PUBLIC_URL) as instance:
         yield instance
 

@@ -1,4 +1,4 @@
-"""A message has delivery receipts. See docs/behaviour/receipts.md."""
+"""Clients can list and fetch the delivery receipts of a message. See docs/behaviour/receipts.md."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A change that cannot be read does not block other changes, and its events can be published later.
+"""An unreadable change does not block other changes. Convoke can publish the events of the change later.
 
 See docs/decisions/0076-unreadable-changes.md.
 """
@@ -114,7 +114,7 @@ def redriven(place: CliTarget) -> int:
 
 
 def test_dlq_redrive_publishes_the_events_of_a_change_and_of_a_period(place: CliTarget) -> None:
-    """A dead letter of Convoke identifies a change. A dead letter of Lambda contains the period of a failed batch."""
+    """A dead letter from Convoke names a change. A dead letter from Lambda contains the period of a failed batch."""
     connect_bus(place)
     who = account(place)
     sid = ask(place, who, "/v1/Conversations", {})["sid"]

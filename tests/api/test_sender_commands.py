@@ -1,4 +1,4 @@
-"""`convoke sender` assigns phone numbers of the deployment's AWS account, and lists and releases senders."""
+"""`convoke sender` assigns phone numbers of an AWS account to Convoke accounts, and lists and releases senders."""
 
 from __future__ import annotations
 

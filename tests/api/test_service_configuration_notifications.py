@@ -1,4 +1,7 @@
-"""The notification configuration of a service. See docs/behaviour/configuration.md#notification-configuration."""
+"""Clients fetch and update the notification configuration of a service.
+
+See docs/behaviour/configuration.md#notification-configuration.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Services. See docs/behaviour/services.md."""
+"""Clients create, fetch, list and delete services. See docs/behaviour/services.md."""
 
 from __future__ import annotations
 
@@ -69,13 +69,13 @@ def test_service_list_stops_at_limit_over_pages(instance: Instance) -> None:
 
 
 def belongings(instance: Instance, sid: str) -> set[str]:
-    """Return the kinds of the items that contain the SID of the service, without the ledger."""
+    """Return the kinds of the items that contain the SID of the service. Changes are not included."""
     found = {str(item["sk"]).partition("#")[0] for item in instance.items("") if sid in str(item)}
     return found - {"change"}
 
 
 def filled_service(instance: Instance) -> str:
-    """Create a service with conversations in all states, a User, a role and webhooks. Return its SID."""
+    """Create a service with conversations in all states, a User, a role and webhooks. Return the service SID."""
     v1 = instance.client().conversations.v1
     sid = str(v1.services.create(friendly_name="Support").sid)
     service = v1.services(sid)
@@ -164,7 +164,7 @@ def test_conversation_that_a_running_request_creates_in_a_deleted_service_is_del
     assert service
     assert v1.services(sid).delete()
     for _ in range(3):
-        # Another process that has read the service before still accepts requests.
+        # Imitate a process that read the service before the deletion. This process still accepts requests.
         services.fetch.remember(service, clocked.account.sid, sid)
         made = clocked.call("POST", f"/v1/Services/{sid}/ConversationWithParticipants", {"Participant": chat(2)})
         assert made.status == 202

@@ -1,4 +1,7 @@
-"""A client decides what simulated phones report. See docs/behaviour/inbound-messages.md#simulated-phones."""
+"""Clients report delivery statuses for simulated phones.
+
+See docs/behaviour/inbound-messages.md#simulated-phones.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,10 @@ STATUS = "/convoke/v1/Simulate/DeliveryStatus"
 
 
 def sent_copy(instance: Instance) -> dict[str, str]:
-    """Return the SIDs of a copy that its phone has got without a report."""
+    """Send a copy to a simulated phone that reports no delivery.
+
+    Return the parameters that identify the receipt of the copy.
+    """
     plan = {"ReportsDelivery": "false"}
     assert instance.call("POST", f"/convoke/v1/Simulate/Phones/{PHONE}", plan).body["reports_delivery"] is False
     conversation_with(instance, CHAT_AND_SMS[0]).messages.create(body="Hello")

@@ -61,7 +61,7 @@ def inbox(instance: EmbeddedInstance, number: str = PHONE) -> list[dict[str, Any
 
 
 def reply(instance: EmbeddedInstance, conversation_sid: str, body: str) -> list[tuple[str, int]]:
-    """Send a message to the phones of a conversation. Return the statuses and error codes of its copies."""
+    """Send a message to the phones of a conversation. Return the status and error code of each copy."""
     conversation = instance.client().conversations.v1.conversations(conversation_sid)
     message = conversation.messages.create(author=BUSINESS, body=body)
     instance.work()

@@ -1,7 +1,7 @@
 """Clients never see outdated data, although eventually consistent reads can return outdated data.
 
 See docs/how-it-works.md#promises. On DynamoDB, every query of an index is eventually consistent. A query of
-the table is eventually consistent too, unless the product asks for strong consistency.
+the table is eventually consistent too, unless Convoke requests strong consistency.
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ def status(instance: Instance, sid: str, password: str = "guessed") -> int:
 
 
 def recorded_calls(instance: MotoInstance) -> list[str]:
-    """Start to record the calls of the API function to DynamoDB and Secrets Manager. Return the list of calls."""
+    """Record the later calls of the API function to DynamoDB and Secrets Manager. Return the growing list."""
     calls: list[str] = []
     edges = instance.edges("api")
     for client in (edges.table._client, edges.auth_tokens.client):

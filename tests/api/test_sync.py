@@ -1,4 +1,7 @@
-"""Chat clients read Sync objects, which are made from the stored conversations, participants, messages and Users."""
+"""Chat clients read Sync objects.
+
+Convoke makes these objects from the stored conversations, participants, messages and Users.
+"""
 
 from __future__ import annotations
 
@@ -30,14 +33,17 @@ from tests.support.sync import SyncReader
 ALICE_AND_BOB = ('{"identity": "alice"}', '{"identity": "bob"}')
 
 LONG_AGO = 1_000_000
-"""An event id that is older than the memory of removals."""
+"""An event id from a time before the oldest stored record of a removal."""
 
 STORED_BEFORE_0154 = Path(__file__).parents[1] / "unit/stored/before_0154.json"
 
 
 @pytest.fixture(autouse=True)
 def no_margin(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a replay start exactly at the given event. All changes of a test are made in a few milliseconds."""
+    """Start each replay exactly at the given event.
+
+    A test makes all changes in a few milliseconds. Therefore a replay with the usual margin would contain all changes.
+    """
     monkeypatch.setattr(sync, "REPLAY_MARGIN", 0)
 
 
@@ -54,12 +60,12 @@ def send(conversation: Any, count: int, author: str = "bob") -> list[Any]:
 
 
 def next_millisecond() -> None:
-    """Wait until later changes of other conversations have greater event ids."""
+    """Wait two milliseconds, so that later changes have greater event ids, even in other conversations."""
     time.sleep(0.002)
 
 
 def refusal_of(reader: SyncReader, name: str) -> type[ConversationsError]:
-    """Return the error for every way to read an object."""
+    """Try every way to read an object. Return the type of the errors, which must be the same for all reads."""
     found = set()
     for read in (reader.event_id, reader.items, lambda each: reader.replay(each, LONG_AGO)):
         try:
@@ -70,7 +76,7 @@ def refusal_of(reader: SyncReader, name: str) -> type[ConversationsError]:
     return only
 
 
-# What the objects contain.
+# Content of the objects.
 
 
 @pytest.mark.each_engine
@@ -184,7 +190,7 @@ def test_map_of_a_user_has_three_items_in_lexical_order(instance: Instance) -> N
     assert items["reachability"] == {"online": False, "notifiable": False}
 
 
-# Who sees which object.
+# Permissions to read an object.
 
 
 @pytest.mark.each_engine
@@ -453,7 +459,7 @@ def test_user_that_left_again_after_joining_again_is_told_once(instance: Embedde
 
 
 def test_identity_that_was_removed_from_a_participant_leaves_the_map(instance: EmbeddedInstance) -> None:
-    """The deletion of a User keeps a participant whose deletion would make two groups equal."""
+    """If the deletion of a participant would give two groups the same numbers, Convoke removes only the identity."""
     participants = conversation_with(instance).participants
     participants.create(messaging_binding_address="+15558675310")
     alice = participants.create(identity="alice", messaging_binding_projected_address="+15017122661")
@@ -479,7 +485,7 @@ def test_interrupted_replay_loses_no_message_that_follows_an_edited_one(
     found: list[tuple[Action, str | None]] = []
     while not (replay := reader.replay(name, since)).is_complete:
         found += [(event.action, event.key) for event in replay.events]
-        # A client asks for everything after the greatest id of the events that it got.
+        # A client requests the events after the greatest event id that the client has received.
         assert replay.last_event_id == max(event.event_id for event in replay.events) > since
         since = replay.last_event_id
     found += [(event.action, event.key) for event in replay.events]
@@ -497,7 +503,7 @@ def test_long_replay_of_messages_starts_at_the_first_missed_one(
     name, reader = f"{messages[0].conversation_sid}.messages", SyncReader(instance, "alice")
     seen = reader.event_id(name)
     send(conversation, 9)
-    # The search for the first message must also work if messages are missing.
+    # The search for the first missed message must also work if messages were deleted.
     for message in conversation.messages.list()[7:10]:
         message.delete()
     added = [key for action, key in reader.missed(name, seen) if action is Action.ADDED]
@@ -505,7 +511,7 @@ def test_long_replay_of_messages_starts_at_the_first_missed_one(
 
 
 def test_replay_tells_of_recent_messages_whose_receipts_changed(instance: EmbeddedInstance) -> None:
-    """A receipt changes its message, but not its conversation."""
+    """A change to a receipt updates the message, but not the conversation."""
     conversation = conversation_with(instance, "alice")
     conversation.participants.create(
         messaging_binding_address="+15558675310", messaging_binding_proxy_address="+15017122661"
@@ -611,7 +617,7 @@ def test_notification_level_touches_the_map_of_its_user(instance: EmbeddedInstan
 
 
 def test_event_ids_of_a_conversation_grow_when_two_processes_change_it(tmp_path: Path) -> None:
-    """The clock of one of the processes is an hour behind."""
+    """The clock of `other` is an hour behind the clock of `one`."""
     data = str(tmp_path / "convoke.db")
     behind = ManualClock()
     behind.move(timedelta(hours=-1))
@@ -661,7 +667,7 @@ def test_event_ids_of_a_message_grow_after_a_receipt_from_a_process_whose_clock_
 
 
 def test_items_of_the_version_before_decision_0154_are_read(instance: EmbeddedInstance) -> None:
-    """Their event ids follow from their dates."""
+    """These items have no event ids. Convoke computes the event ids from the dates of the items."""
     account_sid, service_sid = instance.account.sid, instance.account.default_chat_service_sid
     text = STORED_BEFORE_0154.read_text()
     stored = json.loads(text)

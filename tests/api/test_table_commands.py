@@ -23,7 +23,10 @@ RESTORED = "restored"
 
 @pytest.fixture
 def restored(deployed: StackTarget) -> StackTarget:
-    """Restore the table of a stack with two accounts. As on DynamoDB, the restored table has no stream or settings."""
+    """Restore the table of a stack that has two accounts.
+
+    As on DynamoDB, the restored table has no stream and no settings.
+    """
     deployed.printed("account", "create")
     client = deployed.client("dynamodb")
     properties = {name: value for name, value in table_properties().items() if name != "StreamSpecification"}
@@ -34,7 +37,7 @@ def restored(deployed: StackTarget) -> StackTarget:
 
 
 def prepare(target: StackTarget, *arguments: str, **environ: str | None) -> Result:
-    """Run the command in the environment of the target. The command has neither `--data` nor `--stack`."""
+    """Run `convoke table prepare` in the environment of the target, without `--data` and `--stack`."""
     return CliRunner().invoke(main, ["table", "prepare", *arguments], env={**target.environ, **environ})
 
 

@@ -92,7 +92,7 @@ def test_message_costs_as_many_reads_with_1000_members_as_with_10() -> None:
 PAGE_SIZE = 50
 
 ITEMS = 52
-"""The number of resources that the tests create for each list. It is larger than a page."""
+"""The number of resources that the tests create for each list. This number is greater than PAGE_SIZE."""
 
 MAX_RESOURCES = {"Receipts": 50, "ScopedWebhooks": 5}
 """The maximum number of resources in each list that cannot contain `ITEMS` resources."""
@@ -179,7 +179,7 @@ LISTS = [(rule, route) for route in ROUTES if route.contract.page for rule in ro
 def test_page_of_50_reads_at_most_51_items(
     filled: FilledInstance, monkeypatch: pytest.MonkeyPatch, rule: str, route: Route
 ) -> None:
-    """`FilledInstance` must create resources for every list of the API. Otherwise the page of this test is not full."""
+    """`FilledInstance` must create resources for every list of the API. Otherwise the page is not full."""
     resource, page = route.contract.resource, route.contract.page
     assert page
     path = f"{filled.path(rule)}&PageSize={PAGE_SIZE}"

@@ -31,7 +31,7 @@ Meanwhile = Callable[[], object]
 
 @pytest.fixture
 def clock() -> ManualClock:
-    """Return a clock that shows a whole second. Dates in responses also have no fraction of a second."""
+    """Return a clock that shows a whole second, because dates in responses have no fraction of a second."""
     made = ManualClock()
     made.present = made.present.replace(microsecond=0)
     return made
@@ -286,7 +286,7 @@ def test_deleted_conversation_is_erased_regardless_of_timers(clocked: Instance, 
 
 
 def test_sweep_that_looks_ahead_fires_no_timer_early(embedded: EmbeddedInstance) -> None:
-    """The first sweep of a process also finds conversations that are due soon. Their timers must not fire yet."""
+    """The first sweep of a process also finds conversations that are due later. The sweep must not fire the timers."""
     conversation, before = create(embedded), embedded.items("")
     assert embedded.sweep(10 * MINUTE) == 1
     assert embedded.items("") == before
@@ -353,7 +353,7 @@ def test_two_sweepers_fire_a_timer_once(
 
 @dataclass(frozen=True)
 class InterruptedTable:
-    """A table that calls a function when the condition of an update fails. The functions are taken from `meanwhile`."""
+    """A table that removes and calls one function of `meanwhile` when the condition of an update fails."""
 
     table: Any
     meanwhile: list[Meanwhile]

@@ -1,4 +1,7 @@
-"""Twilio sends copies and reports their statuses, here with a local stand-in. See docs/phones/twilio.md."""
+"""Twilio sends copies and reports the status of each copy. See docs/phones/twilio.md.
+
+These tests use a local stand-in for Twilio.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +46,7 @@ def twilio() -> Iterator[StandIn]:
 
 
 class HastyCarrier(TwilioCarrier):
-    """Twilio reports the status of a copy before the sender stores the answer."""
+    """A carrier that calls `report` before the message sender stores the outcome of the copy."""
 
     report: Callable[[], object] = staticmethod(lambda: None)
 
@@ -57,7 +60,7 @@ class HastyCarrier(TwilioCarrier):
 def instance_with(
     stand_in: StandIn, public_url: str | None = ORIGIN, carrier: TwilioCarrier | None = None
 ) -> Iterator[EmbeddedInstance]:
-    """Run an instance whose business number is a sender at the stand-in."""
+    """Run an instance. The sender of the business number uses the stand-in for Twilio."""
     carrier = carrier or TwilioCarrier(ORIGIN, stand_in.url)
 
     def rewire(edges: EmbeddedEdges) -> EmbeddedEdges:
@@ -76,7 +79,7 @@ def connected(twilio: StandIn) -> Iterator[EmbeddedInstance]:
 
 
 def report(instance: Instance, url: str, token: str = TOKEN, **parameters: str) -> int:
-    """Report a status to a StatusCallback, signed as Twilio signs it. Return the status of the response."""
+    """Send a status report to the StatusCallback `url`, with the signature of Twilio. Return the HTTP status."""
     form = {"MessageSid": "SM" + "0" * 32, "AccountSid": ACCOUNT, **parameters}
     signature = RequestValidator(token).compute_signature(url, form)
     event = event_of("POST", url, data=form, headers={"X-Twilio-Signature": signature})
@@ -84,7 +87,7 @@ def report(instance: Instance, url: str, token: str = TOKEN, **parameters: str) 
 
 
 def callback(stand_in: StandIn, number: int = -1) -> str:
-    """Return the StatusCallback of a copy that the stand-in has got."""
+    """Return the StatusCallback of a copy that the stand-in received. The default is the latest copy."""
     return str(stand_in.requests[number]["form"]["StatusCallback"][0])
 
 
@@ -97,7 +100,7 @@ def alerts(instance: Instance) -> list[str]:
 
 
 def send(instance: Instance, *participants: str, **message: Any) -> Any:
-    """Send a message in a new conversation. Return the SDK's context of the message."""
+    """Send a message in a new conversation. Return the SDK's message context."""
     conversation = conversation_with(instance, *(participants or (PAIR,)))
     sid = conversation.messages.create(**{"body": "Hello", **message}).sid
     instance.work()
@@ -189,7 +192,7 @@ def test_carrier_that_fails_twice_gets_the_copy_three_times(connected: EmbeddedI
         connected.work()
     (receipt,) = message.delivery_receipts.list()
     assert (receipt.status, len(twilio.requests)) == ("sent", 3)
-    # The first answer does not say whether Twilio has the copy.
+    # After the first answer, Convoke does not know whether Twilio accepted the copy.
     assert connected.items("receipt#")[0]["may_be_repeated"] is True
 
 
@@ -225,7 +228,7 @@ def test_member_of_a_group_gets_a_copy_with_the_name_of_the_author(
     send(connected, *GROUP_MMS, author=BUSINESS)
     bodies = [request["form"]["Body"] for request in twilio.requests]
     assert bodies == [[f"{BUSINESS}: Hello"]] * 2
-    # An answer of a member then finds the group.
+    # Convoke stores a record for each member. With this record, Convoke finds the group when a member answers.
     assert len(connected.items("CH")) == 2
 
 

@@ -1,4 +1,7 @@
-"""Twilio Programmable Messaging delivers the messages of phones. See docs/behaviour/inbound-messages.md#carriers."""
+"""Twilio Programmable Messaging delivers messages from phones to Convoke.
+
+See docs/behaviour/inbound-messages.md#carriers.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +34,7 @@ def create_sender(instance: Instance, address: str = BUSINESS, token: str = TOKE
 def deliver(
     instance: Instance, sender_sid: str, token: str = TOKEN, origin: str = ORIGIN, **changed: str
 ) -> dict[str, Any]:
-    """Send the webhook of an incoming message, signed as Twilio signs it. Return the response."""
+    """Send the webhook of an incoming message, with the signature of Twilio. Return the response."""
     parameters = {
         "MessageSid": SID,
         "SmsSid": SID,
@@ -46,7 +49,7 @@ def deliver(
 
 
 def webhook(sender_sid: str, parameters: dict[str, str], token: str = TOKEN, origin: str = ORIGIN) -> dict[str, Any]:
-    """Return the gateway event of a webhook that Twilio has signed for the base URL `origin`."""
+    """Return the API Gateway event of a webhook. Twilio signed the webhook for the base URL `origin`."""
     path = f"/convoke/v1/Inbound/Twilio/{sender_sid}"
     signature = RequestValidator(token).compute_signature(origin + path, parameters)
     return event_of("POST", ORIGIN + path, data=parameters, headers={"X-Twilio-Signature": signature})
@@ -102,7 +105,7 @@ def test_sender_without_a_carrier_gets_no_message_of_twilio(instance: Instance) 
 
 
 def test_message_to_another_number_is_not_stored(instance: Instance) -> None:
-    """The sender of the URL determines the account. Its carrier cannot write to the numbers of others."""
+    """The URL of the webhook identifies a sender. Convoke ignores messages to any number except the sender's number."""
     sid = create_sender(instance)
     configure(instance, "+15017122662")
     assert deliver(instance, sid, To="+15017122662")["statusCode"] == 200
@@ -129,7 +132,10 @@ WRITERS = 20
 def test_simultaneous_first_messages_on_dynamodb_make_one_conversation(
     ministack_url: str, others: dict[str, str]
 ) -> None:
-    """Half of the messages are delivered twice. A response 503 makes Twilio deliver the message again."""
+    """Half of the writers deliver a message that another writer delivers too.
+
+    After a 503, the writer delivers the message again, as Twilio does.
+    """
     with ministack_table(ministack_url) as table, api_on(table) as (api, credentials):
 
         def post(path: str, form: dict[str, str]) -> Any:

@@ -1,4 +1,4 @@
-"""The conversations of a User. See docs/behaviour/user-conversations.md."""
+"""Clients list, fetch and update the conversations of a User. See docs/behaviour/user-conversations.md."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Users. See docs/behaviour/users.md."""
+"""Clients create, fetch, list and update Users. See docs/behaviour/users.md."""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ def test_postponed_work_continues_and_calls_under_way_are_not_repeated(
             instance.lose_messages()
             async with instance.without_sweeps():
                 clock.move(-STEP_BACK)
-                # The engine makes the postponed delivery now, because no pause can be as long as the step of the clock.
+                # The postponed delivery is now due later than any pause allows. Therefore the engine delivers at once.
                 await asyncio.to_thread(called.acquire)
                 difference[0] = -STEP_BACK.total_seconds()
             async with asyncio.timeout(TIMEOUT_SECONDS):

@@ -289,7 +289,7 @@ def test_message_with_50_copies_is_one_change_and_reaches_every_phone() -> None:
         assert (delivery["total"], delivery["delivered"]) == (50, "all")
 
 
-# The hosts that a deployment may call
+# Hosts that a deployment may call
 
 
 @pytest.mark.each_engine

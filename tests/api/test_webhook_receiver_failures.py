@@ -45,7 +45,10 @@ def wait_until(look: Callable[[], Any]) -> Any:
 
 
 def attempts(instance: EmbeddedInstance) -> dict[str, list[Any]]:
-    """Return the statuses of all completed attempts, by the URL of the receiver. No answer means None."""
+    """Map the URL of each receiver to the statuses of the completed attempts.
+
+    If the receiver did not answer an attempt, the status is None.
+    """
     found: dict[str, list[Any]] = {}
     for item in instance.items("attempt#"):
         if "milliseconds" in item:

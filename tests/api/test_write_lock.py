@@ -19,7 +19,7 @@ from tests.support.instances import EmbeddedInstance, held_instance
 CONVERSATIONS = "/v1/Conversations"
 
 LOCK_TIMEOUT_SECONDS = 0.4
-"""Some of these tests set this maximum wait for the write lock, in seconds. The default is five seconds."""
+"""The maximum wait for the write lock in some of these tests. The default is five seconds."""
 
 HELD_SECONDS = 0.1
 
@@ -41,7 +41,8 @@ def held_write_lock(data: str) -> Iterator[sqlite3.Connection]:
 async def write_lock(data: str) -> AsyncIterator[sqlite3.Connection]:
     """Take the write lock in a thread, not on the event loop.
 
-    The engine on the event loop can hold the lock until its next commit. If the loop waited, no commit would happen.
+    The engine on the event loop can hold the lock until the next commit. If the event loop waited for the lock, the
+    engine could not commit.
     """
     held = held_write_lock(data)
     connection = await asyncio.to_thread(held.__enter__)
@@ -98,7 +99,7 @@ def test_write_succeeds_when_lock_is_released_in_time(data: str) -> None:
 
 
 def test_write_of_other_process_is_seen_by_write_that_waited(data: str) -> None:
-    """The waiting request reads the items after it gets the write lock. It sees the write of the other process."""
+    """The waiting request reads the items only after the other process has released the write lock."""
 
     async def scenario(instance: EmbeddedInstance) -> None:
         async with instance.served():
@@ -142,7 +143,7 @@ def test_steps_wait_for_lock_and_run_after_its_release(data: str) -> None:
 
 
 def test_thread_waits_for_lock_and_gives_up(data: str) -> None:
-    """Some work uses the table from its own thread: the sweeper, the clock, and requests that call a receiver."""
+    """The sweeper, the clock, and requests that call a receiver use the table on separate threads."""
 
     async def scenario(instance: EmbeddedInstance) -> None:
         async with instance.served():

@@ -22,7 +22,7 @@ URL = "https://hooks.example.com/"
 
 @dataclass
 class FailingUpdates:
-    """Wraps a table. The updates with the given numbers fail. The first update has the number 1."""
+    """Wraps a table. `failing` contains the numbers of the updates that fail. The first update has the number 1."""
 
     table: Any
     failing: set[int] = field(default_factory=set)
@@ -46,7 +46,7 @@ def moto() -> Iterator[MotoInstance]:
 
 @pytest.fixture
 def table(moto: MotoInstance) -> FailingUpdates:
-    """Replace the table of the webhook delivery function. Call this fixture before the function is used."""
+    """Replace the table of the webhook delivery function. Request this fixture before the test calls the function."""
     edges: AwsEdges = moto.edges("webhook_delivery")
     failing = FailingUpdates(edges.table)
     edges.table = failing  # type: ignore[assignment]

@@ -314,7 +314,7 @@ def test_circuit_breaker_that_nobody_has_changed_for_an_hour_counts_as_closed(en
     st.lists(st.tuples(st.integers(0, 2), st.sampled_from([200, 500, None]), st.integers(0, 70)), max_size=60),
 )
 def test_no_receiver_is_paused_for_ever_whatever_the_processes_do(steps: list[tuple[int, int | None, int]]) -> None:
-    """At most one delivery is attempted during a pause. After the longest pause, a delivery is attempted.
+    """After the longest pause, each process attempts a delivery again.
 
     Each step consists of the process that handles a delivery, the answer of the receiver, and the seconds until the
     next step.
@@ -331,7 +331,7 @@ def test_no_receiver_is_paused_for_ever_whatever_the_processes_do(steps: list[tu
 
 
 def test_function_pauses_a_failing_receiver_and_leaves_others_alone() -> None:
-    """The test uses the whole path on AWS: the queue, the handler and the table."""
+    """As on AWS, the delivery passes through the queue, the handler and the table."""
     clock = ManualClock()
     with moto_instance(now=clock.now) as moto:
         v1 = moto.client().conversations.v1

@@ -1,4 +1,7 @@
-"""Each function runs as on Lambda. A test uses its app.py, the environment variables of the template and an event."""
+"""Each function runs as on Lambda.
+
+A test uses the app.py of the function, the environment variables of the template, and an event.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,7 @@ from tests.support.template import ROOT, functions
 EVENTS = ROOT / "events"
 
 Call = Callable[..., Any]
-"""Calls a Lambda function. The arguments are its name, an event and, for tests of the time limit, a context."""
+"""Calls a Lambda function. The arguments are the name of the function, an event and, optionally, a Lambda context."""
 
 
 @pytest.fixture
@@ -51,7 +54,7 @@ def function(moto: MotoInstance, monkeypatch: pytest.MonkeyPatch) -> Call:
 
 
 def sample(path: Path, moto: MotoInstance, conversation_sid: str = "") -> dict[str, Any]:
-    """Return a sample event. Its placeholders are replaced with the SIDs and credentials of the instance."""
+    """Return a sample event. SIDs and credentials of the instance replace the placeholders."""
     text = path.read_text().replace("{ACCOUNT_SID}", moto.account.sid).replace("{CONVERSATION_SID}", conversation_sid)
     event: dict[str, Any] = json.loads(text)
     if "headers" in event:
@@ -170,7 +173,10 @@ def test_sweeper_returns_the_number_of_processed_resources(moto: MotoInstance, f
 
 
 class EndingContext(FunctionContext):
-    """A Lambda context in which time is left for the first `questions` questions, and no time for later questions."""
+    """A Lambda context that runs out of time.
+
+    The first `questions` calls report that time is left. All later calls report that no time is left.
+    """
 
     def __init__(self, questions: int) -> None:
         super().__init__()
@@ -206,7 +212,7 @@ def forget_claims(moto: MotoInstance) -> None:
 
 
 def test_schedule_has_an_event_for_each_shard(moto: MotoInstance, function: Call) -> None:
-    """Each invocation processes only its shard, so that no shard waits for another."""
+    """Each invocation processes only one shard, so that no shard waits for another shard."""
     conversations = moto.client().conversations.v1.conversations
     for _ in range(20):
         conversations.create().delete()

@@ -29,9 +29,9 @@ RECORDED = {
     "literal%252Fvalue": "literal/value",
     "literal%253Fvalue": "literal?value",
 }
-"""The last segment of a path, as real HTTP APIs delivered it. The key is the text that the client sent.
+"""Maps the last path segment that a client sent to the last path segment that a real HTTP API delivered.
 
-The value is the text in the field `rawPath` of the event.
+The delivered path segment is in the field `rawPath` of the event.
 
 Source: https://github.com/hotsock/voker/blob/main/vokerhttp/testdata/ingress-paths.json.
 """
@@ -39,7 +39,7 @@ Source: https://github.com/hotsock/voker/blob/main/vokerhttp/testdata/ingress-pa
 REFUSED_BY_GATEWAY = "percent%25done"
 """A path segment that an HTTP API refuses with 400 before it calls the function.
 
-The source of RECORDED shows this refusal too.
+The source of RECORDED also documents this refusal.
 """
 
 CUT = "question%3Fvalue"
@@ -91,12 +91,15 @@ def parents(moto: MotoInstance) -> dict[str, str]:
 
 
 def received_paths(rule: str, sent: str, parents: dict[str, str]) -> Iterator[str]:
-    """Yield one path for each path parameter of `rule`: the path that the function receives if the value is `sent`."""
+    """Yield one path for each path parameter of `rule`.
+
+    The function receives this path if a client sends `sent` as the value of the path parameter.
+    """
     for parameter in PARAMETER.finditer(rule):
         before = re.sub(
             "([A-Za-z]+)/<[a-z_]+>", lambda found: f"{found[1]}/{parents[found[1]]}", rule[: parameter.start()]
         )
-        # The decoded question mark ends the path. The rest of the value and the rest of the rule are missing.
+        # API Gateway decodes the question mark, which ends the path. The rest of the value and of the rule is missing.
         behind = "" if sent == CUT else PARAMETER.sub("x", rule[parameter.end() :])
         yield before + RECORDED[sent] + behind
 
@@ -145,7 +148,7 @@ def markers(annotation: object) -> Iterator[object]:
 def test_every_path_parameter_that_takes_a_name_is_validated_where_the_name_is_given() -> None:
     """If a path parameter can be a name, the request that creates the resource must validate the name.
 
-    The field of the name in the form must have the marker NAME_IN_PATH.
+    The form field that contains the name must have the marker NAME_IN_PATH.
     """
     taking_names = {
         segment for segment, value in PATH_VALUES.items() if not isinstance(value, Prefix) and "pattern" not in value
@@ -208,7 +211,7 @@ def test_last_value_of_a_repeated_query_parameter_counts(moto: MotoInstance) -> 
 
 
 def test_query_parameters_are_decoded_once(moto: MotoInstance) -> None:
-    """A real HTTP API delivered the raw query in this form. It is still percent-encoded."""
+    """A real HTTP API delivered the raw query in this form. The raw query is percent-encoded."""
     identity = "a+b,c%2Fd é"
     participant = json.dumps({"identity": identity})
     sid = moto.call("POST", "/v1/ConversationWithParticipants", {"Participant": participant}).body["sid"]

@@ -134,7 +134,7 @@ def test_failed_record_is_logged_without_the_correlation_id_of_another(moto: Mot
 
 
 def test_webhook_retry_is_logged_as_warning(moto: MotoInstance, lines: Lines) -> None:
-    # On a slow machine, the pause of up to two seconds ends during `work`, and the next attempt follows.
+    # On a slow machine, the pause before a retry can end during `work`. Therefore the receiver answers 503 again.
     moto.receivers.statuses = [503] * 9
     webhook = {"PostWebhookUrl": "https://hooks.example.com/", "Filters": "onConversationStateUpdated"}
     moto.call("POST", "/v1/Configuration/Webhooks", webhook)

@@ -28,15 +28,15 @@ MAX_CHAIN = 16
 class LambdaQueue:
     """A delivery queue whose messages invoke a Lambda function.
 
-    Each queue message carries its lineage: the number of invocations in its chain. botocore and the Lambda runtime do
-    the same with the header X-Amzn-Trace-Id.
+    Each queue message contains a lineage. The lineage is the number of invocations in the chain of the message. On AWS,
+    botocore and the Lambda runtime pass the lineage in the header X-Amzn-Trace-Id.
     """
 
     may_recurse: bool
     waiting: deque[tuple[int, Delivery | Event]] = field(default_factory=deque)
     stopped: list[Delivery | Event] = field(default_factory=list)
     lineage: int = 0
-    """The lineage of the queue message that is being handled. 0 outside an invocation."""
+    """The lineage of the queue message that the function processes. The value is 0 outside an invocation."""
 
     def send(self, messages: Sequence[Delivery | Event]) -> None:
         self.waiting.extend((self.lineage + 1, message) for message in messages)

@@ -1,4 +1,4 @@
-"""A separate project uses the pytest plugin. The project has only Convoke installed."""
+"""The pytest plugin works in a separate project, in which only Convoke is installed."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def test_client_without_twilio_package_says_how_to_install_it(example: Path, env
 
 
 def test_plain_installation_contains_every_package_that_an_instance_imports() -> None:
-    """Other tests cannot notice a missing package. They run in an environment with the packages of all extras."""
+    """Other tests run with the packages of all extras. Therefore these tests cannot detect a missing package."""
     program = """
 import sys
 from convoke.testing.instance import running

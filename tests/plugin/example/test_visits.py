@@ -1,4 +1,4 @@
-"""Tests of a project that uses Convoke. The tests use the fixture `convoke` and import nothing of Convoke."""
+"""Tests of a project that uses Convoke. The tests use the fixture `convoke` and import nothing from Convoke."""
 
 from __future__ import annotations
 
