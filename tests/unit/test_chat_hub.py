@@ -53,7 +53,7 @@ MISSING = SyncObject(ObjectKind.MESSAGES, "CH" + 32 * "9")
 
 @dataclass
 class Feed:
-    """Each change touches the list of messages, unless `touched` names another object."""
+    """A fake feed of the hub. Each change touches the list of messages, unless `touched` names another object."""
 
     table: SqliteTable
     missed: dict[SyncObject, Replay]
@@ -83,7 +83,7 @@ class Feed:
 
 
 def event(text: str, sync_object: SyncObject = MESSAGES) -> SyncEvent:
-    """Return an event whose data contains a text."""
+    """Return an event whose data contains `text`."""
     key = None if sync_object == DOCUMENT else "7"
     return SyncEvent(sync_object, Action.UPDATED if key is None else Action.ADDED, key, 1, {"text": text})
 
@@ -167,7 +167,7 @@ def call(body: dict[str, Any]) -> ChatRequest:
 
 
 def change(sid: str) -> Change:
-    """Return a change without events. The feed invents what the change touches."""
+    """Return a change without events. The fake feed determines which objects the change touches."""
     return Change(sid=sid, account_sid=ACCOUNT.sid, events=(), notify_webhooks=False)
 
 
@@ -280,7 +280,7 @@ def test_clients_see_only_committed_data() -> None:
         client.asks("establish", MESSAGES)
         await machine.settled()
         machine.hub.changed([change("committed")])
-        # Another request writes in the tick in which the hub would work.
+        # At the same time as the hub would read, another request writes in an open unit.
         for _ in range(3):
             machine.table.transact([Put({"pk": "a", "sk": "b"})])
             await asyncio.sleep(0)
@@ -465,7 +465,7 @@ def test_hub_goes_on_after_a_dropped_unit() -> None:
         await machine.settled()
         machine.hub.changed([change("committed")])
         machine.table.transact([Put({"pk": "a", "sk": "b"})])
-        # The hub waits for the end of this unit, which is dropped.
+        # The hub waits for the end of this unit. The next line drops the unit.
         asyncio.get_running_loop().call_soon(machine.table._abandon, UnavailableError())
         machine.hub._work_when_committed()
         await machine.settled()

@@ -1,4 +1,4 @@
-"""A chat user may do what its roles permit, and sees what it must see (domain/principals.py)."""
+"""A chat user may perform the actions that its roles permit, and may see certain resources (domain/principals.py)."""
 
 from __future__ import annotations
 

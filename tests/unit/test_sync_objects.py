@@ -1,4 +1,4 @@
-"""Sync objects have names and reversible SIDs, and changes name what they touch (domain/sync_objects.py)."""
+"""Sync objects have names and reversible SIDs. Changes list the objects that they touch (domain/sync_objects.py)."""
 
 from __future__ import annotations
 
