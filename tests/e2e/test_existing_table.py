@@ -109,8 +109,8 @@ def test_deployment_puts_a_restored_table_in_the_place_of_the_table_of_the_stack
     assert (outputs["TableName"], outputs["AccountSid"]) == (restored, stack.account_sid)
     # The old table and its secret still exist, although the stack no longer declares them.
     assert stack.client("dynamodb").describe_table(TableName=table)["Table"]["TableStatus"] == "ACTIVE"
-    # Check the configurations instead of a response of the API. MiniStack does not replace a layer whose description
-    # changed, so the API still uses the previous version of its function.
+    # Check the configurations of the functions instead of a response of the API. MiniStack does not replace a layer if
+    # only its description changed. Therefore the API still uses the old version of its function.
     functions = stack.client("lambda").list_functions()["Functions"]
     ours = [each for each in functions if each["FunctionName"].startswith(stack.name)]
     tables = [each["Environment"]["Variables"].get("CONVOKE_TABLE_NAME", restored) for each in ours]

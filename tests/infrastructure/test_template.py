@@ -32,7 +32,8 @@ def test_function_modules_are_at_most_25_lines() -> None:
 def test_environment_variables_are_those_that_the_settings_read() -> None:
     known = set(re.findall(r'"(CONVOKE_\w+)"', (ROOT / "layers/convoke/src/convoke/config.py").read_text()))
     given = {name for properties in functions().values() for name in properties["Environment"]["Variables"]}
-    # The settings do not read the variables that botocore reads. Only the embedded engine has a data file.
+    # The settings do not contain the variables that botocore reads. The variable for the data file is only for the
+    # embedded engine.
     assert given == known - {"CONVOKE_SYNCHRONOUS"} | {"AWS_CA_BUNDLE", "AWS_ENDPOINT_URL"}
 
 
@@ -127,7 +128,8 @@ def test_table_has_recovery_encryption_and_is_retained() -> None:
     table = template()["Resources"]["Table"]
     assert table["Properties"]["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
     assert table["Properties"]["TimeToLiveSpecification"] == {"AttributeName": EXPIRES_AT, "Enabled": True}
-    # DynamoDB encrypts every table. True would use a KMS key of the account, whose use is charged.
+    # DynamoDB encrypts every table. With True, DynamoDB would use a KMS key of the account, and AWS charges for its
+    # use.
     assert table["Properties"]["SSESpecification"] == {"SSEEnabled": False}
     assert table["UpdateReplacePolicy"] == "Retain"
 

@@ -55,7 +55,7 @@ def test_changed_layer_or_template_changes_the_built_api_function(checkout: Path
 
 
 def test_build_without_sha256sum_uses_shasum_and_has_the_same_result(checkout: Path, tmp_path: Path) -> None:
-    """The command sha256sum is missing in some versions of macOS."""
+    """Some versions of macOS have no command sha256sum."""
     sha256sum, tools = shutil.which("sha256sum"), tmp_path / "tools"
     tools.mkdir()
     for name in ("sh", "make", "cp", "find", "sort", "xargs"):

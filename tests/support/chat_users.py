@@ -106,7 +106,7 @@ def receive_webhooks(instance: EmbeddedInstance, *filters: str) -> None:
 
 
 def received_webhooks(instance: EmbeddedInstance) -> list[dict[str, str]]:
-    """Return the parameters of each post-event webhook that was received since the last call of this function."""
+    """Do all waiting work. Return the parameters of each webhook request since the last call of this function."""
     instance.work()
     posted = [dict(delivery.event.payload) for delivery in instance.receivers.posted]
     instance.receivers.posted.clear()
