@@ -1,7 +1,4 @@
-"""The fixtures of the browser tests:
-
-Debian's Chromium, and a page that records every error in the browser's console.
-"""
+"""Fixtures that start Debian's Chromium, and open a page that records every error in the browser's console."""
 
 from __future__ import annotations
 

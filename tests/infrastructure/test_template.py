@@ -32,13 +32,13 @@ def test_function_modules_are_at_most_25_lines() -> None:
 def test_environment_variables_are_those_that_the_settings_read() -> None:
     known = set(re.findall(r'"(CONVOKE_\w+)"', (ROOT / "layers/convoke/src/convoke/config.py").read_text()))
     given = {name for properties in functions().values() for name in properties["Environment"]["Variables"]}
-    # The settings do not contain the variables that botocore reads. The variable for the data file is only for the
-    # embedded engine.
+    # botocore reads AWS_CA_BUNDLE and AWS_ENDPOINT_URL, so the settings do not contain these variables. Only the
+    # embedded engine reads CONVOKE_SYNCHRONOUS.
     assert given == known - {"CONVOKE_SYNCHRONOUS"} | {"AWS_CA_BUNDLE", "AWS_ENDPOINT_URL"}
 
 
 def test_functions_on_aws_call_aws() -> None:
-    """The variable is declared for `sam local invoke`. botocore treats an empty value like a missing variable."""
+    """`sam local invoke` can set only declared variables. botocore treats an empty value like a missing variable."""
     for properties in functions().values():
         assert properties["Environment"]["Variables"]["AWS_ENDPOINT_URL"] == ""
 

@@ -259,7 +259,7 @@ def rules_by_queue() -> dict[str, set[str]]:
 
 
 def test_exactly_the_rules_that_send_to_a_queue_may_do_so() -> None:
-    """EventBridge drops an event without any notice if the policy of the dead-letter queue does not allow it."""
+    """If the policy of a dead-letter queue does not allow a rule, EventBridge drops the failed events of this rule."""
     allowed: dict[str, set[str]] = defaultdict(set)
     for policy in deployed("AWS::SQS::QueuePolicy").values():
         (statement,) = policy["Properties"]["PolicyDocument"]["Statement"]

@@ -68,7 +68,7 @@ class Tenants(RuleBasedStateMachine):
         asking = self.tenants[who]
         answered = call(self.instance.api, method, ORIGIN + path, auth=asking.credentials, data=data)
         assert answered.status < 500
-        in_path = set(SID.findall(path))  # An error message can repeat SIDs from the request path. These SIDs are not a leak.
+        in_path = set(SID.findall(path))  # An error message can repeat the SIDs in the path.
         for other in self.tenants:
             if other is not asking:
                 assert other.marker not in answered.text
