@@ -6,7 +6,8 @@ exits with 1.
 
 cfn-lint checks two templates, for three regions and with findings of all levels. The first template is template.yaml
 with the state machine inlined. The second template is the output of the SAM transform. checkov checks only the second
-template. Each tool has a separate virtual environment, because the tools and the tests need different versions of packages.
+template. Each tool has a separate virtual environment, because the tools and the tests need different versions of
+packages.
 """
 
 from __future__ import annotations

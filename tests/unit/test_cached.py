@@ -14,7 +14,7 @@ LIFETIME = 5.0
 
 
 class Source:
-    """A function that fetches an item, and counts its calls."""
+    """A function that fetches a value, and counts its calls."""
 
     def __init__(self) -> None:
         self.values: dict[tuple[str, ...], str] = {}
