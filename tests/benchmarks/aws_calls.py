@@ -60,7 +60,10 @@ REQUESTS = {
 }
 
 NEW_IDENTITIES = "10 new chat members, no webhook"
-"""The measurement in which no participant has a User before. In every other measurement, the Users exist before."""
+"""The measurement that begins without Users.
+
+In every other measurement, the Users of the participants exist already.
+"""
 
 EXISTING = (10, 100)
 """The numbers of conversations that exist before the last two measurements.

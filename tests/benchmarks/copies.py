@@ -58,7 +58,7 @@ def copy(data: Path, conversation_sid: str, count: int) -> list[str]:
 
 
 def _rows_of(connection: sqlite3.Connection, conversation_sid: str) -> list[Row]:
-    """Return the rows of the conversation, of its resources and of its changes.
+    """Return the rows of the conversation, of the conversation's resources and of the conversation's changes.
 
     All these rows contain the SID of the conversation.
     """

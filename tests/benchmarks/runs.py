@@ -22,7 +22,7 @@ WARM_UP_SECONDS = 0.5
 def alternately(sides: Mapping[str, Callable[[], Found]], times: int) -> dict[str, list[Found]]:
     """Measure each side `times` times, and return the results of each side.
 
-    The sides alternate, so that other load on the machine affects all sides equally.
+    The sides alternate. Therefore other load on the machine affects all sides equally.
     """
     found: dict[str, list[Found]] = {name: [] for name in sides}
     for _ in range(times):

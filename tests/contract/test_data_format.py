@@ -114,7 +114,7 @@ def test_file_in_missing_folder_is_refused(tmp_path: Path) -> None:
 
 
 UNPRIVILEGED_UID = 65534
-"""The ID of the user `nobody`. Root can write to every file, so tests that run as root switch to this user."""
+"""The ID of the user `nobody`. Root can write to every file. Therefore tests that run as root switch to this user."""
 
 
 @contextmanager

@@ -49,7 +49,7 @@ ENGINES: dict[str, Callable[[pytest.FixtureRequest], AbstractContextManager[Tabl
 }
 
 MARKS = {"dynamodb-on-ministack": pytest.mark.xdist_group("ministack")}
-"""The mark makes one pytest-xdist worker run all tests on MiniStack. Therefore MiniStack starts only once."""
+"""The mark makes one pytest-xdist worker run all tests that use MiniStack. Therefore MiniStack starts only once."""
 
 KEY = Key("AC1#CH1", "conversation")
 OTHER = Key("AC1#CH1", "provisioning")

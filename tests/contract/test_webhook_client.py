@@ -59,7 +59,7 @@ def receiver(status: int | Sequence[int] = 200, body: bytes = b"") -> Iterator[t
     """Run a receiver that answers with a status. If several statuses are given, each request gets the next status.
 
     Yield the receiver's origin and the received requests. Each request is a tuple of method, path, headers and body.
-    The additional header `Port` is the port of the client.
+    The test adds the header `Port` to the headers. Its value is the client's port.
     """
     requests: list[Any] = []
 
@@ -181,7 +181,10 @@ def drip_the_body(connection: socket.socket) -> None:
 
 
 def drip_a_body_without_length(connection: socket.socket) -> None:
-    """Send a body byte by byte. No header says the length, so the body ends only when the connection ends."""
+    """Send a body byte by byte.
+
+    No header contains the length. Therefore the body ends only when the connection ends.
+    """
     connection.sendall(b"HTTP/1.0 200 OK\r\n\r\n")
     for _ in range(1000):
         connection.sendall(b"x")

@@ -1,6 +1,6 @@
 """The process crashes while a client or the sweeper deletes a service.
 
-After the restart, the whole service exists, or nothing of the service exists.
+After the restart, either the whole service exists, or no part of the service exists.
 """
 
 from __future__ import annotations

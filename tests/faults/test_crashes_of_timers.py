@@ -26,7 +26,7 @@ def create_until_active(instance: Instance) -> None:
 
 
 def expire_timers(clock: ManualClock) -> Scenario:
-    """Let the inactive timer expire, then the closed timer."""
+    """Let the inactive timer expire. Then let the closed timer expire."""
 
     def scenario(instance: Instance) -> None:
         for minutes in (1, 9):

@@ -128,7 +128,7 @@ def test_failing_delivery_is_retried_with_growing_pauses_and_becomes_a_dead_lett
     monkeypatch.setattr(WebhookDelivery, part, broken)
     assert instance.call("POST", "/v1/Conversations", headers=HEADER).status == 201
     pauses = work_for_a_day(instance, clock)
-    # The step that publishes the stream tries once to split the event, before the event is in the queue.
+    # Before the event is in the queue, the step that publishes the stream tries once to split the event.
     assert pauses == pytest.approx(DOUBLING, abs=0.01)
     assert (instance.waiting_messages("delivery"), instance.waiting_messages("delivery-dlq")) == (0, 1)
     (alert,) = alerts(instance)
@@ -295,7 +295,7 @@ def test_conversation_that_the_sweeper_cannot_process_is_put_off_with_growing_pa
     assert len([record for record in caplog.records if record.exc_info]) == len(processed)
     (alert,) = alerts(instance)
     assert (alert["error_code"], alert["resource_sid"]) == ("20500", sid)
-    # After the repair, the conversation is processed at its next due time.
+    # After the repair, the sweeper processes the conversation at the next due time.
     clock.move(MAX_LATE_PAUSE)
     assert instance.engine.sweeper.sweep() == 1
     assert instance.call("GET", f"/v1/Conversations/{sid}").body["state"] == "inactive"

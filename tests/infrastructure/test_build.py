@@ -105,7 +105,10 @@ print(edges.table._client.meta.service_model.service_name)
 
 
 def test_openapi_document_can_be_built_on_the_layer_alone() -> None:
-    """The modules of the document are imported on first use. Therefore a start of the function does not test them."""
+    """The API function imports the modules of the document on first use.
+
+    Therefore a start of the function does not test these modules.
+    """
     assert run("from convoke.api.openapi import document; print(document()['openapi'])") == "3.1.0"
 
 

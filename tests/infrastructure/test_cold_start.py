@@ -1,6 +1,6 @@
 """Functions start cold on the built layer, with AWS's runtime client.
 
-A cold start has a maximum cost. The tests also check what a SnapStart snapshot contains.
+The tests check the cost of a cold start, and the content of a SnapStart snapshot.
 """
 
 from __future__ import annotations

@@ -86,7 +86,8 @@ def test_adopted_table_replaces_the_table_and_its_first_secret() -> None:
     variables = functions(**ADOPTED)["api"]["Environment"]["Variables"]
     assert variables["CONVOKE_TABLE_NAME"] == {"Ref": "ExistingTableName"}
     assert variables["CONVOKE_AUTH_TOKEN_PREFIX"] == {"Ref": "SecretPrefix"}
-    # The existing table contains the first account, so no account may authenticate without an item in the table.
+    # The existing table contains the first account. Therefore every account must have an item in the table to
+    # authenticate.
     assert variables["CONVOKE_FIRST_ACCOUNT_SID"] == ""
     stream = functions(**ADOPTED)["event_publisher"]["Events"]["Changes"]["Properties"]["Stream"]
     assert stream == {"Ref": "ExistingTableStreamArn"}

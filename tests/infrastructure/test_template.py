@@ -78,7 +78,10 @@ def test_webhooks_of_deleted_conversations_are_kept_as_long_as_dead_letters() ->
 
 
 def test_receives_without_an_attempt_do_not_use_up_the_receives_of_a_message() -> None:
-    """SQS also counts the receives that Lambda throttled, so `maxReceiveCount` is far above the number of attempts."""
+    """SQS also counts receives whose invocation Lambda throttled.
+
+    Therefore `maxReceiveCount` is far above the number of attempts.
+    """
     queues = resources("AWS::SQS::Queue")
     for name in ("ParticipantQueue", "DeliveryQueue", "OutboundQueue"):
         assert queues[name]["RedrivePolicy"]["maxReceiveCount"] == 100 > 10 * (1 + MAX_RETRIES)

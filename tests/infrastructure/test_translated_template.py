@@ -80,7 +80,7 @@ def test_function_with_an_alias_is_tested() -> None:
 
 @pytest.mark.parametrize("function", sorted(descriptions()))
 def test_new_value_of_a_parameter_of_the_configuration_changes_the_version_description(function: str) -> None:
-    """A new parameter value alone does not make SAM publish a new version, so the alias would keep the old value.
+    """A new parameter value alone does not make SAM publish a new version. The alias would then keep the old value.
 
     Therefore the description of the version must change too.
 

@@ -171,7 +171,7 @@ def started(function: Path, environ: Mapping[str, str], address: str, *under: st
 
 
 class NoEmulatorError(Exception):
-    """The SAM CLI is not installed, or its emulators do not support the architecture of this processor."""
+    """The SAM CLI is not installed, or no emulator of the SAM CLI supports the architecture of this processor."""
 
 
 def emulator() -> Path:

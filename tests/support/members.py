@@ -1,4 +1,7 @@
-"""Add many participants to a conversation. The module does not send one request for each participant."""
+"""Add many participants to a conversation by writing to the table.
+
+One request for each participant would be too slow.
+"""
 
 from __future__ import annotations
 

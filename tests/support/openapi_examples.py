@@ -1,4 +1,4 @@
-"""Write the examples in `/openapi.json`. The examples are real requests to an instance, and its responses.
+"""Write the examples in `/openapi.json`. The module sends real requests to an instance, and writes the responses.
 
 `make docs-tables` runs this module. The clock, the SIDs and the secrets of the instance are fixed. Therefore the same
 code always writes the same examples.

@@ -1,4 +1,4 @@
-"""Read the Sync objects of a chat user on any engine. The module does not use a WebSocket."""
+"""Read the Sync objects of a chat user on any engine, without a WebSocket."""
 
 from __future__ import annotations
 

@@ -436,7 +436,7 @@ def test_calls_are_read_at_the_permitted_rate() -> None:
     assert [rate.pause(0.0) for _ in range(limits.MAX_CALLS_AT_ONCE)] == [0.0] * limits.MAX_CALLS_AT_ONCE
     assert rate.pause(0.0) == pytest.approx(1 / limits.MAX_CALLS_PER_SECOND)
     assert rate.pause(1.0) == 0.0
-    # Even after a long pause, the client may send at most MAX_CALLS_AT_ONCE calls at once.
+    # Even after a long pause, the client may send at most MAX_CALLS_AT_ONCE calls together.
     assert [rate.pause(1e6) for _ in range(limits.MAX_CALLS_AT_ONCE)][-1] == 0.0
     assert rate.pause(1e6) > 0
 

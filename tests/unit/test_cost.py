@@ -38,7 +38,8 @@ def test_cost_of_a_million_conversations_equals_the_sum_by_hand() -> None:
     assert costs["bus events"] == pytest.approx(12)
     assert costs["Lambda requests"] == pytest.approx(1.6)
     assert costs["SQS requests"] == pytest.approx(3.6)
-    # Each of two functions reads the Auth Token once a minute. This makes 86,400 reads in a month.
+    # Two functions read the Auth Token. Each function reads it once a minute. Together, they read it 86,400 times a
+    # month.
     assert costs["secret reads"] == pytest.approx(0.432)
     assert costs["SnapStart restored GB"] == pytest.approx(360 * 0.0001397998)
     assert costs["log bytes"] == pytest.approx(1.5 * 0.5)

@@ -73,7 +73,7 @@ def test_event_id_is_stored_only_if_it_does_not_follow_from_the_change() -> None
 
 
 def test_item_without_an_event_id_has_the_id_of_its_date() -> None:
-    """Older versions of Convoke stored no event ids. The id then comes from the item's last update."""
+    """Older versions of Convoke stored no event ids. The event id of such an item comes from the item's last update."""
     later = MOMENT + timedelta(seconds=1)
     dates = {"date_created": MOMENT, "date_updated": later, "account_sid": ACCOUNT, "sid": CONVERSATION}
     conversation = Conversation.model_validate({**dates, "chat_service_sid": SERVICE, "state": "active"})

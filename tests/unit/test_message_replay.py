@@ -1,4 +1,4 @@
-"""A new webhook receives earlier messages, one after the other."""
+"""A replay sends the earlier messages of a conversation to a new webhook, one after the other."""
 
 from __future__ import annotations
 

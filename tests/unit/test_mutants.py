@@ -1,4 +1,4 @@
-"""The mutation tool changes certain code and leaves other code unchanged."""
+"""The mutation tool changes certain kinds of code, and does not change all other code."""
 
 from __future__ import annotations
 

@@ -116,7 +116,7 @@ def size_in_bytes(item: Item) -> int:
 
 
 UUIDS = [f"{number:08}-0000-4000-8000-{number:012}"[::-1] for number in range(10)]
-"""Identities that need the most space of all identities with 36 characters, because they have no common prefix."""
+"""Identities with 36 characters. They have no common prefix, so they need the maximum space."""
 
 
 def test_change_with_ten_uuids_as_identities_takes_less_than_two_kilobytes() -> None:

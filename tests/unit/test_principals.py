@@ -1,4 +1,4 @@
-"""A chat user may perform the actions that its roles permit, and may see certain resources (domain/principals.py)."""
+"""The roles of a chat user determine what the user may do and see (domain/principals.py)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The delivery summary of a message counts its receipts by status (domain/receipts.py)."""
+"""The delivery summary of a message counts the message's receipts by status (domain/receipts.py)."""
 
 from __future__ import annotations
 
