@@ -48,7 +48,7 @@ def free_port() -> int:
 
 @pytest.fixture(scope="module")
 def sdk() -> Path:
-    """Return the path of the SDK's bundle for browsers. tests/node/package.json names the version of the SDK."""
+    """Return the path of the SDK's bundle for browsers. The version of the SDK comes from tests/node/package.json."""
     if not SDK.exists():
         subprocess.run(["npm", "ci", "--silent", "--no-audit", "--no-fund"], cwd=NODE, check=True)
     return SDK

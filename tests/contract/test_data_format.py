@@ -277,7 +277,7 @@ WITHOUT_FAILURES = "ALTER TABLE messages DROP COLUMN failures"
 
 @pytest.mark.parametrize(("version", "column"), [(6, ""), (6, WITHOUT_FAILURES), (7, "")])
 def test_both_kinds_of_format_6_and_format_7_are_migrated(tmp_path: Path, version: int, column: str) -> None:
-    """Older versions of Convoke cannot read new items. Therefore they must refuse the migrated file.
+    """After the migration, an older version of Convoke refuses the file, because that version cannot read new items.
 
     There are two variants of format 6: with and without the column `failures`.
     """

@@ -430,7 +430,7 @@ def test_thread_gives_up_on_a_lock_that_is_held_too_long(path: Path) -> None:
 
 
 def test_rollback_by_sqlite_during_a_select_drops_the_whole_unit(path: Path) -> None:
-    """After some I/O errors in a SELECT, SQLite itself rolls back the transaction."""
+    """Some I/O errors in a SELECT make SQLite roll back the transaction."""
 
     async def scenario(machine: Machine) -> None:
         machine.table.transact([Put(item("a"))])

@@ -57,7 +57,10 @@ STATES = ("active", "inactive")
 PAGE_SIZE = 100
 
 Call = tuple[str, str]
-"""A webhook call: the type of the event, and the identity of the participant or the new state."""
+"""A webhook call.
+
+The first element is the type of the event. The second is the participant's identity or the new state.
+"""
 
 
 class Wanted(NamedTuple):

@@ -105,7 +105,7 @@ NOT_TESTED = {
 
 
 def module_name(module: Path) -> str:
-    """Return the name that the test file of a module must have. All modules of a nested package share one test file."""
+    """Return the name that a module's test file must have. All modules of a nested package share one test file."""
     _, *inner = module.relative_to(SOURCE).with_suffix("").parts
     return inner[0] if inner[0] != "resources" else inner[1]
 

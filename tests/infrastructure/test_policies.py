@@ -101,7 +101,7 @@ def recorded(monkeypatch: pytest.MonkeyPatch, calls: list[Call]) -> Iterator[Mot
     monkeypatch.setattr(AwsEdges, "_client", recording)
     with moto_instance() as instance:
         names.update({id(instance.edges(function)): function for function in functions()})
-        # Ignore the calls of the setup, which has also cached the token of the account.
+        # Ignore the calls of the setup. The setup has also cached the account's token.
         instance.edges("api").auth_tokens.fetch.forget(instance.account.sid)
         calls.clear()
         yield instance

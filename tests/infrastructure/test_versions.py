@@ -1,4 +1,4 @@
-"""A change of the layer or of the template publishes a new version of the API function."""
+"""If the layer or the template changes, the next deployment publishes a new version of the API function."""
 
 from __future__ import annotations
 

@@ -159,7 +159,7 @@ def runtime_api(invocations: int = 0) -> Iterator[tuple[str, Queue[str]]]:
 def started(function: Path, environ: Mapping[str, str], address: str, *under: str) -> Iterator[subprocess.Popen[bytes]]:
     """Run the function in the folder `function` with the runtime client.
 
-    `under` is a command that runs the client as its child process, for example a profiler.
+    `under` is a command that runs the client as a child process, for example a profiler.
     """
     command = [*under, str(python()), "-m", "awslambdaric", "app.lambda_handler"]
     variables = {**environ, "AWS_LAMBDA_RUNTIME_API": address}
