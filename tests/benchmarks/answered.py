@@ -48,8 +48,8 @@ class _Context:
 def _answer(operation: str, given: Any) -> Any:
     """Return the response of an AWS operation.
 
-    The stub stores only the first transaction, which creates the account. The stub accepts later transactions, but does
-    not store them. Therefore no request finds a lock that is held.
+    The stub stores only the first transaction, which creates the account. The stub accepts all later transactions
+    without storing them. Therefore no request finds a lock of an earlier request.
     """
     match operation:
         case "GetSecretValue":

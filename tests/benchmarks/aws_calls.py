@@ -47,9 +47,9 @@ STEPS = {
     "event_publisher": "publish",
     "webhook_delivery": "deliver",
 }
-"""The step that each function performs. The key is the function.
+"""Maps each function to the step that the function performs.
 
-The calls that the state machine makes are counted for `finalize`.
+The calls that the state machine makes are counted in the step `finalize`.
 """
 
 REQUESTS = {
@@ -60,7 +60,10 @@ REQUESTS = {
 }
 
 NEW_IDENTITIES = "10 new chat members, no webhook"
-"""The measurement in which no participant has a User yet. In every other measurement, the Users exist."""
+"""The measurement that begins without Users.
+
+In every other measurement, the Users of the participants exist already.
+"""
 
 EXISTING = (10, 100)
 """The numbers of conversations that exist before the last two measurements.
@@ -99,8 +102,8 @@ class Cost:
     def ask(self, *, model: Any, params: Any, **_: Any) -> None:
         """Count one read unit for each requested key, or half a unit if the read is eventually consistent.
 
-        botocore calls this method before it sends a request. The read units are computed, because MiniStack does not
-        return the consumed capacity of a batch.
+        botocore calls this method before it sends a request. This method computes the read units, because MiniStack
+        does not return the consumed capacity of a batch.
         """
         match model.name:
             case "GetItem":
@@ -140,7 +143,7 @@ class Cost:
 def size(attribute: dict[str, Any]) -> int:
     """Return the size of an attribute in bytes, by the rules of DynamoDB's developer guide.
 
-    To get the size of a whole item, pass the item as a map. This size is a few bytes too large.
+    To get the size of a whole item, pass the item as a map. The result is then a few bytes too large.
     """
     ((kind, value),) = attribute.items()
     match kind:
@@ -175,7 +178,7 @@ class CountedInstance(AwsInstance):
     def edges(self, function: str) -> AwsEdges:
         edges = super().edges(function)
         events = edges._session.get_component("event_emitter")
-        # The last argument is an id. botocore keeps only one hook for each id, so no call is counted twice.
+        # The last argument is an id. botocore stores only one hook for each id. Therefore no call is counted twice.
         events.register("before-parameter-build.dynamodb", ask_for_capacity, "ask-for-capacity")
         events.register(
             "before-parameter-build.dynamodb", lambda **call: self.costs[STEPS[function]].ask(**call), "ask"
@@ -213,7 +216,7 @@ class CountedInstance(AwsInstance):
         return records
 
     def forget_pauses(self) -> None:
-        """Do nothing. Every receiver answers 200, so no delivery is ever postponed."""
+        """Do nothing. Every receiver answers 200, so Convoke postpones no delivery."""
 
 
 def ask_for_capacity(params: dict[str, Any], model: Any, **_: Any) -> None:
@@ -277,7 +280,7 @@ def measure_message(members: int, *, account: int) -> dict[str, Cost]:
     instance.work()
     add_members(instance.table, conversation, members)
     path = f"/v1/Conversations/{conversation['sid']}/Messages"
-    for _ in range(2):  # The first message fills the caches.
+    for _ in range(2):  # The first message fills the caches. Its cost is not part of the result.
         instance.work()
         instance.costs.clear()
         message = instance.call("POST", path, {"Body": "Hello", "Author": "member 3"}).body
@@ -308,7 +311,7 @@ def measure_all() -> dict[str, dict[str, Cost]]:
 
 @contextmanager
 def on_ministack() -> Iterator[None]:
-    """Run MiniStack during the block. Discard standard output, because the functions write their logs to it."""
+    """Run MiniStack during the block. Discard standard output, because the functions write their logs there."""
     with TemporaryDirectory() as folder, ministack(Path(folder)) as url, redirect_stdout(StringIO()):
         os.environ.update({**CREDENTIALS, "AWS_ENDPOINT_URL": url})
         yield

@@ -1,8 +1,9 @@
 """Run all benchmarks, one after the other: `make bench`, or `python -m tests.benchmarks.bench [PART ...]`.
 
-Each part is a module of this package that can also run by itself. The results are written to `results/latest.json`. If
-the command names parts, only the named parts run. The file then keeps the old results of all other parts. The table and
-the plot of docs/benchmarks.md are generated from `results/latest.json`.
+Each part is a module of this package that can also run alone. The program writes the results to `results/latest.json`.
+If the command names parts, only the named parts run. The file then keeps the old results of all other parts.
+
+docs/benchmarks.md has a table and a plot. Both are generated from `results/latest.json`.
 """
 
 from __future__ import annotations

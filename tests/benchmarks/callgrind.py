@@ -7,7 +7,7 @@ import shutil
 import sys
 
 COMMAND = ("valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null")
-"""The beginning of a callgrind command. The command of the counted program must follow."""
+"""The beginning of a callgrind command. The command of the measured program must follow."""
 
 
 def require() -> None:

@@ -1,8 +1,10 @@
-"""Measure how fast chat clients hear of a message, and whether the memory of the server grows with reconnects.
+"""Measure how soon chat clients receive a message, and how much memory the server uses before and after reconnects.
 
-`python -m tests.benchmarks.chat [--json PATH]`. 500 clients are connected, 50 of them in each conversation. A
-member sends a message, and the benchmark measures the time until all 50 members have it. The comparison is a server
-with nothing but the package `websockets`, which sends each frame that it receives to the same 50 clients.
+`python -m tests.benchmarks.chat [--json PATH]`. 500 clients are connected, with 50 clients in each conversation. A
+member sends a message. The benchmark measures the time until all 50 members have received the message.
+
+For comparison, the benchmark also measures a server that uses only the package `websockets`. That server sends each
+received frame to the same 50 clients.
 """
 
 from __future__ import annotations
@@ -49,7 +51,7 @@ def identities(conversation: int) -> list[str]:
 
 @contextmanager
 def bare_server() -> Iterator[tuple[str, Process]]:
-    """Run the server with nothing but `websockets` in its own process. Yields its URL."""
+    """Run the server that uses only `websockets` in a separate process. Yield the server's URL and the process."""
     command = [sys.executable, "-m", "tests.benchmarks.chat", "--bare"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -60,7 +62,10 @@ def bare_server() -> Iterator[tuple[str, Process]]:
 
 
 async def serve_bare() -> None:
-    """Send each frame of a client to all clients of its group. The path of the URL names the group."""
+    """Run the comparison server. Send each frame of a client to all clients of the same group.
+
+    The path of the URL names the group.
+    """
     groups: dict[str, set[ServerConnection]] = {}
 
     async def handle(connection: ServerConnection) -> None:
@@ -89,7 +94,7 @@ def call_of(method: str, path: str, payload: Any = None) -> bytes:
 
 
 async def reply_on(socket: ClientConnection) -> Any:
-    """Return the payload of the next reply."""
+    """Skip frames until a reply arrives. Return the payload of the reply."""
     while True:
         frame = parse_frame(await socket.recv(decode=False))
         if frame.method == "reply":
@@ -112,7 +117,7 @@ async def chat_client(url: str, token: str) -> AsyncIterator[ClientConnection]:
 
 
 async def subscribed_client(url: str, token: str, conversation_sid: str, stack: AsyncExitStack) -> ClientConnection:
-    """Connect a client, and subscribe it to the messages and the conversation, as the SDK does."""
+    """Connect a client. Subscribe the client to the messages and the conversation, as the SDK does."""
     socket = await stack.enter_async_context(chat_client(url, token))
     for kind, path in (
         ("list", f"/v3/Lists/{conversation_sid}.messages"),
@@ -135,7 +140,7 @@ async def message_arrives(socket: ClientConnection, marker: bytes) -> None:
 async def milliseconds(
     groups: Sequence[Sequence[ClientConnection]], send: Callable[[int, ClientConnection, str], Awaitable[None]]
 ) -> dict[str, float]:
-    """Send messages one after another, and return the times until all members have a message."""
+    """Send messages one after another. Return statistics about the time until all members have received a message."""
     found = []
     for number in range(WARM_UP_MESSAGES + MESSAGES):
         group = number % len(groups)
@@ -170,7 +175,7 @@ async def measured_bare(url: str, frame_bytes: int) -> dict[str, float]:
 
 
 async def measured_chat(url: str, key: Key, sids: Sequence[str]) -> tuple[dict[str, float], int]:
-    """Return the times, and the size of the notification of a message in bytes."""
+    """Return the measured times, and the size of a message's notification in bytes."""
     async with AsyncExitStack() as stack:
         groups = [
             [await subscribed_client(url, key.token(identity), sid, stack) for identity in identities(number)]
@@ -189,7 +194,7 @@ async def measured_chat(url: str, key: Key, sids: Sequence[str]) -> tuple[dict[s
 
 
 async def reconnect(url: str, tokens: Sequence[str], times: int) -> None:
-    """Connect and disconnect clients, some of them at the same time."""
+    """Connect and disconnect clients `times` times in total. One client for each token runs at the same time."""
     left = iter(range(times))
 
     async def client(token: str) -> None:
@@ -201,7 +206,7 @@ async def reconnect(url: str, tokens: Sequence[str], times: int) -> None:
 
 
 async def prepared(instance: Convoke, connection: Connection) -> tuple[Key, list[str]]:
-    """Create an API key, and the conversations with their members. Return the SIDs of the conversations."""
+    """Create an API key, and the conversations with their members. Return the key and the SIDs of the conversations."""
     keys = f"/2010-04-01/Accounts/{instance.account_sid}/Keys.json"
     created = (await connection.ask(instance.post(keys, b""))).json()
     service = (await connection.ask(instance.get("/v1/Configuration"))).json()["default_chat_service_sid"]

@@ -1,9 +1,10 @@
 """Measure how long checkpoints stall writes: `python -m tests.benchmarks.checkpoints [--json PATH]`.
 
 One thread runs the checkpoints of the embedded engine. Meanwhile, the main thread writes the rows of finished
-conversations, like the event loop of the engine under full load. The only part of a checkpoint that stalls writes is a
-forced restart of the write-ahead log, because the restart holds SQLite's write lock. A stall is the time from the first
-failed `BEGIN IMMEDIATE` until a transaction begins.
+conversations, like the event loop of the engine under full load.
+
+Only one part of a checkpoint stalls writes: a forced restart of the write-ahead log. The restart holds SQLite's write
+lock. A stall is the time from the first failed `BEGIN IMMEDIATE` until a transaction begins.
 
 A forced restart is rare. Therefore a second measurement forces the restart of each long log.
 """
@@ -26,7 +27,7 @@ from tests.benchmarks.yardstick import Yardstick
 SECONDS = 15.0
 
 UNITS_PER_SECOND, CONVERSATIONS_PER_UNIT = 60, 8
-"""The amount of data that is written: 480 conversations per second.
+"""The amount of written data: 480 conversations per second.
 
 A unit of work contains as many conversations as under the load of 16 clients.
 """

@@ -52,7 +52,7 @@ def measure(folder: Path) -> dict[str, int]:
 
 
 def instructions(function: Path, *path: Path) -> int:
-    """Start a function, and return how many instructions its process executes before it asks for an invocation.
+    """Start a function. Return how many instructions the process executes before the process asks for an invocation.
 
     `path` becomes PYTHONPATH.
     """

@@ -35,7 +35,7 @@ def copy(data: Path, conversation_sid: str, count: int) -> list[str]:
     Call this function only when no process has the data file open.
     """
     with closing(sqlite3.connect(data, isolation_level=None)) as connection:
-        # This setting makes writes fast, but an interrupted run leaves a broken data file. The broken file does no
+        # This setting makes writes fast. But if a run is interrupted, the data file is broken. The broken file does no
         # harm, because the next run starts with a new data file.
         connection.execute("PRAGMA synchronous = OFF")
         connection.execute("PRAGMA cache_size = -262144")
@@ -58,7 +58,7 @@ def copy(data: Path, conversation_sid: str, count: int) -> list[str]:
 
 
 def _rows_of(connection: sqlite3.Connection, conversation_sid: str) -> list[Row]:
-    """Return the rows of the conversation, of its resources and of its changes.
+    """Return the rows of the conversation, of the conversation's resources and of the conversation's changes.
 
     All these rows contain the SID of the conversation.
     """

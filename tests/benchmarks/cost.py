@@ -104,7 +104,7 @@ MONTHLY_STARTS = MONTH_SECONDS / ENVIRONMENT_SECONDS
 """How often the environment of a function starts in a month."""
 
 Usage = Mapping[str, float]
-"""How much of each priced item one conversation uses. The keys are the names of the priced items."""
+"""Maps each priced item to the amount that one conversation uses."""
 
 
 def milliseconds(cost: Cost) -> float:
@@ -115,17 +115,17 @@ def milliseconds(cost: Cost) -> float:
 
 
 def gb_seconds(cost: Cost, memory_gb: float, waiting_seconds: float = 0) -> float:
-    """Return the billed duration of a step multiplied by the memory, in GB-seconds.
+    """Return the billed duration of a step in GB-seconds.
 
-    With half the memory, a function gets half as much of a processor core. Therefore the cost of computation stays the
-    same, and the cost of waiting is halved.
+    The billed duration is the time multiplied by the memory. With half the memory, a function gets half as much of a
+    processor core. Therefore the cost of computation stays the same, and the cost of waiting is halved.
     """
     processor = cost.invocations * INVOCATION_CPU_MS / 1000
     return processor * MEMORY_GB + (milliseconds(cost) / 1000 - processor + waiting_seconds) * memory_gb
 
 
 def usage(steps: Mapping[str, Cost], *, delivery_memory_gb: float, system_logs: bool) -> Usage:
-    """Return how much one conversation uses of each price item that Convoke and the straightforward design share."""
+    """Return the usage of one conversation for the priced items that Convoke and the straightforward design share."""
     memory_gb = {"deliver": delivery_memory_gb}
     lambda_gb_seconds = sum(gb_seconds(cost, memory_gb.get(step, MEMORY_GB)) for step, cost in steps.items())
     total = sum(steps.values(), Cost())
@@ -142,7 +142,7 @@ def usage(steps: Mapping[str, Cost], *, delivery_memory_gb: float, system_logs: 
 
 
 def as_deployed(counted: Mapping[str, Cost]) -> Usage:
-    """Return how much of each item one conversation uses in Convoke.
+    """Return the usage of one conversation for all priced items of Convoke.
 
     AWS can deliver the two changes of a conversation to two invocations. MiniStack delivered both changes to one
     invocation. This function therefore adds one invocation.
@@ -160,7 +160,7 @@ def as_deployed(counted: Mapping[str, Cost]) -> Usage:
 
 
 def _queue_usage(steps: Mapping[str, Cost]) -> Usage:
-    """Return the number of SQS requests. A message needs three requests (send, receive, delete) and one invocation."""
+    """Return the number of SQS requests. For each message, send, receive and delete are three requests."""
     messages = steps["add"].invocations + steps["deliver"].invocations
     return {"SQS requests": 3 * messages}
 
@@ -180,9 +180,11 @@ def as_straightforward(steps: Mapping[str, Cost]) -> Usage:
 
 
 def unanswered(deliver: Cost) -> Usage:
-    """Return the additional usage of a delivery whose receiver never answers. `deliver` is the cost of the step.
+    """Return the additional usage of a delivery whose receiver never answers.
 
-    Every attempt waits until the timeout. The cost of an attempt is at most the cost of the step.
+    `deliver` is the usage of the step `deliver`.
+
+    Every attempt waits until the timeout. The usage of an attempt is at most the usage of the step.
     """
     waiting = (1 + DEFAULT_RETRIES) * DEFAULT_TIMEOUT_SECONDS - RECEIVER_MS / 1000
     return {
@@ -190,7 +192,8 @@ def unanswered(deliver: Cost) -> Usage:
         "Lambda GB-seconds": DEFAULT_RETRIES * gb_seconds(deliver, DELIVERY_MEMORY_GB) + waiting * DELIVERY_MEMORY_GB,
         "DynamoDB write units": DEFAULT_RETRIES * (deliver.write_units + deliver.index_write_units),
         "DynamoDB read units": DEFAULT_RETRIES * deliver.read_units,
-        # Each retry causes two requests: one changes the visibility of the message, and one receives the message.
+        # Each retry causes two requests. The first request changes the message's visibility, and the second receives
+        # the message.
         "SQS requests": 2 * DEFAULT_RETRIES,
     }
 
@@ -220,7 +223,9 @@ def dollars(used: Usage) -> dict[str, float]:
 
 
 def count() -> tuple[dict[str, Usage], Usage]:
-    """Return the usage of one conversation in each design, and the result of `unanswered`.
+    """Count one conversation in each design.
+
+    Return two results: the usage of each design, and the result of `unanswered`.
 
     The key of the first result is the name of the design.
     """

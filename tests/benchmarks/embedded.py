@@ -28,13 +28,13 @@ MEASUREMENTS = 3
 MAX_CHECKED_AFTER_KILL = 1000
 """The maximum number of conversations that are checked after the kill.
 
-If Convoke accepted more conversations, only the last accepted conversations are checked.
+If Convoke accepted more conversations, the benchmark checks only the conversations that Convoke accepted last.
 """
 
 
 class Yardstick(Server):
     async def create(self, connection: Connection) -> None:
-        """Perform one round: send a request to the yardstick. The form is the same as for Convoke."""
+        """Perform one round: send a request to the yardstick. The form is the same as in the requests to Convoke."""
         await connection.ask(post("/", "AC", "token", FORM))
 
 

@@ -22,7 +22,7 @@ Found = Any
 
 @dataclass(frozen=True)
 class Target:
-    """A requirement for a figure, or for a ratio. The ratio is the figure divided by another figure."""
+    """A requirement for a figure, or for the ratio of the figure to the comparison number."""
 
     text: str
     holds: Callable[[float, float | None], bool]
@@ -55,19 +55,19 @@ MESSAGE_TARGET = ratio_at_most(1.3)
 
 @dataclass(frozen=True)
 class Figure:
-    """A published figure. One part of a run measures the figure."""
+    """A published figure. Exactly one part of a run measures the figure."""
 
     title: str
     part: str
     of: Callable[[Found], float]
-    """A function that takes the figure from the results of the part."""
+    """A function that extracts the figure from the results of the part."""
     unit: str = ""
     comparison: str = ""
     other: Callable[[Found], float] | None = None
-    """A function that takes the number for the comparison from the results of the part."""
+    """A function that extracts the comparison number from the results of the part."""
     target: Target | None = None
     target_with_pgo: Target | None = None
-    """The target for a Python that was built with profile-guided optimization, if it differs from the usual target."""
+    """The target for a Python that was built with profile-guided optimization. If None, `target` applies."""
 
     def row(self, results: Results) -> list[str]:
         found = results.parts.get(self.part, {})
@@ -95,7 +95,7 @@ class Figure:
 
 
 def of(*path: str) -> Callable[[Found], float]:
-    """Return a function that takes a number from the results. `path` has the keys that lead to the number."""
+    """Return a function that extracts a number from the results. `path` is the sequence of keys to the number."""
 
     def found_in(found: Found) -> float:
         for name in path:
@@ -122,7 +122,7 @@ def _read_units(name: str, step: str) -> Callable[[Found], float]:
 
 
 def _instructions(function: str) -> Callable[[Found], float]:
-    """Return a function that takes the instructions of one cold start from the results, in billions."""
+    """Return a function that extracts the instructions of one cold start from the results, in billions."""
     return lambda found: float(found["instructions"][function]) / 1e9
 
 

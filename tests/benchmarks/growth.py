@@ -29,7 +29,7 @@ MANY_CLIENTS, MANY_CLIENTS_SECONDS = 16, 3.0
 ONE_CLIENT_SECONDS = 1.5
 
 FETCHED_CONVERSATIONS = 500
-"""How many different conversations a client fetches, one after the other. They are chosen at random."""
+"""The number of conversations that a client fetches, one after the other. The conversations are chosen at random."""
 
 
 class FilledFile:
@@ -43,7 +43,8 @@ class FilledFile:
     def measure(self) -> dict[str, float]:
         with TemporaryDirectory(dir=self._path.parent) as folder:
             data = self._path if self._is_large else Path(shutil.copy(self._path, folder))
-            # Write the copied file to disk now. Otherwise the operating system writes the file during the measurement.
+            # Write the copied file to disk now. Otherwise the operating system would write the file during the
+            # measurement.
             os.sync()
             begun = time.perf_counter()
             with convoke(data) as instance:
@@ -68,12 +69,15 @@ class FilledFile:
 
 
 def filled_files(folder: Path) -> dict[int, FilledFile]:
-    """Create a data file of each size. Each larger file has all conversations of the smaller file, and more copies."""
+    """Create a data file of each size.
+
+    Each larger file contains all conversations of the smaller file, and more copies.
+    """
     data = folder / "convoke.db"
     with up("--data", str(data)) as running:
         instance = Convoke(running.ready)
         original = once(instance.address, instance.create_until_active).rpartition("/")[2]
-        # The process finishes all pending work before it ends. The original conversation is then settled.
+        # The process finishes all pending work before it ends. Therefore the original conversation is settled.
         running.stop()
     sids, files = [original], {}
     for size in SIZES:

@@ -6,9 +6,9 @@ valgrind.
 The count begins with the POST and ends when the conversation is settled. The count covers everything between the
 gateway event and SQLite, in one process and without sockets (`settled.py`).
 
-Callgrind counts two runs that differ only in the number of conversations. The result is the difference of the two
-counts, divided by the difference of the two numbers of conversations. The result therefore excludes the instructions of
-the process start. The result does not depend on other load on the machine: two results differ by less than 0.1 %.
+Callgrind counts two runs. The runs differ only in the number of conversations. The result is the difference of the two
+counts, divided by the difference of the two numbers of conversations. Therefore the result excludes the instructions of
+the process start. Other load on the machine does not change the result: two results differ by less than 0.1 %.
 
 To measure another checkout, name the Python of its environment: `--python /path/to/checkout/.venv/bin/python`.
 """
@@ -34,7 +34,7 @@ from tests.support.template import ROOT
 PROGRAM = Path(__file__).with_name("settled.py")
 
 FEW, MANY = 50, 250
-"""How many conversations the two runs create. After about ten conversations, all caches are filled."""
+"""The numbers of conversations that the two runs create. After about ten conversations, all caches are filled."""
 
 MEMBERS = 10
 
@@ -42,7 +42,7 @@ TIMEOUT_SECONDS = 600.0
 
 
 def measure(python: Path, source: Path | None) -> dict[str, Any]:
-    """Run both counts with this Python executable. If `source` is not None, import Convoke from that folder."""
+    """Run both counts with this Python executable. If `source` is not None, import Convoke from the folder `source`."""
     create = json.loads((ROOT / "events/api/create_plain.json").read_text())
     create["body"] = urlencode({"FriendlyName": "Visit", "Participant": chat(MEMBERS)}, doseq=True)
     event = json.dumps(create).encode()

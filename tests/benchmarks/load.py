@@ -22,11 +22,11 @@ Address = tuple[str, int]
 RESPONSE_TIMEOUT_SECONDS = 60.0
 
 OVERLOADED, RETRY_AFTER_SECONDS = 503, 1.0
-"""The status of a request that Convoke refuses under load, and the value of its header `Retry-After`."""
+"""The status with which Convoke refuses a request under load, and the value of the header `Retry-After`."""
 
 
 class LoadError(Exception):
-    """The server sent an error response, or no response. The figures of such a run have no meaning."""
+    """The server sent an error response, or no response. The figures of this run are invalid."""
 
 
 class ConnectionLostError(LoadError):
@@ -63,9 +63,11 @@ class Connection(asyncio.Protocol):
             self._answer.set_exception(ConnectionLostError(f"a connection was closed: {exc}"))
 
     async def ask(self, request: bytes) -> Answer:
-        """Send a request and return the response. If the server refuses the request under load, send it again later.
+        """Send a request and return the response.
 
-        Raises LoadError for any other status than 2xx.
+        If Convoke refuses the request under load, send the request again later.
+
+        Raises LoadError if the status is not 2xx.
         """
         while (answer := await self._exchange(request)).status == OVERLOADED:
             await asyncio.sleep(RETRY_AFTER_SECONDS)
@@ -87,11 +89,14 @@ class Connection(asyncio.Protocol):
 
 
 Round = Callable[[Connection], Awaitable[object]]
-"""A function that a client calls again and again. One call is a round. The generator measures each duration."""
+"""A function that a client calls repeatedly.
+
+Each call is a round. The generator measures the duration of each round.
+"""
 
 
 def parsed(received: bytes) -> Answer | None:
-    """Parse the received bytes. Return the response, or None if the response is incomplete."""
+    """Parse the received bytes. Return the response, or None if the response is still incomplete."""
     head, found, body = received.partition(b"\r\n\r\n")
     if not found:
         return None
@@ -149,7 +154,7 @@ class Load:
 
 
 def load(address: Address, work: Round, clients: int, seconds: float) -> Load:
-    """Let each client call `work` again and again for `seconds`. Then wait until the last rounds have ended.
+    """Let each client call `work` repeatedly for `seconds`. Then wait until the last rounds have ended.
 
     Raises LoadError if a request fails.
     """

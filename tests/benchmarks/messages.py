@@ -44,7 +44,7 @@ def measured(instance: Convoke, path: str) -> dict[str, float]:
 
 
 def measure() -> dict[str, Any]:
-    """Return the figures for each conversation. The key is the number of members."""
+    """Return the figures of each conversation. The key is the conversation's number of members."""
     with TemporaryDirectory() as folder, convoke(Path(folder) / "convoke.db") as instance:
         paths = {each: once(instance.address, partial(conversation, instance, each)) for each in MEMBERS}
         sides = {str(members): partial(measured, instance, path) for members, path in paths.items()}

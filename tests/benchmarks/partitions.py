@@ -1,4 +1,4 @@
-"""Compute the rate at which the busiest partition key reaches its limit: `python -m tests.benchmarks.partitions`.
+"""Compute at which rate the busiest partition key reaches its limit: `python -m tests.benchmarks.partitions`.
 
 The rate is the number of new conversations per second. `--json PATH` also writes the result to a file.
 
@@ -34,16 +34,16 @@ MAX_WRITE_UNITS, MAX_READ_UNITS = 1_000, 3_000
 MEMBERS = 10
 
 IDENTITIES = 100_000
-"""The number of identities from which the random participants are drawn.
+"""The number of identities from which the program draws random participants.
 
 With fewer identities, each identity would be in more conversations.
 """
 
 WEBHOOK_EVENTS = 1
-"""How many events of each conversation are delivered to webhooks.
+"""The number of events per conversation that Convoke delivers to webhooks.
 
-For each such event, Convoke reads two webhook configurations: of the account, and of the service. Both configurations
-have the same partition key.
+For each such event, Convoke reads two webhook configurations: the account's and the service's. Both configurations have
+the same partition key.
 """
 
 CHANGES = 3
@@ -78,7 +78,7 @@ LIMITS = {
 def loads(rate: int, random: Random) -> Iterator[Load]:
     """Yield each `Load` that `rate` conversations cause, from their creation until they are settled.
 
-    All the conversations are created in the same second.
+    All these conversations are created in the same second.
     """
     account, service = _sid("AC", random), _sid("IS", random)
     for _ in range(rate):
@@ -96,9 +96,9 @@ def loads(rate: int, random: Random) -> Iterator[Load]:
 
 
 def hottest(rate: int) -> dict[str, int]:
-    """For each kind of partition key, return the units per second of the busiest key.
+    """Return the units per second of the busiest partition key of each kind.
 
-    The key of the result is the name of the kind.
+    The key of the result is the kind's name.
     """
     busy: defaultdict[str, Counter[str]] = defaultdict(Counter)
     for load in loads(rate, Random(0)):
@@ -107,10 +107,10 @@ def hottest(rate: int) -> dict[str, int]:
 
 
 def binds_at(found: Mapping[int, Mapping[str, int]]) -> dict[str, float | None]:
-    """For each kind of partition key, return the rate at which the busiest key reaches its limit.
+    """Return the rate at which the busiest partition key of each kind reaches its limit.
 
-    The rate is in conversations per second. It is None if the load of the busiest key does not grow with the rate.
-    `found` has the result of `hottest` for each rate.
+    The rate is in conversations per second. The rate is None if the load of the busiest key does not grow with the
+    rate. `found` maps each rate to the result of `hottest`.
     """
     lowest, highest = found[RATES[0]], found[RATES[-1]]
     return {

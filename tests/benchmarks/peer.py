@@ -2,9 +2,11 @@
 
 Each server creates conversations of 10 participants. Convoke stores the conversations in a data file. A client of
 Convoke sends one POST, and then repeats a GET until the conversation is active. A second instance of Convoke also calls
-a webhook for all twelve events of each conversation. emulate has no ConversationWithParticipants, so a client of
-emulate sends eleven POSTs. emulate calls no webhook. The dependency group `bench` installs Node, and the file
-peer/package-lock.json fixes the version of emulate.
+a webhook for all twelve events of each conversation.
+
+emulate has no ConversationWithParticipants. Therefore a client of emulate sends eleven POSTs. emulate calls no webhook.
+
+The dependency group `bench` installs Node. The file peer/package-lock.json fixes the version of emulate.
 """
 
 from __future__ import annotations
@@ -40,7 +42,7 @@ ACCOUNT_SID = f"AC{0:032}"
 KEYS = [(f"SK{number:032x}", "secret") for number in range(200)]
 """API keys of emulate. Each request or round uses the next key.
 
-emulate answers 403 after 5,000 calls per hour with one key.
+After 5,000 calls with one key in an hour, emulate answers 403.
 """
 
 SERVICES = "/conversations/v1/Services"

@@ -63,7 +63,7 @@ These costs are not included:
 
 - reads of the stream, which are free for Lambda
 - DynamoDB storage: 0.25 USD per GB and month, and 0.20 USD for point-in-time recovery
-- encryption: the table and the queues use keys that AWS owns, which have no charge
+- encryption: the table and the queues use keys that AWS owns, and AWS does not charge for these keys
 """
 
 MONTHLY_PRICES = {

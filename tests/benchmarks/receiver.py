@@ -57,7 +57,7 @@ async def receiving(on_call: OnCall) -> AsyncIterator[str]:
 
 @contextmanager
 def receiver() -> Iterator[dict[str, Any]]:
-    """Run the receiver in its own process during the block. Yields the printed JSON."""
+    """Run the receiver in a separate process during the block. Yields the JSON that the process has printed."""
     command = [sys.executable, "-m", "tests.benchmarks.receiver"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None

@@ -21,7 +21,7 @@ LATEST = FOLDER / "latest.json"
 PLOT = ROOT / "docs/assets/benchmarks.svg"
 
 NOT_MEASURED = "not_measured"
-"""The only key in the results of a part that was not measured. The value is the reason."""
+"""The only key in the results of a part that was not measured. The value is the reason why."""
 
 
 class Machine(BaseModel):
@@ -35,7 +35,7 @@ class Machine(BaseModel):
     pgo: bool = False
     """Whether the build of Python used profile-guided optimization (the configure option `--enable-optimizations`)."""
     load_at_start: float
-    """The load average of the minute before the run. If it is above a few tenths, other processes were busy."""
+    """The load average of the minute before the run. If the value exceeds a few tenths, other processes were busy."""
 
     @property
     def summary(self) -> str:

@@ -1,4 +1,4 @@
-"""Run benchmarks, and print and write their results."""
+"""Run benchmarks. Print their results, and write the results to files."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from tests.benchmarks.server import Server
 Found = TypeVar("Found")
 
 WARM_UP_SECONDS = 0.5
-"""How long clients send requests before a measurement begins."""
+"""The time for which clients send requests before a measurement begins."""
 
 
 def alternately(sides: Mapping[str, Callable[[], Found]], times: int) -> dict[str, list[Found]]:
     """Measure each side `times` times, and return the results of each side.
 
-    The sides alternate, so that other load on the machine affects all sides equally.
+    The sides alternate. Therefore other load on the machine affects all sides equally.
     """
     found: dict[str, list[Found]] = {name: [] for name in sides}
     for _ in range(times):
@@ -34,7 +34,8 @@ def alternately(sides: Mapping[str, Callable[[], Found]], times: int) -> dict[st
 def measured(server: Server, work: Round, clients: int, seconds: float) -> dict[str, float]:
     """Warm up the server and measure it. Return the figures of the clients and of the server.
 
-    The finished rounds per second and the processor time of the server include the work after the last response.
+    After the last response, the server still has work. Two figures include this work: the finished rounds per second,
+    and the processor time of the server.
     """
     load(server.address, work, clients, WARM_UP_SECONDS)
     server.work_off()

@@ -1,4 +1,4 @@
-"""`convoke up` in its own process, and the requests of its clients."""
+"""Run `convoke up` in a separate process, and create the requests of its clients."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.support.processes import up
 POLL_INTERVAL_SECONDS = 0.005
 
 LAST_CHECKED, OTHERS_CHECKED = 16, 48
-"""How many of the last conversations, and how many of the earlier conversations, are checked.
+"""The numbers of checked conversations: the last conversations, and a sample of the earlier conversations.
 
 The check shows whether the backlog is finished. Listing all initializing conversations would take longer.
 """
@@ -84,7 +84,7 @@ class Process:
         return sum(int(stat[11]) + int(stat[12]) for stat in stats) / TICKS
 
     def kill(self) -> None:
-        """Kill all processes with SIGKILL, to simulate a crash."""
+        """Kill all processes with SIGKILL. This simulates a crash."""
         for pid in self._all():
             os.kill(pid, signal.SIGKILL)
 
@@ -142,7 +142,7 @@ class Convoke(Server):
         return path
 
     async def create_until_active(self, connection: Connection) -> str:
-        """Perform one round: create a conversation, then fetch it again and again until it is active.
+        """Perform one round: create a conversation, and fetch the conversation repeatedly until it is active.
 
         Return the path of the conversation.
         """
@@ -186,8 +186,8 @@ class Convoke(Server):
     def oldest_step(self) -> float:
         """Return the longest time from the creation of a conversation until it was active, in seconds.
 
-        The conversations are those that the last call of `work_off` checked. This method reads the dates from the data
-        file, which has milliseconds, because the API shows only whole seconds.
+        The method uses the conversations for which the last call of `work_off` waited. It reads the dates from the data
+        file, because the API shows only whole seconds. The data file has milliseconds.
         """
         statement = f"SELECT {DATE.format('updated')} - {DATE.format('created')} FROM items WHERE pk = ? AND sk = ?"
         sids = [path.rpartition("/")[2] for path in self._finished]

@@ -48,7 +48,7 @@ def freeze() -> None:
 
 
 def main(conversations: int, create: dict[str, Any]) -> None:
-    from convoke.embedded.engine import EmbeddedEngine  # Only after `freeze`.
+    from convoke.embedded.engine import EmbeddedEngine  # Import Convoke only after `freeze`.
 
     engine = EmbeddedEngine(":memory:", lambda edges: replace(edges, now=lambda: NOW))
 

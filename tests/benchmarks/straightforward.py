@@ -1,8 +1,9 @@
-"""The straightforward design that Convoke is compared with: a Standard workflow that adds participants one by one.
+"""Perform the straightforward design: a Standard workflow that adds participants one by one.
 
-The design writes the items of a Convoke conversation, with one call for each item. The design has no transactions and
-therefore needs half the write units. But a failure in the middle leaves some items behind. The design stores no events
-and has no outbox. The event bus invokes the function that calls the webhook.
+The benchmark `cost.py` compares Convoke with this design. The design writes the items of a Convoke conversation, with
+one call for each item. The design has no transactions. Therefore the design needs half the write units, but a failure
+in the middle leaves some items in the table. The design stores no events and has no outbox. The event bus invokes the
+function that calls the webhook.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from tests.support.tables import TABLE_NAME
 from tests.support.template import STACK_NAME
 
 FIXED_TRANSITIONS = 3
-"""The number of state transitions without participants: start, map and finish. Each participant adds one more."""
+"""The number of state transitions without participants: start, map and finish. Each participant adds one transition."""
 
 EVENT = {"Source": "straightforward", "DetailType": "event", "Detail": "{}", "EventBusName": STACK_NAME}
 
@@ -68,8 +69,8 @@ class Straightforward:
     def _deliver(self, conversation: StoredItem) -> None:
         """Count the cost of reading the webhook configuration.
 
-        This method reads the conversation instead of the configuration. The cost is the same, because both items are
-        smaller than 4 KB.
+        This method reads the conversation instead of the configuration. The cost of both reads is the same, because
+        both items are smaller than 4 KB.
         """
         table, _ = self._invoked("deliver")
         table.get_item(TableName=TABLE_NAME, Key=key(conversation), ConsistentRead=True)
@@ -91,7 +92,7 @@ class Straightforward:
 def items_of_last_conversation() -> dict[str, list[StoredItem]]:
     """Return the items of the last conversation. The key of the result is the first word of the sort key.
 
-    The returned items have changed partition keys. If they are written, they do not replace the original items.
+    The returned items have new partition keys. Therefore writing these items does not replace the original items.
     """
     stored = boto3.Session(region_name=REGION).client("dynamodb").scan(TableName=TABLE_NAME)["Items"]
     last = max(item["pk"]["S"] for item in stored if item["sk"]["S"] == "conversation")

@@ -1,4 +1,4 @@
-"""Measure throughput and latency for several numbers of clients, for the plot.
+"""Measure throughput and latency for several numbers of clients. The plot shows these figures.
 
 If Convoke refuses a request under load, the client waits as long as the header `Retry-After` demands. The throughput
 counts only finished conversations. The results also contain the memory of the server and the longest wait of an
@@ -24,9 +24,9 @@ SECONDS_PER_MEASUREMENT = 3.0
 
 
 def measure() -> dict[str, Any]:
-    """Return a dictionary of figures. The key is the kind of request.
+    """Return the figures.
 
-    The value is a list with one entry for each number of clients in `CLIENTS`.
+    The key is the kind of request. The value has one entry for each number of clients in `CLIENTS`.
     """
     install()
     with (

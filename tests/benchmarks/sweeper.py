@@ -62,7 +62,10 @@ AMD EPYC. A Lambda function with 1 GB of memory has 0.58 of a core.
 
 @dataclass
 class EndlessShard:
-    """A table with one shard of the index `due`. While a page is read, no thread works: all threads need the page."""
+    """A table with one shard of the index `due`.
+
+    All threads need the next page. Therefore all threads wait for a read.
+    """
 
     core: SimulatedCore
 
@@ -78,7 +81,7 @@ class EndlessShard:
 
 
 def rate(work: Work, *, with_cpu: bool = True, threads: int = SWEEP_THREADS) -> float:
-    """Return the number of due conversations that the invocations for all shards process per second."""
+    """Return how many due conversations per second the invocations for all shards process together."""
     time = SimulatedTime(threads)
     core = SimulatedCore(time)
     seconds = functions()["sweeper"]["Timeout"] - SWEEP_MARGIN_MILLISECONDS / 1000

@@ -1,11 +1,12 @@
-"""The yardstick: Convoke's HTTP server, and the rows of one finished conversation in one transaction per request.
+"""Run the yardstick, which stores the rows of one finished conversation in one transaction per request.
 
-`python -m tests.benchmarks.yardstick PATH MODEL` listens like `convoke up --json`. MODEL is a data file of Convoke with
-one conversation that is active. The yardstick stores the same rows for each request, with a new conversation SID, in
-the new data file PATH. It answers 202 with a body of a similar length. It validates nothing and runs no steps.
+`python -m tests.benchmarks.yardstick PATH MODEL` listens like `convoke up --json`. The yardstick uses Convoke's HTTP
+server. MODEL is a data file of Convoke with one active conversation. For each request, the yardstick stores the same
+rows with a new conversation SID in the new data file PATH. The yardstick answers 202 with a body of a similar length.
+The yardstick validates nothing and runs no steps.
 
-The figures of Convoke are shown next to the figures of the yardstick. Thus the figures of different machines, or of a
-busy machine, can be compared.
+The benchmarks show the figures of Convoke next to the figures of the yardstick. Thus a reader can compare figures from
+different machines, or from a busy machine.
 """
 
 from __future__ import annotations
@@ -78,7 +79,8 @@ class Yardstick:
 
     def _with_sid(self, row: Row, sid: str) -> Row:
         pk, *others = (value.replace(self._sid, sid) if isinstance(value, str) else value for value in row)
-        # The partition key of a change record does not contain the SID of the conversation, but must be new, too.
+        # The partition key of a change record does not contain the SID of the conversation. But this key must be new,
+        # too.
         return (pk if pk != row[0] else f"{pk}{sid}", *others)
 
 

@@ -1,4 +1,4 @@
-"""Fixtures: Debian's Chromium, and a page that records every error of the console."""
+"""Fixtures that start Debian's Chromium, and open a page that records every error in the browser's console."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ FOLDER = Path(__file__).parent
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Without a Chromium, leave out the tests of this folder, and say so in one line. In CI, let them fail."""
+    """If Chromium is missing, deselect the tests of this folder, and print one line.
+
+    In CI, run the tests, so that they fail.
+    """
     if find_chromium() or os.environ.get("CI") == "true":
         return
     left_out = [item for item in items if item.path.is_relative_to(FOLDER)]
@@ -31,7 +34,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.fixture(autouse=True)
 def event_loop_is_never_blocked() -> None:
-    """Replace the guard of all other tests: Playwright runs an event loop on the thread of the test itself."""
+    """Override the fixture of the same name that guards all other tests.
+
+    Here Playwright runs an event loop on the thread of the test.
+    """
 
 
 @pytest.fixture(scope="session")
@@ -49,7 +55,10 @@ class Visit:
         self.page: Page = browser.new_page(**options)
         self.problems: list[str] = []
         self.expected = "nothing"
-        """Messages with this text are not a problem. The browser reports each response with an error status."""
+        """The page ignores console messages that contain this text.
+
+        The browser reports every response with an error status.
+        """
         self.page.on("console", self._note)
         self.page.on("pageerror", lambda error: self.problems.append(str(error)))
 
@@ -60,7 +69,10 @@ class Visit:
 
 @pytest.fixture
 def visit(browser: Browser) -> Iterator[Visit]:
-    """Open a page. After the test, the browser must not have reported an error or a violation of the policy."""
+    """Open a page.
+
+    After the test, the browser must not have reported an error or a violation of the Content Security Policy.
+    """
     opened = Visit(browser, viewport={"width": 1360, "height": 850}, locale="en-GB")
     yield opened
     opened.page.context.close()
@@ -80,7 +92,7 @@ def example(instance: RunningInstance) -> Example:
 
 @pytest.fixture
 def page(visit: Visit, instance: RunningInstance, example: Example) -> Page:
-    """Return a page that is signed in with a link."""
+    """Return a page that a link has signed in."""
     visit.page.goto(console_link(instance))
     visit.page.get_by_role("heading", name="Conversations", level=1).wait_for()
     return visit.page

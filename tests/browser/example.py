@@ -21,19 +21,19 @@ TALK = (
 class Example(NamedTuple):
     service_sid: str
     viewing_sid: str
-    """An active conversation of two people in chat and one phone, with messages and timers."""
+    """The SID of an active conversation with messages and timers. Its members are two chat users and one phone."""
     failed_sid: str
-    """A conversation whose second member could not be added."""
+    """The SID of a conversation whose second member could not be added."""
 
 
 def fill(instance: RunningInstance) -> Example:
-    """Create conversations, messages, an alert about members, and an alert about a webhook."""
+    """Create conversations and messages. Also cause an alert about members, and an alert about a webhook."""
     v1 = instance.client().conversations.v1
     viewing = _group(v1, "Viewing of 12 Elm Street", "elm-street-12", phone="+15558675310")
     instance.settle()
     v1.conversations(viewing).webhooks.create(
         target="webhook",
-        # The API itself answers 401, so the delivery is given up after one attempt.
+        # The API answers the webhook request with 401. Therefore Convoke gives up the delivery after one attempt.
         configuration_url=f"{instance.url}/crm",
         configuration_filters=["onParticipantAdded"],
     )

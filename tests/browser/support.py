@@ -1,4 +1,4 @@
-"""Start Chromium, and make links that sign in to the console."""
+"""Start Chromium, and create links that sign in to the console."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.support.chromium import find_chromium
 
 
 def launch(playwright: Playwright) -> Browser:
-    # Chromium refuses to run as root with its sandbox, and CI runs as root.
+    # CI runs as root. As root, Chromium starts only without its sandbox.
     return playwright.chromium.launch(executable_path=find_chromium(), chromium_sandbox=os.geteuid() != 0)
 
 

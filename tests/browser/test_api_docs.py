@@ -11,7 +11,7 @@ from convoke.testing.instance import RunningInstance
 from tests.browser.conftest import Visit
 
 FILES = 5
-"""The page, the style sheet, two scripts and the description."""
+"""The number of files that the page `/docs` loads: the page, the style sheet, two scripts and the API description."""
 
 
 def open_docs(visit: Visit, instance: RunningInstance) -> Page:

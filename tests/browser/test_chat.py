@@ -30,7 +30,7 @@ SDK = NODE / "node_modules/conversations-3/builds/twilio-conversations.min.js"
 
 @dataclass(frozen=True)
 class Sample:
-    """The running sample application."""
+    """The URL of the running sample application, and an SDK client for its account."""
 
     url: str
     client: Client
@@ -48,7 +48,7 @@ def free_port() -> int:
 
 @pytest.fixture(scope="module")
 def sdk() -> Path:
-    """Return the browser's bundle of the SDK, which tests/node/package.json names."""
+    """Return the path of the SDK's bundle for browsers. The version of the SDK comes from tests/node/package.json."""
     if not SDK.exists():
         subprocess.run(["npm", "ci", "--silent", "--no-audit", "--no-fund"], cwd=NODE, check=True)
     return SDK
@@ -105,7 +105,7 @@ def enter(browser: Browser, sample: Sample) -> Iterator[Enter]:
 
 @contextmanager
 def reloading(page: Page) -> Iterator[None]:
-    """Load a page again while the block runs."""
+    """Reload the page while the block runs. After the block, wait until the page is connected again."""
     page.evaluate("setTimeout(() => location.reload(), 0)")
     yield
     expect(page.get_by_role("status")).to_have_text("connected")

@@ -21,7 +21,10 @@ from tests.browser.support import console_link
 HOSTILE = """"'><img src=x onerror="window.hacked=1"><script>window.hacked=1</script>${7*7}{{7*7}}"""
 
 NOT_FOUND = "status of 404"
-"""A part of the message that the browser reports if a search requests a unique name that does not exist."""
+"""A part of the browser's message about a status of 404.
+
+The browser reports this message if no conversation has the unique name of a search.
+"""
 
 VIEWS = {
     "Conversations": "New conversation",
@@ -36,7 +39,7 @@ VIEWS = {
     "Addresses": None,
     "API keys": None,
 }
-"""The views in the navigation. The value is a button of the view, if the view has one."""
+"""Maps each view in the navigation to the name of a button in the view. The value is None if the view has no button."""
 
 
 def client(instance: RunningInstance) -> Any:
@@ -287,7 +290,8 @@ def test_receivers_and_signature_checker(page: Page, instance: RunningInstance) 
 def test_requests_are_masked_until_clicked(page: Page, instance: RunningInstance) -> None:
     go(page, "Requests")
     client(instance).conversations.create(friendly_name="A secret name").delete()
-    # Wait for the newest row, because a row that arrives later moves the rows below, and the click could miss its row.
+    # Wait for the newest row before the click. A row that arrives later would move the other rows, so the click could
+    # hit the wrong row.
     expect(page.locator("details.row").first).to_contain_text("DELETE")
     row = page.locator("details.row", has_text="POST").first
     expect(row).to_contain_text("/v1/Conversations")
@@ -329,7 +333,10 @@ def test_hostile_text_in_every_field_stays_text(page: Page, visit: Visit, instan
 
 @contextmanager
 def foreign_page(target: str) -> Iterator[str]:
-    """Serve a page of another origin whose form posts to `target` as soon as the page is open."""
+    """Serve a page of another origin.
+
+    The page contains a form, and posts the form to `target` as soon as the page is open.
+    """
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:

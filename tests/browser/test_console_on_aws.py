@@ -13,7 +13,10 @@ from tests.support.examples import CHAT_AND_SMS
 pytestmark = [pytest.mark.xdist_group("aws-stack"), pytest.mark.timeout(300)]
 
 SLOW_MILLISECONDS = 60_000
-"""On MiniStack, a cold start takes about a second, and the console asks for news every ten seconds."""
+"""The maximum wait for the console.
+
+On MiniStack, a cold start takes about a second. The console polls every ten seconds.
+"""
 
 
 def test_console_of_a_deployment_shows_what_happens(visit: Visit) -> None:
@@ -27,7 +30,8 @@ def test_console_of_a_deployment_shows_what_happens(visit: Visit) -> None:
         expect(heading).to_be_visible(timeout=SLOW_MILLISECONDS)
         navigation = page.get_by_role("navigation")
         expect(navigation.get_by_role("link", name="API keys")).to_be_visible()
-        # One process of many would show only its own requests, and nobody can move the clock of AWS.
+        # A deployment has many processes, and one process could show only its own requests. The clock of AWS cannot be
+        # moved.
         for missing in ("Requests", "Clock"):
             expect(navigation.get_by_role("link", name=missing)).to_have_count(0)
         client = Client(stack.account_sid, stack.auth_token)

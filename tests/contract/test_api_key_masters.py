@@ -1,4 +1,4 @@
-"""The stores of the master secrets of API keys behave the same: the table and Secrets Manager."""
+"""The two stores of the master secrets of API keys behave in the same way: the table and Secrets Manager."""
 
 from __future__ import annotations
 

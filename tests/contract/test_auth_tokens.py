@@ -1,4 +1,4 @@
-"""Auth Tokens are stored in the table or in Secrets Manager, here on moto (storage/auth_tokens.py, aws/secrets.py)."""
+"""The table or Secrets Manager stores the Auth Tokens (storage/auth_tokens.py, aws/secrets.py). The tests use moto."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The adapters of the carriers, against local stand-ins. No test calls a real carrier."""
+"""The carrier adapters send requests to local fakes of the carriers' APIs. No test calls a real carrier."""
 
 from __future__ import annotations
 

@@ -114,7 +114,7 @@ def test_file_in_missing_folder_is_refused(tmp_path: Path) -> None:
 
 
 UNPRIVILEGED_UID = 65534
-"""The ID of the user `nobody`. Root can write to every file, so tests that run as root switch to this user."""
+"""The ID of the user `nobody`. Root can write to every file. Therefore tests that run as root switch to this user."""
 
 
 @contextmanager
@@ -168,7 +168,7 @@ FORMAT_4 = (
     f"PRAGMA application_id = {APPLICATION_ID}",
     "PRAGMA user_version = 4",
 )
-"""With these SQL statements, old versions of Convoke created a data file of format 4."""
+"""The SQL statements with which old versions of Convoke created a data file of format 4."""
 
 ACCOUNT = SidFactory()(Prefix.ACCOUNT)
 
@@ -178,7 +178,7 @@ DELIVERY = a_delivery(ACCOUNT, "https://Hooks.example.com/a?b")
 
 
 def file_of_format_4(path: Path) -> None:
-    """Create a data file of format 4 with an item, a stream record and queue messages. Message ids have gaps."""
+    """Create a data file of format 4 with an item, a stream record and queue messages. The message ids have gaps."""
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("PRAGMA journal_mode = WAL")
         for statement in FORMAT_4:
@@ -234,7 +234,7 @@ def test_messages_of_format_4_keep_their_ids_and_counts_and_get_a_receiver(tmp_p
 
 
 def file_of_format_5(path: Path) -> None:
-    """Create a data file of format 5. In this format, queue messages have no number of failures."""
+    """Create a data file of format 5. In this format, a queue message does not store its number of failures."""
     SqliteTable(str(path)).close()
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("ALTER TABLE messages DROP COLUMN failures")
@@ -261,7 +261,7 @@ def test_memberships_of_format_5_get_into_the_order_of_their_conversations(tmp_p
     ]
     with closing(SqliteTable(path)) as table:
         table.transact([*map(Put, participants), Put(COUNTER)])
-        # Before format 6, the sort column of this index had the sort key of the participant.
+        # Before format 6, the sort column of this index contained the participant's sort key.
         table.write("UPDATE items SET memberships_sort = sk WHERE memberships_partition IS NOT NULL", ())
         table.write("ALTER TABLE messages DROP COLUMN failures", ())
         table.write("PRAGMA user_version = 5", ())
@@ -277,7 +277,10 @@ WITHOUT_FAILURES = "ALTER TABLE messages DROP COLUMN failures"
 
 @pytest.mark.parametrize(("version", "column"), [(6, ""), (6, WITHOUT_FAILURES), (7, "")])
 def test_both_kinds_of_format_6_and_format_7_are_migrated(tmp_path: Path, version: int, column: str) -> None:
-    """After the migration, a version of Convoke for the old format refuses the file: it cannot read new items."""
+    """After the migration, an older version of Convoke refuses the file, because that version cannot read new items.
+
+    There are two variants of format 6: with and without the column `failures`.
+    """
     path = tmp_path / "convoke.db"
     with closing(SqliteTable(str(path))) as table:
         table.transact([Put(COUNTER)])

@@ -106,7 +106,7 @@ def test_postponed_message_is_received_at_its_time_by_the_given_clock(queue: Dur
 def test_message_is_visible_at_the_next_visible_time_whatever_its_fraction_of_a_microsecond(
     queue: DurableQueue, clock: ManualClock, nanoseconds: int
 ) -> None:
-    """If the message were not visible, a clock that moves to the next visible time would never get further."""
+    """If the message were still invisible, a clock that moves to the next visible time would never advance."""
     send(queue, "a")
     queue.change_visibility(received(queue), 60 + nanoseconds / 1e9)
     visible = queue.next_visible(clock.now())
@@ -167,7 +167,10 @@ def test_message_postponed_beyond_the_longest_pause_is_visible_as_the_clock_was_
 
 
 def steps(queue: DurableQueue, call: Callable[[], object]) -> int:
-    """Return the number of steps of SQLite's virtual machine. Unlike a duration, it is equal on every computer."""
+    """Return the number of steps of SQLite's virtual machine.
+
+    This number is equal on every computer, unlike a duration.
+    """
     count = 0
 
     def step() -> None:

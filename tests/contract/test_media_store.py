@@ -1,4 +1,4 @@
-"""Every media store fulfils the contract of the port `MediaStore`: a folder, and an S3 bucket."""
+"""The tests run the contract of the port `MediaStore` on both implementations: a folder and an S3 bucket."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def bucket_on_ministack(request: pytest.FixtureRequest) -> Iterator[MediaStore]:
 
 
 def client_of(session: Session) -> Any:
-    """Return the client of S3 that a deployment uses."""
+    """Return an S3 client with the configuration of a deployment."""
     edges = AwsEdges({})
     vars(edges)["_session"] = session
     return edges._client("s3")
@@ -71,7 +71,7 @@ def bucket_of(client: Any) -> MediaBucket:
 def ministack_bucket(ministack_url: str, monkeypatch: pytest.MonkeyPatch) -> MediaBucket:
     monkeypatch.setenv("AWS_ENDPOINT_URL", ministack_url)
     session = new_session()
-    session.set_credentials("test", "test")  # MiniStack checks the signatures of links, and knows this key.
+    session.set_credentials("test", "test")  # MiniStack checks the signatures of links with this key.
     return bucket_of(client_of(session))
 
 

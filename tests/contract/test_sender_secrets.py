@@ -1,4 +1,4 @@
-"""The stores of the secrets of senders behave the same: the table and Secrets Manager, here on moto."""
+"""The stores of the senders' secrets behave in the same way: the table and Secrets Manager (on moto)."""
 
 from __future__ import annotations
 

@@ -139,7 +139,7 @@ def test_stream_records_stay_until_forgotten(tmp_path: Path) -> None:
     with closing(SqliteTable(path, streamed=is_streamed)) as table:
         assert [item for _, item in table.stream_records(10)] == [change(3), change(4)]
         table.delete_stream_records(numbers[3:])
-        # Remove the same numbers again. The record that was added later must stay.
+        # Delete the same record numbers a second time. The record that was added meanwhile must remain.
         table.transact([Put(change(9))])
         table.delete_stream_records(numbers[3:])
         assert [item for _, item in table.stream_records(10)] == [change(9)]
@@ -427,7 +427,7 @@ def test_killed_process_leaves_whole_transactions_only(tmp_path: Path, seconds: 
     with closing(SqliteTable(path)) as table:
         last = (table.get(Key("last", "last")) or {})["number"]
         assert isinstance(last, int)
-        # Every printed transaction is stored. One more transaction can be stored but not printed.
+        # The killed writer stored every transaction whose number it printed. It can have stored one more transaction.
         assert last - (printed or [0])[-1] in (0, 1)
         parts = [len(table.query(f"transaction#{number}", limit=10)) for number in range(last + 2)]
         assert parts == [8] * (last + 1) + [0]
@@ -439,7 +439,7 @@ def test_killed_process_leaves_whole_transactions_only(tmp_path: Path, seconds: 
 def test_condition_sees_state_before_its_own_transaction() -> None:
     with closing(SqliteTable(":memory:")) as table:
         table.transact([Put(COUNTER)])
-        # A condition sees the items as they were before the transaction, without the transaction's own writes.
+        # A condition sees the items as they were before the transaction. It does not see the transaction's own writes.
         table.transact([Update(KEY, (Add("count", 5),)), Put({**CHANGE._asdict(), "a": 1}, NotExists("pk"))])
         table.transact([Update(KEY, (Add("count", 1),), LessThan("count", 6)), Delete(CHANGE, Equals("a", 1))])
         assert table.get(KEY) == {**COUNTER, "count": 6}

@@ -49,7 +49,7 @@ ENGINES: dict[str, Callable[[pytest.FixtureRequest], AbstractContextManager[Tabl
 }
 
 MARKS = {"dynamodb-on-ministack": pytest.mark.xdist_group("ministack")}
-"""With this mark, one pytest-xdist worker runs all tests on MiniStack. Therefore MiniStack starts only once."""
+"""The mark makes one pytest-xdist worker run all tests that use MiniStack. Therefore MiniStack starts only once."""
 
 KEY = Key("AC1#CH1", "conversation")
 OTHER = Key("AC1#CH1", "provisioning")
@@ -148,9 +148,9 @@ def table(engine: str, request: pytest.FixtureRequest) -> Iterator[Table]:
 
 
 def expect_gaps(request: pytest.FixtureRequest, engine: str, case: str) -> None:
-    """Expect the test to fail if GAPS lists the case for this engine.
+    """If GAPS lists the case for this engine, expect the test to fail.
 
-    If the test passes, the test run fails. This shows that the case must be removed from GAPS.
+    If such a test passes, the test run fails. The developer must then remove the case from GAPS.
     """
     if gap := GAPS.get(engine, {}).get(case):
         request.applymarker(pytest.mark.xfail(strict=True, reason=f"{engine}: {gap}"))
@@ -166,7 +166,7 @@ def item_of(key: Key, **attributes: Value) -> Item:
 
 
 def label(case: Value | Action) -> str:
-    """Return the name of a case. The order of a set does not change the name, although it changes the `repr`."""
+    """Return a name for the case. The name does not depend on the order of a set, unlike the `repr`."""
     if isinstance(case, (Set, Remove, Add, DeleteFromSet)):
         return f"{type(case).__name__} {label(list(astuple(case)))}"
     return json.dumps(case, default=sorted)
@@ -226,7 +226,7 @@ def test_value_is_returned_with_same_type(table: Table, value: Value) -> None:
 
 
 def exact_types(value: Any) -> Any:
-    """Return the types of a value and of all nested values. A plain comparison is not enough, because `1 == True`."""
+    """Return the types of a value and of all nested values. Comparing the values is not enough, because `1 == True`."""
     if isinstance(value, list):
         return [exact_types(element) for element in value]
     if isinstance(value, dict):
@@ -562,7 +562,7 @@ class Walk:
     def __init__(self, table: Table, index: Index | None) -> None:
         self.table, self.index = table, index
         put(table, *map(self.item, self.letters))
-        # Add the same items to other partitions, which the query must not return.
+        # Add the same items to other partitions. The query must not return items of these partitions.
         partition = {index.partition: "X"} if index else {}
         put(table, *({**self.item(letter), "pk": f"X{letter}", **partition} for letter in self.letters))
 

@@ -1,6 +1,6 @@
-"""A throttled call to AWS is retried, and the last failure reaches the caller. No edge loses a message silently.
+"""Convoke retries a throttled call to AWS. If the last retry fails, the caller gets the error.
 
-tests/contract/test_dynamodb.py has the tests of the table.
+Therefore no edge loses a message without an error. tests/contract/test_dynamodb.py tests the throttling of the table.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ ACCOUNT, CONVERSATION = "AC" + "1" * 32, "CH" + "2" * 32
 
 
 class Aws:
-    """Answers the calls of one client. The first `throttled` calls are throttled."""
+    """A fake AWS service that responds to the calls of one client. It throttles the first `throttled` calls."""
 
     def __init__(self, client: Any, throttled: int, answer: dict[str, Any]) -> None:
         self.left = throttled

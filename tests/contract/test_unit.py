@@ -54,7 +54,10 @@ class Log(list[str]):
 
 
 class Machine:
-    """A table of an event loop, and another connection to its file. This connection sees only committed data."""
+    """A table that an event loop uses, and the connection `other` to the same file.
+
+    `other` sees only committed data.
+    """
 
     def __init__(self, path: Path, lock_timeout: float = 5.0) -> None:
         self.log = Log()
@@ -85,7 +88,7 @@ class Machine:
             self.other.execute("COMMIT")
 
     def fail_next_commit(self) -> None:
-        """Let the next commit fail, as it would on a full disk."""
+        """Make the next commit fail, as a commit fails on a full disk."""
         self.table._connection.execute("PRAGMA query_only = 1")
 
     def heal(self) -> None:
@@ -427,7 +430,7 @@ def test_thread_gives_up_on_a_lock_that_is_held_too_long(path: Path) -> None:
 
 
 def test_rollback_by_sqlite_during_a_select_drops_the_whole_unit(path: Path) -> None:
-    """After some I/O errors in a SELECT, SQLite itself rolls back the transaction."""
+    """Some I/O errors in a SELECT make SQLite roll back the transaction."""
 
     async def scenario(machine: Machine) -> None:
         machine.table.transact([Put(item("a"))])
@@ -522,7 +525,7 @@ def test_thread_that_runs_several_writes_gets_one_commit(path: Path) -> None:
 def test_reading_thread_waits_for_the_commit_of_the_unit_that_it_saw(path: Path) -> None:
     async def scenario(machine: Machine) -> None:
         reading = asyncio.get_running_loop().run_in_executor(None, machine.table.get, Key("AC1#CH1", "a"))
-        time.sleep(0.05)  # The loop now has the thread's read. Both run in one tick.
+        time.sleep(0.05)  # The loop runs the read and the write in one tick.
         machine.table.transact([Put(item("a"))])
         assert await reading == item("a")
         assert machine.stored() == ["a"]

@@ -59,7 +59,7 @@ def receiver(status: int | Sequence[int] = 200, body: bytes = b"") -> Iterator[t
     """Run a receiver that answers with a status. If several statuses are given, each request gets the next status.
 
     Yield the receiver's origin and the received requests. Each request is a tuple of method, path, headers and body.
-    The additional header `Port` is the port of the client.
+    The test adds the header `Port` to the headers. Its value is the client's port.
     """
     requests: list[Any] = []
 
@@ -80,7 +80,7 @@ def receiver(status: int | Sequence[int] = 200, body: bytes = b"") -> Iterator[t
         do_POST = do_GET = handle_any  # noqa: N815 - the base class's names
 
         def log_message(self, *_: object) -> None:
-            """Do nothing, so that the receiver prints no request log."""
+            """Do nothing, so that the receiver writes no request log."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -161,14 +161,14 @@ def test_response_body_is_read_up_to_the_limit(length: int) -> None:
 
 
 def drip(connection: socket.socket) -> None:
-    """Send a header that never ends, byte by byte."""
+    """Send a header byte by byte. The header never ends."""
     for byte in b"HTTP/1.1 200 OK\r\nX-Long: " + b"x" * 1000:
         connection.sendall(bytes([byte]))
         time.sleep(0.05)
 
 
 def drip_a_header(connection: socket.socket) -> None:
-    """Send a status line and a complete header. Then send a header that never ends, byte by byte."""
+    """Send a status line and a complete header. Then send another header byte by byte. That header never ends."""
     connection.sendall(b"HTTP/1.1 200 OK\r\nX-Short: x\r\n")
     drip(connection)
 
@@ -181,7 +181,10 @@ def drip_the_body(connection: socket.socket) -> None:
 
 
 def drip_a_body_without_length(connection: socket.socket) -> None:
-    """Send a body byte by byte. No header says the length, so the body ends only when the connection ends."""
+    """Send a body byte by byte.
+
+    No header contains the length. Therefore the body ends only when the connection ends.
+    """
     connection.sendall(b"HTTP/1.0 200 OK\r\n\r\n")
     for _ in range(1000):
         connection.sendall(b"x")
@@ -351,7 +354,10 @@ def test_conversation_webhook_is_called_with_its_sid() -> None:
 
 
 class Resolver:
-    """A fake DNS resolver. Each call returns the next address. After the last address, each call returns it again."""
+    """A fake DNS resolver.
+
+    Each call returns the next address. When all addresses are used, it repeats the last address.
+    """
 
     def __init__(self, *addresses: str) -> None:
         self._addresses = list(addresses)
@@ -365,9 +371,9 @@ class Resolver:
 
 
 def only_allowed(network: str, *, https_only: bool = False) -> ReceiverRules:
-    """Return rules that allow one network that is not public.
+    """Return rules that allow calls to one private network.
 
-    The receivers of these tests are on this host. The rules of a deployment would refuse them.
+    The receivers of these tests are on this machine. The default rules of a deployment would refuse calls to them.
     """
     return ReceiverRules(public_only=True, allowed=(ipaddress.ip_network(network),), https_only=https_only)
 
@@ -428,7 +434,7 @@ def listening(port: int, *hosts: str) -> Iterator[dict[str, list[socket.socket]]
 
 
 def every(*addresses: str) -> Resolve:
-    """Return a resolver that returns all of these addresses for every host."""
+    """Return a fake resolver that returns these addresses for every host."""
     return lambda host, port, seconds: [Address(socket.AF_INET, (address, port)) for address in addresses]
 
 

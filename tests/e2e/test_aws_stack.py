@@ -23,10 +23,13 @@ from tests.support.phones import BUSINESS
 from tests.support.processes import Received, receiver, up
 
 pytestmark = [pytest.mark.xdist_group("aws-stack"), pytest.mark.timeout(300)]
-"""With the first mark, one pytest-xdist worker runs all tests of this module. The stack is deployed only once."""
+"""The first mark makes one pytest-xdist worker run all tests of this module.
+
+Therefore the stack is deployed only once.
+"""
 
 PHONE = "+15558675399"
-"""A phone that no other test of this module uses."""
+"""The phone number of this module's tests. No other test uses this number."""
 
 TIMEOUT_SECONDS = 60.0
 """The maximum wait for a result. A cold start takes about one second. The sweeper can run ten seconds later."""
@@ -95,9 +98,9 @@ def quick_redrive(stack: Stack, queue: str) -> Iterator[None]:
 
 
 def poison(stack: Stack, queue: str, body: str) -> None:
-    """Send a message to a queue. Receive the message so often that the next failure makes it a dead letter.
+    """Send a message to a queue. Receive the message until one more failure would make the message a dead letter.
 
-    During this time, nobody else must receive from the queue.
+    During this time, no other program may receive from the queue.
     """
     sqs, url = stack.client("sqs"), stack.resource(queue)
     attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["RedrivePolicy"])["Attributes"]
@@ -301,7 +304,10 @@ def test_account_and_api_key_created_on_the_command_line_can_call_the_api(stack:
 
 
 def test_message_of_a_phone_comes_through_the_topic_into_a_new_conversation(stack: Stack, v1: V1) -> None:
-    """MiniStack has no AWS End User Messaging, so the test publishes what this service publishes."""
+    """MiniStack has no AWS End User Messaging.
+
+    Therefore the test publishes the notification that this service would send.
+    """
     arn = "arn:aws:sms-voice:us-east-1:000000000000:phone-number/phone-1"
     convoke(stack, "sender", "assign", BUSINESS, stack.account_sid, "--origination-identity", arn)
     v1.address_configurations.create(type="sms", address=BUSINESS, auto_creation_enabled=True)
@@ -320,7 +326,7 @@ def test_message_of_a_phone_comes_through_the_topic_into_a_new_conversation(stac
 
 
 def test_copy_comes_through_the_rule_and_the_queues_to_the_message_sender(stack: Stack, v1: V1) -> None:
-    """The account has no sender, so the message sender calls no carrier and gives the copy the code 21703."""
+    """The account has no sender. Therefore the message sender calls no carrier and sets the error code 21703."""
     pair = '{"messaging_binding": {"address": "+15558675377", "proxy_address": "+15017122677"}}'
     sid = v1.conversation_with_participants.create(participant=[pair]).sid
     wait_for(lambda: v1.conversations(sid).fetch().state == "active")

@@ -1,6 +1,6 @@
-"""Every built function handles its sample events of events/ on the runtime of AWS (`make e2e-lambda`).
+"""Every built function handles its sample events in events/ on the Lambda runtime of AWS (`make e2e-lambda`).
 
-The tests run the emulator that `sam local invoke` uses, but without its container. The functions call MiniStack instead
+The tests run the emulator that `sam local invoke` uses, but without a container. The functions call MiniStack instead
 of AWS.
 """
 
@@ -34,7 +34,10 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def answers(function: str, stack: Stack, client: Path, conversation_sid: str = "-") -> dict[str, Any]:
-    """Invoke a function with each of its sample events, in one environment. Return the results by the sample's name."""
+    """Invoke a function with each of its sample events, in one environment.
+
+    Return the results. The key is the sample's name.
+    """
     samples = sorted((EVENTS / function).glob("*.json"))
     with lambda_runtime.emulated(function, stack, client) as emulated:
         return {path.stem: emulated.invoke(json.loads(filled_in(path, stack, conversation_sid))) for path in samples}

@@ -1,4 +1,4 @@
-"""A day at a business number: phones and a chat user talk, and the process is killed in between."""
+"""Phones and a chat user talk through one business number. A SIGKILL ends the process during the test."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ UNKNOWN_PHONE = "+15558675319"
 
 
 class Phones:
-    """Simulated phones of a running instance."""
+    """The simulated phones of a running instance."""
 
     def __init__(self, running: Up) -> None:
         self.url, self.client = f"{running.ready['url']}/convoke/v1/Simulate", running.client
@@ -32,13 +32,13 @@ class Phones:
         return sent
 
     def inbox(self, number: str) -> list[str]:
-        """Return the texts that a phone has got, oldest first."""
+        """Return the texts that a phone has received, oldest first."""
         url = f"{self.url}/Phones/{quote(number, safe='')}/Messages"
         answered = self.client.request("GET", url, auth=self.client.auth)
         return [message["body"] for message in json.loads(answered.text)["messages"]]
 
     def wait_for(self, number: str, body: str) -> None:
-        """Wait until a phone has got a text."""
+        """Wait until a phone has received a text."""
         until = time.monotonic() + TIMEOUT_SECONDS
         while body not in self.inbox(number):
             assert time.monotonic() < until, body
@@ -51,7 +51,7 @@ def spoken(client: Client, conversation_sid: str) -> list[tuple[str, str]]:
 
 
 def say(client: Client, conversation_sid: str, author: str, body: str) -> Counter[tuple[str, int]]:
-    """Send a message. Wait for its copies. Return how many copies have each status and error code."""
+    """Send a message. Wait until every copy is delivered or failed. Count the copies by status and error code."""
     messages = client.conversations.v1.conversations(conversation_sid).messages
     receipts = messages(messages.create(author=author, body=body).sid).delivery_receipts
     until = time.monotonic() + TIMEOUT_SECONDS
@@ -83,18 +83,18 @@ def test_story_of_phones_and_a_chat_user_at_one_number(tmp_path: Path) -> None:
             assert say(running.client, talk, "alice", "At the door") == {("delivered", 0): 2}
             assert phones.inbox(PHONE) == ["At the door"]
             assert phones.inbox(OTHER_PHONE) == ["Where are you?", "At the door"]
-            # An unknown phone writes. The webhook of the new conversation gets its first message, and answers.
+            # An unknown phone writes. The webhook of the new conversation receives the message. Then the bot answers.
             asked = phones.send(UNKNOWN_PHONE, "Are you open?", "SM" + "1" * 32)
             parameters, _ = received.get(timeout=TIMEOUT_SECONDS)
             assert (parameters["ConversationSid"], parameters["Body"]) == (asked["conversation_sid"], "Are you open?")
             assert say(running.client, parameters["ConversationSid"], "bot", "Until 6") == {("delivered", 0): 1}
-            # The process dies while a copy may be under way.
+            # Kill the process. At this time, the message sender may be sending a copy.
             v1.conversations(talk).messages.create(author="alice", body="Still there?")
             assert running.stop(signal.SIGKILL) == -signal.SIGKILL
 
         with up("--data", data) as again:
             phones = Phones(again)
-            # The carrier has got no answer and delivers the message again.
+            # The test acts as a carrier that got no response, and delivers the message again.
             repeated = phones.send(UNKNOWN_PHONE, "Are you open?", "SM" + "1" * 32)
             assert repeated == {**asked, "outcome": "repeated"}
             for number in (PHONE, OTHER_PHONE):

@@ -1,4 +1,4 @@
-"""`convoke up` receives uploads and sends files over HTTP, one part at a time. See docs/behaviour/media.md."""
+"""`convoke up` receives uploads and sends files over HTTP in parts. See docs/behaviour/media.md."""
 
 from __future__ import annotations
 
@@ -24,25 +24,25 @@ from tests.support.waiting import TIMEOUT_SECONDS
 MB = 1024 * 1024
 
 MAX_GROWTH_BYTES = 16 * MB
-"""How much more memory the server may use during a transfer of 100 MB."""
+"""The maximum growth of the server's memory during a transfer of 100 MB."""
 
 FORM_HEAD = b'--X\r\nContent-Disposition: form-data; name="f"; filename="a"\r\n\r\n'
 
 
 def memory_of(pid: int) -> int:
-    """Return the greatest resident memory of a process until now, in bytes."""
+    """Return the peak resident memory of a process in bytes."""
     status = Path(f"/proc/{pid}/status").read_text()
     return int(status.partition("VmHWM:")[2].split()[0]) * 1024
 
 
 def media_url(instance: Up) -> str:
-    """Return the URL of the media of the first account's default service."""
+    """Return the URL for uploads to the default service of the first account."""
     service = instance.client.conversations.v1.services.list()[0].sid
     return f"{instance.ready['url']}/v1/Services/{service}/Media"
 
 
 def generated(size: int, digest: Any) -> Iterator[bytes]:
-    """Yield `size` bytes in parts, and add each part to `digest`."""
+    """Yield `size` bytes in parts of 1 MB, and add each part to `digest`."""
     for number in range(size // MB):
         part = number.to_bytes(2, "big") * (MB // 2)
         digest.update(part)
@@ -96,7 +96,7 @@ def test_upload_interrupted_by_a_kill_leaves_no_media(tmp_path: Path) -> None:
 
         with pytest.raises(requests.ConnectionError):
             requests.post(url, data=endless(), headers={"Content-Type": "image/png"}, auth=auth)
-    # The test clock of the new process is a day ahead, so the sweeper finds the interrupted upload.
+    # The test moves the clock of the new process by a day. Therefore the sweeper finds the interrupted upload.
     with up("--data", data, "--test-clock") as again:
         base = again.ready["url"]
         assert requests.get(f"{base}{urlsplit(kept['links']['content']).path}", auth=auth).content == b"kept"

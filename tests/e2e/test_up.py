@@ -358,7 +358,7 @@ def test_reset_over_http_empties_the_data_file_and_keeps_the_account(tmp_path: P
 
 @contextmanager
 def listening(*arguments: str) -> Iterator[subprocess.Popen[str]]:
-    """Run `convoke listen` until the block ends. The block begins when the command has printed its first line."""
+    """Run `convoke listen` until the block ends. When the block begins, the command has printed its first line."""
     command = [sys.executable, "-u", "-m", "convoke", "listen", *arguments]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:

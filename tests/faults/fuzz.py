@@ -32,10 +32,13 @@ from tests.support.openapi_checks import resolved
 TIMEOUT_SECONDS = 10.0
 
 REQUESTS_PER_CONNECTION = 100
-"""The number of requests to the API for one connection to the server. A connection takes much longer."""
+"""The number of requests to the API for each connection to the server.
+
+A connection takes much longer than a request.
+"""
 
 MAX_RESOURCES = 300
-"""The engine is replaced when it has this number of conversations, so that a long run needs no more memory."""
+"""When an engine has created this number of resources, the fuzzer starts a new engine. Otherwise memory would grow."""
 
 TEXTS = ("", " ", "a", "ü", "\U0001f600", "\x00", "\ud800", "\ufdd0", "null", "true", "-1", "0", "9" * 30, "1e999")
 STRUCTURES = ("{}", "[]", "{", '{"a":' * 2_000, "[" * 5_000, '"', '{"identity": 7}', "[null]", "Infinity")
@@ -50,7 +53,7 @@ URLS = (
     "http://h/\ud800",
 )
 PREFIXES = {"Conversations": "CH", "Participants": "MB", "Messages": "IM", "Services": "IS", "Webhooks": "WH"}
-"""The prefix of the SIDs that follow a segment of a path."""
+"""Maps a segment of a path to the prefix of the SIDs that follow the segment."""
 
 NAMES = ("Content-Type", "Authorization", "X-Twilio-Webhook-Enabled", "Idempotency-Key", "Prefer", "Host", "Origin",
          "Sec-Fetch-Site", "Content-Length", "X-Forwarded-Host", "If-Match", "Accept", "\x7f")  # fmt: skip
@@ -138,7 +141,7 @@ class Fuzz:
             content = self.random.randbytes(self.random.choice((1, 100, 5_000)))
         scope = {
             "method": method,
-            # As in uvicorn, a path is valid UTF-8.
+            # uvicorn makes every path valid UTF-8 in the same way.
             "path": self.path(template).encode(errors="replace").decode(),
             "query_string": query.encode(),
             "http_version": "1.1",
@@ -148,7 +151,7 @@ class Fuzz:
         return gateway_event(scope, content)
 
     def learn(self, text: str) -> None:
-        """Remember the SIDs in a response."""
+        """Store the SIDs of a response, so that later requests can use them."""
         for part in text.split('"'):
             if len(part) == 34 and part[:2].isupper() and part[2:].isalnum():
                 known = self.sids.setdefault(part[:2], [])
@@ -199,7 +202,7 @@ def parameters_of(operation: dict[str, Any]) -> list[str]:
 
 
 class Target:
-    """An engine with one account. The fuzzer replaces the engine when the engine has many resources."""
+    """An engine with one account. The fuzzer starts a new engine when this engine has many resources."""
 
     def __init__(self) -> None:
         self.engine = EmbeddedEngine(":memory:")
@@ -214,7 +217,7 @@ class Target:
 
 
 def fuzz_api(fuzz: Fuzz, requests: int, statuses: Counter[int]) -> list[Violation]:
-    """Send requests to the API in this process. The steps run, but no webhook is called."""
+    """Send random requests to the API in this process. The steps run, but the engine calls no webhook."""
     violations, target = [], Target()
     for _ in range(requests):
         if target.created >= MAX_RESOURCES:
@@ -240,7 +243,7 @@ def fuzz_api(fuzz: Fuzz, requests: int, statuses: Counter[int]) -> list[Violatio
 
 
 async def fuzz_server(fuzz: Fuzz, connections: int, statuses: Counter[int]) -> list[Violation]:
-    """Send random bytes to a server on a socket."""
+    """Send random bytes to a server on a socket. Then send a correct request, which must get the status 200."""
     violations, target = [], Target()
     with listening_socket("127.0.0.1", 0) as listener:
         server = Server(target.engine.gateway(), target.engine.start, target.engine.stop)
@@ -266,7 +269,7 @@ async def fuzz_server(fuzz: Fuzz, connections: int, statuses: Counter[int]) -> l
 
 
 async def exchanged(address: tuple[str, int], sent: bytes) -> list[int]:
-    """Send bytes, end the sending direction, and return the statuses of all answers."""
+    """Send bytes and close the sending direction. Return the status of each response."""
     reader, writer = await asyncio.open_connection(*address)
     received = b""
     try:
@@ -281,7 +284,7 @@ async def exchanged(address: tuple[str, int], sent: bytes) -> list[int]:
 
 
 def run(requests: int, connections: int, seed: int) -> tuple[Counter[int], list[Violation]]:
-    """Return how often each status was answered, and the violations."""
+    """Run both fuzzers. Return the number of responses with each status, and the violations."""
     statuses: Counter[int] = Counter()
     violations = fuzz_api(Fuzz(Random(seed)), requests, statuses)
     violations += asyncio.run(fuzz_server(Fuzz(Random(seed)), connections, statuses))

@@ -57,7 +57,10 @@ STATES = ("active", "inactive")
 PAGE_SIZE = 100
 
 Call = tuple[str, str]
-"""A webhook call: the type of the event, and the identity of the participant or the new state."""
+"""A webhook call.
+
+The first element is the type of the event. The second is the participant's identity or the new state.
+"""
 
 
 class Wanted(NamedTuple):
@@ -69,7 +72,7 @@ class Wanted(NamedTuple):
     has_key: bool
     """Whether the request has an `Idempotency-Key`. Such a request is repeated if it gets no response."""
     notifies: bool
-    """Whether webhooks get all events. If False, webhooks get only the event about the new state."""
+    """Whether webhooks receive all events. If False, webhooks receive only the event about the new state."""
 
     @property
     def calls(self) -> set[Call]:
@@ -98,7 +101,7 @@ class Stored(NamedTuple):
 
 @dataclass
 class Soak:
-    """What the clients requested, which responses they got, and which webhook calls arrived."""
+    """The requests of the clients, the responses, and the webhook calls that arrived."""
 
     random: Random
     wanted: dict[str, Wanted] = field(default_factory=dict)
@@ -174,7 +177,7 @@ class Client:
 
 
 class Server(Convoke):
-    """A running process of Convoke. The methods read its whole data through the API."""
+    """A running process of Convoke. The methods read all data through the API."""
 
     async def initializing(self, connection: Connection) -> list[Any]:
         """Return all conversations that are still `initializing`."""
@@ -248,7 +251,7 @@ async def kill(data: Path, random: Random, clients: Sequence[Client]) -> str:
 
 
 async def finished(server: Server, soak: Soak) -> list[Stored]:
-    """Wait until the remaining work is done, or makes no progress for STALL_SECONDS. Return all conversations."""
+    """Wait until no work remains, or until the work makes no progress for STALL_SECONDS. Return all conversations."""
     connection = await connected(server.address)
     progress, until = 0, time.monotonic() + STALL_SECONDS
     stored: list[Stored] = []

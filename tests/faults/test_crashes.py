@@ -1,4 +1,4 @@
-"""The process crashes before or after any call to an edge. After a restart the outcome is as without a crash.
+"""The process crashes before or after any call to an edge. After a restart, the outcome is the same as without a crash.
 
 An edge is a port to the outside, for example the table or a queue.
 """

@@ -1,4 +1,4 @@
-"""The process crashes while a client changes or deletes a conversation. After a restart the data is consistent."""
+"""The process crashes while a client changes or deletes a conversation. After a restart, the data is consistent."""
 
 from __future__ import annotations
 
@@ -212,12 +212,12 @@ def test_conversation_can_be_deleted_after_a_crash_at_any_call(tmp_path: Path) -
 
 
 def finalizer_changes(restarted: Instance) -> list[dict[str, Any]]:
-    """Return the changes that the finalizer stored. The finalizer or the deletion publishes their events."""
+    """Return the changes that the finalizer stored. Either the finalizer or the deletion publishes their events."""
     return [change for change in restarted.changes() if change["published_by_maker"]]
 
 
 def delete_user(instance: Instance) -> None:
-    """Delete a User, and let the sweeper delete its participant."""
+    """Delete a User. Then let the sweeper delete the User's participant."""
     instance.call("DELETE", "/v1/Users/member%200", headers={"X-Twilio-Webhook-Enabled": "true"})
     instance.sweep(timedelta(seconds=1))
     instance.work()

@@ -1,4 +1,7 @@
-"""The process crashes while copies of a message are sent. No copy is lost, and a copy that may come twice is marked."""
+"""The process crashes while the message sender sends copies of a message.
+
+No copy is lost. If the carrier may have received a copy twice, the receipt is marked.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +43,7 @@ def test_simulated_phones_get_each_copy_once(tmp_path: Path) -> None:
 
 @dataclass
 class CountingCarrier:
-    """A carrier that sends every copy that it gets, also a repeated one."""
+    """A fake carrier that accepts every copy, even if the carrier has already received the copy."""
 
     sent: list[str] = field(default_factory=list)
 
@@ -62,7 +65,8 @@ def test_carrier_gets_only_the_copy_in_flight_twice_and_it_is_marked(tmp_path: P
         assert all(count in (1, 2) for count in counts)
         assert counts.count(2) <= 1
         for receipt, count in zip(receipts, counts, strict=True):
-            # A copy can also be marked if the crash came just before the call.
+            # The product marks a receipt whenever the crash may have interrupted the call to the carrier. Therefore a
+            # receipt can also be marked if the crash came just before the call.
             assert receipt.get("may_be_repeated", False) or count == 1
         repeated += counts.count(2)
     assert repeated > 0

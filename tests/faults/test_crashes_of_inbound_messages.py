@@ -1,4 +1,4 @@
-"""The process crashes while a phone's message arrives. The carrier then delivers the message again."""
+"""The process crashes while a phone's message arrives. After the restart, the carrier delivers the message again."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_crash_while_a_message_creates_a_conversation_stores_both_once(
         assert len(restarted.items("conversation")) == len(restarted.items("message#")) == 1
         assert len(restarted.items("participant#")) == members
         assert len(restarted.items("inbound")) == len(restarted.items("webhooks")) == 1
-        # The scoped webhook and the webhook of the account get the same event.
+        # The scoped webhook and the account's webhook receive the same event.
         assert notified_event_types(restarted) == sorted(
             [
                 "onConversationAdded",

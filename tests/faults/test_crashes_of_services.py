@@ -1,4 +1,7 @@
-"""The process crashes while a client or the sweeper deletes a service. Then all of the service is kept, or nothing."""
+"""The process crashes while a client or the sweeper deletes a service.
+
+After the restart, either the whole service exists, or no part of the service exists.
+"""
 
 from __future__ import annotations
 
@@ -32,11 +35,11 @@ BELONGINGS = {
     "role": 1,
     "configuration": 2,
 }
-"""The number of items of the service, by their kind."""
+"""The number of items that belong to the service. The key is the kind of the item."""
 
 
 def fill_service(instance: Instance) -> str:
-    """Create a service whose conversations and Users do not fit into one page or one batch. Return its SID.
+    """Create a service whose conversations and Users do not fit into one page or one batch. Return the service's SID.
 
     In the default service, create a conversation whose participants have the same identities.
     """
@@ -55,7 +58,7 @@ def fill_service(instance: Instance) -> str:
 
 
 def delete_service(clock: ManualClock, sids: list[str]) -> Scenario:
-    """Delete the service with the last of the SIDs, and sweep until nothing is left."""
+    """Return a scenario that deletes the last service in `sids`. Three sweeps follow the deletion."""
 
     def scenario(instance: Instance) -> None:
         assert instance.client().conversations.v1.services(sids[-1]).delete()
@@ -72,7 +75,7 @@ def pass_time(instance: Instance, clock: ManualClock, by: timedelta) -> None:
 
 
 def belongings(instance: Instance, sid: str) -> Counter[str]:
-    """Count the items of a service by their kind, without the ledger."""
+    """Count the items of a service by their kind. Do not count the ledger's items."""
     kinds = (str(item["sk"]).partition("#")[0] for item in instance.items("") if sid in str(item))
     return Counter(kind for kind in kinds if kind != "change")
 

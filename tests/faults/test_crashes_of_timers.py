@@ -1,4 +1,4 @@
-"""The process crashes while timers expire. After a restart each timer takes effect once and sends its webhooks."""
+"""The process crashes while timers expire. After a restart, each timer takes effect once and sends its webhooks."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def create_until_active(instance: Instance) -> None:
 
 
 def expire_timers(clock: ManualClock) -> Scenario:
-    """Let the inactive timer expire, then the closed timer."""
+    """Let the inactive timer expire. Then let the closed timer expire."""
 
     def scenario(instance: Instance) -> None:
         for minutes in (1, 9):
@@ -47,7 +47,7 @@ def create_and_expire_timers(clock: ManualClock) -> Scenario:
 
 def expire_timers_after_restart(clock: ManualClock) -> Scenario:
     def scenario(restarted: Instance) -> None:
-        # If the recovery adds the participants, the timers start at this time.
+        # If the recovery adds the participants, the timers start at the time of the recovery.
         recover(restarted)
         clock.move(LONG_AFTER)
         restarted.sweep(NOW)
@@ -75,7 +75,8 @@ def test_crash_while_timers_expire_closes_once_and_notifies_every_state(tmp_path
             assert sorted(states) in (["active", "closed"], ["active", "closed", "inactive"])
             assert notified_event_types(restarted).count("onConversationStateUpdated") == len(states)
             state_events_count.add(len(states))
-    # After late provisioning, one sweep finds both timers expired. Then the sweep skips the state `inactive`.
+    # If the provisioning is late, both timers have expired before the first sweep. Then the sweep skips the state
+    # `inactive`.
     assert state_events_count == ({2, 3} if from_creation else {3})
 
 

@@ -1,4 +1,4 @@
-"""Failures of the disk and of the data folder, and what a person can do about them: check, backup and restore.
+"""The disk or the data folder fails. A person can check, back up and restore the data file.
 
 tests/api/test_failed_commits.py has the tests of a full disk.
 """
@@ -40,13 +40,16 @@ def run(*arguments: str) -> Result:
 
 
 def process_settings() -> tuple[float, dict[str, int]]:
-    """Return the settings of this process that `convoke up` could change for the tests that follow."""
+    """Return the settings of this process that `convoke up` could change. A change would affect later tests."""
     loggers = [name for name in [*logging.root.manager.loggerDict] if name.startswith("convoke.")]
     return sys.getswitchinterval(), {name: logging.getLogger(name).level for name in loggers}
 
 
 def start(data: Path) -> Result:
-    """Run `convoke up` in this process. Use this function only if the command must fail."""
+    """Run `convoke up` in this process.
+
+    Use this function only if the command must fail, because it would otherwise not end.
+    """
     before = process_settings()
     result = CliRunner().invoke(up_command, ["--port", "0", "--data", str(data)])
     assert process_settings() == before
@@ -70,7 +73,7 @@ def sids_in(path: Path) -> set[str]:
     return {json.loads(body)["sid"] for (body,) in rows}
 
 
-# A data file that is gone
+# The data file is missing
 
 
 def remove_folder(data: Path) -> None:
@@ -97,7 +100,7 @@ def test_instance_whose_data_file_is_gone_stores_nothing_and_stops_with_an_error
     with up("--data", str(data)) as instance:
         create_conversations(instance)
         remove(data)
-        # The process may stop before the request arrives. The request then fails to connect.
+        # The process may stop before the request arrives. In this case, the client cannot connect.
         with pytest.raises((TwilioRestException, OSError)) as refused:
             create_conversations(instance)
         assert getattr(refused.value, "status", 503) == 503
@@ -126,7 +129,7 @@ def test_unit_is_dropped_if_the_data_file_is_gone(tmp_path: Path, remove: Callab
         assert instance.engine.is_data_file_gone
 
 
-# A folder that cannot be written
+# The data folder is read-only
 
 
 @pytest.mark.parametrize("exists", [False, True])
@@ -236,7 +239,7 @@ def test_backup_of_a_running_instance_can_be_restored(tmp_path: Path) -> None:
     assert stat.S_IMODE(backup.stat().st_mode) == 0o600
     assert json.loads(run("data", "check", "--data", str(backup)).output)["problems"] == []
     assert set(before) <= sids_in(backup) <= {*before, *later}
-    # Restore, as docs/operate.md says.
+    # Restore the backup, as docs/operate.md describes.
     shutil.copy(backup, data)
     for suffix in ("-wal", "-shm"):
         Path(f"{data}{suffix}").unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""Random requests get no 5xx and do not hang. `make soak` sends many more (tests/faults/fuzz.py)."""
+"""No random request gets a 5xx or hangs. `make soak` sends many more requests (tests/faults/fuzz.py)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""If a real process is killed or stopped during work, no work is lost. See docs/how-it-works.md#promises."""
+"""If a signal kills or stops a real process during work, no work is lost. See docs/how-it-works.md#promises."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tests.support.processes import TIMEOUT_SECONDS, Up, hanging_receiver, recei
 from tests.support.up_that_dies import KILLED
 
 RESUME_TIMEOUT_SECONDS = 8.0
-"""Work must resume within this time. The next regular attempt would come later, after ten seconds."""
+"""The maximum time until work resumes. The next regular attempt would come only after ten seconds."""
 
 WITHOUT_PARTICIPANT_QUEUE = (sys.executable, "-m", "tests.support.up_without_participant_queue")
 
@@ -124,7 +124,7 @@ def test_shutdown_with_hanging_receivers_ends_in_time_and_uses_up_no_attempt(tmp
     data = str(tmp_path / "convoke.db")
     with hanging_receiver() as (url, called), up("--data", data) as stopped, ThreadPoolExecutor(1) as pool:
         v1 = stopped.client.conversations.v1
-        # The fragment `tt=15000` sets the timeout of a call to 15 seconds, which is longer than the shutdown may take.
+        # The fragment `tt=15000` sets the timeout of a call to 15 seconds. The shutdown must take less time.
         v1.configuration.webhooks().update(
             pre_webhook_url=f"{url}#tt=15000",
             post_webhook_url=f"{url}#tt=15000",

@@ -1,6 +1,8 @@
-"""A failure of Convoke itself is retried a bounded number of times, with growing pauses. Then an alert reports it.
+"""Convoke retries a limited number of times after its own failure, with growing pauses.
 
-No loop repeats a failure for ever at a fixed pace. See docs/decisions/0098-own-failures-are-given-up.md.
+Then an alert reports the failure.
+
+No loop repeats a failing call forever at a fixed interval. See docs/decisions/0098-own-failures-are-given-up.md.
 """
 
 from __future__ import annotations
@@ -35,16 +37,16 @@ from tests.support.template import resources
 HEADER = {"X-Twilio-Webhook-Enabled": "true"}
 
 NO_LATIN_1 = "https://me:пароль@hooks.example.com/"
-"""With the encoding of urllib3, the credentials of this URL cannot be sent."""
+"""urllib3 encodes credentials as Latin-1. Therefore the credentials in this URL cannot be sent."""
 
 DAY = timedelta(days=1)
 
 ROUNDING = timedelta(milliseconds=1)
-"""The queue stores times as numbers of seconds, which are rounded."""
+"""The maximum rounding error of a time in the queue. The queue stores times as numbers of seconds."""
 
 
 class BugError(Exception):
-    """Stands for an error in the code of Convoke."""
+    """A fake error that represents a bug in Convoke."""
 
 
 def fail(*_: object, **__: object) -> Any:
@@ -52,7 +54,7 @@ def fail(*_: object, **__: object) -> Any:
 
 
 class FrozenClock(MovableClock):
-    """The clock of the whole engine, with its queues. The clock stands still between two moves."""
+    """The clock of the whole engine, including the queues. The clock changes only when a test moves it."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -79,7 +81,7 @@ def configure(instance: EmbeddedInstance, **form: str) -> None:
 
 
 def work_for_a_day(instance: EmbeddedInstance, clock: FrozenClock) -> list[float]:
-    """For a day, do the waiting work whenever a queue message becomes visible. Return the pauses in seconds."""
+    """Simulate a day. Do the waiting work whenever a queue message becomes visible. Return the pauses in seconds."""
     pauses, end = [], clock() + DAY
     work(instance)
     while (visible := instance.engine.queue.next_visible(clock())) and visible < end:
@@ -100,7 +102,7 @@ def alerts(instance: EmbeddedInstance) -> list[dict[str, Any]]:
 
 
 def failing_for_conversations(split: Callable[[WebhookDelivery, Event], None]) -> Callable[..., None]:
-    """Return a `split` that fails for every event except alerts."""
+    """Return a replacement for `split` that fails for every event that is not about an alert."""
 
     def failing(self: WebhookDelivery, event: Event) -> None:
         if event.type is not ErrorLogType.ERROR_LOGGED:
@@ -126,7 +128,7 @@ def test_failing_delivery_is_retried_with_growing_pauses_and_becomes_a_dead_lett
     monkeypatch.setattr(WebhookDelivery, part, broken)
     assert instance.call("POST", "/v1/Conversations", headers=HEADER).status == 201
     pauses = work_for_a_day(instance, clock)
-    # The publication of the stream tries to split an event once before the event is in the queue.
+    # Before the event is in the queue, the step that publishes the stream tries once to split the event.
     assert pauses == pytest.approx(DOUBLING, abs=0.01)
     assert (instance.waiting_messages("delivery"), instance.waiting_messages("delivery-dlq")) == (0, 1)
     (alert,) = alerts(instance)
@@ -218,7 +220,7 @@ def test_failing_delivery_of_an_alert_makes_no_further_alert(
     assert instance.waiting_messages("delivery-dlq") == 2
 
 
-# URLs that earlier versions accepted
+# URLs that earlier versions of Convoke accepted
 
 
 @pytest.mark.parametrize("hook", ["PostWebhookUrl", "PreWebhookUrl"])
@@ -265,7 +267,7 @@ def test_pre_event_that_fails_in_convoke_does_not_fail_the_request(
 
 
 def sweeps_of_a_day(instance: EmbeddedInstance, clock: FrozenClock) -> list[datetime]:
-    """Sweep every minute for a day. Return when the sweeper processed a conversation."""
+    """Sweep every minute for a day. Return the times at which the sweeper processed a resource."""
     processed = []
     for _ in range(24 * 60):
         if instance.engine.sweeper.sweep():
@@ -293,7 +295,7 @@ def test_conversation_that_the_sweeper_cannot_process_is_put_off_with_growing_pa
     assert len([record for record in caplog.records if record.exc_info]) == len(processed)
     (alert,) = alerts(instance)
     assert (alert["error_code"], alert["resource_sid"]) == ("20500", sid)
-    # After the repair, the conversation is processed at its next due time.
+    # After the repair, the sweeper processes the conversation at the next due time.
     clock.move(MAX_LATE_PAUSE)
     assert instance.engine.sweeper.sweep() == 1
     assert instance.call("GET", f"/v1/Conversations/{sid}").body["state"] == "inactive"
@@ -311,7 +313,7 @@ def test_failures_of_the_sweeper_in_a_row_count_only(
             clock.move(timedelta(minutes=2))
     (item,) = instance.items("conversation")
     assert item["sweep_failures"] == 3
-    # The client sets the timer again, and the sweeper processes the conversation once.
+    # The client sets the timer again. Then the sweeper processes the conversation once.
     assert instance.call("POST", f"/v1/Conversations/{sid}", {"Timers.Inactive": "PT5M"}).status == 200
     assert instance.engine.sweeper.sweep() == 1
     clock.move(timedelta(minutes=6))
@@ -343,7 +345,7 @@ def test_execution_that_always_fails_is_tried_rarely_and_reported(
 
 
 def deleted_user(instance: EmbeddedInstance) -> str:
-    """Delete a User that takes part in a conversation. Return the SID of the User."""
+    """Delete a User that is a member of a conversation. Return the SID of the User."""
     instance.call("POST", "/v1/ConversationWithParticipants", {"Participant": chat(1)})
     instance.work()
     (user,) = instance.call("GET", "/v1/Users").body["users"]
@@ -366,7 +368,7 @@ DELETIONS = pytest.mark.parametrize(
         pytest.param(deleted_service, ConversationOperations, "deleted-service", id="service"),
     ],
 )
-"""`operations` has a method `delete`, which deletes what belongs to the deleted resource."""
+"""`operations` is a class. Its method `delete` deletes the resources that belong to the deleted User or service."""
 
 
 @DELETIONS
@@ -407,7 +409,7 @@ def test_pass_whose_time_is_over_counts_as_an_attempt_only_if_it_failed(
     if fails:
         monkeypatch.setattr(operations, "delete", fail)
     clock.move(timedelta(seconds=1))
-    # The sweeper asks before it takes the resource, and the pass asks before each deletion.
+    # The sweeper calls `go_on` before it takes the resource. The deletion calls `go_on` before each step.
     answers = iter([True, fails, False])
     assert instance.engine.sweeper.sweep(go_on=lambda: next(answers)) == 1
     (item,) = instance.items(kind)

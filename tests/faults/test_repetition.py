@@ -1,6 +1,6 @@
-"""Each queue message arrives three times, late and in any order. Sweepers run concurrently.
+"""Each queue message arrives three times, late and in any order. Several sweepers run concurrently.
 
-The outcome is as if each message had arrived once.
+The outcome is the same as if each message had arrived once.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from tests.support.instances import EmbeddedInstance, held_instance
 from tests.support.manual_clock import ManualClock
 
 SENDING_METHODS = {"participant_queue": "send", "workflow": "start", "event_bus": "publish", "delivery_queue": "send"}
-"""The key is an edge that sends messages to the next step. The value is the name of the method that sends."""
+"""Maps an edge to its method that sends messages to the next step."""
 
 DELIVERIES_PER_MESSAGE = 3
 
 
 class Shuffler:
-    """Keeps all queue messages back. Later it delivers each message three times, in random order."""
+    """Holds back all queue messages. Later it delivers each message three times, in random order."""
 
     def __init__(self, seed: int) -> None:
         self._random = Random(seed)
@@ -51,7 +51,7 @@ class Shuffler:
 
 
 class HoldingEdge:
-    """Replaces an object that sends messages. Gives the messages to the Shuffler instead of sending them."""
+    """Replaces an edge that sends messages. It passes the messages to the Shuffler."""
 
     def __init__(self, edge: object, verb: str, shuffler: Shuffler) -> None:
         self._edge = edge
@@ -90,7 +90,7 @@ def test_messages_delivered_three_times_in_any_order_take_effect_once(seed: int)
 
 
 def test_concurrent_sweepers_do_all_due_work_once(tmp_path: Path) -> None:
-    """Two processes share a data file, and all queue messages are lost.
+    """Two processes share a data file, and the participant queue loses all messages.
 
     The sweepers must still add the participants, fire the timer and erase the deleted conversation.
     """

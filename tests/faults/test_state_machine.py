@@ -24,7 +24,7 @@ See https://docs.aws.amazon.com/step-functions/latest/dg/bp-lambda-serviceexcept
 """
 
 BUS_ERRORS = {"States.TaskFailed"}
-"""A task that calls PutEvents must retry every error.
+"""The errors that a task must retry if the task calls PutEvents. States.TaskFailed covers every error.
 
 PutEvents fails with `EventBridge.FailedEntry` if the bus is throttled or fails internally.
 
@@ -95,5 +95,5 @@ def test_execution_fails_if_a_task_fails_every_time_and_the_sweeper_starts_anoth
 
 
 def test_definition_works_in_every_partition() -> None:
-    """In China and in GovCloud, the ARN of an integration contains another partition than `aws`."""
+    """In China and in GovCloud, the partition in the ARN of an integration is not `aws`."""
     assert all(task["Resource"].startswith("arn:${Partition}:states:::") for task in TASKS.values())

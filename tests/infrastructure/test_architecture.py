@@ -1,4 +1,4 @@
-"""The package follows the import rules. If a test adds a violation to a copy, import-linter finds the violation."""
+"""The package follows the import rules. If the test adds a violation to a copy, import-linter reports the violation."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ def machines(layer: Path) -> set[int]:
 
 
 def modules(layer: Path) -> set[str]:
-    """Return the paths of the modules in a layer, without the suffix, which can contain the architecture."""
+    """Return the paths of the modules in a layer without their suffixes. The suffix can contain the architecture."""
     found = (path for path in layer.rglob("*") if path.suffix in {".py", ".so"})
     return {str(path.relative_to(layer)).partition(".")[0] for path in found}
 
@@ -64,7 +64,10 @@ def test_build_for_tests_is_for_this_machine_and_its_template_accepts_nothing_el
 
 
 def test_layer_for_the_other_architecture_has_the_same_modules(tmp_path: Path) -> None:
-    """`make build` usually builds for another architecture than this test run, and a wheel could be missing for it."""
+    """`make build` usually builds for another architecture than this machine's.
+
+    A wheel could be missing for that architecture.
+    """
     (other,) = MACHINES.keys() - {MACHINE}
     environ = {**os.environ, "CONVOKE_ARCHITECTURE": other, "PATH": f"{python().parent}:{os.environ['PATH']}"}
     command = ["make", "--silent", "build-ConvokeLayer", f"ARTIFACTS_DIR={tmp_path}"]
@@ -102,7 +105,10 @@ print(edges.table._client.meta.service_model.service_name)
 
 
 def test_openapi_document_can_be_built_on_the_layer_alone() -> None:
-    """The modules of the document are imported on first use. Therefore a start of the function does not test them."""
+    """The API function imports the modules of the document on first use.
+
+    Therefore a start of the function does not test these modules.
+    """
     assert run("from convoke.api.openapi import document; print(document()['openapi'])") == "3.1.0"
 
 

@@ -1,6 +1,6 @@
 """Functions start cold on the built layer, with AWS's runtime client.
 
-A cold start has a maximum cost. The tests also check what a SnapStart snapshot contains.
+The tests check the cost of a cold start, and the content of a SnapStart snapshot.
 """
 
 from __future__ import annotations
@@ -22,9 +22,11 @@ pytestmark = pytest.mark.built
 MAX_BYTECODE_INSTRUCTIONS = 8_600_000
 """The maximum number of bytecode instructions that Python runs in a cold start of the API function.
 
-Unlike a duration, the number is the same on every machine, within 0.01 %. Python can count bytecode instructions. To
-count CPU instructions, a tool is necessary (`tests.benchmarks.cold_start`). Lower the constant when a change makes the
-cold start cheaper. It was 7,800,000 for 60 operations, and is higher because Convoke now serves 103 operations.
+Unlike a duration, the number is the same on every machine, within 0.01 %. Python can count bytecode instructions. CPU
+instructions can only be counted with a tool (`tests.benchmarks.cold_start`).
+
+If a change makes the cold start cheaper, lower the constant. For 60 operations, the constant was 7,800,000. Now Convoke
+serves 103 operations.
 """
 
 COUNTING = """

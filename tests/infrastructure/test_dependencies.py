@@ -63,7 +63,8 @@ def classes() -> Iterator[type]:
 def used_private_members() -> dict[str, dict[str, set[type]]]:
     """Find private members of third-party base classes that Convoke's classes use.
 
-    The first key is the package, the second key is the name of the member. The value is the set of classes that use it.
+    Return two nested dicts. The outer key is the package. The inner key is the name of the member. The value is the set
+    of classes that use the member.
     """
     used: dict[str, dict[str, set[type]]] = defaultdict(lambda: defaultdict(set))
     for class_ in classes():

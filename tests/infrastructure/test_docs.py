@@ -58,7 +58,7 @@ GIVEN: dict[str, object] = {
     "touch_position": "EVENT-ID",
     "receiver": "AC https://HOST:443",
 }
-"""The key is a parameter of a key function. The value is the placeholder for it in docs/data-model.md."""
+"""Maps each parameter of a key function to the placeholder in docs/data-model.md."""
 
 
 def chart() -> set[tuple[str, str]]:
@@ -196,7 +196,7 @@ def sources() -> Iterator[tuple[Path, str]]:
 
 
 def dead(page: Path, anchor: str | None) -> bool:
-    """Return true if the page does not exist or the anchor is not on the page."""
+    """Return whether a link is dead: the page does not exist, or the anchor is not on the page."""
     if anchor is None or page.suffix != ".md":
         return not page.exists()
     return not page.is_file() or anchor not in anchors(page)
@@ -314,7 +314,7 @@ BY_SAM = {
     "AWS::Serverless::LayerVersion": {"lambda"},
     "AWS::Serverless::StateMachine": {"states", "iam"},
 }
-"""The services in which SAM creates resources for a type."""
+"""Maps a resource type of SAM to the services in which SAM creates resources for the type."""
 
 
 def test_policy_for_deploying_covers_the_services_of_the_template() -> None:

@@ -90,9 +90,9 @@ TESTED_IN = {
     "webhooks": "tests/api/test_configuration_webhooks.py",
     "workflow": "tests/functions/test_handlers.py",
 }
-"""The key is a module without a test file of the same name. The value is the file that tests the module.
+"""Maps a module without a like-named test file to the file that tests the module.
 
-Several such modules implement one behaviour, so one file tests them together.
+If several modules implement one behaviour, one file tests them together.
 """
 
 NOT_TESTED = {
@@ -101,11 +101,11 @@ NOT_TESTED = {
     "operations": "declares the operations that the API calls",
     "ports": "declares the Protocols of the outside ports",
 }
-"""The key is a module without a test, because the module only declares types. The value explains the reason."""
+"""Maps each module without a test to the reason. These modules only declare types."""
 
 
 def module_name(module: Path) -> str:
-    """Return the name that the test file of a module must have. All modules of a nested package share one test file."""
+    """Return the name that a module's test file must have. All modules of a nested package share one test file."""
     _, *inner = module.relative_to(SOURCE).with_suffix("").parts
     return inner[0] if inner[0] != "resources" else inner[1]
 

@@ -1,4 +1,7 @@
-"""The parameters of template.yaml: which features they turn on, which other parameters they require, and their docs."""
+"""The parameters of template.yaml turn on features and can require other parameters.
+
+The docs describe each parameter.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +39,7 @@ VARIANTS = [
 
 
 def references(part: Any) -> Iterator[str]:
-    """Yield each name to which a part of the template refers."""
+    """Yield each name that a part of the template references."""
     match part:
         case {"Ref": str(name)}:
             yield name
@@ -83,7 +86,8 @@ def test_adopted_table_replaces_the_table_and_its_first_secret() -> None:
     variables = functions(**ADOPTED)["api"]["Environment"]["Variables"]
     assert variables["CONVOKE_TABLE_NAME"] == {"Ref": "ExistingTableName"}
     assert variables["CONVOKE_AUTH_TOKEN_PREFIX"] == {"Ref": "SecretPrefix"}
-    # The existing table contains the first account, so no account may authenticate without an item in the table.
+    # The existing table contains the first account. Therefore every account must have an item in the table to
+    # authenticate.
     assert variables["CONVOKE_FIRST_ACCOUNT_SID"] == ""
     stream = functions(**ADOPTED)["event_publisher"]["Events"]["Changes"]["Properties"]["Stream"]
     assert stream == {"Ref": "ExistingTableStreamArn"}
@@ -248,7 +252,7 @@ def test_every_function_and_queue_has_an_alarm() -> None:
 
 def test_dead_receiver_of_a_tenant_raises_no_alarm() -> None:
     queues = resources("AWS::SQS::Queue")
-    # Convoke sends the deliveries that a receiver did not accept to this queue. AWS itself sends nothing to this queue.
+    # Only Convoke sends messages to this queue, not AWS. The messages are deliveries that a receiver did not accept.
     variables = functions()["webhook_delivery"]["Environment"]["Variables"]
     tenants = variables["CONVOKE_DELIVERY_DEAD_LETTER_QUEUE_URL"]["Ref"]
     assert watched("ApproximateNumberOfMessagesVisible") == {

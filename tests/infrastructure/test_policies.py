@@ -30,7 +30,10 @@ from tests.support.template import STACK_NAME, functions, state_machine
 from tests.support.translated import deployed, references, translated
 
 Action = tuple[str, str]
-"""An IAM action and its resource: a logical ID, an index such as `Table/index/due`, or the name of a secret."""
+"""An IAM action and its resource.
+
+The resource is a logical ID, an index such as `Table/index/due`, or a secret's name.
+"""
 
 
 class Call(NamedTuple):
@@ -82,7 +85,7 @@ https://docs.aws.amazon.com/lambda/latest/dg/with-ddb.html.
 def recorded(monkeypatch: pytest.MonkeyPatch, calls: list[Call]) -> Iterator[MotoInstance]:
     """Run an instance, and record the AWS calls of all functions in `calls`.
 
-    Each sweep creates new edges, like a cold start. The edges that are not in `names` therefore belong to the sweeper.
+    Like a cold start, each sweep creates new edges. Therefore edges that are not in `names` belong to the sweeper.
     """
     names: dict[int, str] = {}
     client_of = AwsEdges._client
@@ -98,7 +101,7 @@ def recorded(monkeypatch: pytest.MonkeyPatch, calls: list[Call]) -> Iterator[Mot
     monkeypatch.setattr(AwsEdges, "_client", recording)
     with moto_instance() as instance:
         names.update({id(instance.edges(function)): function for function in functions()})
-        # Ignore the calls of the setup, which has also cached the token of the account.
+        # Ignore the calls of the setup. The setup has also cached the account's token.
         instance.edges("api").auth_tokens.fetch.forget(instance.account.sid)
         calls.clear()
         yield instance
@@ -143,7 +146,7 @@ def listed(value: Any) -> list[Any]:
 
 
 def named(resource: Any) -> str:
-    """Return the name of a resource in a policy, in the form of `Action`."""
+    """Return the name of a policy's resource in the form that `Action` uses."""
     match resource:
         case {"Ref": str(name)}:
             return name
@@ -173,7 +176,10 @@ def roles() -> dict[str, tuple[str, str]]:
 
 
 def needed_by_lambda(function: str) -> Iterator[Action]:
-    """Yield the actions that Lambda performs with the role of a function: it writes logs and reads the event source."""
+    """Yield the actions that Lambda performs with the role of a function.
+
+    Lambda writes logs and reads the event source.
+    """
     (group,) = references(deployed("AWS::Lambda::Function")[function]["Properties"]["LoggingConfig"]["LogGroup"])
     yield from ((action, group) for action in ("logs:CreateLogStream", "logs:PutLogEvents"))
     for mapping in deployed("AWS::Lambda::EventSourceMapping").values():
@@ -278,7 +284,7 @@ def live(instance: MotoInstance) -> None:
 
 
 class RefusingCarrier:
-    """A carrier that sends no copy, because the tests call no carrier."""
+    """A fake carrier that refuses every copy. The tests must not call a real carrier."""
 
     sends_group_mms = False
 
@@ -287,7 +293,7 @@ class RefusingCarrier:
 
 
 def write_as_phones(instance: MotoInstance) -> None:
-    """Let a phone write to a number of the AWS account. The first message creates a conversation."""
+    """Simulate a phone that writes to a number of the AWS account. The first message creates a conversation."""
     assign(instance)
     configure(instance)
     webhooks = instance.client().conversations.v1.configuration.webhooks()

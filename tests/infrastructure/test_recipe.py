@@ -55,13 +55,13 @@ def attributes_of(variable: str, source: str) -> set[str]:
 
 
 def keyless(module: str, source: str) -> Iterator[str]:
-    """A repository uses names of storage/keys.py. Yield a message for each name that does not exist there."""
+    """Yield a message for each missing name of storage/keys.py that a repository uses."""
     for name in sorted(attributes_of("keys", source) - set(vars(keys))):
         yield f"storage/keys.py does not define `{name}`, which storage/{module}.py reads: add it"
 
 
 def undeclared(module: str, source: str, declared: Iterable[str]) -> Iterator[str]:
-    """A resource module uses attributes of Operations. Yield a message for each attribute that does not exist."""
+    """Yield a message for each missing attribute of Operations that a resource module uses."""
     for name in sorted(attributes_of("operations", source) - set(declared)):
         yield f"Operations in api/operations.py has no field `{name}`, which api/resources/{module}.py reads: add it"
 
@@ -75,7 +75,10 @@ def unbuilt(program: str, declared: Iterable[str]) -> Iterator[str]:
 
 
 def undocumented(module: str, docstring: str, root: Path) -> Iterator[str]:
-    """Yield a message if a resource module cites no page. Yield a message for each cited page that does not exist."""
+    """Yield a message if a resource module cites no page.
+
+    Also yield a message for each cited page that does not exist.
+    """
     cited = re.findall(r"docs/behaviour/[\w-]+\.md", docstring)
     if not cited:
         yield f"The docstring of api/resources/{module}.py cites no page of docs/behaviour: write one and cite it"

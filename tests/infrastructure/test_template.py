@@ -32,12 +32,13 @@ def test_function_modules_are_at_most_25_lines() -> None:
 def test_environment_variables_are_those_that_the_settings_read() -> None:
     known = set(re.findall(r'"(CONVOKE_\w+)"', (ROOT / "layers/convoke/src/convoke/config.py").read_text()))
     given = {name for properties in functions().values() for name in properties["Environment"]["Variables"]}
-    # The settings do not read the variables that botocore reads. Only the embedded engine has a data file.
+    # botocore reads AWS_CA_BUNDLE and AWS_ENDPOINT_URL, so the settings do not contain these variables. Only the
+    # embedded engine reads CONVOKE_SYNCHRONOUS.
     assert given == known - {"CONVOKE_SYNCHRONOUS"} | {"AWS_CA_BUNDLE", "AWS_ENDPOINT_URL"}
 
 
 def test_functions_on_aws_call_aws() -> None:
-    """The variable is declared for `sam local invoke`. botocore treats an empty value like a missing variable."""
+    """`sam local invoke` can set only declared variables. botocore treats an empty value like a missing variable."""
     for properties in functions().values():
         assert properties["Environment"]["Variables"]["AWS_ENDPOINT_URL"] == ""
 
@@ -77,7 +78,10 @@ def test_webhooks_of_deleted_conversations_are_kept_as_long_as_dead_letters() ->
 
 
 def test_receives_without_an_attempt_do_not_use_up_the_receives_of_a_message() -> None:
-    """SQS also counts the receives that Lambda throttled, so `maxReceiveCount` is far above the number of attempts."""
+    """SQS also counts receives whose invocation Lambda throttled.
+
+    Therefore `maxReceiveCount` is far above the number of attempts.
+    """
     queues = resources("AWS::SQS::Queue")
     for name in ("ParticipantQueue", "DeliveryQueue", "OutboundQueue"):
         assert queues[name]["RedrivePolicy"]["maxReceiveCount"] == 100 > 10 * (1 + MAX_RETRIES)
@@ -127,7 +131,8 @@ def test_table_has_recovery_encryption_and_is_retained() -> None:
     table = template()["Resources"]["Table"]
     assert table["Properties"]["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
     assert table["Properties"]["TimeToLiveSpecification"] == {"AttributeName": EXPIRES_AT, "Enabled": True}
-    # DynamoDB encrypts every table. True would use a KMS key of the account, whose use is charged.
+    # DynamoDB encrypts every table. With True, DynamoDB would use a KMS key of the account, and AWS charges for its
+    # use.
     assert table["Properties"]["SSESpecification"] == {"SSEEnabled": False}
     assert table["UpdateReplacePolicy"] == "Retain"
 

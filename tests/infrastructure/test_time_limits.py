@@ -1,7 +1,7 @@
-"""Each time limit is shorter than the time limit around it.
+"""Each time limit is shorter than the time limit of the caller.
 
 A call to another service ends before the invocation that makes the call. The invocation ends before its caller stops
-waiting. The tests read the limits from template.yaml and from the constants of the code.
+waiting. The tests read the limits from template.yaml and from constants in the code.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ See https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html.
 """
 
 MAX_BACKOFF_SECONDS = (1, 2)
-"""The maximum pauses of botocore's retry mode `standard` after the first and the second attempt."""
+"""The maximum pause of botocore's retry mode `standard` after the first and after the second attempt."""
 
 CALL_SECONDS = MAX_ATTEMPTS * (CONNECT_TIMEOUT_SECONDS + READ_TIMEOUT_SECONDS) + sum(MAX_BACKOFF_SECONDS)
 """The maximum duration of one call to AWS, with retries."""

@@ -49,7 +49,7 @@ LAYER = written_template()["Resources"]["ConvokeLayer"]["Properties"]
 
 
 def configuration(function: str) -> dict[str, Any]:
-    """Return the properties that Lambda stores in each version of a function. Conditions are unresolved."""
+    """Return the properties that Lambda stores in each version of a function. The conditions are unresolved."""
     properties = translated()["Resources"][function]["Properties"]
     return {name: value for name, value in properties.items() if name not in NOT_IN_VERSION}
 
@@ -80,7 +80,7 @@ def test_function_with_an_alias_is_tested() -> None:
 
 @pytest.mark.parametrize("function", sorted(descriptions()))
 def test_new_value_of_a_parameter_of_the_configuration_changes_the_version_description(function: str) -> None:
-    """A new parameter value alone does not make SAM publish a new version, so the alias would keep the old value.
+    """A new parameter value alone does not make SAM publish a new version. The alias would then keep the old value.
 
     Therefore the description of the version must change too.
 
@@ -116,7 +116,10 @@ def test_descriptions_fit_with_the_longest_values(function: str) -> None:
 
 @pytest.mark.parametrize("version", sorted(deployed("AWS::Lambda::Version")))
 def test_update_keeps_the_previous_version_for_a_rollback(version: str) -> None:
-    """New values and new code make CloudFormation replace or remove the previous version. The policies retain it."""
+    """New parameter values and new code make CloudFormation replace or remove the previous version.
+
+    The policies retain that version.
+    """
     kept = deployed("AWS::Lambda::Version")[version]
     assert (kept["UpdateReplacePolicy"], kept["DeletionPolicy"]) == ("Retain", "Retain")
 
@@ -143,7 +146,10 @@ def test_alarm_notifies_the_topic_and_handles_missing_data(alarm: str) -> None:
 
 @pytest.mark.parametrize("queue", sorted(set(deployed("AWS::SQS::Queue")) - {"DeliveryDeadLetterQueue"}))
 def test_queue_has_an_alarm(queue: str) -> None:
-    """The queue for deliveries that a receiver did not accept has no alarm, because the infrastructure works."""
+    """Every queue except one has an alarm. The exception is the queue for deliveries that a receiver did not accept.
+
+    A message in that queue does not mean that the infrastructure fails.
+    """
     watched = {name for alarm in deployed("AWS::CloudWatch::Alarm").values() for name in references(alarm)}
     assert queue in watched
 
@@ -203,7 +209,7 @@ def test_stream_mapping_gives_up_a_record_and_keeps_its_position(mapping: str) -
     properties = mappings()[mapping]
     assert properties["BisectBatchOnFunctionError"] is True
     assert properties["MaximumRetryAttempts"] > 0
-    # A change that is stored before Lambda polls the stream for the first time is published too.
+    # With this setting, the mapping also publishes changes that were stored before Lambda first polls the stream.
     assert properties["StartingPosition"] == "TRIM_HORIZON"
     # After 24 hours, the stream deletes the record without any notice.
     assert 0 < properties["MaximumRecordAgeInSeconds"] < 24 * 3600
@@ -223,20 +229,27 @@ def sent_queues(role: str) -> set[str]:
 
 
 def test_function_that_sends_to_its_own_queue_allows_recursion() -> None:
-    """Lambda stops a recursive loop through a queue after 16 invocations, unless the function allows recursion."""
+    """By default, Lambda stops a recursive loop through a queue after 16 invocations.
+
+    The property RecursiveLoop allows a loop.
+    """
     functions, recursive = deployed("AWS::Lambda::Function"), set[str]()
     for mapping in mappings().values():
         (function,), (source,) = references(mapping["FunctionName"]), references(mapping["EventSourceArn"])
         (role,) = references(functions[function]["Properties"]["Role"])
         if source in sent_queues(role):
             recursive.add(function)
-    # The message sender sends to the copy queue only for events of the outbound queue: its chain has two invocations.
+    # The message sender sends to the copy queue only when it processes events of the outbound queue. Therefore a chain
+    # of invocations has only two invocations, and no loop.
     assert recursive == {"WebhookDeliveryFunction", "MessageSenderFunction"}
     assert functions["WebhookDeliveryFunction"]["Properties"]["RecursiveLoop"] == "Allow"
 
 
 def rules_by_queue() -> dict[str, set[str]]:
-    """Return the rules that send to each queue: events, and events that the target of the rule did not accept."""
+    """Return the names of the rules that send to each queue.
+
+    A rule can send events, or events that the rule's target did not accept.
+    """
     senders: dict[str, set[str]] = defaultdict(set)
     for rule, resource in deployed("AWS::Events::Rule").items():
         for name in references(resource["Properties"]["Targets"]):
@@ -246,7 +259,7 @@ def rules_by_queue() -> dict[str, set[str]]:
 
 
 def test_exactly_the_rules_that_send_to_a_queue_may_do_so() -> None:
-    """EventBridge drops an event without any notice if the policy of the dead-letter queue does not allow it."""
+    """If the policy of a dead-letter queue does not allow a rule, EventBridge drops the failed events of this rule."""
     allowed: dict[str, set[str]] = defaultdict(set)
     for policy in deployed("AWS::SQS::QueuePolicy").values():
         (statement,) = policy["Properties"]["PolicyDocument"]["Statement"]
@@ -298,7 +311,7 @@ def test_scheduled_invocation_that_fails_is_not_repeated_beside_the_next_one() -
 
 
 def test_failed_message_of_a_phone_is_not_lost() -> None:
-    """Amazon SNS invokes the function asynchronously, so it does not learn that an invocation failed."""
+    """Amazon SNS invokes the function asynchronously. Therefore SNS does not notice a failed invocation."""
     (subscription,) = deployed("AWS::SNS::Subscription").values()
     assert subscription["Properties"]["Protocol"] == "lambda"
     (function,) = references(subscription["Properties"]["Endpoint"])
@@ -327,7 +340,7 @@ def test_only_the_topic_of_phones_invokes_the_function_of_inbound_messages() -> 
 
 
 def test_schedule_does_not_repeat_an_event_beside_the_next_one() -> None:
-    """By default, EventBridge repeats an event that a target did not take for a day."""
+    """By default, EventBridge retries for a day if a target does not accept an event."""
     rules = [rule["Properties"] for rule in deployed("AWS::Events::Rule").values()]
     policies = [target["RetryPolicy"] for rule in rules if "ScheduleExpression" in rule for target in rule["Targets"]]
     assert policies == [{"MaximumRetryAttempts": 0, "MaximumEventAgeInSeconds": 60}] * len(keys.DUE_SHARDS)

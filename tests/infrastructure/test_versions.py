@@ -1,4 +1,4 @@
-"""A change of the layer or of the template publishes a new version of the API function."""
+"""If the layer or the template changes, the next deployment publishes a new version of the API function."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_changed_layer_or_template_changes_the_built_api_function(checkout: Path
 
 
 def test_build_without_sha256sum_uses_shasum_and_has_the_same_result(checkout: Path, tmp_path: Path) -> None:
-    """The command sha256sum is missing in some versions of macOS."""
+    """Some versions of macOS have no command sha256sum."""
     sha256sum, tools = shutil.which("sha256sum"), tmp_path / "tools"
     tools.mkdir()
     for name in ("sh", "make", "cp", "find", "sort", "xargs"):

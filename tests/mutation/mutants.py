@@ -97,7 +97,7 @@ def _mutable(node: ast.AST) -> Iterator[ast.AST]:
 
 
 def _is_left_alone(node: ast.AST) -> bool:
-    """Return whether a node must not be mutated, because tests need not check the node."""
+    """Return whether the mutation tool must not mutate a node. Tests need not check such a node."""
     match node:
         case ast.JoinedStr() | ast.ImportFrom() | ast.Import():
             return True
@@ -115,7 +115,7 @@ def _is_left_alone(node: ast.AST) -> bool:
 def _children(node: ast.AST) -> Iterable[ast.AST]:
     """Return the child nodes that may be mutated.
 
-    Decorators are left out. From a type annotation, only the calls are returned.
+    Decorators are not returned. From a type annotation, only the calls are returned.
     """
     match node:
         case ast.ClassDef():

@@ -1,8 +1,10 @@
 """A pytest plugin for mutation testing (`pytest -p tests.mutation.plugin`).
 
-If coverage.py measures the test run, the plugin records which tests execute each line. To do so, the plugin sets the id
-of the running test as the dynamic context of coverage.py. The environment variable CONVOKE_ONLY_TESTS can name a file
-with a JSON list of test ids. pytest then runs only the tests of the list, in the order of the list.
+If coverage.py measures the test run, the plugin records which tests execute each line. For this purpose, the plugin
+sets the id of the running test as the dynamic context of coverage.py.
+
+The environment variable CONVOKE_ONLY_TESTS can name a file with a JSON list of test ids. pytest then runs only these
+tests, in the order of the list.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Find the tests that execute the mutated lines of a mutant.
 
-The coverage data that `make coverage` writes names these tests.
+The coverage data contains the ids of these tests. `make coverage` writes the coverage data.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from tests.mutation.mutants import Mutant
 from tests.mutation.plugin import plain_id
 
 MAX_OTHER_TESTS = 400
-"""The maximum number of tests from test files that are not like-named. Like-named tests have no maximum.
+"""The maximum number of tests from other test files than the like-named test file.
 
-The like-named test file of a module `x.py` is `test_x.py`.
+The like-named test file of a module `x.py` is `test_x.py`. For tests of this file, there is no maximum.
 """
 
 
@@ -83,9 +83,10 @@ def _is_like_named(test: str, path: Path) -> bool:
 def in_order(path: Path, tests: Iterable[str]) -> list[str]:
     """Sort tests. The tests that are most likely to notice a fault in the module at `path` come first.
 
-    The list begins with all tests of the like-named test file. Then follow the first test of every other file, the
-    second test of every other file, and so on. Unit test files come before the other files. The order mixes the files,
-    because different files check different things. At most MAX_OTHER_TESTS tests of the other files are returned.
+    The list begins with all tests of the like-named test file. After these tests, the list has the first test of every
+    other file, the second test of every other file, and so on. Unit test files come before all other files. The order
+    mixes the files, because different files check different things. From the other files, at most MAX_OTHER_TESTS tests
+    are returned.
     """
     by_file: dict[str, list[str]] = {}
     for test in sorted(tests):

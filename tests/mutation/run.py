@@ -1,7 +1,7 @@
-"""Draw mutants of the product at random and run the tests that reach them (`make mutants`).
+"""Draw mutants of the product at random, and run the tests that reach the mutants (`make mutants`).
 
 If no test notices a mutant, the tests have a gap, or the mutant behaves like the original. The program changes only
-copies of the source, so the checkout stays as it is.
+copies of the source. The checkout does not change.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ TEST_TIMEOUT_SECONDS = 60
 MUTANT_TIMEOUT_SECONDS = 300
 """The maximum time for all tests of one mutant. If no test has failed after this time, the mutant counts as survived.
 
-An endless loop does not take so long, because TEST_TIMEOUT_SECONDS ends the test.
+An endless loop ends earlier, because TEST_TIMEOUT_SECONDS ends the test.
 """
 
 PYTEST_NO_TESTS_COLLECTED = 5
@@ -45,7 +45,7 @@ PYTEST_NO_TESTS_COLLECTED = 5
 class Outcome(StrEnum):
     KILLED = "killed"
     TIMED_OUT = "timed out"
-    """A test took longer than TEST_TIMEOUT_SECONDS. The mutant counts as killed."""
+    """The result if a test took longer than TEST_TIMEOUT_SECONDS. The mutant counts as killed."""
     SURVIVED = "survived"
     UNREACHED = "no test reaches it"
 

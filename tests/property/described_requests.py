@@ -1,8 +1,10 @@
-"""Send the requests that `/openapi.json` describes, valid and invalid ones, and check every response against it.
+"""Send valid and invalid requests that `/openapi.json` describes.
+
+Check that every response conforms to `/openapi.json`.
 
 `make schemathesis`, or `python -m tests.property.described_requests [--examples N] [--seed N] [--only TEXT]`.
-Schemathesis generates the requests. The seed determines every request. Each operation has an instance of its own, in
-this process.
+Schemathesis generates the requests. The seed determines every request. For each operation, the program starts a new
+instance in this process.
 """
 
 from __future__ import annotations
@@ -35,15 +37,23 @@ from tests.api.test_openapi import PopulatedInstance
 from tests.support.instances import Resolve, held_instance
 
 UNDECIDABLE: list[CheckFunction] = [positive_data_acceptance]
-"""A request that fits its description may be refused: parameters can exclude each other, and names must exist."""
+"""The checks of Schemathesis that are always skipped.
+
+The API may refuse a request that conforms to the description. For example, some parameters exclude each other, and some
+values must be the names of existing resources.
+"""
 
 UNDECIDABLE_IF_CONVERTED: list[CheckFunction] = [*UNDECIDABLE, negative_data_rejection]
-"""Schemathesis converts or drops the values of a form that are no texts, so the request that it sends can be valid."""
+"""The checks that are skipped if a form has values that are not strings.
+
+Schemathesis converts or drops such values. Therefore the sent request can be valid, although the generated request is
+invalid.
+"""
 
 
 @dataclass
 class Application:
-    """The API as a WSGI application, which Schemathesis calls without sockets."""
+    """A WSGI application that passes requests to the API. Schemathesis calls the application without sockets."""
 
     api: Resolve
 
@@ -53,7 +63,7 @@ class Application:
             headers["content-type"] = environ["CONTENT_TYPE"]
         scope = {
             "method": environ["REQUEST_METHOD"],
-            # As in uvicorn, a path is valid UTF-8.
+            # uvicorn makes every path valid UTF-8 in the same way.
             "path": environ["PATH_INFO"].encode("latin-1").decode(errors="replace"),
             "query_string": environ["QUERY_STRING"].encode("latin-1"),
             "http_version": "1.1",
@@ -68,13 +78,17 @@ class Application:
 
 @dataclass(frozen=True)
 class Run:
-    """Sends `examples` valid and `examples` invalid requests to existing resources, and the same to unknown ones."""
+    """Sends requests to existing and to unknown resources.
+
+    For each operation, a run sends at most `examples` valid and `examples` invalid requests to existing resources. The
+    run sends the same numbers of requests to unknown resources.
+    """
 
     examples: int
     seed: int
     with_credentials: bool = True
     statuses: Counter[int] = field(default_factory=Counter)
-    """How many responses had each status."""
+    """The number of responses with each status."""
     problems: list[str] = field(default_factory=list)
 
     def send(self, only: str = "") -> Self:
@@ -82,7 +96,7 @@ class Run:
         with held_instance() as instance:
             application = Application(instance.api)
             described = schemathesis.openapi.from_wsgi("/openapi.json", application)
-        # Otherwise most invalid requests would only have wrong credentials.
+        # Do not generate credentials. Otherwise the only mistake in most invalid requests would be the credentials.
         described.config.generation.update(with_security_parameters=False)
         for found in described.get_all_operations():
             assert isinstance(found, Ok)
@@ -120,13 +134,16 @@ class Run:
             verbosity=Verbosity.quiet,
             suppress_health_check=list(HealthCheck),
         )(seed(self.seed)(given(cases)(check)))
-        # An operation without a parameter that can be invalid has no invalid requests.
+        # If an operation has no parameter that can be invalid, Schemathesis cannot generate invalid requests.
         with suppress(Unsatisfiable):
             test()
 
 
 def _is_sent_as_it_is(form: object) -> bool:
-    """Return whether there is no form, or a form that has only texts and lists of texts."""
+    """Return whether Schemathesis sends the form unchanged.
+
+    This is true if there is no form, or if all values of the form are strings or lists of strings.
+    """
     if isinstance(form, NotSet):
         return True
     values = form.values() if isinstance(form, dict) else [None]

@@ -1,4 +1,4 @@
-"""Frames of the chat SDK: what is written can be read, and no bytes crash the parser (api/chat/frames.py)."""
+"""The parser reads every frame that `write_frame` has written. No bytes crash the parser (api/chat/frames.py)."""
 
 from __future__ import annotations
 

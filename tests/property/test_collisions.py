@@ -21,13 +21,13 @@ class ExpectedConversation:
     """A conversation in the model."""
 
     name: str | None
-    """The unique name, which the conversation holds until it is deleted."""
+    """The unique name. It is reserved for the conversation until the conversation is deleted."""
     claims: frozenset[tuple[str, ...]]
-    """The address pairs and number groups, which the conversation holds until it is closed."""
+    """The address pairs and number groups. They are reserved for the conversation until the conversation is closed."""
     state: str
 
     def codes_for(self, name: str | None, claims: frozenset[tuple[str, ...]]) -> set[int]:
-        """Return the error codes that a new conversation can get because it collides with this conversation."""
+        """Return the error codes for collisions between a new conversation and this conversation."""
         common = claims & self.claims if self.state != "closed" else frozenset()
         return {50438 if len(claim) > 2 else 50425 for claim in common} | (
             {50353} if name and name == self.name else set()

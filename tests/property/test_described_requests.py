@@ -1,4 +1,4 @@
-"""Every response to a request that `/openapi.json` describes conforms to it, whether the request is valid or not.
+"""Every response conforms to `/openapi.json`. The tests send valid and invalid requests.
 
 `make schemathesis` sends many more requests (tests/property/described_requests.py).
 """
@@ -9,7 +9,7 @@ import pytest
 
 from tests.property.described_requests import Run
 
-# The requests take half a minute of processor time.
+# The tests use about 30 seconds of processor time.
 pytestmark = pytest.mark.timeout(300)
 
 EXAMPLES, SEED = 3, 1

@@ -1,4 +1,4 @@
-"""Any request succeeds or gets an error of the catalogue. A rejected request stores nothing.
+"""Every request succeeds or gets an error from the error catalogue. A rejected request stores nothing.
 
 See docs/how-it-works.md#promises.
 """

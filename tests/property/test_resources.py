@@ -42,12 +42,12 @@ class Member:
     attributes: str
     role_sid: str
     read: int | None = None
-    """The index of the last message that the member has read."""
+    """The index of the last message that the member has read, or None."""
 
 
 @dataclass
 class Expected:
-    """A conversation in the model. Each dict maps a SID to a resource, in the order of creation."""
+    """A conversation in the model. Each dict maps SIDs to resources. The entries are in the order of creation."""
 
     name: str | None
     friendly_name: str | None
@@ -189,7 +189,7 @@ class Resources(RuleBasedStateMachine):
 
     @rule(identity=IDENTITIES)
     def delete_user(self, identity: str) -> None:
-        """Delete a User. The participants with its identity are then deleted from all open conversations."""
+        """Delete a User. Convoke then deletes the User's participants from all conversations that are not closed."""
         with outcome() as result:
             self.v1.users(identity).delete()
         assert result.code == (None if identity in self.identities else 20404)
@@ -305,7 +305,10 @@ class Resources(RuleBasedStateMachine):
 
     @rule(identity=IDENTITIES, size=SIZES)
     def list_conversations_of(self, identity: str, size: int) -> None:
-        """Check that the list of an identity's conversations is equal to the model and sorted by conversation SID."""
+        """Compare the list of an identity's conversations with the model.
+
+        The list must be sorted by conversation SID.
+        """
         listed = self.v1.participant_conversations.list(identity=identity, page_size=size)
         expected = [
             (member_sid, sid, held.state)

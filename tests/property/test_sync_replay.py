@@ -1,7 +1,8 @@
-"""A chat client whose connection is cut at any time ends with the state of the Sync objects, and loses nothing.
+"""A chat client has the current state of the Sync objects after any sequence of lost connections.
 
-The client of the model behaves as the official SDK: it drops an event that is not newer than what it knows of an item,
-and subscribes again from the greatest event id that it has seen.
+The client in this test behaves like the official SDK. The client drops an event whose id is not greater than the id
+that the client stores for the item. After a lost connection, the client subscribes again from the greatest event id
+that the client has seen.
 """
 
 from __future__ import annotations
@@ -31,14 +32,14 @@ from tests.support.instances import EmbeddedInstance, held_instance
 from tests.support.manual_clock import ManualClock
 
 WATCHER = "zoe"
-"""The identity of the client. Its User stays in the conversation."""
+"""The identity of the client. The User of this identity never leaves the main conversation."""
 
 OWN = ("lastConsumedMessageIndex", "notificationLevel", "status")
-"""The keys that a map of conversations has for its User. The document of a conversation has the other keys."""
+"""The keys that describe the User in the Sync map of conversations. The Sync document has all other keys."""
 
 
 class ClockedSids:
-    """Creates SIDs from a manual clock. As in a real process, SIDs never go back."""
+    """Creates SIDs from a manual clock. As in a real process, each SID is greater than the previous SID."""
 
     def __init__(self, clock: ManualClock) -> None:
         self.clock = clock
@@ -51,12 +52,12 @@ class ClockedSids:
 
 @dataclass
 class Subscription:
-    """What a client knows of an object."""
+    """The state that a client has received for one Sync object."""
 
     object: SyncObject
     since: int = 0
     items: dict[str, tuple[int, Any]] = field(default_factory=dict)
-    """For each key the event id and the data. The data of a removed item is None."""
+    """Maps each key to the event id and the data. The data of a removed item is None."""
     is_established: bool = False
 
     def apply(self, event: SyncEvent) -> None:
@@ -73,7 +74,7 @@ class Subscription:
 
 @dataclass
 class World:
-    """An instance with a conversation, and a client that watches all objects of one User."""
+    """An instance with a conversation, and a client that watches several Sync objects of one User."""
 
     instance: EmbeddedInstance
     clock: ManualClock
@@ -82,7 +83,7 @@ class World:
     conversation_sid: str
     watched: list[Subscription] = field(default_factory=list)
     waiting: list[Change] = field(default_factory=list)
-    """Changes whose events the client has not got yet."""
+    """The changes whose events the client has not received yet."""
     seen: list[Change] = field(default_factory=list)
     names: Iterator[int] = field(default_factory=count)
 
@@ -92,7 +93,7 @@ class World:
         self.seen += changes
 
     def deliver(self, changes: int) -> None:
-        """Send the events of the oldest waiting changes."""
+        """Send the events of the oldest waiting changes to the client."""
         for change in self.waiting[:changes]:
             touches = [*self.sync.touches(change)]
             for subscription in self.watched:
@@ -103,13 +104,17 @@ class World:
         del self.waiting[:changes]
 
     def cut(self) -> None:
-        """Lose the connection, and with it all events that were not delivered yet."""
+        """Cut the connection. The client never receives the waiting events from this connection."""
         self.waiting.clear()
         for subscription in self.watched:
             subscription.is_established = False
 
     def connect(self, received: int) -> None:
-        """Connect again. The new connection is cut after `received` events, unless the replays are shorter."""
+        """Connect the client again.
+
+        The replays of all objects have a number of events. If this number exceeds `received`, the new connection is cut
+        after `received` events.
+        """
         self.cut()
         for subscription in self.watched:
             while not subscription.is_established:
@@ -123,7 +128,7 @@ class World:
                 subscription.is_established = replay.is_complete
 
     def state(self, sync_object: SyncObject) -> dict[str, Any]:
-        """Return the current data of an object, read page by page."""
+        """Read the current data of an object page by page, and return the data."""
         if sync_object.kind.type is ObjectType.DOCUMENT:
             return {"": self.sync.root(self.service, WATCHER, sync_object).data}
         found: dict[str, Any] = {}
@@ -163,7 +168,7 @@ def compared(subscription: Subscription, state: dict[str, Any]) -> dict[str, Any
 @contextmanager
 def world() -> Iterator[World]:
     clock = ManualClock()
-    # A clock that is ahead of the clock of the machine, so that the latter plays no part.
+    # The manual clock is ahead of the machine's clock. Therefore the machine's clock cannot influence the event ids.
     clock.move(timedelta(days=1))
     with held_instance(now=clock.now, new_sid=ClockedSids(clock)) as instance:
         operations = instance.engine.program.operations
@@ -222,7 +227,10 @@ def rename(world: World, number: int) -> None:
 
 
 def be_invited(world: World, number: int) -> None:
-    """Join another conversation. Every second one is created with its participants in one request."""
+    """Add the client to another conversation.
+
+    If `number` is odd, one request creates the conversation with its participants. Otherwise the client is added later.
+    """
     if number % 2:
         world.v1.conversation_with_participants.create(participant=['{"identity": "zoe"}', '{"identity": "bob"}'])
         world.instance.work()
@@ -232,7 +240,7 @@ def be_invited(world: World, number: int) -> None:
 
 
 def other_conversation(world: World, number: int) -> Any:
-    """Return another conversation of the watcher, or None."""
+    """Return one of the client's other conversations, or None if the client has no other conversation."""
     others = [sid for sid in world.state(world.watched[3].object) if sid != world.conversation_sid]
     return world.v1.conversations(others[number % len(others)]) if others else None
 
@@ -249,11 +257,12 @@ def be_removed_and_join_again(world: World, number: int) -> None:
 
 
 def lose_conversation(world: World, number: int) -> None:
-    """Delete another conversation. Every second one is also erased."""
+    """Delete one of the client's other conversations. In some cases, also sweep, so that the items are erased."""
     if conversation := other_conversation(world, number):
         conversation.delete()
         world.deliver(len(world.waiting) * (number % 3))
-        # The hub tells connected clients of a change long before the sweeper erases the conversation.
+        # In production, the hub notifies connected clients long before the sweeper erases the conversation. Therefore
+        # sweep only if no events are waiting.
         if number % 2 and not world.waiting:
             world.instance.sweep(timedelta(seconds=1))
 
@@ -285,7 +294,7 @@ STEPS = [
 @settings(
     max_examples=40,
     deadline=None,
-    # An example takes 0.1 s or more, so shrinking a failure would take many minutes.
+    # Do not shrink failures. One example takes at least 0.1 s, so shrinking would take many minutes.
     phases=[Phase.explicit, Phase.reuse, Phase.generate],
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
@@ -295,7 +304,7 @@ def test_replay_after_any_cut_and_live_events_give_the_state(
     monkeypatch.setattr(sync, "REPLAY_BATCH", 3)
     monkeypatch.setattr(sync, "RECENT_MESSAGES", 2)
     monkeypatch.setattr(sync, "MESSAGES_PER_READ", 2)
-    # One process makes all changes, so only changes in the same millisecond need a margin.
+    # One process makes all changes. Therefore a margin is necessary only for changes in the same millisecond.
     monkeypatch.setattr(sync, "REPLAY_MARGIN", 2_000)
     with world() as made:
         for step, number in steps:
@@ -310,7 +319,7 @@ def test_replay_after_any_cut_and_live_events_give_the_state(
 
 
 def assert_event_ids_grow(world: World) -> None:
-    """Check the changes in the order of their commits. The event ids of each item of each object grow."""
+    """Check that the event ids of each item in each Sync object grow in the order of the commits."""
     last: dict[object, int] = {}
     for change in world.seen:
         for touch in change.touches:

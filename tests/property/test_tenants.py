@@ -39,7 +39,10 @@ class Tenant:
 
 
 class Tenants(RuleBasedStateMachine):
-    """All accounts use the same names and addresses. Each account also uses SIDs and page tokens of other accounts."""
+    """The accounts and the instance that they share. All accounts use the same names and addresses.
+
+    Each account also uses SIDs and page tokens of the other accounts.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -65,7 +68,7 @@ class Tenants(RuleBasedStateMachine):
         asking = self.tenants[who]
         answered = call(self.instance.api, method, ORIGIN + path, auth=asking.credentials, data=data)
         assert answered.status < 500
-        in_path = set(SID.findall(path))  # An error message can repeat SIDs of the path.
+        in_path = set(SID.findall(path))  # An error message can repeat the SIDs in the path.
         for other in self.tenants:
             if other is not asking:
                 assert other.marker not in answered.text
@@ -98,7 +101,7 @@ class Tenants(RuleBasedStateMachine):
 
     @rule(who=WHO)
     def own_an_address(self, who: int) -> None:
-        """Set and clear the list of owned addresses. If the list stayed set, most other requests would be refused."""
+        """Set the list of owned addresses, and then clear it. Otherwise Convoke would refuse most later requests."""
         owned = {"OwnedAddresses": f"messenger:{self.tenants[who].marker}"}
         self.ask(who, "POST", "/convoke/v1/Configuration", owned)
         self.ask(who, "GET", "/convoke/v1/Configuration")

@@ -58,7 +58,7 @@ HANDLERS = (
     "_message_sender",
     "_conversation_finalizer",
 )
-"""The attributes of an `AwsInstance` that keep the handler of a function. Each handler has its own caches."""
+"""The attributes of an `AwsInstance` that store the handlers of the functions. Each handler has its own caches."""
 
 
 class FunctionContext(LambdaContext):
@@ -102,7 +102,7 @@ def create_queues(sqs: Any) -> dict[str, str]:
 
 @cache
 def shared_session() -> Session:
-    """Return the session that all tests share. Loading the service models again would take longer than most tests."""
+    """Return the session that all tests share. Most tests take less time than loading the service models again."""
     return new_session()
 
 
@@ -169,7 +169,10 @@ class AwsInstance(Instance):
         self.deployment = deployment
         self._executed: set[str] = set()
         self.task_errors: dict[str, list[TaskError]] = {}
-        """The errors with which tasks of the state machine fail after their work is done. The key is a task's name."""
+        """Maps a task's name to the errors of the task.
+
+        Each error makes the task fail after the task's work is done.
+        """
         self._edges: dict[str, AwsEdges] = {}
         self.phone_plans = PhonePlans()
         super().__init__(self._resolve, self._operator(), self.edges("api").table, receivers)
@@ -301,7 +304,10 @@ class AwsInstance(Instance):
 
     @abstractmethod
     def new_records(self) -> list[dict[str, Any]]:
-        """Return the stream records that were added since the last call of this method, oldest first."""
+        """Return the stream records that were added since the last call of this method.
+
+        The oldest record comes first.
+        """
 
     def _execute(self) -> bool:
         """Run all executions that were started since the last call of this method. Return whether there were any."""
@@ -316,7 +322,10 @@ class AwsInstance(Instance):
         return bool(new)
 
     def execute(self, data: dict[str, Any]) -> list[str]:
-        """Run the state machine from start to end with the input `data`. Return the names of the states, in order."""
+        """Run the state machine from start to end with the input `data`.
+
+        Return the names of the states in their order.
+        """
         definition, passed = state_machine(), []
         name: str | None = definition["StartAt"]
         while name:
@@ -333,7 +342,10 @@ class AwsInstance(Instance):
         return passed
 
     def _perform_with_retries(self, name: str, state: dict[str, Any], data: dict[str, Any]) -> None:
-        """Perform a state. Retry without pauses, as often as the first retrier that matches the error allows."""
+        """Perform a state, and retry without pauses.
+
+        The first retrier that matches the error has the number of retries.
+        """
         for retries in count():
             try:
                 self._perform(state, data)
@@ -474,7 +486,7 @@ def one_at_a_time(call: Callable[..., Any]) -> Callable[..., Any]:
 def moto_instance(**edges: Any) -> Iterator[MotoInstance]:
     """Run an instance on moto until the block ends.
 
-    In every function, each value in `edges` replaces the edge of the given name.
+    In every function, each value in `edges` replaces the edge with the same name.
     """
     with pytest.MonkeyPatch.context() as environ, mock_aws():
         environ.setattr(DynamoHandler, "call_action", one_at_a_time(DynamoHandler.call_action))

@@ -1,4 +1,4 @@
-"""Make reads of the data file fail: because another process seems to hold a lock, or because of an I/O error."""
+"""Make reads of the data file fail. The reason seems to be a lock of another process, or an I/O error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Local stand-ins for the APIs of carriers, made from the public descriptions of these APIs."""
+"""Local fakes of the carriers' APIs. They follow the public descriptions of these APIs."""
 
 from __future__ import annotations
 
@@ -18,17 +18,20 @@ from botocore.validate import validate_parameters
 
 @dataclass
 class Reply:
-    """What a stand-in does with a request. By default, the stand-in accepts the copy."""
+    """The response of a fake to a request. By default, the fake accepts the copy."""
 
     status: int = 201
     body: Mapping[str, object] | str = field(default_factory=dict)
     is_lost: bool = False
-    """Whether the stand-in closes the connection instead of sending the answer."""
+    """Whether the fake closes the connection without a response."""
 
 
 @dataclass
 class StandIn:
-    """The requests that a stand-in has got, and its next replies. Without a reply, the stand-in accepts the copy."""
+    """A fake carrier.
+
+    It records requests, and returns `replies` in order. If `replies` is empty, it accepts the copy.
+    """
 
     url: str
     requests: list[Any] = field(default_factory=list)
@@ -59,7 +62,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 class _TwilioHandler(_Handler):
-    """The resource Messages of https://www.twilio.com/docs/messaging/api/message-resource."""
+    """Implements the resource Messages of https://www.twilio.com/docs/messaging/api/message-resource."""
 
     def accept(self, body: bytes) -> Reply:
         form = parse_qs(body.decode(), strict_parsing=True)
@@ -72,7 +75,7 @@ class _TwilioHandler(_Handler):
 
 
 class _AwsHandler(_Handler):
-    """The operation SendTextMessage of the service description in botocore."""
+    """Implements the operation SendTextMessage, as botocore's service description defines the operation."""
 
     def accept(self, body: bytes) -> Reply:
         assert self.headers["X-Amz-Target"] == "PinpointSMSVoiceV2.SendTextMessage"
@@ -105,13 +108,13 @@ def _served(handler: type[_Handler]) -> Iterator[StandIn]:
 
 @contextmanager
 def twilio_stand_in() -> Iterator[StandIn]:
-    """Run a stand-in for Twilio Programmable Messaging. The only account is ACCOUNT with TOKEN."""
+    """Run a fake of Twilio Programmable Messaging. The only account is ACCOUNT, and its Auth Token is TOKEN."""
     with _served(_TwilioHandler) as stand_in:
         yield stand_in
 
 
 @contextmanager
 def aws_stand_in() -> Iterator[StandIn]:
-    """Run a stand-in for AWS End User Messaging SMS."""
+    """Run a fake of AWS End User Messaging SMS."""
     with _served(_AwsHandler) as stand_in:
         yield stand_in

@@ -1,4 +1,4 @@
-"""A chat server on a real socket, in this process, and a small client that speaks its frames."""
+"""Run a chat server on a real socket in this process, and connect a small client that sends frames."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.support.waiting import TIMEOUT_SECONDS
 
 @dataclass(frozen=True)
 class Key:
-    """An API key, which signs access tokens."""
+    """An API key. Its method `token` returns signed access tokens."""
 
     account_sid: str
     sid: str
@@ -32,7 +32,7 @@ class Key:
     chat_service_sid: str
 
     def token(self, identity: str, *, ttl: int = 3600, chat_service_sid: str | None = None) -> str:
-        """Return an access token that the official helper library has made."""
+        """Create an access token with Twilio's official helper library."""
         token = AccessToken(self.account_sid, self.sid, self.secret, identity=identity, ttl=ttl)
         token.add_grant(ChatGrant(service_sid=chat_service_sid or self.chat_service_sid))
         return str(token.to_jwt())
@@ -46,7 +46,7 @@ def new_key(instance: EmbeddedInstance) -> Key:
 
 @dataclass(frozen=True)
 class ChatServing:
-    """A running server. `port` is its port on 127.0.0.1."""
+    """A running chat server. `port` is the server's port on 127.0.0.1."""
 
     instance: EmbeddedInstance
     server: Server
@@ -58,14 +58,14 @@ class ChatServing:
 
     @asynccontextmanager
     async def client(self, token: str, **header: Any) -> AsyncIterator[TestClient]:
-        """Connect a client, and wait for the reply to its frame `init`."""
+        """Connect a client. Send the frame `init`, and wait for the reply."""
         async with self.socket() as client:
             client.init_reply = await client.ask("init", {"token": token, "capabilities": ["client_update"], **header})
             yield client
 
     @asynccontextmanager
     async def socket(self, **options: Any) -> AsyncIterator[TestClient]:
-        """Open a WebSocket without a frame `init`."""
+        """Open a WebSocket, but send no frame `init`."""
         async with connect(self.url, max_size=None, **options) as socket:
             yield TestClient(socket)
 
@@ -94,7 +94,7 @@ async def chat_server(instance: EmbeddedInstance) -> AsyncIterator[ChatServing]:
 
 @dataclass
 class TestClient:
-    """A client that sends frames, and keeps the frames that it has received but not yet read."""
+    """A client that sends frames. `received` contains the frames that have arrived but that no test has read."""
 
     __test__ = False
 
@@ -108,12 +108,15 @@ class TestClient:
         return sent.id
 
     async def ask(self, method: str, header: Mapping[str, Any], payload: bytes = b"") -> Frame:
-        """Send a frame and return its reply."""
+        """Send a frame and return the reply."""
         sent = await self.send(method, header, payload)
         return await self.next(lambda frame: frame.method == "reply" and frame.id == sent)
 
     async def next(self, wanted: Any = lambda frame: True) -> Frame:
-        """Return the first frame that is wanted, of the received frames or of those that follow."""
+        """Return the first frame for which `wanted` returns true.
+
+        Search the received frames, and then wait for new frames.
+        """
         async with asyncio.timeout(TIMEOUT_SECONDS):
             while True:
                 found = next((frame for frame in self.received if wanted(frame)), None)
@@ -132,7 +135,7 @@ class TestClient:
         params: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> tuple[int, Any]:
-        """Send a REST call. Return its HTTP status and its body."""
+        """Send a REST call over the WebSocket. Return the HTTP status and the body of the reply."""
         sent = {"host": "aim.us1.twilio.com", "path": path, "method": method, "headers": dict(headers or {})}
         if params is not None:
             sent["params"] = params
@@ -143,7 +146,7 @@ class TestClient:
 
 
 def claims_of(key: Key, identity: str = "alice", **changed: Any) -> dict[str, Any]:
-    """Return the payload of an access token, with the given claims changed. The value None removes a claim."""
+    """Return the payload of an access token. `changed` replaces claims. The value None removes a claim."""
     now = int(time.time())
     claims = {
         "jti": f"{key.sid}-{now}",
@@ -158,7 +161,10 @@ def claims_of(key: Key, identity: str = "alice", **changed: Any) -> dict[str, An
 
 
 async def subscribe(client: TestClient, name: str, since: int | None = None) -> str:
-    """Subscribe a client to the Sync object with this name, from its current state on. Return the SID of the object."""
+    """Subscribe a client to the Sync object with this name. Return the SID of the object.
+
+    The client receives the events after the event id `since`. By default, `since` is the last event id of the object.
+    """
     kinds = {"channel": "Documents", "messages": "Lists"}
     path = f"/v3/{kinds.get(name.rpartition('.')[2], 'Maps')}/{quote(name)}"
     status, found = await client.call("GET", path)
@@ -177,7 +183,7 @@ async def subscribe(client: TestClient, name: str, since: int | None = None) -> 
 
 
 def events_in(frame: Frame) -> list[tuple[str, dict[str, Any]]]:
-    """Return the Sync events of a notification, each with its type."""
+    """Return the Sync events of a notification. Each event has its type as the first element."""
     if frame.header.get("message_type") != "twilio.sync.event":
         return []
     notification = json.loads(frame.payload)

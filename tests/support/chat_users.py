@@ -1,4 +1,4 @@
-"""Chat users whose calls go to the chat dispatcher of an instance in this process, without a WebSocket."""
+"""Chat users call the chat dispatcher of an instance in this process. They do not use a WebSocket."""
 
 from __future__ import annotations
 
@@ -24,14 +24,17 @@ class ChatResponse:
 
     @property
     def error(self) -> tuple[int, int]:
-        """The HTTP status and the error code."""
+        """Return the HTTP status and the error code of a failed response."""
         assert self.body["status"] == self.status
         return self.status, self.body["code"]
 
 
 @dataclass
 class ChatUser:
-    """A user with a valid access token for a service. Its User exists, as after the connection of its client."""
+    """A user with a valid access token for a service.
+
+    The constructor creates the User, because the connection of a real client also creates the User.
+    """
 
     instance: EmbeddedInstance
     identity: str
@@ -55,7 +58,7 @@ class ChatUser:
     def call(
         self, method: str, path: str, body: Mapping[str, Any] | None = None, params: Mapping[str, str] | None = None
     ) -> ChatResponse:
-        """Send a call. `path` starts below the service, unless it is an absolute URL of an earlier answer."""
+        """Send a call. `path` is relative to the service's path, or an absolute URL from an earlier response."""
         operations = self.instance.engine.program.operations
         account = operations.accounts.fetch(self.instance.account.sid)
         request = ChatRequest(
@@ -70,7 +73,7 @@ class ChatUser:
             base_url=CHAT_ORIGIN,
         )
         answer = self.dispatcher.answer(request, f"RQ{uuid4().hex}")
-        # Clients get JSON, so the answer must survive the way through JSON.
+        # Clients get JSON. Therefore convert the body to JSON and back.
         return ChatResponse(answer.status, json.loads(json.dumps(answer.body)))
 
     def conversation(self, conversation: str, path: str = "") -> str:
@@ -78,7 +81,7 @@ class ChatUser:
 
 
 def chat_conversation(instance: EmbeddedInstance, *identities: str, **parameters: Any) -> str:
-    """Create a conversation with chat participants by REST. Return its SID."""
+    """Create a conversation with chat participants through the REST API. Return the conversation's SID."""
     participants = [json.dumps({"identity": identity}) for identity in identities]
     created = instance.client().conversations.v1.conversation_with_participants.create(
         participant=participants, **parameters
@@ -88,13 +91,13 @@ def chat_conversation(instance: EmbeddedInstance, *identities: str, **parameters
 
 
 def role_with(instance: EmbeddedInstance, role_type: str, *permissions: str) -> str:
-    """Create a role by REST. Return its SID."""
+    """Create a role through the REST API. Return the role's SID."""
     roles = instance.client().conversations.v1.roles
     return str(roles.create(friendly_name="test", type=role_type, permission=[*permissions]).sid)
 
 
 def receive_webhooks(instance: EmbeddedInstance, *filters: str) -> None:
-    """Let the account receive these events, before or after the changes."""
+    """Configure the account's webhooks to receive these events. Some events precede their change, others follow it."""
     instance.client().conversations.v1.configuration.webhooks().update(
         pre_webhook_url="https://hooks.example.com/pre",
         post_webhook_url="https://hooks.example.com/post",
@@ -103,7 +106,7 @@ def receive_webhooks(instance: EmbeddedInstance, *filters: str) -> None:
 
 
 def received_webhooks(instance: EmbeddedInstance) -> list[dict[str, str]]:
-    """Return the parameters of each webhook since the last call of this function."""
+    """Do all waiting work. Return the parameters of each webhook request since the last call of this function."""
     instance.work()
     posted = [dict(delivery.event.payload) for delivery in instance.receivers.posted]
     instance.receivers.posted.clear()

@@ -101,7 +101,7 @@ class StackTarget(CliTarget):
 
     @property
     def secret(self) -> str:
-        """Return the name of the secret that stores the Auth Token of the first account."""
+        """Return the name of the secret that contains the first account's Auth Token."""
         secret = resources("AWS::SecretsManager::Secret")["FirstAuthToken"]
         return output_value(secret["Name"], VALUES)
 

@@ -1,4 +1,4 @@
-"""Simulate a crash before and after every call to an edge. After each crash, start a new instance that recovers.
+"""Simulate a crash before and after every call to an edge. After each crash, a new instance starts and recovers.
 
 An edge is a port to the outside: the table, a queue, the workflow, the bus, the webhook client.
 """
@@ -41,17 +41,14 @@ Scenario = Callable[[Instance], None]
 """A function that sends requests to an instance and does the background work of the instance."""
 
 CRASH_POINTS: Counter[str] = Counter()
-"""The number of crash points that each test tried. The key is the test."""
+"""Maps each test to the number of its crash points."""
 
 EDGES = ("table", "participant_queue", "workflow", "event_bus", "delivery_queue", "copy_queue", "webhook_client")
 """The names of the edges. A crash can happen before or after a call to one of these edges."""
 
 
 INSIDE_A_COMMIT = ("_write_pending", "_store", "_announce")
-"""Methods that the table calls inside a commit.
-
-A crash can also happen before or after a call to one of these methods.
-"""
+"""Methods that the table calls inside a commit. A crash can also happen before or after a call to these methods."""
 
 
 class ProcessCrashError(BaseException):
@@ -64,7 +61,7 @@ class ProcessCrashError(BaseException):
 class CrashSwitch:
     """Counts the guarded calls while `armed` is true. Simulates a crash at call number `crash_at`.
 
-    If `after` is true, the crash happens after this call, and otherwise before this call.
+    If `after` is true, the crash happens after this call. Otherwise the crash happens before this call.
     """
 
     def __init__(self, crash_at: int, *, after: bool) -> None:
@@ -77,7 +74,7 @@ class CrashSwitch:
         def guarded(*arguments: Any, **options: Any) -> Any:
             self.calls += self.armed
             past = self.calls - self._crash_at
-            # Every later call also fails, because a crashed process does nothing more.
+            # After the crash, every call fails, because a crashed process does nothing more.
             if self.armed and (past > 0 or (past == 0 and not self._after)):
                 raise ProcessCrashError
             result = verb(*arguments, **options)
@@ -101,7 +98,7 @@ class CrashingEdge:
 
 
 class CrashingMediaStore(CrashingEdge):
-    """Wraps the media store. A crash can also happen before or after a call to a writer of the store."""
+    """Wraps the media store. A crash can also happen before or after a call to a writer that the store returns."""
 
     def writer(self, account_sid: str, media_sid: str) -> CrashingWriter:
         return CrashingWriter(self._edge.writer(account_sid, media_sid), self._switch)  # type: ignore[attr-defined]
@@ -154,14 +151,14 @@ def crash_points(
     """Run `scenario` many times. Each run crashes at another call to an edge. Yield each instance that has recovered.
 
     `prepare` runs before the scenario, without a crash. `after_restart` runs after the crash and before the recovery.
-    `statuses` are the statuses of the first answers of the webhook receivers. Each value in `edges` replaces the edge
-    of the given name.
+    `statuses` are the statuses of the first responses of the webhook receivers. Each value in `edges` replaces the edge
+    with the same name.
     """
     prepared, posted = str(data / "prepared.db"), list[Delivery]()
     for after in (False, True):
         for point in count(1):
             path = str(data / f"{point}-{after}.db")
-            # If the test passes a clock, the scenario moves the clock. The data must then be prepared for each run.
+            # If the test passes a clock, the scenario moves the clock. Therefore each run must prepare the data again.
             if "now" in edges or not Path(prepared).exists():
                 posted = _prepare(prepared, prepare, edges)
             copy(prepared, path)

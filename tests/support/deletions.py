@@ -1,4 +1,4 @@
-"""Create conversations for tests that delete them, and find the items that remain after the deletion."""
+"""Create conversations that a test will delete, and find the items that remain after the deletion."""
 
 from __future__ import annotations
 

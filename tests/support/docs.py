@@ -1,7 +1,7 @@
-"""The pages of the documentation, the anchors in the pages, and the parts that are generated from code.
+"""Functions that read the pages of the documentation, and that update the generated parts.
 
-A generated part stands between two comments, `<!-- NAME: begin -->` and `<!-- NAME: end -->`. `make docs-tables`
-updates every generated part.
+Each generated part is between two comments: `<!-- NAME: begin -->` and `<!-- NAME: end -->`. `make docs-tables` updates
+every generated part.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Generate the table of docs/errors.md from the error catalogue: `make docs-tables`."""
+"""Generate the table of docs/errors.md from the error catalogue. `make docs-tables` runs this module."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SOURCES = ROOT / "layers/convoke/src/convoke"
 def raised() -> dict[int, type[ConversationsError]]:
     """Return the errors that an API response can contain. The key is the error code.
 
-    A response can contain an error only if a module other than the catalogue names the class of the error.
+    An API response can contain an error if a module outside the catalogue uses the name of the error's class.
     """
     named = {
         name

@@ -1,4 +1,4 @@
-"""Create events and deliveries for tests that do not depend on the content of an event."""
+"""Create events and deliveries. The content of these events is arbitrary."""
 
 from __future__ import annotations
 

@@ -114,10 +114,10 @@ class InProcessHttpClient(HttpClient):  # type: ignore[misc]
 
 @dataclass
 class Receivers:
-    """A fake webhook client. It records all deliveries and simulates the answers of webhook receivers.
+    """A fake webhook client. It records all deliveries and simulates the responses of webhook receivers.
 
-    Each call uses the next element of `statuses` as the status of the answer. The element None, or an error, simulates
-    a failed connection. If `statuses` is empty, the status is 200.
+    Each call uses the next element of `statuses` as the status of the response. If the element is None or an error, the
+    connection fails. If `statuses` is empty, the status is 200.
     """
 
     posted: list[Delivery] = field(default_factory=list)
@@ -126,7 +126,7 @@ class Receivers:
     statuses: list[int | WebhookUnreachableError | None] = field(default_factory=list)
     bodies: list[bytes] = field(default_factory=list)
     body: bytes = b""
-    """The body of the answer if `bodies` is empty."""
+    """The body of each response after the bodies in `bodies` are used."""
     on_call: Callable[[], None] = lambda: None
 
     def call(self, delivery: Delivery, *, retry_count: int, auth_token: str, max_answer_bytes: int) -> WebhookAnswer:
@@ -147,7 +147,7 @@ class Instance(ABC):
     """A running instance of Convoke on either engine. Asynchronous work starts only when a test calls `work`."""
 
     is_deployed = False
-    """Whether the instance runs on AWS. On AWS, Convoke rejects webhooks to private addresses."""
+    """Whether the instance uses the AWS engine. On AWS, Convoke rejects webhooks to private addresses."""
 
     def __init__(self, api: Resolve, accounts: AccountOperations, table: Table, receivers: Receivers) -> None:
         self.api = api
@@ -162,7 +162,8 @@ class Instance(ABC):
     ) -> Client:
         """Return a client of the official SDK.
 
-        `key` is the SID and the secret of an API key. If `key` is None, the client uses the Auth Token of the account.
+        `key` is a pair: the SID and the secret of an API key. If `key` is None, the client uses the account's Auth
+        Token.
         """
         sid = account_sid or self.account.sid
         user, password = key or (sid, token or self.token)
@@ -177,7 +178,7 @@ class Instance(ABC):
         data: Mapping[str, object] | str | bytes | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
-        """Send a request with the Auth Token of the account, but without the SDK."""
+        """Send a request with the account's Auth Token. Do not use the SDK."""
         auth = (self.account.sid, self.token)
         return call(self.api, method, ORIGIN + path, auth=auth, data=data, headers=headers)
 
@@ -202,14 +203,11 @@ class Instance(ABC):
 
     @abstractmethod
     def waiting_messages(self, queue: str) -> int:
-        """Return how many messages are in a queue. `queue` is `delivery`, `delivery-dlq` or `change-dlq`."""
+        """Return the number of messages in a queue. `queue` is `delivery`, `delivery-dlq` or `change-dlq`."""
 
     @abstractmethod
     def repeat(self, record: dict[str, Any]) -> None:
-        """Send a message to the participant queue again.
-
-        `record` is the stored provisioning record from which the message is made.
-        """
+        """Send the participant queue's message for a stored provisioning record again."""
 
     @abstractmethod
     def clear_caches(self) -> None:
@@ -335,7 +333,7 @@ def held_instance(
 ) -> Iterator[EmbeddedInstance]:
     """Run an instance on the embedded engine with fake webhook receivers, until the block ends.
 
-    Each value in `edges` replaces the edge of the given name.
+    Each value in `edges` replaces the edge with the same name.
     """
     receivers = Receivers()
     engine = EmbeddedEngine(
@@ -351,10 +349,7 @@ def held_instance(
 
 
 def receive_any(queue: DurableQueue) -> ReceivedMessage | None:
-    """Receive one message from the queue. The message can be for any receiver.
-
-    Return None if no message is visible.
-    """
+    """Receive one message from the queue, for any receiver. Return None if no message is visible."""
     for receiver in (NO_RECEIVER, *queue.receivers()):
         if message := queue.receive(receiver):
             return message

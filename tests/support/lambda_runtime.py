@@ -94,8 +94,8 @@ def environment(*path: Path) -> dict[str, str]:
 def _value_of(variable: Any) -> str:
     """Return the value of an environment variable if the value is a text or refers to a parameter.
 
-    Other values are names of resources, for which this function returns `-`. The names do not matter, because the
-    functions call no resource here.
+    All other values are names of resources. For these values, return `-`. The names are not needed, because the
+    functions call no resource in these tests.
     """
     if isinstance(variable, str):
         return variable
@@ -107,9 +107,10 @@ def _value_of(variable: Any) -> str:
 def runtime_api(invocations: int = 0) -> Iterator[tuple[str, Queue[str]]]:
     """Run a fake Lambda Runtime API that hands out `invocations` empty events.
 
-    If no event is left, the request for the next event waits until the block ends. Yields the address of the API, and a
-    queue of the requests that the API received. Each entry of the queue is the path of a request. For a POST, the entry
-    is the path, a space and the body.
+    If no event is left, a request for the next event waits until the block ends.
+
+    Yield the address of the API, and a queue of the requests that the API received. Each entry of the queue is the path
+    of a request. For a POST, the entry is the path, a space and the body.
     """
     asked: Queue[str] = Queue()
     over = threading.Event()
@@ -138,7 +139,8 @@ def runtime_api(invocations: int = 0) -> Iterator[tuple[str, Queue[str]]]:
             """Do nothing, so that the server prints no access log."""
 
         def handle(self) -> None:
-            # The test can kill the runtime client while a request waits. The server then cannot write the response.
+            # The test can kill the runtime client while a request waits. In that case, the server cannot write the
+            # response.
             try:
                 super().handle()
             except (BrokenPipeError, ConnectionResetError):
@@ -157,7 +159,7 @@ def runtime_api(invocations: int = 0) -> Iterator[tuple[str, Queue[str]]]:
 def started(function: Path, environ: Mapping[str, str], address: str, *under: str) -> Iterator[subprocess.Popen[bytes]]:
     """Run the function in the folder `function` with the runtime client.
 
-    `under` is a command that runs the client as its child process, for example a profiler.
+    `under` is a command that runs the client as a child process, for example a profiler.
     """
     command = [*under, str(python()), "-m", "awslambdaric", "app.lambda_handler"]
     variables = {**environ, "AWS_LAMBDA_RUNTIME_API": address}
@@ -169,7 +171,7 @@ def started(function: Path, environ: Mapping[str, str], address: str, *under: st
 
 
 class NoEmulatorError(Exception):
-    """The SAM CLI is not installed, or its emulators do not support the architecture of this processor."""
+    """The SAM CLI is not installed, or no emulator of the SAM CLI supports the architecture of this processor."""
 
 
 def emulator() -> Path:

@@ -1,11 +1,13 @@
 """Check template.yaml with cfn-lint, its rules for serverless applications, and checkov.
 
-Run `python -m tests.support.lint_template`. The program prints each finding that is not in a baseline. It also prints
-each entry of a baseline that no tool reports any more. If the program prints anything, it exits with 1.
+Run `python -m tests.support.lint_template`. A baseline lists accepted findings. The program prints each finding that is
+not in a baseline. It also prints each baseline entry that no tool reports any more. If the program prints anything, it
+exits with 1.
 
 cfn-lint checks two templates, for three regions and with findings of all levels. The first template is template.yaml
 with the state machine inlined. The second template is the output of the SAM transform. checkov checks only the second
-template. The tools have separate virtual environments, because they need other versions of packages than the tests.
+template. Each tool has a separate virtual environment, because the tools and the tests need different versions of
+packages.
 """
 
 from __future__ import annotations
@@ -39,7 +41,7 @@ CFN_LINT = {
     "WS1000": "the parameter XRayTracing turns on tracing",
     "WS1004": "the rule does not know LoggingConfig; test_translated_template.py checks the log groups",
 }
-"""The findings that are accepted, with the reasons."""
+"""The baseline for cfn-lint. It maps the ID of a rule to the reason why its findings are accepted."""
 
 CHECKOV = {
     "CKV_AWS_18": "only functions and links of five minutes read the bucket; access logs would need a second bucket",
@@ -54,11 +56,14 @@ CHECKOV = {
     "CKV_AWS_158": "logs contain no personal data, and CloudWatch encrypts them",
     "CKV_AWS_173": "the variables contain no secret, and Lambda encrypts them",
 }
-"""The findings that are accepted, with the reasons."""
+"""The baseline for checkov. It maps the ID of a check to the reason why its findings are accepted."""
 
 
 def run(*command: str) -> Any:
-    """Run a tool that prints JSON, and return the printed value. Ignore the exit code, because findings change it."""
+    """Run a tool that prints JSON.
+
+    Return the printed value. Ignore the exit code, because it is not 0 if there are findings.
+    """
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     try:
         return json.loads(result.stdout)

@@ -8,18 +8,18 @@ from urllib.parse import urlencode
 from tests.support.instances import Instance
 
 PICTURE = b"\x89PNG\r\n\x1a\n" + bytes(range(256))
-"""Content with bytes that are not UTF-8."""
+"""The content of a media upload. Some bytes are not valid UTF-8."""
 
 
 def media_path(instance: Instance, *parts: str) -> str:
-    """Return a path of the media of the account's default service."""
+    """Return the API path of media in the account's default service."""
     return "/".join((f"/v1/Services/{instance.account.default_chat_service_sid}/Media", *parts))
 
 
 def upload(
     instance: Instance, content: bytes = PICTURE, content_type: str = "image/png", **query: str
 ) -> dict[str, Any]:
-    """Upload a media as the account, and return the response."""
+    """Upload a file with the account's credentials. Return the response."""
     path = f"{media_path(instance)}?{urlencode(query)}"
     answered = instance.call("POST", path, content, {"Content-Type": content_type})
     assert answered.status == 201, answered.text
@@ -28,5 +28,5 @@ def upload(
 
 
 def media_sid(instance: Instance, **given: Any) -> str:
-    """Upload a media and return its SID."""
+    """Upload a file. Return the SID of the media."""
     return str(upload(instance, **given)["sid"])

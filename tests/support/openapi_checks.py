@@ -34,7 +34,7 @@ OF_ONE_MACHINE = {
     ("POST", CONVOKE_PREFIX + simulate_api.PHONE): simulate_api.PLAN,
     ("POST", CONVOKE_PREFIX + simulate_api.SEND): simulate_api.CREATE,
 }
-"""The contracts of the routes that exist on one machine only. The document of `operations` does not describe them."""
+"""The contracts of routes that exist only on the embedded engine. `operations` does not describe these routes."""
 
 CODES_WITHOUT_OPERATION = {
     error.code for error in (NotAuthenticatedError, AccessDeniedError, NotFoundError, MethodNotAllowedError)
@@ -65,9 +65,9 @@ class Operation(NamedTuple):
 
     @property
     def _form(self) -> Schema:
-        """Return the schema of the form, which is the same for each media type.
+        """Return the schema of the form. All media types have the same schema.
 
-        The schema is empty if the body of a request is no form.
+        The schema is empty if the request body is not a form.
         """
         content = self.description.get("requestBody", {}).get("content", {}).get(FORM)
         return resolved(content["schema"]) if content else {}
@@ -119,7 +119,7 @@ def _components() -> dict[str, Schema]:
 def check_against_openapi(method: str, path: str, status: int, text: str) -> None:
     """Raise AssertionError if an API response does not match the description of its operation."""
     operation = operation_of(method, path)
-    if method == "OPTIONS" and status == HTTPStatus.NO_CONTENT:  # a preflight request of a browser
+    if method == "OPTIONS" and status == HTTPStatus.NO_CONTENT:  # The request is a preflight request of a browser.
         assert text == ""
         return
     if operation is None and status < 400:

@@ -1,7 +1,7 @@
-"""Write the examples of `/openapi.json`: what an instance takes and answers.
+"""Write the examples in `/openapi.json`. The module sends real requests to an instance, and writes the responses.
 
-`make docs-tables` runs this module. The clock, the SIDs and the secrets of the instance are fixed, so the same code
-always writes the same examples.
+`make docs-tables` runs this module. The clock, the SIDs and the secrets of the instance are fixed. Therefore the same
+code always writes the same examples.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ BEGIN = datetime(2026, 1, 2, 3, 4, 5, 678_000, tzinfo=UTC)
 
 
 class FixedAuthTokens:
-    """Implements AuthTokens. Every account has the same token."""
+    """Implements the port AuthTokens. Every account has the same token."""
 
     def fetch(self, account_sid: str) -> str | None:
         return "0" * 32
@@ -36,7 +36,7 @@ class FixedAuthTokens:
 
 
 class FixedMasters:
-    """Implements ApiKeyMasters."""
+    """Implements the port ApiKeyMasters with one fixed master secret."""
 
     def fetch(self) -> Masters | None:
         return Masters(current="1", secrets={"1": "0" * 64})
@@ -46,7 +46,7 @@ class FixedMasters:
 
 
 def new_sids() -> NewSid:
-    """Return a function that makes the same SIDs as `SidFactory` at a time that stands still, but not at random."""
+    """Return a function that creates SIDs in the format of `SidFactory`, but with a fixed time and no random digits."""
     time, numbers = int(BEGIN.timestamp() * 1_000) << 16, count(1)
 
     def new_sid(prefix: Prefix) -> str:
@@ -57,7 +57,7 @@ def new_sids() -> NewSid:
 
 
 def examples() -> dict[str, Any]:
-    """Return an example for each schema of a request or a response. The key is the name of the schema."""
+    """Return an example for each request schema and response schema. The key is the name of the schema."""
     found: dict[str, Any] = {}
     for operation in operations().values():
         for name, example in _examples_of(operation):
@@ -67,7 +67,10 @@ def examples() -> dict[str, Any]:
 
 
 def _examples_of(operation: Operation) -> Iterator[tuple[str, Any]]:
-    """Send a request with all parameters that fit together."""
+    """Send a request with all parameters that can be combined.
+
+    Yield the request and parts of the response as examples.
+    """
     clock = ManualClock()
     clock.present = BEGIN
     fixed: dict[str, Any] = {"auth_tokens": FixedAuthTokens(), "api_key_masters": FixedMasters(), "new_sid": new_sids()}
@@ -87,7 +90,7 @@ def _examples_of(operation: Operation) -> Iterator[tuple[str, Any]]:
 
 
 def _parts(schema: Schema, body: Any) -> Iterator[tuple[str, Any]]:
-    """Yield each part of a response body that has a schema of its own, except the description of the API."""
+    """Yield each part of a response body that has a named schema, except the API description."""
     if "$ref" in schema and _name(schema) != "Description":
         yield _name(schema), body
     for name, part in schema.get("properties", {}).items():

@@ -1,6 +1,6 @@
-"""Generate the table of docs/api-coverage.md: every operation of Conversations v1, and whether Convoke serves it.
+"""Generate the table of docs/api-coverage.md. It lists every operation of Conversations v1.
 
-`make docs-tables` runs this module.
+The table says which of these operations Convoke serves. `make docs-tables` runs this module.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from convoke.api.routes import ROUTES
 from tests.support.docs import API_COVERAGE, with_part
 
 IN_SERVICE = "/Services/{ISxx}"
-"""The beginning of each path that names a service."""
+"""The beginning of each path that contains the SID of a service."""
 
 CONVERSATION = "/Conversations/{sid or unique name}"
 
@@ -46,7 +46,8 @@ IN_BOTH_TREES = {
 }
 """The paths that exist twice: with and without `/Services/{ISxx}` at the beginning.
 
-The value has two texts: the methods of the path, and a note on the methods that Convoke serves.
+The first element of the value has the methods of the path. The second element is a note on the methods that Convoke
+serves.
 """
 
 IN_ONE_TREE = {
@@ -64,16 +65,13 @@ IN_ONE_TREE = {
     f"{IN_SERVICE}/Bindings": ("GET", "paged, `BindingType`, `Identity`; empty, because no device can register yet"),
     f"{IN_SERVICE}/Bindings/{{sid}}": ("GET DELETE", ""),
 }
-"""The paths that exist only once.
-
-The value has two texts: the methods of the path, and a note on the methods that Convoke serves.
-"""
+"""The paths that exist only once. The values are as in IN_BOTH_TREES."""
 
 OF_OTHER_APIS = (
     *(alerts.LIST, alerts.FETCH),
     *(media.CREATE, media.FETCH, media_contents.FETCH, media_sets.FETCH),
 )
-"""The contracts of the error log, which belongs to Monitor v1, and of Twilio's media service."""
+"""The contracts of routes outside Conversations v1: the error log (Monitor v1) and Twilio's media service."""
 
 Operation = tuple[str, str]
 """An HTTP method and a path. In the path, `{}` replaces each SID or name."""

@@ -1,4 +1,4 @@
-"""Simulated phones that write to business numbers, and the configuration of these numbers."""
+"""Simulate phones that write to business numbers, and configure these numbers."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ URL = "https://hooks.example.com/own"
 def text(
     instance: Instance, body: str | None = "Hello", *receivers: str, sender: str = PHONE, **more: object
 ) -> Answer:
-    """Send a message from a simulated phone. Without `receivers`, the message goes to BUSINESS."""
+    """Send a message from a simulated phone. If `receivers` is empty, send the message to BUSINESS."""
     form = {"From": sender, "To": ",".join(receivers) or BUSINESS, **({} if body is None else {"Body": body}), **more}
     return instance.call("POST", "/convoke/v1/Simulate/InboundMessages", form)
 
 
 def configure(instance: Instance, address: str = BUSINESS, **settings: Any) -> Any:
-    """Let messages to an address create conversations."""
+    """Configure an address so that an inbound message can create a conversation."""
     addresses = instance.client().conversations.v1.address_configurations
     return addresses.create(type="sms", address=address, auto_creation_enabled=True, **settings)
 
 
 def conversation_with(instance: Instance, *participants: str) -> Any:
-    """Return the SDK's context of a new conversation with participants."""
+    """Create a conversation with participants. Return the SDK's context of the conversation."""
     created = instance.client().conversations.v1.conversation_with_participants.create(participant=[*participants])
     instance.work()
     return instance.client().conversations.v1.conversations(created.sid)

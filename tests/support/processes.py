@@ -81,7 +81,7 @@ def up(*options: str, command: Sequence[str] = UP, environ: Mapping[str, str] | 
 
 
 Received = Queue[tuple[dict[str, str], str]]
-"""A queue of received webhook calls. Each entry has the parameters and the signature of a call."""
+"""A queue of received webhook calls. Each entry is a pair: the parameters and the signature of a call."""
 
 
 @contextmanager
@@ -105,7 +105,7 @@ def receiver() -> Iterator[tuple[str, Received]]:
 
 @contextmanager
 def hanging_receiver() -> Iterator[tuple[str, Queue[str]]]:
-    """Run a webhook receiver during the block. The receiver answers no call before the block ends.
+    """Run a webhook receiver during the block. The receiver answers no call while the block runs.
 
     Yields the URL of the receiver and a queue with the event type of each call.
     """

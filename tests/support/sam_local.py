@@ -23,9 +23,9 @@ from tests.support.lambda_runtime import logical_id
 from tests.support.template import ROOT
 
 BATCH_ITEM_FAILURES = {"events/participant_adder/batch.json": 1, "events/webhook_delivery/delivery.json": 1}
-"""The expected number of failed messages in each sample. The other samples have no failed messages.
+"""Maps each sample to the expected number of failed messages. In all other samples, no message fails.
 
-In the first sample, one message cannot be read. In the second sample, the receiver of the delivery does not run.
+In the first sample, one message cannot be parsed. In the second sample, the receiver of the delivery is not running.
 """
 
 DEFAULT_ENGINE = "unix:///var/run/docker.sock"
@@ -73,8 +73,9 @@ def primary_address() -> str:
 def hold_conversations(stack: Stack) -> None:
     """Change the API function so that new conversations stay in the state `initializing` for ten hours.
 
-    The samples of the finalizer need such a conversation. The function sends the message about the participants to a
-    queue that no function reads. The sweeper processes the conversation only after the first pause, which is ten hours.
+    The samples of the finalizer need a conversation in this state. The changed function sends the message about the
+    participants to a queue that no function reads. The sweeper processes the conversation only after the first pause,
+    which is ten hours.
     """
     variables = json.loads((FOLDER / ENVIRONMENT).read_text())
     variables["ApiFunction"] |= {

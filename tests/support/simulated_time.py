@@ -1,4 +1,7 @@
-"""A simulated clock for threads. While all threads wait, the clock jumps to the next moment, so no test sleeps."""
+"""A simulated clock for threads.
+
+When all threads wait, the clock moves to the next moment. Therefore no test sleeps.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,10 @@ from threading import Event, Lock
 
 
 class SimulatedTime:
-    """The simulated time for a fixed number of threads, in seconds. Each thread must call `leave` when it ends."""
+    """A simulated clock in seconds for a fixed number of threads.
+
+    Each thread must call `leave` when the thread ends.
+    """
 
     def __init__(self, threads: int) -> None:
         self.now = 0.0
@@ -37,7 +43,7 @@ class SimulatedTime:
 
 
 class SimulatedCore:
-    """A processor core that one thread at a time can use, like the interpreter of a Python process."""
+    """A processor core that only one thread at a time can use. A Python process has the same limit."""
 
     def __init__(self, time: SimulatedTime) -> None:
         self._time = time
@@ -45,7 +51,10 @@ class SimulatedCore:
         self._lock = Lock()
 
     def occupy(self, seconds: float) -> float:
-        """Occupy the core for some seconds, as soon as the core is free. Return the moment at which the work ends."""
+        """Occupy the core for some seconds, starting when the core is free.
+
+        Return the moment at which the work ends.
+        """
         with self._lock:
             self._free_at = max(self._free_at, self._time.now) + seconds
             return self._free_at

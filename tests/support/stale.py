@@ -13,11 +13,13 @@ from convoke.storage.table import Index, Item, Update, Write
 
 
 class StaleTable:
-    """Wraps a table and keeps a copy of it. The copy gets the new writes only when a test calls `catch_up`.
+    """Wraps a table and keeps a copy of the table. The copy gets new writes only when a test calls `catch_up`.
 
-    Eventually consistent queries read the copy. Queries of an index also read the copy, unless `indexes_are_fresh` is
-    true. moto and SQLite always return the newest data. Only this class reveals code that wrongly relies on the newest
-    data.
+    Eventually consistent queries of the table read the copy. Queries of an index also read the copy, unless
+    `indexes_are_fresh` is true.
+
+    moto and SQLite always return the newest data. Therefore only this class reveals code that wrongly relies on the
+    newest data.
     """
 
     def __init__(self, table: Any) -> None:

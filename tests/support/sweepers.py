@@ -11,7 +11,7 @@ from convoke.storage import keys
 
 
 def with_due_conversations(sweeper: Sweeper, **changes: Any) -> Sweeper:
-    """Return a copy of the sweeper with another DueConversations. `changes` are attributes of DueConversations."""
+    """Return a copy of the sweeper. In the copy, `changes` replaces attributes of the sweeper's DueConversations."""
     process = sweeper.processes[keys.CONVERSATION]
     assert isinstance(process, DueConversations)
     return replace(sweeper, processes={**sweeper.processes, keys.CONVERSATION: replace(process, **changes)})

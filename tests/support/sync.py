@@ -31,7 +31,7 @@ from tests.support.instances import Instance
 
 @dataclass
 class SyncReader:
-    """Reads as the identity `identity` in the default service."""
+    """Reads Sync objects as the user `identity` in the default service."""
 
     instance: Instance
     identity: str
@@ -64,7 +64,7 @@ class SyncReader:
         return self.sync.find(self.service, name)
 
     def event_id(self, name: str) -> int:
-        """Return the last event id of an object, as a client gets it."""
+        """Return the last event id of an object, as the chat API would return the id to a client."""
         return self.sync.root(self.service, self.identity, self.object(name)).event_id
 
     def items(self, name: str, size: int = 100, **page: Any) -> dict[str, Any]:
@@ -75,13 +75,13 @@ class SyncReader:
         return self.sync.replay(self.service, self.identity, self.object(name), since)
 
     def missed(self, name: str, since: int | None) -> list[tuple[Action, str | None]]:
-        """Return what a complete replay tells."""
+        """Return the action and the key of each event in a complete replay."""
         replay = self.replay(name, since)
         assert replay.is_complete
         return [(event.action, event.key) for event in replay.events]
 
     def told(self, name: str) -> list[SyncEvent]:
-        """Return the events of an object for all changes of the account, oldest change first."""
+        """Return the events of an object for all changes of the account. The oldest change comes first."""
         changes = [change_of(item) for item in self.instance.items("change")]
         changes.sort(key=lambda change: (change.last_event_id, change.sid))
         return [event for change in changes for event in self._told(change, self.object(name))]

@@ -37,7 +37,7 @@ GAPS = {
 """The cases in which moto 5.2.5 or MiniStack 1.5.33 behaves differently from DynamoDB.
 
 The outer key is the engine. The inner key is a case of the contract suite (tests/contract/test_table.py). The value
-says what the engine does.
+describes the different behaviour.
 """
 
 

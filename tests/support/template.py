@@ -64,7 +64,8 @@ def template(**parameters: str) -> dict[str, Any]:
 def decided(document: dict[str, Any], parameters: Mapping[str, str]) -> dict[str, Any]:
     """Return a copy of the template in which all conditions are resolved.
 
-    Each `Fn::If` is replaced by one of its values. Resources and outputs whose condition is false are left out.
+    One of the two values of each `Fn::If` replaces the `Fn::If`. The copy omits resources and outputs whose condition
+    is false.
     """
     values = parameter_values(parameters)
     conditions = {name: holds(condition, values) for name, condition in document["Conditions"].items()}
@@ -98,7 +99,10 @@ def parameter_values(given: Mapping[str, str]) -> dict[str, str]:
 
 
 def holds(condition: Any, values: Mapping[str, str]) -> bool:
-    """Return whether a condition, or the assertion of a rule, is true for these values of the parameters."""
+    """Return whether a condition is true for these parameter values.
+
+    The condition can also be the assertion of a rule.
+    """
     match condition:
         case {"Fn::Equals": [left, right]}:
             return _value(left, values) == _value(right, values)

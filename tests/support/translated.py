@@ -22,8 +22,8 @@ from tests.support.template import decided, state_machine, written_template
 def packaged() -> dict[str, Any]:
     """Return a copy of the template in which the code has S3 URLs and the state machine is inlined.
 
-    `sam deploy` uploads the code and the state machine, and replaces each path by an S3 URL. Here the state machine is
-    inlined instead, because a tool that checks the template cannot read a file behind a URL.
+    `sam deploy` uploads the code and the state machine, and replaces each path with an S3 URL. This function inlines
+    the state machine instead, because a tool that checks the template cannot read a file behind a URL.
     """
     document = copy.deepcopy(written_template())
     for resource in document["Resources"].values():
@@ -91,7 +91,7 @@ def references(value: Any) -> Iterator[str]:
 def names_in(text: str) -> list[str]:
     """Return the names in the text of a `!Sub`, without attributes.
 
-    `${!Name}` contains no name, because CloudFormation replaces it by the text `${Name}`.
+    `${!Name}` contains no name, because CloudFormation replaces `${!Name}` with the text `${Name}`.
     """
     return [name.partition(".")[0] for name in re.findall(r"\$\{([^!}]+)\}", text)]
 

@@ -24,7 +24,7 @@ def die_in_commit(engine: EmbeddedEngine, name: str, when: str) -> None:
     method = getattr(engine.table, name)
 
     def dying(unit: Unit) -> None:
-        # Look into `known`, because `_write_pending` empties `pending`.
+        # Search `known` for the conversation, because `_write_pending` empties `pending`.
         stores_conversation = any(key.sk == "conversation" for key in unit.known)
         if stores_conversation and when == "before":
             os._exit(KILLED)

@@ -1,7 +1,9 @@
 """Run an instance like `convoke up`, but with a participant queue that loses every message.
 
-Therefore conversations stay initializing until the sweeper runs. `python -m tests.support.up_without_participant_queue
-PATH` prints the ready line. PATH is the data file. Tests kill this process.
+Therefore a conversation stays in the state `initializing` until the sweeper runs.
+
+`python -m tests.support.up_without_participant_queue PATH` prints the ready line. PATH is the data file. Tests kill
+this process.
 """
 
 from __future__ import annotations
@@ -38,7 +40,8 @@ def serve(engine: EmbeddedEngine) -> None:
     }
 
     def report_ready() -> None:
-        # The first sweep also processes conversations that are created during this sweep. Therefore wait for its end.
+        # The first sweep also processes conversations that are created during the sweep. Therefore wait until the sweep
+        # ends.
         while engine._sweep_until is not None or engine._sweeping.locked():
             time.sleep(0.001)
         print(json.dumps(ready), flush=True)

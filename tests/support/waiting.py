@@ -1,4 +1,4 @@
-"""Wait for a condition that another thread makes true."""
+"""Wait until another thread makes a condition true."""
 
 from __future__ import annotations
 

@@ -57,7 +57,7 @@ def test_reads_settings_and_controls_are_never_shed(method: str, path: str) -> N
 @pytest.mark.parametrize("age", [0.0, MAX_STEP_AGE_SECONDS])
 def test_request_is_admitted_at_once_while_steps_are_young(age: float) -> None:
     with pytest.raises(StopIteration) as admitted:
-        Admission(lambda: age).admitted().send(None)  # `admitted` returns without waiting.
+        Admission(lambda: age).admitted().send(None)  # StopIteration shows that `admitted` returned without waiting.
     assert admitted.value.value is True
 
 

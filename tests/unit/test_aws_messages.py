@@ -1,4 +1,4 @@
-"""Incoming messages of AWS End User Messaging SMS."""
+"""The parser accepts inbound messages of AWS End User Messaging SMS."""
 
 from __future__ import annotations
 

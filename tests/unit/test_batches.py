@@ -1,4 +1,7 @@
-"""A batch never exceeds the maximum number and total size of its entries, unless one entry alone is too large."""
+"""A batch never exceeds the maximum number and the maximum total size of its entries.
+
+A single large entry is an exception.
+"""
 
 from __future__ import annotations
 
@@ -25,5 +28,5 @@ from convoke.domain.batches import batches
     ],
 )
 def test_a_batch_has_at_most_three_things_and_ten_bytes(sizes: list[int], expected: list[list[int]]) -> None:
-    """An entry of more than ten bytes gets a batch of its own. The AWS service later refuses such a batch."""
+    """An entry of more than ten bytes gets its own batch. The AWS service later refuses such a batch."""
     assert [*batches(sizes, lambda size: size, max_entries=3, max_bytes=10)] == expected

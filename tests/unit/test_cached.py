@@ -14,7 +14,7 @@ LIFETIME = 5.0
 
 
 class Source:
-    """A function that fetches an item, and counts its calls."""
+    """A function that fetches a value, and counts its calls."""
 
     def __init__(self) -> None:
         self.values: dict[tuple[str, ...], str] = {}
@@ -90,7 +90,10 @@ def test_value_is_fetched_again_after_its_lifetime_although_the_wall_clock_went_
 
 
 def test_age_of_a_value_counts_from_the_start_of_its_fetch() -> None:
-    """The environment is frozen during the fetch, so the fetched value may already be as old as the whole freeze."""
+    """The environment is frozen during the fetch.
+
+    Therefore the fetched value can already be as old as the whole freeze.
+    """
     clocks, answers = Clocks(), ["old", "new"]
 
     def fetch(_: str) -> str:

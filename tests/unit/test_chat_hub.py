@@ -58,7 +58,7 @@ MISSING = SyncObject(ObjectKind.MESSAGES, "CH" + 32 * "9")
 
 @dataclass
 class Feed:
-    """Each change touches the list of messages, unless `touched` names another object."""
+    """A fake feed of the hub. Each change touches the list of messages, unless `touched` names another object."""
 
     table: SqliteTable
     missed: dict[SyncObject, Replay]
@@ -91,7 +91,7 @@ class Feed:
 
 
 def event(text: str, sync_object: SyncObject = MESSAGES) -> SyncEvent:
-    """Return an event whose data contains a text."""
+    """Return an event whose data contains `text`."""
     key = None if sync_object == DOCUMENT else "7"
     return SyncEvent(sync_object, Action.UPDATED if key is None else Action.ADDED, key, 1, {"text": text})
 
@@ -175,7 +175,7 @@ def call(body: dict[str, Any]) -> ChatRequest:
 
 
 def change(sid: str) -> Change:
-    """Return a change without events. The feed invents what the change touches."""
+    """Return a change without events. The fake feed determines which objects the change touches."""
     return Change(sid=sid, account_sid=ACCOUNT.sid, events=(), notify_webhooks=False)
 
 
@@ -357,7 +357,7 @@ def test_clients_see_only_committed_data() -> None:
         client.asks("establish", MESSAGES)
         await machine.settled()
         machine.hub.changed([change("committed")])
-        # Another request writes in the tick in which the hub would work.
+        # At the same time as the hub would read, another request writes in an open unit.
         for _ in range(3):
             machine.table.transact([Put({"pk": "a", "sk": "b"})])
             await asyncio.sleep(0)
@@ -545,7 +545,7 @@ def test_calls_are_read_at_the_permitted_rate() -> None:
     assert [rate.pause(0.0) for _ in range(limits.MAX_CALLS_AT_ONCE)] == [0.0] * limits.MAX_CALLS_AT_ONCE
     assert rate.pause(0.0) == pytest.approx(1 / limits.MAX_CALLS_PER_SECOND)
     assert rate.pause(1.0) == 0.0
-    # Even after a long pause, the client may send at most MAX_CALLS_AT_ONCE calls at once.
+    # Even after a long pause, the client may send at most MAX_CALLS_AT_ONCE calls together.
     assert [rate.pause(1e6) for _ in range(limits.MAX_CALLS_AT_ONCE)][-1] == 0.0
     assert rate.pause(1e6) > 0
 
@@ -574,7 +574,7 @@ def test_hub_goes_on_after_a_dropped_unit() -> None:
         await machine.settled()
         machine.hub.changed([change("committed")])
         machine.table.transact([Put({"pk": "a", "sk": "b"})])
-        # The hub waits for the end of this unit, which is dropped.
+        # The hub waits for the end of this unit. The next line drops the unit.
         asyncio.get_running_loop().call_soon(machine.table._abandon, UnavailableError())
         machine.hub._work_when_committed()
         await machine.settled()

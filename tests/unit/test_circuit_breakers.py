@@ -21,9 +21,10 @@ MOMENT = timedelta(microseconds=1)
 
 
 def failing(count: int) -> tuple[CircuitBreaker, datetime]:
-    """Return a breaker after `count` failures in a row, and the time of the last failure.
+    """Return a circuit breaker after `count` failures in a row, and the time of the last failure.
 
-    An open breaker allows no call until its pause ends. The next failure happens at the end of the pause.
+    An open breaker allows no call until the pause of the breaker ends. Each later failure happens at the end of a
+    pause.
     """
     breaker, at = CLOSED, NOW
     for _ in range(count):

@@ -41,7 +41,7 @@ READERS = {WEBHOOK_ENABLED: "request_webhooks", IDEMPOTENCY_KEY: "parse_idempote
 def names_used(function: FunctionType) -> Iterator[str]:
     """Yield the names that a handler uses.
 
-    If the handler calls a function of the same module, also yield the names that the function uses.
+    If the handler calls functions of the same module, also yield the names that these functions use.
     """
     for instruction in dis.get_instructions(function):
         if instruction.opname in ("LOAD_GLOBAL", "LOAD_ATTR", "LOAD_METHOD"):
@@ -93,7 +93,7 @@ def test_every_form_belongs_to_a_route() -> None:
 
 
 CHAT_CODES = (50107, 50430, 50530, 54200)
-"""Only chat clients get these codes. The description of the REST API does not list them."""
+"""Only chat clients get these error codes. The description of the REST API does not list them."""
 
 
 def test_documented_error_codes_equal_the_codes_that_are_raised() -> None:
@@ -102,7 +102,7 @@ def test_documented_error_codes_equal_the_codes_that_are_raised() -> None:
 
 
 def test_every_parameter_has_a_schema_with_a_limit_or_a_description() -> None:
-    """Without a marker of `domain/json_schema.py`, the schema of a field type with a validator allows any text."""
+    """If a field type has a validator but no marker of `domain/json_schema.py`, its schema allows any text."""
     schemas = document()["components"]["schemas"]
     models = {name: schemas[name]["properties"] for name in FORMS & set(schemas)}
     queries = [route.contract.query for route in ROUTES if route.contract.query]

@@ -46,7 +46,7 @@ def conversation(**fields: Any) -> Conversation:
 
 
 def asked(**parameters: str) -> ConversationChange:
-    """Parse an update. An underscore in a parameter name stands for a dot: `Timers_Inactive` for `Timers.Inactive`."""
+    """Parse an update. In a parameter name, an underscore stands for a dot: `Timers_Inactive` for `Timers.Inactive`."""
     form = Form([(name.replace("_", "."), value) for name, value in parameters.items()])
     return parse(UpdateConversation, form)
 
@@ -56,7 +56,7 @@ MOMENTS = {"date_updated", "date_inactive", "date_closed"}
 
 
 def changed(standing: Conversation, **parameters: str) -> dict[str, Any]:
-    """Return the fields that an update changes, except the dates in MOMENTS."""
+    """Return the fields that an update changes. Leave out the dates in MOMENTS."""
     before, after = standing.model_dump(), asked(**parameters).applied_to(standing, LATER).model_dump()
     return {name: value for name, value in after.items() if value != before[name] and name not in MOMENTS}
 

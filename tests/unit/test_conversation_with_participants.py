@@ -1,6 +1,6 @@
-"""An account can use only its own business addresses, and cannot use them as addresses of participants.
+"""If an account lists its business addresses, the account can use only these business addresses.
 
-See operations/participants.py.
+No participant can have a listed address as the participant's own address. See operations/participants.py.
 """
 
 from __future__ import annotations

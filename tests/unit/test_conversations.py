@@ -1,4 +1,7 @@
-"""A request with parameters creates a conversation, which can have timers. See docs/behaviour/conversations.md."""
+"""A request with parameters creates a conversation.
+
+The conversation can have timers. See docs/behaviour/conversations.md.
+"""
 
 from __future__ import annotations
 

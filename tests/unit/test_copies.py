@@ -1,4 +1,7 @@
-"""The growth benchmark copies conversations. The API lists copies and originals (tests/benchmarks/copies.py)."""
+"""The growth benchmark copies conversations (tests/benchmarks/copies.py).
+
+The API lists the copies and the originals.
+"""
 
 from __future__ import annotations
 

@@ -38,7 +38,8 @@ def test_cost_of_a_million_conversations_equals_the_sum_by_hand() -> None:
     assert costs["bus events"] == pytest.approx(12)
     assert costs["Lambda requests"] == pytest.approx(1.6)
     assert costs["SQS requests"] == pytest.approx(3.6)
-    # Two functions read the Auth Token once in a minute: 86,400 times in a month.
+    # Two functions read the Auth Token. Each function reads it once a minute. Together, they read it 86,400 times a
+    # month.
     assert costs["secret reads"] == pytest.approx(0.432)
     assert costs["SnapStart restored GB"] == pytest.approx(360 * 0.0001397998)
     assert costs["log bytes"] == pytest.approx(1.5 * 0.5)
@@ -57,8 +58,9 @@ def test_standard_workflow_is_charged_transitions_per_participant() -> None:
 
 def test_receiver_that_never_answers_costs_its_timeouts_and_the_retries() -> None:
     deliver = Cost(invocations=2, write_units=3, read_units=2)
-    # Four attempts wait 5 s each. In `deliver`, one attempt waits 0.1 s. The function that waits has half a GB of
-    # memory. Each of the three retries repeats two invocations, which take 14 ms each with one GB of memory.
+    # Each of four attempts waits 5 s for the receiver. In `deliver`, one attempt waits 0.1 s. The waiting function has
+    # half a GB of memory. Each of the three retries repeats two invocations. An invocation takes 14 ms with one GB of
+    # memory.
     used = unanswered(deliver)
     assert used["Lambda GB-seconds"] == pytest.approx((20 - 0.1) / 2 + 3 * 0.028)
     assert (used["DynamoDB write units"], used["DynamoDB read units"], used["SQS requests"]) == (9, 6, 6)
@@ -67,7 +69,7 @@ def test_receiver_that_never_answers_costs_its_timeouts_and_the_retries() -> Non
 def test_monthly_cost_counts_the_alarms_of_the_template_and_the_custom_metrics() -> None:
     costs = monthly()
     assert costs["custom metrics"] == pytest.approx(6 * 0.30)
-    # CloudWatch charges an alarm for each metric of its expression.
+    # CloudWatch charges for each metric in the expression of an alarm.
     assert costs["alarms"] == pytest.approx(0.10 * 36)
     assert len(resources("AWS::CloudWatch::Alarm")) < 36
     assert costs["SnapStart cached GB"] == pytest.approx(3.90, abs=0.01)

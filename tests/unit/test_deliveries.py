@@ -48,7 +48,7 @@ OK = Outcome(200)
 
 
 class FakeDelivery:
-    """A replacement for WebhookDelivery and the receivers.
+    """A fake that replaces WebhookDelivery and the receivers.
 
     `outcomes` maps a host to the outcome of its calls. A call to a host in `hanging` waits until `cut` is set.
     """
@@ -641,7 +641,7 @@ def test_bug_while_an_outcome_is_stored_frees_the_place_and_the_delivery_is_repe
 
 
 def test_rollback_by_sqlite_while_an_outcome_is_stored_stores_no_part_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    """After some I/O errors in a SELECT, SQLite itself rolls back the transaction."""
+    """Some I/O errors in a SELECT make SQLite roll back the transaction."""
     monkeypatch.setattr(module, "OWN_FAILURE_RETRY_SECONDS", 0.01)
 
     async def scenario(machine: Machine) -> None:

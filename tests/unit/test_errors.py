@@ -237,7 +237,7 @@ def raised_errors() -> set[str]:
 def names_in_use(node: ast.AST, *, in_use: bool = False) -> Iterator[str]:
     """Yield the names in function bodies and in positional arguments.
 
-    Skip names in a list of errors, for example in a contract. Such a list does not raise the errors.
+    Ignore the names in a list of errors, for example in a contract. Such a list does not raise the errors.
     """
     match node:
         case ast.ExceptHandler():

@@ -1,4 +1,4 @@
-"""Event ids are the time of a change, and grow for each item (domain/event_ids.py)."""
+"""Event ids come from the time of a change, and grow for each item (domain/event_ids.py)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MOMENTS = st.integers(0, 10**12).map(lambda milliseconds: MOMENT + timedelta(mil
 
 
 def change_at(moment: datetime, made_at: datetime) -> Change:
-    """Return a change whose events occurred at `moment`, and whose SID was created at `made_at`."""
+    """Return a change whose events occurred at `moment`, and whose SID contains the time `made_at`."""
     sid = f"EV{int(made_at.timestamp() * 1000):012x}{'0' * 20}"
     participant = participant_of(moment)
     subject = Subject(ACCOUNT, SERVICE, CONVERSATION)
@@ -51,7 +51,11 @@ def test_event_id_is_the_time_in_microseconds(moment: datetime) -> None:
 
 @given(MOMENTS, MOMENTS)
 def test_later_one_of_the_time_and_the_sid_counts(moment: datetime, made_at: datetime) -> None:
-    """The time is read before a pre-event, the SID is created after it. A test clock can be ahead of the SID."""
+    """The event id comes from the later time. The two times are `moment` and the time in the SID.
+
+    The product reads `moment` before a pre-event and creates the SID after the pre-event. A test clock can be ahead of
+    the time in the SID.
+    """
     assert change_at(moment, made_at).last_event_id == max(to_event_id(moment), to_event_id(made_at))
 
 
@@ -69,7 +73,7 @@ def test_event_id_is_stored_only_if_it_does_not_follow_from_the_change() -> None
 
 
 def test_item_without_an_event_id_has_the_id_of_its_date() -> None:
-    """Older versions stored no event ids."""
+    """Older versions of Convoke stored no event ids. The event id of such an item comes from the item's last update."""
     later = MOMENT + timedelta(seconds=1)
     dates = {"date_created": MOMENT, "date_updated": later, "account_sid": ACCOUNT, "sid": CONVERSATION}
     conversation = Conversation.model_validate({**dates, "chat_service_sid": SERVICE, "state": "active"})

@@ -73,7 +73,7 @@ def test_without_a_proxy_the_scheme_is_that_of_the_server() -> None:
 
 
 class FakeApi:
-    """An API that records all events. It returns the given responses in order, and repeats the last response."""
+    """A fake API that records all events. It returns the given responses in order, and repeats the last response."""
 
     def __init__(self, *answers: Response | Deferred | BaseException | Callable[[], Response | Deferred]) -> None:
         self.events: list[dict[str, Any]] = []
@@ -104,7 +104,7 @@ class Machine:
     table: SqliteTable
     waiters: ConversationWaiters
     log: list[str]
-    """Lists the notifications `arrived` and `answered`. In the product, the step scheduler gets them."""
+    """The notifications `arrived` and `answered` in their order. In the product, the step scheduler receives them."""
 
 
 def no_chat() -> NoReturn:
@@ -134,7 +134,7 @@ def run(
 def run_gateway(
     *messages: dict[str, Any], method: str = "POST", answer: Response = OK
 ) -> tuple[FakeApi, list[dict[str, Any]]]:
-    """Send ASGI messages to the gateway. Return the API, and the ASGI messages that the gateway sent to the client."""
+    """Send ASGI messages to the gateway. Return the API, and the ASGI messages that the client received."""
     api, sent, waiting = FakeApi(answer), list[dict[str, Any]](), list(messages)
 
     async def receive() -> dict[str, Any]:
@@ -276,7 +276,7 @@ def test_request_is_refused_if_the_write_lock_is_held_for_too_long(tmp_path: Pat
 def test_request_that_always_loses_against_others_is_refused_after_the_same_time_as_on_aws(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """MAX_CONTENTION_SECONDS limits the retries, not the shorter `lock_timeout` of the data file's write lock."""
+    """The retries end after MAX_CONTENTION_SECONDS, not after the shorter `lock_timeout` of the write lock."""
     monkeypatch.setattr("convoke.embedded.request_runner.MAX_CONTENTION_SECONDS", 0.4)
 
     def lose() -> Response:

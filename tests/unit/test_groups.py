@@ -1,4 +1,4 @@
-"""The tests check rules for group MMS and for duplicate participants in one request (domain/groups.py)."""
+"""A group MMS has rules. A request must not contain duplicate participants (domain/groups.py)."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ class RecordingTransport(asyncio.Transport):
 
 
 class Application:
-    """An ASGI application that reads the whole body of a request, and answers 200 after `release` is set."""
+    """An ASGI application that reads the whole body of a request. It answers 200 after `release` is set."""
 
     def __init__(self) -> None:
         self.scopes: list[dict[str, Any]] = []
@@ -105,7 +105,7 @@ class Connection:
 
 
 async def ticks() -> None:
-    """Let all tasks that are ready run on the event loop."""
+    """Let the event loop run all tasks that are ready."""
     for _ in range(10):
         await asyncio.sleep(0)
 

@@ -1,4 +1,4 @@
-"""The rules of inbound messages that need no storage."""
+"""The tests check rules for inbound messages that need no storage."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ LIMITS: dict[str, tuple[Callable[[int], object], int, int]] = {
     "number of triggers": (lambda count: check_triggers(("x",) * count), 5, 50362),
     "bytes of owned addresses": (lambda size: check_addresses(addresses(size)), 256 * 1024, 20001),
 }
-"""Each entry has three parts: a function that checks a value of a given size, the maximum size, and the error code."""
+"""Maps a name to three values: a function that checks a value of a given size, the maximum size, and the error code."""
 
 
 @pytest.mark.parametrize("limit", LIMITS)

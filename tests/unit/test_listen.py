@@ -22,13 +22,13 @@ START = datetime(2026, 11, 28, 12, tzinfo=UTC)
 
 
 class EndOfTestError(Exception):
-    """The ledger has no further action to run."""
+    """Ends the test, because the ledger has no further action."""
 
 
 class Ledger:
-    """A ledger in memory. `sleep` runs the next action. If no action is left, `sleep` raises EndOfTestError.
+    """A fake ledger in memory. `sleep` runs the next action. If no action is left, `sleep` raises EndOfTestError.
 
-    An action is a list of events to add. None is the action that removes all events.
+    An action is a list of events to add, or None. None removes all events.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""The log lines and metrics of an operation are written only after its unit is committed (embedded/logs.py)."""
+"""Convoke writes the log lines and metrics of an operation only after the commit of its unit (embedded/logs.py)."""
 
 from __future__ import annotations
 

@@ -76,7 +76,10 @@ def test_periodic_thread_that_was_never_started_can_be_stopped() -> None:
 
 @dataclass
 class FakeSteps:
-    """A replacement for the steps. Each run does one waiting step, and records in `ends` when the run must end."""
+    """A fake that replaces the steps.
+
+    Each run performs one waiting step, and records in `ends` when the run must end.
+    """
 
     waiting: int = 0
     ends: list[float] = field(default_factory=list)

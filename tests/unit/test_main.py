@@ -1,4 +1,4 @@
-"""The program `convoke` lists its commands without importing their modules."""
+"""The program `convoke` lists its commands. It does not import the modules of the commands."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""A conversation has a maximum number of participants. The tests do not use the API, because it would take too long."""
+"""A conversation has a maximum number of participants.
+
+The tests do not use the API, because the API would be too slow.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A new webhook receives earlier messages, one after the other."""
+"""A replay sends the earlier messages of a conversation to a new webhook, one after the other."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.support.instances import EmbeddedInstance, held_instance
 
 @dataclass
 class SentMessages:
-    """A delivery queue that records what the product sends."""
+    """A fake delivery queue that records the sent messages."""
 
     sent: list[Delivery | Event] = field(default_factory=list)
 
@@ -42,7 +42,7 @@ def replay_of(instance: EmbeddedInstance, conversation: Any) -> Event:
 
 @pytest.mark.parametrize(("before", "continued"), [(1, False), (2, True)])
 def test_replay_continues_only_while_messages_from_before_the_webhook_are_left(before: int, continued: bool) -> None:
-    """A replay covers only messages that are older than the webhook. Newer messages must not cause another step."""
+    """A replay contains only messages that are older than the webhook. Newer messages must not continue the replay."""
     with held_instance() as instance:
         v1 = instance.client().conversations.v1
         conversation = v1.conversations(v1.conversations.create().sid)

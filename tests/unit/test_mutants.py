@@ -1,4 +1,4 @@
-"""The mutation tool changes certain code and leaves other code unchanged."""
+"""The mutation tool changes certain kinds of code, and does not change all other code."""
 
 from __future__ import annotations
 
@@ -135,7 +135,10 @@ def collected(*arguments: str) -> list[str]:
 
 
 def test_ids_do_not_depend_on_whether_the_folder_or_the_file_is_named() -> None:
-    """`make coverage` records the ids with the folder as the argument. `make mutants` names the files of the tests."""
+    """`make coverage` passes the folder of the tests to pytest.
+
+    `make mutants` passes the files. The test ids must be equal.
+    """
     file = "tests/api/test_roles.py"
     ids = collected(file)
     assert any("service's tree" in each and "aws-on-moto" in each for each in ids)

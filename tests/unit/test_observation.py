@@ -1,4 +1,4 @@
-"""Observers see every finished request and delivery (embedded/observation.py)."""
+"""Observers receive every finished request and delivery (embedded/observation.py)."""
 
 from __future__ import annotations
 

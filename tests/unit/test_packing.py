@@ -77,7 +77,10 @@ def test_provisioning_stored_without_packing_is_read() -> None:
 
 
 def test_items_of_the_version_before_decision_0121_are_read() -> None:
-    """The previous version of Convoke stored these items. They contain all ids and SIDs, and no columns."""
+    """The items were stored by the version of Convoke before decision 0121.
+
+    They contain all ids and SIDs, and no columns.
+    """
     stored = json.loads(STORED_BEFORE_0121.read_text())
     chat, other, sms = ten_members()[:3]
     binding = MessagingBinding(type=Channel.SMS, address="+15558675310", proxy_address="+15017122661")
@@ -90,7 +93,7 @@ def test_items_of_the_version_before_decision_0121_are_read() -> None:
 
 
 def test_event_of_an_earlier_change_keeps_its_id() -> None:
-    """The record of a deletion contains unpublished events of earlier changes."""
+    """The record of a deletion contains the unpublished events of earlier changes."""
     change = participants_added(CHANGE_SID, SUBJECT, ten_members()[:2], at=MOMENT, origin=Origin(notify_webhooks=False))
     first, second = change.events
     change = change.model_copy(update={"events": (second, first)})
@@ -104,13 +107,16 @@ def test_ids_that_follow_from_the_place_of_the_event_are_restored_and_not_stored
 
 
 def size_in_bytes(item: Item) -> int:
-    """Return the size of an item by the rules of DynamoDB. See `size` in tests/benchmarks/aws_calls.py."""
+    """Return the size of an item by the rules of DynamoDB.
+
+    The sizes of the values come from tests/benchmarks/aws_calls.py.
+    """
     serialized = TypeSerializer().serialize(item)["M"]
     return sum(len(name.encode()) + size(value) for name, value in serialized.items())
 
 
 UUIDS = [f"{number:08}-0000-4000-8000-{number:012}"[::-1] for number in range(10)]
-"""Identities without a common prefix, which take the most space of all identities with 36 characters."""
+"""Identities with 36 characters. They have no common prefix, so they need the maximum space."""
 
 
 def test_change_with_ten_uuids_as_identities_takes_less_than_two_kilobytes() -> None:
@@ -121,7 +127,7 @@ def test_change_with_ten_uuids_as_identities_takes_less_than_two_kilobytes() -> 
 
 
 def test_provisioning_of_ten_uuids_takes_less_than_one_kilobyte_until_it_ends() -> None:
-    """DynamoDB charges an update for the larger of the sizes before and after it."""
+    """DynamoDB charges an update for the larger of two sizes: before and after the update."""
     provisioning = request_of(ten_members(UUIDS))
     assert size_in_bytes(provisioning_item(provisioning.added(MOMENT))) <= 1024
 

@@ -52,7 +52,7 @@ def body(list_: Pagination, page: Page[str]) -> dict[str, Any]:
 
 
 def middle(list_: Pagination) -> dict[str, Any]:
-    """Return the meta block of a page between two other pages."""
+    """Return the meta block of a page. The list has a previous page and a next page."""
     meta: dict[str, Any] = body(list_, Page([FIRST, LAST], has_previous=True, has_next=True))["meta"]
     return meta
 
@@ -339,7 +339,7 @@ class ShownText(BaseModel):
 
 
 def bytes_on_lambda(body: str) -> int:
-    """Return the larger size of a Lambda response: with escaped characters, or without.
+    """Return the size of a Lambda response. If escaping makes the response larger, return the escaped size.
 
     See https://github.com/aws/aws-lambda-python-runtime-interface-client.
     """

@@ -1,4 +1,4 @@
-"""Pauses grow while work fails (domain/pauses.py). Background work never pauses for over a minute."""
+"""The pauses grow while work fails (domain/pauses.py). A pause of background work is at most a minute."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A chat user may do what its roles permit, and sees what it must see (domain/principals.py)."""
+"""The roles of a chat user determine what the user may do and see (domain/principals.py)."""
 
 from __future__ import annotations
 

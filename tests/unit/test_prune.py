@@ -1,4 +1,7 @@
-"""For the layer, a script prunes botocore. The script keeps only Amazon's root CAs, and changes no linked file."""
+"""A script prunes botocore for the layer.
+
+It keeps only Amazon's root CAs, and does not change the installer's cache.
+"""
 
 from __future__ import annotations
 

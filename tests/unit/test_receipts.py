@@ -1,4 +1,4 @@
-"""The delivery summary of a message counts its receipts by status (domain/receipts.py)."""
+"""The delivery summary of a message counts the message's receipts by status (domain/receipts.py)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SUMMARIES = {
     "failed failed": ("none", "none", "none", "all", "none"),
     "undelivered sent": ("all", "none", "none", "none", "some"),
 }
-"""Maps the statuses of two receipts to a summary. Its order is sent, delivered, read, failed and undelivered."""
+"""Maps the statuses of two receipts to a summary. The summary lists sent, delivered, read, failed and undelivered."""
 
 
 @pytest.mark.parametrize("statuses", SUMMARIES)

@@ -1,4 +1,4 @@
-"""The tests check that the resolver of Powertools passes on each response of the API unchanged (api/resolver.py)."""
+"""The resolver of Powertools returns each response of the API unchanged (api/resolver.py)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ from tests.support.instances import ORIGIN, EmbeddedInstance, event_of, held_ins
 
 
 class Recorder:
-    """An API that passes each request to another API. It stores the event, context and response of the last request."""
+    """A fake API that passes each request to the real API.
+
+    It stores the event, context and response of the last request.
+    """
 
     def __init__(self, api: Api) -> None:
         self._api = api

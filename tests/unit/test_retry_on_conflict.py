@@ -22,9 +22,9 @@ def frequent_thread_switches() -> Iterator[None]:
 
 @pytest.mark.usefixtures("frequent_thread_switches")
 def test_concurrent_retries_in_many_threads_do_not_interfere() -> None:
-    """The retry library has a decorator, but the product does not use the decorator.
+    """The retry library has a decorator. The product does not use this decorator.
 
-    The decorator shared one dict among all threads. Sometimes a thread raised an error, because a key was missing.
+    The decorator shared one dict among all threads. Therefore a thread could raise an error about a missing key.
     """
 
     @retry_on_conflict

@@ -1,4 +1,4 @@
-"""SIDs have a fixed format. If SIDs are sorted, they are in the order of creation (domain/sids.py)."""
+"""SIDs have a fixed format. The sort order of SIDs is the order of creation (domain/sids.py)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ DIGITS = "0123456789abcdef" * 2
 
 
 def created_by_threads(new_sid: SidFactory) -> list[list[str]]:
-    """Create SIDs in concurrent threads. Return one list for each thread, with its SIDs in the order of creation."""
+    """Create SIDs in concurrent threads.
+
+    Return a list for each thread. Each list has the SIDs in the order of creation.
+    """
     barrier = Barrier(THREADS)
 
     def make() -> list[str]:

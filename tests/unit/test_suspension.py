@@ -1,4 +1,4 @@
-"""Two exceptions end a request so that it can run again. `except Exception` does not catch them."""
+"""Two exceptions suspend a request, so that the request can run again. `except Exception` does not catch them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The sweeper processes the shards in turn, and tolerates concurrent changes of the conversation that it processes."""
+"""The sweeper processes the shards in turn. It tolerates concurrent changes of the processed conversation."""
 
 from __future__ import annotations
 
@@ -148,9 +148,10 @@ def test_claim_is_won_once(instance: EmbeddedInstance, clock: ManualClock) -> No
 
 
 def test_timer_that_is_shortened_while_the_sweeper_puts_off_a_conversation_runs_out_in_time(clock: ManualClock) -> None:
-    """A client shortens a timer. The due time that the client reads is early enough for the shorter timer.
+    """A client shortens a timer. The client reads a due time that is early enough for the shorter timer.
 
-    Before the client writes, the sweeper postpones the due time. The new due time is too late for the shorter timer.
+    Before the client writes, the sweeper postpones the due time. The postponed due time is too late for the shorter
+    timer.
     """
     tables: list[Interrupted] = []
 
@@ -189,7 +190,7 @@ def test_putting_off_a_conversation_that_was_changed_meanwhile_fails(
 def test_conversation_is_given_up_once_its_attempts_are_used_up(
     clock: ManualClock, instance: EmbeddedInstance, admissions: Admissions
 ) -> None:
-    """Two attempts are allowed. The sweep after the second attempt closes the conversation."""
+    """Two attempts are allowed. After the second attempt, the next sweep closes the conversation."""
     v1 = instance.client().conversations.v1
     sid = v1.conversation_with_participants.create(participant=chat(1)).sid
     instance.lose_messages()
@@ -218,7 +219,7 @@ def test_conversation_is_given_up_once_its_attempts_are_used_up(
 
 
 class Shards:
-    """A table with due items and a sweeper that only removes each item. No item is a real resource."""
+    """A table with due items, and a sweeper whose only work is to remove each item. No item is a real resource."""
 
     def __init__(self, table: Any, clock: ManualClock) -> None:
         self.table = table
@@ -259,7 +260,7 @@ def shards(clock: ManualClock) -> Iterator[Shards]:
 
 
 def budget(resources: int) -> Callable[[], bool]:
-    """Return a `go_on` that lets a sweep process this number of resources."""
+    """Return a function for the parameter `go_on`. It lets a sweep process this number of resources."""
     left = iter(range(resources))
     return lambda: next(left, None) is not None
 
@@ -367,7 +368,7 @@ def test_threads_stop_when_the_time_is_over(shards: Shards) -> None:
 
 
 def test_entry_that_appears_twice_is_taken_once() -> None:
-    """While the index changes, a query can return an entry again."""
+    """While the index changes, a query can return the same entry twice."""
     key = Key("AC1#CH1", keys.CONVERSATION)
     turns = Turns([iter([key, key]), iter([key])], {keys.CONVERSATION})
     assert [turns.take(), turns.take(), turns.taken] == [key, None, 1]

@@ -1,4 +1,7 @@
-"""The sweeper on AWS processes at least 500 due conversations per second, with the durations of the cost model."""
+"""In a simulation of AWS, the sweeper processes at least 500 due conversations per second.
+
+The durations of the simulated calls come from the cost model.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +31,7 @@ def test_timers_reach_the_goal_with_the_time_of_the_processor_too() -> None:
 
 
 def test_one_thread_misses_the_goal() -> None:
-    """The model detects a sweeper that processes one conversation after another."""
+    """The simulation shows that one thread would be too slow."""
     assert rate(KINDS["a timer"], with_cpu=False, threads=1) < GOAL
 
 
@@ -42,7 +45,7 @@ CALLS = {
 
 @dataclass
 class Counted:
-    """Wraps an object that calls AWS. Counts the calls of its methods by the names of the AWS operations."""
+    """Wraps an object that calls AWS. Counts the calls of each AWS operation."""
 
     edge: Any
     calls: Counter[str] = field(default_factory=Counter)

@@ -1,4 +1,7 @@
-"""Sync objects have names and reversible SIDs, and changes name what they touch (domain/sync_objects.py)."""
+"""Each Sync object has a name and a reversible SID.
+
+A change lists the objects that it touches (domain/sync_objects.py).
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The lines of `convoke up` about requests and deliveries (cli/traffic.py)."""
+"""`convoke up` prints a line for each request and delivery (cli/traffic.py)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SECRETS = ("Hello", "visit", "alice", "+15558675310", "user", "password", "token
 
 
 class Finished:
-    """An observer that keeps all finished requests and deliveries."""
+    """An observer that stores all finished requests and deliveries."""
 
     def __init__(self) -> None:
         self.all: list[FinishedRequest | FinishedDelivery] = []

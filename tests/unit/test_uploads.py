@@ -1,4 +1,4 @@
-"""The body of an upload is the content of a media, or a form that contains it (api/uploads.py)."""
+"""The body of an upload is the file, or a form that contains the file (api/uploads.py)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""URLs of webhooks have one normal form, and one form that hides the password (domain/urls.py)."""
+"""A webhook URL has one normal form. Another form of the URL hides the password (domain/urls.py)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Some answers of a receiver complete a delivery. Other answers lead to another attempt."""
+"""The answer of a receiver completes a delivery, or leads to another attempt."""
 
 from __future__ import annotations
 
