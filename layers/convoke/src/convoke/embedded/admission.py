@@ -25,14 +25,14 @@ SHED_PATHS = re.compile(
     r"(?:/v1/(?:Services/[^/]+/)?|/Client/v2/Services/[^/]+/)"
     r"(?:ConversationWithParticipants|Conversations(?:/[^/]+(?:/(?:Participants|Messages).*)?)?)"
 )
-"""The paths of conversations, participants and messages. The second prefix is the prefix of chat clients.
+"""The paths of conversations, participants and messages. Only chat clients use the second prefix.
 
 The gateway always serves GET requests, and requests to paths under `/convoke/v1`.
 """
 
 
 class Admission:
-    """Decides whether the gateway serves a request or refuses it."""
+    """Determines whether the gateway serves or refuses a request."""
 
     def __init__(self, age: Callable[[], float]) -> None:
         """`age` returns the number of seconds for which the oldest step has been ready to run."""

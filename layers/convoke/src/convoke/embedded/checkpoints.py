@@ -39,7 +39,7 @@ A forced restart holds the write lock while it copies the remaining pages and ca
 RESTART_TIMEOUT_MILLISECONDS = 10
 """The maximum time that a forced restart waits for the write lock.
 
-The same maximum applies to the time that it then waits, with the lock, for other readers.
+With the write lock, a forced restart also waits for readers. The same maximum applies to this second wait.
 """
 
 

@@ -41,7 +41,7 @@ class AdvanceResult:
     sweeps: int
     """How many times the sweeper ran."""
     conversations: int
-    """How many conversations the sweeper processed. If the sweeper processed a conversation twice, it counts twice."""
+    """How many conversations the sweeper processed. A conversation that was processed twice counts twice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ class Advance:
                 self.run_steps()
                 conversations += self.sweep()
                 self.run_steps()
-                # Wait for the answers. A failed attempt is repeated at a later moment, which `next_due` then returns.
+                # Wait for the answers of the receivers. If an attempt fails, `next_due` returns the time of the retry.
                 self.deliver()
                 sweeps += 1
                 moment = self.next_due(moment)

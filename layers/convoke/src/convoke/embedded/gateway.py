@@ -51,7 +51,7 @@ class RequestContext:
         self._remaining = remaining
 
     def get_remaining_time_in_millis(self) -> int:
-        """Return the time that a request may take. A constant is enough, because the API reads it once per request."""
+        """Return a constant. A constant is enough, because the API reads this time only once per request."""
         return self._remaining
 
 
@@ -167,8 +167,8 @@ class Gateway:
     async def answer(self, event: dict[str, Any], upload: Body | None = None) -> Response:
         """Return the response to a gateway event. All data that the response shows is committed before the return.
 
-        `upload` is the body of an upload. Without it, the event contains the body. Raises DisconnectedError if the
-        client disconnects during an upload.
+        `upload` is the body of an upload. If `upload` is None, the event contains the body. Raises DisconnectedError if
+        the client disconnects during an upload.
         """
         begun = time.perf_counter()
         response = await self._answered(event, upload)
@@ -221,7 +221,7 @@ class Gateway:
     async def _waited_for(self, deferred: Deferred) -> Conversation:
         """Wait until the conversation leaves the state `initializing`.
 
-        Do not wait longer than the client has requested. Return the conversation as it was when it was last fetched.
+        Do not wait longer than the client has requested. Return the conversation that was fetched last.
         """
         seen = deferred.created
         for pause in pauses(deferred.seconds):
@@ -242,7 +242,7 @@ class Gateway:
 
 
 def _start(response: Response, size: int) -> Message:
-    """Return the message that sends the status and the headers of a response. `size` is the length of its body."""
+    """Return the message that sends the status and the headers of a response. `size` is the body's length."""
     headers = [(name.lower().encode(), value.encode()) for name, value in response.headers.items()]
     # RFC 9110, section 8.6: a 204 response has no Content-Length.
     if response.status_code != HTTPStatus.NO_CONTENT:

@@ -1,4 +1,4 @@
-"""The delivery queue in the data file. The queue has those properties of SQS that are necessary for deliveries.
+"""The delivery queue in the data file. The queue has the features of SQS that deliveries need.
 
 In this module, a message is a queue message. A received message is invisible until its visibility timeout ends. If the
 consumer does not delete the message, the message becomes visible again. A crash can therefore repeat a delivery, but

@@ -66,7 +66,7 @@ class Waiting(Generic[Work]):
 
 @dataclass(slots=True)
 class StreamBacklog:
-    """Tells whether the stream may contain records, and how long the oldest record has been waiting.
+    """Stores whether the stream may contain records, and for how long the oldest record has been waiting.
 
     The backlog counts the records of each commit, because the stream does not store when a record arrived. Records from
     before the start of the process have no age.
@@ -82,7 +82,7 @@ class StreamBacklog:
         self.arrivals.append((time.monotonic(), records))
 
     def published(self, records: int, *, is_last: bool) -> None:
-        """Remove the oldest `records` records. `is_last` says whether the stream contains no more records."""
+        """Stop counting the oldest `records` records. If `is_last` is true, the stream contains no more records."""
         self.may_have_records = not is_last
         if is_last:
             self.arrivals.clear()
