@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from convoke.embedded.chat import limits
 from convoke.testing.instance import RunningInstance, running
 from tests.support.chat import ChatServing, Key, TestClient, chat_server, new_key
 from tests.support.instances import EmbeddedInstance, held_instance
+from tests.support.waiting import TIMEOUT_SECONDS
 
 Scenario = Callable[[ChatServing, Key], Awaitable[None]]
 
@@ -155,6 +157,31 @@ def test_silent_client_is_disconnected(instance: EmbeddedInstance, monkeypatch: 
     async def scenario(serving: ChatServing, key: Key) -> None:
         async with serving.socket() as client:
             assert (await client.next()).header["status"]["code"] == 408
+
+    run(instance, scenario)
+
+
+def test_client_that_only_sends_pings_needs_limited_memory_and_is_cut(instance: EmbeddedInstance) -> None:
+    async def scenario(serving: ChatServing, key: Key) -> None:
+        serving.server.config.ws_ping_interval = serving.server.config.ws_ping_timeout = 1.0
+        _, writer = await asyncio.open_connection("127.0.0.1", serving.port, limit=1)
+        head = f"GET /v3/wsconnect HTTP/1.1\r\nHost: 127.0.0.1:{serving.port}\r\n"
+        upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+        writer.write(f"{head}{upgrade}Sec-WebSocket-Key: {'A' * 22}==\r\n\r\n".encode())
+        ping = b"\x89\xfd" + bytes(4 + 125)
+        connections = serving.server.server_state.connections
+        buffered = 0
+        with suppress(ConnectionError):
+            for _ in range(1000):
+                writer.write(200 * ping)
+                await writer.drain()
+                sizes = [each.transport.get_write_buffer_size() for each in connections]
+                buffered = max(buffered, *sizes, 0)
+        assert 0 < buffered < 1_000_000
+        async with asyncio.timeout(TIMEOUT_SECONDS):
+            while connections:
+                await asyncio.sleep(0.01)
+        writer.close()
 
     run(instance, scenario)
 

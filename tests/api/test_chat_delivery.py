@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from convoke.api.chat.frames import Frame, write_frame
 from convoke.embedded.chat import limits
 from convoke.webhooks.answers import WebhookUnreachableError
 from tests.support.chat import ChatServing, Key, TestClient, chat_server, events_in, new_key, subscribe
@@ -131,6 +132,34 @@ def test_removed_member_hears_only_of_its_removal(instance: EmbeddedInstance) ->
     run(instance, scenario)
 
 
+def test_user_whose_role_no_longer_shows_all_conversations_hears_nothing_more(
+    instance: EmbeddedInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("convoke.embedded.chat.server.TICK_SECONDS", 0.05)
+    monkeypatch.setattr("convoke.embedded.chat.server.REVOCATION_CHECK_SECONDS", 0.0)
+    monkeypatch.setattr("convoke.embedded.chat.connection.REVOCATION_CHECK_SECONDS", 0.0)
+
+    async def scenario(serving: ChatServing, key: Key, sid: str) -> None:
+        roles = (await instance.asked("GET", "/v1/Roles", {})).body["roles"]
+        by_name = {role["friendly_name"]: role["sid"] for role in roles}
+        async with serving.client(key.token("carol")) as carol, serving.client(key.token("bob")) as bob:
+            await instance.asked("POST", "/v1/Users/carol", {"RoleSid": by_name["service admin"]})
+            for client in (carol, bob):
+                await subscribe(client, f"{sid}.messages")
+            await asyncio.sleep(0.2)
+            await send(instance, sid, "Visible")
+            for client in (carol, bob):
+                assert (await next_event(client, "list_item_added"))["item_data"]["text"] == "Visible"
+            await instance.asked("POST", "/v1/Users/carol", {"RoleSid": by_name["service user"]})
+            await asyncio.sleep(0.2)
+            await send(instance, sid, "Hidden")
+            assert (await next_event(bob, "list_item_added"))["item_data"]["text"] == "Hidden"
+            await carol.call("GET", "/Client/v2/Configuration")
+            assert [event for frame in carol.received for event in events_in(frame)] == []
+
+    run(instance, scenario)
+
+
 def test_typing_reaches_the_other_members(instance: EmbeddedInstance) -> None:
     async def scenario(serving: ChatServing, key: Key, sid: str) -> None:
         async with serving.client(key.token("bob")) as bob, serving.client(key.token("alice")) as alice:
@@ -232,17 +261,19 @@ def test_call_under_way_is_answered_before_the_server_stops(instance: EmbeddedIn
     run(instance, scenario)
 
 
+@pytest.mark.parametrize("method", ["message", "update", "put_notification_ctx"])
 def test_client_that_sends_too_many_calls_is_read_slowly(
-    instance: EmbeddedInstance, monkeypatch: pytest.MonkeyPatch
+    method: str, instance: EmbeddedInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("convoke.embedded.chat.connection.MAX_CALLS_AT_ONCE", 5)
     monkeypatch.setattr("convoke.embedded.chat.connection.MAX_CALLS_PER_SECOND", 20.0)
 
     async def scenario(serving: ChatServing, key: Key, sid: str) -> None:
+        header = {**message_call("/v1/registrations"), "token": key.token("alice")}
         async with serving.client(key.token("alice")) as alice:
             begun = time.monotonic()
             for _ in range(15):
-                assert (await alice.call("POST", "/v1/registrations", {}))[0] == 201
+                assert (await alice.ask(method, header, b"{}")).header["status"]["code"] == 200
             assert time.monotonic() - begun > 0.4
 
     run(instance, scenario)
@@ -262,6 +293,28 @@ def test_answers_for_a_client_that_reads_nothing_need_limited_memory(instance: E
             assert limits.MAX_UNSENT_BYTES < connection._unsent_bytes < 8 * limits.MAX_UNSENT_BYTES
             for _ in range(40):
                 await alice.next()
+
+    run(instance, scenario)
+
+
+def test_confirmations_for_a_client_that_reads_nothing_need_limited_memory(instance: EmbeddedInstance) -> None:
+    async def scenario(serving: ChatServing, key: Key, sid: str) -> None:
+        async with serving.client(key.token("alice")) as alice:
+            # A reply contains the id of the frame.
+            frame = write_frame(Frame("put_notification_ctx", "x" * 60_000))
+
+            async def flood() -> None:
+                for _ in range(400):
+                    await alice.socket.send(frame)
+
+            flooding = asyncio.create_task(flood())
+            await asyncio.sleep(1)
+            assert instance.gateway is not None
+            (connection,) = instance.gateway._chat._connections  # type: ignore[union-attr]
+            assert limits.MAX_UNSENT_BYTES <= connection._unsent_bytes < 2 * limits.MAX_UNSENT_BYTES
+            for _ in range(400):
+                await alice.next()
+            await flooding
 
     run(instance, scenario)
 

@@ -642,6 +642,21 @@ def test_event_ids_of_a_conversation_grow_when_two_processes_change_it(tmp_path:
         assert {item.key: item.event_id for item in roster.items} == last
 
 
+def test_event_ids_of_a_message_grow_after_a_receipt_from_a_process_whose_clock_is_ahead(instance: Instance) -> None:
+    conversation = conversation_with(instance, "alice")
+    message = send(conversation, 1)[0]
+    reader = SyncReader(instance, "alice")
+    name = f"{message.conversation_sid}.messages"
+    ahead = reader.event_id(name) + 3_600_000_000
+    key = keys.message(instance.account.sid, message.conversation_sid, message.sid)
+    instance.table.update(Update(key, (Set("event_id", ahead),)))
+    conversation.messages(message.sid).update(body="edited")
+    edited = reader.told(name)[-1].event_id
+    instance.table.update(Update(key, (Set("event_id", 2 * ahead),)))
+    conversation.messages(message.sid).delete()
+    assert ahead < edited < 2 * ahead < reader.told(name)[-1].event_id
+
+
 # Items of other versions.
 
 

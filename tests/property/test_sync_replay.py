@@ -94,10 +94,11 @@ class World:
     def deliver(self, changes: int) -> None:
         """Send the events of the oldest waiting changes."""
         for change in self.waiting[:changes]:
-            touched = {touch.object for touch in self.sync.touches(change)}
+            touches = [*self.sync.touches(change)]
             for subscription in self.watched:
-                if subscription.is_established and subscription.object in touched:
-                    for event in self.sync.events(change, subscription.object):
+                if subscription.is_established:
+                    touching = [touch for touch in touches if touch.object == subscription.object]
+                    for event in self.sync.events(change, touching):
                         subscription.apply(event)
         del self.waiting[:changes]
 

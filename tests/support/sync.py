@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from convoke.domain import instants
+from convoke.domain.events import Change
 from convoke.domain.services import Service
 from convoke.domain.sids import SidFactory
 from convoke.domain.sync_objects import Action, SyncObject
@@ -82,4 +84,8 @@ class SyncReader:
         """Return the events of an object for all changes of the account, oldest change first."""
         changes = [change_of(item) for item in self.instance.items("change")]
         changes.sort(key=lambda change: (change.last_event_id, change.sid))
-        return [event for change in changes for event in self.sync.events(change, self.object(name))]
+        return [event for change in changes for event in self._told(change, self.object(name))]
+
+    def _told(self, change: Change, sync_object: SyncObject) -> Iterator[SyncEvent]:
+        touches = [touch for touch in self.sync.touches(change) if touch.object == sync_object]
+        return self.sync.events(change, touches)

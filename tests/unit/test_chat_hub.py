@@ -17,7 +17,12 @@ from convoke.api.chat.frames import parse_frame
 from convoke.api.chat.requests import ChatRequest
 from convoke.domain.access_tokens import ChatSession
 from convoke.domain.accounts import Account
-from convoke.domain.errors import InvalidParameterError, SyncObjectNotFoundError, UnavailableError
+from convoke.domain.errors import (
+    AccessTokenExpiredError,
+    InvalidParameterError,
+    SyncObjectNotFoundError,
+    UnavailableError,
+)
 from convoke.domain.events import Change, Event, EventType
 from convoke.domain.sids import SidFactory
 from convoke.domain.sync_objects import Action, ObjectKind, SyncObject, Touch
@@ -66,13 +71,16 @@ class Feed:
             raise SyncObjectNotFoundError
         return self.missed.get(sync_object, NOTHING_MISSED)
 
+    def check_visible(self, session: ChatSession, sync_object: SyncObject) -> None: ...
+
     def touches(self, change: Change) -> Iterable[Touch]:
         return (Touch(self.touched, Action.ADDED, change.sid),)
 
-    def events(self, change: Change, sync_object: SyncObject) -> Iterable[SyncEvent]:
+    def events(self, change: Change, touches: Iterable[Touch]) -> Iterable[SyncEvent]:
         self._raise()
         assert self.table._unit is None, "clients must see only committed data"
-        yield event(change.sid, sync_object)
+        for touch in touches:
+            yield event(change.sid, touch.object)
 
     def reachability(self, session: ChatSession) -> SyncEvent | None:
         return None
@@ -274,6 +282,75 @@ def test_removed_member_gets_nothing_that_is_still_in_the_queue() -> None:
     run(scenario)
 
 
+def test_removed_member_gets_nothing_that_was_committed_with_its_removal() -> None:
+    async def scenario(machine: Machine) -> None:
+        removed = machine.client(user_sid(SERVICE.sid, "bob"))
+        removed.asks("establish", MESSAGES)
+        await machine.settled()
+        machine.table._on_changes = lambda _: machine.hub.changed([removal("removal", "bob")])
+        machine.hub.changed([change("before")])
+        # The unit with the removal is open when the hub would work.
+        machine.table.transact([Put({"pk": "change#1", "sk": "change"})])
+        machine.hub._work_when_committed()
+        await machine.settled()
+        assert removed.told == [("subscription_established", MESSAGES.sid)]
+
+    run(scenario)
+
+
+def test_subscription_that_cannot_be_read_disconnects_only_its_client(caplog: pytest.LogCaptureFixture) -> None:
+    async def scenario(machine: Machine) -> None:
+        failing, other = machine.client(), machine.client()
+        machine.feed.problems = [ValueError("unreadable")]
+        failing.asks("establish", MESSAGES)
+        other.asks("establish", MESSAGES)
+        await machine.settled()
+        assert (failing.cut, other.cut) == (True, False)
+        assert other.told == [("subscription_established", MESSAGES.sid)]
+        assert "a chat client is disconnected" in caplog.text
+
+    run(scenario)
+
+
+def test_number_of_waiting_subscriptions_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("convoke.embedded.chat.hub.MAX_SUBSCRIPTIONS", 2)
+
+    async def scenario(machine: Machine) -> None:
+        client, other = machine.client(), machine.client()
+        client.asks("establish", MESSAGES, ROSTER)
+        with pytest.raises(UnavailableError):
+            client.asks("cancel", MESSAGES)
+        other.asks("establish", MESSAGES)
+        await machine.settled()
+        client.asks("cancel", MESSAGES, ROSTER)
+        await machine.settled()
+        assert [name for name, _ in client.told] == 2 * ["subscription_established"] + 2 * ["subscription_canceled"]
+
+    run(scenario)
+
+
+def test_members_are_read_once_for_each_change() -> None:
+    async def scenario(machine: Machine) -> None:
+        maps = [SyncObject(ObjectKind.CHANNELS, user_sid(SERVICE.sid, f"user {number}")) for number in range(3)]
+        reads = []
+
+        def touches(change: Change) -> list[Touch]:
+            reads.append(change.sid)
+            return [Touch(each, Action.UPDATED, CONVERSATION_SID) for each in maps]
+
+        machine.feed.touches = touches  # type: ignore[method-assign]
+        clients = [machine.client(each.owner_sid) for each in maps]
+        for client, each in zip(clients, maps, strict=True):
+            client.asks("establish", each)
+        await machine.settled()
+        machine.hub.changed([change("visible")])
+        await machine.settled()
+        assert [client.told[-1] for client in clients] == 3 * [("map_item_added", "visible")]
+        assert reads == ["visible"]
+
+    run(scenario)
+
+
 def test_clients_see_only_committed_data() -> None:
     async def scenario(machine: Machine) -> None:
         client = machine.client()
@@ -333,6 +410,36 @@ def test_client_that_reads_too_slowly_is_cut_and_others_are_not() -> None:
     run(scenario)
 
 
+def test_client_that_does_not_read_its_last_frame_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("convoke.embedded.chat.connection.CLOSE_TIMEOUT_SECONDS", 0.05)
+
+    async def scenario(machine: Machine) -> None:
+        silent, reading = machine.client(), machine.client()
+        silent.reading.clear()
+        for client in (silent, reading):
+            client.connection.refuse(AccessTokenExpiredError())
+        await asyncio.sleep(0.1)
+        assert (silent.cut, reading.cut, reading.closed) == (True, False, True)
+
+    run(scenario)
+
+
+def test_connection_whose_frame_cannot_be_sent_is_closing_and_waits_for_nothing() -> None:
+    async def scenario(_: Machine) -> None:
+        async def fail(message: Message) -> None:
+            raise ConnectionResetError
+
+        connection = Connection(fail, lambda: None)
+        connection.send(b"frame")
+        with pytest.raises(ConnectionResetError):
+            await connection.write()
+        assert connection.is_closing
+        connection.finish()
+        assert connection._deadline is None
+
+    run(scenario)
+
+
 def test_typing_is_told_to_the_other_members() -> None:
     async def scenario(machine: Machine) -> None:
         typing, other, stranger = machine.client("US1"), machine.client("US2"), machine.client("US3")
@@ -360,6 +467,7 @@ def test_typing_is_told_to_the_other_members() -> None:
         {"action": "establish"},
         {"action": "establish", "requests": ["ET1"]},
         {"action": "establish", "requests": [{"object_sid": 1, "object_type": "list"}]},
+        {"action": "establish", "requests": [], "correlation_id": [1]},
         {"action": "establish", "requests": [{}] * (limits.MAX_SUBSCRIPTIONS_PER_CALL + 1)},
     ],
 )
@@ -390,7 +498,7 @@ def test_subscriptions_end_with_their_object() -> None:
         client.asks("establish", MESSAGES)
         await machine.settled()
         gone = SyncEvent(MESSAGES, Action.REMOVED, None, 9)
-        machine.feed.events = lambda change, sync_object: [gone]  # type: ignore[method-assign]
+        machine.feed.events = lambda change, touches: [gone]  # type: ignore[method-assign]
         machine.hub.changed([change("removal")])
         await machine.settled()
         assert client.frames[-1]["payload"]["event_type"] == "list_removed"
@@ -405,8 +513,9 @@ def test_number_of_subscriptions_is_limited(monkeypatch: pytest.MonkeyPatch) -> 
 
     async def scenario(machine: Machine) -> None:
         client = machine.client()
-        client.asks("establish", MESSAGES, ROSTER)
-        await machine.settled()
+        for each in (MESSAGES, ROSTER):
+            client.asks("establish", each)
+            await machine.settled()
         assert client.told == [("subscription_established", MESSAGES.sid), ("subscription_failed", ROSTER.sid)]
 
     run(scenario)

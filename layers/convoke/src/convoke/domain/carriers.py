@@ -17,8 +17,6 @@ MAX_ATTEMPTS = 6
 
 FIRST_PAUSE_SECONDS = 5.0
 
-MAX_PAUSE_SECONDS = 600.0
-
 
 class OutboundCopy(NamedTuple):
     """A copy as a carrier gets it."""
@@ -62,4 +60,4 @@ class CarrierUnavailableError(CarrierError):
 
 def pause_seconds(attempts: int) -> float:
     """Return the pause after `attempts` attempts. The pause doubles with each attempt."""
-    return min(FIRST_PAUSE_SECONDS * (1 << max(attempts - 1, 0)), MAX_PAUSE_SECONDS)
+    return FIRST_PAUSE_SECONDS * (1 << max(attempts - 1, 0))

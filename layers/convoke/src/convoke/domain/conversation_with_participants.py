@@ -1,5 +1,8 @@
 """The rules for the combination of participants in a ConversationWithParticipants request.
 
+These rules are the last step of the checks of a request: see `create` in
+api/resources/conversation_with_participants.py, and `problems` in operations/conversation_with_participants.py.
+
 `groups.py` defines a group MMS. `memberships.py` has the rules for participants that a client adds later. See
 docs/behaviour/conversation-with-participants.md#relations-between-participants.
 """

@@ -3,6 +3,9 @@
 An event id is the time of a change in microseconds. A change of an item gets a greater event id than all earlier
 changes of this item, even if the clock went back, because a chat client ignores an event whose id is not greater.
 
+`Change.following` in domain/events.py makes the event id of a change, and the repositories call it. This module only
+converts times.
+
 An item without the attribute `event_id` has the event id `to_event_id(date_updated)`.
 """
 

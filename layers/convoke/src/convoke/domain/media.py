@@ -32,7 +32,7 @@ MAX_MEDIA = 10
 """The maximum number of media in one message."""
 
 MAX_MEDIA_BYTES = 150 * 1024 * 1024
-"""The maximum size of a media. An engine can have a smaller maximum."""
+"""The maximum size of a media. On AWS, the maximum is `MAX_UPLOAD_BYTES` in aws/edges.py."""
 
 MAX_MMS_BYTES = 5 * 1024 * 1024
 """The maximum total size of the media of a message, if a participant gets the message as an MMS."""

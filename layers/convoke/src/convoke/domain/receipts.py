@@ -90,7 +90,7 @@ class Receipt(Model):
         return None if self.is_pending else cast("ShownStatus", self.status)
 
     def can_become(self, status: ReceiptStatus) -> bool:
-        """Return whether a report of the carrier may change the status. A status only moves forward.
+        """Return whether a report of the carrier may change the status. A report only moves it forward.
 
         A report can arrive before the outcome of the call is stored. The receipt then has the status `sending`.
         """

@@ -28,7 +28,7 @@ SETTLING_TIME = timedelta(seconds=60)
 """The minimum time for which the tombstone of a deleted User or service is kept.
 
 Before this time, caches and indexes may be outdated, and requests that read the User or the service before its deletion
-may still be running.
+may still be running. operations/due_services.py and operations/due_users.py decide when the tombstone is erased.
 """
 
 INBOUND_RECORD_LIFETIME = timedelta(days=30)

@@ -3,6 +3,9 @@
 Each request is checked once, before the API handles the request. If a request is refused, `embedded/gateway.py` sends
 a response with the status 503, the code 20503 and the header `Retry-After`. The engine on AWS has no admission control,
 because AWS adds capacity under load. See docs/how-it-works.md#load.
+
+There are other reasons for a 503: too many connections (embedded/http_protocol.py), and a write lock that another
+process holds for too long (embedded/request_runner.py).
 """
 
 from __future__ import annotations

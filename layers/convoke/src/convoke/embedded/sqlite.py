@@ -556,10 +556,11 @@ class SqliteTable:
     def _announce(self, unit: Unit) -> None:
         if self._checkpoints:
             self._checkpoints.wake()
-        for function in unit.on_commit:
-            _notify(function)
+        # The chat clients of removed members must get nothing that the functions below read.
         if unit.changes:
             _notify(partial(self._on_changes, unit.changes))
+        for function in unit.on_commit:
+            _notify(function)
         if unit.stream:
             _notify(partial(self._on_stream, len(unit.stream)))
 

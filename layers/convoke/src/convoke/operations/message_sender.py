@@ -161,7 +161,10 @@ class MessageSender:
         self.copies.requeue(begun.stored, attempts=begun.stored.receipt.attempts - 1)
 
     def give_up(self, copy: Copy) -> None:
-        """Record that a copy has failed because Convoke itself failed to process its queue message."""
+        """Record that a copy has failed because Convoke itself failed to process its queue message.
+
+        Only the embedded engine gives up. On AWS, the queue message of such a copy becomes a dead letter.
+        """
         if (stored := self.copies.fetch(copy)) and stored.receipt.is_pending:
             self.statuses.conclude(stored, ReceiptStatus.FAILED, CarrierFailedError)
 

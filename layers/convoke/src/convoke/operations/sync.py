@@ -102,6 +102,8 @@ class Replay(NamedTuple):
     is_complete: bool
     """False if the client must ask for the rest."""
     last_event_id: int
+    is_guest: bool = False
+    """Whether the object belongs to a conversation that the User sees without being a member."""
 
 
 class ItemsRequest(NamedTuple):
@@ -199,7 +201,16 @@ class SyncOperations:
                 return _batch(self._missed_memberships(service, identity, sync_object, threshold), since)
             case ObjectKind.INFO:
                 return _batch(self._missed_info(service, sync_object, threshold), since)
-        conversation = self._conversation(service, identity, sync_object)
+        conversation, participant_sid = self._visible(service, identity, sync_object)
+        replay = self._missed_in(conversation, sync_object, since, threshold)
+        return replay._replace(is_guest=participant_sid is None)
+
+    def check_visible(self, service: Service, identity: str, sync_object: SyncObject) -> None:
+        """Raise an error if a client must not see an object of a conversation."""
+        self._visible(service, identity, sync_object)
+
+    def _missed_in(self, conversation: Conversation, sync_object: SyncObject, since: int, threshold: int) -> Replay:
+        """Return what happened to an object of a conversation."""
         if sync_object.kind is ObjectKind.ROSTER:
             return _batch(self._missed_roster(conversation, sync_object, threshold), since)
         if conversation.last_event_id <= since and not self._may_have_receipts(conversation, sync_object):
@@ -219,17 +230,14 @@ class SyncOperations:
                     channels = SyncObject(ObjectKind.CHANNELS, sid)
                     yield Touch(channels, change.members_action, change.conversation_sid, participant.identity)
 
-    def events(self, change: Change, sync_object: SyncObject) -> Iterator[SyncEvent]:
-        """Yield the events of an object that a change causes, with the current state.
+    def events(self, change: Change, touches: Iterable[Touch]) -> Iterator[SyncEvent]:
+        """Yield an event with the current state for each of `touches`, which are touches of the change.
 
         An item that a later change removed has no event, because the later change has an event for the removal.
         """
-        touches = [touch for touch in change.touches if touch.object == sync_object]
-        if sync_object.kind is ObjectKind.CHANNELS and change.members_action:
-            touches += [touch for touch in self.touches(change) if touch.object == sync_object]
         for touch in dict.fromkeys(touches):
             if touch.action is Action.REMOVED:
-                yield SyncEvent(sync_object, touch.action, touch.key, change.last_event_id)
+                yield SyncEvent(touch.object, touch.action, touch.key, change.last_event_id)
             elif event := self._current_event(change, touch):
                 yield event
 
@@ -241,6 +249,11 @@ class SyncOperations:
     # Who sees which object.
 
     def _conversation(self, service: Service, identity: str, sync_object: SyncObject) -> Conversation:
+        conversation, _ = self._visible(service, identity, sync_object)
+        return conversation
+
+    def _visible(self, service: Service, identity: str, sync_object: SyncObject) -> tuple[Conversation, str | None]:
+        """Return the conversation of an object, and the SID of the participant. None if the User is not a member."""
         sid = sync_object.owner_sid
         conversation, participant_sid = self.sync.find_member(service.account_sid, sid, identity)
         if (
@@ -252,7 +265,7 @@ class SyncOperations:
         if participant_sid is None:
             _, principal = self.principals.in_conversation(service, identity, sid)
             principal.check_visible(conversation)
-        return conversation
+        return conversation, participant_sid
 
     @staticmethod
     def _check_own(service: Service, identity: str, sync_object: SyncObject) -> None:

@@ -63,7 +63,7 @@ class MessageRepository:
 
     def update(self, conversation: Conversation, before: Message, edited: Message, change: Change) -> None:
         """Store the changed fields. The message sender can change the counters of copies meanwhile, so they stay."""
-        change = change.following(conversation.last_event_id)
+        change = change.following(conversation.last_event_id, before.last_event_id)
         event_ids = {"event_id": change.last_event_id, "created_event_id": before.first_event_id}
         edited, key = edited.model_copy(update=event_ids), keys.message(*_sids(edited))
         actions = items.differences(items.to_item(key, before), items.to_item(key, edited))
@@ -81,7 +81,7 @@ class MessageRepository:
         # receipts, because receipts are written together with their message.
         receipts = self.table.query(key.pk, between=between, limit=MAX_WRITES, consistent=True)
         deletes = [Delete(key), *(Delete(key_of(receipt)) for receipt in receipts)]
-        change = change.following(conversation.last_event_id)
+        change = change.following(conversation.last_event_id, message.last_event_id)
         touch = _touch_write(conversation, message, Action.REMOVED, change)
         writes: list[Write] = [*deletes, touch, *removal_writes(media, at)]
         revise(self.table, conversation, [Add("deleted_messages", 1)], change, other_writes=writes)

@@ -14,6 +14,7 @@ from convoke.domain.access_tokens import ChatSession
 from convoke.domain.errors import AccessTokenExpiredError, ConversationsError
 from convoke.domain.sync_objects import SyncObject
 from convoke.embedded.chat.limits import (
+    CLOSE_TIMEOUT_SECONDS,
     EXPIRY_WARNING_SECONDS,
     MAX_CALLS_AT_ONCE,
     MAX_CALLS_PER_SECOND,
@@ -44,6 +45,7 @@ class Connection:
         self._has_room.set()
         self.is_closing = False
         """Whether the last frame is queued or the connection is cut."""
+        self._deadline: asyncio.TimerHandle | None = None
 
     def send(self, frame: bytes) -> None:
         """Queue the reply to a frame of the client."""
@@ -74,9 +76,11 @@ class Connection:
         self.finish()
 
     def finish(self) -> None:
-        """Close the connection after the frames that are already queued."""
-        self.is_closing = True
-        self._has_frames.set()
+        """Close the connection after the frames that are already queued. Cut it if the client does not read them."""
+        if not self.is_closing:
+            self.is_closing = True
+            self._deadline = asyncio.get_running_loop().call_later(CLOSE_TIMEOUT_SECONDS, self.cut)
+            self._has_frames.set()
 
     def cut(self) -> None:
         """End the connection immediately."""
@@ -88,19 +92,25 @@ class Connection:
 
     async def write(self) -> None:
         """Send the queued frames until the connection ends. Then close the WebSocket."""
-        while True:
-            if not self._frames:
-                if self.is_closing:
-                    break
-                self._has_frames.clear()
-                await self._has_frames.wait()
-                continue
-            frame = self._frames.popleft()
-            await self._send({"type": "websocket.send", "bytes": frame})
-            self._unsent_bytes -= len(frame)
-            if self._unsent_bytes < MAX_UNSENT_BYTES:
-                self._has_room.set()
-        await self._send({"type": "websocket.close", "code": NORMAL_CLOSURE})
+        try:
+            while self._frames or not self.is_closing:
+                await self._write_next()
+            await self._send({"type": "websocket.close", "code": NORMAL_CLOSURE})
+        finally:
+            self.is_closing = True
+            if self._deadline:
+                self._deadline.cancel()
+
+    async def _write_next(self) -> None:
+        if not self._frames:
+            self._has_frames.clear()
+            await self._has_frames.wait()
+            return
+        frame = self._frames.popleft()
+        await self._send({"type": "websocket.send", "bytes": frame})
+        self._unsent_bytes -= len(frame)
+        if self._unsent_bytes < MAX_UNSENT_BYTES:
+            self._has_room.set()
 
     async def room(self) -> None:
         """Wait until the client has read enough of what was sent to it."""
@@ -141,6 +151,10 @@ class ChatClient:
         """Whether the client knows that its token is about to expire."""
         self.subscriptions: set[SyncObject] = set()
         """The Sync objects to which the client has subscribed. Only the hub changes this set."""
+        self.guest_subscriptions: set[SyncObject] = set()
+        """The subscriptions to objects of conversations that the User sees without being a member."""
+        self.waiting_subscriptions = 0
+        """The number of subscriptions that the client has asked for, or canceled, and that wait in the hub."""
 
     def renew(self, session: ChatSession) -> None:
         """Use the session of a newer access token."""

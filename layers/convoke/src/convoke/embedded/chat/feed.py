@@ -23,11 +23,14 @@ class SyncFeed:
     def replay(self, session: ChatSession, sync_object: SyncObject, since: int | None) -> Replay:
         return self._sync.replay(self._service(session), session.identity, sync_object, since)
 
+    def check_visible(self, session: ChatSession, sync_object: SyncObject) -> None:
+        self._sync.check_visible(self._service(session), session.identity, sync_object)
+
     def touches(self, change: Change) -> Iterable[Touch]:
         return self._sync.touches(change)
 
-    def events(self, change: Change, sync_object: SyncObject) -> Iterable[SyncEvent]:
-        return self._sync.events(change, sync_object)
+    def events(self, change: Change, touches: Iterable[Touch]) -> Iterable[SyncEvent]:
+        return self._sync.events(change, touches)
 
     def reachability(self, session: ChatSession) -> SyncEvent | None:
         if not self._service(session).reachability_enabled:

@@ -22,7 +22,7 @@ from convoke.api.chat import frames
 from convoke.api.chat.requests import ChatAnswer, ChatRequest
 from convoke.api.chat.resources.sync import event_type, represent_event
 from convoke.domain.access_tokens import ChatSession
-from convoke.domain.errors import ConversationsError, InvalidParameterError, SyncObjectNotFoundError
+from convoke.domain.errors import ConversationsError, InvalidParameterError, SyncObjectNotFoundError, UnavailableError
 from convoke.domain.events import Change
 from convoke.domain.sync_objects import Action, ObjectKind, ObjectType, SyncObject, Touch, object_of_sid
 from convoke.embedded.chat.connection import ChatClient, new_id
@@ -57,10 +57,13 @@ class Feed(Protocol):
     def replay(self, session: ChatSession, sync_object: SyncObject, since: int | None) -> Replay:
         """Return what happened to an object after an event. Raises an error if the session must not see the object."""
 
+    def check_visible(self, session: ChatSession, sync_object: SyncObject) -> None:
+        """Raise an error if the session must not see an object of a conversation."""
+
     def touches(self, change: Change) -> Iterable[Touch]: ...
 
-    def events(self, change: Change, sync_object: SyncObject) -> Iterable[SyncEvent]:
-        """Return the events of an object that a change causes, with the state of the object now."""
+    def events(self, change: Change, touches: Iterable[Touch]) -> Iterable[SyncEvent]:
+        """Return the events of touches of a change, with the state of the objects now."""
 
     def reachability(self, session: ChatSession) -> SyncEvent | None:
         """Return the event that tells whether a User is online. None if the service does not tell it."""
@@ -108,8 +111,15 @@ class Hub:
         work = {"establish": self._establish, "cancel": self._cancel}.get(str(action))
         if work is None:
             raise InvalidParameterError(parameter="action", wanted="establish or cancel")
-        for requested in _requested(request.body.get("requests")):
-            self._add_work(partial(work, client, correlation_id, requested))
+        # An answer could not contain a value that is nested too deeply.
+        if not isinstance(correlation_id, int | float | str | None):
+            raise InvalidParameterError(parameter="correlation_id", wanted="a number or a string")
+        requests = _requested(request.body.get("requests"))
+        if client.waiting_subscriptions + len(requests) > MAX_SUBSCRIPTIONS:
+            raise UnavailableError
+        client.waiting_subscriptions += len(requests)
+        for requested in requests:
+            self._add_work(partial(self._serve, client, partial(work, client, correlation_id, requested)))
         return ChatAnswer(
             HTTPStatus.ACCEPTED,
             {
@@ -129,6 +139,14 @@ class Hub:
                 if touch.object.kind is ObjectKind.CHANNELS and touch.action is Action.REMOVED:
                     self._end_membership(touch.object.owner_sid, touch.key)
         self._add_work(partial(self._notify, changes))
+
+    def check_guest(self, client: ChatClient) -> None:
+        """End the subscriptions to conversations that the User of a client no longer sees, after a change of its role.
+
+        The removal of a member ends its subscriptions immediately. See `changed`.
+        """
+        if client.guest_subscriptions:
+            self._add_work(partial(self._check_guest, client))
 
     @property
     def has_subscribers(self) -> bool:
@@ -162,6 +180,17 @@ class Hub:
 
     # Work, which is done while no unit of work is open.
 
+    def _serve(self, client: ChatClient, work: Callable[[], None]) -> None:
+        """Do the work for one subscription of a client. A failure disconnects only this client."""
+        try:
+            work()
+        except RunAgainError:
+            raise
+        except Exception:
+            logger.exception("a chat client is disconnected, because its subscription failed")
+            client.connection.cut()
+        client.waiting_subscriptions -= 1
+
     def _establish(self, client: ChatClient, correlation_id: Any, requested: Requested) -> None:
         if client.connection.is_closing:
             return
@@ -182,9 +211,20 @@ class Hub:
         if replay.is_complete:
             self._subscribers.setdefault(sync_object, {})[client] = None
             client.subscriptions.add(sync_object)
+            if replay.is_guest:
+                client.guest_subscriptions.add(sync_object)
         status = "completed" if replay.is_complete else "interrupted"
         outcome = {**named, "replay_status": status, "last_event_id": replay.last_event_id}
         _tell(client, "subscription_established", outcome, correlation_id)
+
+    def _check_guest(self, client: ChatClient) -> None:
+        for sync_object in [*client.guest_subscriptions]:
+            try:
+                self._feed.check_visible(client.session, sync_object)
+            except UnavailableError:
+                return  # The data file cannot be read. The next check tries again.
+            except ConversationsError:
+                self._unsubscribe(client, sync_object)
 
     def _cancel(self, client: ChatClient, correlation_id: Any, requested: Requested) -> None:
         if sync_object := object_of_sid(requested.object_sid):
@@ -193,16 +233,19 @@ class Hub:
         _tell(client, "subscription_canceled", named, correlation_id)
 
     def _notify(self, changes: Sequence[Change]) -> None:
-        touching: dict[SyncObject, list[Change]] = {}
+        touched: dict[SyncObject, list[tuple[Change, list[Touch]]]] = {}
         for change in changes:
             # In the order of the touches: members get a message before the change of its conversation.
-            for sync_object in dict.fromkeys(touch.object for touch in self._feed.touches(change)):
-                if sync_object in self._subscribers:
-                    touching.setdefault(sync_object, []).append(change)
-        for sync_object, touched_by in touching.items():
+            by_object: dict[SyncObject, list[Touch]] = {}
+            for touch in self._feed.touches(change):
+                if touch.object in self._subscribers:
+                    by_object.setdefault(touch.object, []).append(touch)
+            for sync_object, touches in by_object.items():
+                touched.setdefault(sync_object, []).append((change, touches))
+        for sync_object, causes in touched.items():
             # An event has the state of now, so the last event of a document is enough.
-            told = touched_by[-1:] if sync_object.kind.type is ObjectType.DOCUMENT else touched_by
-            events = [event for change in told for event in self._feed.events(change, sync_object)]
+            told = causes[-1:] if sync_object.kind.type is ObjectType.DOCUMENT else causes
+            events = [event for change, touches in told for event in self._feed.events(change, touches)]
             self._publish(sync_object, events)
             if any(event.key is None and event.action is Action.REMOVED for event in events):
                 for client in self._subscribers_of(sync_object):
@@ -257,6 +300,7 @@ class Hub:
 
     def _unsubscribe(self, client: ChatClient, sync_object: SyncObject) -> None:
         client.subscriptions.discard(sync_object)
+        client.guest_subscriptions.discard(sync_object)
         subscribers = self._subscribers.get(sync_object, {})
         subscribers.pop(client, None)
         if not subscribers:

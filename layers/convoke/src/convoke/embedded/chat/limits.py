@@ -14,6 +14,9 @@ This number leaves room for REST clients below `MAX_CONNECTIONS` in `http_protoc
 INIT_TIMEOUT_SECONDS = 10.0
 """The maximum time from the opening of the WebSocket to the frame `init`."""
 
+CLOSE_TIMEOUT_SECONDS = 5.0
+"""The maximum time that a client may take to read the last frames. Then the server cuts the connection."""
+
 MAX_CALLS_PER_SECOND = 100.0
 """The number of calls per second that a connection may send for a longer time. The server reads no faster."""
 
@@ -31,7 +34,7 @@ and gets what it missed.
 """
 
 MAX_SUBSCRIPTIONS = 6_000
-"""The maximum number of Sync objects to which a connection can subscribe."""
+"""The maximum number of Sync objects to which a connection can subscribe, and of subscriptions that wait."""
 
 MAX_SUBSCRIPTIONS_PER_CALL = 1_000
 
@@ -41,7 +44,10 @@ EXPIRY_WARNING_SECONDS = 180.0
 """How long before the expiry of its token a client is told that the token is about to expire."""
 
 REVOCATION_CHECK_SECONDS = 5.0
-"""How often the server checks whether the API key and the User of a connected client still exist."""
+"""How often the server checks whether the API key and the User of a connected client still exist.
+
+A client that follows a conversation as a guest loses it after the same time, if its role no longer permits to see it.
+"""
 
 OFFLINE_GRACE_SECONDS = 10.0
 """How long a User stays online after its last client has disconnected. A client that connects again stays online."""

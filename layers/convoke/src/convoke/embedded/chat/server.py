@@ -49,13 +49,13 @@ from convoke.storage.table import Item
 
 TICK_SECONDS = 1.0
 
-CLOSE_TIMEOUT_SECONDS = 5.0
-"""How long a client may take to read the last frames."""
-
 STOP_POLL_SECONDS = 0.01
 
 NOTIFICATION_CONTEXTS = ("put_notification_ctx", "delete_notification_ctx")
 """Frames that say which notifications the client wants. The server sends the notifications of chat in any case."""
+
+ANSWERED = ("message", "update", *NOTIFICATION_CONTEXTS)
+"""The frames that the server answers. It reads them no faster than their client may send calls."""
 
 OFFLOADED = status_of(HTTPStatus.PERMANENT_REDIRECT)
 """The status that makes a client connect again."""
@@ -116,9 +116,7 @@ class ChatServer:
         finally:
             self._connections.discard(connection)
             connection.finish()
-            done, _ = await asyncio.wait([writing], timeout=CLOSE_TIMEOUT_SECONDS)
-            if not done:
-                connection.cut()
+            await asyncio.wait([writing])
 
     def changed(self, changes: Sequence[Item]) -> None:
         """Notify the clients of change records, which were just committed."""
@@ -182,9 +180,10 @@ class ChatServer:
             frame = await _next_frame(receive)
             if frame.method == "close" or connection.is_closing or self._is_stopping:
                 return
-            if frame.method == "message":
+            if frame.method in ANSWERED:
                 await asyncio.sleep(rate.pause(loop.time()))
                 await connection.room()
+            if frame.method == "message":
                 await free.acquire()
                 task = loop.create_task(self._call(client, frame, base_url))
                 self._calls.add(task)
@@ -255,6 +254,7 @@ class ChatServer:
         with suppress(RunAgainError, UnavailableError):
             revoked = self._tokens.revoked([client.session for client in due])
             for client in due:
+                self._hub.check_guest(client)
                 client.next_check = now + REVOCATION_CHECK_SECONDS
                 if client.session in revoked:
                     client.connection.refuse(InvalidAccessTokenError())

@@ -1,6 +1,6 @@
 """uvicorn's WebSocket protocol, with a way to cut a connection whose client reads nothing.
 
-This module overrides a method of uvicorn's protocol class, so pyproject.toml bounds the version of uvicorn.
+This module overrides methods of uvicorn's protocol class, so pyproject.toml bounds the version of uvicorn.
 """
 
 from __future__ import annotations
@@ -17,3 +17,15 @@ class ChatWebSocket(WebSocketsSansIOProtocol):
         if not self.close_sent:
             # The task that reads the scope starts later.
             self.scope["extensions"][CUT] = {"cut": self.transport.abort}
+
+    def handle_ping(self) -> None:
+        """Answer a ping, unless the client does not read. Otherwise unread answers would fill the memory."""
+        if self.writable.is_set():
+            super().handle_ping()
+        else:
+            self.conn.data_to_send()
+
+    def keepalive_timeout(self) -> None:
+        """End the connection of a client that has answered no ping, even if it also reads nothing."""
+        super().keepalive_timeout()
+        self.transport.abort()
