@@ -1,6 +1,6 @@
 """A clock that tests can move forward. `convoke up --test-clock` and `convoke.testing` use the clock.
 
-`_watch_clock` in embedded/engine.py finds out that somebody has set the wall clock back.
+`_watch_clock` in embedded/engine.py detects that somebody has set the wall clock back.
 
 See docs/decisions/0045-movable-clock-stops-at-each-due-time.md.
 """

@@ -556,7 +556,8 @@ class SqliteTable:
     def _announce(self, unit: Unit) -> None:
         if self._checkpoints:
             self._checkpoints.wake()
-        # The chat clients of removed members must get nothing that the functions below read.
+        # Call `on_changes` first. This call ends the subscriptions of removed members before the functions below notify
+        # chat clients.
         if unit.changes:
             _notify(partial(self._on_changes, unit.changes))
         for function in unit.on_commit:
