@@ -1,4 +1,4 @@
-"""The resource `/convoke/v1/ConsoleKeys`, where the console exchanges the code in its link for an API key.
+"""The resource `/convoke/v1/ConsoleKeys`, at which the console exchanges a one-time code for an API key.
 
 The engine on AWS does not have this resource, because even a request without credentials reads the table.
 """

@@ -163,7 +163,7 @@ def value_of(request: Request, name: str) -> object | None:
 
 
 def duration_in(name: str, text: object) -> timedelta:
-    """Return the duration in `text`. Raises InvalidParameterError for the parameter `name` if there is no duration."""
+    """Parse `text`, the value of the parameter `name`. Raises InvalidParameterError if `text` is not a duration."""
     try:
         return parse_duration(text if isinstance(text, str) else "")
     except ValueError as error:

@@ -49,7 +49,7 @@ class Synchronous(StrEnum):
 
 
 MEMORY = ":memory:"
-"""The path of an in-memory database. The database disappears when its connection is closed."""
+"""The path of an in-memory database. Closing the connection deletes the database."""
 
 MESSAGES = (
     """CREATE TABLE messages (

@@ -57,13 +57,13 @@ MAX_CONCURRENT_DELIVERIES_PER_RECEIVER = 4
 EVENTS_PER_TICK = 8
 """The maximum number of events that are split in one tick of the event loop.
 
-In each tick, events are split before deliveries start. Events therefore never wait for deliveries.
+In each tick, the engine splits events before the engine starts deliveries. Events therefore never wait for deliveries.
 """
 
 MAX_STARTS_PER_TICK = 32
 """The maximum number of deliveries that begin in one tick of the event loop.
 
-A delivery that fails before the call to its receiver counts too.
+Deliveries that fail before the call to the receiver are included.
 """
 
 MAX_CIRCUIT_BREAKERS = 10_000
@@ -74,10 +74,10 @@ of this circuit breaker is probably over, because no pause is longer than a minu
 """
 
 CUT_SECONDS = 1.0
-"""The maximum time that calls may take to end after their connections were cut."""
+"""The maximum time that the engine waits for calls to end after the engine has cut the connections."""
 
 OWN_FAILURE_RETRY_SECONDS = 5.0
-"""The first pause of all deliveries after a failure: the queue cannot be read, or a unit is dropped."""
+"""The first pause of all deliveries after a failure to read the queue, or after the drop of a unit."""
 
 FAILED_IN_CONVOKE = "a webhook delivery failed in Convoke"
 
@@ -263,7 +263,7 @@ def _subject(message: ReceivedMessage) -> dict[str, str]:
 
 
 class ConcurrentDeliveries:
-    """Schedules deliveries on an event loop. Only the calls to receivers run on other threads."""
+    """Schedules deliveries on an event loop. Worker threads call the receivers."""
 
     def __init__(self, deliveries: Deliveries, loop: asyncio.AbstractEventLoop, now: Clock) -> None:
         self._deliveries = deliveries
@@ -329,7 +329,7 @@ class ConcurrentDeliveries:
         """Start no more calls to receivers. Wait up to `grace_seconds` until all calls under way have ended.
 
         If calls are still under way after this time, call `cut`, which must end these calls. If a call still does not
-        end, its queue message becomes visible at the next start of the engine.
+        end, the next start of the engine makes the queue message of the call visible again.
         """
         self.begin_stop()
         try:

@@ -107,7 +107,7 @@ ANY_RECEIVER = ReceiverRules()
 """The embedded engine may call every receiver, including receivers in private networks."""
 
 DELIVERY_POLL_SECONDS = 0.25
-"""The interval at which the engine checks whether queue messages of the delivery queue have become visible."""
+"""The interval at which the engine checks the delivery queue for messages that have become visible."""
 
 CLOCK_STEP_SECONDS = 2.0
 """The maximum time by which the wall clock may fall behind the monotonic clock between two sweeps.
@@ -198,8 +198,8 @@ class EmbeddedEngine:
     """Runs the program on one machine.
 
     `api` handles requests. A request can create background work, which consists of steps and webhook deliveries.
-    With an event loop, call `start` once. The engine then does the background work on the event loop. Without an event
-    loop, call `work` after the requests.
+    With an event loop, call `start` once. The engine then does the background work without further calls. Without an
+    event loop, call `work` after the requests.
     """
 
     def __init__(
@@ -359,7 +359,7 @@ class EmbeddedEngine:
         )
 
     def start(self) -> None:
-        """Start the background work on the running event loop. Also continue the work that the previous process left.
+        """Start the background work on the running event loop. Continue the unfinished work of the previous process.
 
         Call this method on the event loop's thread. After the call, only this thread uses the connection to the data
         file.
@@ -441,7 +441,7 @@ class EmbeddedEngine:
     def work(self) -> None:
         """Run all waiting steps and deliveries in the calling thread.
 
-        Call this method only if the engine has no event loop. Postponed deliveries do not run.
+        Call this method only if the engine has no event loop. This method does not run postponed deliveries.
         """
         self.steps.run_all()
         self._deliveries.run()
@@ -551,8 +551,7 @@ class EmbeddedEngine:
     def _sweep(self) -> None:
         """Process every conversation that is due.
 
-        The first sweep also processes conversations whose retry is scheduled for later, because an earlier process has
-        scheduled this retry.
+        An earlier process may have scheduled retries for a later time. The first sweep runs these retries immediately.
         """
         self.table.check_data_file()
         self._watch_clock()

@@ -181,14 +181,14 @@ class Gateway:
         self._begin_stop()
 
     async def stop_chat(self) -> None:
-        """Tell the chat clients to connect again, after their calls are answered."""
+        """Wait until the calls of chat clients are answered. Then tell the chat clients to connect again."""
         if self._chat:
             await self._chat.stop()
 
     def close(self) -> None:
         """End the worker threads and the connections of chat clients.
 
-        If a request is still running, it fails when the table is closed.
+        A request that is still running fails when the table is closed.
         """
         if self._chat:
             self._chat.close()
@@ -283,8 +283,8 @@ def gateway_event(scope: Message, body: bytes, *, trust_forwarded: bool = False)
 async def _body(receive: Receive) -> bytes | None:
     """Return the whole request body. Return None if the client disconnected before the end of the body.
 
-    If a body is much too long for the API, only its first part is returned. This part is still too long, so the API
-    refuses it.
+    If a body is much too long for the API, return only the first part of the body. The API refuses this part, because
+    the part is still too long.
     """
     message = await receive()
     if message["type"] == "http.request" and not message.get("more_body", False):

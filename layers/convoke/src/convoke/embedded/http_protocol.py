@@ -109,7 +109,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def _feed(self, data: bytes) -> None:
         """Parse the next bytes of the connection.
 
-        uvicorn's method writes a log line for each request that it cannot parse. A client without credentials could
+        uvicorn's method writes a log line for each request that is not valid HTTP. A client without credentials could
         fill the disk with these log lines. Therefore this method writes no log lines.
         """
         self._unset_keepalive_if_required()

@@ -55,7 +55,7 @@ class PeriodicThread:
         self._thread.start()
 
     def stop(self) -> None:
-        """End the thread. If `work` is running, wait until it returns."""
+        """End the thread. If `work` is running, wait until `work` returns."""
         self._stopping = True
         self.wake()
         if self._thread.is_alive():

@@ -23,7 +23,7 @@ UNFINISHED = ".unfinished"
 def folder_of(data: str) -> str:
     """Return the path of the media folder that belongs to a data file.
 
-    All symbolic links to a data file have the same media folder as the data file.
+    A data file and the symbolic links to this data file have the same media folder.
     """
     return f"{os.path.realpath(data)}.media"
 
@@ -140,7 +140,7 @@ def _unfinished(path: Path) -> Path:
 
 @contextmanager
 def _unavailable() -> Iterator[None]:
-    """Replace each OSError in the `with` block, for example because the disk is full, by UnavailableError."""
+    """Raise UnavailableError if the `with` block raises OSError, for example because the disk is full."""
     try:
         yield
     except OSError as error:

@@ -1,7 +1,7 @@
 """Report finished requests and deliveries to observers.
 
 An observer shows the requests and deliveries to people, for example as lines on a terminal, or as the list of the last
-requests in the console. Observers are called on the event loop's thread, so they must be fast and must not wait.
+requests in the console. Observers must be fast and must not wait, because they run on the event loop's thread.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class FinishedRequest:
     """The gateway event. It contains the credentials of the client and everything that the client sent."""
     response: Response
     seconds: float
-    """The time from the start of the handling to the response."""
+    """The time from the start of the handling to the response, in seconds."""
 
     @property
     def method(self) -> str:

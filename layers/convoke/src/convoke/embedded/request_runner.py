@@ -56,7 +56,7 @@ class RequestRunner:
             self._admission.request_answered()
 
     async def run(self, compute: Callable[[], Result]) -> Result:
-        """Call `compute`. Return its result after all data in the result is committed.
+        """Call `compute`. Return the result after all data in the result is committed.
 
         If `compute` raises RunAgainError, this method calls `compute` again after a pause. Raises UnavailableError if
         the commit fails, or if `compute` still raises RunAgainError after the maximum time.

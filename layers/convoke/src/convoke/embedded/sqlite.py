@@ -5,8 +5,8 @@ in memory. When the tick ends, the table writes and commits all rows. The table 
 under the write lock. A write therefore never overwrites a newer write of another process.
 See docs/decisions/0068-one-unit-of-work-a-tick.md.
 
-Without an event loop, each write is committed immediately. Inside a `unit()` block, the writes are committed together
-at the end of the block.
+Without an event loop, the table commits each write immediately. For a `unit()` block, the table commits all writes
+together at the end of the block.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ logger = logging.getLogger(__name__)
 MAX_EXPIRED_PER_PASS = 1000
 """The maximum number of items that one call of `remove_expired` removes.
 
-There is a maximum because such a call blocks all other writes.
+The number is limited, because the call blocks all other writes.
 """
 
 ROWS_PER_STATEMENT = 25
@@ -233,9 +233,9 @@ class SqliteTable:
     def run(self, function: Callable[[], Result]) -> Result:
         """Call `function` on the thread that owns the table, and return the result of `function`.
 
-        On other threads, this method returns only after the commit of the unit that `function` has used. If another
-        process holds the write lock, this method waits on these threads. If the wait takes longer than the lock
-        timeout, this method raises UnavailableError.
+        On other threads, this method returns only after the commit of the unit that `function` has used. On these
+        threads, this method also waits while another process holds the write lock. Raises UnavailableError if the wait
+        takes longer than the lock timeout.
         """
         return self._run(function)
 
@@ -272,9 +272,9 @@ class SqliteTable:
         """If the open unit has at least MAX_ROWS rows, commit the unit before the end of its tick.
 
         Call this method only between two operations, because all writes of an operation must be in one unit. Suppose
-        that the first write of an operation were committed alone. Another process could then take the write lock before
-        the second write. The operation could not run again, because its first write would already be stored. Also, the
-        operation would not notice if the commit of its first write failed.
+        that a commit contained only the first of two writes of an operation. Another process could take the write lock
+        before the second write. The operation could not run again, because the first write would already be stored.
+        Also, the operation would not notice a failure of the first commit.
         """
         if self._unit is not None and self._unit.rows >= MAX_ROWS and not self._held:
             self._end_tick()

@@ -28,7 +28,7 @@ from convoke.storage.table import Item
 logger = logging.getLogger(__name__)
 
 STREAM_BATCH_SIZE = 20
-"""The maximum number of stream records that are published in one batch."""
+"""The maximum number of stream records in one batch."""
 
 Work = TypeVar("Work")
 
@@ -75,7 +75,7 @@ class StreamBacklog:
     may_have_records: bool = True
     """True at the start, because there may be records from before a crash."""
     arrivals: deque[tuple[float, int]] = field(default_factory=deque)
-    """The time of each commit, and the number of its records that are still in the stream."""
+    """The time of each commit, and the number of records of the commit that are still in the stream."""
 
     def grew(self, records: int) -> None:
         self.may_have_records = True

@@ -18,10 +18,10 @@ A larger commit would take too long.
 
 @dataclass(slots=True)
 class Unit:
-    """Collects the rows of one commit. The rows are not written to SQLite yet.
+    """Collects the rows of one commit before the table writes the rows to SQLite.
 
-    The functions in `on_commit` are called after the commit. The functions in `on_failure` are called if the unit is
-    dropped.
+    The table calls the functions in `on_commit` after the commit. If the table drops the unit, the table calls the
+    functions in `on_failure`.
     """
 
     pending: dict[Key, Row | None] = field(default_factory=dict)
