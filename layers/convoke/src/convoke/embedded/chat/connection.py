@@ -152,7 +152,7 @@ class ChatClient:
         self.subscriptions: set[SyncObject] = set()
         """The Sync objects to which the client has subscribed. Only the hub changes this set."""
         self.guest_subscriptions: set[SyncObject] = set()
-        """The Sync objects of conversations that the User may see but is not a member of."""
+        """The subscriptions to objects of conversations of which the User is not a member."""
         self.waiting_subscriptions = 0
         """The number of requests to subscribe or to cancel a subscription that wait in the hub."""
 

@@ -44,7 +44,7 @@ TYPING_INDICATOR = "twilio.ipmsg.typing_indicator"
 EVENT_PROTOCOL_VERSION = 4
 
 ESTIMATED_DELIVERY_MILLISECONDS = 5_000
-"""The time after which a client requests its subscriptions again if no notification about them has arrived."""
+"""A client requests a subscription again if no notification about the subscription arrives in this time."""
 
 SUBSCRIPTION_LIFETIME_SECONDS = 86_400
 
@@ -62,7 +62,7 @@ class Feed(Protocol):
         """
 
     def check_visible(self, session: ChatSession, sync_object: SyncObject) -> None:
-        """Raise an error if the session must not see the object, which belongs to a conversation."""
+        """Raise an error if the session must not see the object. The object must belong to a conversation."""
 
     def touches(self, change: Change) -> Iterable[Touch]: ...
 
@@ -148,7 +148,7 @@ class Hub:
     def check_guest(self, client: ChatClient) -> None:
         """End the subscriptions to conversations that the User may no longer see after a change of the User's role.
 
-        This method checks only conversations without the User as a member. For removed members, see `changed`.
+        This method checks only conversations of which the User is not a member. For removed members, see `changed`.
         """
         if client.guest_subscriptions:
             self._add_work(partial(self._check_guest, client))

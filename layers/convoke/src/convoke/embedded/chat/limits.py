@@ -57,10 +57,13 @@ OFFLINE_GRACE_SECONDS = 10.0
 """The time for which a User stays online after the last client of the User has disconnected."""
 
 TYPING_TIMEOUT_SECONDS = 5
-"""The interval at which a client reports that its user is typing."""
+"""The minimum time between two reports of a client that its user is typing."""
 
 STOP_GRACE_SECONDS = 1.0
-"""The maximum time to answer the calls under way at a stop. The same maximum applies to the last frames."""
+"""The maximum time to answer the calls under way when the server stops.
+
+After that, the server waits for the same maximum time until the clients have disconnected.
+"""
 
 RECONNECT_MILLISECONDS = 500
 """The time that a client waits before it connects again after a stop of the server."""
