@@ -52,7 +52,7 @@ def file(name: str) -> ConsoleFile | None:
 
 
 def page(values: Mapping[str, str]) -> ConsoleFile:
-    """Return the page. `values` replace the placeholders, such as `{{poll_seconds}}`. They must be safe in HTML."""
+    """Return the page. Each value replaces a placeholder, such as `{{poll_seconds}}`, and must be safe in HTML."""
     text = FOLDER.joinpath(PAGE).read_text()
     for name, value in {**values, "version": version()}.items():
         text = text.replace(f"{{{{{name}}}}}", value)

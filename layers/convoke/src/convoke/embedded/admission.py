@@ -1,11 +1,11 @@
-"""Admission control. While asynchronous steps are late, requests that create more work wait or are refused.
+"""Admission control: while asynchronous steps are late, delay or refuse the requests that create more steps.
 
-Each request is checked once, before the API handles the request. If a request is refused, `embedded/gateway.py` sends
-a response with the status 503, the code 20503 and the header `Retry-After`. The engine on AWS has no admission control,
+The gateway checks each request once, before the API handles the request. If a request is refused, the gateway sends a
+response with the status 503, the code 20503 and the header `Retry-After`. The engine on AWS has no admission control,
 because AWS adds capacity under load. See docs/how-it-works.md#load.
 
-There are other reasons for a 503: too many connections (embedded/http_protocol.py), and a write lock that another
-process holds for too long (embedded/request_runner.py).
+A response with the status 503 can have other reasons. Too many connections are open (embedded/http_protocol.py), or
+another process holds the write lock for too long (embedded/request_runner.py).
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ SHED_PATHS = re.compile(
     r"(?:/v1/(?:Services/[^/]+/)?|/Client/v2/Services/[^/]+/)"
     r"(?:ConversationWithParticipants|Conversations(?:/[^/]+(?:/(?:Participants|Messages).*)?)?)"
 )
-"""The paths of conversations, participants and messages. The second prefix is the prefix of chat clients.
+"""The paths of conversations, participants and messages. Only chat clients use the second prefix.
 
 The gateway always serves GET requests, and requests to paths under `/convoke/v1`.
 """
 
 
 class Admission:
-    """Decides whether the gateway serves a request or refuses it."""
+    """Determines whether the gateway serves or refuses a request."""
 
     def __init__(self, age: Callable[[], float]) -> None:
         """`age` returns the number of seconds for which the oldest step has been ready to run."""

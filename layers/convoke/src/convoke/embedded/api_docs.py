@@ -1,4 +1,4 @@
-"""`/docs`: a page that shows `/openapi.json` with the Swagger UI. See docs/api-coverage.md#openapi.
+"""Serve `/docs`, a page that shows `/openapi.json` in the Swagger UI. See docs/api-coverage.md#openapi.
 
 The extra `docs` installs the package that contains the files of the Swagger UI. See
 docs/decisions/0122-swagger-ui-from-powertools.md.
@@ -21,14 +21,14 @@ PATH = "/docs"
 OWN = Path(__file__).parent / "static"
 
 PACKAGE, FOLDER = "aws_lambda_powertools", "event_handler/openapi/swagger_ui"
-"""The package with the files of the Swagger UI, and their folder in the package."""
+"""The package that contains the Swagger UI, and the folder of the Swagger UI in this package."""
 
 NOT_INSTALLED = f"{PATH} needs the Swagger UI: pip install 'convoke-conversations[docs]'\n"
 
 HEADERS = {
     **SECURITY_HEADERS,
-    # The style sheet of the Swagger UI contains images. The Swagger UI creates elements from strings, so this policy
-    # does not require trusted types.
+    # Allow `data:` images, because the style sheet of the Swagger UI contains such images. Do not require trusted
+    # types, because the Swagger UI creates elements from strings.
     "Content-Security-Policy": (
         "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'none';"
         " frame-ancestors 'none'"
@@ -38,11 +38,11 @@ HEADERS = {
 
 
 def page(event: Mapping[str, Any]) -> Response | None:
-    """Return the response to a request for the page or one of its files. Return None if `event` asks for neither."""
+    """Return the response to a request for the page or for a file of the page. Return None for other paths."""
     path: str = event["rawPath"]
     if path != PATH and not path.startswith(f"{PATH}/"):
         return None
-    # `find_spec` does not import the package, which would take long.
+    # `find_spec` finds the package without importing the package. An import would take long.
     package = find_spec(PACKAGE)
     if package is None or package.origin is None:
         return Response(404, "text/plain; charset=utf-8", NOT_INSTALLED)
@@ -52,7 +52,7 @@ def page(event: Mapping[str, Any]) -> Response | None:
 
 @cache
 def _files(viewer: Path) -> Mapping[str, ConsoleFile]:
-    """Return the page and its files. The key is the rest of the path after `/docs`."""
+    """Return the page and the files of the page. Each key is the part of the path after `/docs`."""
     javascript, css = "text/javascript; charset=utf-8", "text/css; charset=utf-8"
     return {
         "": file_of("text/html; charset=utf-8", (OWN / "docs.html").read_text()),

@@ -22,8 +22,8 @@ If a page is written several times during the pause, the next checkpoint copies 
 LONG_LOG_FRAMES = 4_000
 """The number of pages (16 MB) from which the write-ahead log counts as long.
 
-If all pages are copied, the next write starts at the beginning of the log, so the log file stops growing. Under
-constant load, new pages are written during each copy and remain in the log. Therefore a checkpoint copies a long log
+After a checkpoint has copied all pages, the next write starts at the beginning of the log. The log file then stops
+growing. Under constant load, the log gets new pages during each copy. Therefore a checkpoint copies a long log
 repeatedly, until no page remains. Copying does not block writes.
 """
 
@@ -39,12 +39,12 @@ A forced restart holds the write lock while it copies the remaining pages and ca
 RESTART_TIMEOUT_MILLISECONDS = 10
 """The maximum time that a forced restart waits for the write lock.
 
-The same maximum applies to the time that it then waits, with the lock, for other readers.
+With the write lock, a forced restart also waits for readers. The same maximum applies to this second wait.
 """
 
 
 class Checkpoints:
-    """A thread that runs a checkpoint after `wake` is called. The thread has its own connection."""
+    """A thread that runs a checkpoint after each call of `wake`. The thread uses a separate connection."""
 
     def __init__(self, path: str, failures: DataFileFailures) -> None:
         self._path = path

@@ -1,6 +1,6 @@
 """A clock that tests can move forward. `convoke up --test-clock` and `convoke.testing` use the clock.
 
-`_watch_clock` in embedded/engine.py finds out that somebody has set the wall clock back.
+`_watch_clock` in embedded/engine.py detects that somebody has set the wall clock back.
 
 See docs/decisions/0045-movable-clock-stops-at-each-due-time.md.
 """
@@ -43,7 +43,7 @@ class AdvanceResult:
     sweeps: int
     """How many times the sweeper ran."""
     conversations: int
-    """How many conversations the sweeper processed. If the sweeper processed a conversation twice, it counts twice."""
+    """How many conversations the sweeper processed. A conversation that was processed twice counts twice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ class Advance:
                 self.run_steps()
                 conversations += self.sweep()
                 self.run_steps()
-                # Wait for the answers. A failed attempt is repeated at a later moment, which `next_due` then returns.
+                # Wait for the answers of the receivers. If an attempt fails, `next_due` returns the time of the retry.
                 self.deliver()
                 sweeps += 1
                 moment = self.next_due(moment)

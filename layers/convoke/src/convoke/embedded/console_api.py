@@ -1,6 +1,6 @@
-"""The resource `/convoke/v1/ConsoleKeys`, where the console exchanges the code in its link for an API key.
+"""The resource `/convoke/v1/ConsoleKeys`, at which the console exchanges a one-time code for an API key.
 
-The engine on AWS does not have this resource, because every request of a stranger to this resource reads the table.
+The engine on AWS does not have this resource, because even a request without credentials reads the table.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ CREATE = Contract(
 
 
 def console_key_route(exchange: Callable[[NewConsoleKey], tuple[ApiKey, str]]) -> PublicRoute:
-    """Return the route. `exchange` uses up a code, and returns an API key and its secret."""
+    """Return the route. `exchange` makes a code invalid, and returns an API key and the secret of this API key."""
 
     def create(event: Mapping[str, Any], _: object) -> Response:
         key, secret = exchange(parse(CreateConsoleKey, parse_form(event)))

@@ -1,8 +1,8 @@
-"""The test controls: resources under `/convoke/v1` with which tests in any language control an instance.
+"""The test controls are resources under `/convoke/v1`. With these resources, tests in any language control an instance.
 
-Only an embedded engine has these resources, for example with `convoke up --test-controls`. Without this option, each
-path answers 404, and the error message names the option. The clock is in `clock_api.py`. See
-docs/testing.md#test-controls.
+Only an embedded engine can have these resources. With `convoke up`, the option `--test-controls` adds the resources.
+Without this option, each path answers 404, and the error message names the option. The resource of the clock is in
+`clock_api.py`. See docs/testing.md#test-controls.
 """
 
 from __future__ import annotations
@@ -42,7 +42,10 @@ class Controls:
     settle: Callable[[timedelta], bool]
     """Waits until all work is done, at most for the given time. Returns whether all work is done."""
     reject_in_next: Callable[[str, int, int], None]
-    """Takes an Account SID, the index of a participant and an error code."""
+    """Rejects a participant of the account's next conversation.
+
+    The arguments are the Account SID, the index of the participant and the error code.
+    """
     hold_next: Callable[[str], None]
     cancel_failures: Callable[[str], None]
 
@@ -160,7 +163,7 @@ def value_of(request: Request, name: str) -> object | None:
 
 
 def duration_in(name: str, text: object) -> timedelta:
-    """Return the duration in the value of the parameter `name`. Raises InvalidParameterError."""
+    """Parse `text`, the value of the parameter `name`. Raises InvalidParameterError if `text` is not a duration."""
     try:
         return parse_duration(text if isinstance(text, str) else "")
     except ValueError as error:
@@ -168,7 +171,10 @@ def duration_in(name: str, text: object) -> timedelta:
 
 
 def integer_in(request: Request, name: str) -> int:
-    """Return a whole number that is not negative. Raises InvalidParameterError."""
+    """Return the value of the parameter `name` as an integer from 0 to 999,999,999.
+
+    Raises InvalidParameterError if the value is not such an integer.
+    """
     text = str(value_of(request, name))
     if not re.fullmatch(r"[0-9]{1,9}", text):
         raise InvalidParameterError(parameter=name, wanted="a whole number")

@@ -28,8 +28,8 @@ DATA_FORMAT = 8
 Increase the number whenever you change the tables below or `keys.INDEXES`, or if earlier versions cannot read an item.
 The table `items` has two columns for each index in `keys.INDEXES`.
 
-Format 8 has the same tables as format 7. Earlier versions cannot read receipts of format 8, and would lose the media of
-a message that they edit.
+Format 8 has the same tables as format 7. Earlier versions of Convoke cannot read receipts of format 8. If an
+earlier version edited a message, the message would lose the media.
 """
 
 OLDEST_DATA_FORMAT = 4
@@ -49,7 +49,7 @@ class Synchronous(StrEnum):
 
 
 MEMORY = ":memory:"
-"""The path of an in-memory database. The database disappears when its connection is closed."""
+"""The path of an in-memory database. Closing the connection deletes the database."""
 
 MESSAGES = (
     """CREATE TABLE messages (
@@ -71,7 +71,7 @@ class DataFileError(Exception):
 
 
 def parse_synchronous(text: str) -> Synchronous:
-    """Return the value of CONVOKE_SYNCHRONOUS. Raises DataFileError."""
+    """Parse the value of the setting CONVOKE_SYNCHRONOUS. Raises DataFileError if the value is invalid."""
     try:
         return Synchronous(text.lower())
     except ValueError as error:
@@ -109,7 +109,7 @@ def cannot_be_opened(path: str, error: Exception) -> DataFileError:
 
 
 def find_damage(path: str) -> list[str]:
-    """Return the problems that SQLite's integrity check finds. An instance may run on the file.
+    """Return the problems that SQLite's integrity check finds, or an empty list. An instance may be using the file.
 
     Raises DataFileError if the file is not a data file.
     """
@@ -122,7 +122,7 @@ def find_damage(path: str) -> list[str]:
 
 
 def back_up(path: str, backup: str) -> None:
-    """Copy the data file to the new file `backup`. An instance may run on the data file and is not blocked.
+    """Copy the data file to the new file `backup`. An instance that is using the data file is not blocked.
 
     Raises DataFileError if `backup` exists or cannot be written, or if `path` is not a data file.
     """
@@ -231,7 +231,7 @@ def _back_up_format(path: str, version: int) -> None:
 
 
 def _copy(path: str, backup: Path) -> None:
-    """Copy a data file with SQLite's online backup. After a crash, `backup` is whole or does not exist.
+    """Copy a data file with SQLite's online backup. After a crash, `backup` is complete or does not exist.
 
     The copy is one snapshot of the data file, so writers may continue.
     """
@@ -258,7 +258,7 @@ def _migrate(connection: sqlite3.Connection, version: int) -> None:
             " FROM messages_4"
         )
         connection.execute("DROP TABLE messages_4")
-    # Some files of format 6 have the column already.
+    # Some files of format 6 already have the column `failures`.
     elif not connection.execute("SELECT 1 FROM pragma_table_info('messages') WHERE name = 'failures'").fetchone():
         connection.execute("ALTER TABLE messages ADD COLUMN failures INTEGER NOT NULL DEFAULT 0")
     # Before format 6, the participants in the index `memberships` were ordered by their own sort key.

@@ -1,11 +1,11 @@
-"""Process the delivery queue. Events are split into deliveries and copies. Then the receivers and carriers are called.
+"""Process the delivery queue: split events into deliveries and copies, and call receivers and carriers.
 
-A delivery goes to the receiver of a webhook, and a copy of a message goes through a carrier to a phone. This module
-treats the line between a business number and a phone as a receiver that takes one copy at a time, in order.
+A delivery goes to the receiver of a webhook. A copy of a message goes through a carrier to a phone. This module treats
+the line between a business number and a phone as a receiver. Such a receiver gets one copy at a time, in order.
 
-The event loop's thread uses the table and the queue. The threads of a thread pool call the receivers. The receivers
-take turns. A receiver that hangs occupies only a few threads. If calls to a receiver fail several times in a row, a
-circuit breaker pauses the deliveries to this receiver.
+Only the event loop's thread uses the table and the queue. The threads of a thread pool call the receivers. The
+receivers take turns. A receiver that does not answer occupies only a few threads. If calls to a receiver fail several
+times in a row, a circuit breaker pauses the deliveries to this receiver.
 See docs/how-it-works.md#promise-7-a-failing-receiver-hurts-only-itself.
 """
 
@@ -57,27 +57,27 @@ MAX_CONCURRENT_DELIVERIES_PER_RECEIVER = 4
 EVENTS_PER_TICK = 8
 """The maximum number of events that are split in one tick of the event loop.
 
-In each tick, events are split before deliveries start. Events therefore never wait for deliveries.
+In each tick, the engine splits events before the engine starts deliveries. Events therefore never wait for deliveries.
 """
 
 MAX_STARTS_PER_TICK = 32
 """The maximum number of deliveries that begin in one tick of the event loop.
 
-A delivery that fails before the call to its receiver counts too.
+Deliveries that fail before the call to the receiver are included.
 """
 
 MAX_CIRCUIT_BREAKERS = 10_000
-"""The maximum number of receivers whose failures are remembered. They use about 2.5 MB of memory.
+"""The maximum number of circuit breakers in memory. This number of circuit breakers uses about 2.5 MB.
 
-If there are more, the engine forgets the receiver whose last failure is the oldest. No pause is longer than a minute,
-so the pause of this receiver is probably over.
+If there are more circuit breakers, the engine removes the circuit breaker whose last failure is the oldest. The pause
+of this circuit breaker is probably over, because no pause is longer than a minute.
 """
 
 CUT_SECONDS = 1.0
-"""The maximum time that calls may take to end after their connections were cut."""
+"""The maximum time that the engine waits for calls to end after the engine has cut the connections."""
 
 OWN_FAILURE_RETRY_SECONDS = 5.0
-"""The first pause of all deliveries after the queue could not be read or a unit was dropped."""
+"""The first pause of all deliveries after a failure to read the queue, or after the drop of a unit."""
 
 FAILED_IN_CONVOKE = "a webhook delivery failed in Convoke"
 
@@ -89,7 +89,7 @@ MESSAGE: TypeAdapter[Delivery | Copy | Event] = TypeAdapter(
 
 @dataclass(frozen=True, slots=True)
 class Deliveries:
-    """Handles the queue messages of the delivery queue. All work is done in the calling thread."""
+    """Handles the queue messages of the delivery queue in the calling thread."""
 
     queue: DurableQueue
     delivery: WebhookDelivery
@@ -109,13 +109,16 @@ class Deliveries:
     def begin(self, message: ReceivedMessage) -> Begun | None:
         """Split the event in the queue message, or begin the delivery or the copy in the queue message.
 
-        If a delivery has begun, return it. The caller must then call the receiver. Return None if there is no receiver
-        to call.
+        Return the begun delivery or copy. The caller must pass this object to `call`. Return None if nothing must be
+        called.
         """
         return self._settled(message, partial(self._begin, message))
 
     def call(self, begun: Begun) -> AnyOutcome | None:
-        """Call the receiver or the carrier. Return None if Convoke itself failed. Any thread may call this method."""
+        """Call the receiver or the carrier, and return the outcome. Return None if Convoke itself fails.
+
+        Any thread may call this method.
+        """
         try:
             if isinstance(begun, BegunCopy):
                 return self.message_sender.call(begun)
@@ -142,9 +145,9 @@ class Deliveries:
             self.queue.table.after_commit(partial(self.observers.delivery_finished, finished))
 
     def fail(self, message: ReceivedMessage) -> None:
-        """Postpone a queue message that Convoke itself failed to process. After the last failure, give up the message.
+        """Postpone a queue message that Convoke itself failed to process. This failure is not a delivery attempt.
 
-        The failed receive is not an attempt of the delivery.
+        After the last permitted failure, move the queue message to the dead-letter queue.
         """
         pause = own_failure_pause_seconds(message.failures + 1)
         if pause is not None:
@@ -159,9 +162,10 @@ class Deliveries:
         self.queue.dead_letter(message)
 
     def interrupt(self, message: ReceivedMessage, begun: Begun, outcome: AnyOutcome | None) -> None:
-        """Return a queue message whose call was ended or prevented. The attempt does not count.
+        """Make a queue message visible again after the shutdown has ended or prevented the call to the receiver.
 
-        A copy stays `sending` only if the carrier may have got the copy. `outcome` is None if there was no call.
+        The attempt does not count. A copy keeps the status `sending` only if the carrier may have received the copy.
+        `outcome` is None if there was no call, or if Convoke itself failed.
         """
         if isinstance(begun, BegunCopy) and not (isinstance(outcome, CopyOutcome) and outcome.is_unknown):
             self.message_sender.undo(begun)
@@ -170,7 +174,8 @@ class Deliveries:
     def accept(self, event: Event) -> None:
         """Split an event from the event bus. If Convoke fails to split the event, enqueue the event itself.
 
-        The event is then retried and given up like any queue message. It blocks no other event of the stream.
+        The delivery queue retries this event like any other queue message. The event does not block later events of
+        the stream.
         """
         try:
             self._split(event)
@@ -181,8 +186,9 @@ class Deliveries:
             self.delivery.queue.send([event])
 
     def _split(self, event: Event) -> None:
-        # Split the copies first. If splitting the deliveries then fails, the event is split again. A copy that is
-        # enqueued twice is sent once, but a delivery that is enqueued twice calls the receiver twice.
+        # Split the copies first. If splitting the deliveries fails after that, the event is split again, and the copies
+        # are enqueued twice. A copy that is enqueued twice is sent once. A delivery that is enqueued twice would call
+        # the receiver twice.
         if event.copies:
             self.message_sender.split(event)
         self.delivery.split(event)
@@ -219,8 +225,8 @@ class Deliveries:
     def _settled(self, message: ReceivedMessage, handle: Callable[[], Begun | None]) -> Begun | None:
         """Call `handle`. If `handle` raises an error, postpone the queue message or move it to the dead-letter queue.
 
-        A queue message that cannot be parsed moves to the dead-letter queue. If there is an error in Convoke itself,
-        the attempt does not count. While the data file cannot be used, the failure does not count either.
+        A queue message that cannot be parsed moves to the dead-letter queue. If Convoke itself fails, only the failure
+        counts, and not the delivery attempt. If the data file cannot be used, the failure does not count.
         """
         try:
             return handle()
@@ -241,13 +247,13 @@ class Deliveries:
 def _is_ready(queue: DurableQueue, receiver: str) -> bool:
     """Return whether a visible queue message to the receiver may be handled.
 
-    On a line, a copy that is postponed keeps later copies waiting, so that a phone gets its messages in order.
+    On a line, a postponed copy blocks later copies, because the phone must get the messages in order.
     """
     return not is_line(receiver) or queue.is_first_visible(receiver)
 
 
 def _subject(message: ReceivedMessage) -> dict[str, str]:
-    """Return the event and the receiver of a delivery, for a log line. Return no values if the body is unreadable."""
+    """Return the event and the receiver of a delivery, for a log line. Return {} if the body is not a delivery."""
     try:
         delivery = Delivery.model_validate_json(message.body)
     except ValidationError:
@@ -257,7 +263,7 @@ def _subject(message: ReceivedMessage) -> dict[str, str]:
 
 
 class ConcurrentDeliveries:
-    """Schedules deliveries on an event loop. Only the calls to receivers run on other threads."""
+    """Schedules deliveries on an event loop. Worker threads call the receivers."""
 
     def __init__(self, deliveries: Deliveries, loop: asyncio.AbstractEventLoop, now: Clock) -> None:
         self._deliveries = deliveries
@@ -276,7 +282,7 @@ class ConcurrentDeliveries:
         self._breakers: dict[str, CircuitBreaker] = {}
         """The circuit breakers that are not closed, or that have counted failures. The key is the receiver.
 
-        The receivers are in the order of their last failures.
+        The receiver whose last failure is the oldest comes first.
         """
         self._last_receiver = ""
         self._woken = False
@@ -323,7 +329,7 @@ class ConcurrentDeliveries:
         """Start no more calls to receivers. Wait up to `grace_seconds` until all calls under way have ended.
 
         If calls are still under way after this time, call `cut`, which must end these calls. If a call still does not
-        end, its queue message becomes visible at the next start of the engine.
+        end, the next start of the engine makes the queue message of the call visible again.
         """
         self.begin_stop()
         try:
@@ -370,9 +376,9 @@ class ConcurrentDeliveries:
     def _hide_messages_under_way(self) -> None:
         """Keep each queue message invisible while its receiver is being called.
 
-        The call takes real time. In the meantime, a test can move the clock past the visibility timeout. Also, somebody
-        can set the clock back. The queue message would then become visible, because it seems to be postponed for longer
-        than the maximum.
+        During the call, a test can move the clock past the visibility timeout. The queue message would then become
+        visible. Somebody can also set the clock back. The queue message would then become visible too, because the
+        remaining time would be longer than the maximum.
         """
         now = self._now()
         latest = now + timedelta(seconds=VISIBILITY_TIMEOUT_SECONDS)
@@ -479,7 +485,7 @@ class ConcurrentDeliveries:
 
         If the outcome is not retryable, the number of failures in a row becomes 0.
         """
-        # Remove the circuit breaker before adding it again, so that it becomes the last entry of the dictionary.
+        # Remove the circuit breaker before adding it again, so that the entry becomes the last entry.
         breaker = self._breakers.pop(receiver, CLOSED).after(self._now(), is_failure=outcome.is_retryable)
         if breaker != CLOSED:
             self._breakers[receiver] = breaker
@@ -508,9 +514,9 @@ class ConcurrentDeliveries:
         self.wake()
 
     def _dropped(self, message: ReceivedMessage) -> None:
-        """Pause all deliveries. The table calls this method if it drops the unit that changes this queue message.
+        """Count the call as ended, and pause all deliveries. The next unit would probably fail too.
 
-        The pause is useful because the next unit would probably fail too.
+        The table calls this method after the table has dropped the unit that changes the queue message.
         """
         self._count(message, -1)
         self._back_off()

@@ -107,17 +107,17 @@ ANY_RECEIVER = ReceiverRules()
 """The embedded engine may call every receiver, including receivers in private networks."""
 
 DELIVERY_POLL_SECONDS = 0.25
-"""The interval at which the engine checks whether queue messages of the delivery queue have become visible."""
+"""The interval at which the engine checks the delivery queue for messages that have become visible."""
 
 CLOCK_STEP_SECONDS = 2.0
-"""How far the wall clock may fall behind the monotonic clock between two sweeps.
+"""The maximum time by which the wall clock may fall behind the monotonic clock between two sweeps.
 
-If the wall clock falls behind further, the engine concludes that somebody has set the wall clock back.
+If the difference is larger, the engine assumes that somebody has set the wall clock back.
 """
 
 
 CONSOLE_POLL_SECONDS = 2
-"""How often the console asks for new events."""
+"""The interval at which the console requests new events."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,8 +146,8 @@ class EmbeddedEdges:
     public_url: str | None = None
     allowed_origins: tuple[str, ...] = ()
     admit: Admit | None = None
-    presence: Presence = NobodyOnline()  # noqa: RUF009 - it holds nothing
-    metrics: Metrics = NoMetrics()  # noqa: RUF009 - it holds nothing
+    presence: Presence = NobodyOnline()  # noqa: RUF009 - the object has no state
+    metrics: Metrics = NoMetrics()  # noqa: RUF009 - the object has no state
     path_delimiters: str = ""
     console_poll_seconds: int | None = CONSOLE_POLL_SECONDS
     simulates_phones: bool = True
@@ -157,7 +157,7 @@ class EmbeddedEdges:
 class OffLoopWebhookClient:
     """A WebhookClient that never blocks the event loop.
 
-    On the event loop's thread, `call` raises NeedsThreadError. The gateway then runs the API request again on a worker
+    On the event loop's thread, `call` raises NeedsThreadError. `RequestRunner` then runs the request again on a worker
     thread.
     """
 
@@ -195,11 +195,11 @@ Tests replace edges with such a function.
 
 
 class EmbeddedEngine:
-    """The program, together with all parts that are necessary to run the program on one machine.
+    """Runs the program on one machine.
 
-    `api` handles requests. After a request, steps and webhook deliveries remain to be done. With an event loop, call
-    `start` once. The engine then does the remaining work in the background. Without an event loop, call `work` after
-    the requests.
+    `api` handles requests. A request can create background work, which consists of steps and webhook deliveries.
+    With an event loop, call `start` once. The engine then does the background work without further calls. Without an
+    event loop, call `work` after the requests.
     """
 
     def __init__(
@@ -217,11 +217,13 @@ class EmbeddedEngine:
 
         `data` is the path of the data file, or `:memory:`. Raises DataFileError if the data file cannot be used.
 
-        If there is a `movable_clock`, the API has a resource that moves this clock. From `environ`, the engine reads
-        only the settings for the provisioning retries, the allowed origins and `synchronous`. Raises ValidationError,
-        InvalidOriginError or DataFileError if such a setting is invalid.
+        If `movable_clock` is not None, the API has a resource that moves this clock. If `reset` is not None, the API
+        has the test controls. `reset` must replace this engine with an empty engine.
+
+        From `environ`, the engine reads only the settings for the provisioning retries, the allowed origins, the public
+        URL and `synchronous`. Raises ValidationError, InvalidOriginError or DataFileError if such a setting is invalid.
+
         `lock_timeout` is the maximum number of seconds that a write waits while another process holds the write lock.
-        If there is a function `reset`, the API has the test controls. `reset` replaces this engine by an empty engine.
         """
         now: Clock = movable_clock or instants.now
         settings = Settings(environ)
@@ -337,7 +339,7 @@ class EmbeddedEngine:
         runner = RequestRunner(self.table, self._admission, self._lock_timeout)
 
         def serve_chat() -> ChatServing:
-            # Import only when the first chat client connects, because the modules take 80 ms and 2 MB.
+            # Import only when the first chat client connects, because the import takes 80 ms and 2 MB of memory.
             from convoke.embedded.chat.serving import new_chat_server  # noqa: PLC0415 - see above
 
             server = new_chat_server(
@@ -357,7 +359,7 @@ class EmbeddedEngine:
         )
 
     def start(self) -> None:
-        """Start the background work on the running event loop. First, finish the work of the previous process.
+        """Start the background work on the running event loop. Continue the unfinished work of the previous process.
 
         Call this method on the event loop's thread. After the call, only this thread uses the connection to the data
         file.
@@ -371,8 +373,8 @@ class EmbeddedEngine:
         self._concurrent_deliveries = ConcurrentDeliveries(self._deliveries, loop, self.edges.now)
         self._clock_difference = _clock_difference()
         with suppress(Exception, RunAgainError):
-            # If another process holds the write lock, this statement fails. The queue messages that the previous
-            # process had received then stay invisible until their visibility timeout ends.
+            # If another process holds the write lock, this statement fails. In that case, the queue messages that
+            # the previous process had received stay invisible until their visibility timeout ends.
             self.queue.make_received_visible()
         self._sweep_until = self.edges.now() + self.edges.provisioning_retries.max_pause
         scheduler.wake()
@@ -404,7 +406,7 @@ class EmbeddedEngine:
                 self._scheduler.stop()
             if self._concurrent_deliveries:
                 await self._concurrent_deliveries.stop(self._stop_until - time.monotonic(), self._http_client.cut)
-            # Requests on worker threads can still wait for receivers.
+            # Cut the connections, because requests on worker threads may still wait for receivers.
             self._http_client.cut()
             self._media_client.cut()
             # Stop the sweeper on another thread, because the sweeper may be waiting for this event loop.
@@ -439,7 +441,7 @@ class EmbeddedEngine:
     def work(self) -> None:
         """Run all waiting steps and deliveries in the calling thread.
 
-        Call this method only if the engine has no event loop. Postponed deliveries do not run.
+        Call this method only if the engine has no event loop. This method does not run postponed deliveries.
         """
         self.steps.run_all()
         self._deliveries.run()
@@ -555,7 +557,7 @@ class EmbeddedEngine:
     def _sweep(self) -> None:
         """Process every conversation that is due.
 
-        An earlier process may have scheduled retries for later. The first sweep processes these conversations too.
+        An earlier process may have scheduled retries for a later time. The first sweep runs these retries immediately.
         """
         self.table.check_data_file()
         self._watch_clock()
@@ -565,16 +567,16 @@ class EmbeddedEngine:
             self.table.remove_expired(self.edges.now())
 
     def _watch_clock(self) -> None:
-        """Check whether somebody has set the wall clock back. If so, make all postponed work due now, as at a start.
+        """If somebody has set the wall clock back, make all postponed work due now.
 
-        Otherwise the postponed work would wait until the wall clock shows the due time again.
+        Without this method, the postponed work would wait until the wall clock shows the due time again.
         """
         difference = _clock_difference()
         step_back = self._clock_difference - difference
         if step_back > CLOCK_STEP_SECONDS:
-            # Run this on the event loop's thread, so that no delivery starts or ends in between.
+            # Run this on the event loop's thread, so that no delivery starts or ends during the call.
             self.table.run(lambda: self.queue.make_received_visible(self._deliveries_under_way()))
-            # The due times of the next attempts were computed before the wall clock was set back.
+            # Add the difference, because the due times were computed before the wall clock was set back.
             planned = self.edges.now() + timedelta(seconds=step_back)
             self._sweep_until = planned + self.edges.provisioning_retries.max_pause
         self._clock_difference = difference

@@ -1,4 +1,4 @@
-"""Check conditions and apply update actions of the Table port. The items are in memory, and SQLite is not used."""
+"""Check the conditions and apply the update actions of the Table port to items in memory, without SQLite."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def _same(one: Value, other: Value) -> bool:
 
 
 def _less(standing: Value, value: str | int) -> bool:
-    # DynamoDB compares strings by their UTF-8 bytes, and Python by their code points. Both give the same order.
+    # DynamoDB compares the UTF-8 bytes of strings, and Python compares the code points. The two orders are the same.
     if isinstance(value, str):
         return isinstance(standing, str) and standing < value
     return isinstance(standing, int) and not isinstance(standing, bool) and standing < value

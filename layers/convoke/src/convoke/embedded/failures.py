@@ -14,14 +14,14 @@ LOG_INTERVAL_SECONDS = 60.0
 
 
 class LogLimit:
-    """Limits a log line that could otherwise be written again and again. This class is thread-safe."""
+    """Limits how often the process writes a log line. This class is thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._last_logged = float("-inf")
 
     def allows_line(self) -> bool:
-        """Return whether the log line may be written now: at most once in LOG_INTERVAL_SECONDS."""
+        """Return whether the caller may write the log line now. Return True at most once in LOG_INTERVAL_SECONDS."""
         with self._lock:
             now = time.monotonic()
             if now - self._last_logged < LOG_INTERVAL_SECONDS:

@@ -51,7 +51,7 @@ class RequestContext:
         self._remaining = remaining
 
     def get_remaining_time_in_millis(self) -> int:
-        """Return the time that a request may take. A constant is enough, because the API reads it once per request."""
+        """Return a constant. A constant is enough, because the API reads this time only once per request."""
         return self._remaining
 
 
@@ -167,8 +167,8 @@ class Gateway:
     async def answer(self, event: dict[str, Any], upload: Body | None = None) -> Response:
         """Return the response to a gateway event. All data that the response shows is committed before the return.
 
-        `upload` is the body of an upload. Without it, the event contains the body. Raises DisconnectedError if the
-        client disconnects during an upload.
+        `upload` is the body of an upload. If `upload` is None, the event contains the body. Raises DisconnectedError if
+        the client disconnects during an upload.
         """
         begun = time.perf_counter()
         response = await self._answered(event, upload)
@@ -181,14 +181,14 @@ class Gateway:
         self._begin_stop()
 
     async def stop_chat(self) -> None:
-        """Tell the chat clients to connect again, after their calls are answered."""
+        """Wait until the calls of chat clients are answered. Then tell the chat clients to connect again."""
         if self._chat:
             await self._chat.stop()
 
     def close(self) -> None:
         """End the worker threads and the connections of chat clients.
 
-        If a request is still running, it fails when the table is closed.
+        A request that is still running fails when the table is closed.
         """
         if self._chat:
             self._chat.close()
@@ -221,7 +221,7 @@ class Gateway:
     async def _waited_for(self, deferred: Deferred) -> Conversation:
         """Wait until the conversation leaves the state `initializing`.
 
-        Do not wait longer than the client has requested. Return the conversation as it was when it was last fetched.
+        Do not wait longer than the client has requested. Return the conversation that was fetched last.
         """
         seen = deferred.created
         for pause in pauses(deferred.seconds):
@@ -242,7 +242,7 @@ class Gateway:
 
 
 def _start(response: Response, size: int) -> Message:
-    """Return the message that sends the status and the headers of a response. `size` is the length of its body."""
+    """Return the message that sends the status and the headers of a response. `size` is the body's length."""
     headers = [(name.lower().encode(), value.encode()) for name, value in response.headers.items()]
     # RFC 9110, section 8.6: a 204 response has no Content-Length.
     if response.status_code != HTTPStatus.NO_CONTENT:
@@ -283,8 +283,8 @@ def gateway_event(scope: Message, body: bytes, *, trust_forwarded: bool = False)
 async def _body(receive: Receive) -> bytes | None:
     """Return the whole request body. Return None if the client disconnected before the end of the body.
 
-    If a body is much too long for the API, only its first part is returned. This part is still too long, so the API
-    refuses it.
+    If a body is much too long for the API, return only the first part of the body. The API refuses this part, because
+    the part is still too long.
     """
     message = await receive()
     if message["type"] == "http.request" and not message.get("more_body", False):

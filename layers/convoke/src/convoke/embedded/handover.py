@@ -1,7 +1,7 @@
 """The ports through which requests and steps hand over work to later steps.
 
-Participants and executions are handed over in memory. A crash loses this work, but the sweeper later finds the work in
-the table. Webhook deliveries are handed over through a queue in the data file.
+The ports hand over participants and executions in memory. A crash loses this work, but the sweeper later finds the work
+in the table. The ports hand over webhook deliveries through a queue in the data file.
 """
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ class InMemoryParticipantQueue:
 class InMemoryWorkflow:
     """Implements Workflow.
 
-    An execution may run before the unit that started the execution is committed. One commit then stores the writes of
-    the unit and of the execution. If the commit fails, none of these writes is stored, and an execution that has not
-    run yet is removed.
+    An execution may run before the commit of the unit that started the execution. In that case, one commit stores the
+    writes of the unit and the writes of the execution. If the commit fails, all these writes are lost. If the
+    execution has not run yet, the unit removes the execution from the queue.
     """
 
     table: SqliteTable

@@ -1,8 +1,8 @@
 """The HTTP protocol of the server: uvicorn's protocol with limits on connections and requests.
 
-The limits apply while a request arrives, before the application handles it. uvicorn itself sets no limits when it uses
-the parser httptools. This module overrides methods of uvicorn's protocol class, so pyproject.toml bounds the version of
-uvicorn. docs/behaviour/limits.md#http-requests lists the limits.
+The limits apply while a request arrives, before the application handles the request. With the parser httptools, uvicorn
+itself sets no limits. pyproject.toml limits the version of uvicorn, because this module overrides methods of uvicorn's
+protocol class. docs/behaviour/limits.md#http-requests lists the limits.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ MAX_HEADER_BYTES = 16 * 1024
 MAX_HEADERS = 100
 
 MAX_BYTES_WITHOUT_PROGRESS = 2 * (MAX_TARGET_BYTES + MAX_HEADER_BYTES)
-"""The maximum number of bytes that a client may send before the headers end, and between two parts of the body.
+"""The maximum number of bytes that a client may send before the end of the headers, or between two parts of the body.
 
 The parser keeps an incomplete header in memory. Without this limit, a header that never ends would fill the memory.
 """
@@ -109,7 +109,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def _feed(self, data: bytes) -> None:
         """Parse the next bytes of the connection.
 
-        uvicorn's method writes a log line for each request that it cannot parse. A client without credentials could
+        uvicorn's method writes a log line for each request that is not valid HTTP. A client without credentials could
         fill the disk with these log lines. Therefore this method writes no log lines.
         """
         self._unset_keepalive_if_required()
@@ -134,7 +134,7 @@ class BoundedProtocol(HttpToolsProtocol):
         return self.url.partition(b"?")[0] == CHAT_PATH and self._get_upgrade() == b"websocket"
 
     def handle_websocket_upgrade(self) -> None:
-        # Import only for the first chat client, because the modules take 11 ms and 0.5 MB.
+        # Import only for the first chat client, because the import takes 11 ms and 0.5 MB of memory.
         from convoke.embedded.chat.websocket import ChatWebSocket  # noqa: PLC0415 - see above
 
         self.ws_protocol_class = ChatWebSocket

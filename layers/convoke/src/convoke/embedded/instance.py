@@ -1,4 +1,4 @@
-"""An instance: the engine that a server serves. A reset replaces the engine while the server runs."""
+"""Serve an engine that a reset can replace while the server runs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class MakeEngine(Protocol):
 
 
 class Instance:
-    """The ASGI application of a server. It passes each request to the current engine."""
+    """The ASGI application of a server. The application passes each request to the current engine."""
 
     def __init__(
         self,
@@ -28,9 +28,9 @@ class Instance:
         has_controls: bool,
         trust_forwarded: bool = False,
     ) -> None:
-        """Make the first engine. During each reset, `prepare` is called with the new engine.
+        """Make the first engine.
 
-        At this time, the new engine contains only the first account.
+        Each reset calls `prepare` with the new engine. At this time, the new engine contains only the first account.
         """
         self._make_engine = make_engine
         self._prepare = prepare
@@ -86,11 +86,11 @@ class Instance:
             await self.engine.abandon()
             engine = self._make_engine(reset=self._reset, observers=self.observers)
             with engine.table.unit():
-                # One unit, so that a crash leaves either the old data or an empty instance with its account.
+                # Use one unit. After a crash, the data file then contains either all old data or only the account.
                 engine.table.clear()
                 engine.accounts.create(self._account_sid, token)
                 self._prepare(engine)
-            # After the commit, because media without records do no harm, but records without media do.
+            # Remove the media only after the commit. Otherwise, after a crash, records could exist without their media.
             await asyncio.to_thread(engine.media_folder.clear)
             self._use(engine)
             engine.start()

@@ -1,7 +1,7 @@
-"""Write the log lines and metrics of an operation only after its unit is committed.
+"""Write the log lines and metrics of an operation only after the commit of the operation's unit.
 
-A unit is the set of writes of one operation. If the commit fails, the operation has had no effect. Therefore its log
-lines and metrics are discarded.
+A unit is the set of writes of one commit (see `unit.py`). If the commit fails, the operation has no effect. The log
+lines and metrics of the operation are therefore discarded.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from convoke.observability import Measure, Metrics
 def hold(record: logging.LogRecord) -> bool:
     """Return whether the logger must write the record now. This function is a logging filter.
 
-    If the calling thread has an open unit, the record is held and written after the commit. Without an open unit, the
-    operation has changed nothing, or its unit is already committed.
+    If the calling thread has an open unit, this function returns False. The unit writes the record after the commit.
+    Without an open unit, the operation has changed nothing, or the unit of the operation is already committed.
     """
     if record.exc_info and failures.is_reported(record.exc_info[1]):
-        # `DataFileFailures` has logged this failure, or has logged another failure less than a minute ago.
+        # `DataFileFailures` has already logged this failure, or a different failure less than a minute ago.
         return False
     unit = open_unit()
     if unit is None or record.name == failures.logger.name:

@@ -17,12 +17,12 @@ logger = logging.getLogger(__name__)
 DEBOUNCE_SECONDS, MAX_DEBOUNCE_SECONDS = 0.003, 0.015
 """The time from a call of `wake` until the steps start. During this time, the event loop processes requests.
 
-Each further call of `wake` starts the time again. The steps start at the latest `MAX_DEBOUNCE_SECONDS` after the first
+Each further call of `wake` restarts this time. The steps start at the latest `MAX_DEBOUNCE_SECONDS` after the first
 call.
 """
 
 SLICE_SECONDS = 0.004
-"""The length of a slice. A step that is running after this time still completes, and then the slice ends."""
+"""The time after which no further step of a slice starts. A step that is already running still completes."""
 
 ITERATIONS_BETWEEN_SLICES = 2
 """The number of iterations of the event loop between two slices.
@@ -55,7 +55,7 @@ class PeriodicThread:
         self._thread.start()
 
     def stop(self) -> None:
-        """End the thread. If `work` is running, wait until it returns."""
+        """End the thread. If `work` is running, wait until `work` returns."""
         self._stopping = True
         self.wake()
         if self._thread.is_alive():
@@ -139,7 +139,7 @@ class StepScheduler:
         self._timer, self._is_running = None, False
         begun = time.monotonic()
         if self._requests and begun - self._slice_ended < self._slice_seconds:
-            # The last slice took longer than the time that the requests under way have had since then.
+            # Since the last slice, the requests under way have had less time than the last slice took.
             self._again(0)
             return
         try:

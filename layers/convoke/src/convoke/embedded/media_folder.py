@@ -1,4 +1,4 @@
-"""The media store of one machine: a folder beside the data file."""
+"""Store the content of media as files in a folder beside the data file."""
 
 from __future__ import annotations
 
@@ -21,7 +21,10 @@ UNFINISHED = ".unfinished"
 
 
 def folder_of(data: str) -> str:
-    """Return the path of the media folder of a data file. Symbolic links to one data file share one folder."""
+    """Return the path of the media folder that belongs to a data file.
+
+    A data file and the symbolic links to this data file have the same media folder.
+    """
     return f"{os.path.realpath(data)}.media"
 
 
@@ -30,12 +33,15 @@ def _temporary_folder() -> str:
 
 
 class MediaFolder:
-    """Implements `MediaStore`. The file of a media is `{account SID}/{media SID}`. No other name is in a path."""
+    """Implements `MediaStore`. The content of a media is in the file `{account SID}/{media SID}`.
+
+    The path contains no other name, such as a file name that a client has sent.
+    """
 
     def __init__(self, data: str) -> None:
-        """`data` is the path of the data file. With `:memory:`, the folder exists until `close`.
+        """Determine the path of the folder. The first write of a media creates the folder.
 
-        The folder is created with the first media.
+        `data` is the path of the data file. If `data` is `:memory:`, `close` removes the folder.
         """
         self._is_temporary = data == MEMORY
         self._folder = Path(_temporary_folder() if self._is_temporary else folder_of(data))
@@ -55,7 +61,7 @@ class MediaFolder:
         _unfinished(path).unlink(missing_ok=True)
 
     def files(self) -> Iterator[Path]:
-        """Return the files of all media, including incomplete ones."""
+        """Return the files of all media, including the files of incomplete uploads."""
         return self._folder.glob("*/*")
 
     def clear(self) -> None:
@@ -71,7 +77,11 @@ class MediaFolder:
 
 
 class MediaFile:
-    """Implements `MediaWriter`. The file gets its name only when its content is on the disk."""
+    """Implements `MediaWriter`.
+
+    Before `commit`, the file name has the suffix `UNFINISHED`. `commit` first syncs the content to the disk, and then
+    renames the file.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -105,7 +115,10 @@ class MediaFile:
 
 
 def _create_folder(folder: Path) -> None:
-    """Create the media folder and the folder of an account in it, durably. Only the owner can read them."""
+    """Create `folder`, which is the folder of an account, and the media folder that contains `folder`.
+
+    Only the owner can read the folders. Each new folder is synced to the disk.
+    """
     for each in (folder.parent, folder):
         if not each.exists():
             each.mkdir(mode=0o700, exist_ok=True)
@@ -113,7 +126,7 @@ def _create_folder(folder: Path) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Write the names of the files in a folder to the disk."""
+    """Sync a folder to the disk, so that the names of its files survive a power failure."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -127,7 +140,7 @@ def _unfinished(path: Path) -> Path:
 
 @contextmanager
 def _unavailable() -> Iterator[None]:
-    """Raise UnavailableError if the file cannot be written, for example because the disk is full."""
+    """Raise UnavailableError if the `with` block raises OSError, for example because the disk is full."""
     try:
         yield
     except OSError as error:

@@ -1,7 +1,7 @@
 """Report finished requests and deliveries to observers.
 
 An observer shows the requests and deliveries to people, for example as lines on a terminal, or as the list of the last
-requests in the console. Observers are called on the event loop's thread, so they must be fast and must not wait.
+requests in the console. Observers must be fast and must not wait, because they run on the event loop's thread.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class FinishedRequest:
     """The gateway event. It contains the credentials of the client and everything that the client sent."""
     response: Response
     seconds: float
-    """The time from the complete request to the response."""
+    """The time from the start of the handling to the response, in seconds."""
 
     @property
     def method(self) -> str:
@@ -35,7 +35,7 @@ class FinishedRequest:
 
     @property
     def path(self) -> str:
-        """The path. It can contain names and identities."""
+        """The path of the request. The path can contain unique names and identities."""
         return str(self.event["rawPath"])
 
 
@@ -65,7 +65,7 @@ class Observers:
         self._observers: list[Observer] = []
 
     def __bool__(self) -> bool:
-        """Return whether there is an observer. Without an observer, the gateway measures and builds nothing."""
+        """Return whether there is an observer. If not, the gateway creates no FinishedRequest."""
         return bool(self._observers)
 
     def add(self, observer: Observer) -> None:

@@ -1,4 +1,4 @@
-"""The pauses after failures of background work that must continue."""
+"""Compute the pauses after failures of background work."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ MAX_PAUSE_SECONDS = 60.0
 
 
 def growing_pause(first_seconds: float, failures: int) -> float:
-    """Return the pause in seconds after the last of `failures` failures in a row.
+    """Return the pause in seconds after `failures` failures in a row.
 
-    Each pause is twice as long as the previous pause.
-    Background work such as reading a queue cannot be given up, so its pauses grow to a minute and stay there.
+    Each pause is twice as long as the previous pause, up to MAX_PAUSE_SECONDS. The number of retries has no limit,
+    because background work such as reading a queue must continue.
     """
     return doubled_pause(first_seconds, failures - 1, max(first_seconds, MAX_PAUSE_SECONDS))

@@ -1,4 +1,4 @@
-"""The delivery queue in the data file. The queue has those properties of SQS that are necessary for deliveries.
+"""The delivery queue in the data file. The queue has the features of SQS that deliveries need.
 
 In this module, a message is a queue message. A received message is invisible until its visibility timeout ends. If the
 consumer does not delete the message, the message becomes visible again. A crash can therefore repeat a delivery, but
@@ -22,13 +22,14 @@ VISIBILITY_TIMEOUT_SECONDS = 30.0
 MAX_PAUSE_SECONDS = 3600.0
 """The maximum time for which a message can be invisible.
 
-If a message would stay invisible for longer, somebody must have set the clock back. The message then counts as visible.
+If a message would stay invisible for longer, somebody has set the clock back. The queue then treats the message as
+visible.
 """
 
 PAGE_SIZE = 500
 
 NO_RECEIVER = ""
-"""The value of `receiver` in a message that contains an event, which has not been split into deliveries yet."""
+"""The value of `receiver` in a message that contains an event. An event is not split into deliveries yet."""
 
 
 class QueuedMessage(NamedTuple):
@@ -75,8 +76,8 @@ class DurableQueue:
     def receive(self, receiver: str) -> ReceivedMessage | None:
         """Return the message to `receiver` that has been visible for the longest time.
 
-        The message becomes invisible, and its receive count increases by 1. Return None if no message to `receiver` is
-        visible.
+        The message becomes invisible, and the receive count of the message increases by 1. Return None if no message to
+        `receiver` is visible.
         """
         now = self._seconds()
         found = self.table.rows(_OLDEST, (self.name, now, receiver))
@@ -119,7 +120,7 @@ class DurableQueue:
         return moment if moment.timestamp() >= visible_at else moment + timedelta.resolution
 
     def return_uncounted(self, message: ReceivedMessage, seconds: float) -> None:
-        """Make the message visible again after `seconds`, and undo the increase of its receive count."""
+        """Make the message visible again after `seconds`, and do not count the last receive."""
         self.table.write(
             # Do not use `receive_count - 1` in SQL. The unit that received the message may have been dropped. In that
             # case, the stored receive count was never increased.
@@ -147,7 +148,7 @@ class DurableQueue:
     def make_received_visible(self, excluded: Collection[int] = ()) -> None:
         """Make every message visible, except the messages whose ids are in `excluded`.
 
-        The engine calls this method at its start, and after the clock was set back.
+        The engine calls this method at the start of the engine, and after somebody has set the clock back.
         """
         invisible = f"queue = ? AND visible_at > 0 AND id NOT IN ({_placeholders(excluded)})"
         if self.table.rows(f"SELECT 1 FROM messages WHERE {invisible} LIMIT 1", (self.name, *excluded)):  # noqa: S608
@@ -247,7 +248,7 @@ class DeadLetterQueue:
         return redriven
 
     def _pages(self) -> Iterator[list[tuple[int, str]]]:
-        """Read the ids and the bodies of all messages in pages, so that one commit does not contain all of them."""
+        """Yield pages with the ids and the bodies of all messages, so that callers can commit each page separately."""
         last = 0
         while page := self.table.rows(
             "SELECT id, body FROM messages WHERE queue = ? AND id > ? ORDER BY id LIMIT ?",

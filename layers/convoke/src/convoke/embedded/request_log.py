@@ -1,4 +1,4 @@
-"""The last requests to this process, in memory. The console shows them."""
+"""Keep the last requests to this process in memory. The console shows these requests."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class LoggedRequest(NamedTuple):
     number: int
     """The requests of the process are numbered from 1."""
     user: str
-    """The Account SID, or the SID of the API key. The password is not kept."""
+    """The Account SID, or the SID of the API key. The log does not store the password."""
     method: str
     path: str
     query: str
@@ -43,7 +43,7 @@ class LoggedRequest(NamedTuple):
 class RequestLog:
     """Keeps the last requests whose credentials were correct.
 
-    The log leaves out the reads of pages that the API itself serves, because the console sends such reads continually.
+    The log omits the GET requests that a page of this server sends, because the console sends GET requests continually.
     """
 
     def __init__(self, now: Clock) -> None:
@@ -80,14 +80,14 @@ class RequestLog:
         )
 
     def delivery_finished(self, delivery: FinishedDelivery) -> None:
-        """Do nothing, because the ledger has the delivery attempts."""
+        """Do nothing, because the ledger stores the delivery attempts."""
 
     def of_account(
         self, account_sid: str, after: int, owner_of: Callable[[str], str | None]
     ) -> Iterator[LoggedRequest]:
-        """Yield the requests of an account, newest first, whose number is greater than `after`.
+        """Yield the requests of an account whose numbers are greater than `after`, newest first.
 
-        `owner_of` returns the account SID of an API key.
+        `owner_of` returns the SID of the account that owns an API key.
         """
         owners = {account_sid: account_sid}
         for each in reversed(self._requests):

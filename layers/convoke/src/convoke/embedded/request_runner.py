@@ -1,7 +1,10 @@
-"""Admit a request, and run it on the event loop's thread, again after a pause, or on a worker thread.
+"""Run requests on the event loop's thread or on worker threads.
 
-A request that must wait before its first write ends early (see `suspension.py`). A request uses the data of a unit of
-work (see `unit.py`). Its result is returned after the commit of this unit.
+A request first runs on the event loop's thread. If the request must wait before its first write, the request ends early
+(see `suspension.py`). The runner then runs the request again, either after a pause or on a worker thread.
+
+A request reads and writes data in a unit of work (see `unit.py`). The runner returns the result of the request after
+the commit of this unit.
 """
 
 from __future__ import annotations
@@ -20,10 +23,13 @@ from convoke.operations.conversations import MAX_CONTENTION_SECONDS, sleep_befor
 Result = TypeVar("Result")
 
 MAX_REQUESTS_ON_THREADS = 128
-"""The maximum number of requests that run on worker threads at the same time. These requests wait for a receiver."""
+"""The maximum number of requests that run on worker threads at the same time.
+
+A request on a worker thread waits, for example for a receiver.
+"""
 
 FIRST_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 0.001, 0.05
-"""The first pause and the maximum pause between two runs of a request. Each pause is twice the previous pause."""
+"""The first pause and the maximum pause between two runs of a request. The pause doubles after each run."""
 
 
 class NotAdmittedError(Exception):
@@ -40,7 +46,7 @@ class RequestRunner:
         self._threads = ThreadPoolExecutor(MAX_REQUESTS_ON_THREADS, thread_name_prefix="request")
 
     async def admit_and_run(self, method: str, path: str, compute: Callable[[], Result]) -> Result:
-        """Return the result of `compute`. See `run`. Raises NotAdmittedError if the engine is overloaded."""
+        """Admit the request, and run `compute` with `run`. Raises NotAdmittedError if the engine is overloaded."""
         if self._admission.applies_to(method, path) and not await self._admission.admitted():
             raise NotAdmittedError
         self._admission.request_arrived()
@@ -50,9 +56,10 @@ class RequestRunner:
             self._admission.request_answered()
 
     async def run(self, compute: Callable[[], Result]) -> Result:
-        """Return the result of `compute`. All data that the result shows is committed before the return.
+        """Call `compute`. Return the result after all data in the result is committed.
 
-        Raises UnavailableError if the data was not committed, or if other writers were faster again and again.
+        If `compute` raises RunAgainError, this method calls `compute` again after a pause. Raises UnavailableError if
+        the commit fails, or if `compute` still raises RunAgainError after the maximum time.
         """
         loop = asyncio.get_running_loop()
         begun, pause = loop.time(), FIRST_PAUSE_SECONDS
@@ -69,11 +76,11 @@ class RequestRunner:
             pause = min(2 * pause, MAX_PAUSE_SECONDS)
 
     async def on_thread(self, work: Callable[[], Result]) -> Result:
-        """Return the result of `work`, which may wait."""
+        """Call `work` on a worker thread and return the result of `work`. `work` may block the worker thread."""
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
     async def is_committed(self) -> bool:
-        """Wait until the open unit of work is committed or dropped. Return False if it was dropped."""
+        """Wait until the open unit of work is committed or dropped. Return False only if the unit was dropped."""
         try:
             if (committed := self._table.committed()) is not None:
                 await committed
@@ -82,7 +89,7 @@ class RequestRunner:
         return True
 
     def close(self) -> None:
-        """End the worker threads. If a request is still running, it fails when the table is closed."""
+        """End the worker threads. A request that is still running fails when the table is closed."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def _run_here(self, compute: Callable[[], Result]) -> Result:
@@ -94,5 +101,5 @@ class RequestRunner:
 
 
 def _run_again(_: float) -> NoReturn:
-    """Raise ConflictedError. This function replaces `sleep`, because the event loop's thread must not sleep."""
+    """Raise ConflictedError instead of sleeping, because the event loop's thread must not sleep."""
     raise ConflictedError

@@ -107,9 +107,9 @@ class Server(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         """Handle SIGINT and SIGTERM while the server runs.
 
-        The method of the base class raises the signal again after the shutdown. The process would then not exit with
-        the status 0. Python allows signal handlers only on the main thread, so this method does nothing on other
-        threads.
+        After the shutdown, the method of the base class would raise the signal again. The process would then not exit
+        with the status 0. On other threads than the main thread, this method does nothing, because Python allows signal
+        handlers only on the main thread.
         """
         if threading.current_thread() is not threading.main_thread():
             yield

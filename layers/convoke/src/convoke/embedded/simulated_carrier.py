@@ -1,4 +1,4 @@
-"""A carrier that delivers copies to simulated phones. It stores each copy in the data file.
+"""A carrier that delivers copies to simulated phones. The carrier stores each copy in the data file.
 
 See docs/phones/simulator.md.
 """
@@ -18,17 +18,17 @@ from convoke.storage.phones import OptOutRepository, PhoneRepository
 
 @dataclass(slots=True)
 class PhonePlans:
-    """What a test has planned for simulated phones. The plans are lost when the process ends."""
+    """The plans of a test for simulated phones. The plans are stored only in memory."""
 
     failures: dict[tuple[str, str], int] = field(default_factory=dict)
-    """How many of the next copies fail, by account and phone."""
+    """The number of the next copies that fail. The key is the Account SID and the address of the phone."""
     undelivered: set[tuple[str, str]] = field(default_factory=set)
-    """The phones that report no delivery. A copy to such a phone stays `sent`."""
+    """The phones that report no delivery, by Account SID and address. A copy to such a phone stays `sent`."""
     _lock: Lock = field(default_factory=Lock)
 
     def plan(self, account_sid: str, address: str, *, failures: int, reports_delivery: bool) -> None:
         with self._lock:
-            # A number that fails no copy needs no entry, so that the dictionary does not grow with each phone.
+            # If `failures` is 0, store no entry. Otherwise the dictionary would grow with each phone.
             self.failures.pop((account_sid, address), None)
             if failures:
                 self.failures[account_sid, address] = failures
@@ -38,7 +38,7 @@ class PhonePlans:
                 self.undelivered.add((account_sid, address))
 
     def fails(self, account_sid: str, address: str) -> bool:
-        """Return whether the next copy fails, and count it."""
+        """Return whether the next copy must fail. If so, subtract 1 from the number of planned failures."""
         with self._lock:
             left = self.failures.pop((account_sid, address), 0)
             if left > 1:
@@ -48,7 +48,7 @@ class PhonePlans:
 
 @dataclass(frozen=True, slots=True)
 class SimulatedCarrier:
-    """Implements Carrier. A copy that is sent twice reaches its phone once."""
+    """Implements Carrier. If a copy is sent twice, the phone gets the copy once."""
 
     phones: PhoneRepository
     opt_outs: OptOutRepository

@@ -1,12 +1,12 @@
 """The Table port on one SQLite database. All writes in one tick of the event loop form one unit of work.
 
 The first write in a tick takes SQLite's write lock (`BEGIN IMMEDIATE`) and opens a unit of work. The unit collects rows
-in memory. When the tick ends, all rows are written and committed. Conditions are checked with data that is read under
-the write lock. A write therefore never overwrites a newer write of another process.
+in memory. When the tick ends, the table writes and commits all rows. The table checks conditions with data that is read
+under the write lock. A write therefore never overwrites a newer write of another process.
 See docs/decisions/0068-one-unit-of-work-a-tick.md.
 
-Without an event loop, each write is committed immediately. Inside a `unit()` block, the writes are committed together
-at the end of the block.
+Without an event loop, the table commits each write immediately. For a `unit()` block, the table commits all writes
+together at the end of the block.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ logger = logging.getLogger(__name__)
 MAX_EXPIRED_PER_PASS = 1000
 """The maximum number of items that one call of `remove_expired` removes.
 
-There is a maximum because such a call blocks all other writes.
+The number is limited, because the call blocks all other writes.
 """
 
 ROWS_PER_STATEMENT = 25
@@ -73,11 +73,11 @@ class DataFileGoneError(sqlite3.OperationalError):
 class SqliteTable:
     """Implements `Table`.
 
-    If `streamed` returns True for a new item, the commit that stores the item also appends it to the stream.
+    If `streamed` returns True for a new item, the commit that stores the item also appends the item to the stream.
 
-    A crash of the process never loses a commit. A power failure does not damage the file, but may lose the last
-    commits. The reason is that SQLite calls fsync only for each checkpoint, and not for each commit
-    (`synchronous=NORMAL`). With `Synchronous.FULL`, a power failure loses no commit.
+    A crash of the process never loses a commit. A power failure does not damage the file. With `Synchronous.NORMAL`, a
+    power failure may lose the last commits, because SQLite calls fsync for each checkpoint, but not for each commit.
+    With `Synchronous.FULL`, a power failure loses no commit.
 
     If somebody removes or replaces the data file, SQLite continues to write to the removed file. The table therefore
     looks at the path before each commit, and drops the unit if the file is gone.
@@ -97,11 +97,12 @@ class SqliteTable:
     ) -> None:
         """Open the data file at `path`. If `path` is `:memory:`, the data disappears when the table is closed.
 
-        `on_stream` is called after each commit that has added records to the stream, with the number of new records.
-        `on_changes` is called after each commit that has stored change records, and gets these records. `on_failure` is
-        called after a unit was dropped. `on_gone` is called whenever the table finds that the data file was removed or
-        replaced. `lock_timeout` is the maximum number of seconds that a thread waits while another process holds the
-        write lock.
+        The table calls `on_stream` after each commit that has added records to the stream. The argument is the number
+        of new records. The table calls `on_changes` after each commit that has stored change records. The argument is
+        these change records. The table calls `on_failure` after a unit is dropped. The table calls `on_gone` whenever
+        the table finds that the data file was removed or replaced.
+
+        `lock_timeout` is the maximum number of seconds that a thread waits while another process holds the write lock.
         """
         self._streamed = streamed
         self._on_stream = on_stream
@@ -232,9 +233,9 @@ class SqliteTable:
     def run(self, function: Callable[[], Result]) -> Result:
         """Call `function` on the thread that owns the table, and return the result of `function`.
 
-        On other threads, this method returns only after the commit of the unit that `function` has used. If another
-        process holds the write lock, this method waits on these threads. If the wait takes longer than the lock
-        timeout, this method raises UnavailableError.
+        On other threads, this method returns only after the commit of the unit that `function` has used. On these
+        threads, this method also waits while another process holds the write lock. Raises UnavailableError if the wait
+        takes longer than the lock timeout.
         """
         return self._run(function)
 
@@ -271,9 +272,9 @@ class SqliteTable:
         """If the open unit has at least MAX_ROWS rows, commit the unit before the end of its tick.
 
         Call this method only between two operations, because all writes of an operation must be in one unit. Suppose
-        that the first write of an operation were committed alone. Another process could then take the write lock before
-        the second write. The operation could not run again, because its first write would already be stored. Also, the
-        operation would not notice if the commit of its first write failed.
+        that a commit contained only the first of two writes of an operation. Another process could take the write lock
+        before the second write. The operation could not run again, because the first write would already be stored.
+        Also, the operation would not notice a failure of the first commit.
         """
         if self._unit is not None and self._unit.rows >= MAX_ROWS and not self._held:
             self._end_tick()
@@ -317,8 +318,8 @@ class SqliteTable:
     def stream_records(self, limit: int) -> list[tuple[int, Item]]:
         """Return up to `limit` records of the stream, oldest first. Each record comes with its sequence number.
 
-        The records stay in the stream until `delete_stream_records` removes them. If the process crashes before that,
-        the records are published again.
+        The records stay in the stream until `delete_stream_records` removes them. If the process crashes before the
+        removal, the records are published again.
         """
         records = self.rows("SELECT sequence, body FROM stream ORDER BY sequence LIMIT ?", (limit,))
         return [(sequence, decode(body)) for sequence, body in records]
@@ -393,7 +394,7 @@ class SqliteTable:
     def _answer(self, function: Callable[[], Result], future: Future[Result]) -> None:
         """Call `function` for another thread. After the commit, `future` gets the result or the exception.
 
-        If the unit is dropped, `future` gets the error.
+        If the unit is dropped, `future` gets the error that caused the drop.
         """
         try:
             result = function()
@@ -474,8 +475,8 @@ class SqliteTable:
         """
         check_updates(writes)
         by_key = writes_by_key(writes)
-        # Encode the items before `begin` takes the write lock. Other processes then wait for a shorter time. The value
-        # None means that the row must be deleted.
+        # Encode the items before `begin` takes the write lock, so that other processes wait for a shorter time. The
+        # value None means that the row must be deleted, or that the row of an Update is encoded below.
         rows = {key: row_of(write.item) if isinstance(write, Put) else None for key, write in by_key.items()}
         self.begin()
         unit = self._unit
@@ -487,8 +488,8 @@ class SqliteTable:
         for key, write in by_key.items():
             if isinstance(write, Update):
                 rows[key] = row_of(updated(standing.get(key), write))
-        # Only the statements above can fail, and none of them adds a write to the unit. If they refuse the transaction,
-        # the unit therefore contains none of its writes.
+        # Only the statements above can fail, and these statements add no write to the unit. A refused transaction
+        # therefore adds nothing to the unit.
         unit.write(rows)
         self._add_to_stream(unit, [row for key, row in rows.items() if row is not None and key not in standing])
         return rows
@@ -555,7 +556,8 @@ class SqliteTable:
     def _announce(self, unit: Unit) -> None:
         if self._checkpoints:
             self._checkpoints.wake()
-        # The chat clients of removed members must get nothing that the functions below read.
+        # Call `on_changes` first. This call ends the subscriptions of removed members before the functions below notify
+        # chat clients.
         if unit.changes:
             _notify(partial(self._on_changes, unit.changes))
         for function in unit.on_commit:

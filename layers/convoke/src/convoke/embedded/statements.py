@@ -23,7 +23,7 @@ def select_items(count: int) -> str:
 
 @cache
 def upsert_items(count: int) -> str:
-    """Return the statement that stores `count` items. Its parameters are the values of the columns in `COLUMNS`."""
+    """Return the statement that stores `count` items. For each item, the parameters are the values of `COLUMNS`."""
     row = f"({', '.join(repeat('?', len(COLUMNS)))})"
     updates = ", ".join(f"{name} = excluded.{name}" for name in COLUMNS[2:])
     return (

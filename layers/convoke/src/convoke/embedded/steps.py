@@ -28,7 +28,7 @@ from convoke.storage.table import Item
 logger = logging.getLogger(__name__)
 
 STREAM_BATCH_SIZE = 20
-"""The maximum number of stream records that are published in one batch."""
+"""The maximum number of stream records in one batch."""
 
 Work = TypeVar("Work")
 
@@ -66,7 +66,7 @@ class Waiting(Generic[Work]):
 
 @dataclass(slots=True)
 class StreamBacklog:
-    """Tells whether the stream may contain records, and how long the oldest record has been waiting.
+    """Stores whether the stream may contain records, and for how long the oldest record has been waiting.
 
     The backlog counts the records of each commit, because the stream does not store when a record arrived. Records from
     before the start of the process have no age.
@@ -75,14 +75,14 @@ class StreamBacklog:
     may_have_records: bool = True
     """True at the start, because there may be records from before a crash."""
     arrivals: deque[tuple[float, int]] = field(default_factory=deque)
-    """The time of each commit, and the number of its records that are still in the stream."""
+    """The time of each commit, and the number of records of the commit that are still in the stream."""
 
     def grew(self, records: int) -> None:
         self.may_have_records = True
         self.arrivals.append((time.monotonic(), records))
 
     def published(self, records: int, *, is_last: bool) -> None:
-        """Remove the oldest `records` records. `is_last` says whether the stream contains no more records."""
+        """Stop counting the oldest `records` records. If `is_last` is true, the stream contains no more records."""
         self.may_have_records = not is_last
         if is_last:
             self.arrivals.clear()

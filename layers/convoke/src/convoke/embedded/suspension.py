@@ -1,12 +1,12 @@
 """Exceptions that end a request on the event loop's thread before its first write. The request can then run again.
 
-These classes derive from BaseException. Otherwise the API would turn them into a response with the status 500.
+The exceptions derive from BaseException, because the API converts each Exception to a response with the status 500.
 """
 
 from __future__ import annotations
 
 RUN_AGAIN_PAUSE_SECONDS = 0.005
-"""The pause before background work runs again. For requests, `gateway.py` uses pauses that grow."""
+"""The pause before background work runs again. For requests, `request_runner.py` uses growing pauses."""
 
 
 class RunAgainError(BaseException):

@@ -1,6 +1,6 @@
-"""Receive uploads and send files, in parts. Only one part of each transfer is in memory.
+"""Receive uploads and send files in parts. Only one part of each transfer is in memory.
 
-The files are read and written on worker threads, because a slow disk must not block the event loop.
+Worker threads read and write the files, because a slow disk must not block the event loop.
 """
 
 from __future__ import annotations
@@ -17,9 +17,10 @@ from convoke.api.responses import FileResponse, Response
 from convoke.api.uploads import Upload
 
 DEADLINE = "convoke.deadline"
-"""The extension of the ASGI scope with which the application gives the client more time to send the body.
+"""The name of an extension in the ASGI scope. The extension gives a client more time to send the body.
 
-`extend` is a function whose argument is the time in seconds from now on.
+The extension has one entry, `extend`. This entry is a function. Its argument is the number of seconds from now until
+the new deadline.
 """
 
 MAX_THREADS = 8
@@ -34,7 +35,7 @@ UPLOAD_TIMEOUT_SECONDS = 600.0
 """The maximum time that a client may take to send the content of a media."""
 
 UPLOAD_PATH = re.compile("/v1/Services/[^/]+/Media")
-"""Matches the path of the only route whose body may be longer than the bodies of other requests."""
+"""Matches the path of the route for uploads of media. All other routes accept only shorter bodies."""
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -51,18 +52,21 @@ class DisconnectedError(Exception):
 
 
 class Body:
-    """The body of a request, which has not arrived completely."""
+    """A request body that has not arrived completely."""
 
     def __init__(self, scope: Message, receive: Receive) -> None:
         self._receive = receive
         self._extend_deadline = scope["extensions"][DEADLINE]["extend"]
 
     def expect_upload(self) -> None:
-        """Give the client more time than for other requests."""
+        """Give the client UPLOAD_TIMEOUT_SECONDS from now to send the body."""
         self._extend_deadline(UPLOAD_TIMEOUT_SECONDS)
 
     async def next_part(self) -> tuple[bytes, bool]:
-        """Return the next part of the body, and whether there are more parts. Raise DisconnectedError."""
+        """Return the next part of the body, and whether more parts follow.
+
+        Raises DisconnectedError if the client has disconnected.
+        """
         message = await self._receive()
         if message["type"] == "http.disconnect":
             raise DisconnectedError
@@ -74,13 +78,14 @@ class Transfers:
         self._threads = ThreadPoolExecutor(MAX_THREADS, thread_name_prefix="media")
 
     def close(self) -> None:
-        """End the worker threads. If a transfer is under way, it fails."""
+        """End the worker threads. Transfers under way fail."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def receive(self, upload: Upload, body: Body) -> Response:
-        """Pass the body to the upload, and return the response. Raise DisconnectedError.
+        """Write each part of the body to `upload`. Return the response of `upload`.
 
-        If the upload is refused, the rest of the body is not read.
+        If `upload` refuses a part, this method does not read the remaining parts. Raises DisconnectedError if the
+        client disconnects before the end of the body.
         """
         body.expect_upload()
         try:
@@ -94,13 +99,13 @@ class Transfers:
         return await self._on_thread(upload.respond)
 
     async def open(self, response: FileResponse) -> BinaryIO:
-        """Open the file of a response. Raise NotFoundError."""
+        """Open the file of a response. Raises NotFoundError if the file no longer exists."""
         return await self._on_thread(response.open)
 
     async def send(self, file: BinaryIO, send: Send) -> None:
         """Send a file as the body of a response, and close the file.
 
-        The server asks for the next part when the client has read enough.
+        The ASGI function `send` waits while the client reads slowly. The next part is read only after this wait.
         """
         with closing(file):
             while part := await self._on_thread(partial(file.read, PART_BYTES)):

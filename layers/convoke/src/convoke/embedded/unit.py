@@ -18,10 +18,10 @@ A larger commit would take too long.
 
 @dataclass(slots=True)
 class Unit:
-    """Collects the rows of one commit. The rows are not written to SQLite yet.
+    """Collects the rows of one commit before the table writes the rows to SQLite.
 
-    The functions in `on_commit` are called after the commit. The functions in `on_failure` are called if the unit is
-    dropped.
+    The table calls the functions in `on_commit` after the commit. If the table drops the unit, the table calls the
+    functions in `on_failure`.
     """
 
     pending: dict[Key, Row | None] = field(default_factory=dict)
@@ -36,14 +36,14 @@ class Unit:
     changes: list[Item] = field(default_factory=list)
     """The new change records, which `SqliteTable` passes to `on_changes` after the commit."""
     rows: int = 0
-    """The number of row writes in this unit. If a row is written twice, it counts twice."""
+    """The number of row writes in this unit. A row that is written twice counts twice."""
     on_commit: list[Callable[[], None]] = field(default_factory=list)
     on_failure: list[Callable[[Exception], None]] = field(default_factory=list)
     is_open: bool = True
     """False after the unit was committed or dropped."""
 
     def write(self, rows: Mapping[Key, Row | None]) -> None:
-        """Add rows to write and to delete, in the form of `pending`."""
+        """Add rows to the unit. The value None means that the row must be deleted."""
         self.pending.update(rows)
         self.known.update({key: row.body if row else None for key, row in rows.items()})
         self.rows += len(rows)
@@ -67,5 +67,5 @@ def new_unit() -> Unit:
 
 
 def open_unit() -> Unit | None:
-    """Return the unit that the current thread has opened last and that is still open. Return None if there is none."""
+    """Return the open unit that the current thread has opened last. Return None if no unit is open."""
     return next((unit for unit in reversed(_open_units.units) if unit.is_open), None)

@@ -54,7 +54,7 @@ class RunningInstance:
         self.url = url
         """The base URL of the API. Configure this URL in the SDKs."""
         self.receiver = receiver
-        """The receiver of all webhooks. For example, `receiver.answer(500, times=2)` plans its next two answers."""
+        """The receiver of all webhooks. With `receiver.answer(500, times=2)`, its next two answers are errors."""
         self._instance = Instance(_new_engine, self._prepare, has_controls=True)
         account = self._engine.accounts.create()
         self.account_sid = account.sid
@@ -140,7 +140,7 @@ class RunningInstance:
         self._engine.cancel_failures(self.account_sid)
 
     def phone(self, number: str) -> Phone:
-        """Return the simulated phone with a number. The phone writes to the business numbers of the account."""
+        """Return a simulated phone that has the number `number` and writes to business numbers of the account."""
         return Phone(number, self._fail_next, self._send_as_phone, self._inbox)
 
     def _fail_next(self, number: str, times: int) -> None:
@@ -164,13 +164,13 @@ class RunningInstance:
         return self._instance.engine
 
     def _prepare(self, engine: EmbeddedEngine) -> None:
-        """Send all post-events of the account to the receiver."""
+        """Clear the receiver. Configure the account to send all post-events to the receiver."""
         self.receiver.clear()
         change = ConfigurationWebhooksChange(post_webhook_url=self.receiver.url, filters=POST_EVENTS)
         ConfigurationWebhooksRepository(engine.table).update(self.account_sid, change)
 
     def _ask_before(self, event_type: str) -> None:
-        """Send the pre-events of a type to the receiver too."""
+        """Configure the account to send all pre-events of the type `event_type` to the receiver."""
         repository = ConfigurationWebhooksRepository(self._engine.table)
         configured = repository.fetch(self.account_sid).filters or ()
         filters = dict.fromkeys((*configured, EventType(event_type)))

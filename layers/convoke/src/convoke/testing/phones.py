@@ -12,7 +12,7 @@ from convoke.domain.simulated_messages import NewSimulatedMessage
 
 @dataclass(frozen=True, slots=True)
 class Phone:
-    """A simulated phone. `RunningInstance.phone` returns the phone with a number."""
+    """A simulated phone, which sends and receives messages. `RunningInstance.phone` returns this object."""
 
     number: str
     _plan: Callable[[str, int], None]
@@ -20,7 +20,7 @@ class Phone:
     _list: Callable[[str], Sequence[PhoneMessage]]
 
     def send(self, body: str, *receivers: str) -> Received:
-        """Send a message to a business number. A message to several receivers is a group MMS.
+        """Send a message to a business number. If there are several `receivers`, the message is a group MMS.
 
         The result has the attributes `outcome`, `conversation_sid` and `message_sid`. See
         docs/behaviour/inbound-messages.md#simulated-phones. Raises ValueError if a number or the message is not valid.
@@ -28,14 +28,15 @@ class Phone:
         return self._send(NewSimulatedMessage(from_=self.number, to=[*receivers], body=body))
 
     def fail_next(self, times: int) -> None:
-        """Let the next `times` attempts to send a copy to this phone fail. Convoke tries each of them again."""
+        """Make the next `times` attempts to send a copy to this phone fail. Convoke retries after each failure."""
         self._plan(self.number, times)
 
     @property
     def inbox(self) -> Sequence[PhoneMessage]:
-        """The messages that the phone has got, oldest first.
+        """The messages that the phone has received, oldest first.
 
         Each message has the attributes `from_`, `body`, `conversation_sid` and `message_sid`. A message of a
-        conversation arrives soon after the request that creates the message. `settle` waits for it.
+        conversation arrives soon after the request that creates the message. `RunningInstance.settle` waits until the
+        message has arrived.
         """
         return self._list(self.number)

@@ -1,4 +1,4 @@
-"""The pytest plugin of Convoke. It provides the fixture `convoke`.
+"""The pytest plugin of Convoke. The plugin provides the fixture `convoke`.
 
 If Convoke is installed, pytest loads this module in every run, even if no test uses the fixture. For this reason, this
 module imports only pytest at its top, and the fixture imports the other modules. Other modules must not import this

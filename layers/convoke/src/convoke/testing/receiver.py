@@ -29,7 +29,7 @@ class ReceivedWebhook:
     parameters: dict[str, str]
     """The form fields of the body. If the method is GET, the parameters of the query."""
     headers: dict[str, str]
-    """The request headers. The upper and lower case of the header names is unchanged."""
+    """The request headers. The receiver does not change the case of the header names."""
     url: str = ""
     method: str = "POST"
     body: str = ""
@@ -56,7 +56,7 @@ ACCEPTED = Answer(204)
 class Receiver:
     """A server that stores all webhooks in the order of their arrival.
 
-    It answers each webhook with the status 204, unless a test has planned another answer with `answer`.
+    The server answers each webhook with the status 204, unless a test has planned another answer with `answer`.
     """
 
     def __init__(self, auth_token: Callable[[], str] = lambda: "") -> None:
@@ -73,7 +73,7 @@ class Receiver:
         self._generation = 0
         self._received: list[ReceivedWebhook] = []
         self._answers: dict[str | None, deque[Answer]] = {}
-        """The planned answers by event type. The key None is for events of every type."""
+        """The planned answers by event type. Answers with the key None apply to events of every type."""
         self._changed = Condition()
 
     @property

@@ -1,7 +1,7 @@
-// What every view of the console uses: the session, the API client, the DOM helpers, and the shared elements.
+// The session, the API client, the DOM helpers and the elements that all views of the console use.
 //
-// Names, bodies and addresses are untrusted text. `h` puts them into the page as text nodes and attributes, and no
-// module uses innerHTML. The Content-Security-Policy of the page refuses it, too.
+// Names, bodies and addresses are untrusted text. `h` adds this text to the page as text nodes and
+// attributes. No module uses innerHTML. The Content-Security-Policy of the page also blocks innerHTML.
 
 const settings = document.documentElement.dataset;
 const API_ROOT = new URL("../..", import.meta.url);
@@ -9,12 +9,12 @@ const SESSION = "convoke-session";
 
 /** The names of the resources that this engine serves, such as `Clock`. */
 export const resources = new Set((settings.resources || "").split(" "));
-/** Requests and the clock exist only on one machine. */
+/** Whether the engine is the embedded engine. Only the embedded engine serves the request log and the clock. */
 export const onOneMachine = resources.has("Requests");
 
 // The session ---------------------------------------------------------------------------------------------------------
 
-/** The credentials. They are in the session storage of this tab, and never in a cookie. */
+/** The credentials. The session storage of this tab contains the credentials. No cookie contains the credentials. */
 export const session = {
   get() {
     return JSON.parse(sessionStorage.getItem(SESSION) || "null");
@@ -45,7 +45,7 @@ function encoded(fields) {
   return new URLSearchParams(pairs.filter(([, value]) => value !== null && value !== undefined));
 }
 
-/** Send a request. `credentials: "omit"` keeps the browser from asking for a password itself. */
+/** Send a request. With `credentials: "omit"`, the browser does not show its own login box after a 401. */
 async function send(method, path, { query = {}, form, webhooks, user } = {}) {
   const headers = {};
   const { user: name, password } = user || session.get() || {};
@@ -81,19 +81,19 @@ export const api = {
   delete: (path, options) => send("DELETE", path, options),
 };
 
-/** Return a page of a list: its resources, and a function that fetches the next page, or null. */
+/** Return a page of a list. `items` are the resources. `next` fetches the next page, or is null on the last page. */
 export async function page(path, key, query = {}) {
   const body = await api.get(path, query);
   const next = body.meta.next_page_url;
-  // Use only the query of the URL: behind a proxy, the server can know itself by another host.
+  // Use only the query of the URL. Behind a proxy, the URL from the server may contain an unreachable host.
   const following = next && Object.fromEntries(new URL(next).searchParams);
   return { items: body[key], next: following && (() => page(path, key, following)) };
 }
 
-/** A filtered page can be short or empty. This many pages are read at most, so that a rare filter does not read all. */
+/** The maximum number of pages that `collect` reads. Otherwise a filter with few matches would read all pages. */
 const MAX_PAGES = 10;
 
-/** Return the first resources of a list: pages are read until `enough` resources are found or the list ends. */
+/** Return the first resources of a list. Read up to MAX_PAGES pages until there are `enough` resources. */
 export async function collect(path, key, query, enough) {
   let { items, next } = await page(path, key, query);
   for (let pages = 1; next && items.length < enough && pages < MAX_PAGES; pages++) {
@@ -123,7 +123,7 @@ export const services = {
 
 // Live updates --------------------------------------------------------------------------------------------------------
 
-/** Asks for the newest event, and tells the views when it changes. A hidden tab asks nothing. */
+/** Polls the newest event, and notifies the views when there is a newer event. A hidden tab does not poll. */
 export const live = {
   newest: undefined,
   timer: 0,
@@ -154,7 +154,7 @@ export const live = {
 };
 document.addEventListener("visibilitychange", () => !document.hidden && session.get() && live.check());
 
-/** The time of the instance. It differs from the time of the browser if somebody moved the clock. */
+/** The time of the instance. After somebody moves the clock of the instance, the time of the browser is different. */
 export const clock = {
   offset: 0,
   now() {
@@ -170,7 +170,7 @@ export const clock = {
 
 // DOM helpers ---------------------------------------------------------------------------------------------------------
 
-/** Create an element. Functions become event listeners, other values attributes, and children text or elements. */
+/** Create an element. A function in `attributes` becomes an event listener. Strings in `children` become text nodes. */
 export function h(tag, attributes = {}, ...children) {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
@@ -190,7 +190,7 @@ export function fill(element, ...children) {
   return element;
 }
 
-/** Show `items` in `container`. An item that did not change keeps its element, and so its focus and its open parts. */
+/** Show `items` in `container`. Unchanged items keep their elements, so that the focus and open rows do not change. */
 export function keyed(container, items, keyOf, render) {
   const known = new Map([...container.children].map((child) => [child.itemKey, child]));
   const wanted = items.map((item) => {
@@ -220,7 +220,7 @@ export const button = (label, onclick, kind = "") => h("button", { type: "button
 
 export const link = (href, ...children) => h("a", { href }, ...children);
 
-/** A SID or another text in a monospaced font, with a button that copies it. */
+/** Return an element that shows `shown` in a monospaced font, and a button that copies `text`. */
 export function copyable(text, shown = text) {
   const copy = h("button", { type: "button", class: "copy", "aria-label": `Copy ${text}`, title: "Copy" });
   copy.addEventListener("click", async (event) => {
@@ -241,7 +241,7 @@ export function snippet(text) {
   return h("div", { class: "snippet" }, h("pre", { tabindex: 0 }, text), copy);
 }
 
-/** What a view shows if there is nothing yet: what to do next, and code to paste. */
+/** Return the content of an empty view: a title, a text that says what to do next, and code to paste. */
 export const emptyState = (title, text, code) =>
   h("div", { class: "empty" }, h("h2", {}, title), h("p", {}, text), code && snippet(code));
 
@@ -251,7 +251,7 @@ client = Client("${services.accountSid}", "your Auth Token")
 client.conversations.base_url = "${API_ROOT.href.replace(/\/$/, "")}"
 `;
 
-/** A list of names and values. Empty values are left out. */
+/** Return a list of names and values. Pairs with an empty value are omitted. */
 export function facts(pairs) {
   const rows = pairs.filter(([, value]) => value !== null && value !== undefined && value !== "");
   return h("dl", { class: "facts" }, rows.map(([name, value]) => h("div", {}, h("dt", {}, name), h("dd", {}, value))));
@@ -267,12 +267,12 @@ export function problem(error) {
   return h("div", { class: "problem", role: "alert" }, h("strong", {}, code), error.message, " ", more);
 }
 
-/** Say something in the status line. Screen readers read it aloud. */
+/** Show a text in the status line. Screen readers read the status line aloud. */
 export function announce(text) {
   window.dispatchEvent(new CustomEvent("announce", { detail: text }));
 }
 
-/** A row that opens. `load` returns the content when the row is opened for the first time. */
+/** Return a row that people can open. `load` returns the content when somebody opens the row for the first time. */
 export function row(cells, load, className = "") {
   const body = h("div", { class: "row-body" });
   const details = h("details", { class: `row ${className}` }, h("summary", {}, cells), body);
@@ -292,7 +292,7 @@ export const cell = (className, ...children) => h("span", { class: `cell ${class
 
 // Dialogs -------------------------------------------------------------------------------------------------------------
 
-/** A labelled control. Only screen readers see the label if it is `unseen`. */
+/** Return a control with a label. If `unseen` is true, only screen readers read the label. */
 export function field({ name, label, type = "text", value = "", hint, options, unseen, ...attributes }) {
   const id = newId("field");
   const common = { id, name, ...attributes, "aria-describedby": hint ? `${id}-hint` : null };
@@ -309,13 +309,13 @@ export function field({ name, label, type = "text", value = "", hint, options, u
   return h("div", { class: unseen ? "field unseen" : "field" }, h("label", { for: id }, label), control, text);
 }
 
-/** Return the values of a form. A checkbox is a boolean. */
+/** Return the values of a form. The value of a checkbox is a boolean. */
 export function valuesOf(form) {
   const controls = [...form.elements].filter((each) => each.name);
   return Object.fromEntries(controls.map((each) => [each.name, each.type === "checkbox" ? each.checked : each.value]));
 }
 
-/** A form that shows the error of its request and disables its button meanwhile. */
+/** Return a form. During `submit`, the button is disabled. If `submit` fails, the form shows the error. */
 export function form({ fields, submit, label, danger = false, extra = [] }) {
   const problems = h("div", { class: "problems" });
   const action = h("button", { type: "submit", class: `button ${danger ? "danger" : "primary"}` }, label);
@@ -363,7 +363,7 @@ function relative(date) {
   return RELATIVE.format(Math.trunc(seconds / size), unit);
 }
 
-/** An element that shows a date anew every second. */
+/** An element that shows a date, and updates the text every second. */
 class Ticking extends HTMLElement {
   connectedCallback() {
     this.update();
@@ -396,7 +396,7 @@ customElements.define("cv-countdown", class extends Ticking {
   }
 });
 
-/** A view. `render` builds it once; `refresh` reads its lists, at first and whenever something changed. */
+/** A view. `render` creates the elements once. `refresh` reads the data at first and after each change. */
 export class View extends HTMLElement {
   connectedCallback() {
     this.changed = () => this.update();
@@ -407,7 +407,7 @@ export class View extends HTMLElement {
   disconnectedCallback() {
     window.removeEventListener("changed", this.changed);
   }
-  /** Run `refresh`. While it runs, further calls wait and then run it once more. */
+  /** Run `refresh`. If `update` is called during `refresh`, run `refresh` once more afterwards. */
   async update() {
     if (this.updating) {
       this.again = true;
@@ -433,11 +433,11 @@ export class View extends HTMLElement {
   async refresh() {}
 }
 
-/** The head of a view: its title, which gets the focus, and its actions. */
+/** Return the header of a view: the title, which gets the focus, and the buttons. */
 export const head = (title, ...actions) =>
   h("header", { class: "head" }, h("h1", { tabindex: -1 }, title), h("div", { class: "actions" }, ...actions));
 
-/** A list that continues: rows, and a button for the next page. An update reads as much as is shown. */
+/** Rows, and a button that loads the next page. An update reads all pages that are already shown. */
 export class List {
   constructor({ path, key, keyOf, render, empty, pageSize = 50 }) {
     Object.assign(this, { path, key, keyOf, render, empty, pageSize, query: {}, wanted: pageSize });

@@ -14,7 +14,7 @@ export const nameOf = (conversation) => conversation.friendly_name || conversati
 export const memberName = (member) =>
   member.identity || member.messaging_binding?.address || member.messaging_binding?.projected_address || shortSid(member.sid);
 
-/** The name by which a member writes. In a group MMS, a person writes by the projected address. */
+/** The author name in the messages of a member. In a group MMS, the author name can be the projected address. */
 const authorOf = (member) =>
   member.identity || member.messaging_binding?.address || member.messaging_binding?.projected_address;
 
@@ -93,7 +93,7 @@ class Conversations extends View {
     create.setAttribute("aria-label", "New conversation");
     return create;
   }
-  /** Show the conversation `sid`, or no conversation. */
+  /** Show the conversation `sid`. If `sid` is empty, show a hint instead. */
   show(sid) {
     this.sid = sid;
     this.classList.toggle("open", Boolean(sid));
@@ -110,7 +110,7 @@ class Conversations extends View {
   filter() {
     const { service, search, state, from, to } = valuesOf(this.filters);
     if (service && service !== this.service) location.hash = `#/conversations/${service}`;
-    // A list with a period begins with the newest conversation, a list without begins with the oldest.
+    // Always send a start date. With a date filter, the newest conversation is first. Otherwise the oldest is first.
     this.list.query = { State: state || null, StartDate: from || EARLIEST, EndDate: to || null };
     this.search = search.trim();
     return this.update();
@@ -146,7 +146,7 @@ class Conversations extends View {
     if (!this.sid) fill(this.detail, this.firstSteps("Create the first conversation"));
     return this.firstSteps("No conversations yet");
   }
-  /** On a wide screen, the code to paste is beside the list. On a narrow screen, it is in the list. */
+  /** Return code to paste. A wide screen shows the code beside the list, and a narrow screen shows it in the list. */
   firstSteps(title) {
     return emptyState(title, "Press New, or paste this into Python:",
       `${pythonClient()}client.conversations.v1.conversation_with_participants.create(
@@ -248,7 +248,7 @@ class Conversation extends View {
     const isOpen = state === "active" || state === "inactive";
     for (const control of this.composer.elements) control.disabled = !isOpen;
     this.addButton.hidden = !isOpen;
-    // An open dialog or a focused button must not be replaced.
+    // Replace the header only after a change. Otherwise each update would remove the focus from a button.
     const shown = JSON.stringify([nameOf(this.conversation), state]);
     if (this.shownHead === shown) return;
     this.shownHead = shown;
@@ -302,7 +302,7 @@ class Conversation extends View {
     element.author = message.author;
     return element;
   }
-  /** The copies of a message for the members outside chat, with their receipts. They are read when they are opened. */
+  /** Return the copies of a message for members without chat. The receipts are fetched when somebody opens the list. */
   copies(message) {
     const { total } = message.delivery;
     const word = ["failed", "undelivered", "read", "delivered", "sent"].find((each) => message.delivery[each] !== "none");
@@ -319,7 +319,7 @@ class Conversation extends View {
     });
     return details;
   }
-  /** Messages of the member as whom the person writes are on the right, as that member sees them. */
+  /** Show the messages of the selected author on the right. */
   markOwn() {
     const own = this.composer.elements.author.value;
     for (const each of this.messages.children) each.classList.toggle("own", each.author === own);
@@ -400,7 +400,7 @@ class Conversation extends View {
       submit: async () => {
         await api.delete(this.root, { webhooks: true });
         announce("Deleted.");
-        // Without the view, nothing asks for the deleted conversation any more.
+        // Remove the view, so that no update fetches the deleted conversation.
         this.remove();
         location.hash = `#/conversations/${this.service}`;
         window.dispatchEvent(new CustomEvent("changed"));
@@ -424,7 +424,7 @@ class Conversation extends View {
   }
 }
 
-/** The webhooks of a conversation, with buttons to add and delete. */
+/** Return the list of the webhooks of a conversation, with buttons to add and delete webhooks. */
 export async function conversationWebhooks(root) {
   const body = h("div", { class: "hooks" });
   const show = async () => {

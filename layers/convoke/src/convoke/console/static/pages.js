@@ -9,7 +9,7 @@ import { conversationHref, conversationWebhooks } from "./conversations.js";
 
 // Sign-in -------------------------------------------------------------------------------------------------------------
 
-/** Check the credentials with a request, and keep them for this tab. */
+/** Check the credentials with a request, and store the credentials for this tab. */
 async function signIn(user, password) {
   await api.get("/v1/Configuration", {}, { user: { user, password } });
   session.start(user, password);
@@ -58,7 +58,7 @@ const tone = (attempt) => {
 };
 const result = (attempt) => String(attempt.status ?? attempt.error ?? "no answer recorded");
 
-/** An attempt to deliver an event. The request and its signature are read when the attempt is opened. */
+/** Return the row of a delivery attempt. The request and the signature are fetched when somebody opens the row. */
 function attemptRow(event, attempt) {
   const cells = [
     cell("grow", h("strong", {}, shortSid(attempt.target)), " ", h("span", { class: "quiet" }, `${attempt.method} ${attempt.url}`)),
@@ -118,7 +118,7 @@ async function eventBody(event) {
   ];
 }
 
-/** What a row says about an event: the text, the member, the name or the new state. */
+/** Return the most useful value of an event, such as the text, the member, the name or the new state. */
 const subject = (payload) =>
   payload.Body || payload.Identity || payload["MessagingBinding.Address"] || payload.FriendlyName || payload.StateTo || payload.Status || (payload.Level && errorOf(payload)) || "";
 
@@ -249,7 +249,7 @@ const EVENTS = ["Conversation", "Participant", "Message", "User"].flatMap((each)
 const isPreEvent = (name) => /(Add|Update|Remove)$/.test(name);
 const RECENT_EVENTS = 50;
 
-/** The form of the webhooks of the account or of a service. */
+/** Return the form for the webhook configuration of the account or of a service. */
 async function webhookSettings(path) {
   const settings = await api.get(path);
   const chosen = new Set(settings.filters || []);
@@ -287,7 +287,7 @@ async function errorLogSettings() {
   });
 }
 
-/** The attempts of the last events, per receiver. */
+/** Return the delivery attempts of the last events, grouped by receiver. */
 async function receivers() {
   const { items } = await page("/convoke/v1/Events", "events", { PageSize: RECENT_EVENTS });
   const read = async (event) => (await page(`/convoke/v1/Events/${event.id}/Attempts`, "attempts")).items;
@@ -357,7 +357,7 @@ class Webhooks extends View {
     this.showSettings();
     this.show(this.errorLog, errorLogSettings);
   }
-  /** Show what `load` returns. A form of another level must not stay visible while the form of this level loads. */
+  /** Show the result of `load`. During `load`, hide the old content, which may be the form of another level. */
   async show(element, load) {
     const current = (element.current = {});
     fill(element, h("p", { class: "quiet" }, "Loading…"));
@@ -376,13 +376,13 @@ class Webhooks extends View {
 
 // Requests ------------------------------------------------------------------------------------------------------------
 
-/** Text that people wrote. It is shown after a click. */
+/** Return an element that hides text which people wrote. A click on the button shows the text. */
 function masked(text) {
   const shown = h("div", { class: "masked" }, h("span", { "aria-hidden": "true" }, "••••••••"), button("Show", () => fill(shown, h("code", {}, text)), "small"));
   return shown;
 }
 
-/** Return one line for each field of a form. JSON stays as it is. */
+/** Return one line for each field of a form. Return a JSON text unchanged. */
 function readable(form) {
   if (form.startsWith("{")) return form;
   return [...new URLSearchParams(form)].map(([name, value]) => `${name} = ${value}`).join("\n");
@@ -447,7 +447,7 @@ class Requests extends View {
 const sidColumn = ["SID", (each) => copyable(each.sid, shortSid(each.sid))];
 const createdColumn = ["Created", (each) => time(each.date_created)];
 
-/** The resources of the generic table. A resource that the engine does not serve is left out. */
+/** The resources that the generic table can show. The console omits resources that the engine does not serve. */
 const TABLES = {
   Services: {
     path: () => "/v1/Services", key: "services",
@@ -558,11 +558,11 @@ class Console extends HTMLElement {
     window.addEventListener("hashchange", () => (location.hash.startsWith(CODE) ? this.enter() : this.route()));
     this.enter();
   }
-  /** Sign in with the code in the address, if there is one, or continue the session of this tab. */
+  /** Sign in with the code in the address. If the address has no code, continue the session of this tab. */
   async enter() {
     const { hash } = location;
     if (hash.startsWith(CODE)) {
-      // The code works once. It must not stay in the history.
+      // Remove the one-time code from the browser history.
       history.replaceState(null, "", "#/conversations");
       try {
         await signInWithCode(hash.slice(CODE.length));
@@ -612,7 +612,7 @@ class Console extends HTMLElement {
     this.dot.className = `dot ${isLive ? "on" : "off"}`;
     this.dot.title = isLive ? "Updates by itself" : "The server does not answer";
   }
-  /** Show the view of the address. The list of conversations stays when another conversation is opened. */
+  /** Show the view of the address. If only the conversation changes, keep the list of conversations. */
   route() {
     if (!this.main) return;
     const [name, ...parameters] = location.hash.replace(/^#\//, "").split("/");

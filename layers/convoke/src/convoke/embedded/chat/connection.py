@@ -1,4 +1,4 @@
-"""One connection of a chat client: the frames that wait to be sent, and what is due."""
+"""Queue the frames for one chat client, limit its calls, and send pings and warnings when they are due."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ from convoke.embedded.chat.limits import (
 from convoke.embedded.gateway import Send
 
 CUT = "convoke.cut"
-"""The name of the extension in the ASGI scope that holds the function that cuts the connection."""
+"""The name of an extension in the ASGI scope. The extension contains the function that cuts the connection."""
 
 NORMAL_CLOSURE = 1000
 """The code that closes a WebSocket (RFC 6455, section 7.4.1)."""
 
 
 class Connection:
-    """Queues the frames for one client. Only the task `write` sends them, in their order."""
+    """Queues the frames for one client. Only the task `write` sends the queued frames, in their order."""
 
     def __init__(self, send: Send, cut: Callable[[], None]) -> None:
         """`cut` ends the TCP connection immediately, even if the client reads nothing."""
@@ -44,16 +44,16 @@ class Connection:
         self._has_room = asyncio.Event()
         self._has_room.set()
         self.is_closing = False
-        """Whether the last frame is queued or the connection is cut."""
+        """Whether no more frames are accepted, because the last frame is queued or the connection has ended."""
         self._deadline: asyncio.TimerHandle | None = None
 
     def send(self, frame: bytes) -> None:
-        """Queue the reply to a frame of the client."""
+        """Queue the reply to a frame from the client."""
         if not self.is_closing:
             self._queue(frame)
 
     def notify(self, frame: bytes) -> None:
-        """Queue a frame that the client has not asked for. Cut the connection if the client reads too slowly."""
+        """Queue a frame that is not a reply. Cut the connection if the client reads too slowly."""
         if self.is_closing:
             return
         if self._unsent_bytes >= MAX_UNSENT_BYTES:
@@ -76,7 +76,7 @@ class Connection:
         self.finish()
 
     def finish(self) -> None:
-        """Close the connection after the frames that are already queued. Cut it if the client does not read them."""
+        """Close the connection after the queued frames are sent. After CLOSE_TIMEOUT_SECONDS, cut the connection."""
         if not self.is_closing:
             self.is_closing = True
             self._deadline = asyncio.get_running_loop().call_later(CLOSE_TIMEOUT_SECONDS, self.cut)
@@ -113,7 +113,7 @@ class Connection:
             self._has_room.set()
 
     async def room(self) -> None:
-        """Wait until the client has read enough of what was sent to it."""
+        """Wait while the unsent frames have MAX_UNSENT_BYTES or more."""
         await self._has_room.wait()
 
     def _queue(self, frame: bytes) -> None:
@@ -125,44 +125,47 @@ class Connection:
 
 
 class CallRate:
-    """Limits how fast the calls of one connection are read. It is a token bucket."""
+    """Limits how fast the server reads the calls of one connection. The limit is a token bucket."""
 
     def __init__(self, now: float) -> None:
         self._left = float(MAX_CALLS_AT_ONCE)
         self._filled_at = now
 
     def pause(self, now: float) -> float:
-        """Count one call, and return for how many seconds the server must read no further call."""
+        """Count one call. Return the number of seconds to wait before the server reads the next call."""
         self._left = min(self._left + (now - self._filled_at) * MAX_CALLS_PER_SECOND, float(MAX_CALLS_AT_ONCE)) - 1
         self._filled_at = now
         return max(0.0, -self._left / MAX_CALLS_PER_SECOND)
 
 
 class ChatClient:
-    """A connection with the session that its access token permits."""
+    """A connected chat client: its connection, the session of its access token, and its subscriptions."""
 
     def __init__(self, connection: Connection, session: ChatSession, now: float) -> None:
         self.connection = connection
         self.session = session
         self.next_ping = now + PING_SECONDS
         self.next_check = now + REVOCATION_CHECK_SECONDS
-        """When the server must check next whether the API key and the User still exist."""
+        """The time of the next check whether the API key and the User still exist."""
         self.is_warned = False
-        """Whether the client knows that its token is about to expire."""
+        """Whether the server has told the client that the access token is about to expire."""
         self.subscriptions: set[SyncObject] = set()
         """The Sync objects to which the client has subscribed. Only the hub changes this set."""
         self.guest_subscriptions: set[SyncObject] = set()
-        """The subscriptions to objects of conversations that the User sees without being a member."""
+        """The subscriptions to objects of conversations of which the User is not a member."""
         self.waiting_subscriptions = 0
-        """The number of subscriptions that the client has asked for, or canceled, and that wait in the hub."""
+        """The number of requests to subscribe or to cancel a subscription that wait in the hub."""
 
     def renew(self, session: ChatSession) -> None:
-        """Use the session of a newer access token."""
+        """Replace the session by the session of a newer access token."""
         self.session = session
         self.is_warned = False
 
     def tick(self, now: float, wall_clock: float) -> None:
-        """Send what is due: a ping, or what the client must know about its token."""
+        """Close the connection if the access token has expired.
+
+        Otherwise, send the warning before the expiry and the next ping when they are due.
+        """
         left = self.session.expires_at.timestamp() - wall_clock
         if left <= 0:
             self.connection.refuse(AccessTokenExpiredError())
@@ -175,5 +178,5 @@ class ChatClient:
 
 
 def new_id() -> str:
-    """Return the id of a frame of the server."""
+    """Return a new id for a frame from the server."""
     return f"TM{uuid4().hex}"

@@ -1,4 +1,4 @@
-"""What the hub knows of Sync objects. Implements `Feed` of the hub on the operations of the API."""
+"""Read Sync objects and events for the hub. `SyncFeed` implements `Feed` with the operations of the API."""
 
 from __future__ import annotations
 
@@ -40,5 +40,5 @@ class SyncFeed:
         return self._sync.reachability_event(session.user_sid, is_online=is_online, event_id=self._last_reachability_id)
 
     def _service(self, session: ChatSession) -> Service:
-        """Return the service of a session as it is now. The session has it as it was when the client connected."""
+        """Return the current settings of the session's service. `session.service` can be outdated."""
         return self._operations.services.fetch(session.account.sid, session.service.sid)

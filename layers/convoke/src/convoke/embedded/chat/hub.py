@@ -1,7 +1,8 @@
-"""The hub: which chat client has subscribed to which Sync object, and the notifications of each change.
+"""The hub stores the subscriptions of chat clients to Sync objects, and notifies the subscribers of each change.
 
-The hub hears of each change right after its commit. It queues its work, and does the work when no unit of work is open,
-so that clients see only committed data. A client therefore gets the replay of an object before all later events.
+The engine passes each change to the hub right after the commit. The hub queues tasks, and runs the tasks in order when
+no unit of work is open. Clients therefore see only committed data. A client gets the replay of an object before all
+later events of the object.
 """
 
 from __future__ import annotations
@@ -43,34 +44,37 @@ TYPING_INDICATOR = "twilio.ipmsg.typing_indicator"
 EVENT_PROTOCOL_VERSION = 4
 
 ESTIMATED_DELIVERY_MILLISECONDS = 5_000
-"""After this time without any notification about its subscriptions, a client asks for them again."""
+"""A client requests a subscription again if no notification about the subscription arrives in this time."""
 
 SUBSCRIPTION_LIFETIME_SECONDS = 86_400
 
 SLICE_SECONDS = 0.01
-"""The maximum time that the hub works before other work of the event loop has its turn."""
+"""The maximum time that the hub runs tasks before the event loop runs other callbacks."""
 
 
 class Feed(Protocol):
-    """What the hub must know of Sync objects."""
+    """The operations on Sync objects that the hub needs."""
 
     def replay(self, session: ChatSession, sync_object: SyncObject, since: int | None) -> Replay:
-        """Return what happened to an object after an event. Raises an error if the session must not see the object."""
+        """Return the events of an object after the event `since`.
+
+        Raises an error if the session must not see the object.
+        """
 
     def check_visible(self, session: ChatSession, sync_object: SyncObject) -> None:
-        """Raise an error if the session must not see an object of a conversation."""
+        """Raise an error if the session must not see the object. The object must belong to a conversation."""
 
     def touches(self, change: Change) -> Iterable[Touch]: ...
 
     def events(self, change: Change, touches: Iterable[Touch]) -> Iterable[SyncEvent]:
-        """Return the events of touches of a change, with the state of the objects now."""
+        """Return the events for the `touches` of a change. The events show the current state of the objects."""
 
     def reachability(self, session: ChatSession) -> SyncEvent | None:
-        """Return the event that tells whether a User is online. None if the service does not tell it."""
+        """Return the event that says whether the User is online. Return None if the service disables reachability."""
 
 
 class Requested(NamedTuple):
-    """One subscription that a client asks for, or cancels."""
+    """One subscription that a client requests or cancels."""
 
     object_sid: str
     object_type: str
@@ -78,7 +82,7 @@ class Requested(NamedTuple):
 
 
 class Hub:
-    """All methods run on the event loop's thread."""
+    """Notifies chat clients of changes to Sync objects. All methods run on the event loop's thread."""
 
     def __init__(self, table: SqliteTable, feed: Feed, users: ConnectedUsers) -> None:
         self._table = table
@@ -86,7 +90,7 @@ class Hub:
         users.on_change = self._tell_reachability
         self._feed = feed
         self._subscribers: dict[SyncObject, dict[ChatClient, None]] = {}
-        """For each Sync object its subscribers, in the order of their subscriptions."""
+        """The subscribers of each Sync object, in the order in which they have subscribed."""
         self._by_user: dict[str, set[ChatClient]] = {}
         self._work: deque[Callable[[], None]] = deque()
         self._is_scheduled = False
@@ -106,12 +110,12 @@ class Hub:
         self._users.left(client.session)
 
     def subscribe(self, client: ChatClient, request: ChatRequest) -> ChatAnswer:
-        """Accept a call that asks for subscriptions or cancels them. Notifications with the outcome follow."""
+        """Accept a call that requests or cancels subscriptions. The hub later sends the outcome in notifications."""
         action, correlation_id = request.body.get("action"), request.body.get("correlation_id")
         work = {"establish": self._establish, "cancel": self._cancel}.get(str(action))
         if work is None:
             raise InvalidParameterError(parameter="action", wanted="establish or cancel")
-        # An answer could not contain a value that is nested too deeply.
+        # Accept no lists or objects, because the notification cannot contain a value that is nested too deeply.
         if not isinstance(correlation_id, int | float | str | None):
             raise InvalidParameterError(parameter="correlation_id", wanted="a number or a string")
         requests = _requested(request.body.get("requests"))
@@ -130,9 +134,10 @@ class Hub:
         )
 
     def changed(self, changes: Sequence[Change]) -> None:
-        """Notify the subscribers of the changes, which were just committed.
+        """Notify the subscribers of `changes`, which were just committed.
 
-        The subscriptions of removed members end now, so that they get nothing of what is still in the queue.
+        The subscriptions of removed members end immediately, so that removed members get no notification that is still
+        in the queue.
         """
         for change in changes:
             for touch in change.touches:
@@ -141,9 +146,9 @@ class Hub:
         self._add_work(partial(self._notify, changes))
 
     def check_guest(self, client: ChatClient) -> None:
-        """End the subscriptions to conversations that the User of a client no longer sees, after a change of its role.
+        """End the subscriptions to conversations that the User may no longer see after a change of the User's role.
 
-        The removal of a member ends its subscriptions immediately. See `changed`.
+        This method checks only conversations of which the User is not a member. For removed members, see `changed`.
         """
         if client.guest_subscriptions:
             self._add_work(partial(self._check_guest, client))
@@ -157,7 +162,7 @@ class Hub:
         indicator = {
             "channel_sid": conversation_sid,
             "identity": identity,
-            # The next indicator of a User who goes on typing needs some time to arrive.
+            # Add a second, because the next indicator of a User who is still typing needs some time to arrive.
             "typing_timeout": TYPING_TIMEOUT_SECONDS + 1,
         }
         frame = frames.notification(new_id(), TYPING_INDICATOR, orjson.dumps(indicator))
@@ -169,7 +174,7 @@ class Hub:
         return [*self._subscribers.get(sync_object, ())]
 
     def _publish(self, sync_object: SyncObject, events: Iterable[SyncEvent]) -> None:
-        """Send events of an object to its subscribers."""
+        """Send events of a Sync object to the subscribers of this object."""
         for frame in _notifications(events):
             for client in self._subscribers_of(sync_object):
                 client.connection.notify(frame)
@@ -178,10 +183,10 @@ class Hub:
         if self._subscribers.get(SyncObject(ObjectKind.INFO, session.user_sid)):
             self._add_work(partial(self._publish_reachability, session))
 
-    # Work, which is done while no unit of work is open.
+    # The tasks of the hub. The hub runs these tasks while no unit of work is open.
 
     def _serve(self, client: ChatClient, work: Callable[[], None]) -> None:
-        """Do the work for one subscription of a client. A failure disconnects only this client."""
+        """Call `work`, which handles one subscription of a client. A failure disconnects only this client."""
         try:
             work()
         except RunAgainError:
@@ -235,7 +240,7 @@ class Hub:
     def _notify(self, changes: Sequence[Change]) -> None:
         touched: dict[SyncObject, list[tuple[Change, list[Touch]]]] = {}
         for change in changes:
-            # In the order of the touches: members get a message before the change of its conversation.
+            # Keep the order of the touches, so that members get a message before the change of its conversation.
             by_object: dict[SyncObject, list[Touch]] = {}
             for touch in self._feed.touches(change):
                 if touch.object in self._subscribers:
@@ -243,7 +248,7 @@ class Hub:
             for sync_object, touches in by_object.items():
                 touched.setdefault(sync_object, []).append((change, touches))
         for sync_object, causes in touched.items():
-            # An event has the state of now, so the last event of a document is enough.
+            # The last event of a document is enough, because each event contains the current state of the document.
             told = causes[-1:] if sync_object.kind.type is ObjectType.DOCUMENT else causes
             events = [event for change, touches in told for event in self._feed.events(change, touches)]
             self._publish(sync_object, events)
@@ -255,7 +260,7 @@ class Hub:
         if event := self._feed.reachability(session):
             self._publish(event.object, [event])
 
-    # The queue of the work.
+    # The queue of tasks.
 
     def _add_work(self, work: Callable[[], None]) -> None:
         self._work.append(work)
@@ -267,12 +272,12 @@ class Hub:
             asyncio.get_running_loop().call_later(delay, self._work_when_committed)
 
     def _work_when_committed(self) -> None:
-        """Work now, or after the end of the unit that another request has opened in this tick."""
+        """Run the tasks. If a request has opened a unit in this tick, run the tasks after the end of the unit."""
         self._table.on_failure(self._do_work)
         self._table.after_commit(self._do_work)
 
     def _do_work(self) -> None:
-        """Do the work in its order. If the data file is locked, go on after a pause."""
+        """Run queued tasks in order, for up to SLICE_SECONDS. If the data file is locked, try again after a pause."""
         self._is_scheduled = False
         loop = asyncio.get_running_loop()
         until = loop.time() + SLICE_SECONDS
@@ -283,7 +288,7 @@ class Hub:
         except RunAgainError:
             self._schedule(RUN_AGAIN_PAUSE_SECONDS)
         except Exception:
-            # Clients that connect again get everything that the failed work would have told them.
+            # Disconnect all clients. When a client connects again, the replay contains the lost events.
             logger.exception("chat clients are disconnected, because their events could not be read")
             self._work.clear()
             for clients in [*self._by_user.values()]:
@@ -308,7 +313,7 @@ class Hub:
 
 
 def _requested(named: Any) -> list[Requested]:
-    """Return the objects in a call. Raises InvalidParameterError."""
+    """Return the subscriptions that a call lists. Raises InvalidParameterError if the list is invalid."""
     if not isinstance(named, list) or len(named) > MAX_SUBSCRIPTIONS_PER_CALL:
         raise InvalidParameterError(parameter="requests", wanted=f"a list of at most {MAX_SUBSCRIPTIONS_PER_CALL}")
     found = []
@@ -326,7 +331,7 @@ def _tell(client: ChatClient, name: str, data: dict[str, Any], correlation_id: A
 
 
 def _notifications(events: Iterable[SyncEvent], correlation_id: Any = None) -> list[bytes]:
-    """Return the frames that carry events. Adjacent events of one type share a frame."""
+    """Return frames that contain the events. Consecutive events of the same type are in one frame."""
     named = ((event_type(event), represent_event(event)) for event in events)
     return [
         _notification(name, [body for _, body in group], correlation_id)
@@ -335,7 +340,7 @@ def _notifications(events: Iterable[SyncEvent], correlation_id: Any = None) -> l
 
 
 def _notification(name: str, events: Sequence[dict[str, Any]], correlation_id: Any = None) -> bytes:
-    """Return the frame that carries events of one type."""
+    """Return a frame that contains events of one type."""
     payload = {
         "event_type": name,
         "correlation_id": correlation_id,

@@ -1,4 +1,7 @@
-"""Which Users are online: those with a connected chat client, and for a moment those whose last client has left."""
+"""Determine which Users are online.
+
+A User is online while a chat client of the User is connected, and for OFFLINE_GRACE_SECONDS afterwards.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ class ConnectedUsers:
         self._clients: Counter[str] = Counter()
         """The number of connected clients of each User."""
         self._leaving: dict[str, asyncio.TimerHandle] = {}
-        """The Users whose last client has left less than OFFLINE_GRACE_SECONDS ago."""
+        """The Users whose last client disconnected less than OFFLINE_GRACE_SECONDS ago. The values are timers."""
         self.on_change: Callable[[ChatSession], None] = lambda _: None
         """Called when a User has come online or gone offline."""
 

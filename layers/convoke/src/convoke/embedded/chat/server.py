@@ -1,4 +1,4 @@
-"""The WebSocket endpoint of chat clients: connect, answer the frames of a client, and disconnect.
+"""Serve the WebSocket of chat clients: accept clients, answer the frames of clients, and disconnect clients.
 
 See docs/chat.md#protocol.
 """
@@ -52,10 +52,10 @@ TICK_SECONDS = 1.0
 STOP_POLL_SECONDS = 0.01
 
 NOTIFICATION_CONTEXTS = ("put_notification_ctx", "delete_notification_ctx")
-"""Frames that say which notifications the client wants. The server sends the notifications of chat in any case."""
+"""Frames that select notifications. The server confirms these frames, but always sends all notifications of chat."""
 
 ANSWERED = ("message", "update", *NOTIFICATION_CONTEXTS)
-"""The frames that the server answers. It reads them no faster than their client may send calls."""
+"""The frames that the server answers. The limits on the rate of calls apply to all these frames."""
 
 OFFLOADED = status_of(HTTPStatus.PERMANENT_REDIRECT)
 """The status that makes a client connect again."""
@@ -63,8 +63,8 @@ OFFLOADED = status_of(HTTPStatus.PERMANENT_REDIRECT)
 CAPABILITIES = frozenset({"client_update"})
 """The capabilities that the server confirms.
 
-`offline_storage` is missing on purpose. With it, the SDK keeps objects without their event ids, and misses messages
-that arrive while a page is loaded again.
+The server does not confirm `offline_storage`. With this capability, the SDK would store objects without their event
+ids. The SDK would then miss messages that arrive while the browser reloads a page.
 """
 
 
@@ -95,7 +95,7 @@ class ChatServer:
         self._clients: set[ChatClient] = set()
         self._per_account: Counter[str] = Counter()
         self._calls: set[asyncio.Task[None]] = set()
-        """The calls under way. The event loop itself keeps only a weak reference to a task."""
+        """The calls under way. The set keeps the tasks alive, because the event loop has only weak references."""
         self._is_ticking = False
         self._is_stopping = False
 
@@ -119,7 +119,7 @@ class ChatServer:
             await asyncio.wait([writing])
 
     def changed(self, changes: Sequence[Item]) -> None:
-        """Notify the clients of change records, which were just committed."""
+        """Notify the clients of `changes`, which are change records that were just committed."""
         if self._hub.has_subscribers:
             self._hub.changed([change_of(change) for change in changes])
 
@@ -130,7 +130,7 @@ class ChatServer:
             connection.close(OFFLOADED, {"backoff_policy": {"reconnect_min_ms": RECONNECT_MILLISECONDS}})
 
     async def stop(self) -> None:
-        """Answer the calls under way, tell all clients to connect again, and wait until they know."""
+        """Answer the calls under way. Then tell all clients to connect again, and wait until they have disconnected."""
         self._is_stopping = True
         if self._calls:
             await asyncio.wait(self._calls, timeout=STOP_GRACE_SECONDS)
@@ -173,7 +173,7 @@ class ChatServer:
         return ChatClient(connection, session, asyncio.get_running_loop().time())
 
     async def _serve(self, client: ChatClient, receive: Receive, base_url: str) -> None:
-        """Answer the frames of a client. The answers may come in another order than the frames."""
+        """Answer the frames of a client. The order of the answers can differ from the order of the frames."""
         loop, connection = asyncio.get_running_loop(), client.connection
         rate, free = CallRate(loop.time()), asyncio.Semaphore(MAX_CALLS_UNDER_WAY)
         while True:
@@ -214,7 +214,7 @@ class ChatServer:
             return refused(error)
 
     async def _update(self, client: ChatClient, frame: Frame) -> None:
-        """Use a newer access token. It must name the same identity in the same service."""
+        """Replace the access token of a client. The new token must be for the same User."""
         try:
             session = await self._runner.run(partial(self._tokens.verify, _token(frame)))
             if session.user_sid != client.session.user_sid:
@@ -240,7 +240,10 @@ class ChatServer:
         self._hub.leave(client)
 
     def _tick(self) -> None:
-        """Send to each client what is due. This method runs each second while at least one client is connected."""
+        """Call `tick` of each client, and check each client whose check is due.
+
+        The event loop calls this method each second while at least one client is connected.
+        """
         loop = asyncio.get_running_loop()
         self._is_ticking = bool(self._clients) and not self._is_stopping
         if not self._is_ticking:
@@ -261,7 +264,7 @@ class ChatServer:
 
 
 def _init_header(frame: Frame) -> dict[str, Any]:
-    """Return the header of the reply to `init`. The registrations of the client are confirmed as they are."""
+    """Return the header of the reply to `init`. The header confirms all registrations of the client."""
     named = frame.header.get("registrations")
     registrations = [each for each in named if isinstance(each, dict)] if isinstance(named, list) else []
     capabilities = frame.header.get("capabilities")
@@ -288,7 +291,10 @@ def _token(frame: Frame) -> str:
 
 
 async def _next_frame(receive: Receive) -> Frame:
-    """Return the next frame of the client. Raises GoneError, or InvalidFrameError for a text message."""
+    """Return the next frame of the client.
+
+    Raises GoneError if the client has disconnected. Raises InvalidFrameError if the frame is invalid.
+    """
     message = await receive()
     if message["type"] == "websocket.disconnect":
         raise GoneError
@@ -296,11 +302,11 @@ async def _next_frame(receive: Receive) -> Frame:
 
 
 async def _until_gone(talking: Awaitable[None]) -> None:
-    # The server raises OSError if a frame cannot be sent because the client has disconnected (ASGI, version 2.4).
+    # If the client has disconnected, `send` raises OSError (ASGI, version 2.4).
     with suppress(GoneError, OSError):
         await talking
 
 
 def _http_scope(scope: Message) -> Message:
-    """Return the scope with the scheme of HTTP instead of the scheme of WebSockets."""
+    """Return a copy of the scope with the scheme `http` or `https` instead of `ws` or `wss`."""
     return {**scope, "scheme": "https" if scope["scheme"] == "wss" else "http"}

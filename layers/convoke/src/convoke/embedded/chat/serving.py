@@ -1,4 +1,4 @@
-"""Put the parts of the chat server together. The engine imports this module when the first chat client connects."""
+"""Create the chat server. The engine imports this module only when the first chat client connects."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-// Show the description of the API. "Authorize" takes the Account SID and the Auth Token, or an API key.
+// Show the OpenAPI document in the Swagger UI. In the dialog "Authorize", people enter the Account SID and the Auth
+// Token, or an API key.
 "use strict";
 
 SwaggerUIBundle({
@@ -9,12 +10,12 @@ SwaggerUIBundle({
   defaultModelsExpandDepth: -1,
   filter: true,
   plugins: [FormsOfTexts],
-  // Otherwise the browser keeps the credentials, and shows its own login box after a 401.
+  // Without this option, the browser would keep the credentials. After a 401, the browser would show its own login box.
   requestInterceptor: (request) => Object.assign(request, { credentials: "omit" }),
 });
 
-// "Try it out" fills in the examples of a form. By default it offers a file for a text that contains JSON, and it fills
-// in "string" for a parameter without an example.
+// Let "Try it out" fill in only the examples of a form. By default, the Swagger UI shows a file input for a text that
+// contains JSON. By default, the Swagger UI fills in "string" for a parameter without an example.
 function FormsOfTexts() {
   return {
     afterLoad() {
