@@ -35,8 +35,8 @@ class AccountOperations:
         sid = self._authenticated_sid(user, password)
         if sid is None:
             raise NotAuthenticatedError
-        # The deployment stores the Auth Token of the first account, but does not create the account. The first request
-        # with this token creates the account.
+        # An Auth Token can exist before its account, for example in a new deployment. The first request with the token
+        # creates the account.
         return self.accounts.fetch(sid) or self._create_or_fetch(sid)
 
     def fetch(self, account_sid: str) -> Account:

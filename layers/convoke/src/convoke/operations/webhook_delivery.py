@@ -39,8 +39,8 @@ RETRIED_STATUSES = frozenset({429, *range(500, 600)})
 MAX_OWN_FAILURES = 8
 """The number of failures of Convoke itself after which a queue message moves to the dead-letter queue.
 
-On AWS, this number does not include crashes of the whole invocation. Such crashes end when SQS has delivered the queue
-message `maxReceiveCount` times. SQS itself then moves the queue message to the dead-letter queue.
+On AWS, this number does not include crashes of the whole invocation. If the invocation crashes each time, SQS itself
+moves the queue message to the dead-letter queue after `maxReceiveCount` receives.
 """
 
 FIRST_OWN_FAILURE_PAUSE_SECONDS = 5.0
