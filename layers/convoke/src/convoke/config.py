@@ -91,7 +91,7 @@ class Settings:
 
     @property
     def first_account_sid(self) -> str:
-        """Return the SID of the account that the first request creates. The deployment creates only its Auth Token.
+        """Return the SID of the first account, which the first request creates. Its Auth Token already exists.
 
         The SID is empty if the deployment uses an existing table, because the table already contains all accounts.
         """

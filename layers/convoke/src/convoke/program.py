@@ -89,7 +89,7 @@ class Edges(Protocol):
 
     @property
     def simulates_phones(self) -> bool:
-        """Whether the engine simulates phones. If it does, a business address without a sender uses the simulator."""
+        """Whether the engine simulates the phones of a business address that has no sender."""
 
     @property
     def webhook_client(self) -> WebhookClient: ...

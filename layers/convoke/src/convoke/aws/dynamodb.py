@@ -3,7 +3,7 @@
 This module converts conditions and actions to DynamoDB's expressions. It also converts items to attribute values and
 back. The module retries throttled calls, and transactions that conflict with other transactions.
 
-The module uses botocore without boto3, because the import of boto3 takes a quarter of a cold start.
+The module uses botocore without boto3, because importing boto3 would take a quarter of the time of a cold start.
 """
 
 from __future__ import annotations
@@ -114,7 +114,7 @@ class DynamoDbTable:
             )
             for item in map(_to_item, response["Responses"].get(self._table_name, [])):
                 found[key_of(item)] = item
-            # DynamoDB leaves keys unread if the batch is throttled, or if the items exceed 16 MB.
+            # DynamoDB does not read all keys if the batch is throttled, or if the items exceed 16 MB.
             unread = response["UnprocessedKeys"].get(self._table_name, {"Keys": []})["Keys"]
             if unread:
                 raise UnprocessedKeysError(f"{len(unread)} keys were left unread")
@@ -141,7 +141,7 @@ class DynamoDbTable:
             position = str(after[sort_name])
             near, far = between if forward else between[::-1]
             # DynamoDB refuses an ExclusiveStartKey that is outside the range `between`. If `after` is beyond the range,
-            # no items are left. If `after` is in front of the range, the query starts at the near end of the range.
+            # no items remain. If `after` is in front of the range, the query starts at the near end of the range.
             if (position > far) if forward else (position < far):
                 return []
             if (position < near) if forward else (position > near):
@@ -274,7 +274,7 @@ def _cancellation_reasons(error: ClientError) -> Sequence[Any]:
 
 
 def _existing_item(failure: Mapping[str, Any]) -> Item | None:
-    """Return the item whose condition failed, or None if the item does not exist.
+    """Return the stored item of a write whose condition failed. Return None if no item is stored under the key.
 
     `failure` is the error of an update, or the cancellation reason of a write. In both cases, the key `Item` contains
     the item.

@@ -1,6 +1,6 @@
-"""The edges of the AWS engine: the objects through which the program reaches AWS.
+"""The edges of the AWS engine. Edges are the objects through which the program reaches AWS.
 
-A property imports the modules of its edge and creates the edge when the program uses the property for the first time.
+Each property returns one edge. At the first use, the property imports the modules of the edge and creates the edge.
 Therefore a cold start of a function imports only the edges that the function uses. For example, the sweeper does not
 import the webhook client. See docs/decisions/0058-cold-start.md.
 """
@@ -252,7 +252,7 @@ class AwsEdges:
     def _session(self) -> Session:
         """A botocore session.
 
-        boto3 is not used, because its imports for resources and S3 uploads take a quarter of a cold start.
+        Convoke does not use boto3, because importing boto3 would take a quarter of the time of a cold start.
         """
         from botocore.config import Config
         from botocore.session import get_session

@@ -31,7 +31,7 @@ class MustCloseError(Exception):
 class NothingToFinalizeError(Exception):
     """The conversation is deleted, or its event is already published.
 
-    This happens if the state machine is started again, or if it is started after the deletion.
+    The reason is that the state machine was started again, or that the start was later than the deletion.
     """
 
 
@@ -46,7 +46,7 @@ class NotReadyError(Exception):
 class ConversationFinalizer:
     """The tasks of the state machine. Every task can be repeated.
 
-    If the task `finalize` or `close` is repeated before `settle`, it returns the event that the first execution stored.
+    The first execution of `finalize` or `close` stores an event. Until `settle`, a repetition returns the same event.
     """
 
     conversations: ConversationRepository

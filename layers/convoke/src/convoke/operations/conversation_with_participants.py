@@ -66,7 +66,7 @@ class ConversationWithParticipantsOperations:
         request_webhooks: RequestWebhooks,
         idempotent: IdempotentRequest | None = None,
     ) -> Created:
-        """Store a conversation with all its locks. If the request contains participants, enqueue them.
+        """Store a conversation and its locks. Enqueue the participants if the request contains participants.
 
         A conversation with participants starts in the state `initializing`. A conversation without participants has the
         requested state immediately. A repeated request with the same Idempotency-Key stores and enqueues nothing.
@@ -77,8 +77,8 @@ class ConversationWithParticipantsOperations:
         """
         if problems := self.problems(account, service, requested, participants):
             raise refusal(problems)
-        # If the conversation already exists, return it before the pre-event is sent. No pre-event must be sent for an
-        # existing conversation.
+        # Check here whether the conversation already exists, because Convoke must send no pre-event for an existing
+        # conversation.
         if (
             idempotent
             and request_webhooks.origin.notify_webhooks

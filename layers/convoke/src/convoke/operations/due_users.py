@@ -78,7 +78,7 @@ class DueUsers:
             self.alerts.create(overdue_alert(user.account_sid, user.sid, begun))
         service = self.fetch_service(user.account_sid, user.chat_service_sid)
         if service is None:
-            # The service was deleted. When a service is deleted, the sweeper also deletes its participants.
+            # The service was deleted. The sweeper deletes the participants of a deleted service separately.
             self.users.erase(user)
             return
         is_clean, is_seen = self._pass(service, user, user.leaving, go_on)
@@ -137,7 +137,7 @@ class DueUsers:
         except ConversationInitializingError:
             return _Outcome.LEAVES
         except GroupExistsError:
-            # Keep the participant, because without it two groups would have the same numbers. Remove only its identity.
+            # Remove only the identity. Without the participant, two groups would have the same numbers.
             self.participants.remove_identity(service, conversation_sid, participant_sid, request_webhooks=webhooks)
         return _Outcome.LEAVES
 

@@ -23,7 +23,7 @@ class EventReplay(NamedTuple):
     sid: str
     event: Event
     targets: list[str]
-    """The webhooks to which the event is sent again."""
+    """The targets of the webhooks to which Convoke sends the event again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class EventOperations:
         """Return an event. Raises NotFoundError if the event does not exist or belongs to another account."""
         change_sid = change_sid_of_event(event_id)
         change = self.changes.fetch(account_sid, change_sid) if change_sid else None
-        # Convert the SID in the event ID to its canonical form, because a path may contain upper-case letters.
+        # Convert the SID in the event ID to the canonical form, because a path may contain upper-case letters.
         canonical_id = f"{change_sid}{event_id[len(change_sid or '') :]}"
         found = next((event for event in change.own_events if event.id == canonical_id), None) if change else None
         if found is None:

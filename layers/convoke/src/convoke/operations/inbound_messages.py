@@ -54,9 +54,9 @@ class _Delivery:
     credentials: CarrierCredentials | None
     of_conversation: RequestWebhooks
     of_message: RequestWebhooks
-    """The webhook setting for a message that is added to an existing conversation. Its reply is stored separately.
+    """The webhook setting for a message that is added to an existing conversation.
 
-    If another request creates the conversation first, Convoke sends the pre-event of a new message too.
+    If another request creates the conversation first, Convoke sends two pre-events. Each reply is stored separately.
     """
     media_sids: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """The SIDs of the fetched media. The key is the SID of the service that contains the media."""

@@ -30,11 +30,14 @@ class MessageReplay:
     queue: DeliveryQueue
 
     def split(self, replay: Event) -> None:
-        """Enqueue the delivery of the next message to the webhook. `replay` is the event that starts or continues it.
+        """Enqueue the delivery of the next message to the webhook.
 
-        After the last attempt of the delivery, Convoke enqueues the event that continues the replay. The webhook
-        therefore receives the messages in the order of their indexes. The method does nothing if the webhook or the
-        conversation is deleted, or if the webhook no longer receives messages.
+        `replay` is an event that starts or continues a message replay. Convoke enqueues the event that continues the
+        replay only after the last attempt of the delivery. The webhook therefore receives the messages in the order of
+        their indexes.
+
+        The method does nothing if the webhook or the conversation is deleted, or if the webhook no longer receives
+        messages.
         """
         conversation_sid = replay.payload["ConversationSid"]
         conversation = self.conversations.fetch(replay.account_sid, conversation_sid)

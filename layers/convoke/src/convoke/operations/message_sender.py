@@ -115,8 +115,8 @@ class MessageSender:
             self.statuses.conclude(stored, ReceiptStatus.FAILED, SenderMissingError)
             return None
         if receipt.outcome_is_lost_again and sender.provider is not Provider.SIMULATED:
-            # The phone may already have received the copy twice. The simulator needs no limit, because it stores each
-            # copy only once.
+            # The phone may already have received the copy twice. The simulator needs no limit, because the simulator
+            # stores each copy only once.
             self.statuses.conclude(stored, ReceiptStatus.FAILED, CarrierFailedError)
             return None
         needs_secret = sender.provider is Provider.TWILIO
@@ -183,8 +183,8 @@ class MessageSender:
             ]
         after = self.statuses.conclude(stored, ReceiptStatus.SENT, fields=accepted, other_writes=writes)
         if after is None and writes:
-            # The carrier's report changed the status before this call. Store the other writes nevertheless, because
-            # Convoke needs them to find the group when the phone answers.
+            # The carrier's report changed the status before this call. Store `writes` nevertheless, because
+            # Convoke needs this data to find the group when the phone answers.
             self.copies.write(writes)
         if after and sent.status is not ReceiptStatus.SENT:
             self.statuses.conclude(after, sent.status)

@@ -26,7 +26,7 @@ class ParticipantQueue(Protocol):
 
 
 class Workflow(Protocol):
-    """The state machine of the finalizer. Its states are Finalize, Publish and Settle.
+    """The state machine of the finalizer. The states are Finalize, Publish and Settle.
 
     If the participants cannot be added, the state Close follows Finalize and closes the conversation before Publish.
     """

@@ -61,8 +61,8 @@ class RequestWebhooks:
 class CheckedWebhooks(RequestWebhooks):
     """The webhook setting of a chat user's request. The permissions of the user are checked again before a repetition.
 
-    While the receiver of a pre-event decides, another request can remove the user from the conversation. Optimistic
-    locking then fails, and the operation is repeated.
+    Before the receiver answers the pre-event, another request can remove the user from the conversation. In this case,
+    optimistic locking fails, and the operation is repeated.
     """
 
     def __init__(self, pre_events: PreEvents, origin: Origin, check: Callable[[], None]) -> None:

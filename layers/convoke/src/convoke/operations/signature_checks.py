@@ -1,4 +1,4 @@
-"""Check whether a signature matches a webhook request. If it does not match, find the mistakes that explain it."""
+"""Check whether a signature matches a webhook request. If not, find the mistakes that explain the difference."""
 
 from __future__ import annotations
 

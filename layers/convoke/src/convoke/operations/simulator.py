@@ -57,8 +57,8 @@ class SimulatorOperations:
         inbound.check_addresses()
         if inbound.body is None and not inbound.media_urls:
             raise MessageEmptyError(field="body")
-        # Receive the message before any write of this method. Receiving may send a pre-event, which may need another
-        # thread, and the request then starts again on this thread.
+        # Receive the message before any write of this method, because this call may send a pre-event. A pre-event may
+        # need another thread. In this case, the whole request starts again on the other thread.
         received = self.inbound_messages.receive(account, inbound)
         self._apply_keyword(account.sid, inbound)
         if received.outcome is not Outcome.REPEATED:
@@ -132,7 +132,7 @@ class SimulatorOperations:
             self._put(account_sid, business, phone, ANSWERS[keyword])
 
     def _deliver_to_others(self, account_sid: str, inbound: InboundMessage) -> None:
-        """Deliver a group MMS to its receivers that are phones."""
+        """Deliver a group MMS to the receivers that are phones."""
         for number in inbound.other_receivers:
             self._put(account_sid, inbound.sender, number, inbound.body or "", inbound.media_urls)
 

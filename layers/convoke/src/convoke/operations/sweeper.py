@@ -24,7 +24,7 @@ GoOn = Callable[[], bool]
 """A function that returns False if the time for a sweep is over. The sweeper then processes no further resources."""
 
 Process = Callable[[Key, GoOn], None]
-"""A function that processes the resource with a key. If it raises an exception, the resource is due again later."""
+"""A function that processes the resource with the given key. After an exception, the resource is due again later."""
 
 
 class TimeIsOverError(Exception):
@@ -54,8 +54,8 @@ class Sweeper:
         resources of an unknown kind, which a newer version may have stored. The sweep ends early if `go_on` returns
         False.
 
-        If a resource cannot be processed, it is due again after a pause. The pause grows with each failure, so that
-        later sweeps do not fail for the same resource each time.
+        A resource that cannot be processed is due again after a pause. The pause grows with each failure. Without the
+        pause, every sweep would process the same resource and fail.
         """
         until = until or self.now()
         turns = Turns((self.due.entries(shard, until) for shard in shards), self.processes)

@@ -1,6 +1,6 @@
 """Read the Sync objects of chat clients, and replay the events that a client missed. See docs/chat.md.
 
-Convoke stores no Sync objects. On each read, it makes the content of an object from the stored resources.
+Convoke does not store Sync objects. Each read makes the content of an object from the stored resources.
 """
 
 from __future__ import annotations
@@ -144,7 +144,7 @@ class SyncOperations:
     now: Clock
 
     def find(self, service: Service, name_or_sid: str) -> SyncObject:
-        """Return the object with a name or a SID. Raises SyncObjectNotFoundError if no object can have it."""
+        """Return the object with a name or a SID. Raises SyncObjectNotFoundError if the name is invalid."""
         found = find_object(service.sid, name_or_sid)
         if found is None:
             raise SyncObjectNotFoundError
@@ -185,8 +185,9 @@ class SyncOperations:
         return found[0] if found and found[0].key == key else None
 
     def replay(self, service: Service, identity: str, sync_object: SyncObject, since: int | None) -> Replay:
-        """Return the events of an object after the event `since`. If `since` is None, return those of the last seconds.
+        """Return the events of an object after the event `since`.
 
+        If `since` is None, return the events of the last few seconds, see `REPLAY_MARGIN`.
         The events contain the current state. A long replay is interrupted, see `REPLAY_BATCH`.
         """
         if since is None:
@@ -368,8 +369,7 @@ class SyncOperations:
         gone = self.sync.departures(service.account_sid, sync_object.owner_sid, threshold)
         for each in (*found, *gone):
             event = _membership_event(sync_object, each, threshold)
-            # If a User left and joined again, both a membership and a departure exist. The membership comes first and
-            # is newer, so it is kept.
+            # If a User left and joined again, a membership and a departure exist. Keep the membership, which is newer.
             events.setdefault(event.key or "", event)
         return sorted(events.values(), key=_event_id)
 
@@ -529,8 +529,8 @@ def _service_sid(change: Change) -> str:
 def _batch(events: Iterable[SyncEvent], since: int) -> Replay:
     """Return the first events of a replay. The batch ends after REPLAY_BATCH events that are newer than `since`.
 
-    Older events do not count, because otherwise a batch could contain only events that the client knows. Events with
-    the same id are in the same batch.
+    Older events do not count. Otherwise a batch could contain only events that the client has already received, and the
+    client would request the same batch again. Events with the same id are in the same batch.
     """
     taken: list[SyncEvent] = []
     newer = 0

@@ -55,9 +55,9 @@ class RetryLaterError(Exception):
 
 
 class DeliveryFailedError(Exception):
-    """The delivery failed permanently. Its queue message must go to the dead-letter queue.
+    """The delivery failed permanently. The queue message must move to the dead-letter queue.
 
-    Either the attempts are used up, or a further attempt cannot succeed.
+    Either no attempts remain, or a further attempt cannot succeed.
     """
 
 

@@ -257,7 +257,7 @@ class BoundedHttpClient:
         self._pool.pool_classes_by_scheme = {"http": _HttpPool, "https": _HttpsPool}
 
     def cut(self) -> None:
-        """Shut down the connections of all calls in progress. Each of these calls fails as at its deadline."""
+        """Shut down the connections of all calls in progress. Each call fails as if the deadline had passed."""
         for call in [*self._calls]:
             call.cut()
 

@@ -20,7 +20,7 @@ def sign(url: str, parameters: Mapping[str, str], auth_token: str) -> str:
 
 
 def sorted_text(parameters: Mapping[str, str]) -> str:
-    """Return the names and values of the parameters, sorted by name, as one text. The signed text ends with it."""
+    """Return the names and values of the parameters as one text, sorted by name. It is the end of the signed text."""
     return "".join(name + parameters[name] for name in sorted(parameters))
 
 

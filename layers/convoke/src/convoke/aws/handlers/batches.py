@@ -30,7 +30,7 @@ def batch_handler(
 ) -> Handler:
     """Return a handler that calls `consume` for each record.
 
-    If the call raises an exception, the handler reports the record as failed.
+    If `consume` raises an exception, the handler reports the record as failed.
     SQS delivers only the failed records again. The stream delivers the first failed record and every later record
     again. See https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html.
 
