@@ -16,6 +16,6 @@ send = started("message_sender", os.environ)
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> Any:
     """Process one queue message, which is an event or a copy.
 
-    The function splits an event into one queue message for each copy. The function tries to send a copy once.
+    For an event, the function enqueues one queue message for each copy. For a copy, the function makes one attempt.
     """
     return send(event, context)

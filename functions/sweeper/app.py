@@ -1,6 +1,6 @@
 """The sweeper function, which runs every minute.
 
-The sweeper resumes interrupted work, applies expired timers and erases deleted conversations.
+The sweeper resumes interrupted work, applies expired timers and erases deleted resources.
 """
 
 from __future__ import annotations
@@ -17,5 +17,5 @@ sweep = started("sweeper", os.environ)
 
 
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> Any:
-    """Process every conversation that is due now. Return the number of processed conversations."""
+    """Process every resource that is due now. Return the number of processed resources."""
     return sweep(event, context)

@@ -16,6 +16,6 @@ deliver = started("webhook_delivery", os.environ)
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> Any:
     """Process one queue message, which is an event or a delivery.
 
-    The function splits an event into one delivery for each target. The function attempts a delivery once.
+    For an event, the function enqueues one delivery for each target. For a delivery, the function makes one attempt.
     """
     return deliver(event, context)

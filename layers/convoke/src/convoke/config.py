@@ -17,7 +17,8 @@ class NotConfiguredError(Exception):
 class Settings:
     """The values of the environment variables.
 
-    Each Lambda function has only some of the variables. A variable is therefore read only when its property is used.
+    Each Lambda function has only some of the variables. Therefore a property reads its variable only when the property
+    is used.
     """
 
     environ: Mapping[str, str]
@@ -72,7 +73,7 @@ class Settings:
 
     @property
     def auth_token_prefix(self) -> str:
-        """Return the first part of the name of each secret that contains Auth Tokens.
+        """Return the first part of the name of each secret that contains an Auth Token.
 
         The second part of the name is the Account SID.
         """
@@ -90,20 +91,20 @@ class Settings:
 
     @property
     def first_account_sid(self) -> str:
-        """Return the SID of the account whose Auth Token the deployment created, without creating the account.
+        """Return the SID of the first account, which the first request creates. Its Auth Token already exists.
 
-        The text is empty if the deployment uses an existing table, because the table already contains all accounts.
+        The SID is empty if the deployment uses an existing table, because the table already contains all accounts.
         """
         return self.environ.get("CONVOKE_FIRST_ACCOUNT_SID", "")
 
     @property
     def public_url(self) -> str | None:
-        """Return the base URL that clients use. None means that the headers of a request determine the URL."""
+        """Return the base URL of the API. None means that the headers of a request determine the base URL."""
         return self.environ.get("CONVOKE_PUBLIC_URL") or None
 
     @property
     def allowed_webhook_networks(self) -> tuple[str, ...]:
-        """Return the private networks that webhook URLs may point to. The networks are in CIDR notation."""
+        """Return the private networks to which Convoke may send webhooks. The networks are in CIDR notation."""
         networks = self.environ.get("CONVOKE_ALLOWED_WEBHOOK_NETWORKS", "").split(",")
         return tuple(network.strip() for network in networks if network.strip())
 
@@ -113,7 +114,7 @@ class Settings:
 
     @property
     def allowed_origins(self) -> tuple[str, ...]:
-        """Return the origins whose pages may use the API, such as `https://app.example.com`."""
+        """Return the origins of the web pages that may use the API, such as `https://app.example.com`."""
         origins = self.environ.get("CONVOKE_ALLOWED_ORIGINS", "").split(",")
         return tuple(origin.strip() for origin in origins if origin.strip())
 
@@ -128,9 +129,9 @@ class Settings:
 
     @property
     def provisioning_retries(self) -> Mapping[str, str]:
-        """Return values for the fields of ProvisioningRetries, by field name. The pauses are ISO 8601 durations.
+        """Return values for the fields of ProvisioningRetries. The keys are the names of the fields.
 
-        A field is missing if its environment variable is not set.
+        The pauses are ISO 8601 durations. If an environment variable is not set, the result does not contain its field.
         """
         names = {
             "max_attempts": "CONVOKE_PROVISIONING_ATTEMPTS",

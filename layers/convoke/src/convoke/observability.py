@@ -1,7 +1,7 @@
 """The output formats of logs and metrics.
 
-All other modules write logs with the standard library, and record metrics with a `Metrics` object. Each engine chooses
-its output formats from the classes and functions in this module.
+Other modules write logs with the standard library, and record metrics with a `Metrics` object. Each engine selects its
+output formats from the classes and functions in this module.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Measure(StrEnum):
     """The time in milliseconds from the request until the conversation has the state that the client requested."""
     DELIVERED = "WebhooksDelivered"
     DELIVERY_FAILED = "WebhooksFailed"
-    """Deliveries that have failed permanently. If an attempt fails and a retry follows, the attempt does not count."""
+    """Deliveries that have failed permanently. A failed attempt does not count if a retry follows."""
 
 
 class Metrics(Protocol):
@@ -39,15 +39,15 @@ class Metrics(Protocol):
 
 
 class NoMetrics:
-    """A `Metrics` that discards all values. An engine without metrics uses this class."""
+    """Implements `Metrics` for an engine without metrics. The class discards all values."""
 
     def add(self, measure: Measure, value: float = 1) -> None: ...
 
 
 class EmfMetrics:
-    """A `Metrics` that logs values in CloudWatch's embedded metric format. CloudWatch reads the values from the log.
+    """Implements `Metrics` with CloudWatch's embedded metric format. CloudWatch reads the values from the log.
 
-    `flush` writes the recorded values to the log. If there are no recorded values, `flush` writes nothing.
+    `flush` writes the recorded values to the log. If no values are recorded, `flush` writes nothing.
     """
 
     def __init__(self, stack_name: str) -> None:
@@ -66,7 +66,10 @@ class EmfMetrics:
 
 
 def json_logger(stack_name: str) -> Logger:
-    """Return the logger of this package, which is the parent of all module loggers. It writes JSON lines to stdout."""
+    """Return the logger of this package. The logger writes JSON lines to stdout.
+
+    The logger is the parent of the loggers of all modules.
+    """
     # Import here, because the embedded engine logs with the standard library and must not spend time on this import.
     from aws_lambda_powertools import Logger  # noqa: PLC0415 - only for AWS
 
@@ -74,7 +77,7 @@ def json_logger(stack_name: str) -> Logger:
 
 
 class ConsoleFormatter(logging.Formatter):
-    """Formats a log record as one readable line. The `extra` values are at the end of the line, as JSON."""
+    """Formats a log record as one readable line. The line ends with the `extra` values as JSON."""
 
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)s %(message)s")
@@ -85,7 +88,7 @@ class ConsoleFormatter(logging.Formatter):
 
 
 class JsonFormatter(logging.Formatter):
-    """Formats a log record as one line of JSON. The `extra` values are keys of the object."""
+    """Formats a log record as a JSON object on one line. Each `extra` value has its own key."""
 
     def format(self, record: logging.LogRecord) -> str:
         line = {

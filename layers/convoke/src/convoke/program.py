@@ -89,7 +89,7 @@ class Edges(Protocol):
 
     @property
     def simulates_phones(self) -> bool:
-        """Whether a business address without a sender belongs to simulated phones."""
+        """Whether the engine simulates the phones of a business address that has no sender."""
 
     @property
     def webhook_client(self) -> WebhookClient: ...
@@ -113,7 +113,10 @@ class Edges(Protocol):
     def allowed_origins(self) -> Sequence[str]: ...
     @property
     def console_poll_seconds(self) -> int | None:
-        """Return how often the console asks for new events, in seconds. None means that there is no console."""
+        """Return the pause in seconds between two requests of the console for new events.
+
+        None means that there is no console.
+        """
 
     @property
     def now(self) -> Clock: ...
@@ -134,7 +137,7 @@ class Edges(Protocol):
     def metrics(self) -> Metrics: ...
     @property
     def path_delimiters(self) -> str:
-        """The characters at which the gateway cuts a path, even if they are percent-encoded.
+        """The characters at which the gateway ends a path, even if the characters are percent-encoded.
 
         A new unique name or identity must not contain such a character. See
         docs/behaviour/requests-and-answers.md#names-on-aws.
@@ -142,10 +145,10 @@ class Edges(Protocol):
 
 
 class Program:
-    """The program of one process. Each property builds one part of the program when the code first uses the property.
+    """The program of one process. Each property builds one part of the program at the first use of the property.
 
-    There are caches for accounts, Auth Tokens, API keys, services and the existence of Users. Data in a cache can be
-    some seconds old. Only the following lookups use a cache:
+    The program caches accounts, Auth Tokens, API keys, services and the existence of Users. Cached data can be some
+    seconds old. Only the following lookups use a cache:
 
     - The lookups for authentication.
     - The lookup of the service in a URL, or of the service to which participants are added.
@@ -154,7 +157,7 @@ class Program:
     """
 
     def __init__(self, edges: Edges, extra_routes: Sequence[ExtraRoute] = ()) -> None:
-        """`extra_routes` are routes that not every engine has, such as the routes of a movable clock."""
+        """`extra_routes` are routes that only one engine has, such as the routes that change the clock."""
         self.edges = edges
         self._extra_routes = extra_routes
 

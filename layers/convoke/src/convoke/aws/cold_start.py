@@ -22,11 +22,10 @@ if TYPE_CHECKING:
 def started(function: str, environ: Mapping[str, str]) -> Handler:
     """Import the module of `function` in `convoke.aws.handlers` and return its handler.
 
-    The garbage collector is off during the imports. A collection would find nothing, because nearly every object that
-    a cold start creates lives as long as the process.
+    The garbage collector is off during the imports. A collection would free almost no memory, because nearly every
+    object that a cold start creates lives as long as the process.
 
-    The garbage collector is off only in this function. Therefore `app.py` imports nothing else of this package, and
-    passes only the name of its function.
+    `app.py` must import no other module of this package, because the garbage collector is off only in this function.
     """
     gc.disable()
     # Import here, because the garbage collector is off only until `gc.enable` below.
@@ -42,7 +41,7 @@ def started(function: str, environ: Mapping[str, str]) -> Handler:
 
 
 def _before_snapshot() -> None:
-    """Import the modules and build the models that the first requests need. The snapshot then contains them."""
+    """Import the modules and build the models that the first requests need, so that the snapshot contains them."""
     # Import here and not at the top of this file, because the garbage collector is on while this file is imported.
     from pydantic import BaseModel  # noqa: PLC0415 - only for snapshots
 
@@ -72,7 +71,7 @@ def _after_restore() -> None:
 
     Otherwise all environments that start from the same snapshot would choose the same random backoff pauses.
 
-    Nothing else in the snapshot must be renewed. SIDs, tokens and secrets use random numbers of the operating system.
-    The program fetches nothing that expires before the first request.
+    No other data in the snapshot must be renewed. SIDs, tokens and secrets use random numbers of the operating system.
+    Before the first request, the program fetches no data that expires.
     """
     random.seed()

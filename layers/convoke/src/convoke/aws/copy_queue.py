@@ -15,21 +15,25 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_sqs.type_defs import SendMessageBatchRequestEntryTypeDef
 
-# The limits of one SendMessageBatch call: the number of entries, and the bytes of all entries together.
+# The limits of one SendMessageBatch call: the number of entries, and the total size of all entries.
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessageBatch.html
 MAX_BATCH_ENTRIES = 10
 MAX_BATCH_BYTES = 256 * 1024
 
 
 class CopiesNotSentError(Exception):
-    """SQS did not accept some copies. The caller may send all copies again, because a copy is sent only once."""
+    """SQS did not accept some queue messages. The caller may enqueue all copies again.
+
+    The message sender does not send a copy again if the copy is already sent.
+    """
 
 
 @dataclass(frozen=True, slots=True)
 class SqsCopyQueue:
-    """Implements CopyQueue with a FIFO queue.
+    """Implements `CopyQueue` with a FIFO queue.
 
-    The message group is the line, so that a phone gets its copies in order. The deduplication id is the receipt's SID.
+    The message group contains the copies for one line (see `Copy.line`), so SQS delivers the copies of a line in order.
+    The deduplication id is the receipt's SID.
     """
 
     client: SQSClient
@@ -54,7 +58,7 @@ def _entry(place: int, copy: Copy) -> SendMessageBatchRequestEntryTypeDef:
     return {
         "Id": str(place),
         "MessageBody": escape_noncharacters(copy.model_dump_json()),
-        # A message group accepts fewer characters than an address can have.
+        # Use a hash, because an address can break the rules for a MessageGroupId.
         "MessageGroupId": hashlib.sha256(f"{copy.account_sid} {copy.line}".encode()).hexdigest(),
         "MessageDeduplicationId": copy.receipt_sid,
     }

@@ -1,6 +1,6 @@
 """Make the attempts of deliveries on AWS. The processes of a deployment share the circuit breakers of receivers.
 
-As long as a receiver works, its circuit breaker causes no call to DynamoDB. See
+As long as no delivery to a receiver fails, its circuit breaker causes no call to DynamoDB. See
 docs/behaviour/webhook-delivery.md#circuit-breaker and docs/decisions/0086-circuit-breaker-on-aws.md.
 """
 
@@ -21,22 +21,23 @@ from convoke.storage.circuit_breakers import CircuitBreakerRepository
 MAX_KNOWN_RECEIVERS = 1_000
 
 PROBE_PAUSE = timedelta(seconds=MAX_TIMEOUT_SECONDS + 5)
-"""The time for which a process that probes a receiver keeps other deliveries to the receiver paused.
+"""The time for which other deliveries to a receiver are paused while one process probes the receiver.
 
-A probe is one call to a receiver after a pause. Each probe ends before this time is over.
+A probe is one call to a receiver after a pause. Each probe takes less than this time.
 """
 
 MAX_PAUSED_RECEIVES = 90
 """The number of receives after which a delivery is attempted even if its receiver is paused.
 
-SQS moves a queue message to the dead-letter queue after `maxReceiveCount` receives. Each pause uses one receive. The
-receives that remain after this number are enough for all attempts.
+SQS moves a queue message to the dead-letter queue after `maxReceiveCount` receives, and each pause uses one receive.
+The number is so small that the remaining receives are enough for all attempts.
 """
 
 MAX_SPREAD_SECONDS = 900.0
-"""The maximum of the random time that is added to a pause. The maximum doubles with each receive, up to this value.
+"""The upper limit of the random time that is added to a pause.
 
-Without the random time, all deliveries that wait for a receiver would be attempted together after each pause.
+The random time has a maximum that doubles with each receive, up to this limit. Without the random time, all deliveries
+that wait for a receiver would be attempted at the same time after each pause.
 """
 
 
@@ -47,9 +48,9 @@ class Permit(NamedTuple):
     breaker: CircuitBreaker
     """The circuit breaker to which the outcome of the call applies."""
     stored: CircuitBreaker
-    """The circuit breaker in the table, as far as this process knows.
+    """The circuit breaker that this process has last read from the table or written to the table.
 
-    During a probe, this circuit breaker pauses the deliveries of other processes, so it is not equal to `breaker`.
+    During a probe, `stored` is not equal to `breaker`, because `stored` pauses the deliveries of other processes.
     """
 
 
@@ -62,10 +63,10 @@ class ReceiverPausedError(Exception):
 
 
 class SharedCircuitBreakers:
-    """Reads and changes the circuit breakers in the table, and remembers the circuit breakers that it has read.
+    """Reads and changes the circuit breakers in the table, and caches the circuit breakers that it has read.
 
-    If a process has not read the circuit breaker of a receiver, the process assumes that the circuit breaker is closed.
-    When the process records the first failure, the table returns the stored circuit breaker.
+    If a process has not read the circuit breaker of a receiver, it assumes that the circuit breaker is closed. The
+    process reads the stored circuit breaker when it records the first failure.
     """
 
     def __init__(self, repository: CircuitBreakerRepository, now: Clock) -> None:
@@ -76,8 +77,9 @@ class SharedCircuitBreakers:
     def admit(self, receiver: str, *, look_up: bool, may_pause: bool = True) -> Permit:
         """Return the permission to call a receiver. Raises ReceiverPausedError if deliveries to the receiver pause.
 
-        After a pause, only one process gets the permission. If `look_up` is True, a circuit breaker that this process
-        does not know is read from the table. If `may_pause` is False, the permission is also given during a pause.
+        After a pause, only one process gets the permission. If `look_up` is True and the circuit breaker is not cached,
+        the method reads it from the table. If `may_pause` is False, the method returns the permission even during a
+        pause.
         """
         breaker = self._known.get(receiver)
         if breaker is None:
@@ -108,8 +110,8 @@ class SharedCircuitBreakers:
     def _record_failure(self, permit: Permit) -> datetime | None:
         receiver, breaker, stored = permit
         now = self._now()
-        # Another process may change the circuit breaker at the same time, so try again. After FAILURES_TO_OPEN lost
-        # races, other processes have opened the circuit breaker, so this failure need not be counted.
+        # Try again if another process changes the circuit breaker at the same time. After FAILURES_TO_OPEN such
+        # conflicts, the other processes have opened the circuit breaker. This failure then need not be counted.
         for _ in range(FAILURES_TO_OPEN):
             after = breaker.after(now, is_failure=True)
             if after == stored:
@@ -121,7 +123,10 @@ class SharedCircuitBreakers:
         return self._remember(receiver, stored).open_until
 
     def _remember(self, receiver: str, breaker: CircuitBreaker) -> CircuitBreaker:
-        """Remember and return a circuit breaker. Forget the oldest if there are more than MAX_KNOWN_RECEIVERS."""
+        """Cache and return a circuit breaker.
+
+        If the cache contains more than MAX_KNOWN_RECEIVERS circuit breakers, remove the oldest circuit breaker.
+        """
         self._known.pop(receiver, None)
         self._known[receiver] = breaker
         if len(self._known) > MAX_KNOWN_RECEIVERS:
@@ -131,7 +136,7 @@ class SharedCircuitBreakers:
 
 @dataclass(frozen=True, slots=True)
 class Deliveries:
-    """Makes one attempt of a delivery each time that the queue message of the delivery is received."""
+    """Makes one attempt each time that the queue message of a delivery is received."""
 
     delivery: WebhookDelivery
     breakers: SharedCircuitBreakers
@@ -140,9 +145,9 @@ class Deliveries:
     def attempt(self, delivery: Delivery, receive_count: int) -> None:
         """Make the next attempt of a delivery, unless its receiver is paused.
 
-        `receive_count` is how many times SQS has delivered the queue message. SQS also counts receives without an
-        attempt. Therefore the attempts in the table determine the number of the next attempt. Raises RetryLaterError
-        or DeliveryFailedError unless the receiver has accepted the event.
+        `receive_count` is the number of times that SQS has delivered the queue message. Some receives cause no attempt,
+        so the attempts in the table determine the number of the next attempt. Raises RetryLaterError or
+        DeliveryFailedError unless the receiver has accepted the event.
         """
         is_first = receive_count == 1
         permit = self._admit(receiver_key(delivery.account_sid, delivery.url), receive_count)

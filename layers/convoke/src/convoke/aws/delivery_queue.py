@@ -17,7 +17,7 @@ from convoke.domain.webhooks import Delivery
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
-# The limits of one SendMessageBatch call: the number of messages, and the bytes of all messages together.
+# The limits of one SendMessageBatch call: the number of messages, and the total size of all messages.
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html
 MAX_BATCH_ENTRIES = 10
 MAX_BATCH_BYTES = 256 * 1024
@@ -56,8 +56,9 @@ class SqsDeliveryQueue:
     def send_again(self, body: str, failures: int, seconds: float) -> None:
         """Send a copy of a queue message, which SQS delivers after `seconds`.
 
-        `failures` is how often Convoke itself has failed to process the queue message. SQS cannot change a queue
-        message, and its count of receives also contains attempts and pauses. The caller must delete the original.
+        `failures` is the number of times that Convoke itself has failed to process the queue message. The copy contains
+        this number, because SQS cannot change a queue message, and SQS also counts receives without a failure. The
+        caller must delete the original queue message.
         """
         self.client.send_message(
             QueueUrl=self.queue_url,

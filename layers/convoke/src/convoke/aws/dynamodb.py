@@ -3,7 +3,7 @@
 This module converts conditions and actions to DynamoDB's expressions. It also converts items to attribute values and
 back. The module retries throttled calls, and transactions that conflict with other transactions.
 
-The module uses botocore without boto3, because the import of boto3 takes a quarter of a cold start.
+The module uses botocore without boto3, because importing boto3 would take a quarter of the time of a cold start.
 """
 
 from __future__ import annotations
@@ -51,15 +51,15 @@ if TYPE_CHECKING:
 BACKOFF = wait_random_exponential(multiplier=0.025, max=1)
 """Random pauses between the attempts of a call ("full jitter").
 
-Each pause has a random length up to a maximum. The maximum of the first pause is 0.025 seconds. The maximum doubles
-after each attempt, up to 1 second.
+Each pause has a random length. The first pause is at most 0.025 seconds. This maximum doubles after each attempt, up to
+1 second.
 """
 
 MAX_ATTEMPTS = 10
 """The maximum number of attempts of a call.
 
-With BACKOFF, a call that fails at every attempt takes 2.5 seconds on average. In addition, botocore itself retries
-throttled calls.
+With BACKOFF, a call that fails at every attempt takes about 2.5 seconds. In addition, botocore itself retries throttled
+calls.
 """
 
 # The error codes of failed calls, and the reasons that DynamoDB gives for each write of a canceled transaction. See
@@ -72,12 +72,12 @@ _TRANSIENT_ERRORS = {
     "TransactionInProgressException",
 }
 _TRANSIENT_REASONS = {"ProvisionedThroughputExceeded", "ThrottlingError", "TransactionConflict"}
-# The reason "None" belongs to a write that did not cause the cancellation.
+# DynamoDB gives the reason "None" for a write that did not cause the cancellation.
 _FINAL_REASONS = {"None", "ConditionalCheckFailed"}
 
 
 class UnprocessedKeysError(Exception):
-    """DynamoDB did not read some keys of a batch. This is how DynamoDB throttles BatchGetItem."""
+    """DynamoDB did not read some keys of a batch, for example because DynamoDB throttles the call."""
 
 
 class DynamoDbTable:
@@ -114,7 +114,7 @@ class DynamoDbTable:
             )
             for item in map(_to_item, response["Responses"].get(self._table_name, [])):
                 found[key_of(item)] = item
-            # DynamoDB leaves keys unread if the batch is throttled, or if the items exceed 16 MB.
+            # DynamoDB does not read all keys if the batch is throttled, or if the items exceed 16 MB.
             unread = response["UnprocessedKeys"].get(self._table_name, {"Keys": []})["Keys"]
             if unread:
                 raise UnprocessedKeysError(f"{len(unread)} keys were left unread")
@@ -140,8 +140,8 @@ class DynamoDbTable:
         if after and between:
             position = str(after[sort_name])
             near, far = between if forward else between[::-1]
-            # DynamoDB refuses an ExclusiveStartKey that is outside the range `between`. If the query has already passed
-            # the whole range, no items are left. If the query has not reached the range, it starts at the near end.
+            # DynamoDB refuses an ExclusiveStartKey that is outside the range `between`. If `after` is beyond the range,
+            # no items remain. If `after` is in front of the range, the query starts at the near end of the range.
             if (position > far) if forward else (position < far):
                 return []
             if (position < near) if forward else (position > near):
@@ -179,8 +179,8 @@ class DynamoDbTable:
                 # A canceled transaction has written nothing. The next attempt is a new transaction with a new token.
                 #
                 # After another error, such as a timeout, DynamoDB may have applied the transaction. The next attempt
-                # then uses the old token, because DynamoDB does not apply a transaction with a known token again. With
-                # a new token, the writes of the first attempt could make the conditions fail.
+                # therefore uses the old token, because DynamoDB does not apply a transaction with a known token again.
+                # With a new token, the conditions could fail because of the writes of the first attempt.
                 token = str(uuid4())
                 raise
 
@@ -240,7 +240,7 @@ class DynamoDbTable:
         request: dict[str, Any] = {"TableName": self._table_name}
         if condition is not None:
             request["ConditionExpression"] = _render_condition(condition, expression)
-            # With this parameter, the error of a failed condition contains the existing item. This saves another call.
+            # With this parameter, the error of a failed condition contains the existing item, so no read is necessary.
             request["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"
         return {**request, **expression.placeholders()}
 
@@ -252,8 +252,8 @@ def _is_transient(error: BaseException) -> bool:
     if not isinstance(error, ClientError):
         return isinstance(error, UnprocessedKeysError)
     if reasons := {reason["Code"] for reason in _cancellation_reasons(error)}:
-        # Retry a conflict even if the condition of another write failed. The caller needs to know every failed
-        # condition, and the condition of the conflicting write may fail too. See
+        # If one write has a conflict, retry the transaction even if the condition of another write failed. The caller
+        # must know all failed conditions, and the condition of the write with the conflict may fail too. See
         # docs/decisions/0020-conflicts-retried-before-conditions-count.md.
         unsettled = reasons - _FINAL_REASONS
         return bool(unsettled) and unsettled <= _TRANSIENT_REASONS
@@ -274,9 +274,10 @@ def _cancellation_reasons(error: ClientError) -> Sequence[Any]:
 
 
 def _existing_item(failure: Mapping[str, Any]) -> Item | None:
-    """Return the item whose condition failed, or None if the item does not exist.
+    """Return the stored item of a write whose condition failed. Return None if no item is stored under the key.
 
-    `failure` is the error of an update, or the cancellation reason of a write. Both have the item under the key `Item`.
+    `failure` is the error of an update, or the cancellation reason of a write. In both cases, the key `Item` contains
+    the item.
     """
     return _to_item(failure["Item"]) if failure.get("Item") else None
 

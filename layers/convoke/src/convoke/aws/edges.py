@@ -1,9 +1,8 @@
-"""The edges of the AWS engine: the objects through which the program reaches AWS.
+"""The edges of the AWS engine. Edges are the objects through which the program reaches AWS.
 
-A property imports the modules of its edge and creates the edge when the program uses the property for the first time.
+Each property returns one edge. At the first use, the property imports the modules of the edge and creates the edge.
 Therefore a cold start of a function imports only the edges that the function uses. For example, the sweeper does not
-import the webhook client. See
-docs/decisions/0058-cold-start.md.
+import the webhook client. See docs/decisions/0058-cold-start.md.
 """
 
 from __future__ import annotations
@@ -48,14 +47,17 @@ if TYPE_CHECKING:
 CONNECT_TIMEOUT_SECONDS = 2
 READ_TIMEOUT_SECONDS = 5
 MAX_ATTEMPTS = 3
-"""The limits of a call to AWS: the time to connect, the time between two parts of the answer, and the attempts.
+"""The limits of a call to AWS.
 
-A call and its retries end before the function's timeout. botocore's defaults are 60 seconds and up to 10 attempts.
+The limits are the time to connect, the time between two parts of the answer, and the number of attempts. With these
+limits, a call and its retries end before the function's timeout. botocore's defaults are longer: 60 seconds and up to
+10 attempts.
 """
 
 PATH_DELIMITERS = "?"
-"""An HTTP API decodes the path before it looks for the query. Therefore `%3F` in a path ends the path.
+"""The characters that end a path even if they are percent-encoded.
 
+An HTTP API of API Gateway decodes the path before it looks for the query. Therefore `%3F` in a path ends the path.
 See docs/behaviour/requests-and-answers.md#names-on-aws.
 """
 
@@ -63,13 +65,16 @@ See docs/behaviour/requests-and-answers.md#names-on-aws.
 MAX_UPLOAD_BYTES = 4 * 1024 * 1024
 """The maximum size of an uploaded media.
 
-The event of an invocation has at most 6 MB, and contains the body in Base64. See
+The event of an invocation must be at most 6 MB. The event contains the body in Base64, which is a third longer. See
 https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html.
 """
 
 
 CONSOLE_POLL_SECONDS = 10
-"""How often the console asks for new events. Each request invokes the API function and reads the table."""
+"""The pause between two requests of the console for new events, in seconds.
+
+The pause is long, because each request costs an invocation of the API function and a read of the table.
+"""
 
 
 class AwsEdges:
@@ -124,7 +129,10 @@ class AwsEdges:
         return SecretSenderSecrets(self._secrets, self.settings.sender_secret_prefix)
 
     def _account_may_have_token(self, account_sid: str) -> bool:
-        """Return whether the account exists, or is the first account, which the first request creates."""
+        """Return whether the account exists, or is the first account of the deployment.
+
+        The first request creates the first account, so its Auth Token exists before the account.
+        """
         return account_sid == self.settings.first_account_sid or self.table.get(keys.account(account_sid)) is not None
 
     @cached_property
@@ -198,7 +206,7 @@ class AwsEdges:
 
         from convoke.aws.sms_carrier import SERVICE
 
-        # A repeated call could send a copy twice, so botocore must not repeat a call.
+        # Turn off botocore's retries, because a repeated call could send a copy twice.
         return self._client(SERVICE, config=Config(retries={"total_max_attempts": 1}))
 
     @cached_property
@@ -244,22 +252,22 @@ class AwsEdges:
     def _session(self) -> Session:
         """A botocore session.
 
-        boto3 is not used, because its imports for resources and S3 uploads take a quarter of a cold start.
+        Convoke does not use boto3, because importing boto3 would take a quarter of the time of a cold start.
         """
         from botocore.config import Config
         from botocore.session import get_session
 
         session = get_session()
         config = Config(
-            # Types and AWS already validate the parameters. Together, the validation and botocore's long user agent
-            # took two fifths of the instructions of a request that creates a resource.
+            # The type checker and AWS already validate the parameters. Without these two settings, the validation and
+            # botocore's long user agent take two fifths of the CPU instructions of a request that creates a resource.
             parameter_validation=False,
             user_agent="convoke",
             connect_timeout=CONNECT_TIMEOUT_SECONDS,
             read_timeout=READ_TIMEOUT_SECONDS,
             retries={"total_max_attempts": MAX_ATTEMPTS, "mode": "standard"},
-            # Otherwise a network may drop an idle connection of a warm function without notice, and the next call waits
-            # for the read timeout.
+            # Without keep-alive, a network may drop an idle connection of a warm function without notice. The next call
+            # would then wait for the read timeout.
             tcp_keepalive=True,
         )
         session.set_default_client_config(config)
@@ -283,8 +291,8 @@ class AwsEdges:
         from botocore.config import Config
 
         if service == "s3":
-            # By default, botocore signs the links of S3 with an old version that newer regions refuse, and makes links
-            # to the global endpoint, which redirects for new buckets. A redirect to another host makes the signature
-            # invalid.
+            # By default, botocore signs S3 links with an old signature version that newer regions refuse. By default,
+            # the links also point to the global endpoint, which redirects requests for new buckets to another host.
+            # Such a redirect makes the signature invalid.
             config = Config(signature_version="s3v4", s3={"addressing_style": "virtual"})
         return self._session.create_client(service, config=config)

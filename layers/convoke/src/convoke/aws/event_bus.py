@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 SOURCE = "convoke"
 """The `source` of every event on the bus. A rule selects Convoke's events by this value."""
 
-# The limits of one PutEvents call: the number of entries, and the bytes of all entries together.
+# The limits of one PutEvents call: the number of entries, and the total size of all entries.
 # https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEvents.html
 MAX_BATCH_ENTRIES = 10
 MAX_BATCH_BYTES = 256 * 1024
@@ -30,7 +30,7 @@ MAX_ENTRY_OVERHEAD_BYTES = 256
 
 
 class BusEvent(Model):
-    """The JSON object in which EventBridge sends an event to a queue. Convoke reads only the field `detail`."""
+    """The JSON object (envelope) in which EventBridge sends an event to a queue. Convoke reads only `detail`."""
 
     detail: Event
 

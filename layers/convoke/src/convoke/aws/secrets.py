@@ -1,6 +1,6 @@
 """Store Auth Tokens and the master secrets of API keys in Secrets Manager.
 
-Each account has one secret. The text of the secret is the Auth Token. The master secrets are in one secret.
+Each account has one secret, whose text is the Auth Token. One further secret contains all master secrets.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
 TOKEN_CACHE_SECONDS = 60
 """How long a process caches an Auth Token.
 
-If another process rotates the Auth Token, this process may use the old Auth Token for this time.
+After another process rotates the Auth Token, this process may use the old Auth Token for up to this time.
 """
 
 
 class SecretAuthTokens:
-    """Implements `AuthTokens` with Secrets Manager. A cache saves fetches, which cost money and time.
+    """Implements `AuthTokens` with Secrets Manager. Auth Tokens are cached, because each fetch costs money and time.
 
-    No secret is fetched for an account that does not exist. Otherwise each request with an invented Account SID would
-    cost a call to Secrets Manager, which is as expensive as 40 reads of the table. See
+    The class fetches no secret for an account that does not exist. Otherwise each request with an invented Account SID
+    would cause a call to Secrets Manager. Such a call is as expensive as 40 reads of the table. See
     docs/decisions/0079-strangers-cost-little.md.
     """
 
@@ -68,8 +68,8 @@ CURRENT = "current"
 class SecretApiKeyMasters:
     """Implements `ApiKeyMasters` with Secrets Manager.
 
-    The secret is a JSON object that contains each version with its master secret, and the key `current` with the
-    current version. template.yaml creates the secret with the first version.
+    The secret is a JSON object. The key `current` contains the current version. Each other key is a version, and its
+    value is the master secret of this version. template.yaml creates the secret with the first version.
     """
 
     client: SecretsManagerClient
@@ -83,7 +83,11 @@ class SecretApiKeyMasters:
         return Masters(current=content.pop(CURRENT), secrets=content)
 
     def put(self, before: Masters | None, after: Masters) -> bool:
-        """Replace the master secrets. Only the command line rotates them, so this method does not check `before`."""
+        """Replace the master secrets.
+
+        Only the command line changes the master secrets, so this method does not compare `before` with the stored
+        secrets.
+        """
         content = json.dumps({CURRENT: after.current, **after.secrets})
         if before is None:
             self.client.create_secret(Name=self.name, SecretString=content)

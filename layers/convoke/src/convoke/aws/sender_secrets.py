@@ -16,7 +16,7 @@ SECRET_CACHE_SECONDS = 60
 
 
 class SecretSenderSecrets:
-    """Implements `SenderSecrets` with Secrets Manager. A cache saves fetches, which cost money and time."""
+    """Implements `SenderSecrets` with Secrets Manager. Secrets are cached, because each fetch costs money and time."""
 
     def __init__(self, client: SecretsManagerClient, prefix: str, read_clocks: ReadClocks = read_clocks) -> None:
         self.client = client

@@ -1,6 +1,6 @@
 """Send copies through AWS End User Messaging SMS. See docs/phones/aws.md.
 
-A call has no idempotency key. If the answer is lost, nobody knows whether AWS has the copy. See
+A call has no idempotency key. If the answer is lost, Convoke cannot find out whether AWS has accepted the copy. See
 https://docs.aws.amazon.com/pinpoint/latest/apireference_smsvoicev2/API_SendTextMessage.html.
 """
 
@@ -26,14 +26,20 @@ SERVICE = "pinpoint-sms-voice-v2"
 REFUSALS = frozenset({"ConflictException", "ValidationException"})
 
 NOT_ACCEPTED = frozenset({"AccessDeniedException", "ServiceQuotaExceededException"})
-"""The errors that the operator or the next month removes, such as a reached spend limit."""
+"""The error codes of calls that AWS has not accepted and that may succeed later.
+
+For example, the monthly spend limit is reached. The error ends when the operator raises the limit or the month ends.
+"""
 
 
 class SmsCarrier:
     """Implements `Carrier`. The API of AWS cannot send a group MMS."""
 
     def __init__(self, client: Callable[[], Any]) -> None:
-        """`client` returns the botocore client. It is called with the first copy, so that it costs no cold start."""
+        """`client` returns the botocore client. The carrier calls `client` only when a copy is sent.
+
+        Creating the client is slow, so the cold start must not create the client.
+        """
         self._client = client
 
     @property
@@ -63,7 +69,10 @@ class SmsCarrier:
 
 
 def _raise_meaning(error: ClientError) -> None:
-    """Raise the error that an error of AWS means. Return if nobody knows whether AWS has the copy."""
+    """Raise the carrier error that matches an AWS error.
+
+    Do nothing if the AWS error does not show whether AWS has accepted the copy.
+    """
     code, reason = error.response["Error"]["Code"], str(error.response.get("Reason", ""))
     if code == "ThrottlingException":
         raise CarrierThrottledError(code) from error

@@ -15,9 +15,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class StepFunctionsWorkflow:
-    """Starts Express executions of the state machine. Step Functions can run such an execution more than once.
+    """Starts Express executions of the state machine.
 
-    Two executions for the same conversation can also run at the same time. Every task tolerates both cases. See
+    Step Functions can run such an execution more than once. Two executions for the same conversation can also run at
+    the same time. Every task tolerates repetition and concurrency. See
     docs/how-it-works.md#promises and
     https://docs.aws.amazon.com/step-functions/latest/dg/choosing-workflow-type.html.
     """

@@ -1,1 +1,1 @@
-"""The carriers that both engines can use."""
+"""The carriers that do not depend on an engine. Both the embedded engine and the AWS engine use these carriers."""

@@ -1,4 +1,4 @@
-"""Verify the access tokens of chat clients, and find the sessions whose API key or User was deleted."""
+"""Verify the access tokens of chat clients. Find the chat sessions whose API key or User was deleted."""
 
 from __future__ import annotations
 
@@ -44,7 +44,10 @@ class AccessTokenOperations:
     services: ServiceOperations
     users: UserOperations
     real_time: Clock = instants.now
-    """The clock for the expiry of tokens. A test that moves the clock of the instance must not end a session."""
+    """The clock that determines whether a token has expired.
+
+    A test can change the clock of the instance. Such a test must not end a session, so tokens use the real clock.
+    """
 
     def verify(self, token: str) -> ChatSession:
         """Return the session that an access token permits. Raises an error with the status 401."""
@@ -66,14 +69,18 @@ class AccessTokenOperations:
         return ChatSession(account, service, claims.identity, sid, key_sid, claims.expires_at)
 
     def authenticate(self, token: str) -> ChatSession:
-        """Verify the token of a request outside the WebSocket. The User must exist, because its client is connected."""
+        """Return the session of a request that a chat client sends without its WebSocket.
+
+        Raises an error with the status 401 if the token is invalid, or if the User does not exist. A User normally
+        exists, because `connect` creates the User when the client connects.
+        """
         session = self.verify(token)
         if self.revoked([session]):
             raise InvalidAccessTokenError
         return session
 
     def connect(self, token: str) -> ChatSession:
-        """Verify the token of a client that connects. Create the User of the identity if the identity is new."""
+        """Return the session of a client that connects. Create the User of the identity if the User does not exist."""
         session = self.verify(token)
         self.users.see(session.service, session.identity)
         return session
@@ -98,7 +105,10 @@ class AccessTokenOperations:
 
 
 def _verified(token: str, secret: str) -> dict[str, Any]:
-    """Return the payload of a token whose signature is valid. The error has no cause, which would name the token."""
+    """Return the payload of a token. Raises InvalidSignatureError if the signature is invalid.
+
+    The error has no `__cause__`, because a cause could contain the token.
+    """
     try:
         payload: dict[str, Any] = jwt.decode(token, secret, algorithms=[ALGORITHM], options=SIGNATURE_ONLY)
     except jwt.InvalidTokenError:

@@ -35,12 +35,12 @@ class AccountOperations:
         sid = self._authenticated_sid(user, password)
         if sid is None:
             raise NotAuthenticatedError
-        # A deployment can contain an Auth Token whose account does not exist yet. The first request with this token
+        # An Auth Token can exist before its account, for example in a new deployment. The first request with the token
         # creates the account.
         return self.accounts.fetch(sid) or self._create_or_fetch(sid)
 
     def fetch(self, account_sid: str) -> Account:
-        """Return an account that was authenticated before. Raises NotAuthenticatedError if it does not exist."""
+        """Return an account. Raises NotAuthenticatedError if the account does not exist."""
         account = self.accounts.fetch(account_sid)
         if account is None:
             raise NotAuthenticatedError

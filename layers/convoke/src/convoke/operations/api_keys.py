@@ -20,7 +20,7 @@ from convoke.storage.api_keys import CachedApiKeys
 
 
 class SigningKey(NamedTuple):
-    """The secret of an API key, with the account that owns the key."""
+    """The secret of an API key, and the SID of the account that owns the key."""
 
     account_sid: str
     secret: str
@@ -33,7 +33,10 @@ class ApiKeyOperations:
     now: Clock
     new_sid: NewSid
     real_time: Clock = instants.now
-    """The clock for the expiry of API keys. A test that moves the clock `now` must not end a sign-in."""
+    """The clock that determines whether an API key has expired.
+
+    A test can change the clock `now`. Such a test must not end the sign-in of a person.
+    """
 
     def create(
         self, account_sid: str, friendly_name: str = "", lifetime: timedelta | None = None
@@ -66,7 +69,7 @@ class ApiKeyOperations:
         return self.api_keys.page(account_sid, page)
 
     def update(self, account_sid: str, key_sid: str, change: NewApiKey) -> ApiKey:
-        """Store a given friendly name. Raises NotFoundError if the account has no such key."""
+        """Store the friendly name if it is given. Raises NotFoundError if the account has no such key."""
         key = self.fetch(account_sid, key_sid)
         if not change.model_fields_set:
             return key
@@ -114,9 +117,10 @@ class ApiKeyOperations:
         return owner is not None and owner.is_valid(self.real_time())
 
     def signing_key(self, key_sid: str) -> SigningKey | None:
-        """Return the account of an API key and the secret that signs access tokens.
+        """Return the account of an API key, and the secret with which a client signs access tokens.
 
-        Return None if the API key does not exist or has expired, or if only a hash of its secret is stored.
+        Return None if the API key does not exist or has expired. Also return None if only a hash of the secret is
+        stored.
         """
         owner = self.api_keys.fetch_owner(key_sid)
         if owner is None or owner.master_version is None or not owner.is_valid(self.real_time()):

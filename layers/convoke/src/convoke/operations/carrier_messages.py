@@ -1,4 +1,4 @@
-"""Receive the messages of phones that carriers deliver.
+"""Receive the messages that phones send and that carriers deliver to Convoke.
 
 See docs/behaviour/inbound-messages.md#carriers.
 """
@@ -21,10 +21,10 @@ from convoke.storage.accounts import CachedAccounts
 logger = logging.getLogger(__name__)
 
 ReadMessage = Callable[[Mapping[str, str]], InboundMessage]
-"""A function that converts a carrier's payload. Raises ValidationError if the payload is not valid."""
+"""A function that converts a carrier's payload to a message. Raises ValidationError if the payload is invalid."""
 
 FindSender = Callable[[str], Sender | None]
-"""A function that returns the sender of a business address."""
+"""A function that returns the sender that uses a business address, or None."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,16 +39,16 @@ class CarrierMessageOperations:
         find_sender: FindSender,
         credentials: CarrierCredentials | None = None,
     ) -> None:
-        """Store the message in a carrier's payload in the account to which its business address belongs.
+        """Store the message that a carrier's payload contains. The account of the sender owns the stored message.
 
-        A message that cannot be stored is logged, and the carrier need not deliver it again: an address is not valid,
-        no sender has the business address, or the message breaks a rule. Raises UnavailableError if the carrier must
-        deliver the message again.
+        The method only logs a message that can never be stored, because a further delivery would not help. Examples are
+        an invalid address, a business address without a sender, and a message that breaks a rule. Raises
+        UnavailableError if the carrier must deliver the message again.
         """
         try:
             inbound = read(payload)
         except ValidationError as error:
-            # The error names the invalid fields, without their values.
+            # The error contains the names of the invalid fields, but not the values.
             logger.warning("an inbound message is not valid", extra={"problem": str(error)})
             return
         context = {"provider": inbound.provider, "provider_message_id": inbound.provider_message_id}

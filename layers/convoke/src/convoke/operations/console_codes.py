@@ -27,7 +27,10 @@ class ConsoleCodeOperations:
     codes: ConsoleCodeRepository
     api_keys: ApiKeyOperations
     real_time: Clock = instants.now
-    """`convoke console` is another process, which does not know the movable clock of the instance."""
+    """The clock that determines whether a code has expired.
+
+    A test can change the clock of the instance, but the process `convoke console` does not know this clock.
+    """
 
     def create(self, account_sid: str) -> str:
         """Return a new code for an existing account."""
@@ -37,11 +40,11 @@ class ConsoleCodeOperations:
         return code
 
     def exchange(self, requested: NewConsoleKey) -> tuple[ApiKey, str]:
-        """Use up a code. Return a new API key of the account, and its secret.
+        """Exchange a code for a new API key of the account. Return the API key and its secret.
 
-        The expired codes and API keys of the account are deleted, because nothing else deletes them. If the process
-        dies after the code is used up, the person needs a new link. Raises NotAuthenticatedError if the code does not
-        exist, was used or has expired.
+        The code can be used only once. If the process dies after this use, the person needs a new link. The method also
+        deletes the expired codes and API keys of the account, because no other operation deletes them. Raises
+        NotAuthenticatedError if the code does not exist, was used or has expired.
         """
         account_sid = requested.account_sid
         if not self.codes.take(account_sid, hash_secret(requested.code), self.real_time()):

@@ -31,19 +31,22 @@ class MustCloseError(Exception):
 class NothingToFinalizeError(Exception):
     """The conversation is deleted, or its event is already published.
 
-    The state machine was started again, or too late.
+    The reason is that the state machine was started again, or that the start was later than the deletion.
     """
 
 
 class NotReadyError(Exception):
-    """The participants are not added yet, or a concurrent execution was faster. A later execution finishes the work."""
+    """The participants are not added yet, or a concurrent execution has changed the conversation.
+
+    A later execution finishes the work.
+    """
 
 
 @dataclass(frozen=True, slots=True)
 class ConversationFinalizer:
     """The tasks of the state machine. Every task can be repeated.
 
-    If `finalize` or `close` is repeated before `settle`, the task returns the event that the first execution recorded.
+    The first execution of `finalize` or `close` stores an event. Until `settle`, a repetition returns the same event.
     """
 
     conversations: ConversationRepository
@@ -57,8 +60,8 @@ class ConversationFinalizer:
 
         `causes` are the reasons why the participants cannot be added. If the participants are not added and there are
         causes, the method raises MustCloseError. If the participants are not added and there are no causes, the method
-        raises NotReadyError. The method also raises NotReadyError if a concurrent execution was faster. Raises
-        NothingToFinalizeError if there is no event to publish.
+        raises NotReadyError. The method also raises NotReadyError if a concurrent execution has changed the
+        conversation. Raises NothingToFinalizeError if there is no event to publish.
         """
         conversation, provisioning = self._fetch(account_sid, conversation_sid)
         if conversation.state is not State.INITIALIZING:

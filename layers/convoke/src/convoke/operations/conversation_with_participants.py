@@ -1,6 +1,6 @@
 """Create a conversation with participants.
 
-This module does the work that Convoke finishes before it sends the response. See
+This module contains only the work that Convoke does before the response. See
 docs/behaviour/conversation-with-participants.md.
 """
 
@@ -66,18 +66,19 @@ class ConversationWithParticipantsOperations:
         request_webhooks: RequestWebhooks,
         idempotent: IdempotentRequest | None = None,
     ) -> Created:
-        """Store a conversation and all its locks, and enqueue its participants.
+        """Store a conversation and its locks. Enqueue the participants if the request contains participants.
 
         A conversation with participants starts in the state `initializing`. A conversation without participants has the
         requested state immediately. A repeated request with the same Idempotency-Key stores and enqueues nothing.
 
-        Raises the error of the first broken rule. The errors of other broken rules are attached to this error. If an
-        error is raised, nothing is stored. See docs/behaviour/conversation-with-participants.md#order-of-checks.
+        If the request breaks rules, raises the error of the first broken rule. The errors of the other broken rules are
+        attached to this error. If an error is raised, nothing is stored. See
+        docs/behaviour/conversation-with-participants.md#order-of-checks.
         """
         if problems := self.problems(account, service, requested, participants):
             raise refusal(problems)
-        # If the conversation already exists, return it here. The receiver of pre-events must get no pre-event for an
-        # existing conversation.
+        # Check here whether the conversation already exists, because Convoke must send no pre-event for an existing
+        # conversation.
         if (
             idempotent
             and request_webhooks.origin.notify_webhooks
@@ -111,10 +112,10 @@ class ConversationWithParticipantsOperations:
         requested: NewConversation | None,
         participants: Sequence[NewParticipant],
     ) -> list[ConversationsError]:
-        """Return the errors that concern several parts of a request, in the order of the checks.
+        """Return the errors of the rules that concern several parts of a request, in the order of the checks.
 
-        The caller must already have checked each participant separately. `requested` is None if the parameters of the
-        conversation are invalid.
+        The caller must have checked each participant separately before this call. `requested` must be None if the
+        parameters of the conversation are invalid.
         """
         return [
             *ownership_problems(account, participants),
@@ -155,7 +156,7 @@ class ConversationWithParticipantsOperations:
     def _enqueue(self, provisioning: Provisioning) -> None:
         """Enqueue the participants.
 
-        A failure is only logged, because the sweeper adds the participants of every conversation that is due.
+        A failure is only logged, because the sweeper later adds the participants of every due conversation.
         """
         try:
             self.participant_queue.send(provisioning)
@@ -210,7 +211,7 @@ class ConversationWithParticipantsOperations:
 def new_conversation(
     sid: str, account: Account, service: Service, requested: NewConversation, now: datetime
 ) -> Conversation:
-    """Return the conversation that must be stored for a request, without its participants. Its timers do not run."""
+    """Return the conversation that must be stored for a request. It has no participants, and its timers do not run."""
     created = requested.date_created or now
     return Conversation(
         account_sid=account.sid,
@@ -230,7 +231,10 @@ def new_conversation(
 
 
 def ownership_problems(account: Account, participants: Sequence[NewParticipant]) -> Iterator[ConversationsError]:
-    """Yield an error for each `address` that the account owns, and for each business address that it does not own."""
+    """Yield an error for each `address` that the account owns.
+
+    Also yield an error for each business address that the account does not own.
+    """
     for position, member in enumerate(participants):
         path, binding = (PARTICIPANTS, position, "messaging_binding"), member.messaging_binding
         yield from binding_ownership_problems(
@@ -241,7 +245,10 @@ def ownership_problems(account: Account, participants: Sequence[NewParticipant])
 def messaging_service_problems(
     account: Account, requested: NewConversation, participants: Sequence[NewParticipant]
 ) -> Iterator[ConversationsError]:
-    """Yield an error if a participant has an address, but the request and the account name no messaging service."""
+    """Yield an error if a participant has an address, but there is no messaging service.
+
+    The messaging service comes from the request or from the default of the account.
+    """
     if not _messaging_service_sid(account, requested) and any(member.binding() for member in participants):
         yield MessagingServiceMissingError(field="messaging_service_sid")
 

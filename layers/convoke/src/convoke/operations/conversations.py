@@ -34,9 +34,9 @@ from convoke.storage.revisions import ChangedMeanwhileError
 logger = logging.getLogger(__name__)
 
 MAX_CONTENTION_SECONDS = 9
-"""The time in seconds for which an operation is retried after conflicts with other requests for the same conversation.
+"""The maximum time in seconds for which an operation is retried if other requests change the same conversation.
 
-Whenever operations conflict, at least one operation succeeds.
+When several operations conflict, at least one of these operations succeeds.
 """
 
 
@@ -75,8 +75,8 @@ def retry_on_conflict(operation: Callable[Arguments, Result]) -> Callable[Argume
 
     @wraps(operation)
     def retrying(*arguments: Arguments.args, **options: Arguments.kwargs) -> Result:
-        # Each call needs its own copy of the Retrying object. A shared object would count the attempts of all threads
-        # together.
+        # Use a new copy of the Retrying object for each call, because a shared object would add up the attempts of all
+        # threads.
         return _contending.copy()(operation, *arguments, **options)
 
     return retrying
@@ -178,11 +178,11 @@ class ConversationOperations:
         )
 
     def _unpublished_events(self, conversation: Conversation, provisioning: Provisioning | None) -> tuple[Event, ...]:
-        """Return the event for the end of `initializing` if the event may still be unpublished.
+        """Return the event about the end of `initializing` if this event may still be unpublished.
 
         The result is empty if the finalizer has recorded that the event is published. The finalizer publishes no event
-        of a deleted conversation, so the deletion must publish this event. If the finalizer has also published the
-        event, receivers get the event twice, with the same event ID.
+        of a deleted conversation, so the deletion must publish the event. The finalizer may have published the event
+        without recording this. In this case, receivers get the event twice, with the same event ID.
         """
         if not conversation.unsettled or provisioning is None:
             return ()

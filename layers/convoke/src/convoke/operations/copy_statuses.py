@@ -1,4 +1,4 @@
-"""Record what happens to the copies of messages: a status, its event, and an alert if a copy has failed.
+"""Record a new status of a copy, the event about the status, and an alert if the copy has failed.
 
 See docs/behaviour/receipts.md#statuses.
 """
@@ -32,9 +32,9 @@ class CopyStatuses:
     new_sid: NewSid
 
     def record(self, copy: Copy, status: ReceiptStatus, entry: type[LogEntry] | None = None) -> bool:
-        """Record a status that a carrier reports later. Return whether the receipt exists.
+        """Record a status that a carrier reports after the call. Return whether the receipt exists.
 
-        A status that is not further than the stored one changes nothing.
+        Nothing changes if the stored status cannot become the reported status. Reports can arrive in any order.
         """
         while stored := self.copies.fetch(copy):
             if not stored.receipt.can_become(status):
@@ -55,7 +55,10 @@ class CopyStatuses:
         fields: Mapping[str, str] = NO_FIELDS,
         other_writes: Sequence[Write] = (),
     ) -> StoredCopy | None:
-        """Do the same as `_change`. Return None if the receipt has another status meanwhile, or was deleted."""
+        """Store a new status and its event, and return the changed copy.
+
+        Return None if another process has changed the status meanwhile, or if the receipt was deleted.
+        """
         try:
             return self._change(stored, status, entry, fields, other_writes)
         except ReceiptChangedError:
@@ -70,7 +73,10 @@ class CopyStatuses:
         fields: Mapping[str, str] = NO_FIELDS,
         other_writes: Sequence[Write] = (),
     ) -> StoredCopy:
-        """Store a new status and its event. `entry` is the reason of a failure. Raises ReceiptChangedError."""
+        """Store a new status and its event. Store an alert if `entry` is given.
+
+        `entry` is the reason why the copy failed. Raises ReceiptChangedError if the receipt has changed or was deleted.
+        """
         now = self.now()
         update = {"status": status, "date_updated": now, "error_code": entry.code if entry else 0, **fields}
         receipt = stored.receipt.model_copy(update=update)
@@ -83,7 +89,7 @@ class CopyStatuses:
 
 
 def context_of(stored: StoredCopy) -> dict[str, str]:
-    """Return fields of a log line. They contain no address."""
+    """Return the fields that identify a copy in a log line. The fields contain no address."""
     receipt = stored.receipt
     return {
         "account_sid": receipt.account_sid,

@@ -1,4 +1,4 @@
-"""Process a due conversation: finish its provisioning, erase it if it is deleted, or run its expired timers.
+"""Process a due conversation. Finish its provisioning, erase it if it is deleted, or apply its expired timers.
 
 See docs/how-it-works.md#promises.
 """
@@ -59,8 +59,8 @@ class DueConversations:
     def _run_timers(self, conversation: Conversation) -> None:
         """Apply the expired timers of a conversation.
 
-        The sweeper need not claim the conversation, because optimistic locking lets only one of several sweepers change
-        the conversation.
+        The sweeper need not claim the conversation. If several sweepers process the conversation at the same time,
+        optimistic locking permits only one change.
         """
         now = self.now()
         after = conversation.with_expired_timers(now)
@@ -75,8 +75,8 @@ class DueConversations:
     def _finish_or_erase(self, conversation: Conversation, provisioning: Provisioning | None, go_on: GoOn) -> None:
         """Claim the conversation. If the conversation is deleted, erase it. Otherwise continue its provisioning.
 
-        The claim moves the next attempt into the future. If the sweeper crashes after the claim, the next attempt
-        therefore does not start immediately.
+        The claim postpones the conversation. If the sweeper crashes after the claim, the next attempt therefore does
+        not start immediately.
         """
         next_attempt = self.retries.next_attempt_at(self.now(), conversation.attempts + 1)
         if not self.conversations.claim(conversation, next_attempt):

@@ -21,10 +21,11 @@ class DueMedia:
     now: Clock
 
     def __call__(self, key: Key, _: GoOn) -> None:
-        """Mark an unused media as deleted. Remove the content and the record of a deleted media.
+        """Mark an unused media as deleted. If the media is already marked, remove its content and its record.
 
-        The content is removed only in the sweep after the mark. No message can then contain the media any more. The
-        record is removed last, so that a crash leaves no content without a record.
+        The content is removed in a later sweep than the mark, because no message can contain a marked media. The
+        record is removed after the content. If the process crashes between these two steps, the record still exists,
+        and the sweeper tries again.
         """
         media = self.media.fetch_with_tombstone(*keys.sids_of_media(key))
         if media is None:

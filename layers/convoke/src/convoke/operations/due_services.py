@@ -1,4 +1,4 @@
-"""Process a service that was deleted: delete its conversations, and then everything else that belongs to it.
+"""Process a deleted service. Delete its conversations first, and all other items of the service later.
 
 See docs/behaviour/services.md#delete.
 """
@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 
 
 class _Outcome(Enum):
-    """What became of the deletion of a conversation."""
+    """The result of trying to delete a conversation."""
 
     DELETED = auto()
     WAS_GONE = auto()
@@ -38,9 +38,9 @@ class _Outcome(Enum):
 class DueServices:
     """Implements `Process` for deleted services.
 
-    Each pass deletes the conversations of the service. For some time after the deletion, requests that have already
-    read the service may still create conversations. Therefore all other items of the service are deleted in a pass that
-    begins at least SETTLING_TIME after the deletion and finds no conversation.
+    Each pass deletes the conversations of the service. A request that has read the service before the deletion may
+    create a conversation after the deletion. Therefore only the last pass deletes all other items of the service. The
+    last pass starts at least SETTLING_TIME after the deletion and finds no conversation.
     """
 
     deleted_services: DeletedServiceRepository

@@ -1,4 +1,4 @@
-"""Process a User that was deleted: delete its participants, then its tombstone.
+"""Process a deleted User. First delete the participants of the User. Later delete the tombstone.
 
 See docs/behaviour/users.md#delete.
 """
@@ -42,7 +42,7 @@ logger = logging.getLogger(__name__)
 
 
 class _Outcome(Enum):
-    """What became of the deletion of a participant."""
+    """The result of trying to delete a participant."""
 
     LEAVES = auto()
     """The participant was deleted, or a later pass can delete it."""
@@ -54,8 +54,8 @@ class _Outcome(Enum):
 class DueUsers:
     """Implements `Process` for Users.
 
-    Each pass deletes the participants that are older than the deletion of the User. The tombstone is removed after a
-    pass that started at least SETTLING_TIME after the deletion and found no participant to delete.
+    Each pass deletes the participants that are older than the deletion of the User. The tombstone is removed when a
+    pass has found no participant to delete. Such a pass must start at least SETTLING_TIME after the deletion.
     """
 
     users: UserRepository
@@ -78,7 +78,7 @@ class DueUsers:
             self.alerts.create(overdue_alert(user.account_sid, user.sid, begun))
         service = self.fetch_service(user.account_sid, user.chat_service_sid)
         if service is None:
-            # The service was deleted. The deletion of a service also deletes its participants.
+            # The service was deleted. The sweeper deletes the participants of a deleted service separately.
             self.users.erase(user)
             return
         is_clean, is_seen = self._pass(service, user, user.leaving, go_on)
@@ -88,7 +88,7 @@ class DueUsers:
                 self._finish(service, user, is_seen=is_seen)
 
     def _pass(self, service: Service, user: User, leaving: Leaving, go_on: GoOn) -> tuple[bool, bool]:
-        """Delete the participants of the User that are older than its deletion.
+        """Delete the participants of the User that were created before the User was deleted.
 
         The first result is whether there was no participant to delete. The second result is whether the identity has
         participants that are newer than the deletion.
@@ -137,8 +137,7 @@ class DueUsers:
         except ConversationInitializingError:
             return _Outcome.LEAVES
         except GroupExistsError:
-            # Without this participant, two groups would have the same numbers. Keep the participant, but remove its
-            # identity.
+            # Remove only the identity. Without the participant, two groups would have the same numbers.
             self.participants.remove_identity(service, conversation_sid, participant_sid, request_webhooks=webhooks)
         return _Outcome.LEAVES
 

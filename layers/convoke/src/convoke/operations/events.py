@@ -23,7 +23,7 @@ class EventReplay(NamedTuple):
     sid: str
     event: Event
     targets: list[str]
-    """The webhooks to which the event is sent again."""
+    """The targets of the webhooks to which Convoke sends the event again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +41,7 @@ class EventOperations:
         """Return an event. Raises NotFoundError if the event does not exist or belongs to another account."""
         change_sid = change_sid_of_event(event_id)
         change = self.changes.fetch(account_sid, change_sid) if change_sid else None
-        # Convert the SID in the event ID to its canonical form, because a path may contain a SID in upper or lower
-        # case.
+        # Convert the SID in the event ID to the canonical form, because a path may contain upper-case letters.
         canonical_id = f"{change_sid}{event_id[len(change_sid or '') :]}"
         found = next((event for event in change.own_events if event.id == canonical_id), None) if change else None
         if found is None:
@@ -56,7 +55,7 @@ class EventOperations:
     def attempt_request(self, account_sid: str, event_id: str, attempt_name: str) -> SignedRequest:
         """Return the HTTP request of an attempt, signed with the current Auth Token. Raises NotFoundError.
 
-        Convoke does not store the request. The event and the attempt determine the whole request.
+        Convoke does not store requests. The method builds the request from the event and the attempt.
         """
         event, position = self.fetch(account_sid, event_id), position_of_attempt(attempt_name)
         attempt, token = self.attempts.fetch(event, position) if position else None, self.auth_tokens.fetch(account_sid)

@@ -1,4 +1,4 @@
-"""Fetch the media that phones send. See docs/behaviour/media.md#media-of-phones."""
+"""Fetch the media of inbound messages from the carrier. See docs/behaviour/media.md#media-of-phones."""
 
 from __future__ import annotations
 
@@ -38,9 +38,11 @@ class InboundMedia:
     ) -> tuple[str, ...]:
         """Fetch the media of a message, and return the SIDs of the media that arrived in time.
 
-        A media that cannot be fetched is left out, so that the message is not lost. Raises UnavailableError if Convoke
-        itself cannot store a media. The carrier then delivers the message again. Call this method before the first
-        write of a request, because on the event loop of one machine it raises NeedsThreadError.
+        The method skips a media that cannot be fetched, so that the message is not lost. If Convoke itself cannot store
+        a media, the method raises UnavailableError, and the carrier delivers the message again.
+
+        Call this method before the first write of a request. On the event loop of the embedded engine, this method
+        raises NeedsThreadError, and the request starts again on a thread.
         """
         until = time.monotonic() + FETCH_SECONDS
         fetched = []
@@ -50,7 +52,7 @@ class InboundMedia:
             except UnavailableError:
                 raise
             except (WebhookUnreachableError, MediaRefusedError, ConversationsError) as error:
-                # The URL can contain a number or a token, so it is not logged.
+                # Do not log the URL, because a URL can contain a phone number or a token.
                 reason = f"{type(error).__name__}: {error}"
                 logger.warning("a media of a phone could not be fetched", extra={"error": reason})
         return tuple(fetched)

@@ -45,15 +45,21 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class _Delivery:
-    """What stays the same when an operation is repeated after a conflict: the replies to pre-events, and the media."""
+    """The data that stays the same when `_receive` is repeated after a conflict.
+
+    The receivers of pre-events are asked only once, and media are fetched only once.
+    """
 
     inbound: InboundMessage
     credentials: CarrierCredentials | None
     of_conversation: RequestWebhooks
     of_message: RequestWebhooks
-    """Has its own reply. If another request creates the conversation first, the message has both pre-events."""
+    """The webhook setting for a message that is added to an existing conversation.
+
+    If another request creates the conversation first, Convoke sends two pre-events. Each reply is stored separately.
+    """
     media_sids: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    """The fetched media, by the SID of the service."""
+    """The SIDs of the fetched media. The key is the SID of the service that contains the media."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,18 +71,18 @@ class InboundMessageOperations:
     services: CachedServices
     pre_events: PreEvents
     media: Callable[[], InboundMedia]
-    """Returns the operation that fetches media. Most messages have none."""
+    """Returns the operation that fetches media. It is created only if a message has media, which is rare."""
     now: Clock
     new_sid: NewSid
 
     def receive(
         self, account: Account, inbound: InboundMessage, credentials: CarrierCredentials | None = None
     ) -> Received:
-        """Store an inbound message in the conversation that awaits it, or in a new conversation.
+        """Store an inbound message in the conversation to which the message belongs, or in a new conversation.
 
-        `credentials` give access to the media of the message. A message that was stored before is not stored again.
-        Raises a ConversationsError if the message breaks a rule, for example MessageEmptyError. Raises UnavailableError
-        if the carrier must deliver the message again.
+        `credentials` give access to the media of the message. If an earlier call stored the message, this method does
+        not store the message again. Raises a ConversationsError if the message breaks a rule, for example
+        MessageEmptyError. Raises UnavailableError if the carrier must deliver the message again.
         """
         inbound.check_addresses()
         origin = Origin(notify_webhooks=True, source=inbound.source)
@@ -111,8 +117,8 @@ class InboundMessageOperations:
     def _fetch_open(self, account_sid: str, conversation_sid: str) -> Conversation:
         """Return the conversation that holds a lock. Raises ChangedMeanwhileError if the conversation is not open.
 
-        A conversation that was closed or deleted meanwhile has released the lock. A conversation in the state
-        `initializing` is soon open or closed.
+        The error makes `_receive` find a conversation again. A conversation that was closed or deleted meanwhile has
+        released the lock. A conversation in the state `initializing` will soon be open or closed.
         """
         conversation = self.conversations.fetch(account_sid, conversation_sid)
         if conversation is None or not is_open(conversation):
@@ -120,16 +126,19 @@ class InboundMessageOperations:
         return conversation
 
     def _group_with_last_copy(self, account_sid: str, inbound: InboundMessage) -> Conversation | None:
-        """Return the open group in which the sender was sent a copy last, or None if there is no such group."""
+        """Return the group to which the phone probably answers, or None.
+
+        It is the open group from which Convoke most recently sent a copy to the phone.
+        """
         if inbound.is_group:
             return None
         groups = self.inbound_messages.groups_by_last_copy(account_sid, inbound.sender, inbound.business_address)
         return next((group for group in groups if can_answer_in(group, inbound)), None)
 
     def _enabled_configuration(self, account_sid: str, inbound: InboundMessage) -> AddressConfiguration | None:
-        """Return the configuration that creates a conversation for the message, or None.
+        """Return the address configuration that creates a conversation for the message, or None.
 
-        A phone that opts out wants no conversation.
+        The keyword STOP creates no conversation, because the phone wants no messages.
         """
         if inbound.keyword is Keyword.STOP:
             return None
@@ -156,14 +165,14 @@ class InboundMessageOperations:
         return _added(message)
 
     def _message(self, service: Service, delivery: _Delivery) -> NewMediaMessage:
-        """Return the parameters of the message. Its media are fetched once for each service."""
+        """Return the parameters of the message. The method fetches the media only once for each service."""
         urls, known = delivery.inbound.media_urls, delivery.media_sids
         if urls and service.sid not in known:
             known[service.sid] = self.media().fetch(service, urls, delivery.credentials)
         return delivery.inbound.message(known.get(service.sid, ()))
 
     def _create(self, account: Account, configuration: AddressConfiguration, delivery: _Delivery) -> Received:
-        """Store the message in a new conversation with the sender, as the address configuration says."""
+        """Create a conversation that contains the message and the phone. The address configuration has the settings."""
         inbound, now = delivery.inbound, self.now()
         members, service = inbound.participants(), self._service(account, configuration)
         _refuse(account, members)
@@ -179,7 +188,8 @@ class InboundMessageOperations:
         message = new_message(self.new_sid(Prefix.MESSAGE), new, requested, participants, media, now)
         created = new.with_participants(*participants).with_message(now)
         webhook = configuration.webhook(new.sid, self.new_sid(Prefix.WEBHOOK), now)
-        # Twilio creates a group in the state `initializing`, and the events tell so. Here one transaction is enough.
+        # Twilio creates a group in the state `initializing`, so the first event shows this state. Convoke creates the
+        # group in one transaction, so the stored conversation never has this state.
         initial = new.model_copy(update={"state": State.INITIALIZING}) if inbound.is_group else new
         change = conversation_autocreated(
             self.new_sid(Prefix.CHANGE),
@@ -196,7 +206,10 @@ class InboundMessageOperations:
         return _added(message)
 
     def _service(self, account: Account, configuration: AddressConfiguration) -> Service:
-        """Return the service of the new conversation. If the configured service was deleted, use the default one."""
+        """Return the service of the new conversation.
+
+        If no service is configured, or if the configured service was deleted, return the account's default service.
+        """
         sids = (configuration.auto_creation_conversation_service_sid, account.default_chat_service_sid)
         found = (self.services.fetch(account.sid, sid) for sid in sids if sid)
         return next(service for service in found if service)

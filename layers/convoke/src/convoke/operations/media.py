@@ -1,4 +1,4 @@
-"""Upload and fetch media, and make links to their content. See docs/behaviour/media.md."""
+"""Upload media, fetch media, and make links to the content of media. See docs/behaviour/media.md."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from convoke.storage.media import MediaRepository
 from convoke.storage.participants import ParticipantRepository
 
 MAX_FORM_OVERHEAD_BYTES = 64 * 1024
-"""The maximum size of the rest of a multipart form that contains a media."""
+"""The maximum size of everything in a multipart form except the content of the media."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,19 +34,19 @@ class MediaOperations:
 
     @property
     def max_body_bytes(self) -> int:
-        """The maximum size of the body of an upload. A form is longer than the content in it."""
+        """The maximum size of the body of an upload. A multipart form is longer than the content that it contains."""
         return self.max_upload_bytes + MAX_FORM_OVERHEAD_BYTES
 
     def begin(
         self, service: Service, category: Category, author: str | None = None, max_bytes: int | None = None
     ) -> MediaUpload:
-        """Store the record of a new media, and return the upload of its content.
+        """Store the record of a new media, and return an object that uploads the content.
 
         `author` is the identity of the chat user who uploads the media. None means that the account uploads the media.
         `max_bytes` is the maximum size of the content. None means `max_upload_bytes`.
 
-        The record is stored before the content. If the process dies during the upload, the sweeper therefore finds the
-        content that is left. See docs/decisions/0140-record-before-content.md.
+        The record is stored before the content. If the process dies during the upload, the sweeper finds the record and
+        removes the incomplete media. See docs/decisions/0140-record-before-content.md.
         """
         now = self.now()
         media = Media(
@@ -64,9 +64,9 @@ class MediaOperations:
     def fetch(self, service: Service, media_sid: str, reader: str | None = None) -> Media:
         """Return a media whose upload is complete. Raises NotFoundError.
 
-        `reader` is the identity of the chat user who fetches the media. A chat user can fetch a media that it has
-        uploaded, and a media in a conversation in which it is a participant. None means that the account fetches the
-        media.
+        `reader` is the identity of the chat user who fetches the media. None means that the account fetches the media.
+        A chat user can fetch the media of the conversations in which the user is a participant. If no message contains
+        the media yet, only the user who has uploaded the media can fetch it.
         """
         known = parse_sid(media_sid, Prefix.MEDIA)
         media = known and self.media.fetch(service.account_sid, known)
@@ -75,7 +75,7 @@ class MediaOperations:
         return media
 
     def fetch_set(self, service: Service, media_sids: Sequence[str], reader: str | None = None) -> list[Media | None]:
-        """Return several media, in the order of `media_sids`. None stands for a media that `fetch` does not find."""
+        """Return the media in the order of `media_sids`. The entry is None if `fetch` would not find the media."""
         known = [parse_sid(sid, Prefix.MEDIA) for sid in media_sids]
         found = self.media.fetch_many(service.account_sid, [sid for sid in known if sid])
         shown = {sid: media for sid, media in found.items() if self._is_shown(service, media, reader)}
@@ -88,7 +88,7 @@ class MediaOperations:
     def link(self, media: Media, base_url: str) -> str:
         """Return a URL from which everybody can download the content for five minutes.
 
-        `base_url` is the base URL of the API. It is used if the media store serves no content.
+        `base_url` is the base URL of the API. The link begins with `base_url` if the media store has no links.
         """
         if link := self.direct_link(media):
             return link
@@ -97,7 +97,7 @@ class MediaOperations:
         return f"{base_url}{content_path(media)}?token={token}"
 
     def link_of(self, account_sid: str, media_sid: str, base_url: str) -> str | None:
-        """Return a link to the content of a media of a message, or None if Convoke does not have the media."""
+        """Return a link to the content of a media, or None if Convoke does not have the content."""
         media = self.media.fetch(account_sid, media_sid)
         return self.link(media, base_url) if media and media.content else None
 
@@ -156,7 +156,10 @@ class MediaUpload:
         self._writer.write(data)
 
     def complete(self, content_type: str, filename: str | None) -> Media:
-        """Store the content durably, then its description. Returns the complete media."""
+        """Store the content durably. After that, store its type, filename and size. Return the complete media.
+
+        Raises NotFoundError if the record was deleted meanwhile.
+        """
         self._writer.commit()
         content = Content(content_type=content_type, filename=filename, size=self._size)
         if not self._operations.media.complete(self.media, content):
@@ -164,10 +167,10 @@ class MediaUpload:
         return self.media.model_copy(update={"content": content})
 
     def abort(self) -> None:
-        """Discard the content. The sweeper removes the record later."""
+        """Discard the content. The sweeper removes the record of the media later."""
         self._writer.abort()
 
 
 def content_path(media: Media) -> str:
-    """Return the path of the content of a media."""
+    """Return the path at which the API serves the content of a media."""
     return f"/v1/Services/{media.chat_service_sid}/Media/{media.sid}/Content"

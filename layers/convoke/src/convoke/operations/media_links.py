@@ -16,14 +16,14 @@ class MediaLinks:
     media: MediaRepository
     store: MediaStore
     operations: Callable[[], MediaOperations]
-    """Only needed if the API serves the content."""
+    """Returns the operations that make a link to the API. They are needed only if the media store has no links."""
     public_url: str | None
 
     def __call__(self, account_sid: str, media_sid: str) -> str | None:
         """Return a link that expires after five minutes, or None if Convoke does not have the content.
 
-        If the API serves the content and has no public URL, the link is relative. Only the simulator can use such a
-        link.
+        The link is relative if the API serves the content and the public URL of the API is not configured. Only the
+        simulator can use a relative link.
         """
         media = self.media.fetch(account_sid, media_sid)
         if media is None or media.content is None:

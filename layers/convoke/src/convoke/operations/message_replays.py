@@ -1,4 +1,4 @@
-"""Message replay: send the earlier messages of a conversation to a new webhook.
+"""Send the earlier messages of a conversation to a new webhook. This process is a message replay.
 
 See docs/behaviour/scoped-webhooks.md#replay-of-messages.
 """
@@ -19,7 +19,7 @@ from convoke.storage.messages import MessageRepository
 from convoke.storage.scoped_webhooks import ScopedWebhookRepository
 
 MESSAGES_PER_SEARCH = 10
-"""The number of messages that one query reads to find the next message that contains a keyword of the webhook."""
+"""The number of messages that one query reads to find the next message with a keyword of the webhook."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +30,14 @@ class MessageReplay:
     queue: DeliveryQueue
 
     def split(self, replay: Event) -> None:
-        """Send the next message to the webhook. The event that continues the replay follows the last attempt.
+        """Enqueue the delivery of the next message to the webhook.
 
-        The webhook therefore gets the messages in the order of their indexes. Does nothing if the webhook or the
-        conversation is deleted, or if the webhook no longer receives messages.
+        `replay` is an event that starts or continues a message replay. Convoke enqueues the event that continues the
+        replay only after the last attempt of the delivery. The webhook therefore receives the messages in the order of
+        their indexes.
+
+        The method does nothing if the webhook or the conversation is deleted, or if the webhook no longer receives
+        messages.
         """
         conversation_sid = replay.payload["ConversationSid"]
         conversation = self.conversations.fetch(replay.account_sid, conversation_sid)

@@ -1,7 +1,8 @@
-"""Send the copies of messages to phones, and record what happens to them.
+"""Send the copies of messages to phones, and record the outcomes.
 
-The transaction that stores a message also stores a queued receipt for each copy. The event about the message then
-causes one queue message for each copy. Each queue message makes one attempt. See docs/behaviour/receipts.md.
+The transaction that stores a message also stores a receipt with the status `queued` for each copy. When the event about
+the message arrives, Convoke enqueues one queue message for each copy. Each time a queue message is delivered, Convoke
+makes one attempt to send the copy. See docs/behaviour/receipts.md.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ THROTTLED_PAUSE_SECONDS = 5.0
 
 
 class RetryCopyError(Exception):
-    """The copy was not sent. The queue message must come again after `seconds`."""
+    """The attempt did not succeed. The queue must deliver the queue message again after `seconds`."""
 
     def __init__(self, seconds: float) -> None:
         super().__init__(f"the copy is tried again in {seconds:g} s")
@@ -61,14 +62,14 @@ class CopyOutcome(NamedTuple):
 
     sent: SentCopy | None = None
     refusal: type[LogEntry] | None = None
-    """The reason for which the carrier never sends the copy."""
+    """The reason why the carrier refused the copy. A further attempt would be refused too."""
     is_throttled: bool = False
     is_unknown: bool = False
-    """Whether the carrier may have taken the copy although it did not say so."""
+    """Whether the carrier may have accepted the copy although Convoke received no answer."""
 
     @property
     def is_answered(self) -> bool:
-        """Whether the carrier has taken or refused the copy."""
+        """Whether the carrier has accepted or refused the copy."""
         return self.sent is not None or self.refusal is not None
 
     @property
@@ -88,7 +89,7 @@ class MessageSender:
     now: Clock
 
     def split(self, event: Event) -> None:
-        """Enqueue one queue message for each copy of the message that the event is about."""
+        """Enqueue one queue message for each queued copy of a message. `event` is the event about the message."""
         assert event.conversation_sid is not None
         message_sid = event.payload["MessageSid"]
         receipts = self.copies.receipts(event.account_sid, event.conversation_sid, message_sid)
@@ -96,10 +97,13 @@ class MessageSender:
             self.queue.send(copies)
 
     def begin(self, copy: Copy) -> BegunCopy | None:
-        """Record that a call to the carrier starts. Return None if there is nothing to send any more.
+        """Record that a call to the carrier starts. Return None if the carrier must not be called.
 
-        There is nothing to send if the message was deleted, or if the copy is sent already. The copy fails if the
-        account has no sender for the business address, or if the outcomes of two calls are lost.
+        The carrier must not be called if the message was deleted, or if the copy is already sent. In two cases, this
+        method records that the copy has failed, and returns None:
+
+        - The account has no sender for the business address.
+        - The outcomes of two calls were lost.
         """
         stored = self.copies.fetch(copy)
         if stored is None or not stored.receipt.is_pending:
@@ -111,7 +115,8 @@ class MessageSender:
             self.statuses.conclude(stored, ReceiptStatus.FAILED, SenderMissingError)
             return None
         if receipt.outcome_is_lost_again and sender.provider is not Provider.SIMULATED:
-            # The phone may have the copy twice already. The simulator stores each copy once.
+            # The phone may already have received the copy twice. The simulator needs no limit, because the simulator
+            # stores each copy only once.
             self.statuses.conclude(stored, ReceiptStatus.FAILED, CarrierFailedError)
             return None
         needs_secret = sender.provider is Provider.TWILIO
@@ -119,7 +124,7 @@ class MessageSender:
         text = text_of_copy(stored.message, in_group=receipt.in_group, is_group_mms=carrier.sends_group_mms)
         links = [self.link_of(receipt.account_sid, media.sid) for media in stored.message.media]
         urls = [link for link in links if link]
-        # This write comes last. A failure of Convoke before the call must not look like a call with a lost outcome.
+        # Write this status last. If Convoke fails earlier, the receipt must not show a call whose outcome was lost.
         begun = self.copies.begin(stored)
         if begun is None:
             return None
@@ -157,7 +162,7 @@ class MessageSender:
             raise RetryCopyError(pause_seconds(stored.receipt.attempts))
 
     def undo(self, begun: BegunCopy) -> None:
-        """Record that the carrier has not got the copy. The attempt does not count."""
+        """Record that the carrier has not received the copy. The attempt does not count."""
         self.copies.requeue(begun.stored, attempts=begun.stored.receipt.attempts - 1)
 
     def give_up(self, copy: Copy) -> None:
@@ -181,7 +186,8 @@ class MessageSender:
             ]
         after = self.statuses.conclude(stored, ReceiptStatus.SENT, fields=accepted, other_writes=writes)
         if after is None and writes:
-            # A report of the carrier came first. The answer of the phone must find the group nevertheless.
+            # The carrier's report changed the status before this call. Store `writes` nevertheless, because
+            # Convoke needs this data to find the group when the phone answers.
             self.copies.write(writes)
         if after and sent.status is not ReceiptStatus.SENT:
             self.statuses.conclude(after, sent.status)

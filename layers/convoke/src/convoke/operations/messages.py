@@ -66,8 +66,8 @@ class MessageOperations:
     ) -> Message:
         """Send a message in a conversation that the caller has read. Raises ChangedMeanwhileError.
 
-        `reached` are the addresses to which a carrier has delivered the message already. `other_writes`
-        takes the message and returns more writes of the transaction. If a condition of these writes fails, the method
+        `reached` are the addresses to which a carrier has already delivered the message. `other_writes` takes the
+        message and returns further writes for the same transaction. If a condition of such a write fails, the method
         raises ChangedMeanwhileError too.
         """
         members = self._members(before, requested.author)
@@ -124,7 +124,7 @@ class MessageOperations:
 
     @retry_on_conflict
     def delete(self, service: Service, conversation_sid: str, sid: str, *, request_webhooks: RequestWebhooks) -> None:
-        """Delete a message, its receipts and its media. The index of the message is not used again."""
+        """Delete a message, its receipts and its media. No later message gets the same index."""
         conversation = self.conversations.fetch_to_change(service, conversation_sid)
         message = self._fetch_of(conversation, sid)
         request_webhooks.send_pre_event(lambda: message_remove(conversation, message))
@@ -160,7 +160,7 @@ class MessageOperations:
         return media
 
     def _members(self, conversation: Conversation, author: str) -> Sequence[Member]:
-        """Return the participants with a binding, and the author of a message.
+        """Return the participants that have a binding. If the author is another participant, return the author too.
 
         The conversation contains the participants with a binding. The lock of an identity contains the SID of the
         author. The method therefore needs at most one read, even if the conversation has many participants.
@@ -198,7 +198,7 @@ def new_message(
     media: Sequence[Media],
     now: datetime,
 ) -> Message:
-    """Return the message that must be stored for a request. Its index is the next index of the conversation."""
+    """Return the message that must be stored for a request. The message gets the conversation's next index."""
     author = find_author(members, requested.author)
     return requested.message(
         now,

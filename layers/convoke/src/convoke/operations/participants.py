@@ -191,7 +191,10 @@ class ParticipantOperations:
     def remove_identity(
         self, service: Service, conversation_sid: str, sid: str, *, request_webhooks: RequestWebhooks
     ) -> None:
-        """Remove the identity of a participant that keeps its projected address. Raises the errors of `delete`."""
+        """Remove the identity of a participant. The participant keeps its projected address.
+
+        Raises the errors of `delete`.
+        """
         conversation, now = self.conversations.fetch_to_change(service, conversation_sid), self.now()
         participant = self._fetch_of(conversation, sid)
         updated = participant.model_copy(update={"identity": None, "date_updated": max(now, participant.date_updated)})
@@ -205,8 +208,9 @@ class ParticipantOperations:
     def _refuse(self, conversation: Conversation, identity: str | None, problems: Sequence[ConversationsError]) -> None:
         """Raise the first of `problems`. Do nothing if there are no problems.
 
-        If another participant has the requested identity, ParticipantExistsError comes first. Clients add a participant
-        again and ignore this error. Without problems, the lock of the identity raises this error, so no read is needed.
+        If another participant has the requested identity, raise ParticipantExistsError before the problems, because
+        clients that add a participant again ignore this error. If there are no problems, no check is necessary here,
+        because the lock of the identity makes the write fail with the same error.
         """
         if problems:
             exists = identity and self._sid_of(conversation, identity)
@@ -220,7 +224,10 @@ class ParticipantOperations:
         request_webhooks: RequestWebhooks,
         now: datetime,
     ) -> None:
-        """Store a change that does not concern the conversation. Such a change does not contend with messages."""
+        """Store a change of a participant without changing the conversation.
+
+        Such a change does not conflict with concurrent messages.
+        """
         request_webhooks.send_pre_event(lambda: participant_update(conversation, after))
         sid, subject, origin = self.new_sid(Prefix.CHANGE), subject_of(conversation), request_webhooks.origin
         change = participant_updated(sid, subject, after, at=now, origin=origin)
@@ -229,8 +236,8 @@ class ParticipantOperations:
     def _fetch_of(self, conversation: Conversation, sid: str) -> Participant:
         """Return a participant of a conversation. Raises NotFoundError.
 
-        The caller must read the conversation first. Another request may change the participant between these two reads.
-        The other request then also increments the revision of the conversation, so the caller's write fails.
+        The caller must read the conversation before this call. If another request changes the participant between these
+        two reads, that request also increments the revision of the conversation. The caller's write then fails.
         """
         known = parse_sid(sid, Prefix.PARTICIPANT) or self._sid_of(conversation, sid)
         found = known and self.participants.fetch(conversation.account_sid, conversation.sid, known)
@@ -286,10 +293,11 @@ def new_participant(
 def binding_ownership_problems(
     account: Account, path: FieldPath, address: str | None, proxy_address: str | None, projected_address: str | None
 ) -> Iterator[ConversationsError]:
-    """Yield an error for a proxy or projected address that the account does not own, and for an `address` that it owns.
+    """Yield an error for each address of a messaging binding that has the wrong owner.
 
-    `path` is the field path of the messaging binding. An account without a list of addresses owns every proxy address
-    and projected address.
+    The account must own the proxy address and the projected address. The account must not own `address`. `path` is the
+    field path of the messaging binding. An account without a list of addresses owns every proxy address and projected
+    address.
     """
     if address in account.owned_addresses:
         yield InvalidAddressError(field=(*path, "address"), wanted="an address that does not belong to this account")

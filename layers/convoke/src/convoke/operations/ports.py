@@ -1,7 +1,7 @@
 """The ports to the outside world: queues, workflow, event bus, HTTP client, carriers, media store.
 
-Operations reach the outside world only through these ports. There are no ports for repositories, because a repository
-has only one implementation.
+A port is an interface that each engine implements. Operations reach the outside world only through these ports. There
+are no ports for repositories, because each repository has only one implementation.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class ParticipantQueue(Protocol):
 
 
 class Workflow(Protocol):
-    """The state machine of the finalizer. Its states are Finalize, Publish and Settle.
+    """The state machine of the finalizer. The states are Finalize, Publish and Settle.
 
     If the participants cannot be added, the state Close follows Finalize and closes the conversation before Publish.
     """
@@ -39,16 +39,16 @@ class EventBus(Protocol):
     def publish(self, events: Sequence[Event]) -> None:
         """Publish the events at least once.
 
-        Raises an exception if any event is not on the bus. The caller must then publish all events again.
+        Raises an exception if any event could not be published. In this case, the caller must publish all events again.
         """
 
 
 class DeliveryQueue(Protocol):
     def send(self, messages: Sequence[Delivery | Event]) -> None:
-        """Enqueue each element as one queue message.
+        """Enqueue each event or delivery as one queue message.
 
-        The consumer splits an event into deliveries. Whenever the consumer receives the queue message of a delivery,
-        the consumer attempts the delivery once.
+        The consumer splits an event into deliveries. Each time the consumer receives the queue message of a delivery,
+        the consumer makes one attempt.
         """
 
 
@@ -66,7 +66,7 @@ class Presence(Protocol):
 
 
 class NobodyOnline:
-    """Implements Presence on an engine that serves no chat clients."""
+    """Implements `Presence` for an engine that does not serve chat clients."""
 
     def is_online(self, user_sid: str) -> bool:  # noqa: ARG002 - nobody is online
         return False
@@ -74,7 +74,10 @@ class NobodyOnline:
 
 class CopyQueue(Protocol):
     def send(self, copies: Sequence[Copy]) -> None:
-        """Enqueue each copy as one queue message. The consumer gets the copies of one line one at a time, in order."""
+        """Enqueue each copy as one queue message.
+
+        The consumer receives the copies of one line (see `Copy.line`) in order, one at a time.
+        """
 
 
 class Carrier(Protocol):
@@ -82,14 +85,17 @@ class Carrier(Protocol):
 
     @property
     def sends_group_mms(self) -> bool:
-        """Whether the phones of a group see one conversation. Otherwise a copy names the author in its text."""
+        """Whether the phones of a group see one common conversation.
+
+        If the value is False, the text of each copy contains the name of the author.
+        """
 
     def send(self, copy: OutboundCopy) -> SentCopy:
         """Send one copy.
 
-        Raises CarrierRefusedError if the carrier will never send the copy, CarrierThrottledError or
-        CarrierUnavailableError if the carrier has not taken the copy and may take it later. After any other exception,
-        nobody knows whether the carrier has the copy.
+        Raises CarrierRefusedError if the carrier will never accept the copy. Raises CarrierThrottledError or
+        CarrierUnavailableError if the carrier has not accepted the copy, but may accept the copy later. After any other
+        exception, it is unknown whether the carrier has accepted the copy.
         """
 
 
@@ -97,7 +103,7 @@ class MediaClient(Protocol):
     def fetch(
         self, url: str, credentials: CarrierCredentials | None, seconds: float
     ) -> AbstractContextManager[FetchedMedia]:
-        """Request the media of a phone. The content arrives while the caller reads it inside the `with` block.
+        """Request a media of an inbound message. The caller must read the content inside the `with` block.
 
         Raises MediaRefusedError if the answer contains no media. Raises WebhookUnreachableError if the answer does not
         arrive completely within `seconds`.
@@ -111,14 +117,14 @@ class MediaWriter(Protocol):
         """Append a part of the content."""
 
     def commit(self) -> None:
-        """Store the content durably. If the media has content already, replace it."""
+        """Store the content durably. If the media already has content, replace the content."""
 
     def abort(self) -> None:
-        """Discard the content. Does nothing after `commit`."""
+        """Discard the content. This method does nothing after `commit`."""
 
 
 class MediaStore(Protocol):
-    """The content of media. The records of media are in the table."""
+    """Stores the content of media. The table contains only the records of media."""
 
     def writer(self, account_sid: str, media_sid: str) -> MediaWriter: ...
 
@@ -128,8 +134,11 @@ class MediaStore(Protocol):
     def link(self, media: Media, lifetime: timedelta) -> str | None:
         """Return a URL from which everybody can download the content until `lifetime` has passed.
 
-        Returns None if the API itself must serve the content.
+        Return None if the API itself must serve the content.
         """
 
     def delete(self, account_sid: str, media_sid: str) -> None:
-        """Remove the content and what an interrupted upload has left. Does nothing if there is none."""
+        """Remove the content, including the incomplete content of an interrupted upload.
+
+        This method does nothing if there is no content.
+        """

@@ -1,4 +1,4 @@
-"""Pre-events: webhook calls that can change or reject a request before Convoke stores anything.
+"""Send pre-events, which are webhook calls that can change or reject a request before Convoke stores anything.
 
 See docs/behaviour/webhook-delivery.md#pre-events.
 """
@@ -34,7 +34,7 @@ A message body and attributes of maximum length fit into the reply, even if the 
 
 
 class RequestWebhooks:
-    """The webhook setting of one request, and the reply to its pre-event.
+    """The webhook setting of one request, and the receiver's reply to the pre-event of the request.
 
     An operation is repeated if optimistic locking fails. The repeated operation uses the stored reply, so that the
     receiver gets only one pre-event for each request.
@@ -59,10 +59,10 @@ class RequestWebhooks:
 
 
 class CheckedWebhooks(RequestWebhooks):
-    """The webhook setting of a request of a chat user, whose permissions are checked again before a repetition.
+    """The webhook setting of a chat user's request. The permissions of the user are checked again before a repetition.
 
-    While the receiver of a pre-event decides, another request can remove the user from the conversation. Optimistic
-    locking then fails, and the operation is repeated.
+    Before the receiver answers the pre-event, another request can remove the user from the conversation. In this case,
+    optimistic locking fails, and the operation is repeated.
     """
 
     def __init__(self, pre_events: PreEvents, origin: Origin, check: Callable[[], None]) -> None:
@@ -77,7 +77,10 @@ class CheckedWebhooks(RequestWebhooks):
 
 
 class LaterWebhooks(RequestWebhooks):
-    """The webhook setting of changes that Convoke makes after the response to a request. They have no pre-events."""
+    """The webhook setting of changes that Convoke makes after the response to a request.
+
+    Such changes cause no pre-events.
+    """
 
     def __init__(self, *, enabled: bool) -> None:
         self.origin = Origin(notify_webhooks=enabled)

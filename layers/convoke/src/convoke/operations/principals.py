@@ -1,4 +1,4 @@
-"""Find the roles of a chat user."""
+"""Fetch chat users with their roles."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from convoke.storage.users import UserRepository
 
 @dataclass(frozen=True, slots=True)
 class PrincipalOperations:
-    """Finds the principal of a request. Every method raises InvalidAccessTokenError if the User was deleted.
+    """Returns the principal of a request. Every method raises InvalidAccessTokenError if the User does not exist.
 
-    The roles cost at most one read of the table, and no read if the user has only default roles.
+    A method reads the table at most once to fetch the roles. No read is needed if the user has only default roles.
     """
 
     users: UserRepository
@@ -29,14 +29,14 @@ class PrincipalOperations:
     roles: RoleRepository
 
     def in_service(self, service: Service, identity: str) -> Principal:
-        """Return a chat user without regard to a conversation."""
+        """Return a chat user with its role in the service. The principal has no role in a conversation."""
         return self._principal(service, identity, None)
 
     def in_conversation(self, service: Service, identity: str, conversation_sid: str) -> tuple[Conversation, Principal]:
-        """Return a conversation, by its SID or unique name, and a chat user with its membership in the conversation.
+        """Return a conversation, and a chat user with its membership in the conversation.
 
-        Raises NotFoundError if the conversation does not exist. Chat users do not see a conversation whose
-        participants are still being added.
+        `conversation_sid` is the SID or the unique name of the conversation. Raises NotFoundError if the conversation
+        does not exist, or if its participants are still being added.
         """
         conversation = self.conversations.fetch(service, conversation_sid)
         if conversation.state is State.INITIALIZING:
@@ -46,7 +46,7 @@ class PrincipalOperations:
         return conversation, self._principal(service, identity, participant)
 
     def _principal(self, service: Service, identity: str, participant: Participant | None) -> Principal:
-        """Return a chat user with its roles. A default role of the service replaces a deleted role."""
+        """Return a chat user with its roles. If a role was deleted, the service's default role replaces the role."""
         user = self.users.fetch(service.account_sid, user_sid(service.sid, identity))
         if user is None:
             raise InvalidAccessTokenError

@@ -1,4 +1,4 @@
-"""Fetch the provisioning of a conversation. A provisioning shows whether the first participants could be added."""
+"""Fetch the provisioning of a conversation, which shows whether the first participants were added."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ class Republisher:
     bus: EventBus
 
     def republish_change(self, unpublished: UnpublishedChange) -> int:
-        """Publish the events of a change, and return their number. Raises UnreadableChangeError."""
+        """Publish the events of a change, and return the number of events. Raises UnreadableChangeError."""
         change = self.changes.fetch(unpublished.account_sid, unpublished.change_sid)
         events = change.events if change else ()
         if events:
@@ -34,8 +34,8 @@ class Republisher:
     def republish_period(self, account_sid: str, filters: EventFilters) -> int:
         """Publish the events of a period that have no recorded delivery attempt. Return the number of these events.
 
-        Such an event may already have been published, for example if no webhook wants the event. Publishing the event
-        again is safe, because consumers tolerate duplicates.
+        Such an event may already be on the bus. For example, an event that no webhook receives has no attempts.
+        Publishing an event again is safe, because consumers tolerate duplicates.
         """
         published = 0
         for events in self._pages(account_sid, filters):

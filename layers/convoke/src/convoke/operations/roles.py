@@ -40,8 +40,8 @@ class RoleOperations:
     def update(self, service: Service, sid: str, requested: RoleChange) -> Role:
         """Replace the permissions of a role.
 
-        Raises NotFoundError. Raises ConflictError for a default role. Raises UnknownPermissionError if a role of this
-        type cannot have one of the permissions.
+        Raises NotFoundError. Raises ConflictError for a default role. Raises UnknownPermissionError if the request
+        contains a permission that roles of this type cannot have.
         """
         role = self._fetch_stored(service, sid)
         updated = requested.applied_to(role, self.now())

@@ -25,9 +25,10 @@ from convoke.storage.scoped_webhooks import ScopedWebhookRepository
 
 @dataclass(frozen=True, slots=True)
 class ScopedWebhookOperations:
-    """Each write of a webhook increments the revision of its conversation, so optimistic locking detects conflicts.
+    """Each write of a webhook increments the revision of the conversation, so optimistic locking detects conflicts.
 
-    Each operation reads the conversation before the webhooks, so a change between these two reads is detected too.
+    Each operation reads the conversation before the webhooks. Optimistic locking therefore also detects a change
+    between these two reads.
     """
 
     conversations: ConversationOperations
@@ -96,7 +97,7 @@ class ScopedWebhookOperations:
         self.webhooks.replace(conversation, _without(webhooks, _find(webhooks, sid)))
 
     def _conversation(self, service: Service, conversation_sid: str) -> Conversation:
-        """Return a conversation, which may be a tombstone. Raises NotFoundError."""
+        """Return a conversation. The conversation may be a tombstone. Raises NotFoundError."""
         conversation, _ = self.conversations.fetch_with_provisioning(service, conversation_sid)
         return conversation
 

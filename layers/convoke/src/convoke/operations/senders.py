@@ -16,16 +16,16 @@ from convoke.storage.senders import SenderRepository
 
 @dataclass(frozen=True, slots=True)
 class FindSender:
-    """Finds the sender with which an account uses a business address."""
+    """Finds the sender through which an account sends from a business address."""
 
     senders: SenderRepository
     now: Clock
     simulates_phones: bool
 
     def __call__(self, account_sid: str, address: str) -> Sender | None:
-        """Return the sender, or None if the account has none. A sender of another account counts as none.
+        """Return the sender of an address. Return None if the account has no sender for the address.
 
-        On one machine, an address without a sender is simulated for each account that uses the address.
+        If `simulates_phones` is True and no account has a sender for the address, return a simulated sender.
         """
         sender = self.senders.fetch_by_address(address)
         if sender is None and self.simulates_phones:
@@ -35,10 +35,11 @@ class FindSender:
 
 @dataclass(frozen=True, slots=True)
 class SenderOperations:
-    """The secret of a sender is not in the table on AWS, so no transaction contains both.
+    """Stores senders and their secrets.
 
-    Each method therefore writes the secret before the sender. If the process ends in between, the client repeats the
-    request. Then at most the secret of a sender that does not exist remains.
+    On AWS, the secrets are not in the table, so a transaction cannot write a sender and its secret together. Each
+    method therefore writes or deletes the secret before the sender. If the process dies between these two writes, the
+    client can repeat the request. At worst, a secret remains whose sender does not exist.
     """
 
     senders: SenderRepository
@@ -50,7 +51,8 @@ class SenderOperations:
     def create(self, account: Account, requested: NewSender) -> Sender:
         """Store and return a new sender. Raises ConflictError if the address already has a sender.
 
-        Raises InvalidParameterError if the account does not own the address, or if nothing simulates phones.
+        Raises InvalidParameterError if the account does not own the address. Raises InvalidParameterError too if the
+        provider is `simulated` and `simulates_phones` is False.
         """
         if requested.provider is Provider.SIMULATED and not self.simulates_phones:
             raise InvalidParameterError(field="provider", wanted="twilio: only one machine simulates phones")
@@ -58,7 +60,8 @@ class SenderOperations:
             raise InvalidParameterError(field="address", wanted="one of the owned addresses of this account")
         secret = requested.required_secret()
         if self.senders.fetch_by_address(requested.address):
-            # Without this check, a refused request would often write a secret and delete the secret again.
+            # The condition of the later write would be enough. This check avoids that a refused request first writes a
+            # secret and then deletes the secret.
             raise ConflictError(reason="address_sends")
         sender = requested.sender(account.sid, self.new_sid(Prefix.SENDER), self.now())
         if secret:
@@ -69,7 +72,7 @@ class SenderOperations:
         return sender
 
     def assign(self, account_sid: str, requested: AssignedSender) -> Sender:
-        """Store and return a sender that uses the deployment's AWS account. Only the operator calls this method.
+        """Store and return a sender that uses the deployment's AWS account. Only operators can assign such a sender.
 
         Raises ConflictError if the address already has a sender.
         """

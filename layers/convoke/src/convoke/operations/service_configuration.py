@@ -1,4 +1,4 @@
-"""Fetch and update the Configuration of a service. The Configuration is stored in the service."""
+"""Fetch and update the Configuration of a service. The record of the service contains the Configuration."""
 
 from __future__ import annotations
 

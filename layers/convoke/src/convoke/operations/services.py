@@ -41,7 +41,7 @@ class ServiceOperations:
         return self.services.list(account_sid, page)
 
     def delete(self, account_sid: str, chat_service_sid: str) -> None:
-        """Delete a service. The sweeper deletes its conversations and everything else that belongs to the service.
+        """Delete a service. The sweeper later deletes the conversations and everything else in the service.
 
         Raises NotFoundError. Raises ConflictError if the service is the default service. Raises UnavailableError if
         another request changes the default service at the same time.

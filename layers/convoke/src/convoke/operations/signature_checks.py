@@ -1,4 +1,4 @@
-"""Check whether a signature matches a webhook request. If not, find the common mistake that explains the difference."""
+"""Check whether a signature matches a webhook request. If not, find the mistakes that explain the difference."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class SignatureCheckOperations:
     accounts: AccountOperations
 
     def create(self, account_sid: str, requested: NewSignatureCheck) -> SignatureCheck:
-        # Import only for a check, because the module tries many variants that no other request needs.
+        # Import the module here, because only this operation needs it.
         from convoke.webhooks.signature_mistakes import find_mistakes  # noqa: PLC0415 - see above
 
         token = self.accounts.token(account_sid)

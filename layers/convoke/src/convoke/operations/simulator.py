@@ -1,4 +1,4 @@
-"""The simulated carrier: it delivers the messages of simulated phones, as a carrier delivers those of real phones.
+"""Simulate a carrier that delivers the messages of simulated phones to Convoke.
 
 Only the embedded engine has simulated phones. See docs/behaviour/inbound-messages.md#simulated-phones.
 """
@@ -39,10 +39,10 @@ class SimulatorOperations:
     new_sid: NewSid
 
     def send(self, account: Account, requested: NewSimulatedMessage) -> Received:
-        """Deliver a message of a simulated phone, and answer its keyword as a carrier does.
+        """Deliver a message of a simulated phone to Convoke. If the message is a keyword, answer as a carrier does.
 
-        Raises InvalidParameterError if a receiver has a carrier or belongs to another account. Raises the errors of
-        `InboundMessageOperations.receive`.
+        Raises InvalidParameterError if a receiver has a sender of a real carrier or of another account. Raises the
+        errors of `InboundMessageOperations.receive`.
         """
         business = self._business_address(account, requested.to)
         inbound = InboundMessage(
@@ -57,7 +57,8 @@ class SimulatorOperations:
         inbound.check_addresses()
         if inbound.body is None and not inbound.media_urls:
             raise MessageEmptyError(field="body")
-        # Receive the message first. A pre-event must come before the first write, because it may need another thread.
+        # Receive the message before any write of this method, because this call may send a pre-event. A pre-event may
+        # need another thread. In this case, the whole request starts again on the other thread.
         received = self.inbound_messages.receive(account, inbound)
         self._apply_keyword(account.sid, inbound)
         if received.outcome is not Outcome.REPEATED:
@@ -65,14 +66,14 @@ class SimulatorOperations:
         return received
 
     def list_inbox(self, account_sid: str, number: str, page: PageRequest) -> Page[PhoneMessage]:
-        """Return a page of the messages that a simulated phone has got, oldest first."""
+        """Return a page of the messages that a simulated phone has received, oldest first."""
         return self.phones.list(account_sid, number, page)
 
     def report(self, account: Account, requested: NewDeliveryStatus) -> Receipt:
-        """Change the status of a copy, as a report of the carrier does, and return the receipt.
+        """Report a status of a copy as a carrier does, and return the receipt.
 
-        A status that is not further than the present one changes nothing. Raises NotFoundError if the account has no
-        such copy, and InvalidParameterError if a simulated phone did not get the copy.
+        Nothing changes if the stored status cannot become the reported status. Raises NotFoundError if the account has
+        no such copy. Raises InvalidParameterError if the copy was not sent to a simulated phone.
         """
         copy = Copy(
             account_sid=account.sid,
@@ -92,25 +93,30 @@ class SimulatorOperations:
         return (changed or stored).receipt
 
     def _business_address(self, account: Account, receivers: Sequence[str]) -> str:
-        """Return the receiver that is a business address of the account. The other receivers are phones.
+        """Return the receiver that is the business address. The other receivers are phones.
 
-        It is a receiver with a sender, else a receiver with an address configuration, else the first receiver.
+        The first of these receivers that exists is returned: a receiver with a sender, a receiver with an address
+        configuration, or the first receiver.
         """
         sending = [receiver for receiver in receivers if self._has_simulated_sender(account, receiver)]
         configured = (each for each in receivers if self.configurations.fetch_by_address(account.sid, each))
         return next(iter(sending), None) or next(configured, receivers[0])
 
     def _has_simulated_sender(self, account: Account, receiver: str) -> bool:
-        """Return whether a sender is stored for a receiver. A number without a sender is simulated too."""
+        """Return whether a sender is stored for a receiver. A number without a stored sender is simulated too.
+
+        Raises InvalidParameterError if the sender belongs to another account or is not simulated.
+        """
         sender = self.senders.fetch_by_address(receiver)
         if sender and (sender.account_sid, sender.provider) != (account.sid, Provider.SIMULATED):
             raise InvalidParameterError(field="to", wanted="numbers whose sender in this account is simulated")
         return sender is not None
 
     def _apply_keyword(self, account_sid: str, inbound: InboundMessage) -> None:
-        """Change the opt-out list, and answer. A keyword that changes nothing gets no answer, except HELP.
+        """Change the opt-out list, and answer the keyword.
 
-        The message can come again after a later keyword. Then it changes nothing.
+        A keyword that does not change the list gets no answer, except HELP. Each message is applied only once, because
+        a repeated message could otherwise undo a later keyword.
         """
         business, phone = inbound.business_address, inbound.sender
         keyword = inbound.keyword
@@ -126,7 +132,7 @@ class SimulatorOperations:
             self._put(account_sid, business, phone, ANSWERS[keyword])
 
     def _deliver_to_others(self, account_sid: str, inbound: InboundMessage) -> None:
-        """Deliver a group MMS to the other phones."""
+        """Deliver a group MMS to the receivers that are phones."""
         for number in inbound.other_receivers:
             self._put(account_sid, inbound.sender, number, inbound.body or "", inbound.media_urls)
 

@@ -1,4 +1,4 @@
-"""Process the resources that are due. See docs/how-it-works.md#promise-5-one-index-of-due-work."""
+"""Process the resources whose due time has passed. See docs/how-it-works.md#promise-5-one-index-of-due-work."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ from convoke.storage.table import Key
 logger = logging.getLogger(__name__)
 
 GoOn = Callable[[], bool]
-"""Returns False if the time for a sweep is over. The sweeper then starts no further work."""
+"""A function that returns False if the time for a sweep is over. The sweeper then processes no further resources."""
 
 Process = Callable[[Key, GoOn], None]
-"""Processes the resource whose item has the given key. If it raises an exception, the resource is due again later."""
+"""A function that processes the resource with the given key. After an exception, the resource is due again later."""
 
 
 class TimeIsOverError(Exception):
-    """A `Process` has stopped without a failure, because the time for the sweep is over. The rest is due at once."""
+    """A `Process` has stopped because the time for the sweep is over. The resource is due again immediately."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sweeper:
     due: DueRepository
     processes: Mapping[str, Process]
-    """The function that processes a resource, by the kind of the resource (see `keys.kind_of`)."""
+    """The functions that process resources. The key of each function is the kind of the resource (`keys.kind_of`)."""
     alerts: AlertRepository
     retries: ProvisioningRetries
     now: Clock
@@ -50,10 +50,12 @@ class Sweeper:
     ) -> int:
         """Process every resource that is due at `until` or earlier, and return the number of these resources.
 
-        If `until` is None, the current time is used. Each resource is processed only once. Resources of a kind that
-        this version does not know are left alone. The sweep ends early if `go_on` returns False.
+        If `until` is None, the method uses the current time. Each resource is processed only once. The sweeper ignores
+        resources of an unknown kind, which a newer version may have stored. The sweep ends early if `go_on` returns
+        False.
 
-        A resource that cannot be processed is due again after a pause that grows. Otherwise every sweep would fail.
+        A resource that cannot be processed is due again after a pause. The pause grows with each failure. Without the
+        pause, every sweep would process the same resource and fail.
         """
         until = until or self.now()
         turns = Turns((self.due.entries(shard, until) for shard in shards), self.processes)
@@ -88,7 +90,7 @@ class Sweeper:
             self.due.resume(key, self.now())
 
     def _put_off(self, key: Key) -> None:
-        """Postpone a resource, unless it is already postponed because the sweeper has claimed it."""
+        """Postpone a resource, unless a claim has already postponed the resource."""
         now = self.now()
         earlier = self.due.failures(key, now)
         if earlier is None:
@@ -100,7 +102,7 @@ class Sweeper:
 
 
 class Turns:
-    """The due resources of several shards. The shards take turns, so a backlog in one shard delays no other shard.
+    """The due resources of several shards. The shards take turns, so a backlog in one shard does not delay the others.
 
     Several threads may use this object at the same time.
     """

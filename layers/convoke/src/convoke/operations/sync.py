@@ -1,6 +1,6 @@
-"""Read the Sync objects of chat clients, and replay what a client missed. See docs/chat.md.
+"""Read the Sync objects of chat clients, and replay the events that a client missed. See docs/chat.md.
 
-Nothing of a Sync object is stored: the content of each object is made from the stored resources on each read.
+Convoke does not store Sync objects. Each read makes the content of an object from the stored resources.
 """
 
 from __future__ import annotations
@@ -46,22 +46,23 @@ from convoke.storage.sync import Span, SyncMembership, SyncRepository
 from convoke.storage.sync_memory import Departure, RecordedTouch
 
 REPLAY_MARGIN = 5_000_000
-"""How many microseconds before the given event a replay starts.
+"""How far before the given event a replay starts, in microseconds.
 
-A client drops what it knows already. The margin covers changes that several processes with different clocks made.
+The margin is necessary because event ids contain times, and the clocks of several processes can differ. A client drops
+the events that it has already received.
 """
 
 REPLAY_BATCH = 100
-"""The number of new events after which a replay is interrupted. The client then asks for the rest."""
+"""The number of new events after which a replay is interrupted. The client then requests the remaining events."""
 
 RECENT_MESSAGES = 25
-"""The number of messages that a replay reads first. Usually a client has missed fewer messages."""
+"""The number of messages that a replay reads first. A client has usually missed fewer messages than this number."""
 
 MESSAGES_PER_READ = 100
 
 
 class SyncRoot(NamedTuple):
-    """An object without its items."""
+    """The properties of a Sync object without its items."""
 
     object: SyncObject
     name: str
@@ -84,23 +85,23 @@ class SyncItem(NamedTuple):
 
 
 class SyncEvent(NamedTuple):
-    """Something that happened to an object."""
+    """A change of a Sync object or of one of its items."""
 
     object: SyncObject
     action: Action
     key: str | None
-    """The key of the item. None means the document, or the whole object."""
+    """The key of the changed item. None means that a document or a whole object has changed."""
     event_id: int
     data: Data | None = None
     """The current content. None if the item or the object was removed."""
 
 
 class Replay(NamedTuple):
-    """What a client missed of an object, oldest first."""
+    """The events of an object that a client missed, oldest first."""
 
     events: Sequence[SyncEvent]
     is_complete: bool
-    """False if the client must ask for the rest."""
+    """False if the client must request the remaining events."""
     last_event_id: int
     is_guest: bool = False
     """Whether the object belongs to a conversation that the User sees without being a member."""
@@ -113,9 +114,9 @@ class ItemsRequest(NamedTuple):
     forward: bool = True
     """Whether the items are in ascending order of their keys."""
     start: str | None = None
-    """The key of the first possible item."""
+    """The key at which the page starts. If no item has this key, the page starts with the following item."""
     before: str | None = None
-    """The key of the item that follows the page. `start` is then ignored."""
+    """The key of the item that follows the page. If `before` is given, `start` is ignored."""
 
 
 class ItemsPage(NamedTuple):
@@ -132,11 +133,11 @@ FetchItems = Callable[[Span], Sequence[SyncItem]]
 
 @dataclass(frozen=True, slots=True)
 class SyncOperations:
-    """Every method that takes an identity raises an error if a chat client of this identity must not see the object.
+    """Every method that takes an identity raises an error if a chat client with this identity must not see the object.
 
-    A client sees the objects of the conversations that it sees, its own map of conversations, and all Users of its
-    service. The error is NotAParticipantError for the object of an existing conversation, and otherwise
-    SyncObjectNotFoundError.
+    A client sees three kinds of objects: the objects of the conversations that the client can see, the client's own map
+    of conversations, and the objects of all Users of its service. For an object of an existing conversation, the error
+    is NotAParticipantError. For any other object, the error is SyncObjectNotFoundError.
     """
 
     sync: SyncRepository
@@ -145,7 +146,7 @@ class SyncOperations:
     now: Clock
 
     def find(self, service: Service, name_or_sid: str) -> SyncObject:
-        """Return the object with a name or a SID. Raises SyncObjectNotFoundError if there can be no such object."""
+        """Return the object with a name or a SID. Raises SyncObjectNotFoundError if the name is invalid."""
         found = find_object(service.sid, name_or_sid)
         if found is None:
             raise SyncObjectNotFoundError
@@ -186,9 +187,10 @@ class SyncOperations:
         return found[0] if found and found[0].key == key else None
 
     def replay(self, service: Service, identity: str, sync_object: SyncObject, since: int | None) -> Replay:
-        """Return what happened to an object after the event `since`, or in the last seconds if `since` is None.
+        """Return the events of an object after the event `since`.
 
-        The events contain the current state. Long replays are interrupted, see `REPLAY_BATCH`.
+        If `since` is None, return the events of the last few seconds, see `REPLAY_MARGIN`.
+        The events contain the current state. A long replay is interrupted, see `REPLAY_BATCH`.
         """
         if since is None:
             since = to_event_id(self.now()) - REPLAY_MARGIN
@@ -214,14 +216,17 @@ class SyncOperations:
         if sync_object.kind is ObjectKind.ROSTER:
             return _batch(self._missed_roster(conversation, sync_object, threshold), since)
         if conversation.last_event_id <= since and not self._may_have_receipts(conversation, sync_object):
-            # The event ids of a conversation grow with each change, so the client has missed nothing.
+            # Each change of a conversation increases the last event id, so the client has missed no event.
             return Replay((), is_complete=True, last_event_id=since)
         if sync_object.kind is ObjectKind.MESSAGES:
             return _batch(self._missed_messages(conversation, sync_object, threshold), since)
         return _batch([self._document_event(conversation, conversation.last_event_id)], since)
 
     def touches(self, change: Change) -> Iterator[Touch]:
-        """Yield what a change touches. If it touches the map of every member, this method reads the members."""
+        """Yield the touches of a change, which say which objects the change affects.
+
+        If the change affects the map of conversations of every member, this method reads the members.
+        """
         yield from change.touches
         if change.members_action and change.conversation_sid:
             for participant in self._members(change.account_sid, change.conversation_sid):
@@ -233,7 +238,7 @@ class SyncOperations:
     def events(self, change: Change, touches: Iterable[Touch]) -> Iterator[SyncEvent]:
         """Yield an event with the current state for each of `touches`, which are touches of the change.
 
-        An item that a later change removed has no event, because the later change has an event for the removal.
+        There is no event for an item that a later change has removed, because the later change has its own event.
         """
         for touch in dict.fromkeys(touches):
             if touch.action is Action.REMOVED:
@@ -242,11 +247,11 @@ class SyncOperations:
                 yield event
 
     def reachability_event(self, user_sid: str, *, is_online: bool, event_id: int) -> SyncEvent:
-        """Return the event that tells whether a User is online."""
+        """Return an event that contains whether a User is online."""
         info = SyncObject(ObjectKind.INFO, user_sid)
         return SyncEvent(info, Action.UPDATED, REACHABILITY, event_id, reachability_data(is_online=is_online))
 
-    # Who sees which object.
+    # Permissions: check that a client may see an object.
 
     def _conversation(self, service: Service, identity: str, sync_object: SyncObject) -> Conversation:
         conversation, _ = self._visible(service, identity, sync_object)
@@ -281,7 +286,7 @@ class SyncOperations:
     # The items.
 
     def _fetching(self, service: Service, identity: str, sync_object: SyncObject) -> FetchItems:
-        """Return the function that fetches items of an object, after the check that the client may see the object."""
+        """Check that the client may see the object. Return a function that fetches the items of the object."""
         account_sid, sid = service.account_sid, sync_object.owner_sid
         match sync_object.kind:
             case ObjectKind.MESSAGES:
@@ -356,14 +361,14 @@ class SyncOperations:
         document = SyncObject(ObjectKind.CHANNEL, conversation.sid)
         return SyncEvent(document, Action.UPDATED, None, event_id, self._channel_data(conversation))
 
-    # What a client missed. Every method returns or yields the events in ascending order of their ids.
+    # Replays. Every method returns or yields the events that a client missed, in ascending order of their ids.
 
     def _missed_info(self, service: Service, sync_object: SyncObject, threshold: int) -> list[SyncEvent]:
         user = self._user(service, sync_object)
         items = self._info_items(service, user)
         if user.last_event_id <= threshold:
             items = [item for item in items if item.key == REACHABILITY]
-        # Nothing stores when a User came online, so its state is told in each replay.
+        # Convoke does not store when a User came online, so each replay contains an event about reachability.
         now = max(to_event_id(self.now()), user.last_event_id)
         ids = {REACHABILITY: now}
         events = [_item_event(sync_object, Action.UPDATED, item, ids.get(item.key, item.event_id)) for item in items]
@@ -377,7 +382,7 @@ class SyncOperations:
         gone = self.sync.departures(service.account_sid, sync_object.owner_sid, threshold)
         for each in (*found, *gone):
             event = _membership_event(sync_object, each, threshold)
-            # A User that left and joined again has a membership, which is newer, and a departure.
+            # If a User left and joined again, a membership and a departure exist. Keep the membership, which is newer.
             events.setdefault(event.key or "", event)
         return sorted(events.values(), key=_event_id)
 
@@ -405,8 +410,8 @@ class SyncOperations:
     ) -> Iterator[SyncEvent]:
         """Yield an event for each new message, and an event for each edited or deleted message.
 
-        An edited message can have two events, with the same data. The first event has the id of the creation, so that
-        an interrupted replay tells the client of all messages up to its last event.
+        An edited message can have two events with the same data. The first event has the event id of the creation. If
+        the replay is interrupted, the client has therefore received all messages up to the last event.
         """
         account_sid, sid = conversation.account_sid, conversation.sid
         recent = self.sync.messages(account_sid, sid, Span(RECENT_MESSAGES, forward=False))[::-1]
@@ -414,7 +419,8 @@ class SyncOperations:
             _item_event(sync_object, Action.ADDED, message_item(each), each.first_event_id)
             for each in self._created_since(conversation, recent, threshold)
         )
-        # A new status of a receipt changes only the message, and nothing remembers it.
+        # A new status of a receipt changes only the message. Convoke stores no touch for such a change, so compare the
+        # event ids.
         changed = [
             _item_event(sync_object, Action.UPDATED, message_item(each), each.last_event_id)
             for each in recent
@@ -431,7 +437,10 @@ class SyncOperations:
 
     @staticmethod
     def _may_have_receipts(conversation: Conversation, sync_object: SyncObject) -> bool:
-        """Return whether the list of messages can change without the conversation, by a new status of a receipt."""
+        """Return whether a new status of a receipt can change the object without changing the conversation.
+
+        Only the list of messages contains receipts, and only conversations with phones have receipts.
+        """
         return sync_object.kind is ObjectKind.MESSAGES and bool(conversation.bound)
 
     def _touched_message(
@@ -448,7 +457,10 @@ class SyncOperations:
     def _created_since(
         self, conversation: Conversation, recent: Sequence[Message], threshold: int
     ) -> Iterator[Message]:
-        """Yield the messages that were created after an event, oldest first. `recent` are the last messages."""
+        """Yield the messages that were created after the event `threshold`, oldest first.
+
+        `recent` are the last messages of the conversation, at most RECENT_MESSAGES.
+        """
         account_sid, sid = conversation.account_sid, conversation.sid
         if len(recent) < RECENT_MESSAGES or recent[0].first_event_id <= threshold:
             yield from (each for each in recent if each.first_event_id > threshold)
@@ -459,9 +471,10 @@ class SyncOperations:
             start = found[-1].index + 1
 
     def _first_index_after(self, conversation: Conversation, last: int, threshold: int) -> int:
-        """Return the index of the first message that was created after an event. `last` is such an index.
+        """Return the index of the first message that was created after the event `threshold`.
 
-        The event ids of the creations grow with the index, so a binary search finds the index.
+        `last` is the index of any message that was created after the event. The method uses a binary search, because
+        the event id of a message's creation increases with the index of the message.
         """
         low, high = 0, last
         while low < high:
@@ -522,14 +535,15 @@ def _event_id(event: SyncEvent) -> int:
 
 
 def _service_sid(change: Change) -> str:
-    """Return the SID of the service of a change that has events."""
+    """Return the SID of the service to which a change belongs. The change must have events."""
     return change.own_events[0].payload["ChatServiceSid"]
 
 
 def _batch(events: Iterable[SyncEvent], since: int) -> Replay:
-    """Return the first events, up to REPLAY_BATCH events that are newer than `since`.
+    """Return the first events of a replay. The batch ends after REPLAY_BATCH events that are newer than `since`.
 
-    The events up to `since` do not count, so that each batch brings the client forward.
+    Older events do not count. Otherwise a batch could contain only events that the client has already received, and the
+    client would request the same batch again. Events with the same id are in the same batch.
     """
     taken: list[SyncEvent] = []
     newer = 0
@@ -559,7 +573,7 @@ def _page_before(fetch: FetchItems, page: ItemsRequest, before: str) -> ItemsPag
 
 
 def _fetching_from(items: Sequence[SyncItem]) -> FetchItems:
-    """Return a function that fetches from a list of items in ascending order of their keys."""
+    """Return a function that fetches items from `items`, which must be in ascending order of the keys."""
 
     def fetch(span: Span) -> Sequence[SyncItem]:
         ordered = items if span.forward else items[::-1]

@@ -27,7 +27,7 @@ MEDIA_ORIGIN = "https://api.twilio.com"
 @dataclass(frozen=True, slots=True)
 class TwilioWebhookOperations:
     find_sender: Callable[[str], Sender | None]
-    """Returns the sender with a SID. A cache answers repeated calls, also if there is no such sender."""
+    """Returns the sender with a SID, or None. The result is cached, even if the result is None."""
     secrets: SenderSecrets
     messages: CarrierMessageOperations
     statuses: CopyStatuses
@@ -46,8 +46,8 @@ class TwilioWebhookOperations:
     ) -> None:
         """Record the status of a copy. Raises AccessDeniedError if Twilio did not sign the request for the sender.
 
-        `query` names the copy. The account is the account of the sender, so a customer of Twilio who signs an invented
-        request changes only receipts of the own account.
+        `query` contains the SIDs that identify the copy. The SID of the account comes from the sender, not from
+        `query`. Therefore an account can change only its own receipts, even if it signs an invented request.
         """
         sender = self.authenticate(sender_sid, url, parameters, signature)
         copy, (status, entry) = copy_in(sender.account_sid, query), status_in(parameters)
@@ -57,7 +57,8 @@ class TwilioWebhookOperations:
     def authenticate(self, sender_sid: str, url: str, parameters: Mapping[str, str], signature: str) -> Sender:
         """Return the sender for which Twilio signed a request. Raises AccessDeniedError.
 
-        `url` is the URL that Twilio called. A stranger does not learn which senders exist.
+        `url` is the URL that Twilio called. The error does not say whether the sender exists, because a stranger must
+        not find out which senders exist.
         """
         known = parse_sid(sender_sid, Prefix.SENDER)
         sender = self.find_sender(known) if known else None

@@ -1,4 +1,4 @@
-"""List, fetch, update and delete the conversations of a User."""
+"""List, fetch, update and delete User Conversations, which are the conversations in which a User is a participant."""
 
 from __future__ import annotations
 
@@ -19,10 +19,9 @@ from convoke.storage.participant_conversations import ParticipantConversationRep
 
 @dataclass(frozen=True, slots=True)
 class UserConversationOperations:
-    """Lists, fetches, updates and deletes the conversations of a User.
+    """Every method raises NotFoundError if the User does not exist.
 
-    Every method raises NotFoundError if the User does not exist. Methods for one conversation also raise NotFoundError
-    if the User is not a participant of the conversation.
+    A method for one conversation also raises NotFoundError if the User is not a participant of the conversation.
     """
 
     users: UserOperations

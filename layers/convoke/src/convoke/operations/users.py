@@ -45,7 +45,7 @@ class UserOperations:
         return user
 
     def see(self, service: Service, identity: str) -> None:
-        """Create the User of an identity that connects for the first time."""
+        """Create the User of an identity if the User does not exist. Call this method when a chat client connects."""
         if self.users.fetch(service.account_sid, user_sid(service.sid, identity)):
             return
         user = first_seen(service, identity, self.now())
@@ -60,7 +60,7 @@ class UserOperations:
         return self.presence.is_online(user.sid) if service.reachability_enabled else None
 
     def existing(self, keys: Set[UserKey]) -> set[UserKey]:
-        """Return those of the given Users that exist."""
+        """Return the keys of the Users that exist."""
         return self.users.existing(keys)
 
     def fetch(self, service: Service, sid: str) -> User:

@@ -35,19 +35,19 @@ class ConversationWaiter:
     sleep: Sleep
 
     def wait_until_initialized(self, created: Conversation, seconds: float) -> Conversation:
-        """Wait at most `seconds` until the conversation leaves `initializing`.
+        """Wait until the conversation leaves `initializing`, at most `seconds`. Return the conversation.
 
-        Returns the conversation that was read last.
+        The method returns the result of the last successful read. If no read succeeds, the method returns `created`. If
+        a read fails, the method stops waiting.
 
-        Never raises an exception. The conversation is already stored, so a failed read must not cause an error
-        response. If a read fails, the method stops waiting. If no read succeeded, the method returns `created`.
+        The method never raises an exception. The conversation is already stored, so a failed read must not cause an
+        error response.
         """
         latest, until = created, self.now() + timedelta(seconds=seconds)
         for pause in pauses(seconds):
             self.sleep(pause)
             latest, is_final = self.read(latest)
-            # The pauses alone add up to `seconds`, and the reads take additional time. For this reason, check the clock
-            # too.
+            # Check the clock too, because the reads take time in addition to the pauses.
             if is_final or self.now() >= until:
                 break
         return latest

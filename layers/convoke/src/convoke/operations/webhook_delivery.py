@@ -37,10 +37,10 @@ RETRIED_STATUSES = frozenset({429, *range(500, 600)})
 
 
 MAX_OWN_FAILURES = 8
-"""How often Convoke itself may fail to process a queue message before the message moves to the dead-letter queue.
+"""The number of failures of Convoke itself after which a queue message moves to the dead-letter queue.
 
-On AWS, this number does not include crashes of the whole invocation. After `maxReceiveCount` receives, SQS itself moves
-the queue message to the dead-letter queue.
+On AWS, this number does not include crashes of the whole invocation. If the invocation crashes each time, SQS itself
+moves the queue message to the dead-letter queue after `maxReceiveCount` receives.
 """
 
 FIRST_OWN_FAILURE_PAUSE_SECONDS = 5.0
@@ -55,9 +55,9 @@ class RetryLaterError(Exception):
 
 
 class DeliveryFailedError(Exception):
-    """The delivery failed permanently. Its queue message must go to the dead-letter queue.
+    """The delivery failed permanently. The queue message must move to the dead-letter queue.
 
-    Either the attempts are used up, or a further attempt cannot succeed.
+    Either no attempts remain, or a further attempt cannot succeed.
     """
 
 
@@ -131,10 +131,12 @@ class WebhookDelivery:
     def next_number(self, delivery: Delivery) -> int | None:
         """Return the number of the next attempt. Return None if the receiver has already accepted the event.
 
-        The recorded attempts determine the number. The last recorded attempt is repeated in two cases:
+        The recorded attempts determine the number. In two cases, the method returns the number of the last recorded
+        attempt again:
 
-        - It has no result. A failure of Convoke interrupted the attempt, so the attempt does not count.
-        - It was the final attempt. The queue message still exists, so Convoke failed before it concluded the delivery.
+        - The attempt has no result. A failure of Convoke interrupted the attempt, so the attempt does not count.
+        - The attempt was the final attempt. Convoke failed before it concluded the delivery, because the queue message
+          still exists.
         """
         last = self.attempts.fetch_last(delivery)
         if last is None:
@@ -154,8 +156,8 @@ class WebhookDelivery:
         if token is None:
             raise self._report_failure("the account has no Auth Token to sign with")
         attempt = EventAttempt.begun(delivery, number, self.now())
-        # Record the attempt before the call. After a crash, the ledger then shows that the receiver may have got the
-        # event.
+        # Record the attempt before the call. If the process crashes, the ledger shows that the receiver may have
+        # received the event.
         self.attempts.put(delivery, attempt)
         return BegunDelivery(delivery, attempt, token)
 
@@ -179,7 +181,8 @@ class WebhookDelivery:
         deliveries are not paused. The outcome and `paused_until` are recorded together.
         """
         followed_by = begun.delivery.followed_by
-        # After a crash between this call and the next, the attempt is repeated, and the event is enqueued twice.
+        # If the process crashes after `send` and before `put`, the attempt is repeated, and `followed_by` is enqueued
+        # twice.
         if followed_by and not _is_retried(begun.delivery, begun.attempt.number, outcome):
             self.queue.send([followed_by])
         completed = begun.attempt.completed(outcome.status, outcome.error, outcome.answer, self.now(), paused_until)
@@ -196,7 +199,7 @@ class WebhookDelivery:
         event, now = delivery.event if delivery else message, self.now()
         assert isinstance(event, Event)
         try:
-            # The reason against an alert about an alert is the same as in `_conclude`.
+            # Create no alert about the event of another alert. See the comment in `_conclude`.
             if event.type is not ErrorLogType.ERROR_LOGGED:
                 self.alerts.create(own_failure_alert(event, delivery.target if delivery else None, now))
         except Exception:
@@ -235,8 +238,8 @@ class WebhookDelivery:
         )
         if begun.is_retried_after(outcome):
             raise RetryLaterError(retry_delay_seconds(attempt.number))
-        # Record no alert if the delivery of an alert failed. The delivery of a new alert would probably fail too, and
-        # would cause yet another alert.
+        # If the delivery of an alert failed, record no new alert. The delivery of the new alert would probably fail
+        # too, and would cause yet another alert.
         if begun.delivery.target != ERROR_LOG:
             self.alerts.create(webhook_failed_alert(begun.delivery, attempt, outcome.entry, self.now()))
         raise self._report_failure(outcome.error or f"the receiver answered {outcome.status}")
@@ -261,9 +264,9 @@ def report_pause(receiver: str, breaker: CircuitBreaker) -> None:
 
 
 def own_failure_pause_seconds(failures: int) -> float | None:
-    """Return the pause in seconds after the last of `failures` failures of Convoke itself. Each pause doubles.
+    """Return the pause in seconds after failure number `failures` of Convoke itself.
 
-    Return None if the queue message must be given up.
+    Each pause is twice as long as the previous pause. Return None if the queue message must be given up.
     """
     if failures >= MAX_OWN_FAILURES:
         return None
@@ -274,6 +277,6 @@ def retry_delay_seconds(number: int) -> float:
     """Return the pause in seconds after attempt `number`.
 
     The maximum pause is 2 seconds after the first attempt, and doubles with each further attempt. Jitter shortens the
-    pause by up to a half. Without jitter, deliveries that failed together would call the receiver together again.
+    pause by up to a half. Without jitter, deliveries that fail at the same time would be retried at the same time.
     """
     return (1 << number) * random.uniform(0.5, 1)  # noqa: S311  (jitter, not a secret)

@@ -1,4 +1,4 @@
-"""The answers and the errors of the HTTP clients. This module does not import the clients."""
+"""The answers and the errors of the HTTP clients. This module does not import the modules of the clients."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from convoke.domain.errors import LogEntry, WebhookFailedError, WebhookTimeoutEr
 class WebhookAnswer(NamedTuple):
     status: int
     body: bytes
-    """The body. A long body is cut off after the maximum number of bytes that the caller has given."""
+    """The first part of the body, up to the maximum number of bytes that the caller has given."""
 
 
 class WebhookUnreachableError(Exception):
@@ -34,10 +34,10 @@ class FetchedMedia(NamedTuple):
     """The answer to the request for a media."""
 
     content_type: str
-    """The header `Content-Type`, or an empty text."""
+    """The value of the header `Content-Type`. The value is empty if the answer does not have this header."""
     filename: str | None
     parts: Iterator[bytes]
-    """The content. It arrives while the caller reads it."""
+    """The parts of the content. Each part arrives while the caller reads it."""
 
 
 class MediaRefusedError(Exception):

@@ -1,8 +1,8 @@
 """The HTTP client for webhooks. For each delivery, the client sends one signed request and returns the answer.
 
 A webhook call has two restrictions that urllib3 does not support. First, the whole call has a maximum total time.
-Second, the client connects only to IP addresses that the rules allow. `_BoundedConnection` implements both
-restrictions. `_BoundedConnection` uses private members of urllib3, so pyproject.toml restricts the version of urllib3.
+Second, the client connects only to IP addresses that the receiver rules allow. The class `_BoundedConnection` applies
+these restrictions. The class uses private members of urllib3, so pyproject.toml restricts the version of urllib3.
 """
 
 from __future__ import annotations
@@ -52,9 +52,10 @@ class Address(NamedTuple):
 
 
 Resolve = Callable[[str, int, float], list[Address]]
-"""A function that looks up the addresses of a host. The arguments are the host, the port and a maximum time in seconds.
+"""A function that looks up the addresses of a host.
 
-Raises OSError if the lookup fails. Raises UnicodeError if the host is not a valid name.
+The arguments are the host, the port and the maximum time in seconds. Raises OSError if the lookup fails. Raises
+UnicodeError if the host is not a valid name.
 """
 
 
@@ -87,9 +88,9 @@ def _get_addresses(host: str, port: int, flags: int = 0) -> list[Address]:
 class _Call:
     """The deadline and the connection of one webhook call.
 
-    A socket timeout limits the time of each read, but not the time of the whole call. A receiver that sends one byte at
-    a time could therefore block a call forever. For this reason, a timer shuts the connection down at the deadline. The
-    timer uses a duplicate of the socket, because TLS detaches the original socket.
+    A timer shuts the connection down at the deadline. A socket timeout is not enough, because it limits only the time
+    of each read. A receiver that sends one byte at a time could therefore block a call forever. The timer uses a
+    duplicate of the socket, because TLS detaches the original socket.
     """
 
     def __init__(
@@ -122,10 +123,10 @@ class _Call:
     def connect(self, host: str, port: int) -> socket.socket:
         """Connect to the host. Use only IP addresses that the rules allow.
 
-        Raises WebhookUnreachableError if there is no connection, and WebhookLateError if the time is over.
+        Raises WebhookUnreachableError if the connection fails. Raises WebhookLateError if the time is over.
 
-        The host name is looked up only once. A second lookup could return an address that the rules do not allow (DNS
-        rebinding).
+        The method looks up the host name only once. A second lookup could return an address that the rules do not allow
+        (DNS rebinding).
         """
         until = min(self._deadline, time.monotonic() + self.settings.connect)
         try:
@@ -140,9 +141,9 @@ class _Call:
         raise WebhookUnreachableError("no connection (the address is not allowed)")
 
     def _connect_to_any(self, addresses: list[Address], until: float) -> socket.socket:
-        """Try to connect to the addresses, one after the other. Return the socket of the first connection.
+        """Try to connect to each address in turn. Return the socket of the first successful connection.
 
-        The time of each attempt is limited to an equal share of the remaining time.
+        The maximum time of each attempt is an equal share of the remaining time.
         """
         *others, last = addresses
         for position, address in enumerate(others):
@@ -181,14 +182,14 @@ class _Call:
 
 
 _CALL: ContextVar[_Call] = ContextVar("call")
-"""The call in progress. This is a context variable, because urllib3 cannot pass the call to the connection."""
+"""The call in progress. A context variable is necessary, because urllib3 cannot pass the call to the connection."""
 
 
 class _BoundedConnection:
-    """A mixin for urllib3's connection classes. The mixin applies the two restrictions of a webhook call.
+    """A mixin for urllib3's connection classes that applies the restrictions of a webhook call.
 
     The mixin overrides urllib3's private method `_new_conn` and reads urllib3's private attribute `_dns_host`. No other
-    class uses private members of urllib3. tests/infrastructure/test_dependencies.py checks this rule.
+    class may use private members of urllib3. tests/infrastructure/test_dependencies.py checks this rule.
     """
 
     sock: Any
@@ -214,8 +215,8 @@ class _BoundedConnection:
     def getresponse(self) -> Any:
         """Return the answer. Raises TimeoutError if the deadline has passed.
 
-        At the deadline, the timer may cut off the headers of the answer. `http.client` treats such incomplete headers
-        as complete, so this method checks the deadline.
+        This method checks the deadline, because the timer can interrupt the headers of the answer at the deadline, and
+        `http.client` treats the incomplete headers as complete.
         """
         response = super().getresponse()  # type: ignore[misc]
         if _CALL.get().is_over:
@@ -242,7 +243,10 @@ class _HttpsPool(connectionpool.HTTPSConnectionPool):
 
 
 class BoundedHttpClient:
-    """An HTTP client that reuses connections. Each call has a maximum total time and calls only allowed addresses."""
+    """An HTTP client that reuses connections.
+
+    Each call has a maximum total time and connects only to allowed addresses.
+    """
 
     def __init__(self, rules: ReceiverRules, resolve: Resolve = resolve, read_clocks: ReadClocks = read_clocks) -> None:
         self._rules = rules
@@ -253,13 +257,13 @@ class BoundedHttpClient:
         self._pool.pool_classes_by_scheme = {"http": _HttpPool, "https": _HttpsPool}
 
     def cut(self) -> None:
-        """Shut down the connections of all calls under way. These calls fail as if their deadlines had passed."""
+        """Shut down the connections of all calls in progress. Each call fails as if the deadline had passed."""
         for call in [*self._calls]:
             call.cut()
 
     @contextmanager
     def call_under_way(self, url: str, settings: ConnectionSettings) -> Iterator[None]:
-        """Apply the restrictions to the requests of the block, which call `url`.
+        """Apply the restrictions to the requests that the `with` block sends to `url`.
 
         Raises WebhookLateError if no answer arrived in time. Raises WebhookUnreachableError if no answer arrived for
         another reason.
@@ -284,7 +288,10 @@ class BoundedHttpClient:
     def request(
         self, method: str, url: str, headers: Mapping[str, str], settings: ConnectionSettings, body: str | None = None
     ) -> urllib3.BaseHTTPResponse:
-        """Send a request inside a block of `call_under_way`. The client does not follow redirects."""
+        """Send a request and return the response. Call this method only inside a `with` block of `call_under_way`.
+
+        The client does not follow redirects.
+        """
         timeout = urllib3.Timeout(connect=settings.connect, read=settings.read, total=settings.total)
         sent = {"User-Agent": USER_AGENT, **headers}
         return self._pool.request(
@@ -308,7 +315,7 @@ class WebhookHttpClient(BoundedHttpClient):
     def _send(self, request: SignedRequest, settings: ConnectionSettings, max_answer_bytes: int) -> WebhookAnswer:
         """Send a request and return the answer.
 
-        If the connection breaks before the end of the body, the answer contains only the first part of the body.
+        If the connection breaks before the end of the body, the answer contains only the received part of the body.
         """
         method, url, headers, body = request
         response = self.request(method, url, headers, settings, body)

@@ -1,4 +1,4 @@
-"""The HTTP client that fetches the media of phones. It has the restrictions of the webhook client."""
+"""The HTTP client that fetches the media of inbound messages. It has the same restrictions as the webhook client."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class MediaHttpClient(BoundedHttpClient):
 
     @contextmanager
     def fetch(self, url: str, credentials: CarrierCredentials | None, seconds: float) -> Iterator[FetchedMedia]:
-        """Request a media. The content arrives while the caller reads it inside the block.
+        """Request a media. The caller must read the content inside the `with` block, while the content arrives.
 
         Raises MediaRefusedError if the answer contains no media. Raises WebhookUnreachableError if the answer does not
         arrive completely within `seconds`.
@@ -60,8 +60,8 @@ class MediaHttpClient(BoundedHttpClient):
 def _normal(url: str) -> str:
     r"""Return the normal form of a URL. Raises MediaRefusedError if Convoke cannot call the URL.
 
-    urllib and urllib3 find different hosts in some other forms, such as `https://one\@other`. The credentials of a
-    carrier would then go to another host.
+    In a URL that is not normal, such as `https://one\@other`, urllib and urllib3 can find different hosts. The
+    credentials of a carrier could then be sent to the wrong host.
     """
     try:
         return normal_url(url)
@@ -70,7 +70,10 @@ def _normal(url: str) -> str:
 
 
 def _headers(url: str, credentials: CarrierCredentials | None) -> dict[str, str]:
-    """Return the headers of a request. Only the origin of the carrier gets the credentials, and not its redirects."""
+    """Return the headers of a request. They contain the credentials only if `url` has the origin of the carrier.
+
+    The target of a redirect gets no credentials, unless the target has the same origin.
+    """
     headers, origin = {"Accept-Encoding": "identity"}, _origin(url)
     if credentials and origin == _origin(credentials.origin):
         encoded = b64encode(f"{credentials.user}:{credentials.password}".encode()).decode()
@@ -98,12 +101,12 @@ def _fetched(response: BaseHTTPResponse, until: float) -> FetchedMedia:
 
 
 def _filename(header: str) -> str | None:
-    """Return the filename in a header `Content-Disposition`, or None if the header has none that can be stored."""
+    """Return the filename in a `Content-Disposition` header. Return None if no filename can be stored."""
     disposition = Message()
     disposition["Content-Disposition"] = header
     try:
         filename = disposition.get_filename()
-        # The header can name any codec of Python, also one that makes surrogates.
+        # The header can name any Python codec. Some codecs produce surrogates, which cannot be encoded.
         return filename and filename.encode().decode()
     except ValueError:
         return None
@@ -112,6 +115,6 @@ def _filename(header: str) -> str | None:
 def _parts(response: BaseHTTPResponse, until: float) -> Iterator[bytes]:
     while part := response.read1(PART_BYTES, decode_content=False):
         yield part
-    # If the length is unknown, content that is cut off at the deadline looks complete.
+    # Check the deadline, because content of unknown length looks complete if the deadline interrupts the transfer.
     if time.monotonic() >= until:
         raise WebhookLateError("the content did not arrive in time")

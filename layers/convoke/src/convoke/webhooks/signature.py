@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 
 def sign(url: str, parameters: Mapping[str, str], auth_token: str) -> str:
-    """Return the signature of a request. It is the Base64 form of an HMAC-SHA1 over the URL and the form parameters.
+    """Return the signature of a request: an HMAC-SHA1 of the URL and the form parameters, in Base64.
 
     `url` is the full URL, with the query and without a fragment. `parameters` are the decoded form fields of a POST
     request. For a GET request, `parameters` must be empty, because the query contains the parameters.
@@ -20,7 +20,7 @@ def sign(url: str, parameters: Mapping[str, str], auth_token: str) -> str:
 
 
 def sorted_text(parameters: Mapping[str, str]) -> str:
-    """Return the names and values of the parameters, sorted by name. The signed text ends with this text."""
+    """Return the names and values of the parameters as one text, sorted by name. It is the end of the signed text."""
     return "".join(name + parameters[name] for name in sorted(parameters))
 
 

@@ -1,8 +1,8 @@
 """Find the mistakes that make a webhook receiver compute a different signature than Convoke.
 
-A receiver signs the URL and the body that arrived, and compares the result with X-Twilio-Signature. Proxies and web
-frameworks can change the URL and the body. This module tries combinations of common changes, until one combination
-results in the given signature. See docs/behaviour/webhook-delivery.md#signature.
+A receiver signs the URL and the body that arrived, and compares the result with X-Twilio-Signature. If a proxy or a web
+framework has changed the URL or the body, the signatures differ. This module tries combinations of common changes until
+one combination results in the given signature. See docs/behaviour/webhook-delivery.md#signature.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from convoke.webhooks.signature import sign_text, sorted_text
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
 MAX_PERMUTED_PARAMETERS = 4
-"""The maximum number of query parameters for which all orders are tried.
+"""The maximum number of query parameters for which the module tries all orders.
 
-With more parameters, only the sorted order is tried, because n parameters have n! orders.
+With more parameters, the module tries only the sorted order, because n parameters have n! orders.
 """
 
 Value = TypeVar("Value")
 
 Variants = list[tuple[str | None, Value]]
-"""The values of one part of the request that Convoke may have signed.
+"""The possible values of one part of the signed request.
 
-Each pair contains a sentence for the user, which describes a mistake, and the value after this mistake. The sentence is
-None for the value without a mistake.
+Each pair contains a sentence that describes a mistake, and the value that Convoke has signed if this mistake is the
+cause. For the value without a mistake, the sentence is None.
 """
 
 

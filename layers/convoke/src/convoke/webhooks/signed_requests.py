@@ -12,7 +12,7 @@ from convoke.domain.webhooks import Delivery, Method
 from convoke.webhooks.signature import sign
 
 EVENT_ID_HEADER = "X-Convoke-Event-Id"
-"""The header with the id of the event. The API and the event bus know the event by the same id."""
+"""The header that contains the event ID. The API and the event bus use the same ID."""
 
 
 class SignedRequest(NamedTuple):
@@ -23,7 +23,10 @@ class SignedRequest(NamedTuple):
 
 
 def signed_request(delivery: Delivery, *, retry_count: int, auth_token: str) -> SignedRequest:
-    """Return the request of one attempt. A GET request has the parameters in its URL, a POST request in its body."""
+    """Return the request of one attempt.
+
+    A GET request contains the parameters in the URL. A POST request contains the parameters in the body.
+    """
     parameters = {**delivery.parameters, "RetryCount": str(retry_count)}
     configured = parse_url(delivery.url)
     url = url_to_send(configured)
@@ -47,7 +50,7 @@ def headers_for(
 ) -> dict[str, str]:
     """Return the headers of a request. If the URL of the delivery has userinfo, use HTTP Basic authentication.
 
-    The credentials are in UTF-8. RFC 7617 leaves the encoding to the receiver, and names only the encoding UTF-8.
+    The credentials are encoded in UTF-8, which is the only encoding that RFC 7617 names.
     """
     headers = {
         "X-Twilio-Signature": sign(url, parameters, auth_token),

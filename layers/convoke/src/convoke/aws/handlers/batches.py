@@ -1,7 +1,7 @@
 """Lambda handlers for batches of records from SQS or from the table's stream.
 
-If the consumer of a record raises an exception, the record is delivered again. A record that cannot be read becomes a
-dead letter instead: see aws/handlers/event_publisher.py and aws/handlers/webhook_delivery.py.
+If the function `consume` raises an exception for a record, AWS delivers the record again. A record that cannot be
+parsed becomes a dead letter instead. See aws/handlers/event_publisher.py and aws/handlers/webhook_delivery.py.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def batch_handler(
 ) -> Handler:
     """Return a handler that calls `consume` for each record.
 
-    If the call raises an exception, the handler reports the record as failed.
+    If `consume` raises an exception, the handler reports the record as failed.
     SQS delivers only the failed records again. The stream delivers the first failed record and every later record
     again. See https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html.
 
@@ -52,8 +52,8 @@ def batch_handler(
 
 class _LoggingProcessor(BatchProcessor):
     def __init__(self, event_type: EventType, logger: Logger, expected_error: type[Exception] | None) -> None:
-        # By default, Powertools raises an exception if every record of a batch failed. Lambda would count this
-        # exception as a crash of the function, although each failed record is reported.
+        # By default, Powertools raises an exception if all records of a batch failed. Lambda would count this exception
+        # as a failed invocation, although the handler has reported each failed record.
         super().__init__(event_type, raise_on_entire_batch_failure=False)
         self._logger = logger
         self._expected_error = expected_error

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 def make_handler(edges: AwsEdges) -> Handler:
     """Return a handler for records of the table's stream. Each record contains one change and its events.
 
-    If a record cannot be read, the handler adds a dead letter and goes on with the next record. After any other
+    If a record cannot be parsed, the handler adds a dead letter and continues with the next record. After any other
     failure, Lambda reads the stream again, starting with the failed record.
     """
     bus, logger = edges.event_bus, edges.logger

@@ -1,4 +1,4 @@
-"""The Lambda handler of the topic to which AWS End User Messaging SMS publishes."""
+"""The Lambda handler for the SNS topic to which AWS End User Messaging SMS publishes."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ if TYPE_CHECKING:
 
 
 def make_handler(edges: AwsEdges) -> Handler:
-    """Return a handler that stores the messages of phones, and the delivery events of copies.
+    """Return a handler that stores the messages that phones send, and records the delivery events of copies.
 
-    If the handler fails, Lambda repeats the invocation, and then sends the event to the dead-letter queue.
+    If the handler fails, Lambda retries the invocation. If the retries fail too, Lambda sends the event to the
+    dead-letter queue.
     """
     program = Program(edges)
     operation, senders = program.carrier_messages, SenderRepository(edges.table)
@@ -37,7 +38,7 @@ def make_handler(edges: AwsEdges) -> Handler:
 
 
 def record_outcome(program: Program, event: dict[str, Any]) -> None:
-    """Record the outcome in a delivery event. An event of a message that Convoke did not send changes nothing."""
+    """Record the outcome that a delivery event contains. Ignore the event if Convoke did not send the message."""
     copy, outcome = copy_in(event), outcome_in(event)
     if copy and outcome:
         program.copy_statuses.record(copy, outcome.status, outcome.entry)

@@ -1,4 +1,4 @@
-"""The types of all Lambda handlers, and the logs and metrics of one invocation."""
+"""Define the types of Lambda handlers. Add logs and metrics to a handler."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def observed(edges: AwsEdges, handler: Handler) -> Handler:
         try:
             return handler(event, context)
         finally:
-            # Write the metrics even if the invocation failed. It may have counted something before the failure.
+            # Write the metrics even if the invocation failed, because it may have recorded metrics before the failure.
             metrics.flush()
 
     return observed_handler

@@ -23,13 +23,16 @@ if TYPE_CHECKING:
 MESSAGE: TypeAdapter[BusEvent | Copy] = TypeAdapter(
     BusEvent | Copy, config=ConfigDict(hide_input_in_errors=True, defer_build=True)
 )
-"""Parses a queue message: an event of the outbound queue in EventBridge's envelope, or a copy of the copy queue."""
+"""Parses a queue message.
+
+The outbound queue contains events in EventBridge's envelope. The copy queue contains copies.
+"""
 
 
 def make_handler(edges: AwsEdges) -> Handler:
     """Return a handler for queue messages of the outbound queue and of the copy queue.
 
-    The handler splits an event into one queue message for each copy. The handler makes one attempt for a copy.
+    For an event, the handler enqueues one queue message for each copy. For a copy, the handler makes one attempt.
     """
     consumer = Consumer(edges, Program(edges).message_sender)
     return batch_handler(edges, EventType.SQS, consumer.consume, expected_error=RetryCopyError)

@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from convoke.aws.edges import AwsEdges
 
 SWEEP_MARGIN_MILLISECONDS = 15_000
-"""The time before the timeout of the function in which the sweeper starts no further work."""
+"""The time before the timeout of the function during which the sweeper starts no further work."""
 
 
 SWEEP_THREADS = 8
 """The number of resources that one invocation processes at the same time.
 
-botocore keeps at most ten connections open, so eight threads never wait for a connection.
+botocore keeps at most ten connections open for reuse, so eight threads never wait for a new connection.
 """
 
 

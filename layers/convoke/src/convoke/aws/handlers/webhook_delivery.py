@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from convoke.aws.handlers.invocations import Handler
 
 
-# Validation errors are logged. They must not contain their input, because queue messages contain personal data.
+# The logged validation errors must not contain the input, because queue messages contain personal data.
 MESSAGE: TypeAdapter[Delivery | Event | BusEvent] = TypeAdapter(
     Delivery | Event | BusEvent, config=ConfigDict(hide_input_in_errors=True, defer_build=True)
 )
@@ -61,7 +61,7 @@ class Consumer:
         try:
             message = _parsed(record.body)
         except ValidationError as error:
-            # This is a failure of Convoke and not of a receiver. An alarm watches the queue of such failures.
+            # Use the failure queue, because Convoke caused this failure, not a receiver. An alarm watches this queue.
             self._give_up(record, error, self.edges.delivery_failure_queue)
             return
         try:
@@ -82,12 +82,13 @@ class Consumer:
             self.delivery.split(message)
         else:
             self.edges.logger.set_correlation_id(message.event.id)
-            # Each failure of Convoke was a receive of an earlier copy of the queue message.
+            # Add the failures of Convoke, because SQS counts the receives of each copy of the queue message separately.
+            # Each failure was one receive of an earlier copy.
             receives = int(record.attributes.approximate_receive_count) + _failures_of(record)
             self.deliveries.attempt(message, receives)
 
     def _fail(self, record: SQSRecord, message: Delivery | Event, error: Exception) -> None:
-        """Send a copy of the queue message that contains the number of failures and becomes visible after a pause.
+        """Send a copy of the queue message. The copy contains the number of failures, and is delivered after a pause.
 
         After the last failure, add the queue message to a dead-letter queue instead.
         """
@@ -100,7 +101,7 @@ class Consumer:
         self._give_up(record, error, self.edges.delivery_failure_queue)
 
     def _give_up(self, record: SQSRecord, error: Exception, dead_letters: SqsDeadLetterQueue) -> None:
-        # Copy the queue message now. SQS itself would move it only after the maximum number of receives.
+        # Copy the queue message now, because SQS would move it only after the maximum number of receives.
         self.edges.logger.error("a queue message was given up: %s", error)
         dead_letters.send(record.body)
 
@@ -111,7 +112,7 @@ def _parsed(body: str) -> Delivery | Event:
 
 
 def _failures_of(record: SQSRecord) -> int:
-    """Return how often Convoke itself has failed to process the queue message."""
-    # `record.message_attributes.get` would return a plain dictionary too.
+    """Return the number of times that Convoke itself has failed to process the queue message."""
+    # Do not use `record.message_attributes.get`, because it returns the same plain dictionary.
     attribute = record["messageAttributes"].get(FAILURES_ATTRIBUTE)
     return int(attribute["stringValue"]) if attribute else 0
