@@ -97,7 +97,7 @@ class Message(Model):
     created_event_id: int | None = None
     """The event id of the creation. None if the message was never changed.
 
-    A message that an older version of Convoke changed has no value either.
+    Also None if an older version of Convoke changed the message.
     """
 
     @property
@@ -251,7 +251,7 @@ class NewMessage(MessageParameters):
     )
 
     media_field: ClassVar[str] = "media_sid"
-    """The field that names the media."""
+    """The name of the field that contains the media SID."""
 
     media_sid: MediaSid | None = None
     content_sid: ContentSid | None = None

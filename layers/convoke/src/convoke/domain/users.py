@@ -63,7 +63,7 @@ class Leaving(Model):
 
 
 class User(Model):
-    """A User as it is stored."""
+    """A stored User."""
 
     account_sid: str
     chat_service_sid: str
@@ -110,12 +110,12 @@ class User(Model):
         return self.model_copy(update=update)
 
     def in_place_of(self, tombstone: User) -> Self:
-        """Return this User with fields of the tombstone that it replaces.
+        """Return this new User with some fields of `tombstone`. The new User replaces the tombstone.
 
-        The new User takes over `leaving`, because the sweeper must still delete the participants of the deleted User.
+        The new User gets `leaving`, because the sweeper must still delete the participants of the deleted User.
         """
         kept = {"leaving": tombstone.leaving, "due_at": tombstone.due_at, "attempts": tombstone.attempts}
-        # The clock may have gone back since the deletion.
+        # Use a greater event id than the tombstone, even if the clock was set back after the deletion.
         event_id = max(self.last_event_id, tombstone.last_event_id + 1)
         return self.model_copy(update={**kept, "revision": tombstone.revision + 1, "event_id": event_id})
 

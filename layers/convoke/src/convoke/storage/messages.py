@@ -62,7 +62,10 @@ class MessageRepository:
         return query_page(Message, self.table, partition, keys.messages(), page, position)
 
     def update(self, conversation: Conversation, before: Message, edited: Message, change: Change) -> None:
-        """Store the changed fields. The message sender can change the counters of copies meanwhile, so they stay."""
+        """Store the changed fields of a message, but not its counters of copies.
+
+        The message sender can change these counters at the same time, without the revision of the conversation.
+        """
         change = change.following(conversation.last_event_id)
         event_ids = {"event_id": change.last_event_id, "created_event_id": before.first_event_id}
         edited, key = edited.model_copy(update=event_ids), keys.message(*_sids(edited))
