@@ -95,7 +95,7 @@ class Conversation(Model):
     timers: Timers = Timers()
     requested_state: State = State.ACTIVE
     attempts: int = 0
-    """How many times the sweeper has tried to finish or delete the conversation."""
+    """The number of times that the sweeper has tried to finish or delete the conversation."""
     due_at: Instant | None = None
     """The time at which the sweeper must process the conversation next. None if the sweeper has nothing to do.
 
@@ -116,7 +116,7 @@ class Conversation(Model):
     changes.
     """
     revision: int = 0
-    """How many times the conversation was changed. Optimistic locking compares this number."""
+    """The number of changes of the conversation. Optimistic locking compares this number."""
     next_index: int = 0
     """The index of the next message. Optimistic locking ensures that no two messages get the same index."""
     deleted_messages: int | None = None
@@ -452,7 +452,7 @@ class ConversationChange(ConversationParameters):
     def applied_to(self, conversation: Conversation, moment: datetime) -> Conversation:
         """Return the changed conversation. Both timers start again at `moment`.
 
-        `date_updated` never becomes earlier, even if the clock goes back or if the request gives an earlier date.
+        `date_updated` never becomes earlier, even if the clock was set back or the request contains an earlier date.
         """
         copied = {"friendly_name", "unique_name", "attributes", "date_created", "messaging_service_sid", "state"}
         update = {

@@ -209,7 +209,7 @@ class NotFoundError(ConversationsError, code=20404, status=404, text="The reques
 
 
 class ConflictError(ConversationsError, code=20409, status=409, text="Conflict"):
-    """The state of the resource does not allow the request. The detail `reason` says why."""
+    """The state of the resource does not allow the request. The detail `reason` identifies the conflict."""
 
     reasons: ClassVar[dict[str, str]] = {
         "default_service": "The default service cannot be deleted: choose another default first",

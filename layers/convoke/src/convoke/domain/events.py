@@ -139,7 +139,7 @@ class Event(Model):
 
 
 class Change(Model):
-    """The record of one change. It contains the events that the change causes.
+    """The record of one change, with the events that the change causes.
 
     The transaction that makes the change also stores this record. Convoke publishes the events after the transaction.
     See docs/how-it-works.md#promises.

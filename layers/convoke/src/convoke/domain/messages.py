@@ -114,8 +114,8 @@ class Message(Model):
     def _from_old_item(cls, stored: Mapping[str, object]) -> Mapping[str, object]:
         """Read an item of version 1.0 or earlier.
 
-        Such an item has at most one media, in the attribute `media_sid`. The attribute `delivery` says how many copies
-        were made. Each of these copies has the status `sent`.
+        Such an item has at most one media, in the attribute `media_sid`. The attribute `delivery` contains the number
+        of copies. Each of these copies has the status `sent`.
         """
         old = {}
         if sid := stored.get("media_sid"):

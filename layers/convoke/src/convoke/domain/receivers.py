@@ -114,8 +114,8 @@ class ReceiverRules:
     def accepts(self, url: str) -> bool:
         """Return whether a URL is allowed.
 
-        This method does not look up the host in DNS. When the webhook client has looked up the host, it checks the IP
-        addresses with `allows`.
+        This method does not look up the host in DNS. After the webhook client has looked up the host, the client checks
+        the IP addresses with `allows`.
         """
         return self._unmet_requirement(url) is None
 

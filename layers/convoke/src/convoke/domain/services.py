@@ -81,7 +81,7 @@ class DeletedService(Model):
     due_at: Instant
     """The time at which the sweeper must process the tombstone next."""
     attempts: int = 0
-    """How many times the sweeper has processed the tombstone."""
+    """The number of times that the sweeper has processed the tombstone."""
 
 
 def check_required_name(name: str | None) -> str:

@@ -75,7 +75,7 @@ class User(Model):
     date_created: Instant
     date_updated: Instant
     revision: int = 0
-    """How many times the User was changed. Optimistic locking compares this number."""
+    """The number of changes of the User. Optimistic locking compares this number."""
     date_removed: Instant | None = None
     """The time at which the User was deleted. None if the User is not deleted.
 
@@ -89,7 +89,8 @@ class User(Model):
     due_at: Instant | None = None
     """The time at which the sweeper must process the User next. None if `leaving` is None."""
     attempts: int = 0
-    """How many times the sweeper has processed the User since the deletion."""
+    """The number of times that the sweeper has processed the User since the deletion."""
+
     event_id: int | None = None
     """The event id of the last change. None means the event id of `date_updated`."""
 
