@@ -1,7 +1,7 @@
 """Access tokens, with which chat clients connect. See docs/chat.md#access-tokens.
 
-A server of the application makes each token with an official helper library, and signs the token with the secret of an
-API key. operations/access_tokens.py verifies the signature.
+A server of the application creates each token with an official helper library. The library signs the token with the
+secret of an API key. operations/access_tokens.py verifies the signature.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ MAX_TOKEN_BYTES = 4 * 1024
 MAX_TOKEN_LIFETIME = timedelta(hours=24)
 
 CLOCK_SKEW = timedelta(minutes=1)
-"""How far the clock of the server that makes tokens may be ahead."""
+"""How far the clock of the application's server may be ahead of Convoke's clock."""
 
 CONTENT_TYPE = "twilio-fpa;v=1"
-"""The header `cty` of an access token."""
+"""The required value of the header `cty` of an access token."""
 
 GRANTS = ("chat", "ip_messaging")
-"""The names of the grant for chat. Old helper libraries use the second name."""
+"""The possible names of the grant for chat. Old helper libraries use the name `ip_messaging`."""
 
 
 class Claims(NamedTuple):
@@ -46,7 +46,10 @@ class Claims(NamedTuple):
 
 
 class ChatSession(NamedTuple):
-    """What a verified access token permits: to act as an identity in a service, until the token expires."""
+    """The permission that a verified access token grants.
+
+    Until the token expires, the client may act as an identity in a service.
+    """
 
     account: Account
     service: Service
@@ -57,7 +60,7 @@ class ChatSession(NamedTuple):
 
 
 def issuer(header: Mapping[str, Any], payload: Mapping[str, Any]) -> str:
-    """Return the SID of the API key that has signed the token, before the signature is verified.
+    """Return the SID of the API key that the token names as its signer. This function does not verify the signature.
 
     Raises InvalidAccessTokenError or InvalidIssuerError.
     """
@@ -84,7 +87,8 @@ def check_claims(payload: Mapping[str, Any], account_sid: str, now: datetime) ->
         raise AccessTokenNotYetValidError
     if expires_at <= now:
         raise AccessTokenExpiredError
-    # With a time of issue that is far in the future, the lifetime would have no limit.
+    # Limit the time of issue to `now + CLOCK_SKEW`. Otherwise a token with a time of issue in the far future could
+    # exceed the maximum lifetime.
     if expires_at - min(issued_at or now, now + CLOCK_SKEW) > MAX_TOKEN_LIFETIME:
         raise InvalidAccessTokenError
     grants = payload.get("grants")
@@ -102,7 +106,10 @@ def check_claims(payload: Mapping[str, Any], account_sid: str, now: datetime) ->
 
 
 def _moment(payload: Mapping[str, Any], name: str) -> datetime | None:
-    """Return a time of the token. Raises InvalidAccessTokenError if the claim is not a time."""
+    """Return the time in the claim `name`, or None if the claim is missing.
+
+    Raises InvalidAccessTokenError if the claim is not a time.
+    """
     seconds = payload.get(name)
     if seconds is None:
         return None

@@ -39,7 +39,7 @@ def check_owned_address(address: str) -> str:
 def check_addresses(addresses: tuple[str, ...]) -> tuple[str, ...]:
     """Return the addresses in sorted order and without duplicates.
 
-    Raise an error if there are too many addresses, or if their total size is too large.
+    Raise an error if there are too many addresses, or if the total size of the addresses is too large.
     """
     if (
         len(addresses) > MAX_OWNED_ADDRESSES

@@ -1,4 +1,4 @@
-"""The Address Configuration resource: what Convoke does when a message arrives at a business address.
+"""The Address Configuration resource, which sets how Convoke processes a message to a business address.
 
 See docs/behaviour/address-configurations.md.
 """
@@ -69,12 +69,15 @@ FORMS: Mapping[AddressType, str] = MappingProxyType(
 )
 """The required form of an address, for each type that has a channel in Convoke.
 
-Convoke has no channel for the other types, so it checks only the length of their addresses.
+An address of any other type has no channel in Convoke. Convoke checks only the length of such an address.
 """
 
 
 class AutoCreationType(StrEnum):
-    """What Convoke adds to a conversation that a message has created: a scoped webhook, a Studio flow, or nothing."""
+    """The types of autocreation. The type determines what Convoke adds to a conversation that a message creates.
+
+    Convoke adds a scoped webhook, a Studio flow, or nothing.
+    """
 
     WEBHOOK = "webhook"
     STUDIO = "studio"
@@ -92,7 +95,7 @@ AUTO_CREATION: Mapping[AutoCreationType, tuple[str, ...]] = MappingProxyType(
 
 
 class AddressConfiguration(Model):
-    """An address configuration as it is stored."""
+    """A stored address configuration."""
 
     account_sid: str
     sid: str
@@ -103,7 +106,7 @@ class AddressConfiguration(Model):
     auto_creation_enabled: bool = False
     auto_creation_type: AutoCreationType = AutoCreationType.DEFAULT
     auto_creation_conversation_service_sid: str | None = None
-    """The service of the new conversations. None means the default service at the time of the message."""
+    """The service of the new conversations. None means the default service at the time when the message arrives."""
     auto_creation_webhook_url: str | None = None
     auto_creation_webhook_method: Method = Method.POST
     auto_creation_webhook_filters: tuple[EventType, ...] = ()
@@ -114,13 +117,13 @@ class AddressConfiguration(Model):
 
     @property
     def auto_creation(self) -> dict[str, Any]:
-        """The settings that the type of autocreation uses. A setting without a value is left out."""
+        """The settings that the type of autocreation uses, without the settings that have no value."""
         names = ("enabled", "type", "conversation_service_sid", *AUTO_CREATION[self.auto_creation_type])
         settings = {name: getattr(self, f"auto_creation_{name}") for name in names}
         return {name: value for name, value in settings.items() if value is not None}
 
     def webhook(self, conversation_sid: str, sid: str, moment: datetime) -> ScopedWebhook | None:
-        """Return the webhook that autocreation adds to a new conversation, or None if it adds no webhook."""
+        """Return the webhook that autocreation adds to a new conversation, or None if autocreation adds no webhook."""
         requested: dict[str, object]
         match self.auto_creation_type:
             case AutoCreationType.WEBHOOK:
@@ -179,7 +182,7 @@ def parse_retry_count(value: object) -> int:
 
 
 def is_address_of(address_type: AddressType, address: str) -> bool:
-    """Return whether an address has the form that its type requires."""
+    """Return whether `address` has the form that `address_type` requires."""
     if address_type not in FORMS:
         return True
     if address_type is AddressType.SMS and re.fullmatch(SHORT_CODE, address):

@@ -44,7 +44,7 @@ class Alert(Model):
     account_sid: str
     service_sid: str | None = None
     conversation_sid: str | None = None
-    """None if the resource belongs to no conversation."""
+    """The conversation of the resource. None if the resource does not belong to a conversation."""
     resource_sid: str
     code: int
     text: str
@@ -60,7 +60,10 @@ class Alert(Model):
     response_status: int | None = None
     response_body: str | None = None
     event_id: str | None = None
-    """The event whose delivery failed. None in alerts about other failures, and in alerts of older versions."""
+    """The event whose delivery failed.
+
+    None in alerts about other failures, and in alerts that an older version of Convoke created.
+    """
     target: str | None = None
     """The target of the failed delivery. None under the same conditions as `event_id`."""
     date_created: Instant

@@ -24,7 +24,7 @@ MAX_KEY_NAME_CHARACTERS = 64
 SECRET_CHARACTERS = 32
 
 DIGITS = string.digits + string.ascii_uppercase + string.ascii_lowercase
-"""The digits of a secret, which is a number with the base 62."""
+"""The digits of a secret. A secret is a number in base 62."""
 
 
 class ApiKey(Model):
@@ -65,9 +65,9 @@ class Masters(Model):
     """All versions of the master secret."""
 
     current: str
-    """The version for new API keys."""
+    """The version from which Convoke derives the secrets of new API keys."""
     secrets: dict[str, str]
-    """Each version, with the master secret."""
+    """The master secret of each version. The key is the version."""
 
     @classmethod
     def first(cls) -> Self:
@@ -83,10 +83,10 @@ def new_master_secret() -> str:
 
 
 def derive_secret(master_secret: str, account_sid: str, key_sid: str) -> str:
-    """Return the secret of an API key. It has 32 letters and digits, which are 190 bits.
+    """Return the secret of an API key. A secret consists of 32 letters and digits, which contain 190 bits.
 
-    Convoke derives the secret instead of storing it, because it must also verify access tokens that are signed with the
-    secret. A hash is not enough for that.
+    Convoke does not store the secret. Convoke cannot use a stored hash instead, because Convoke needs the secret to
+    verify the signatures of access tokens.
     """
     message = b"\0".join((b"convoke api key", account_sid.encode(), key_sid.encode()))
     number = int.from_bytes(hmac.digest(master_secret.encode(), message, hashlib.sha256))

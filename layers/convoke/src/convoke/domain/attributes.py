@@ -1,4 +1,4 @@
-"""The `attributes` of a resource: a string that contains JSON. Convoke stores the string unchanged.
+"""The field `attributes` of a resource. The field is a string that contains JSON. Convoke stores the string unchanged.
 
 See docs/behaviour/requests-and-answers.md#json-in-parameters.
 """
@@ -11,7 +11,10 @@ from convoke.domain.errors import AttributesNotJsonError, AttributesTooLongError
 
 
 def check_attributes(attributes: str, max_bytes: int) -> str:
-    """Return `attributes` unchanged. Raise an error if it is not JSON or has more than `max_bytes` bytes in UTF-8."""
+    """Return `attributes` unchanged.
+
+    Raise an error if the text is not JSON or has more than `max_bytes` bytes in UTF-8.
+    """
     if len(attributes.encode()) > max_bytes:
         raise AttributesTooLongError(longest=max_bytes)
     try:
@@ -24,7 +27,7 @@ def check_attributes(attributes: str, max_bytes: int) -> str:
 def refuse_constant(constant: str) -> None:
     """Raise ValueError for `NaN` and `Infinity`.
 
-    Python's json module accepts these constants by default, but they are not valid JSON.
+    Python's json module accepts these constants by default, but the constants are not valid JSON.
     """
     raise ValueError(f"{constant} is not JSON")
 

@@ -12,7 +12,10 @@ from convoke.domain.senders import Provider
 
 
 def inbound_message(payload: Mapping[str, str]) -> InboundMessage:
-    """Return the message in the payload of the notification. Raises pydantic's ValidationError."""
+    """Return the message in the payload of the notification.
+
+    Raises pydantic's ValidationError if a field is missing or not valid.
+    """
     return InboundMessage(
         sender=payload.get("originationNumber", ""),
         business_address=payload.get("destinationNumber", ""),

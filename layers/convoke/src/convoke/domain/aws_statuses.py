@@ -1,4 +1,4 @@
-"""The delivery events and the reasons of refusals of AWS End User Messaging SMS.
+"""The delivery events of AWS End User Messaging SMS, and the reasons for which AWS refuses to send a copy.
 
 See https://docs.aws.amazon.com/sms-voice/latest/userguide/configuration-sets-event-types.html.
 """
@@ -41,7 +41,7 @@ REASONS: Mapping[str, type[LogEntry]] = MappingProxyType(
         "RESOURCE_NOT_ACTIVE": SenderMissingError,
     }
 )
-"""What the reason of a refused call means. All other reasons are 30008."""
+"""The log entry for each reason for which AWS refuses a call. Any other reason is logged with the code 30008."""
 
 
 class Outcome(NamedTuple):
@@ -65,15 +65,15 @@ EVENTS: Mapping[str, Outcome] = MappingProxyType(
         "TTL_EXPIRED": Outcome(ReceiptStatus.UNDELIVERED, PhoneUnreachableError),
     }
 )
-"""The meaning of the event types, without their first word `TEXT`. Other types change no receipt.
+"""The outcome for each event type. The keys do not contain the prefix `TEXT_`. Other event types change no receipt.
 
-AWS uses SUCCESSFUL and DELIVERED interchangeably, depending on the country. `UNKNOWN` follows after 72 hours without a
-report of the carrier. The receipt then stays `sent`.
+`SUCCESSFUL` and `DELIVERED` have the same meaning. AWS uses one or the other, depending on the country. If the carrier
+reports nothing for 72 hours, AWS sends the event type `UNKNOWN`. The status of the receipt then stays `sent`.
 """
 
 
 def context_of(receipt: Receipt) -> dict[str, str]:
-    """Return the values that AWS repeats in each delivery event of a copy."""
+    """Return the values that Convoke sends with a copy. AWS repeats these values in each delivery event of the copy."""
     return {
         "account": receipt.account_sid,
         "conversation": receipt.conversation_sid,

@@ -26,7 +26,7 @@ class BindingType(StrEnum):
 
 
 class Binding(Model):
-    """A binding as it is stored."""
+    """A stored binding."""
 
     account_sid: str
     chat_service_sid: str
@@ -59,8 +59,8 @@ Type = Annotated[BindingType, BeforeValidator(parse_binding_type), word_schema(B
 class BindingFilters(Model):
     """The filters of the list of bindings.
 
-    A binding is listed if it matches every filter of the request. A filter with several values matches a binding that
-    has one of these values.
+    The list contains a binding only if the binding matches every filter of the request. A filter with several values
+    matches a binding that has one of these values.
     """
 
     order_of_checks: ClassVar[tuple[type[ConversationsError], ...]] = (InvalidPushBindingTypeError,)

@@ -1,4 +1,4 @@
-"""Carriers: the providers that deliver copies of messages to phones, and what their answers mean.
+"""Carriers, which deliver copies of messages to phones. This module defines the request to a carrier and its response.
 
 See docs/phones.md.
 """
@@ -13,13 +13,13 @@ from convoke.domain.receipts import Receipt, ReceiptStatus
 from convoke.domain.senders import Sender, TwilioCredentials
 
 MAX_ATTEMPTS = 6
-"""How often a copy is given to a carrier that fails. Afterwards the copy has failed."""
+"""The maximum number of attempts to send a copy. If the last attempt fails, the copy gets the status `failed`."""
 
 FIRST_PAUSE_SECONDS = 5.0
 
 
 class OutboundCopy(NamedTuple):
-    """A copy as a carrier gets it."""
+    """A copy in the form that Convoke passes to a carrier."""
 
     receipt: Receipt
     sender: Sender
@@ -27,19 +27,19 @@ class OutboundCopy(NamedTuple):
     """The phone that gets the copy."""
     text: str
     secret: TwilioCredentials | None = None
-    """The credentials of the sender. None if the carrier needs none."""
+    """The credentials of the sender. None if the carrier needs no credentials."""
     media_urls: Sequence[str] = ()
 
 
 class SentCopy(NamedTuple):
-    """What a carrier answers when it has taken a copy."""
+    """The response of a carrier that accepted a copy."""
 
     provider_message_id: str
     status: ReceiptStatus = ReceiptStatus.SENT
 
 
 class CarrierError(Exception):
-    """A carrier has not taken a copy."""
+    """A carrier did not accept a copy."""
 
 
 class CarrierRefusedError(CarrierError):
@@ -51,11 +51,11 @@ class CarrierRefusedError(CarrierError):
 
 
 class CarrierThrottledError(CarrierError):
-    """The carrier takes no more copies at present. This attempt does not count."""
+    """The carrier temporarily accepts no more copies. This attempt does not count towards MAX_ATTEMPTS."""
 
 
 class CarrierUnavailableError(CarrierError):
-    """The carrier failed, but has certainly not taken the copy."""
+    """The carrier failed, and it is certain that the carrier did not accept the copy."""
 
 
 def pause_seconds(attempts: int) -> float:

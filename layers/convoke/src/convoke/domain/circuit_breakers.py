@@ -1,4 +1,7 @@
-"""The circuit breaker of a receiver. After several failures in a row, deliveries to the receiver pause.
+"""The circuit breaker of a receiver. After several consecutive failures, Convoke pauses deliveries to the receiver.
+
+A receiver is the scheme, host and port of a webhook URL, or a line. A line is the business address and the phone of the
+copies of messages.
 
 Each further failure doubles the pause, up to a maximum. A success closes the circuit breaker.
 
@@ -15,10 +18,10 @@ from urllib.parse import urlsplit
 from convoke.domain.pauses import doubled_pause
 
 FAILURES_TO_OPEN = 5
-"""The number of failures in a row that opens the circuit breaker."""
+"""The number of consecutive failures that opens the circuit breaker."""
 
 LINE_SCHEME = "tel:"
-"""What begins the keys of lines. No URL of a webhook begins with it."""
+"""The prefix that the key of a line has after the Account SID. No webhook URL has this scheme."""
 
 FIRST_PAUSE = timedelta(seconds=1)
 MAX_PAUSE = timedelta(minutes=1)
@@ -36,12 +39,12 @@ def receiver_key(account_sid: str, url: str) -> str:
 
 
 def line_key(account_sid: str, line: str) -> str:
-    """Return the key of a line, such as `AC... tel:+15017122661>+15558675310`."""
+    """Return the key of a line, such as `AC... tel:+15017122661>+15558675310`. See `Copy.line` in domain/copies.py."""
     return f"{account_sid} {LINE_SCHEME}{line}"
 
 
 def is_line(receiver: str) -> bool:
-    """Return whether the key belongs to a line and not to the receiver of a URL."""
+    """Return whether the key of a receiver belongs to a line and not to a webhook URL."""
     return receiver.partition(" ")[2].startswith(LINE_SCHEME)
 
 
@@ -59,7 +62,7 @@ class CircuitBreaker:
     """
 
     failures: int = 0
-    """The number of failures in a row."""
+    """The number of consecutive failures."""
     open_until: datetime | None = None
     """The time at which the pause ends. None if the circuit breaker is closed."""
 
@@ -69,7 +72,7 @@ class CircuitBreaker:
 
     def _after_failure(self, at: datetime) -> CircuitBreaker:
         if self._is_paused(at):
-            # The failed delivery started before the pause. Therefore its failure does not count.
+            # The failed delivery started before the pause. Therefore this failure does not count.
             return self
         failures = self.failures + 1
         if failures < FAILURES_TO_OPEN:

@@ -89,13 +89,13 @@ class Conversation(Model):
     email: EmailBinding | None = None
 
     created_by: str | None = None
-    """The identity of the chat user who created the conversation. None if a request of the account created it."""
+    """The identity of the chat user who created the conversation. None if no chat user created the conversation."""
     creator_joined: bool | None = None
     """True if the chat user who created the conversation was a participant at least once."""
     timers: Timers = Timers()
     requested_state: State = State.ACTIVE
     attempts: int = 0
-    """How many times the sweeper has tried to finish or delete the conversation."""
+    """The number of times that the sweeper has tried to finish or delete the conversation."""
     due_at: Instant | None = None
     """The time at which the sweeper must process the conversation next. None if the sweeper has nothing to do.
 
@@ -116,7 +116,7 @@ class Conversation(Model):
     changes.
     """
     revision: int = 0
-    """How many times the conversation was changed. Optimistic locking compares this number."""
+    """The number of changes of the conversation. Optimistic locking compares this number."""
     next_index: int = 0
     """The index of the next message. Optimistic locking ensures that no two messages get the same index."""
     deleted_messages: int | None = None
@@ -137,7 +137,7 @@ class Conversation(Model):
 
     @property
     def last_event_id(self) -> int:
-        # The end of `initializing` stores only `state_event_id`.
+        # The write that ends `initializing` stores only `state_event_id`.
         return self.event_id or max(to_event_id(self.date_updated), self.state_event_id or 0)
 
     @property
@@ -204,7 +204,9 @@ class Conversation(Model):
             raise ConversationInitializingError
 
     def refuse_webhooks(self) -> None:
-        """Raise an error if the conversation is deleted or closed. Clients then cannot create or update its webhooks.
+        """Raise an error if the conversation is deleted or closed.
+
+        Clients cannot create or update the webhooks of a deleted or closed conversation.
 
         In the state `initializing`, clients can change the webhooks of a conversation, but no other resources.
         """
@@ -240,15 +242,16 @@ class Conversation(Model):
         return self.due_for_timers()
 
     def due_for_timers(self) -> Self:
-        """Return a copy whose `due_at` is the end of the timer that ends first. It is None if no timer runs."""
+        """Return a copy whose `due_at` is the end of the timer that ends first, or None if no timer runs."""
         running = (self.date_closed, self.date_inactive if self.state is State.ACTIVE else None)
         return self.model_copy(update={"due_at": min((end for end in running if end), default=None)})
 
     def due_no_later_than_timers(self) -> Self:
         """Return a copy whose `due_at` is not later than the end of the timer that ends first.
 
-        If `due_at` is already earlier, the function does not change it. Then the restart of a timer causes no write to
-        the index `due`. If `due_at` is too early, the sweeper later moves `due_at` to the end of the timer.
+        If `due_at` is already earlier, the method does not change `due_at`. Therefore the restart of a timer does not
+        cause a write to the index `due`. When the sweeper later finds that `due_at` is too early, the sweeper moves
+        `due_at` to the end of the timer.
         """
         # In an unfinished conversation, `due_at` is the time of the next attempt. A timer must not replace this time.
         if self.is_unfinished:
@@ -298,7 +301,7 @@ def check_friendly_name(name: str) -> str:
 
 
 def check_unique_name(name: str) -> str | None:
-    """Return the name, or None if the name is empty. An empty name cannot be part of a path."""
+    """Return the name, or None if the name is empty. An empty name cannot identify a conversation in a path."""
     if len(name) > MAX_NAME_CHARACTERS:
         raise UniqueNameTooLongError
     if is_sid(name, Prefix.CONVERSATION):
@@ -397,7 +400,7 @@ class ConversationParameters(Model):
     bindings_email_name: EmailField | None = None
 
     def timers(self, before: Timers) -> Timers:
-        """Return the timers after the request. A length that the request does not give stays as in `before`."""
+        """Return the timers after the request. If the request does not set a timer, use the length in `before`."""
         return before.model_copy(update=self._given(inactive="timers_inactive", closed="timers_closed"))
 
     def email(self, before: EmailBinding | None) -> EmailBinding | None:
@@ -440,7 +443,7 @@ class ConversationChange(ConversationParameters):
         return self.model_fields_set == {"state"}
 
     def changes_nothing(self, conversation: Conversation) -> bool:
-        """Return whether the request leaves the conversation unchanged.
+        """Return whether the request does not change the conversation.
 
         Such a request has no parameters, or sets only the state that the conversation already has.
         """
@@ -449,7 +452,7 @@ class ConversationChange(ConversationParameters):
     def applied_to(self, conversation: Conversation, moment: datetime) -> Conversation:
         """Return the changed conversation. Both timers start again at `moment`.
 
-        `date_updated` never becomes earlier, even if the clock goes back or if the request gives an earlier date.
+        `date_updated` never becomes earlier, even if the clock was set back or the request contains an earlier date.
         """
         copied = {"friendly_name", "unique_name", "attributes", "date_created", "messaging_service_sid", "state"}
         update = {

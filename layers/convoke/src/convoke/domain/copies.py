@@ -1,4 +1,4 @@
-"""The copies of a message: each participant with an address gets one copy, except the author.
+"""The copies of a message. Each participant with an address gets one copy, except the author.
 
 See docs/behaviour/receipts.md.
 """
@@ -15,16 +15,16 @@ from convoke.domain.sids import NewSid, Prefix
 
 
 class Copy(Model):
-    """A copy that must be sent. The outbound queue stores this model as JSON."""
+    """Identifies one copy of a message. The queue messages of the outbound queue contain this model as JSON."""
 
     account_sid: str
     conversation_sid: str
     message_sid: str
     receipt_sid: str
     line: str = ""
-    """The business address and the phone. Copies of one line are sent one after the other, in order.
+    """The business address and the phone. Convoke sends the copies of one line one at a time, in order.
 
-    Empty if the copy is sent already, and a carrier reports its status.
+    The line is empty if the copy was already sent and a carrier reports the status of the copy.
     """
 
     @classmethod
@@ -43,8 +43,8 @@ def new_receipts(
 ) -> list[Receipt]:
     """Return a queued receipt for each copy of a new message.
 
-    `members` are the participants with a binding, and the author. `reached` are the members of a group MMS that have
-    got the message already.
+    `members` are the participants with a binding, and the author. `reached` are the addresses to which the carrier has
+    already delivered the message as a group MMS.
     """
     author = next((each for each in members if each.sid == message.participant_sid), None)
     others = [each for each in members if each.address and each is not author]
@@ -56,10 +56,11 @@ def new_receipts(
 
 
 def business_address(recipient: Member, author: Member | None, members: Sequence[Member]) -> str | None:
-    """Return the address from which a recipient gets a copy, or None if there is none.
+    """Return the business address that sends a copy to `recipient`, or None if there is no such address.
 
-    A recipient with a proxy address gets the copy from this address. A member of a group gets the copy from the
-    author's projected address, or else from the first projected address of the conversation.
+    A recipient with a proxy address gets the copy from its proxy address. A member of a group gets the copy from the
+    projected address of the author. If the author has no projected address, the first projected address of the
+    conversation sends the copy.
     """
     if recipient.pair:
         return recipient.pair[1]
@@ -71,7 +72,8 @@ def business_address(recipient: Member, author: Member | None, members: Sequence
 def text_of_copy(message: Message, *, in_group: bool, is_group_mms: bool) -> str:
     """Return the text of a copy.
 
-    In a group, a copy that is not a group MMS starts with the author. Otherwise the phone could not tell who wrote it.
+    In a group, a copy that is not a group MMS starts with the author. Such a copy comes from the business address, so
+    the phone could not show otherwise who wrote the message.
     """
     body = message.body or ""
     return f"{message.author}: {body}" if in_group and not is_group_mms else body

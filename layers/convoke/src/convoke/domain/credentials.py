@@ -1,6 +1,6 @@
 """The Credential resource: a key that a push provider accepts.
 
-Convoke sends no push notifications. Therefore it only checks the form of a secret and does not store the secret. See
+Convoke sends no push notifications. Therefore Convoke checks the form of a secret, but does not store the secret. See
 docs/behaviour/credentials.md.
 """
 
@@ -46,7 +46,7 @@ Convoke stores none of these secrets.
 
 
 class Credential(Model):
-    """A credential as it is stored. The secrets of a credential are not stored."""
+    """A stored credential, without its secrets."""
 
     account_sid: str
     sid: str

@@ -37,7 +37,8 @@ def parse_end(text: str) -> datetime:
     second, return the moment unchanged.
     """
     end = _parse(f"{text}T23:59:59Z" if re.fullmatch(DAY, text) else text)
-    # Without the brackets, the last second of the year 9999 would cause an overflow.
+    # The brackets make Python compute the difference first. Otherwise the last second of the year 9999 would cause an
+    # overflow.
     return end if end.microsecond else end + (SHOWN_PRECISION - STORED_PRECISION)
 
 
@@ -65,7 +66,10 @@ EndDate = Annotated[
 
 
 class Period(Model):
-    """A period. It includes its start date and its end date. None means that the period has no start or no end."""
+    """A period, including the start date and the end date.
+
+    If `start_date` or `end_date` is None, the period has no start or no end.
+    """
 
     order_of_checks: ClassVar[tuple[type[ConversationsError], ...]] = (EndDateBeforeStartDateError,)
 

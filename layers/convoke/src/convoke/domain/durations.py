@@ -29,7 +29,7 @@ def parse_duration(text: str) -> timedelta:
     """Return the length of an ISO 8601 duration.
 
     Raise ValueError if the text is malformed, or if the duration is longer than `MAX_DURATION`. The text must not
-    contain years or months, because their length varies.
+    contain years or months, because the length of a year or a month varies.
     """
     if not _FORM.fullmatch(text):
         raise ValueError("no duration of weeks, days, hours, minutes and seconds")

@@ -25,7 +25,7 @@ LOG_ENTRIES: dict[int, type[LogEntry]] = {}
 
 
 def more_info_url(code: int) -> str:
-    """Return the URL of the documentation of a code. Clients rely on this URL. Therefore it must not change."""
+    """Return the URL of a code's documentation. The URL must not change, because clients rely on the URL."""
     return f"https://www.twilio.com/docs/errors/{code}"
 
 
@@ -43,13 +43,13 @@ class ConversationsError(ValueError):
     - `field` is the path to the invalid field.
     - `parameter` is the name that clients use for the field. Only `convoke.api` knows these names. Therefore
       `convoke.api` replaces `field` with `parameter`.
-    - `details` contains the values for the placeholders of `text`. It can also contain other numbers and SIDs for the
-      response. If the value for a placeholder is missing, the constructor raises KeyError. The detail `wanted` is the
-      requirement that the value does not meet, such as `an integer`. The detail `hint` is a remark that follows the
-      error message.
+    - `details` contains the values for the placeholders of `text`. `details` can also contain other numbers and SIDs
+      for the response. If the value for a placeholder is missing, the constructor raises KeyError. The detail `wanted`
+      is the requirement that the value does not meet, such as `an integer`. The detail `hint` is a remark that follows
+      the error message.
     - `others` contains the other errors of the same request.
 
-    Convoke logs the error message and the details. Therefore they must not contain personal data. Personal data are
+    The error message and the details must not contain personal data, because Convoke logs both texts. Personal data are
     names, identities, addresses, attributes and bodies.
     """
 
@@ -62,7 +62,7 @@ class ConversationsError(ValueError):
     names_parameter: ClassVar[bool]
     """Whether the error message begins with the name of the parameter.
 
-    False for Twilio's texts that clients compare or parse. These texts say what is wrong without the name.
+    False for Twilio's texts that clients compare or parse. These texts describe the error without the parameter's name.
     """
 
     def __init_subclass__(cls, *, code: int, status: int = 400, text: str, names_parameter: bool = True) -> None:
@@ -85,7 +85,7 @@ class ConversationsError(ValueError):
 
     @property
     def message(self) -> str:
-        """The error message. It names the parameter, because the exceptions of SDKs show nothing but the message."""
+        """The error message. The message names the parameter, because the exceptions of SDKs show only the message."""
         hint = self.details.get("hint")
         return f"{self._sentence()} ({hint})" if hint else self._sentence()
 
@@ -183,7 +183,7 @@ class AccessTokenExpiredError(ConversationsError, code=20104, status=401, text="
 class AccessTokenNotYetValidError(
     ConversationsError, code=20105, status=401, text="The access token must be valid now: its time nbf is in the future"
 ):
-    """The access token becomes valid later, or the clock of the server that made it is ahead."""
+    """The access token becomes valid later, or the clock of the server that created the token is ahead."""
 
 
 class InvalidGrantsError(
@@ -209,7 +209,7 @@ class NotFoundError(ConversationsError, code=20404, status=404, text="The reques
 
 
 class ConflictError(ConversationsError, code=20409, status=409, text="Conflict"):
-    """The state of the resource does not allow the request. The detail `reason` says why."""
+    """The state of the resource does not allow the request. The detail `reason` identifies the conflict."""
 
     reasons: ClassVar[dict[str, str]] = {
         "default_service": "The default service cannot be deleted: choose another default first",
@@ -290,11 +290,11 @@ class WebhookRejectedError(
 
 
 class OptedOutError(LogEntry, code=21610, text="The phone has opted out of messages from this business number"):
-    """The phone has answered STOP, so the carrier never sends the copy."""
+    """The phone has answered STOP. Therefore the carrier refuses the copy."""
 
 
 class SenderMissingError(LogEntry, code=21703, text="The account has no sender for the business address"):
-    """Without a sender, Convoke has no carrier to which it could give the copy."""
+    """Convoke cannot send the copy, because the sender determines the carrier."""
 
 
 class PhoneUnreachableError(LogEntry, code=30003, text="The phone cannot be reached at present"):
@@ -302,7 +302,7 @@ class PhoneUnreachableError(LogEntry, code=30003, text="The phone cannot be reac
 
 
 class CopyBlockedError(LogEntry, code=30004, text="The carrier or the phone blocks the message"):
-    """The carrier does not say more."""
+    """The carrier does not report the reason for the block."""
 
 
 class PhoneUnknownError(LogEntry, code=30005, text="The phone number does not exist or is no longer in use"):
@@ -310,15 +310,15 @@ class PhoneUnknownError(LogEntry, code=30005, text="The phone number does not ex
 
 
 class LandlineError(LogEntry, code=30006, text="The number is a landline, or its carrier cannot be reached"):
-    """The number cannot get text messages."""
+    """The phone cannot receive text messages."""
 
 
 class CopyFilteredError(LogEntry, code=30007, text="The carrier has filtered the message as unwanted"):
-    """The carrier takes the message for spam, or the sender is not registered for such messages."""
+    """The carrier classified the message as spam, or the sender is not registered for such messages."""
 
 
 class CarrierFailedError(LogEntry, code=30008, text="The carrier did not deliver the message and gave no known reason"):
-    """The carrier failed at every attempt, or gave a reason that has no code of its own."""
+    """The carrier failed at every attempt, or reported a reason for which the catalogue has no other code."""
 
 
 class WebhookFailedError(LogEntry, code=50057, text="The receiver of a webhook answered with an error, or not at all"):
@@ -397,7 +397,7 @@ class IdentityLooksLikeUserSidError(
     code=50206,
     text="The identity must not have the form of a user SID: US and 32 hexadecimal digits",
 ):
-    """Some paths accept a SID or an identity. There, an identity that looks like a SID would be ambiguous."""
+    """Some paths accept a SID or an identity. In these paths, an identity that looks like a SID would be ambiguous."""
 
 
 class IdentityTooLongError(ConversationsError, code=50207, text="The identity must be at most 256 characters"):
@@ -568,7 +568,7 @@ class TooManyTriggersError(ConversationsError, code=50362, text="A webhook must 
 class InvalidWebhookSidError(
     ConversationsError, code=50363, text="The webhook SID must be WH and 32 hexadecimal digits"
 ):
-    """The webhook SID in the path is malformed. For a webhook that does not exist, the code is 20404."""
+    """The webhook SID in the path is malformed. If the SID is valid but no such webhook exists, the code is 20404."""
 
 
 class UnknownWebhookTargetError(
@@ -629,7 +629,11 @@ class WebhookUrlTooLongError(
 
 
 class InvalidAddressError(ConversationsError, code=50407, text="Invalid messaging binding address"):
-    """The address is malformed, belongs to the account, cannot be in a group, or a projected address is given too."""
+    """The address of a participant is not valid.
+
+    The address is malformed, belongs to the account, or cannot be in a group. Another cause is that the request also
+    contains a projected address.
+    """
 
     def _sentence(self) -> str:
         sentence, wanted = self._named(str(self)), self.details.get("wanted")
@@ -690,7 +694,7 @@ class BindingTakenError(
 class TooManyParticipantsError(
     ConversationsError, code=50417, text="A conversation must have at most 1,000 participants"
 ):
-    """All participants count, also those without a binding. A group MMS has a lower maximum, see 50436."""
+    """Participants without a binding count too. A group MMS has a lower maximum. See the code 50436."""
 
 
 class TooManyNonChatParticipantsError(
@@ -743,13 +747,13 @@ class ProvisioningFailedError(
     code=50427,
     text="The participants could not be added: the conversation is closed, and the same request can be made again",
 ):
-    """Convoke closed the conversation and released all of its locks. The alert contains the causes."""
+    """Convoke closed the conversation and released all locks of the conversation. The alert contains the causes."""
 
 
 class NotAParticipantError(
     ConversationsError, code=50430, status=403, text="The user must be a participant of the conversation"
 ):
-    """A chat user who is not a participant asked for a conversation, or tried to change it."""
+    """A chat user who is not a participant tried to fetch or change a conversation."""
 
 
 class ParticipantExistsError(ConversationsError, code=50433, status=409, text="Participant already exists"):
@@ -772,7 +776,7 @@ class GroupNotActivatableError(
 
 
 class GroupTooLargeError(ConversationsError, code=50436, text="A group MMS must have at most 10 participants"):
-    """All participants count, also participants without a messaging binding."""
+    """Participants without a messaging binding count too."""
 
 
 class DuplicateGroupMemberError(
@@ -887,7 +891,10 @@ class InvalidMediaSidError(ConversationsError, code=50510, text="The media SID m
 class MediaTypeNotAcceptableError(
     ConversationsError, code=50511, text="The content type of the media must be one that this channel accepts"
 ):
-    """The content type is malformed, or phones cannot get it. See docs/behaviour/media.md#channels."""
+    """The content type is malformed, or phones cannot receive media of this type.
+
+    See docs/behaviour/media.md#channels.
+    """
 
 
 class MediaTooLargeError(
@@ -904,7 +911,7 @@ class AuthorNotInGroupError(
     text="Message author should be among Group MMS participants",
     names_parameter=False,
 ):
-    """The author is not in the group MMS. The default author `system` is not in the group MMS either."""
+    """The author is not a participant of the group MMS. The default author `system` is not a participant."""
 
 
 class InvalidContentSidError(
@@ -958,4 +965,4 @@ class TooManyContentVariablesError(
 class SyncObjectNotFoundError(
     ConversationsError, code=54200, status=404, text="The requested Sync object must exist and be visible to the user"
 ):
-    """A chat client asked for an object of a conversation or of a User that does not exist, or for another's map."""
+    """A chat client asked for a Sync object that does not exist, or for the map of another User's conversations."""

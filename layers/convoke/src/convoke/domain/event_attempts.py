@@ -17,10 +17,14 @@ from convoke.domain.webhooks import Delivery, Method
 MAX_STORED_ANSWER_BYTES = 500
 
 ATTEMPT_NAME = re.compile(r"(?:(RP[0-9a-f]{32})\.)?([\w-]+)\.([1-9][0-9]?)")
-"""The name of an attempt in a path: the replay, if the attempt belongs to a replay, the target and the number."""
+"""Matches the name of an attempt in a path. The name consists of the replay SID, the target and the attempt's number.
+
+Only the name of an attempt that belongs to an event replay contains a replay SID.
+
+"""
 
 OWN_FAILURE = "an error in Convoke"
-"""The error of an attempt that Convoke itself failed to make."""
+"""The error text of an attempt that failed because of an error in Convoke and not because of the receiver."""
 
 
 class EventAttempt(Model):
@@ -44,7 +48,7 @@ class EventAttempt(Model):
     answer: str | None = None
     """The first `MAX_STORED_ANSWER_BYTES` bytes of the body of the answer. None if the body is empty."""
     paused_until: Instant | None = None
-    """The time at which the pause of deliveries to this receiver ends. None if there is no pause after the attempt."""
+    """The time at which the pause of deliveries to this receiver ends. None if the attempt caused no pause."""
 
     @classmethod
     def begun(cls, delivery: Delivery, number: int, at: datetime) -> Self:
@@ -60,7 +64,10 @@ class EventAttempt(Model):
 
     @property
     def is_completed(self) -> bool:
-        """Whether the attempt has a result. Without a result, the process may have ended during the attempt."""
+        """Whether the attempt has a result.
+
+        If the result is missing, the attempt is still running, or the process ended during the attempt.
+        """
         return self.status is not None or self.error is not None
 
     @property

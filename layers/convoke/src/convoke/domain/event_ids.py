@@ -1,7 +1,8 @@
 """Event ids: numbers that order the changes of an object for chat clients. See docs/decisions/0154-event-ids.md.
 
-An event id is the time of a change in microseconds. A change of an item gets a greater event id than all earlier
-changes of this item, even if the clock went back, because a chat client ignores an event whose id is not greater.
+An event id is the time of a change in microseconds. Each change of an item gets a greater event id than all earlier
+changes of the item, even if the clock was set back. The reason is that a chat client ignores an event whose id is not
+greater than the id of the previous event.
 
 `Change.following` in domain/events.py makes the event id of a change, and the repositories call it. This module only
 converts times.
@@ -29,5 +30,8 @@ def to_moment(event_id: int) -> datetime:
 
 
 def event_id_of_sid(sid: str) -> int:
-    """Return the event id of the time at which a SID was created. The SID must not be the SID of a message."""
+    """Return the event id for the time at which a SID was created.
+
+    The SID must not be a message SID, because a message SID does not begin with a time.
+    """
     return milliseconds_of(sid) * 1000

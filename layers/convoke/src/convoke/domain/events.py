@@ -66,7 +66,7 @@ POST_EVENTS = tuple(event for event in EventType if event not in PRE_EVENTS)
 
 
 USER_EVENTS = frozenset({EventType.USER_ADDED, EventType.USER_UPDATE, EventType.USER_UPDATED})
-"""The events about a User. They belong to no conversation, so no webhook of a conversation receives them."""
+"""The events about a User. No webhook of a conversation receives these events, because no conversation is affected."""
 
 
 class ErrorLogType(StrEnum):
@@ -91,7 +91,7 @@ AnyEventType = EventType | ErrorLogType | ReplayType
 
 
 class Reason(StrEnum):
-    """The values of the parameter `Reason` in `onConversationStateUpdated`. They say why the state changed."""
+    """The values of the parameter `Reason` in `onConversationStateUpdated`. Each value is a cause of the new state."""
 
     API = "API"
     TIMER = "TIMER"
@@ -99,7 +99,7 @@ class Reason(StrEnum):
 
 
 class Source(StrEnum):
-    """The values of the parameter `Source`. They say through which channel a change came."""
+    """The values of the parameter `Source`. The value is the channel through which a change was requested."""
 
     API = "API"
     SDK = "SDK"
@@ -108,16 +108,16 @@ class Source(StrEnum):
 
 
 class Origin(NamedTuple):
-    """Where a change comes from, and whether webhooks get its events."""
+    """The origin of a change, and whether webhooks get the events of the change."""
 
     notify_webhooks: bool
     source: Source = Source.API
     client_identity: str | None = None
-    """The identity of the chat user that made the change. None if no chat user made it."""
+    """The identity of the chat user that made the change. None if no chat user made the change."""
 
 
 BY_CONVOKE = Origin(notify_webhooks=True)
-"""The origin of a change that Convoke makes without a request. A header cannot turn off its events."""
+"""The origin of a change that Convoke makes without a request. Webhooks always get the events of such a change."""
 
 
 class Event(Model):
@@ -139,7 +139,7 @@ class Event(Model):
 
 
 class Change(Model):
-    """The record of one change. It contains the events that the change causes.
+    """The record of one change, with the events that the change causes.
 
     The transaction that makes the change also stores this record. Convoke publishes the events after the transaction.
     See docs/how-it-works.md#promises.
@@ -157,11 +157,15 @@ class Change(Model):
     has_copies: bool = Field(default=False, exclude_if=not_)
     """Whether one of the events is about a message that has copies to send."""
     published_by_maker: bool = False
-    """Whether the maker of the change publishes the events. If True, the consumer of the table stream ignores it."""
+    """Whether the code that makes the change also publishes the events.
+
+    If True, the consumer of the table stream ignores the change.
+    """
     event_id: int | None = None
-    """The event id of the change for chat clients. None if it follows from the time and the SID of the change."""
+    """The event id of the change for chat clients. None if `last_event_id` computes it from the SID and the time."""
     former_identity: str | None = None
-    """The identity of a participant that keeps its place in the conversation but lost its identity."""
+    """The old identity of a participant, if the change removed the identity but not the participant."""
+
     removed_user_sid: str | None = None
     """The User that the change deleted."""
 
@@ -169,8 +173,8 @@ class Change(Model):
     def last_event_id(self) -> int:
         """The event id of the change.
 
-        The SID of a change is created after the pre-event, and the SIDs of one process never go back. Therefore the
-        later one of both times counts.
+        If `event_id` is None, the event id is the later of two times: the time in the SID of the change and the time of
+        the last event. The SID is created after the pre-event, and the times in the SIDs of a process never decrease.
         """
         if self.event_id:
             return self.event_id
@@ -185,13 +189,17 @@ class Change(Model):
     def not_later(self, event_id: int) -> int | None:
         """Return the event id to store in a new item whose `date_updated` gives the event id `event_id`.
 
-        A client can give a new item a date in the future. Only then the item needs an event id of its own.
+        Return None if the item needs no stored event id. The item needs a stored event id only if a client has set
+        `date_updated` to a date in the future.
         """
         return self.last_event_id if event_id > self.last_event_id else None
 
     @property
     def touches(self) -> tuple[Touch, ...]:
-        """What the change touches in the objects of chat clients. `members_action` tells what else it touches."""
+        """The touches of the change in the Sync objects of chat clients.
+
+        The touches do not include the touches that `members_action` describes.
+        """
         found = [touch for event in self.own_events for touch in touches_of(event)]
         if self.removed_user_sid:
             found.append(Touch(SyncObject(ObjectKind.INFO, self.removed_user_sid), Action.REMOVED))
@@ -203,9 +211,9 @@ class Change(Model):
 
     @property
     def members_action(self) -> Action | None:
-        """What happened to the conversation in the map of each member. None if the change does not touch all members.
+        """The action that touches the map of conversations of every member. None if the change touches no such maps.
 
-        The record does not name the members, because a conversation can have 1,000 members.
+        The record does not contain the members, because a conversation can have 1,000 members.
         """
         for event in self.own_events:
             if event.type is EventType.CONVERSATION_REMOVED:
@@ -230,7 +238,7 @@ class Change(Model):
 
 
 def touches_of(event: Event) -> Iterator[Touch]:
-    """Yield what an event touches in the objects of chat clients."""
+    """Yield the touches of an event in the Sync objects of chat clients."""
     payload, conversation_sid = event.payload, event.conversation_sid
     if event.type in USER_EVENTS:
         info = SyncObject(ObjectKind.INFO, payload["UserSid"])
@@ -257,7 +265,7 @@ def _touches_of_conversation(event_type: AnyEventType, payload: Mapping[str, str
             index = str(index_of_message(payload["MessageSid"]))
             yield Touch(SyncObject(ObjectKind.MESSAGES, sid), MESSAGE_ACTIONS[event_type], index)
             if event_type in (EventType.MESSAGE_ADDED, EventType.MESSAGE_REMOVED):
-                # The document of the conversation names the last message.
+                # The document of the conversation contains the index and the date of the last message.
                 yield Touch(channel, Action.UPDATED)
 
 
@@ -276,9 +284,9 @@ MESSAGE_ACTIONS: Mapping[AnyEventType, Action] = {
 
 
 class UnpublishedChange(Model):
-    """The dead letter of a change whose events are not on the event bus, because the record could not be read.
+    """The dead letter of a change whose events Convoke did not publish, because Convoke could not read the record.
 
-    The letter only names the change. The events are in the ledger.
+    The dead letter contains only the SIDs of the change. The event ledger contains the events.
     """
 
     account_sid: str
@@ -304,7 +312,7 @@ class EventFilters(Period):
 
 
 def event_id(change_sid: str, place: int) -> str:
-    """Return the id of the event at a place of a change. The first event has the place 0."""
+    """Return the id of the event at the position `place` in a change. The first event has the place 0."""
     return f"{change_sid}-{place}"
 
 
@@ -384,8 +392,8 @@ def conversation_removed(
 ) -> Change:
     """Return the record of the deletion of a conversation.
 
-    `unpublished` contains events of earlier changes. Some of these events are possibly not published yet. After the
-    deletion, neither the finalizer nor the sweeper publishes these events. Therefore the record includes them.
+    `unpublished` contains events of earlier changes that are possibly not published yet. The record includes these
+    events, because neither the finalizer nor the sweeper publishes these events after the deletion.
     """
     payload = conversation_payload(conversation) | {"DateRemoved": to_milliseconds(at)}
     data = [(EventType.CONVERSATION_REMOVED, payload)]
@@ -405,7 +413,7 @@ def participants_added(
     at: datetime,
     origin: Origin,
 ) -> Change:
-    """Return the record of new participants. `users` are the Users that exist since the same transaction."""
+    """Return the record of new participants. `users` are the Users that the same transaction creates."""
     data = [(EventType.PARTICIPANT_ADDED, participant_payload(participant)) for participant in participants]
     return _change(sid, subject, [*_users_added(users), *data], at=at, origin=origin)
 
@@ -429,7 +437,7 @@ def message_added(
     if after.state is not before.state:
         data.append((EventType.CONVERSATION_STATE_UPDATED, _state_payload(after, before.state, Reason.EVENT, at)))
     change = _change(sid, subject_of(after), data, at=at, origin=origin._replace(notify_webhooks=True))
-    # The client decides only about the event for the message. Webhooks always get the other events.
+    # The client can turn off webhooks only for the event about the message. Webhooks always get the other events.
     added, *caused = change.events
     events = (added.model_copy(update={"notify_webhooks": origin.notify_webhooks, "copies": copies}), *caused)
     notify_webhooks = any(event.notify_webhooks for event in events)
@@ -445,7 +453,7 @@ def delivery_updated(sid: str, conversation: Conversation, receipt: Receipt, *, 
 def messages_replayed(sid: str, conversation: Conversation, webhook_sid: str, first: int, *, at: datetime) -> Change:
     """Return the record whose event starts a message replay.
 
-    The webhook `webhook_sid` then gets the existing messages from the index `first` on.
+    The replay sends the existing messages to the webhook `webhook_sid`. The first message has the index `first`.
     """
     payload = {
         "ConversationSid": conversation.sid,
@@ -478,7 +486,7 @@ def participant_updated(
     origin: Origin,
     former_identity: str | None = None,
 ) -> Change:
-    """Return the record of an updated participant. `users` are the Users that exist since the same transaction."""
+    """Return the record of an updated participant. `users` are the Users that the same transaction creates."""
     index = participant.last_read_message_index
     read = {"LastReadMessageIndex": None if index is None else str(index)}
     payload = {**participant_payload(participant), **date_updated(participant), **read}
@@ -500,7 +508,7 @@ def user_added(sid: str, user: User, *, at: datetime, origin: Origin) -> Change:
 
 
 def user_updated(sid: str, user: User, *, online: bool | None, at: datetime, origin: Origin) -> Change:
-    """Return the record of an updated User. `online` is None if the service does not tell which Users are online."""
+    """Return the record of an updated User. `online` is None if the service does not show which Users are online."""
     payload = {
         **user_payload(user),
         "DateUpdated": to_milliseconds(user.date_updated),
@@ -513,7 +521,7 @@ def user_updated(sid: str, user: User, *, online: bool | None, at: datetime, ori
 
 
 def user_removed(sid: str, user: User) -> Change:
-    """Return the record of the deletion of a User. It has no events, because Twilio has no event for the deletion."""
+    """Return the record of the deletion of a User. The record has no events, because Twilio has no such event."""
     return Change(
         sid=sid,
         account_sid=user.account_sid,
@@ -627,7 +635,8 @@ def conversation_payload(conversation: Conversation) -> dict[str, str | None]:
 
 
 def date_updated(participant: Participant) -> Payload:
-    """Return the parameter `DateUpdated`. Only events about updated and deleted participants have it."""
+    """Return the parameter `DateUpdated`. Only events about updated and deleted participants have this parameter."""
+
     return {"DateUpdated": to_milliseconds(participant.date_updated)}
 
 

@@ -1,7 +1,7 @@
-"""Freshness: whether a cache entry or a kept connection is young enough to be used.
+"""Check the freshness of a cache entry or a kept connection. A fresh entry is young enough to be used.
 
 A freshness check needs two clocks, because each clock alone could make an old entry look fresh. The monotonic clock
-stands still while Lambda freezes the environment. The wall clock can be set back.
+stops while Lambda freezes the environment. The wall clock can be set back.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Group MMS: when participants form a group, and how many participants a group can have.
+"""Group MMS: the conditions under which participants form a group, and the maximum size of a group.
 
 The rules of a group are in these places:
 
@@ -22,19 +22,22 @@ NORTH_AMERICA = 1
 """The country code of the US, of Canada, and of other countries and territories in North America."""
 
 GROUP_REGIONS = ("US", "CA", None)
-"""The regions of group numbers. None stands for numbers that no one can have, such as 555 numbers."""
+"""The regions of group numbers. None stands for numbers that belong to no region, such as 555 numbers."""
 
 WANTED_GROUP_NUMBER = "a US or Canadian number that is not toll-free and not in a US territory"
 
 MIN_GROUP_PARTICIPANTS = 3
-"""A formed group has at least this number of participants with a messaging binding."""
+"""The minimum number of participants with a messaging binding in a formed group."""
 
 MAX_GROUP_PARTICIPANTS = 10
 """The maximum number of participants of a group. Participants without a messaging binding count too."""
 
 
 class GroupCandidate(Protocol):
-    """A stored or requested participant. Its addresses determine whether the conversation is a group."""
+    """A stored or requested participant.
+
+    The addresses of the participants determine whether the conversation is a group.
+    """
 
     @property
     def group_address(self) -> str | None: ...
@@ -57,7 +60,7 @@ def is_formed_group(participants: Sequence[GroupCandidate]) -> bool:
     """Return whether the participants are a group of at least `MIN_GROUP_PARTICIPANTS` participants.
 
     `participants` contains only participants with a messaging binding. A client can add these participants one by one.
-    The third of these participants makes the group a formed group. Only a formed group holds the lock that prevents a
+    The group is formed when the client adds the third participant. Only a formed group holds the lock that prevents a
     second group with the same set of numbers. See docs/behaviour/group-mms.md#step-by-step.
     """
     return is_group(participants) and len(participants) >= MIN_GROUP_PARTICIPANTS

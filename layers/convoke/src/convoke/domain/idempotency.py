@@ -1,4 +1,4 @@
-"""Idempotency keys: a repeated request gets the same response as the first request.
+"""Idempotency keys. A repeated request with the same idempotency key gets the same response as the first request.
 
 The header is specified in the IETF draft `draft-ietf-httpapi-idempotency-key-header`.
 """

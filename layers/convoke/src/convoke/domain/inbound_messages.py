@@ -1,4 +1,4 @@
-"""Inbound messages: messages that a phone sends to a business address, and the rules for their conversation.
+"""Inbound messages, which phones send to business addresses, and the rules that select a conversation for a message.
 
 See docs/behaviour/inbound-messages.md.
 """
@@ -33,11 +33,14 @@ from convoke.domain.retention import INBOUND_RECORD_LIFETIME
 from convoke.domain.senders import Provider
 
 SOURCES: Mapping[Channel | None, Source] = {Channel.WHATSAPP: Source.WHATSAPP}
-"""The parameter `Source` of the events that an inbound message causes. The default is `SMS`."""
+"""The value of the parameter `Source` in the events that an inbound message causes. The default is `SMS`."""
 
 
 class Keyword(StrEnum):
-    """What a text asks of the carrier, which keeps a list of the phones that want no messages from a number."""
+    """The request to the carrier that a text expresses, such as STOP.
+
+    Each carrier keeps a list of the phones that refuse messages from a number. STOP and START change this list.
+    """
 
     STOP = "STOP"
     START = "START"
@@ -49,11 +52,11 @@ KEYWORDS: Mapping[str, Keyword] = {
     **dict.fromkeys(("start", "unstop", "yes"), Keyword.START),
     **dict.fromkeys(("help", "info"), Keyword.HELP),
 }
-"""The texts that carriers recognize, in lower case."""
+"""The texts that carriers recognize as keywords, in lower case."""
 
 
 class Outcome(StrEnum):
-    """What became of an inbound message."""
+    """The result of processing an inbound message."""
 
     ADDED = "added"
     REPEATED = "repeated"
@@ -65,7 +68,7 @@ class Outcome(StrEnum):
 
 
 class Received(Model):
-    """What became of an inbound message, and the SIDs of the stored message."""
+    """The result of processing an inbound message, and the SIDs of the stored message and its conversation."""
 
     outcome: Outcome
     conversation_sid: str | None = None
@@ -73,7 +76,10 @@ class Received(Model):
 
 
 class InboundRecord(Model):
-    """The record that an inbound message is stored. A carrier can deliver the same message more than once."""
+    """A record which shows that an inbound message was stored.
+
+    Convoke needs the record, because a carrier can deliver the same message more than once.
+    """
 
     account_sid: str
     provider: Provider
@@ -88,22 +94,25 @@ class InboundRecord(Model):
 
 
 class InboundMessage(Model):
-    """A message from a phone, as a carrier delivers it."""
+    """A message from a phone, in the form in which a carrier delivers the message."""
 
     sender: Address
     business_address: ProxyAddress
     """The address at which the message arrived."""
     other_receivers: tuple[Address, ...] = ()
-    """The other receivers of a group MMS. Empty for a message to one receiver."""
+    """The receivers of a group MMS other than the business address. Empty if the message has only one receiver."""
     body: Body | None = None
     media_urls: tuple[str, ...] = ()
     """The URLs from which the provider serves the media of the message."""
     provider: Provider
     provider_message_id: Annotated[str, Field(min_length=1)]
-    """The id that the provider gave the message. The same message always has the same id."""
+    """The id of the message at the provider. Repeated deliveries of a message have the same id."""
 
     def check_addresses(self) -> None:
-        """Raise an error if no conversation can have these addresses. The errors name the parameters of carriers."""
+        """Raise an error if no conversation can have these addresses.
+
+        The errors name the carrier's parameters `from_` and `to`.
+        """
         if self.sender == self.business_address:
             raise AddressEqualsProxyError(field="to")
         if channel_of(self.sender) is not channel_of(self.business_address):
@@ -127,7 +136,10 @@ class InboundMessage(Model):
 
     @property
     def is_group(self) -> bool:
-        """Whether the message has several receivers. Only the set of numbers then determines the conversation."""
+        """Whether the message has several receivers.
+
+        The conversation of such a message is determined only by the set of numbers.
+        """
         return bool(self.other_receivers)
 
     @property
@@ -136,17 +148,17 @@ class InboundMessage(Model):
 
     @property
     def reached(self) -> tuple[str, ...]:
-        """The addresses of participants to which the carrier has delivered the message already."""
+        """The addresses of participants to which the carrier has already delivered the message."""
         return self.receivers if self.is_group else ()
 
     @property
     def numbers(self) -> frozenset[str]:
-        """The set of numbers of the group that the message belongs to."""
+        """The numbers of the sender and of all receivers. A group has exactly one such set of numbers."""
         return frozenset({self.sender, *self.receivers})
 
     @property
     def keyword(self) -> Keyword | None:
-        """What the message asks of the carrier. Case and surrounding spaces do not matter."""
+        """The keyword that the text consists of, or None. Case and surrounding spaces do not matter."""
         return KEYWORDS.get((self.body or "").strip().casefold())
 
     @property
@@ -172,7 +184,10 @@ class InboundMessage(Model):
         return PreEvent(subject, (event_type, {**payload, **self.binding_payload, **content}))
 
     def message(self, media_sids: tuple[str, ...]) -> NewMediaMessage:
-        """Return the parameters of the message in the conversation. `media_sids` are its media, after the fetch."""
+        """Return the parameters with which the message is created in the conversation.
+
+        `media_sids` are the SIDs of the media that Convoke fetched from the provider.
+        """
         return NewMediaMessage(author=self.sender, body=self.body, media_sids=media_sids)
 
     def participants(self) -> tuple[NewParticipant, ...]:
@@ -185,7 +200,7 @@ class InboundMessage(Model):
         return tuple(NewParticipant(messaging_binding=binding) for binding in bindings)
 
     def record(self, message: Message, moment: datetime) -> InboundRecord:
-        """Return the record that this message is stored as `message`."""
+        """Return the record which shows that this inbound message is stored as `message`."""
         return InboundRecord(
             account_sid=message.account_sid,
             provider=self.provider,
@@ -197,14 +212,15 @@ class InboundMessage(Model):
 
 
 def is_open(conversation: Conversation) -> bool:
-    """Return whether inbound messages can go to the conversation."""
+    """Return whether inbound messages can be added to the conversation."""
     return conversation.state in (State.ACTIVE, State.INACTIVE)
 
 
 def can_answer_in(conversation: Conversation, inbound: InboundMessage) -> bool:
     """Return whether a message to one receiver can be the answer to a copy of a message in this group.
 
-    A carrier that cannot send a group MMS sends each member a copy. The members answer to the business number alone.
+    A carrier that cannot send a group MMS sends each member a separate copy. A member who answers such a copy sends the
+    answer only to the business number.
     """
     is_member = any(member.group_address == inbound.sender for member in conversation.bound)
     projects = any(member.projected_address == inbound.business_address for member in conversation.bound)

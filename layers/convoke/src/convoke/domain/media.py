@@ -1,4 +1,4 @@
-"""The Media resource, which is a file that a message can contain, and the rules of its parameters.
+"""The Media resource, which is a file that a message can contain, and the rules for the parameters of an upload.
 
 See docs/behaviour/media.md.
 """
@@ -35,10 +35,10 @@ MAX_MEDIA_BYTES = 150 * 1024 * 1024
 """The maximum size of a media. On AWS, the maximum is `MAX_UPLOAD_BYTES` in aws/edges.py."""
 
 MAX_MMS_BYTES = 5 * 1024 * 1024
-"""The maximum total size of the media of a message, if a participant gets the message as an MMS."""
+"""The maximum total size of all media of a message. The maximum applies if a participant gets the message as an MMS."""
 
 MAX_WHATSAPP_BYTES = 16 * 1024 * 1024
-"""The maximum size of each media, if a participant gets the message on WhatsApp."""
+"""The maximum size of each media of a message. The maximum applies if a participant gets the message on WhatsApp."""
 
 MAX_FILENAME_CHARACTERS = 256
 
@@ -46,7 +46,7 @@ MAX_MEDIA_IN_SET = 100
 """The maximum number of media that one request can fetch."""
 
 UNUSED_LIFETIME = timedelta(days=1)
-"""How long a media exists that is in no message."""
+"""The time after which the sweeper removes a media that no message contains."""
 
 LINK_LIFETIME = timedelta(minutes=5)
 """How long a link to the content of a media is valid."""
@@ -63,7 +63,7 @@ PHONE_TYPES = frozenset(
         *(f"video/{each}" for each in ("3gpp", "mp4", "mpeg", "ogg", "quicktime", "webm")),
     }
 )
-"""The content types that phones can send and get. A browser runs no scripts in content of these types."""
+"""The content types that phones can send and receive. A browser does not run scripts in content of these types."""
 
 SHOWN_TYPES = (*sorted(PHONE_TYPES), BINARY)
 """The content types that responses with the content of a media can have."""
@@ -73,7 +73,7 @@ _CONTENT_TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,126}/[a-z0-9][a-z0-9!#$
 
 
 class Category(StrEnum):
-    """What a media is in its message. The values `body` and `history` are for the parts of an e-mail."""
+    """The role of a media in its message. Only the parts of an e-mail have the category `body` or `history`."""
 
     MEDIA = "media"
     BODY = "body"
@@ -86,14 +86,14 @@ class CarrierCredentials(NamedTuple):
     origin: str
     """The scheme and the host of the carrier, such as `https://api.twilio.com`.
 
-    Only this origin gets the credentials.
+    Convoke sends the credentials only to this origin.
     """
     user: str
     password: str
 
 
 class MessageMedia(Model):
-    """One media of a message. All fields except the SID are None if Convoke does not have the media."""
+    """One media of a message. If Convoke did not store the media, all fields except the SID are None."""
 
     sid: str
     content_type: str | None = None
@@ -104,7 +104,7 @@ class MessageMedia(Model):
 
 
 class Content(Model):
-    """The content of a media, after Convoke has stored it."""
+    """The description of a media's content. The media store contains the content itself."""
 
     content_type: str
     filename: str | None = None
@@ -113,7 +113,7 @@ class Content(Model):
 
 
 class Media(Model):
-    """A stored media. The media store has the content, under the SIDs of the account and of the media."""
+    """The record of a media. The media store contains the content, under the Account SID and the media SID."""
 
     account_sid: str
     chat_service_sid: str
@@ -122,18 +122,21 @@ class Media(Model):
     """The identity of the chat user who uploaded the media. None if the account uploaded the media."""
     category: Category
     content: Content | None = None
-    """None until the upload is complete. An interrupted upload never gets complete."""
+    """None until the upload is complete. If the upload is interrupted, this field stays None."""
     conversation_sid: str | None = None
     message_sid: str | None = None
     """The message that contains the media. None if no message contains the media yet."""
     date_created: Instant
     date_updated: Instant
     date_removed: Instant | None = None
-    """When the media was deleted. The sweeper then removes the content."""
+    """The time at which the media was deleted. The sweeper removes the content after this time."""
 
     @property
     def due_at(self) -> datetime | None:
-        """When the sweeper must remove the media. None if a message contains the media."""
+        """The time at which the sweeper must remove the media.
+
+        None if the media is not deleted and a message contains the media.
+        """
         if self.date_removed:
             return self.date_removed
         return None if self.message_sid else self.date_created + UNUSED_LIFETIME
@@ -146,8 +149,8 @@ class Media(Model):
     def check_sendable(self, author: str | None, chat_service_sid: str, field: str) -> None:
         """Raise MediaNotFoundError or MediaAlreadyUsedError if a new message cannot contain this media.
 
-        `author` is the identity of the chat user who sends the message. A chat user can only send its own media. None
-        means that the account sends the message. `field` is the field of the request that names the media.
+        `author` is the identity of the chat user who sends the message, or None if the account sends the message. A
+        chat user can only send media that this user uploaded. `field` is the field of the request that names the media.
         """
         is_visible = self.chat_service_sid == chat_service_sid and author in (None, self.author)
         if not is_visible or self.content is None or self.date_removed:
@@ -157,21 +160,27 @@ class Media(Model):
 
     @property
     def shown_type(self) -> str:
-        """The content type of a download. A browser must not run a downloaded file as a page or as a script."""
+        """The content type of a download.
+
+        A type that is not in PHONE_TYPES becomes BINARY, because a browser must not run a download as a page or script.
+        """
         found = self.content.content_type if self.content else BINARY
         return found if found in PHONE_TYPES else BINARY
 
     @property
     def disposition(self) -> str:
-        """The header `Content-Disposition` of a download (RFC 6266). The percent-encoding makes every name harmless."""
+        """The header `Content-Disposition` of a download (RFC 6266).
+
+        The filename is percent-encoded, so a filename with special characters cannot change the header.
+        """
         name = self.content.filename if self.content else None
         return f"attachment; filename*=UTF-8''{quote(name, safe='')}" if name else "attachment"
 
 
 def parse_content_type(text: str) -> str:
-    """Return the media type without its parameters, in lower case. Raise MediaTypeNotAcceptableError.
+    """Return the media type in `text` without its parameters, in lower case. If `text` is empty, return BINARY.
 
-    If `text` is empty, the type is unknown.
+    Raises MediaTypeNotAcceptableError if `text` is not a media type.
     """
     essence = text.partition(";")[0].strip().lower() or BINARY
     if not _CONTENT_TYPE.fullmatch(essence):
@@ -180,14 +189,17 @@ def parse_content_type(text: str) -> str:
 
 
 def check_filename(filename: str) -> str | None:
-    """Return the filename, or None if the filename is empty. Convoke stores no file under this name."""
+    """Return the filename, or None if the filename is empty.
+
+    All characters are permitted, because Convoke does not store a file under this name.
+    """
     if len(filename) > MAX_FILENAME_CHARACTERS:
         raise InvalidParameterError(wanted=f"at most {MAX_FILENAME_CHARACTERS} characters")
     return filename or None
 
 
 def check_number(sids: Sequence[str], field: str) -> None:
-    """Raise an error if a message names too many media, or names a media twice."""
+    """Raise an error if `sids` contains too many media SIDs, or contains a SID twice."""
     if len(sids) > MAX_MEDIA:
         raise InvalidParameterError(field=field, wanted=f"at most {MAX_MEDIA} media")
     if len({*sids}) < len(sids):
@@ -215,7 +227,7 @@ CATEGORY_SCHEMA = word_schema(Category, default=Category.MEDIA)
 
 
 class NewMedia(Model):
-    """The parameters of an upload. The content and its type are the body of the request."""
+    """The parameters of an upload. The body of the request contains the content."""
 
     order_of_checks: ClassVar[tuple[type[ConversationsError], ...]] = (InvalidParameterError,)
 
@@ -228,7 +240,7 @@ class MediaSetItem(Model):
 
 
 class MediaSetRequest(Model):
-    """The body of a request for several media. `get` is the only command."""
+    """The body of a request that fetches several media. `get` is the only command."""
 
     command: Literal["get"]
     list: Annotated[tuple[MediaSetItem, ...], Field(max_length=MAX_MEDIA_IN_SET)]

@@ -1,4 +1,4 @@
-"""The message replay sends the existing messages of a conversation to a new webhook of the conversation.
+"""The message replay, which sends the existing messages of a conversation to a new webhook of the conversation.
 
 See docs/behaviour/scoped-webhooks.md#replay-of-messages.
 """
@@ -14,7 +14,7 @@ from convoke.domain.scoped_webhooks import ScopedWebhook
 
 
 class Span(NamedTuple):
-    """The range of messages that a replay still has to send to the webhook."""
+    """The range of messages that a replay must still send to the webhook."""
 
     first: int
     """The index at which the range starts. The message with this index may be deleted."""
@@ -48,9 +48,8 @@ def replay_from(replay: Event, first: int) -> Event | None:
 def message_replayed(replay: Event, conversation: Conversation, message: Message) -> Event:
     """Return the event `onMessageAdded` that the replay sends for one message, with the current content of the message.
 
-    The event id consists of the change SID of the replay and the message index plus 1. If the replay is repeated, the
-    event of each message therefore has the same id as before. Webhooks are turned off, so that no other webhook gets
-    the event.
+    The event id consists of the change SID of the replay and the message index plus 1. Therefore the event of a message
+    has the same id if the replay is repeated. `notify_webhooks` is False, so that no other webhook gets the event.
     """
     sid, _, _ = replay.id.partition("-")
     change = message_added(

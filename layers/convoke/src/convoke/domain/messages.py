@@ -97,7 +97,7 @@ class Message(Model):
     created_event_id: int | None = None
     """The event id of the creation. None if the message was never changed.
 
-    A message that an older version of Convoke changed has no value either.
+    Also None if an older version of Convoke changed the message.
     """
 
     @property
@@ -114,8 +114,8 @@ class Message(Model):
     def _from_old_item(cls, stored: Mapping[str, object]) -> Mapping[str, object]:
         """Read an item of version 1.0 or earlier.
 
-        Such an item has at most one media, in the attribute `media_sid`. The attribute `delivery` says how many copies
-        were made. Each of these copies has the status `sent`.
+        Such an item has at most one media, in the attribute `media_sid`. The attribute `delivery` contains the number
+        of copies. Each of these copies has the status `sent`.
         """
         old = {}
         if sid := stored.get("media_sid"):
@@ -251,7 +251,7 @@ class NewMessage(MessageParameters):
     )
 
     media_field: ClassVar[str] = "media_sid"
-    """The field that names the media."""
+    """The name of the field that contains the media SID."""
 
     media_sid: MediaSid | None = None
     content_sid: ContentSid | None = None

@@ -1,6 +1,7 @@
 """Names that clients can write in the path of a URL instead of a SID: unique names and identities.
 
-Each engine names the characters that such a name must not contain: `PATH_DELIMITERS` in aws/edges.py has them for AWS.
+Each engine defines the characters that such a name must not contain. `PATH_DELIMITERS` in aws/edges.py contains the
+characters for AWS.
 See docs/behaviour/requests-and-answers.md#names-on-aws.
 """
 
@@ -16,7 +17,7 @@ Name = TypeVar("Name", str, str | None)
 
 
 def check_name_in_path(name: Name, info: ValidationInfo) -> Name:
-    """Return the name unchanged. Raise an error if the name contains a character at which the gateway cuts off paths.
+    """Return the name unchanged. Raise an error if the name contains a character at which the gateway truncates paths.
 
     The validation context (`ValidationInfo.context`) is a string of these characters. Only the parameters of a request
     are validated with a context. Therefore names that are already stored stay valid.

@@ -28,16 +28,19 @@ class PageRequest:
     size: int
     """The maximum number of resources on the page."""
     position: str | None = None
-    """The sort key, usually a SID, of the resource before or after the page. None means the start of the list."""
+    """The sort key of the resource before or after the page. Usually, the sort key is a SID.
+
+    None means the start of the list.
+    """
     forward: bool = True
     """True requests the resources after `position`. False requests the resources before `position`."""
     descending: bool = False
-    """Whether the list is in descending order. If so, the resources after `position` have smaller sort keys."""
+    """Whether the list is in descending order. If True, the resources after `position` have smaller keys."""
 
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[Resource]):
-    """One page of a list. `has_previous` and `has_next` tell whether there are pages before and after this page."""
+    """One page of a list. `has_previous` and `has_next` show whether there are pages before and after this page."""
 
     resources: list[Resource]
     """The resources in the order of the list."""
@@ -51,10 +54,10 @@ class Page(Generic[Resource]):
     """The sort key of each resource. Empty if the SID of each resource is its sort key."""
 
     def shortened(self, count: int, positions: Sequence[str], *, forward: bool) -> Page[Resource]:
-        """Return this page with only `count` of its resources. The removed resources move to the neighbouring page.
+        """Return a copy of this page with only `count` resources. The removed resources move to the neighbouring page.
 
         `positions` contains the sort key of each resource. A forward page keeps its first resources. A backward page
-        keeps its last resources, because these are next to the page that the client has just read.
+        keeps its last resources, because the last resources are next to the page that the client has just read.
         """
         if forward:
             return replace(self, resources=self.resources[:count], has_next=True, behind=positions[count - 1])

@@ -1,4 +1,4 @@
-"""The ParticipantConversation resource. Clients use it to list the conversations of one identity or address.
+"""The ParticipantConversation resource, with which clients list the conversations of one identity or address.
 
 See docs/behaviour/participant-conversations.md.
 """

@@ -81,7 +81,7 @@ class MessagingBinding(Model):
 
 
 class KnownBy(NamedTuple):
-    """An identity or an address. It identifies a person in all conversations of this person."""
+    """An identity or an address, which identifies a person in all conversations of this person."""
 
     kind: Literal["identity", "address"]
     value: str
@@ -129,10 +129,10 @@ class Member(Model):
 
 
 class BoundMember(Member):
-    """A participant that has a binding, as the item of the conversation contains it.
+    """The part of a participant with a binding that the item of the conversation contains.
 
-    The item of a conversation contains all bound members. They determine which locks the conversation holds and who
-    receives its messages. In a group MMS, they also determine the set of numbers of the group.
+    The item of a conversation contains all bound members. The bound members determine which locks the conversation
+    holds and who receives the messages. In a group MMS, the bound members also determine the group's set of numbers.
     """
 
     messaging_binding: MessagingBinding
@@ -154,12 +154,12 @@ class Participant(Member):
     last_read_message_index: int | None = None
     last_read_timestamp: Instant | None = None
     notification_level: NotificationLevel | None = None
-    """None means the level `default`. Only the conversations of a User show the level."""
+    """None means the level `default`. Only the UserConversation resource shows the level."""
     revision: int | None = None
-    """How many times the participant was changed. None if it was never changed.
+    """The number of changes of the participant. None if the participant was never changed.
 
-    The updates of read positions and notification levels use optimistic locking with this number, because they do not
-    change the conversation.
+    An update of a read position or a notification level uses this number for optimistic locking, because such an update
+    does not change the conversation.
     """
     event_id: int | None = None
     """The event id of the last change. None means the event id of `date_updated`."""
@@ -177,7 +177,7 @@ class Participant(Member):
 
     @property
     def known_by(self) -> KnownBy | None:
-        """The identity, or the address if there is no identity. None if the participant has neither."""
+        """The identity, or the address if there is no identity. None if there is no identity and no address."""
         if self.identity:
             return KnownBy("identity", self.identity)
         return KnownBy("address", self.address) if self.address else None

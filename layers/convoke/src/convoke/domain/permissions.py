@@ -1,4 +1,4 @@
-"""Decide whether a chat user may do an action. The decision depends only on the roles of the user.
+"""Determine whether a chat user may do an action. The result depends only on the roles of the user.
 
 Requests with the credentials of an account need no permission. domain/roles.py lists the permissions
 of the default roles. See docs/behaviour/roles.md#permissions.
@@ -26,11 +26,11 @@ class Rule(NamedTuple):
     own: Permission | None = None
     """A permission that permits the action only on the user's own message, participant or User."""
     in_conversation: bool = True
-    """Whether the user must be a participant. A user whose role in the service permits the action need not be one."""
+    """Whether the user must be a participant, unless the user's role in the service permits the action."""
 
 
 class Action(StrEnum):
-    """The actions that require a permission if a chat user performs them."""
+    """The actions for which a chat user needs a permission."""
 
     CREATE_CONVERSATION = "create a conversation"
     JOIN_CONVERSATION = "join a conversation"
@@ -78,9 +78,11 @@ def decide(action: Action, service_role: Role, conversation_role: Role | None, *
     """Return whether a user may do `action`.
 
     `service_role` is the role of the User. `conversation_role` is the role of the participant in the conversation that
-    the action concerns, or None if the user is not a participant. If a role was deleted, pass the default role that the
-    service has for Users or for participants instead. `own` is whether the action concerns the user's own message,
-    participant or User. A permission of the service role is valid in every conversation of the service.
+    the action concerns, or None if the user is not a participant. If a role was deleted, pass the service's default
+    role for Users or for participants instead.
+
+    `own` is whether the action concerns the user's own message, participant or User. A permission of the service role
+    is valid in every conversation of the service.
     """
     rule = RULES[action]
     sufficient = {rule.permission, *([rule.own] if own and rule.own else [])}

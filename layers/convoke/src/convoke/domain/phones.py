@@ -1,4 +1,4 @@
-"""The messages that a simulated phone has got.
+"""The messages that a simulated phone has received.
 
 See docs/phones/simulator.md.
 """
@@ -13,11 +13,11 @@ from convoke.domain.retention import PHONE_MESSAGE_LIFETIME
 
 
 class PhoneMessage(Model):
-    """A message that a simulated phone has got."""
+    """A message that a simulated phone has received."""
 
     account_sid: str
     sid: str
-    """The SID of the receipt. It is unique, and receipts sort by date."""
+    """The SID of the receipt. Receipt SIDs are unique and sort by date."""
     channel_message_sid: str
     from_: str
     to: str

@@ -1,4 +1,4 @@
-"""The chat user that acts in a request: its identity, its roles and its participant.
+"""The chat user who makes a request: the identity, the roles and the participant of this user.
 
 See docs/behaviour/roles.md#permissions.
 """
@@ -14,7 +14,7 @@ from convoke.domain.permissions import Action, Decision, decide
 from convoke.domain.roles import Permission, Role
 
 ADMINISTRATION = (Action.RENAME_CONVERSATION, Action.EDIT_CONVERSATION_ATTRIBUTES, Action.DELETE_CONVERSATION)
-"""The actions on a conversation itself. A user who may do one of them may also see the conversation."""
+"""The actions on a conversation itself. A user who may do at least one of these actions may see the conversation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,10 @@ class Membership:
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """A chat user. Requests with the credentials of an account have no principal, because they need no permission."""
+    """The chat user who makes a request.
+
+    A request with the credentials of an account has no principal, because such a request needs no permission.
+    """
 
     identity: str
     role: Role
@@ -36,7 +39,10 @@ class Principal:
     """None if the user is not a participant of the conversation, or if the request concerns no conversation."""
 
     def check(self, action: Action, *, own: bool = False) -> None:
-        """Raise NotPermittedError or NotAParticipantError if the user must not do `action`. See `decide`."""
+        """Raise NotPermittedError or NotAParticipantError if the user must not do `action`.
+
+        See `permissions.decide` for the rules and for the parameter `own`.
+        """
         match self._decide(action, own=own):
             case Decision.NOT_PERMITTED:
                 raise NotPermittedError
@@ -46,8 +52,8 @@ class Principal:
     def check_visible(self, conversation: Conversation) -> None:
         """Raise NotAParticipantError if the user must not see `conversation`.
 
-        Participants see a conversation. The user who created the conversation sees it until it joins, and a user whose
-        role in the service permits changes of every conversation sees every conversation.
+        The participants see the conversation. The user who created the conversation sees it until this user joins. A
+        user whose role in the service permits an action of `ADMINISTRATION` sees every conversation.
         """
         if self.membership or conversation.awaits(self.identity):
             return
@@ -55,17 +61,21 @@ class Principal:
             raise NotAParticipantError
 
     def check_participates(self) -> Participant:
-        """Return the participant of the user. Raise NotAParticipantError if the user is not a participant."""
+        """Return the participant that belongs to the user.
+
+        Raises NotAParticipantError if the user is not a participant.
+        """
         if self.membership is None:
             raise NotAParticipantError
         return self.membership.participant
 
     def check_same_permissions(self, later: Principal) -> None:
-        """Raise an error if the user has other permissions now. `later` is the principal as it is now.
+        """Raise an error if the user's permissions have changed. `later` is the current principal of the same user.
 
-        Raises NotAParticipantError if the user is no participant anymore. Otherwise raises UnavailableError, because
-        the user may possibly do the action with the new roles too.
+        Raises NotAParticipantError if the user is no longer a participant. Raises UnavailableError if the permissions
+        have changed in another way, so that the client tries again. The new roles may permit the action too.
         """
+
         if self.membership and not later.membership:
             raise NotAParticipantError
         if self._permissions != later._permissions:

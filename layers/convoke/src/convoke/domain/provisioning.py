@@ -1,4 +1,4 @@
-"""Provisioning: Convoke responds to a ConversationWithParticipants request, and then adds the participants.
+"""Provisioning, in which Convoke adds the participants of a ConversationWithParticipants request after the response.
 
 See docs/behaviour/provisioning.md.
 """
@@ -89,13 +89,13 @@ class Provisioning(Model):
 
 
 MAX_LATE_PAUSE = timedelta(days=1)
-"""The maximum pause between two attempts after the maximum number of attempts to add the participants."""
+"""The maximum pause between two late attempts. A late attempt is an attempt after `max_attempts` attempts."""
 
 
 class ProvisioningRetries(Model):
     """The pauses between the attempts to resume interrupted provisioning, and the maximum number of attempts.
 
-    The sweeper makes these attempts. The pauses also apply to its other attempts, for example to publish an event.
+    The sweeper makes these attempts. The pauses also apply when the sweeper tries to publish an event.
 
     See docs/how-it-works.md#promises.
     """
@@ -108,8 +108,8 @@ class ProvisioningRetries(Model):
         """Return the time of the next attempt.
 
         The first pause is `first_pause`. Each later pause is twice as long as the previous pause, up to `max_pause`.
-        After `max_attempts`, the pauses double again, up to a day. Such a late attempt cannot be given up, because the
-        conversation would keep its locks, and an event would never reach the bus.
+        After `max_attempts` attempts, the pauses double again, up to MAX_LATE_PAUSE. Convoke never stops the attempts,
+        because otherwise the conversation would keep its locks, and an event would never reach the event bus.
         """
         pause = doubled_pause(self.first_pause, attempts, self.max_pause)
         late = max(attempts - self.max_attempts, 0)
@@ -118,7 +118,8 @@ class ProvisioningRetries(Model):
     def is_overdue(self, attempts: int) -> bool:
         """Return whether an alert must report that Convoke fails to process a conversation.
 
-        `attempts` is the number of attempts until now. The result is True for one number only. The first late attempt
-        usually succeeds, for example because it closes the conversation.
+        `attempts` is the number of attempts until now. The result is True for only one number, so that Convoke creates
+        only one alert. This number includes the first late attempt, because the first late attempt usually succeeds.
+        For example, the attempt closes the conversation.
         """
         return attempts == self.max_attempts + 2

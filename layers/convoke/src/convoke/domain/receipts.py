@@ -20,12 +20,15 @@ from convoke.domain.sids import Prefix
 
 
 class ReceiptStatus(StrEnum):
-    """How far the copy of a message for one participant has got. The order of the members is the order of progress."""
+    """The progress of the copy of a message for one participant. The members are in the order of progress."""
 
     QUEUED = "queued"
-    """No carrier has the copy yet. Responses show `queued` and `sending` as null, because Twilio has no such status."""
+    """No carrier has accepted the copy yet.
+
+    Responses show `queued` and `sending` as null, because Twilio has no such status.
+    """
     SENDING = "sending"
-    """A carrier was called, and the outcome of the call is not stored yet."""
+    """Convoke called a carrier, and the outcome of the call is not stored yet."""
     SENT = "sent"
     UNDELIVERED = "undelivered"
     FAILED = "failed"
@@ -43,7 +46,7 @@ ShownStatus = Literal[
     ReceiptStatus.DELIVERED,
     ReceiptStatus.READ,
 ]
-"""The statuses that answers and events show."""
+"""The statuses that responses and events show."""
 
 ORDER = {status: place for place, status in enumerate(ReceiptStatus)}
 
@@ -59,17 +62,20 @@ class Receipt(Model):
     participant_sid: str
     status: ReceiptStatus
     error_code: int = 0
-    """0 means that there was no error."""
+    """The code of the error, or 0 if there was no error."""
     address: str | None = None
-    """The phone that gets the copy. None in a receipt of version 1.0 or earlier. No carrier got these copies."""
+    """The phone that gets the copy.
+
+    None if version 1.0 or earlier stored the receipt. These versions did not send copies to carriers.
+    """
     business_address: str | None = None
-    """The address that the phone sees as the sender. None if there is none: then no carrier can send the copy."""
+    """The address that the phone sees as the sender. If this field is None, no carrier can send the copy."""
     in_group: bool = Field(default=False, exclude_if=not_)
     """Whether the copy is a part of a group MMS."""
     attempts: int = Field(default=0, exclude_if=not_)
-    """How often a carrier was called."""
+    """The number of attempts to send the copy."""
     may_be_repeated: bool = Field(default=False, exclude_if=not_)
-    """Whether the phone may have got the copy twice, because Convoke lost the outcome of a call to the carrier."""
+    """Whether the phone may have received the copy twice, because Convoke lost the outcome of a call to the carrier."""
     provider: str | None = None
     provider_message_id: str | None = None
     """The carrier's id of the copy. None until the carrier has accepted the copy."""
@@ -82,7 +88,7 @@ class Receipt(Model):
 
     @property
     def outcome_is_lost_again(self) -> bool:
-        """Whether the outcome of a call is lost, although the call repeated a call with a lost outcome."""
+        """Whether Convoke lost the outcome of a call to the carrier and also the outcome of the repeated call."""
         return self.status is ReceiptStatus.SENDING and self.may_be_repeated
 
     @property
@@ -92,13 +98,13 @@ class Receipt(Model):
     def can_become(self, status: ReceiptStatus) -> bool:
         """Return whether a report of the carrier may change the status. A report only moves it forward.
 
-        A report can arrive before the outcome of the call is stored. The receipt then has the status `sending`.
+        A report can arrive before Convoke stores the outcome of the call. In this case, the status is `sending`.
         """
         return self.address is not None and ORDER[self.status] < ORDER[status]
 
 
 class Share(StrEnum):
-    """How many receipts of a message have a certain status."""
+    """The share of a message's receipts that have reached a status: all, some or none."""
 
     ALL = "all"
     SOME = "some"
@@ -120,7 +126,7 @@ also count the status `read`.
 
 
 class DeliverySummary(Model):
-    """The field `delivery` of a message. Each field except `total` tells how many receipts have reached a status."""
+    """The field `delivery` of a message. Each field except `total` is the share of receipts that reached a status."""
 
     total: int
     """The number of receipts of the message."""
@@ -150,7 +156,7 @@ def _share(number: int, total: int) -> Share:
 
 
 COUNTED = tuple(status for status in ReceiptStatus if status is not ReceiptStatus.SENDING)
-"""The statuses that have a counter of their own in a message. The counter of QUEUED also counts SENDING."""
+"""The statuses for which a message has a separate counter. The counter of QUEUED also counts receipts in SENDING."""
 
 
 def counter_of(status: ReceiptStatus) -> str:

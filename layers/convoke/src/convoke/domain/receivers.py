@@ -69,7 +69,7 @@ NEVER_ON_AWS: tuple[Network, ...] = tuple(
         ),
     )
 )
-"""The networks in which a deployment calls no receiver, even if the operator has allowed the network.
+"""The networks in which a deployment never calls a receiver, even if the operator has allowed the network.
 
 The runtime API, the X-Ray daemon and the credentials of a function have addresses in these networks. See
 https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html.
@@ -89,7 +89,7 @@ class ReceiverRules:
     allowed: tuple[Network, ...] = ()
     """The networks in which Convoke may call receivers even if the networks are not public."""
     refused: tuple[Network, ...] = ()
-    """The networks in which Convoke calls no receiver, even if they are in `allowed`."""
+    """The networks in which Convoke never calls a receiver, even if `allowed` contains the networks."""
     https_only: bool = False
 
     @classmethod
@@ -114,8 +114,8 @@ class ReceiverRules:
     def accepts(self, url: str) -> bool:
         """Return whether a URL is allowed.
 
-        This method does not look up the host in DNS. When the webhook client has looked up the host, it checks the IP
-        addresses with `allows`.
+        This method does not look up the host in DNS. After the webhook client has looked up the host, the client checks
+        the IP addresses with `allows`.
         """
         return self._unmet_requirement(url) is None
 

@@ -1,4 +1,4 @@
-"""The filter of the list of logged requests."""
+"""The parameters of the list of logged requests."""
 
 from __future__ import annotations
 
@@ -18,6 +18,6 @@ def parse_number(text: str | int) -> int:
 
 
 class RequestFilters(Model):
-    """The parameter of the list: only requests with a greater number are listed."""
+    """The parameters of the list. The list contains only requests whose number is greater than the parameter."""
 
     after: Annotated[int, BeforeValidator(parse_number), WithJsonSchema({"type": "integer"})] = 0

@@ -18,10 +18,10 @@ See docs/decisions/0051-webhooks-outlive-conversation.md.
 """
 
 REMOVALS_LIFETIME = timedelta(days=7)
-"""How long Convoke remembers which messages were deleted or edited, and who left a conversation.
+"""How long Convoke keeps the records of deleted and edited messages, and of participants that left a conversation.
 
-A chat client that was away for a shorter time gets these changes when it connects again. A token of a chat client is
-valid for at most 24 hours.
+If a chat client was not connected for a shorter time, the client gets these changes when it connects again. An access
+token is valid for at most 24 hours.
 """
 
 SETTLING_TIME = timedelta(seconds=60)
@@ -32,14 +32,17 @@ may still be running. operations/due_services.py and operations/due_users.py dec
 """
 
 INBOUND_RECORD_LIFETIME = timedelta(days=30)
-"""How long Convoke recognizes that a carrier delivers an inbound message again.
+"""How long Convoke recognizes a repeated delivery of an inbound message.
 
 Amazon SNS repeats a failed delivery to Lambda for 23 days. See
 https://docs.aws.amazon.com/sns/latest/dg/sns-message-delivery-retries.html.
 """
 
 PHONE_MESSAGE_LIFETIME = timedelta(days=7)
-"""How long a message stays in the inbox of a simulated phone."""
+"""How long Convoke keeps a message that a simulated phone received."""
 
 GROUP_COPY_LIFETIME = timedelta(days=90)
-"""How long after the last copy of a group's message the answer of a phone still finds the group."""
+"""How long Convoke keeps the date of the last copy that a phone got from a group.
+
+During this time, Convoke can find the group to which an answer of the phone belongs.
+"""

@@ -1,6 +1,6 @@
 """The Role resource: the permissions of Users in a service, or of participants in a conversation.
 
-Each service has four default roles. They are not stored, because they are computed from the service. See
+Each service has four default roles. Convoke does not store the default roles, but computes them from the service. See
 docs/behaviour/roles.md.
 """
 

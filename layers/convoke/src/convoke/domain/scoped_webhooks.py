@@ -40,7 +40,10 @@ from convoke.domain.sids import Prefix, is_sid
 from convoke.domain.webhooks import Hook, Method, check_url, parse_method
 
 MAX_WEBHOOKS_PER_CONVERSATION = 5
-"""operations/scoped_webhooks.py enforces the limit, because only a read shows how many webhooks exist."""
+"""The maximum number of webhooks of a conversation.
+
+operations/scoped_webhooks.py checks this maximum, because Convoke must read the existing webhooks to count them.
+"""
 
 MAX_TRIGGERS = 5
 MAX_TRIGGER_CHARACTERS = 248
@@ -88,7 +91,7 @@ class ScopedWebhook(Model):
     triggers: tuple[str, ...] | None = None
     flow_sid: str | None = None
     replay_after: int | None = None
-    """The index of a message. The webhook also gets the existing messages from this index on.
+    """The index of a message. The webhook also gets the existing messages whose index is not less than this index.
 
     None means that the webhook gets only messages that are newer than the webhook.
     """

@@ -1,4 +1,4 @@
-"""The Sender resource: a business address of one account, and the carrier that delivers its messages.
+"""The Sender resource: a business address of one account, and the carrier that delivers messages from this address.
 
 See docs/behaviour/senders.md.
 """
@@ -34,11 +34,11 @@ TWILIO_CHANNELS = frozenset({Channel.SMS, Channel.WHATSAPP})
 
 
 SIMULATED_SENDER_SID = Prefix.SENDER + "0" * 32
-"""The SID of a sender that is not stored, because the embedded engine simulates its phones."""
+"""The SID of the sender that `simulated_by_default` returns. This sender is not stored."""
 
 
 class Provider(StrEnum):
-    """Who delivers the messages of a sender: the simulator, or a carrier."""
+    """The provider that delivers the messages of a sender. The provider is the simulator or a carrier."""
 
     SIMULATED = "simulated"
     TWILIO = "twilio"
@@ -46,14 +46,14 @@ class Provider(StrEnum):
 
 
 class TwilioCredentials(Model):
-    """The secret of a sender whose carrier is Twilio. Convoke stores it apart from the sender."""
+    """The secret of a sender whose carrier is Twilio. Convoke does not store the secret in the item of the sender."""
 
     account_sid: str
     auth_token: str
 
 
 class Sender(Model):
-    """A sender as it is stored, without its secret."""
+    """A stored sender, without its secret."""
 
     account_sid: str
     sid: str
@@ -61,15 +61,18 @@ class Sender(Model):
     provider: Provider
     friendly_name: str | None = None
     origination_identity: str | None = None
-    """The ARN of the phone number or of the pool in AWS End User Messaging. None for the other providers."""
+    """The ARN of the phone number or of the pool in AWS End User Messaging. None if the provider is not AWS."""
     configuration_set: str | None = None
-    """The configuration set that publishes the delivery events of the copies. None for the other providers."""
+    """The name of the configuration set that publishes the delivery events. None if the provider is not AWS."""
     date_created: Instant
     date_updated: Instant
 
 
 def simulated_by_default(account_sid: str, address: str, moment: datetime) -> Sender:
-    """Return the sender of an address that has no stored sender, on one machine. Nobody can fetch this sender."""
+    """Return a simulated sender for an address that has no stored sender. Clients cannot fetch this sender.
+
+    Only the embedded engine uses this function.
+    """
     return Sender(
         account_sid=account_sid,
         sid=SIMULATED_SENDER_SID,
@@ -108,9 +111,9 @@ TwilioAuthToken = Annotated[str, AfterValidator(check_token), pattern_schema(PRI
 
 
 class SenderParameters(Model):
-    """The parameters that requests to create and requests to update a sender have in common.
+    """The parameters that a request to create a sender and a request to update a sender have in common.
 
-    The parameters of another provider are checked and have no effect.
+    The parameters for Twilio are checked for every provider. They have an effect only if the provider is Twilio.
     """
 
     order_of_checks: ClassVar[tuple[type[ConversationsError], ...]] = (
@@ -125,9 +128,9 @@ class SenderParameters(Model):
     twilio_auth_token: TwilioAuthToken | None = None
 
     def secret(self, provider: Provider) -> TwilioCredentials | None:
-        """Return the secret of the request, or None if the request has none, or if the provider needs none.
+        """Return the secret in the request. Return None if the request has no secret or the provider needs no secret.
 
-        Raises InvalidParameterError if the request has only one part of the secret.
+        Raises InvalidParameterError if the request has only the Account SID or only the Auth Token.
         """
         sid, token = self.twilio_account_sid, self.twilio_auth_token
         if provider is not Provider.TWILIO or sid is None is token:
@@ -155,9 +158,9 @@ class NewSender(SenderParameters):
         return self
 
     def required_secret(self) -> TwilioCredentials | None:
-        """Return the secret of the request, or None if the provider needs none.
+        """Return the secret in the request, or None if the provider needs no secret.
 
-        Raises InvalidParameterError if the secret, or one part of it, is missing.
+        Raises InvalidParameterError if the provider is Twilio and the Account SID or the Auth Token is missing.
         """
         secret = self.secret(self.provider)
         if self.provider is Provider.TWILIO and secret is None:
@@ -171,7 +174,10 @@ class NewSender(SenderParameters):
 
 
 class AssignedSender(Model):
-    """A phone number or a pool of the deployment's AWS account, which the operator assigns to an account."""
+    """A sender at AWS that the operator assigns to an account.
+
+    `origination_identity` is a phone number or a pool in the deployment's AWS account.
+    """
 
     address: ProxyAddress
     origination_identity: str

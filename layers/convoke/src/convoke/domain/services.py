@@ -57,7 +57,7 @@ class Service(Model):
 
     @property
     def role_sids(self) -> frozenset[str]:
-        """The SIDs of the default roles, which exist as long as the service."""
+        """The SIDs of the default roles. The default roles exist as long as the service exists."""
         return frozenset(
             (
                 self.service_admin_role_sid,
@@ -74,14 +74,14 @@ class Service(Model):
 
 
 class DeletedService(Model):
-    """The tombstone of a service. The sweeper processes the tombstone until nothing of the service is left."""
+    """The tombstone of a service. The sweeper processes the tombstone until all items of the service are deleted."""
 
     service: Service
     date_removed: Instant
     due_at: Instant
     """The time at which the sweeper must process the tombstone next."""
     attempts: int = 0
-    """How many times the sweeper has processed the tombstone."""
+    """The number of times that the sweeper has processed the tombstone."""
 
 
 def check_required_name(name: str | None) -> str:

@@ -46,10 +46,10 @@ SID_DIGITS = "[0-9a-fA-F]{32}"
 """The regular expression of the digits after the prefix. Clients may send upper-case digits."""
 
 INDEX_DIGITS = 12
-"""The SID of a message contains the index of the message. The index has this number of hexadecimal digits."""
+"""The number of hexadecimal digits of the message index in a message SID."""
 
 TIME_DIGITS = 12
-"""Every other SID starts with the time of its creation in milliseconds. The time has this number of digits."""
+"""The number of hexadecimal digits of the creation time, in milliseconds, in all SIDs except message SIDs."""
 
 NewSid = Callable[[Prefix], str]
 """A function that returns a new SID with the given prefix."""

@@ -1,4 +1,4 @@
-"""The signature check: a client asks whether the signature of a webhook request matches the request."""
+"""The signature check, with which a client checks whether the signature of a webhook request matches the request."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class NewSignatureCheck(Model):
 
 class SignatureCheck(NamedTuple):
     mistakes: list[str] | None
-    """The smallest set of common mistakes that explains the signature. None if no common mistake explains it."""
+    """The smallest set of common mistakes that explains the signature. None if there is no such set."""
 
     @property
     def matches(self) -> bool:

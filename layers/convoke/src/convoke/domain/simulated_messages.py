@@ -1,4 +1,4 @@
-"""Simulated messages: messages that a simulated phone sends to business numbers.
+"""The parameters of simulated messages, which simulated phones send to business numbers.
 
 See docs/behaviour/inbound-messages.md#simulated-phones.
 """
@@ -31,11 +31,11 @@ ANSWERS: Mapping[Keyword, str] = {
     Keyword.START: "You will get messages from this number again. Reply STOP to get none, HELP for help.",
     Keyword.HELP: "Reply STOP to get no more messages from this number. Message and data rates may apply.",
 }
-"""The automatic answer of the carrier to a keyword."""
+"""The text with which the simulated carrier answers each keyword."""
 
 
 def split_addresses(values: object) -> object:
-    """Return a list of addresses in which each value with commas is replaced by its parts, without duplicates."""
+    """Return the addresses in a list of texts, without duplicates. A text can contain several addresses with commas."""
     texts = values if isinstance(values, list) else []
     return tuple(dict.fromkeys(part.strip() for text in texts for part in text.split(",")))
 
@@ -87,4 +87,4 @@ class NewSimulatedMessage(Model):
     body: Body | None = None
     media_url: Annotated[tuple[MediaUrl, ...], AfterValidator(check_media_urls)] = ()
     message_sid: Annotated[str, AfterValidator(check_message_sid), sid_schema(Prefix.SMS)] | None = None
-    """The id that the carrier gave the message. A second request with the same id is a repeated delivery."""
+    """The id of the message at the carrier. A second request with the same id simulates a repeated delivery."""

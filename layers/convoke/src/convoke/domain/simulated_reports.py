@@ -1,4 +1,4 @@
-"""What a client can decide about simulated phones: the status of a copy, and how a phone behaves.
+"""The parameters with which a client controls simulated phones: the status of a copy, and the behavior of a phone.
 
 See docs/behaviour/inbound-messages.md#simulated-phones.
 """
@@ -21,7 +21,7 @@ from convoke.domain.twilio_statuses import FAILURES, REASONS, STATUSES, reason_o
 COUNT = "[0-9]{1,6}"
 
 REPORTED = tuple(status for status in STATUSES.values() if status is not ReceiptStatus.SENT)
-"""The statuses that a client can give a copy. The simulated carrier itself gives it the status `sent`."""
+"""The statuses that a client can report for a copy. Only the simulated carrier reports the status `sent`."""
 
 
 def parse_status(value: object) -> ReceiptStatus:
@@ -59,7 +59,7 @@ def _sid(text: str, prefix: Prefix) -> str:
 
 
 class NewDeliveryStatus(Model):
-    """The parameters of a request that reports a status of a copy, as the carrier of a simulated phone."""
+    """The parameters of a request that reports the status of a copy. The client acts as the simulated carrier."""
 
     order_of_checks: ClassVar[tuple[type[ConversationsError], ...]] = (InvalidSidError, InvalidParameterError)
 
@@ -78,16 +78,19 @@ class NewDeliveryStatus(Model):
 
     @property
     def entry(self) -> type[LogEntry] | None:
-        """The reason of a failure. Without an error code, the reason is unknown."""
+        """The log entry for a failed copy, or None if the copy did not fail.
+
+        Without an error code, the log entry says that the reason is unknown.
+        """
         return reason_of(self.error_code) if self.status in FAILURES else None
 
 
 class PhonePlan(Model):
-    """The parameters of a request that decides how a simulated phone behaves."""
+    """The parameters of a request that sets the behavior of a simulated phone."""
 
     order_of_checks: ClassVar[tuple[type[ConversationsError], ...]] = (InvalidParameterError,)
 
     fail_next: Annotated[int, BeforeValidator(parse_count), pattern_schema(COUNT)] = 0
-    """How many of the next attempts fail. Convoke tries each of them again."""
+    """The number of the next attempts to send a copy that fail. Convoke retries the copy after each failed attempt."""
     reports_delivery: Boolean = True
-    """Whether the phone reports the delivery of a copy. Otherwise the copy stays `sent`."""
+    """Whether the phone reports the delivery of a copy. Without this report, the copy keeps the status `sent`."""

@@ -1,6 +1,6 @@
-"""The data in the Sync objects of chat clients, made from the stored resources.
+"""Convert stored resources to the data in the Sync objects of chat clients.
 
-The names of the keys are the names that the official SDK for browsers and Node reads. All dates have milliseconds.
+The official SDK for browsers and Node determines the names of the keys. All dates have milliseconds.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def channel_data(conversation: Conversation, last_message: Message | None) -> Da
 
 
 def membership_data(conversation: Conversation, participant: Participant) -> Data:
-    """Return the item of a conversation in the map of a User."""
+    """Return the item of a conversation in the map of a User's conversations."""
     return {
         **_described(conversation),
         "channel": object_name(ObjectKind.CHANNEL, conversation.sid),
@@ -50,7 +50,7 @@ def membership_data(conversation: Conversation, participant: Participant) -> Dat
 
 
 def participant_data(participant: Participant, chat_service_sid: str) -> Data:
-    """Return the item of a participant in the map of a conversation."""
+    """Return the item of a participant in the map of a conversation's participants."""
     binding, read_at = participant.messaging_binding, participant.last_read_timestamp
     info = None
     if participant.identity:
@@ -70,7 +70,7 @@ def participant_data(participant: Participant, chat_service_sid: str) -> Data:
 
 
 def message_data(message: Message) -> Data:
-    """Return the item of a message in the list of a conversation."""
+    """Return the item of a message in the list of a conversation's messages."""
     medias = media_data(message)
     return {
         "sid": message.sid,
@@ -92,7 +92,10 @@ def message_data(message: Message) -> Data:
 
 
 def media_data(message: Message) -> list[Data]:
-    """Return the media of a message. The JavaScript SDK reads the content type under a name in camel case."""
+    """Return the media of a message.
+
+    Each media has its content type twice, because the JavaScript SDK reads the key `contentType`.
+    """
     return [
         {
             "category": "media",
@@ -109,7 +112,7 @@ def delivery_data(message: Message) -> Data | None:
 
 
 def user_data(user: User, *, is_online: bool) -> dict[str, Data]:
-    """Return the items in the map of a User, by key, in the order of the keys."""
+    """Return the items in the map of a User's fields. The items are ordered by key."""
     return {
         ATTRIBUTES: {"value": user.attributes},
         NAME: {"value": user.friendly_name},

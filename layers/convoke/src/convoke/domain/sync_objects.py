@@ -1,4 +1,4 @@
-"""The Sync objects of chat clients: their names, their SIDs, and what a change touches in them.
+"""The names and SIDs of the Sync objects of chat clients, and the touches that a change causes in Sync objects.
 
 No Sync object is stored. operations/sync.py derives the content of each object from the items of the table when a
 client reads the object. See docs/decisions/0155-sync-objects-are-projections.md.
@@ -20,18 +20,21 @@ class ObjectType(StrEnum):
 
 
 class ObjectKind(StrEnum):
-    """The kinds of Sync objects. The value is the last part of the name of an object."""
+    """The kinds of Sync objects. The value is the last part of an object's name.
+
+    In the names below, `{CH}` is a conversation SID and `{US}` is a User SID.
+    """
 
     CHANNEL = "channel"
-    """A document with the fields of a conversation. Its name is `{CH}.channel`."""
+    """The document with the fields of a conversation. The object's name is `{CH}.channel`."""
     MESSAGES = "messages"
-    """The list of the messages of a conversation. Its name is `{CH}.messages`."""
+    """The list of the messages of a conversation. The object's name is `{CH}.messages`."""
     ROSTER = "roster"
-    """The map of the participants of a conversation, by participant SID. Its name is `{CH}.roster`."""
+    """The map of the participants of a conversation, by participant SID. The object's name is `{CH}.roster`."""
     CHANNELS = "channels"
-    """The map of the conversations of a User, by conversation SID. Its name is `{identity}.channels`."""
+    """The map of the conversations of a User, by conversation SID. The object's name is `{identity}.channels`."""
     INFO = "info"
-    """The map of the fields of a User. Its name is `{US}.info`."""
+    """The map of the fields of a User. The object's name is `{US}.info`."""
 
     @property
     def type(self) -> ObjectType:
@@ -39,12 +42,12 @@ class ObjectKind(StrEnum):
 
     @property
     def owner(self) -> Prefix:
-        """The prefix of the SID of the conversation or of the User that an object of this kind belongs to."""
+        """The SID prefix of the owner. The owner of an object is a conversation or a User."""
         return Prefix.USER if self in (ObjectKind.CHANNELS, ObjectKind.INFO) else Prefix.CONVERSATION
 
 
 TYPES = {ObjectKind.CHANNEL: ObjectType.DOCUMENT, ObjectKind.MESSAGES: ObjectType.LIST}
-"""The types of the kinds that are no maps."""
+"""The types of the kinds that are not maps."""
 
 SID_PREFIXES = {
     ObjectKind.CHANNEL: "ET",
@@ -53,10 +56,10 @@ SID_PREFIXES = {
     ObjectKind.CHANNELS: "MC",
     ObjectKind.INFO: "MI",
 }
-"""The prefix of the SID of an object. The digits are the digits of its owner's SID.
+"""The prefix of the SID of an object, for each kind. The digits of the object's SID are the digits of the owner's SID.
 
-At Twilio, every map has the prefix `MP`. Here each kind needs a prefix of its own, so that the SID of an object tells
-the kind of the object. Clients do not look into these SIDs.
+At Twilio, every map has the prefix `MP`. In Convoke, each kind has a different prefix, so that Convoke can determine
+the kind of an object from the object's SID. Clients do not interpret these SIDs.
 """
 
 KINDS = {prefix: kind for kind, prefix in SID_PREFIXES.items()}
@@ -78,19 +81,22 @@ class SyncObject(NamedTuple):
 
 
 def object_name(kind: ObjectKind, owner: str) -> str:
-    """Return the name of an object. `owner` is the identity for a map of conversations, and otherwise a SID."""
+    """Return the name of an object.
+
+    `owner` is the identity of the User if `kind` is CHANNELS. For any other kind, `owner` is the SID of the owner.
+    """
     return f"{owner}.{kind}"
 
 
 def object_of_sid(sid: str) -> SyncObject | None:
-    """Return the object with a SID, or None if no object can have this SID."""
+    """Return the object that has this SID, or None if no object can have this SID."""
     kind = KINDS.get(sid[:2])
     owner_sid = kind and parse_sid(kind.owner + sid[2:], kind.owner)
     return SyncObject(kind, owner_sid) if kind and owner_sid else None
 
 
 def find_object(chat_service_sid: str, name_or_sid: str) -> SyncObject | None:
-    """Return the object of a service with a name or a SID, or None if no object can have this name or SID."""
+    """Return the object that has this name or SID in a service, or None if no object can have this name or SID."""
     owner, _, suffix = name_or_sid.rpartition(".")
     if not owner:
         return object_of_sid(name_or_sid)
@@ -105,7 +111,7 @@ def find_object(chat_service_sid: str, name_or_sid: str) -> SyncObject | None:
 
 
 class Action(StrEnum):
-    """What happened to an item of an object, or to a document."""
+    """The kind of change of an item or of a document."""
 
     ADDED = "added"
     UPDATED = "updated"
@@ -113,17 +119,17 @@ class Action(StrEnum):
 
 
 class Touch(NamedTuple):
-    """An item of an object that a change touches."""
+    """The effect of a change on one item of an object, or on the whole object."""
 
     object: SyncObject
     action: Action
     key: str | None = None
-    """The key or the index of the item. None means the document, or the whole object."""
+    """The key or the index of the item. None means that the change touches the whole object, such as a document."""
     identity: str | None = None
-    """The identity of the User whose map of conversations is touched."""
+    """The identity of the User, if the object is a User's map of conversations."""
 
 
 NAME = "friendlyName"
 ATTRIBUTES = "attributes"
 REACHABILITY = "reachability"
-"""The keys of the items in the map of a User."""
+"""NAME, ATTRIBUTES and REACHABILITY are the keys of the items in the map of a User's fields."""

@@ -30,7 +30,7 @@ MIN_CLOSED_TIMER = timedelta(minutes=10)
 class Timers(Model):
     """The lengths of the inactive timer and the closed timer. Zero means that the timer is off.
 
-    Convoke stores the lengths, so that a conversation can restart its timers later.
+    Convoke stores the lengths, because later messages restart the timers of a conversation.
     """
 
     inactive: timedelta = timedelta(0)

@@ -13,10 +13,12 @@ from convoke.domain.senders import Provider
 
 
 def inbound_message(parameters: Mapping[str, str]) -> InboundMessage:
-    """Return the message in the parameters of the webhook. Raises pydantic's ValidationError.
+    """Return the message in the parameters of the webhook.
 
-    A group MMS names its other receivers in `OtherRecipients0`, `OtherRecipients1` and so on. A message with media has
-    their URLs in `MediaUrl0`, `MediaUrl1` and so on.
+    In a group MMS, `OtherRecipients0`, `OtherRecipients1` and so on contain the receivers other than `To`.
+    The parameters `MediaUrl0`, `MediaUrl1` and so on contain the URLs of the media.
+
+    Raises pydantic's ValidationError if a parameter is missing or not valid.
     """
     sender, business = parameters.get("From", ""), parameters.get("To", "")
     others = dict.fromkeys(each for each in _numbered(parameters, "OtherRecipients") if each not in (sender, business))

@@ -29,7 +29,7 @@ from convoke.domain.sids import Prefix, parse_sid
 STATUS_PATH = "/convoke/v1/Statuses/Twilio"
 
 TOO_MANY_QUEUED = 21611
-"""The code of Twilio's error that the sender's queue at Twilio is full."""
+"""The error code with which Twilio says that the sender's queue at Twilio is full."""
 
 REASONS: Mapping[int, type[LogEntry]] = MappingProxyType(
     {
@@ -49,7 +49,10 @@ REASONS: Mapping[int, type[LogEntry]] = MappingProxyType(
         30034: CopyFilteredError,
     }
 )
-"""What an error code of Twilio means. The codes from 30000 come with a status. All other codes are answers."""
+"""The log entry for each error code of Twilio.
+
+Twilio reports the codes from 30000 in a status callback. Twilio returns all lower codes in the response to a call.
+"""
 
 STATUSES: Mapping[str, ReceiptStatus] = MappingProxyType(
     {
@@ -66,14 +69,14 @@ FAILURES = frozenset({ReceiptStatus.UNDELIVERED, ReceiptStatus.FAILED})
 
 
 def reason_of(code: int) -> type[LogEntry]:
-    """Return what an error code of Twilio means. Codes without a meaning of their own are 30008."""
+    """Return the log entry for an error code of Twilio. A code that is not in REASONS is logged with the code 30008."""
     return REASONS.get(code, CarrierFailedError)
 
 
 def status_url(public_url: str, sender: Sender, receipt: Receipt) -> str:
     """Return the URL to which Twilio reports the statuses of a copy.
 
-    Twilio signs each request with the whole URL, so a stranger cannot replace the SIDs in the query.
+    Twilio's signature of each request covers the whole URL, so nobody else can replace the SIDs in the query.
     """
     query = {
         "ConversationSid": receipt.conversation_sid,
@@ -84,7 +87,7 @@ def status_url(public_url: str, sender: Sender, receipt: Receipt) -> str:
 
 
 def copy_in(account_sid: str, query: Mapping[str, str]) -> Copy | None:
-    """Return the copy that the query of a status URL names, or None if a SID is not valid."""
+    """Return the copy whose SIDs are in the query of a status URL, or None if a SID is missing or not valid."""
     conversation_sid = parse_sid(query.get("ConversationSid", ""), Prefix.CONVERSATION)
     message_sid = parse_sid(query.get("MessageSid", ""), Prefix.MESSAGE)
     receipt_sid = parse_sid(query.get("ReceiptSid", ""), Prefix.RECEIPT)
@@ -99,10 +102,11 @@ def copy_in(account_sid: str, query: Mapping[str, str]) -> Copy | None:
 
 
 def status_in(parameters: Mapping[str, str]) -> tuple[ReceiptStatus | None, type[LogEntry] | None]:
-    """Return the status in the parameters of a status callback, and the reason of a failure.
+    """Return the status in the parameters of a status callback, and the log entry for a failure.
 
-    The status is None if it does not change a receipt.
+    The status is None if the reported status does not change a receipt. The log entry is None if the copy did not fail.
     """
+
     status = STATUSES.get(parameters.get("MessageStatus", "").lower())
     code = parameters.get("ErrorCode", "")
     return status, reason_of(int(code) if code.isdecimal() else 0) if status in FAILURES else None

@@ -1,6 +1,6 @@
 """The URLs of webhooks: the normal form that Convoke calls, and the form that Convoke shows.
 
-A webhook stores its URL as the client has set it. See docs/decisions/0097-one-normal-form-of-a-url.md.
+Convoke stores the URL of a webhook as the client has set the URL. See docs/decisions/0097-one-normal-form-of-a-url.md.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ HOST = re.compile(r"(?=.{1,253}$)([a-z0-9_-]{1,63}\.)*[a-z0-9_-]{1,63}\.?")
 AMBIGUOUS = frozenset("ßς\u200c\u200d")
 """The characters that IDNA 2003 and IDNA 2008 encode differently.
 
-Python's codec implements IDNA 2003. With IDNA 2003, `faß.example` is the host `fass.example`, which can belong to
-somebody else.
+Python's codec implements IDNA 2003. With IDNA 2003, `faß.example` becomes the host `fass.example`, which can belong to
+another owner.
 """
 
 STRAY_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
@@ -68,7 +68,8 @@ def _normal_host(host: str) -> str:
 def normal_or_unchanged(url: str) -> str:
     """Return the normal form of a stored URL.
 
-    Earlier versions accepted URLs that have no normal form. Such a URL is returned unchanged, and calling it fails.
+    Earlier versions accepted URLs that have no normal form. The function returns such a URL unchanged. Convoke cannot
+    call such a URL.
     """
     try:
         return normal_url(url)

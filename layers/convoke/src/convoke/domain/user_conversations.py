@@ -30,7 +30,7 @@ MAX_UNREAD_MESSAGES = 1000
 def unread_messages(conversation: Conversation, participant: Participant) -> int | None:
     """Return the number of messages after the read position, or None if the participant has no read position.
 
-    The number also includes deleted messages, because it is the difference of two message indexes.
+    The number also includes deleted messages, because the number is the difference of two message indexes.
     """
     position = participant.last_read_message_index
     if position is None:
@@ -80,7 +80,7 @@ class UserConversationChange(Model):
     last_read_message_index: ReadIndex = None
 
     def applied_to(self, participant: Participant, conversation: Conversation, moment: datetime) -> Participant:
-        """Return the changed participant. A read position after the last message is replaced by the last message."""
+        """Return the changed participant. The new read position is at most the index of the last message."""
         update = self.model_dump(exclude_unset=True)
         if self.last_read_message_index is not None and self.last_read_message_index >= conversation.next_index:
             update["last_read_message_index"] = conversation.next_index - 1 if conversation.next_index else None

@@ -63,7 +63,7 @@ class Leaving(Model):
 
 
 class User(Model):
-    """A User as it is stored."""
+    """A stored User."""
 
     account_sid: str
     chat_service_sid: str
@@ -75,7 +75,7 @@ class User(Model):
     date_created: Instant
     date_updated: Instant
     revision: int = 0
-    """How many times the User was changed. Optimistic locking compares this number."""
+    """The number of changes of the User. Optimistic locking compares this number."""
     date_removed: Instant | None = None
     """The time at which the User was deleted. None if the User is not deleted.
 
@@ -89,7 +89,8 @@ class User(Model):
     due_at: Instant | None = None
     """The time at which the sweeper must process the User next. None if `leaving` is None."""
     attempts: int = 0
-    """How many times the sweeper has processed the User since the deletion."""
+    """The number of times that the sweeper has processed the User since the deletion."""
+
     event_id: int | None = None
     """The event id of the last change. None means the event id of `date_updated`."""
 
@@ -110,12 +111,12 @@ class User(Model):
         return self.model_copy(update=update)
 
     def in_place_of(self, tombstone: User) -> Self:
-        """Return this User with fields of the tombstone that it replaces.
+        """Return this new User with some fields of `tombstone`. The new User replaces the tombstone.
 
-        The new User takes over `leaving`, because the sweeper must still delete the participants of the deleted User.
+        The new User gets `leaving`, because the sweeper must still delete the participants of the deleted User.
         """
         kept = {"leaving": tombstone.leaving, "due_at": tombstone.due_at, "attempts": tombstone.attempts}
-        # The clock may have gone back since the deletion.
+        # Use a greater event id than the tombstone, even if the clock was set back after the deletion.
         event_id = max(self.last_event_id, tombstone.last_event_id + 1)
         return self.model_copy(update={**kept, "revision": tombstone.revision + 1, "event_id": event_id})
 

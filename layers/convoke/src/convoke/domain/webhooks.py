@@ -36,7 +36,7 @@ delivery failed too, Convoke would create another alert, without end.
 
 
 IDEMPOTENCY_NAMESPACE = UUID("0e5e2a53-1d3c-4b6e-9f0a-7a2d3a7e6c15")
-"""The namespace of the idempotency tokens (RFC 9562, section 5.5). Any fixed UUID serves."""
+"""The namespace of the idempotency tokens (RFC 9562, section 5.5). The value is an arbitrary but fixed UUID."""
 
 
 def receiver_of(url: str) -> str:
@@ -69,7 +69,10 @@ class Delivery(Model):
     replay_sid: str = ""
     """The SID of the event replay that caused the delivery. Empty if the delivery is not a replay."""
     followed_by: Event | None = None
-    """The event that is enqueued after the last attempt. A message replay sends its messages in this way, in order."""
+    """The event that Convoke enqueues after the last attempt of this delivery.
+
+    A message replay uses this field to send its messages in order.
+    """
 
     @classmethod
     def to(cls, hook: Hook, event: Event) -> Self:
@@ -90,9 +93,10 @@ class Delivery(Model):
 
     @property
     def idempotency_token(self) -> str:
-        """The token of the header `I-Twilio-Idempotency-Token`. Every request of the event to the target has it.
+        """The value of the header `I-Twilio-Idempotency-Token`.
 
-        The token contains the target, because two webhooks can have the same URL.
+        All requests that deliver the same event to the same target have the same token.
+        The token depends on the target, because two webhooks can have the same URL.
         """
         return str(uuid5(IDEMPOTENCY_NAMESPACE, f"{self.event.id} {self.target}"))
 
@@ -121,7 +125,7 @@ def parse_filter(value: object) -> EventType:
 
 
 def check_url(url: str) -> str | None:
-    """Return the URL. Return None for an empty string: the client sends an empty string to remove the stored URL.
+    """Return the URL, or None if the URL is empty. A client sends an empty string to remove the stored URL.
 
     Raise an error if Convoke cannot call the URL.
     """

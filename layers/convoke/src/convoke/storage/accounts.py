@@ -1,4 +1,4 @@
-"""Store accounts, and the list of all accounts that the operator of the deployment can see.
+"""Store accounts, and the operator's list of all accounts of the deployment.
 
 The list is stored in one partition of the table. The list contains a copy of each account.
 """
@@ -47,8 +47,8 @@ class AccountRepository:
         """
         actions = tuple(items.update_actions(change))
         account = Update(keys.account(account_sid), actions, Exists("pk"))
-        # Only a ConfigurationChange can set a field that the operator's list shows. After any other change, the copy in
-        # the list is not updated.
+        # Only a ConfigurationChange can set a field that the operator's list shows. Any other change does not update
+        # the copy of the account in the list.
         if not isinstance(change, ConfigurationChange):
             return items.to_resource(Account, self.table.update(account))
         entry = Update(keys.account_entry(account_sid), actions, Exists("pk"))

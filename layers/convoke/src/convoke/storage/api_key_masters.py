@@ -45,26 +45,29 @@ class ApiKeyMasterTable:
 
 
 class KnownMasters:
-    """Remembers the master secrets that this process has read. A version of the master secret never changes."""
+    """Caches the master secrets that this process has read. The secret of a version never changes."""
 
     def __init__(self, stored: ApiKeyMasters) -> None:
         self._stored = stored
         self._secrets: dict[str, str] = {}
 
     def secret(self, version: str) -> str | None:
-        """Return the master secret with this version, or None if it does not exist."""
+        """Return the master secret with this version, or None if the version does not exist."""
         if version not in self._secrets:
             self._read()
         return self._secrets.get(version)
 
     def current(self) -> Master:
-        """Return the newest version. If there is no master secret, create the first version."""
+        """Return the newest version of the master secret. If there is no master secret, create the first version."""
         while (masters := self._read()) is None:
             self._stored.put(None, Masters.first())
         return Master(masters.current, masters.secrets[masters.current])
 
     def rotate(self) -> Master:
-        """Add a version, and return it. API keys that exist keep the version with which they were created."""
+        """Add a version of the master secret, and return the new version.
+
+        Existing API keys keep the version with which they were created.
+        """
         while True:
             before = self._read()
             after = before.rotated() if before else Masters.first()

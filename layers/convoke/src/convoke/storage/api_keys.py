@@ -2,7 +2,7 @@
 
 The key item is in the partition of the account, so that the API keys of an account can be listed. The owner item has
 the SID of the API key as its partition key, because a request names only the API key and not the account. Only the
-owner item says how to check the secret.
+owner item contains the data that Convoke needs to check the secret.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class ApiKeyRepository:
 class CachedApiKeys:
     """An ApiKeyRepository with a cache for `fetch_owner`.
 
-    The cache also remembers that an API key does not exist. `create` and `delete` remove the API key from the cache, so
+    The cache also stores that an API key does not exist. `create` and `delete` remove the API key from the cache, so
     this process accepts or refuses the API key immediately.
     """
 

@@ -25,7 +25,7 @@ from convoke.storage.table import (
 )
 
 LIFETIME = timedelta(hours=1)
-"""The time after its last change at which a stored circuit breaker counts as closed.
+"""The time after which a stored circuit breaker counts as closed if nothing has changed the circuit breaker.
 
 A success resets the stored failures only if the process has read the stored circuit breaker. Without this limit, two
 failures on different days could therefore count as consecutive failures, although calls between them succeeded.

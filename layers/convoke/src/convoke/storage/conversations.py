@@ -103,7 +103,7 @@ class ConversationRepository:
             self.table.transact(writes)
         except TransactionCanceledError as canceled:
             # Check the record before the locks. If a request is repeated, the record exists, and the conversation of
-            # the first request may hold the locks. These locks are not a collision.
+            # the first request may hold the locks. In this case, the failed conditions of the locks are not collisions.
             if record and (existing := canceled.failed.get(0)):
                 return items.to_resource(IdempotencyRecord, existing).conversation_for(record)
             raise collision_error(locks, canceled, first=len(record_writes)) from canceled

@@ -1,7 +1,7 @@
-"""Store what happens to the copies of messages.
+"""Store the status changes of the copies of messages.
 
-A receipt changes without the revision of its conversation, so that reports of carriers do not contend with messages.
-The condition on the receipt's status makes sure that a status only moves forward.
+A change of a receipt does not increment the revision of the conversation, so that reports of carriers do not conflict
+with new messages. Instead, a write fails if the stored status of the receipt is not the status that the caller read.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from convoke.storage.table import (
 
 
 class ReceiptChangedError(Exception):
-    """The receipt has another status than before, or the message was deleted."""
+    """The write failed, because the receipt changed after the caller read it, or because the message was deleted."""
 
 
 class StoredCopy(NamedTuple):
@@ -55,13 +55,16 @@ class CopyRepository:
     table: Table
 
     def receipts(self, account_sid: str, conversation_sid: str, message_sid: str) -> list[Receipt]:
-        """Return all receipts of a message. Their number is at most the number of participants with a binding."""
+        """Return all receipts of a message.
+
+        One query is enough, because a message has at most one receipt for each participant with a binding.
+        """
         partition = keys.conversation(account_sid, conversation_sid).pk
         found = self.table.query(partition, between=keys.receipts(message_sid), limit=MAX_WRITES, consistent=True)
         return [items.to_resource(Receipt, item) for item in found]
 
     def fetch(self, copy: Copy) -> StoredCopy | None:
-        """Return a copy. Return None if the message or the conversation was deleted."""
+        """Return the stored copy. Return None if the message or the conversation was deleted."""
         receipt = keys.receipt(copy.account_sid, copy.conversation_sid, copy.message_sid, copy.receipt_sid)
         message = keys.message(copy.account_sid, copy.conversation_sid, copy.message_sid)
         conversation = keys.conversation(copy.account_sid, copy.conversation_sid)
@@ -76,9 +79,10 @@ class CopyRepository:
         return None if stored.conversation.date_removed else stored
 
     def begin(self, stored: StoredCopy) -> StoredCopy | None:
-        """Store that a call to the carrier starts. Return None if another process has changed the receipt meanwhile.
+        """Record that a call to the carrier starts. Return None if another process has changed the receipt meanwhile.
 
-        If the outcome of the call before is unknown, the copy may come twice, and the receipt says so.
+        If the outcome of the previous call is unknown, the phone may get the copy twice. In this case, the method sets
+        `may_be_repeated` in the receipt.
         """
         receipt = stored.receipt
         update = {
@@ -89,7 +93,7 @@ class CopyRepository:
         return self._store(stored, receipt.model_copy(update=update))
 
     def requeue(self, stored: StoredCopy, attempts: int) -> None:
-        """Store that the carrier has not taken the copy. Does nothing if the receipt has changed meanwhile."""
+        """Record that the carrier did not accept the copy. Does nothing if the receipt has changed meanwhile."""
         update = {"status": ReceiptStatus.QUEUED, "attempts": attempts}
         self._store(stored, stored.receipt.model_copy(update=update))
 
@@ -103,7 +107,7 @@ class CopyRepository:
     ) -> None:
         """Store a new status, the counters of the message, the event and an alert in one transaction.
 
-        Raises ReceiptChangedError.
+        Raises ReceiptChangedError if the stored receipt is not the receipt in `stored`, or if the message was deleted.
         """
         others = [*(alert_writes(alert) if alert else []), *other_writes]
         message = stored.message
@@ -113,7 +117,8 @@ class CopyRepository:
             try:
                 self.table.transact([_update(stored.receipt, receipt), counters, change_write(following), *others])
             except TransactionCanceledError as canceled:
-                # If only the condition on the message failed, another copy of the message has changed meanwhile.
+                # If only the condition on the message failed, another change of the message was stored meanwhile. Try
+                # again with the current message.
                 current = canceled.failed.get(1)
                 if current is None or canceled.failed.keys() != {1}:
                     raise ReceiptChangedError from canceled
@@ -122,7 +127,7 @@ class CopyRepository:
                 return
 
     def write(self, writes: Sequence[Write]) -> None:
-        """Store items that belong to a copy whose status another process has changed."""
+        """Store items that belong to a copy, if another process has already changed the status of the copy."""
         self.table.transact(writes)
 
     def _store(self, stored: StoredCopy, receipt: Receipt) -> StoredCopy | None:
@@ -134,9 +139,10 @@ class CopyRepository:
 
 
 def _counters(message: Message, before: ReceiptStatus, after: ReceiptStatus, change: Change) -> Update:
-    """Return the write that moves one copy of a message from one counter to another.
+    """Return the write that decrements the counter of the status `before` and increments the counter of `after`.
 
-    The event ids of a message only grow, because a chat client drops a change with a smaller event id.
+    The write also stores the event id of the change. The write fails if the event id in `message` is not the stored
+    event id. The event ids of a message must only grow, because a chat client ignores a change with a smaller event id.
     """
     key = keys.message(message.account_sid, message.conversation_sid, message.sid)
     actions = (
@@ -151,7 +157,8 @@ def _counters(message: Message, before: ReceiptStatus, after: ReceiptStatus, cha
 
 def _update(before: Receipt, after: Receipt) -> Update:
     actions = items.differences(_item(before), _item(after))
-    # The number of attempts tells two calls apart that find the same status.
+    # Two calls to the carrier can start from the same status. The condition on the number of attempts distinguishes
+    # these calls.
     attempts: Condition = Equals("attempts", before.attempts) if before.attempts else NotExists("attempts")
     return Update(_key(before), tuple(actions), And((Equals("status", before.status.value), attempts)))
 

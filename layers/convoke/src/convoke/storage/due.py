@@ -26,7 +26,7 @@ DUE_PAGE_SIZE = 100
 
 @dataclass(frozen=True, slots=True)
 class DueRepository:
-    """The index `due`. `keys.kind_of` tells the kind of resource to which an entry belongs."""
+    """Queries the index `due`. `keys.kind_of` returns the kind of resource to which an entry belongs."""
 
     table: Table
 
@@ -42,7 +42,7 @@ class DueRepository:
             after = page[-1]
 
     def failures(self, key: Key, now: datetime) -> int | None:
-        """Return how often in a row the sweeper has failed to process a resource that is still due.
+        """Return the number of consecutive failures of the sweeper to process a resource that is still due.
 
         Return None if the resource is not due now, for example because the sweeper has claimed it. The item is not
         converted to a resource, because the conversion may be the reason for the failures.
@@ -51,13 +51,13 @@ class DueRepository:
         due_at = stored.get(keys.DUE.sort)
         if due_at is None or str(due_at) > to_milliseconds(now):
             return None
-        # Any other change of the due time ends the row of failures.
+        # If a change other than `put_off` has set the due time, the earlier failures no longer count.
         return int(str(stored["sweep_failures"])) if stored.get("sweep_failed_until") == due_at else 0
 
     def put_off(self, key: Key, failures: int, due_at: datetime) -> None:
-        """Store the number of failures of the sweeper and the next due time. Does nothing if the item is not due.
+        """Store the sweeper's number of failures and the next due time. Does nothing if the item is not due.
 
-        The revision does not change. If a concurrent change stores another due time, the failures no longer count.
+        The revision of the item does not change. If a later change stores another due time, `failures` returns 0.
         """
         moment = to_milliseconds(due_at)
         actions = (Set(keys.DUE.sort, moment), Set("sweep_failures", failures), Set("sweep_failed_until", moment))
@@ -65,9 +65,9 @@ class DueRepository:
             self.table.update(Update(key, actions, Exists(keys.DUE.partition)))
 
     def resume(self, key: Key, due_at: datetime) -> None:
-        """Make a claimed resource due at `due_at`, without attempts. Does nothing if the item is not due.
+        """Make a claimed resource due at `due_at`, and reset its attempts. Does nothing if the item is not due.
 
-        The sweeper has made progress with the resource, so the pauses must not grow.
+        Call this method if the sweeper has made progress. Without the reset, the pauses between attempts would grow.
         """
         actions = (Set(keys.DUE.sort, to_milliseconds(due_at)), Set("attempts", 0))
         with suppress(ConditionFailedError):

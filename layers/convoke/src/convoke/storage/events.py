@@ -22,7 +22,7 @@ from convoke.storage.table import Item, Put, Table, key_of
 logger = logging.getLogger(__name__)
 
 LAST_PLACE = "999"
-"""A place that sorts after the place of every event of a change. The place of an event has three digits."""
+"""A string that sorts after the place of every event of a change. The place of an event has three digits."""
 
 
 class UnreadableChangeError(Exception):

@@ -19,7 +19,7 @@ most ten Users.
 
 
 def creation(user: User) -> Put:
-    """Return the write that stores a new User, or that replaces the tombstone with the same identity.
+    """Return the write that stores a new User or replaces the tombstone of a User with the same identity.
 
     The condition of the write fails if another request has created the User meanwhile.
     """
@@ -37,7 +37,7 @@ class FirstSights:
     def __init__(self, table: Table) -> None:
         self._table = table
         self._known: Cached[bool] = Cached(lambda *_: None)
-        """Has an entry for each User that this process has read or created.
+        """Contains an entry for each User that this process has read or created.
 
         While the entry of a User is fresh, this class assumes that the User exists.
         """

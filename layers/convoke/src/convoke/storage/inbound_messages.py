@@ -1,7 +1,7 @@
 """Store inbound messages, and find the conversation to which an inbound message belongs.
 
-The record of an inbound message is stored in the transaction that stores the message, so that a message that a carrier
-delivers twice is stored once. See docs/behaviour/inbound-messages.md.
+One transaction stores the message and the record of the inbound message. Therefore Convoke stores a message only once,
+even if a carrier delivers the message twice. See docs/behaviour/inbound-messages.md.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from convoke.storage.table import (
 )
 
 MAX_GROUP_COPIES = 1000
-"""The maximum number of groups of one phone and one business number that are compared."""
+"""The maximum number of groups that `groups_by_last_copy` compares for one phone and one business number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +51,8 @@ class InboundMessageRepository:
     def find(self, account_sid: str, inbound: InboundMessage, now: datetime) -> tuple[InboundRecord | None, str | None]:
         """Return the record of an earlier delivery of the message, and the SID of the conversation that awaits it.
 
-        A conversation awaits a message to one receiver if it holds the pair of addresses, and a message to several
-        receivers if it holds the set of numbers.
+        For a message to one receiver, this conversation holds the lock of the pair of addresses. For a message to
+        several receivers, this conversation holds the lock of the set of numbers. Each part of the result can be None.
         """
         record_key = keys.inbound_record(account_sid, inbound.provider, inbound.provider_message_id)
         if inbound.is_group:
@@ -68,7 +68,7 @@ class InboundMessageRepository:
     def groups_by_last_copy(self, account_sid: str, address: str, projected_address: str) -> list[Conversation]:
         """Return the groups in which a phone gets copies from a business number.
 
-        The group in which the phone was sent a copy last comes first. The list can contain closed groups.
+        The groups are ordered by the date of the last copy, newest first. The list can contain closed groups.
         """
         partition = keys.group_copies(account_sid, address, projected_address)
         copies = self.table.query(partition, limit=MAX_GROUP_COPIES, consistent=True)
@@ -88,7 +88,7 @@ class InboundMessageRepository:
         media: Sequence[Media],
         change: Change,
     ) -> None:
-        """Store a conversation that an inbound message creates, with all that belongs to it, in one transaction.
+        """Store a conversation that an inbound message creates, and all items of the conversation, in one transaction.
 
         Raises ChangedMeanwhileError if another conversation holds a lock, if the inbound message is stored already, or
         if one of the media was deleted meanwhile.
@@ -123,9 +123,10 @@ def record_write(record: InboundRecord) -> Put:
 def group_copy_write(
     account_sid: str, conversation_sid: str, address: str, projected_address: str, moment: datetime
 ) -> Put:
-    """Return the write that stores when a member of a group was sent a copy of a message from a business number.
+    """Return the write that stores when Convoke last sent a group's member a copy from a business number.
 
-    Only a carrier that cannot send a group MMS needs this write. See docs/decisions/0135-last-copy-of-a-group.md.
+    This write is only needed for a carrier that cannot send a group MMS. See
+    docs/decisions/0135-last-copy-of-a-group.md.
     """
     key = keys.group_copy(account_sid, address, projected_address, conversation_sid)
     item: Item = {"pk": key.pk, "sk": key.sk, "date_sent": to_milliseconds(moment)}

@@ -1,4 +1,4 @@
-"""Make the keys of all items in the table and its indexes. No other module makes a key.
+"""Create the keys of all items in the table and its indexes. No other module creates a key.
 
 docs/data-model.md has a table of all keys and a table of all access patterns.
 
@@ -9,8 +9,8 @@ kinds of partition keys do not contain an account SID:
 - The shards of the index `due`. No request reads this index.
 - The owner of an API key. Convoke reads the owner to find the account of a request.
 - The master secrets of API keys. No request names this item.
-- The lock of a sender's address, and the owner of a sender. A carrier knows only the address or the SID. No request
-  reads an item of another account with them.
+- The lock of a sender's address, and the owner item of a sender. A carrier knows only the address or the SID of the
+  sender. No request uses these two items to read an item of another account.
 
 See docs/how-it-works.md#promises.
 
@@ -33,8 +33,8 @@ from convoke.storage.table import Index, Item, Key
 DUE = Index(name="due", partition="due_shard", sort="due_at")
 """The index of the items that the sweeper must process, ordered by due time. The index projects only keys.
 
-The sort key of an item tells its kind (see `kind_of`). See docs/decisions/0042-restarted-timer-keeps-due-at.md and
-docs/decisions/0085-kind-of-due-entry.md.
+The function `kind_of` derives the kind of an item from the item's sort key. See
+docs/decisions/0042-restarted-timer-keeps-due-at.md and docs/decisions/0085-kind-of-due-entry.md.
 """
 
 LISTED = Index(
@@ -89,7 +89,10 @@ PARTICIPANT = "participant"
 """The kind of a participant's item."""
 
 EVENT_ID_DIGITS = 17
-"""The number of digits of an event id in a key, so that keys sort by event id. Event ids are shorter until 5138."""
+"""The number of digits of an event id in a key. Leading zeros make keys sort by event id.
+
+Until the year 5138, no event id has more digits.
+"""
 
 DELETED_SERVICE = "deleted-service"
 """The kind of a deleted service's tombstone."""
@@ -190,7 +193,7 @@ def sender_owner(sender_sid: str) -> Key:
 
 
 def sender_address(address: str) -> Key:
-    """Return the key of the lock of an address that has a sender. The item names the account and the sender."""
+    """Return the key of the lock of an address that has a sender. The lock contains the SIDs of account and sender."""
     return Key(f"sender-address#{_digest(address)}", "sender")
 
 
@@ -204,7 +207,7 @@ def credentials() -> tuple[str, str]:
 
 
 def phone(account_sid: str, number: str) -> str:
-    """Return the partition with the messages that a simulated phone has got."""
+    """Return the partition key of the messages that a simulated phone has received."""
     return f"{account_sid}#phone#{_digest(number)}"
 
 
@@ -218,12 +221,12 @@ def phone_messages() -> tuple[str, str]:
 
 
 def opt_out(account_sid: str, business_address: str, address: str) -> Key:
-    """Return the key of the item that says that a phone wants no messages from a business number."""
+    """Return the key of the item which shows that a phone has opted out of messages from a business number."""
     return Key(f"{account_sid}#opt-out#{_digest(business_address)}", f"opt-out#{_digest(address)}")
 
 
 def keyword_record(account_sid: str, provider_message_id: str) -> Key:
-    """Return the key of the record that says that a keyword message has changed an opt-out list."""
+    """Return the key of the record which shows that a keyword message has changed an opt-out list."""
     return Key(f"{account_sid}#keyword#{_digest(provider_message_id)}", "keyword")
 
 
@@ -244,7 +247,7 @@ def service(account_sid: str, chat_service_sid: str) -> Key:
 
 
 def deleted_service(account_sid: str, chat_service_sid: str) -> Key:
-    """Return the key of a service's tombstone. Its partition also contains the service's roles and bindings."""
+    """Return the key of a service's tombstone. The same partition contains the service's roles and bindings."""
     return Key(f"{account_sid}#{chat_service_sid}", DELETED_SERVICE)
 
 
@@ -339,28 +342,28 @@ def receipts(message_sid: str) -> tuple[str, str]:
 
 
 def sync_touch(account_sid: str, conversation_sid: str, kind: str, touch_position: str) -> Key:
-    """Return the key of the record that says which item changed in a conversation's Sync object."""
+    """Return the key of the record which shows that a change touched an item of a conversation's Sync object."""
     return Key(f"{account_sid}#{conversation_sid}", f"sync#{kind}#{touch_position}")
 
 
 def sync_touches(kind: str, touch_position: str) -> tuple[str, str]:
-    """Return the range of the sort keys of the touches in a Sync object, from a position on."""
+    """Return the range of the sort keys of a Sync object's touches. The range starts at `touch_position`."""
     prefix = f"sync#{kind}#"
     return prefix + touch_position, prefix + LAST
 
 
 def touch_position(event_id: int) -> str:
-    """Return the position of a touch among the touches of an object. Positions sort by event id."""
+    """Return the position of a touch in the list of an object's touches. Positions sort by event id."""
     return f"{max(event_id, 0):0{EVENT_ID_DIGITS}}"
 
 
 def departure(account_sid: str, user_sid: str, conversation_sid: str) -> Key:
-    """Return the key of the record that says that a User left a conversation."""
+    """Return the key of the record which shows that a User left a conversation."""
     return Key(f"{account_sid}#{user_sid}", f"left#{conversation_sid}")
 
 
 def departures() -> tuple[str, str]:
-    """Return the range of the sort keys of the conversations that a User left."""
+    """Return the range of the sort keys of a User's departures from conversations."""
     return _prefix_range("left#")
 
 
@@ -412,20 +415,20 @@ def number_group_lock(account_sid: str, numbers: Iterable[str]) -> Key:
 
 
 def inbound_record(account_sid: str, provider: str, provider_message_id: str) -> Key:
-    """Return the key of the record that says that an inbound message is stored.
+    """Return the key of the record which shows that an inbound message is stored.
 
-    The id is hashed, because a provider chooses its length.
+    The provider's id of the message is hashed, because the id can have any length.
     """
     return Key(f"{account_sid}#inbound#{provider}#{_digest(provider_message_id)}", "inbound-message")
 
 
 def group_copy(account_sid: str, address: str, projected_address: str, conversation_sid: str) -> Key:
-    """Return the key of the item that says when a member of a group was sent a copy of a message last."""
+    """Return the key of the item that contains the time of the last copy for a member of a group."""
     return Key(group_copies(account_sid, address, projected_address), conversation_sid)
 
 
 def group_copies(account_sid: str, address: str, projected_address: str) -> str:
-    """Return the partition with one item for each group in which a phone gets copies from a business number."""
+    """Return the partition key of the last copies from a business number to a phone. Each group has one item."""
     return f"{account_sid}#group-copy#{address}#{projected_address}"
 
 
@@ -540,7 +543,7 @@ def membership_partition(account_sid: str, chat_service_sid: str, kind: str, val
 
 
 def membership_range(account_sid: str, start: str | None, *, forward: bool) -> tuple[str, str] | None:
-    """Return the range of `memberships` from the conversation `start` on, in the direction of a query."""
+    """Return the range of the index `memberships` that starts at the conversation `start`, in the query's direction."""
     if start is None:
         return None
     first, last = _prefix_range(f"{account_sid}#")
@@ -549,7 +552,10 @@ def membership_range(account_sid: str, start: str | None, *, forward: bool) -> t
 
 
 def membership_position(participant_key: Key) -> str:
-    """Return the position of a participant in `memberships`: the conversation SID, `#` and the participant SID."""
+    """Return the position of a participant in the index `memberships`.
+
+    The position consists of the conversation SID, `#` and the participant SID.
+    """
     return f"{sids_of_conversation(participant_key)[1]}#{sid_of_participant(participant_key)}"
 
 
@@ -582,16 +588,16 @@ def is_streamed(item: Item) -> bool:
 def is_streamed_to_consumers(item: Item) -> bool:
     """Return whether the embedded engine must publish a new item.
 
-    The events of the embedded engine have two consumers: webhooks, and the sender of copies to phones. A change that
-    concerns neither of them need not be published.
+    On the embedded engine, only webhooks and the message sender consume events. The message sender sends copies to
+    phones. A change without events for webhooks and without copies is not published.
     """
     return is_streamed(item) and bool(item["webhooks"] or item.get("has_copies"))
 
 
 @lru_cache(maxsize=16)
 def _digest(text: str) -> str:
-    # Two keys contain the digest of the same identity: the key of its lock and its partition in `memberships`.
-    # Therefore the results are cached.
+    # The digest of an identity is in two keys: the key of the identity's lock and a partition key of the index
+    # `memberships`. Therefore the results are cached.
     return hashlib.sha256(text.encode()).hexdigest()
 
 

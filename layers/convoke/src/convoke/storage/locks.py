@@ -36,7 +36,7 @@ class Lock:
 
     key: Key
     make_error: Callable[[str], ConversationsError]
-    """Takes the SID of the conversation that holds the lock, and returns the error."""
+    """A function that returns the error. The argument is the SID of the conversation that holds the lock."""
     participant_sid: str | None = None
     """The SID of the participant if this is the lock of an identity. None for any other lock."""
 

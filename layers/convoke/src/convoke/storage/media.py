@@ -1,4 +1,4 @@
-"""Store the records of media. The media store has the content. See docs/behaviour/media.md."""
+"""Store the records of media. The media store contains the content of media. See docs/behaviour/media.md."""
 
 from __future__ import annotations
 
@@ -39,7 +39,10 @@ class MediaRepository:
         self.table.transact([Put(items.media_item(media), NotExists("pk"))])
 
     def complete(self, media: Media, content: Content) -> bool:
-        """Store the description of the content. Returns False if the sweeper removed the media meanwhile."""
+        """Store the description of the uploaded content.
+
+        Returns False if the media was deleted, or if a message already contains the media.
+        """
         return self._try_update(media.account_sid, media.sid, [Set("content", _dumped(content))], IS_UNUSED)
 
     def fetch(self, account_sid: str, media_sid: str) -> Media | None:
@@ -49,21 +52,21 @@ class MediaRepository:
         return None if media is None or media.date_removed else media
 
     def fetch_many(self, account_sid: str, media_sids: Sequence[str]) -> dict[str, Media]:
-        """Return the existing media by their SIDs. Deleted media are included."""
+        """Return the existing media, by SID. The result includes media that are marked as deleted."""
         wanted = {keys.media(account_sid, sid): sid for sid in media_sids}
         found = self.table.get_many([*wanted]) if wanted else {}
         return {wanted[key]: items.to_resource(Media, stored) for key, stored in found.items()}
 
     def fetch_with_tombstone(self, account_sid: str, media_sid: str) -> Media | None:
-        """Return a media. Unlike `fetch`, this method also returns a deleted media."""
+        """Return a media. Unlike `fetch`, this method also returns a media that is marked as deleted."""
         return self.fetch_many(account_sid, [media_sid]).get(media_sid)
 
     def remove_unused(self, media: Media, at: datetime) -> None:
-        """Mark a media as deleted, unless a message contains the media meanwhile."""
+        """Mark a media as deleted. Does nothing if a message contains the media, or if the media is already deleted."""
         self._try_update(media.account_sid, media.sid, _removal(media.sid, at), IS_UNUSED)
 
     def erase(self, media: Media) -> None:
-        """Delete the record of a media whose content is removed."""
+        """Delete the record of a media. The caller must first remove the content of the media."""
         self.table.transact([Delete(keys.media(media.account_sid, media.sid))])
 
     def _try_update(self, account_sid: str, media_sid: str, actions: Sequence[Action], condition: Condition) -> bool:
@@ -75,7 +78,10 @@ class MediaRepository:
 
 
 def use_writes(message: Message, media: Iterable[Media]) -> list[Update]:
-    """Return the writes that put media into a new message. They fail if a media is deleted or in another message."""
+    """Return the writes that assign media to a new message.
+
+    A write fails if the media was deleted or is already in another message.
+    """
     actions = (
         Set("conversation_sid", message.conversation_sid),
         Set("message_sid", message.sid),
@@ -86,12 +92,15 @@ def use_writes(message: Message, media: Iterable[Media]) -> list[Update]:
 
 
 def removal_writes(media: Iterable[Media], at: datetime) -> list[Update]:
-    """Return the writes that mark media as deleted, together with their message. The sweeper removes the content."""
+    """Return the writes that mark media as deleted. The sweeper later removes the content.
+
+    The caller puts these writes into the transaction that deletes the message.
+    """
     return [Update(keys.media(each.account_sid, each.sid), _removal(each.sid, at), Exists("pk")) for each in media]
 
 
 def remove_media_of(table: Table, message: Message, at: datetime) -> None:
-    """Mark the media of a message as deleted. Does nothing for media that are not stored in Convoke."""
+    """Mark the media of a message as deleted. Skip each media that Convoke does not store."""
     for each in message.media:
         with suppress(ConditionFailedError):
             table.update(Update(keys.media(message.account_sid, each.sid), _removal(each.sid, at), Exists("pk")))

@@ -28,7 +28,7 @@ ABSENT = object()
 
 
 _PAYLOADS: Any = {"events": {"__all__": {"payload"}}}
-"""The part of a change that `pack_change` does not dump, because a payload contains only strings already."""
+"""The part of a change that `pack_change` does not convert, because a payload already contains only strings."""
 
 
 class _PackedEvents(Model):
@@ -49,7 +49,7 @@ class _PackedParticipants(Model):
     common: dict[str, Any] = Field(default_factory=dict)
     """This mapping is empty if an older version of Convoke, which did not pack participants, stored the item."""
     columns: dict[str, list[str]] = Field(default_factory=dict)
-    """The fields that are a string in every participant: their common prefix, and then the rest of each string.
+    """The fields that are a string in every participant. Each list contains the common prefix, and then each suffix.
 
     Older versions of Convoke did not store this mapping.
     """
@@ -121,7 +121,7 @@ def pack_provisioning(provisioning: Provisioning) -> Item:
 
 
 def unpack_provisioning(stored: Item) -> Provisioning:
-    """Return the provisioning of an item, which `items.provisioning_item` or an older version of Convoke made."""
+    """Return the provisioning in an item. An older version of Convoke may have created the item."""
     parts = _PackedParticipants.model_validate(stored)
     account_sid, conversation_sid = keys.sids_of_conversation(key_of(stored))
     fields = {**stored, "account_sid": account_sid, "conversation_sid": conversation_sid}
@@ -152,13 +152,16 @@ def _split_columns(rows: list[dict[str, Any]]) -> tuple[dict[str, list[str]], li
 
 
 def _pack_column(values: list[Any]) -> list[str]:
-    """Return the common prefix of the strings, and then the rest of each string."""
-    prefix = commonprefix(values)  # noqa: RUF071 - the values are no paths
+    """Return a list of the strings' common prefix and the suffix of each string."""
+    prefix = commonprefix(values)  # noqa: RUF071 - the values are not paths
     return [prefix, *(value[len(prefix) :] for value in values)]
 
 
 def _join_columns(columns: Mapping[str, Sequence[str]], rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Add the fields of the columns to the rows, and return the rows. Without rows, the columns contain all fields."""
+    """Add the fields of the columns to the rows, and return the rows.
+
+    If `rows` is empty, the columns contain all fields.
+    """
     for name, (prefix, *rests) in columns.items():
         rows = rows or [{} for _ in rests]
         for row, rest in zip(rows, rests, strict=True):
@@ -167,7 +170,7 @@ def _join_columns(columns: Mapping[str, Sequence[str]], rows: list[dict[str, Any
 
 
 def _packed(mappings: Sequence[Fields]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """Return the fields that have the same value in all mappings, and for each mapping its other fields."""
+    """Return the fields that have the same value in all mappings, and a list with the other fields of each mapping."""
     if len(mappings) == 1:
         return {**mappings[0]}, [{}]
     columns = {

@@ -1,4 +1,4 @@
-"""Store what simulated phones have got, and which phones want no messages from a business number.
+"""Store the messages that simulated phones received, and the phones that have opted out of messages from a number.
 
 Only the embedded engine has simulated phones. See docs/phones/simulator.md.
 """
@@ -22,7 +22,7 @@ class PhoneRepository:
     table: Table
 
     def put(self, message: PhoneMessage) -> None:
-        """Store a message that a phone gets. Does nothing if the phone has got the message already."""
+        """Store a message that a phone receives. Does nothing if the message is already stored."""
         key = keys.phone_message(message.account_sid, message.to, message.sid)
         item = items.with_expiry(items.to_item(key, message), message.date_expires)
         try:
@@ -31,7 +31,7 @@ class PhoneRepository:
             return
 
     def list(self, account_sid: str, number: str, page: PageRequest) -> Page[PhoneMessage]:
-        """Return a page of the messages that a phone has got, ordered by date."""
+        """Return a page of the messages that a phone has received, ordered by date."""
         partition = keys.phone(account_sid, number)
         position = keys.phone_message(account_sid, number, page.position) if page.position else None
         return query_page(PhoneMessage, self.table, partition, keys.phone_messages(), page, position)
@@ -39,7 +39,7 @@ class PhoneRepository:
 
 @dataclass(frozen=True, slots=True)
 class OptOutRepository:
-    """The phones that have answered STOP to a business number."""
+    """Stores the opt-out list of each business number. The list contains the phones that have answered STOP."""
 
     table: Table
 
@@ -56,14 +56,14 @@ class OptOutRepository:
         self.table.transact([Delete(keys.opt_out(account_sid, business_address, address)), *other_writes])
 
     def was_applied(self, account_sid: str, provider_message_id: str) -> bool:
-        """Return whether a message with a keyword has changed the list before."""
+        """Return whether this keyword message has already changed the opt-out list."""
         return self.table.get(keys.keyword_record(account_sid, provider_message_id)) is not None
 
 
 def keyword_write(account_sid: str, provider_message_id: str, moment: datetime) -> Put:
-    """Return the write that stores that a message with a keyword has changed the list.
+    """Return the write that records that a keyword message has changed the opt-out list.
 
-    Otherwise a STOP that a carrier delivers again after a START would end the copies.
+    Without this record, a repeated delivery of a STOP message after a START message would opt the phone out again.
     """
     key = keys.keyword_record(account_sid, provider_message_id)
     return Put(items.with_expiry({"pk": key.pk, "sk": key.sk}, moment + INBOUND_RECORD_LIFETIME))

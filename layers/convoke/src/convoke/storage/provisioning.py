@@ -1,4 +1,4 @@
-"""Store the participants of a request, and end the state `initializing`.
+"""Store the participants of a ConversationWithParticipants request, and end the state `initializing`.
 
 Each of these steps is one transaction. The transaction fails if an earlier transaction has already changed the state. A
 repeated transaction therefore has no further effect. See docs/decisions/0004-one-transaction-ends-initializing.md.
@@ -72,8 +72,9 @@ class ProvisioningRepository:
     ) -> bool:
         """Store all participants, and the `users` that do not exist yet, in one transaction.
 
-        `make_change` gets the Users that the transaction creates, and returns the record of the change. Returns False
-        if the participants are already stored, or if the provisioning has failed or was deleted.
+        The argument of `make_change` is the Users that the transaction creates. `make_change` returns the record of the
+        change. The method returns False if the participants are already stored, or if the provisioning has failed or
+        was deleted.
         """
 
         def make_writes(new_users: Sequence[User]) -> list[Write]:

@@ -1,4 +1,4 @@
-"""Store the secrets of senders: the credentials with which Convoke calls a carrier."""
+"""Store the secrets of senders. A secret contains the credentials with which Convoke calls a carrier."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class SenderSecrets(Protocol):
     def put(self, account_sid: str, sender_sid: str, secret: TwilioCredentials) -> None: ...
 
     def delete(self, account_sid: str, sender_sid: str) -> None:
-        """Delete a secret. A secret that does not exist is no error."""
+        """Delete a secret. Does nothing if the secret does not exist."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,8 @@ class SenderSecretTable:
 
     def fetch(self, account_sid: str, sender_sid: str) -> TwilioCredentials | None:
         stored = self.table.get(keys.sender_secret(account_sid, sender_sid))
-        # The attribute has its own name, because `account_sid` of an item is a SID of Convoke.
+        # The item stores the credentials under the attribute `secret`. In all items, the attribute `account_sid` is
+        # the SID of a Convoke account, but `account_sid` in the credentials is the SID of a Twilio account.
         return TwilioCredentials.model_validate(stored["secret"]) if stored else None
 
     def put(self, account_sid: str, sender_sid: str, secret: TwilioCredentials) -> None:

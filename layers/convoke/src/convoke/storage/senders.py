@@ -1,7 +1,8 @@
 """Store the senders of an account.
 
-Each sender has a lock whose key contains the address, and an item that names the account of the SID. Both keys begin
-without an account, because a carrier knows only the address or the SID. Therefore an address belongs to one account.
+Each sender has three items: the sender, a lock whose key contains the address, and an owner item whose key contains the
+SID of the sender. The lock and the owner item contain the Account SID. Their keys do not contain the Account SID,
+because a carrier knows only the address or the SID of the sender. Therefore an address has at most one sender.
 """
 
 from __future__ import annotations
@@ -56,12 +57,12 @@ class SenderRepository:
         return items.to_resource(Sender, stored) if stored else None
 
     def fetch_by_sid(self, sid: str) -> Sender | None:
-        """Return the sender with this SID, of whichever account."""
+        """Return the sender with this SID from any account, or None."""
         owner = self.table.get(keys.sender_owner(sid))
         return self.fetch(str(owner["account_sid"]), sid) if owner else None
 
     def fetch_by_address(self, address: str) -> Sender | None:
-        """Return the sender of an address, of whichever account."""
+        """Return the sender of this address from any account, or None."""
         lock = self.table.get(keys.sender_address(address))
         return self.fetch(str(lock["account_sid"]), str(lock["sid"])) if lock else None
 
@@ -78,7 +79,10 @@ class SenderRepository:
             after = page[-1]
 
     def update(self, sender: Sender, change: SenderChange, at: datetime) -> Sender | None:
-        """Store the given name and return the sender. Returns None if the sender was deleted."""
+        """Store the friendly name, if the request contains one, and return the sender.
+
+        Returns None if the sender was deleted.
+        """
         renamed = change.model_dump(include={"friendly_name"}, exclude_unset=True)
         actions = (*(Set(name, value) for name, value in renamed.items()), Set("date_updated", to_milliseconds(at)))
         try:
@@ -88,7 +92,7 @@ class SenderRepository:
             return None
 
     def delete(self, sender: Sender) -> bool:
-        """Delete a sender. Returns False if the sender was already deleted. The address is free afterwards."""
+        """Delete a sender. Returns False if the sender was already deleted. Any account can then use the address."""
         # The deletion of the lock needs no condition, because an existing sender always holds its lock.
         deletes = (keys.sender_address(sender.address), keys.sender_owner(sender.sid))
         try:

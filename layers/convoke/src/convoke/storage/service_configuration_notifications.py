@@ -19,7 +19,7 @@ class ServiceConfigurationNotificationsRepository:
     table: Table
 
     def fetch(self, account_sid: str, chat_service_sid: str) -> ServiceConfigurationNotifications:
-        """Return the configuration of a service. If none is stored, return the default configuration."""
+        """Return the configuration of a service. If no configuration is stored, return the default configuration."""
         stored = self.table.get(keys.service_configuration_notifications(account_sid, chat_service_sid)) or {}
         sids = {"account_sid": account_sid, "chat_service_sid": chat_service_sid}
         return items.to_resource(ServiceConfigurationNotifications, {**stored, **sids})
@@ -33,8 +33,8 @@ class ServiceConfigurationNotificationsRepository:
         refuses an update without actions.
         """
         key = keys.service_configuration_notifications(account_sid, chat_service_sid)
-        # The condition that the service exists is necessary. Otherwise an update could create the item again after the
-        # service was deleted.
+        # Check that the service exists. Without this check, an update could create the item again after the service was
+        # deleted.
         writes = [service_still_exists(account_sid, chat_service_sid), Update(key, tuple(items.update_actions(change)))]
         try:
             self.table.transact(writes)

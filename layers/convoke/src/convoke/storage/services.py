@@ -42,8 +42,8 @@ class ServiceRepository:
         DynamoDB refuses an update without actions.
         """
         key, actions = keys.service(service.account_sid, service.sid), tuple(items.update_actions(change))
-        # Without these conditions, another request could delete a role at the same time. The write sets an attribute to
-        # the value that it already has, because the Table port cannot check a condition without a write.
+        # Without these conditions, another request could delete a role at the same time. Each write sets an attribute
+        # to the value that the attribute already has, because the Table port cannot check a condition without a write.
         roles_still_exist = [
             Update(keys.role(service.account_sid, service.sid, sid), (Set("sid", sid),), Exists("pk"))
             for sid in sorted(change.role_sids - service.role_sids)
@@ -105,7 +105,7 @@ class CachedServices:
 
 
 def names_no_other_roles(service: Service) -> Update:
-    """Return a write that cancels a transaction if the configuration names other roles than `service` does.
+    """Return a write that cancels a transaction if the stored configuration names other roles than `service`.
 
     The write changes nothing, for the same reason as in `service_still_exists`.
     """

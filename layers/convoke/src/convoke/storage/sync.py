@@ -1,4 +1,7 @@
-"""Read what the Sync objects of chat clients need. See docs/decisions/0155-sync-objects-are-projections.md."""
+"""Read the stored resources from which Convoke derives the Sync objects of chat clients.
+
+See docs/decisions/0155-sync-objects-are-projections.md.
+"""
 
 from __future__ import annotations
 
@@ -18,25 +21,28 @@ from convoke.storage.sync_memory import Departure, RecordedTouch
 from convoke.storage.table import Item, Key, Table, key_of
 
 MEMBERSHIPS_PER_READ = 50
-"""The number of memberships that are read at once. Each one needs two items, and a read has at most 100 keys."""
+"""The maximum number of memberships in one call of `get_many`.
+
+Each membership needs two keys, and `get_many` accepts at most 100 keys.
+"""
 
 
 class Span(NamedTuple):
-    """Some adjacent items in the order of their keys."""
+    """Selects adjacent items of a list. The items are ordered by key."""
 
     limit: int
     start: str | None = None
-    """The key of the first possible item. None means the first item in the order of the span."""
+    """The key at which the span starts. An item with this key belongs to the span. None means the start of the list."""
     forward: bool = True
-    """Whether the order is ascending."""
+    """Whether the keys are in ascending order. In a descending span, the list starts with the greatest key."""
 
     def limited(self, first: str, last: str, position: str) -> tuple[str, str]:
-        """Return the part of the range from `first` to `last` that begins at `position`, in the order of the span."""
+        """Return the part of the range `first` to `last` that starts at `position`, in the direction of the span."""
         return (position, last) if self.forward else (first, position)
 
 
 class SyncMembership(NamedTuple):
-    """A conversation of a User."""
+    """A conversation of a User, and the participant of the User in this conversation."""
 
     conversation: Conversation
     participant: Participant
@@ -45,7 +51,8 @@ class SyncMembership(NamedTuple):
     def event_id(self) -> int:
         """The event id of the last change that clients see in the map of the User.
 
-        The participants of a new conversation are stored while clients do not see the conversation yet.
+        The change of the conversation's state also counts. The reason is that Convoke stores the participants of a new
+        conversation before clients can see the conversation.
         """
         return max(self.participant.last_event_id, self.conversation.state_event_id or 0)
 
@@ -57,7 +64,10 @@ class SyncRepository:
     def find_member(
         self, account_sid: str, conversation_sid: str, identity: str
     ) -> tuple[Conversation | None, str | None]:
-        """Return a conversation, and the SID of its participant with an identity. One read fetches both."""
+        """Return a conversation, and the SID of the participant that has the identity, with one read.
+
+        The SID is None if there is no such participant. Both values are None if the conversation does not exist.
+        """
         conversation_key = keys.conversation(account_sid, conversation_sid)
         lock_key = keys.identity_lock(account_sid, conversation_sid, identity)
         found = self.table.get_many([conversation_key, lock_key])
@@ -69,7 +79,7 @@ class SyncRepository:
     def touches(
         self, account_sid: str, conversation_sid: str, kind: ObjectKind, since: int, limit: int
     ) -> list[RecordedTouch]:
-        """Return what was touched in an object after the event `since`, oldest first."""
+        """Return the recorded touches of an object after the event id `since`, oldest first."""
         partition = keys.conversation(account_sid, conversation_sid).pk
         between = keys.sync_touches(kind, keys.touch_position(since + 1))
         found = self.table.query(partition, between=between, limit=limit, consistent=True)
@@ -94,7 +104,10 @@ class SyncRepository:
     def changed_participants(
         self, account_sid: str, conversation_sid: str, since: int, limit: int
     ) -> list[Participant]:
-        """Return the participants that were added or changed after the event `since`."""
+        """Return the participants that were added or changed after the event id `since`.
+
+        The method reads at most `limit` participants of the conversation.
+        """
         partition = keys.conversation(account_sid, conversation_sid).pk
         found = self.table.query(partition, between=keys.participants(), limit=limit, consistent=True)
         return [items.to_resource(Participant, stored) for stored in found if _event_id(stored) > since]
@@ -102,8 +115,8 @@ class SyncRepository:
     def memberships(self, account_sid: str, chat_service_sid: str, identity: str, span: Span) -> list[SyncMembership]:
         """Return conversations of an identity in the order of their SIDs. The start of the span is a SID.
 
-        Conversations that a chat client must not see are left out. The result is shorter than the span only if there
-        are no more conversations.
+        The result does not contain deleted and `initializing` conversations. The result has fewer conversations than
+        `span.limit` only if there are no more conversations.
         """
         partition = keys.membership_partition(account_sid, chat_service_sid, *KnownBy("identity", identity))
         between = keys.membership_range(account_sid, span.start, forward=span.forward)
@@ -131,9 +144,9 @@ class SyncRepository:
     def changed_memberships(
         self, account_sid: str, chat_service_sid: str, identity: str, since: int
     ) -> Iterator[SyncMembership | Departure]:
-        """Yield the conversations that an identity joined, or whose participant was changed, after the event `since`.
+        """Yield the memberships of an identity that were added or changed after the event id `since`.
 
-        A conversation that was deleted after the event is a `Departure`.
+        If the conversation of a membership was deleted after `since`, yield a `Departure` instead.
         """
         for stored, participant in self._every_membership(account_sid, chat_service_sid, identity):
             if _membership_event_id(stored, participant) <= since:
@@ -145,7 +158,7 @@ class SyncRepository:
                 yield SyncMembership(conversation, items.to_resource(Participant, participant))
 
     def last_membership_event_id(self, account_sid: str, chat_service_sid: str, identity: str, user_sid: str) -> int:
-        """Return the greatest event id in the map of the conversations of a User, or 0."""
+        """Return the greatest event id of the memberships and departures of a User, or 0 if the User has none."""
         memberships = self._every_membership(account_sid, chat_service_sid, identity)
         departures = self.departures(account_sid, user_sid, 0)
         return max(
@@ -154,7 +167,10 @@ class SyncRepository:
         )
 
     def departures(self, account_sid: str, user_sid: str, since: int) -> Iterator[Departure]:
-        """Yield the conversations that a User left after the event `since`. The User may have joined them again."""
+        """Yield each departure of a User after the event id `since`.
+
+        The User may have joined the conversation again after the departure.
+        """
         partition, between = keys.user(account_sid, user_sid).pk, keys.departures()
         after: Item | None = None
         while found := self.table.query(
@@ -166,7 +182,7 @@ class SyncRepository:
             after = found[-1]
 
     def _every_membership(self, account_sid: str, chat_service_sid: str, identity: str) -> Iterator[tuple[Item, Item]]:
-        """Yield the items of each conversation of an identity, and of the participant."""
+        """Yield two items for each membership of an identity: the conversation and the participant."""
         partition = keys.membership_partition(account_sid, chat_service_sid, *KnownBy("identity", identity))
         after: Item | None = None
         while entries := self.table.query(partition, index=keys.MEMBERSHIPS, after=after, limit=MEMBERSHIPS_PER_READ):
@@ -186,7 +202,10 @@ class SyncRepository:
         return [items.to_resource(model, stored) for stored in found]
 
     def _membership_items(self, entries: Sequence[Item]) -> Iterator[tuple[Item, Item]]:
-        """Yield the items of the conversation and of the participant of each entry of the index `memberships`."""
+        """Yield the items of the conversation and the participant for each entry of the index `memberships`.
+
+        Skip an entry if its conversation or its participant no longer exists.
+        """
         pairs = [(_conversation_key(entry), key_of(entry)) for entry in entries]
         found = self.table.get_many([key for pair in pairs for key in pair])
         for conversation_key, participant_key in pairs:
@@ -203,7 +222,10 @@ def _is_shown(conversation: Item) -> bool:
 
 
 def _event_id(stored: Item) -> int:
-    """Return the event id of an item. The item is not parsed, because most items have not changed."""
+    """Return the event id of an item.
+
+    The function does not convert the item to a resource, because most items have not changed and are not needed.
+    """
     return _number(stored, "event_id") or to_event_id(datetime.fromisoformat(str(stored["date_updated"])))
 
 

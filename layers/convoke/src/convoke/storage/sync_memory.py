@@ -1,9 +1,13 @@
-"""Remember removals and edits for chat clients that were away, for seven days.
+"""Store records of removals and edits for seven days, for chat clients that connect again.
 
-A client that was away gets the state of each changed item. The event id in an item tells whether the item has changed.
-Three changes leave no such item: a deleted message, a participant that left, and a conversation that a User left. An
-old message that was edited has an event id, but no query finds it without reading all messages. Therefore the
-transaction of these changes also stores a small item, which expires. See docs/decisions/0156-memory-of-removals.md.
+A client that connects again gets the current state of each changed item. Convoke compares event ids to find the changed
+items. Convoke cannot find these changes in this way:
+
+- A deleted message, a participant that left, or a conversation that a User left: no item with an event id exists.
+- An edited message: Convoke would have to read all messages to find the event id.
+
+Therefore the transaction of such a change also stores a small record, which expires. See
+docs/decisions/0156-memory-of-removals.md.
 """
 
 from __future__ import annotations
@@ -23,7 +27,7 @@ from convoke.storage.table import Item, Put, key_of
 
 
 class RecordedTouch(Model):
-    """An item of an object that a change touched, without the state of the item."""
+    """A record which shows that a change touched an item of a Sync object. The record does not contain the item."""
 
     event_id: int
     action: Action
@@ -31,30 +35,32 @@ class RecordedTouch(Model):
 
 
 class Departure(NamedTuple):
-    """A User is no longer a participant of a conversation."""
+    """A record which shows that a User is no longer a participant of a conversation."""
 
     conversation_sid: str
     event_id: int
 
 
 def touch_write(conversation: Conversation, kind: ObjectKind, touch: RecordedTouch) -> Put:
-    """Return the write that remembers what a change touched in an object of a conversation."""
+    """Return the write that stores a touch of a conversation's Sync object."""
     key = keys.sync_touch(conversation.account_sid, conversation.sid, kind, keys.touch_position(touch.event_id))
     return Put(items.with_expiry(items.to_item(key, touch), _expiry(touch.event_id)))
 
 
 def departure_write(account_sid: str, chat_service_sid: str, identity: str, departure: Departure) -> Put:
-    """Return the write that remembers that a User left a conversation."""
+    """Return the write that stores that a User left a conversation."""
     sid, event_id = departure
     key = keys.departure(account_sid, user_sid(chat_service_sid, identity), sid)
     return Put(items.with_expiry({**key._asdict(), "event_id": event_id}, _expiry(event_id)))
 
 
 def departures_of_erased(tombstone: Item | None, erased: Sequence[Item]) -> list[Put]:
-    """Return the writes that remember that the participants among `erased` were in a conversation that was deleted.
+    """Return the writes that store a departure for each participant with an identity among the items `erased`.
 
-    `tombstone` is None if another sweeper has already erased the conversation. No client has seen a conversation that
-    was deleted in the state `initializing`.
+    `tombstone` is the item of the deleted conversation, or None if another sweeper has already erased the conversation.
+    If the conversation was deleted in the state `initializing`, there are no writes, because no client has seen the
+    conversation.
+
     """
     deleted = items.to_resource(Conversation, tombstone) if tombstone else None
     if deleted is None or deleted.state is State.INITIALIZING:

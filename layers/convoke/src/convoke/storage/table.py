@@ -280,6 +280,7 @@ def key_of(item: Mapping[str, Value]) -> Key:
     pk, sk = item.get("pk"), item.get("sk")
     if not isinstance(pk, str) or not isinstance(sk, str):
         raise ValueError("an item needs the string attributes pk and sk")  # noqa: TRY004  (the item is wrong, not its type)
+
     return Key(pk, sk)
 
 

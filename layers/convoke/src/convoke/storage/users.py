@@ -45,7 +45,7 @@ class UserRepository:
         return None if user is None or user.date_removed else user
 
     def existing(self, users: Set[UserKey]) -> set[UserKey]:
-        """Return those of the given Users that exist. Deleted Users are missing."""
+        """Return the keys of the Users in `users` that exist. Deleted Users are not in the result."""
         by_key = {keys.user(*user): user for user in users}
         found = self.table.get_many([*by_key])
         return {by_key[key] for key, item in found.items() if "date_removed" not in item}
@@ -79,7 +79,7 @@ class UserRepository:
     def update(self, before: User, after: User, change: Change | None) -> None:
         """Store the changed attributes. Raises ChangedMeanwhileError if another request changed the User meanwhile.
 
-        `change` is the record of the update. It is None if no client can see the update.
+        `change` is the record of the update, or None if no client can see the update.
         """
         if change:
             change = change.following(before.last_event_id)
@@ -96,7 +96,7 @@ class UserRepository:
             raise ChangedMeanwhileError from canceled
 
     def claim(self, user: User, due_at: datetime) -> bool:
-        """Increment the number of attempts of a User that is due, and set its next due time.
+        """Increment the number of attempts of a User that is due, and set the next due time of the User.
 
         Returns False if another sweeper claimed the User first.
         """

@@ -1,4 +1,7 @@
-"""Fetch the webhook configurations that apply to an event. The levels are account, service and conversation."""
+"""Fetch the webhook configurations that apply to an event.
+
+Webhooks are configured at three levels: account, service and conversation.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ from convoke.storage.table import Item, Key, Table
 
 @dataclass(frozen=True, slots=True)
 class WebhookLevelsRepository:
-    """Reads the configurations of all levels in one call, because each event needs all of them."""
+    """Reads the configurations of all levels in one call, because each event needs the configurations of all levels."""
 
     table: Table
 
