@@ -93,7 +93,7 @@ class Forwarder:
     def __call__(self, event: Event) -> str:
         """Send the event once. Return the status of the answer, or the reason why the receiver did not answer.
 
-        If Convoke does not send such an event to webhooks, return `not sent to webhooks` without sending the event.
+        If Convoke does not send the event to webhooks, return `not sent to webhooks` and do not send the event.
         """
         if not event.notify_webhooks or event.type not in set(EventType):
             return "not sent to webhooks"
