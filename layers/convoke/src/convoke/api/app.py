@@ -1,4 +1,4 @@
-"""The HTTP API. Requests and responses have the shapes of Amazon API Gateway (payload format 2.0)."""
+"""The HTTP API. Requests and responses have the format of Amazon API Gateway (payload format 2.0)."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ class Api:
         public_url: str | None = None,
         console_poll_seconds: int | None = None,
     ) -> None:
-        """`extra_routes` are routes that not every engine has, and the routes that carriers call.
+        """`extra_routes` are the routes that only some engines have, and the routes that carriers call.
 
         If `console_poll_seconds` is not None, the API also serves the console. See `Edges.console_poll_seconds`.
 
         Pages of `allowed_origins` may use the API in a browser. Raise InvalidOriginError if an origin is not valid.
         `path_delimiters` are the characters that a name in a request must not contain. See `Edges.path_delimiters`.
 
-        `public_url` is the base URL of all URLs in responses. If it is None, the headers of a request determine the
-        base URL.
+        `public_url` is the base URL of all URLs in responses. If `public_url` is None, the headers of a request
+        determine the base URL.
         """
         self.origins = Origins(allowed_origins, public_url)
         self.conversation_waiter = operations.conversation_waiter
@@ -46,7 +46,8 @@ class Api:
     def answer(self, event: Mapping[str, Any], context: InvocationContext) -> Answer:
         """Return the response, or an object from which the engine gets the response later.
 
-        A `Deferred` waits until the participants are added. An `Upload` needs the body of the request.
+        With a `Deferred`, the engine waits until the participants are added. With an `Upload`, the engine passes the
+        body of the request.
         """
         answered = self.origins.refusal(event) or self._dispatcher.answer(event, context)
         added = {"Twilio-Request-Id": request_id(context), **self.origins.headers(event)}

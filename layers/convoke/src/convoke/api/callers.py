@@ -1,4 +1,4 @@
-"""Find out who sends a request. See docs/behaviour/requests-and-answers.md#authentication."""
+"""Authenticate the sender of a request. See docs/behaviour/requests-and-answers.md#authentication."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from convoke.domain.errors import AccessDeniedError, NotFoundError
 from convoke.domain.sids import SID_DIGITS, Prefix, parse_sid
 
 CHAT_USER_HEADER = "X-Twilio-Token"
-"""The header with the access token of a chat client. Only the paths of media accept this header."""
+"""The name of the header with the access token of a chat client. Only the paths of media accept this header."""
 
 _MEDIA_PATH = re.compile("/v1/Services/([^/]+)/(MediaSet|Media(/[^/]+(/Content)?)?)")
 
 _CONTENT_PATH = re.compile(f"/v1/Services/{Prefix.SERVICE}{SID_DIGITS}/Media/({Prefix.MEDIA}{SID_DIGITS})/Content")
-"""Matches the path of the content of a media. A link to the content has a token instead of credentials."""
+"""Matches the download path of a media. A download link contains a token, so that no credentials are needed."""
 
 
 class Caller(NamedTuple):
@@ -29,10 +29,13 @@ class Caller(NamedTuple):
 
 
 def caller_of(operations: Operations, event: Mapping[str, Any]) -> Caller:
-    """Return who sends a request. Raise NotAuthenticatedError, or AccessDeniedError if the token of a link is invalid.
+    """Return the account or the chat user that sends a request. Every route with authentication uses this function.
 
-    Raise another error with the status 401 if the access token of a chat client is invalid. Every request of every
-    route passes through this function.
+    Raise NotAuthenticatedError if the credentials of an account are missing or invalid.
+
+    Raise AccessDeniedError if the token in a download link is invalid.
+
+    Raise another error with the status 401 if the access token of a chat client is invalid.
     """
     query, headers = event.get("rawQueryString", ""), event.get("headers") or {}
     if "token=" in query and (path := _CONTENT_PATH.fullmatch(event["rawPath"])):
@@ -44,12 +47,12 @@ def caller_of(operations: Operations, event: Mapping[str, Any]) -> Caller:
 
 
 def accepts_chat_users(path: str) -> bool:
-    """Return whether a chat user may send requests to a path, or to the paths of a rule."""
+    """Return whether a chat user may send requests to a path. `path` can also be the rule of a route."""
     return _MEDIA_PATH.fullmatch(path) is not None
 
 
 def _chat_user(operations: Operations, token: str, chat_service_sid: str) -> Caller:
-    """Return the chat user with an access token. Another service than the service of the token is unknown to it."""
+    """Return the chat user with an access token. Raise NotFoundError if the token belongs to another service."""
     session = operations.authenticate_chat_user(token)
     if parse_sid(chat_service_sid, Prefix.SERVICE) != session.service.sid:
         raise NotFoundError

@@ -1,4 +1,4 @@
-"""The routes that carriers call. See docs/behaviour/inbound-messages.md#carriers."""
+"""Define the routes that carriers call. See docs/behaviour/inbound-messages.md#carriers."""
 
 from __future__ import annotations
 
@@ -16,11 +16,15 @@ if TYPE_CHECKING:
 SIGNATURE = "x-twilio-signature"
 
 EMPTY_TWIML = '<?xml version="1.0" encoding="UTF-8"?><Response/>'
-"""The response to an incoming message. It tells Twilio to send no answer."""
+"""The response body for an incoming message. With this TwiML, Twilio sends no reply to the phone."""
 
 
 def carrier_routes(twilio: Callable[[], TwilioWebhookOperations]) -> tuple[CarrierRoute, ...]:
-    """Return the routes. `twilio` is called with the first request of Twilio, so that it costs no cold start."""
+    """Return the routes that Twilio calls.
+
+    `twilio` returns the operations for requests from Twilio. The handlers call `twilio` only when Twilio sends a
+    request, because an earlier call would slow every cold start.
+    """
 
     def receive_from_twilio(request: CarrierRequest, sender_sid: str) -> Response:
         parameters = request.form.last_values()

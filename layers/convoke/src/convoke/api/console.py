@@ -27,7 +27,7 @@ SECURITY_HEADERS = {
 }
 """These headers forbid every script except the scripts of the console.
 
-The page shows names and texts that anybody can have written, and such a text could contain a script.
+The console shows names and texts that strangers can write. Such a text could contain a script.
 """
 
 FOR_A_YEAR = "public, max-age=31536000, immutable"
@@ -38,11 +38,11 @@ def page(
 ) -> Response | None:
     """Return the response to a request for the console, or None if `path` is not a path of the console.
 
-    `rules` are the rules of all routes. The page learns from them which resources exist in this engine.
+    `rules` are the rules of all routes. The console uses these rules to find out which resources this engine has.
     """
     headers: Mapping[str, str] = event.get("headers") or {}
     if path == "/":
-        # A client of the API gets the usual response for a path that does not exist.
+        # Redirect only browsers. Any other client gets the usual response for a path that does not exist.
         wants_page = "text/html" in headers.get("accept", "")
         return Response(302, headers={"Location": (public_url or "") + PATH}) if wants_page else None
     if path == PATH:

@@ -20,7 +20,7 @@ CHANGE_REFUSED = (
     catalogue.ConversationInitializingError,
     catalogue.UnavailableError,
 )
-"""The errors of routes that change a conversation or its participants or messages.
+"""The errors that a route can return if the route changes a conversation, a participant or a message.
 
 Most of these errors mean that the state of the conversation does not allow the change. See
 docs/behaviour/states-and-timers.md#allowed-operations.
@@ -65,4 +65,4 @@ class Contract:
     response_headers: tuple[str, ...] = ()
     """The response headers that the handler can set."""
     errors: tuple[type[ConversationsError], ...] = ()
-    """The errors of this route. This list omits the errors of every route and the errors of `form` and `query`."""
+    """The errors of this route. `openapi.py` adds the errors of `form` and `query`, and the errors of many routes."""

@@ -22,6 +22,6 @@ class Deferred:
     seconds: int
     """The maximum wait, in seconds."""
     render: Callable[[Conversation], Response]
-    """A function that takes the conversation after the wait and returns the response."""
+    """A function that returns the response. The argument is the conversation at the end of the wait."""
     headers: Mapping[str, str] = field(default_factory=dict)
     """Headers to add to the response."""

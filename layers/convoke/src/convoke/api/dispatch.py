@@ -43,7 +43,10 @@ Handler = Callable[[Event, InvocationContext, Any, dict[str, str]], Answer]
 
 
 class Dispatcher:
-    """Calls the handler of each gateway event. Several threads may use one dispatcher at the same time."""
+    """Finds the route of each gateway event and calls the handler of the route.
+
+    Several threads may use one dispatcher at the same time.
+    """
 
     def __init__(
         self,
@@ -53,7 +56,7 @@ class Dispatcher:
         public_url: str | None = None,
         console_poll_seconds: int | None = None,
     ) -> None:
-        """`extra_routes` are routes that not every engine has, and the routes that carriers call.
+        """`extra_routes` are the routes that only some engines have, and the routes that carriers call.
 
         If `console_poll_seconds` is not None, the dispatcher serves the console. See `Edges.console_poll_seconds`.
 
@@ -63,8 +66,8 @@ class Dispatcher:
         self._path_delimiters = path_delimiters
         self._public_url = public_url
         self._console_poll_seconds = console_poll_seconds
-        # Leave out the routes without a successful status. Such a route always answers 404, and its error message names
-        # the option that is missing.
+        # The OpenAPI document omits routes without a successful status. Such a route always answers 404. The error
+        # message names the command-line option that would enable the route.
         described = (route for route in extra_routes if not isinstance(route, CarrierRoute))
         self._described_routes = tuple(route for route in described if route.contract.statuses)
         self._described: str | None = None
@@ -124,7 +127,7 @@ class Dispatcher:
         return handler(event, context, caller, dict(zip(names, values, strict=True)))
 
     def _console_page(self, path: str, event: Event, poll_seconds: int) -> Response | None:
-        # Import only when a browser asks for the console, so that the console costs no cold start.
+        # Import only when a browser asks for the console, because an earlier import would slow every cold start.
         from convoke.api.console import page  # noqa: PLC0415 - see above
 
         return page(path, event, poll_seconds, self._rules, self._public_url)

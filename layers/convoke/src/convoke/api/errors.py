@@ -21,10 +21,10 @@ from convoke.domain.errors import (
 JSON = "application/json"
 
 RETRY_AFTER_SECONDS = "1"
-"""The value of the header `Retry-After` in responses with error 50386, and with error 20503 under load.
+"""The value of the header `Retry-After`. Responses with error 50386, or with error 20503 under load, have this header.
 
-Most conversations leave the state `initializing` within this time. The embedded engine works off most peaks of load
-within this time.
+Most conversations leave the state `initializing` within this time. The embedded engine usually recovers from a peak of
+load within this time.
 """
 
 DETAILS_IN_MESSAGE = frozenset({"hint", "wanted", "where"})
@@ -44,9 +44,9 @@ WANTED = {
     "model_type": "a JSON object",
     "string_type": "a string",
 }
-"""The requirement that an invalid value does not meet. The key is the type of the error that pydantic found.
+"""The requirement that a value must meet. The key is the type of pydantic's error about an invalid value.
 
-These texts are not used for errors that a validator of Convoke raised.
+If a validator of Convoke raised the error, these texts are not used.
 """
 
 
@@ -60,7 +60,8 @@ def render(error: ConversationsError, message: str | None = None) -> Response:
         "status": error.status,
     }
     if isinstance(error, NotAuthenticatedError):
-        # Twilio sends this key only for wrong credentials. Clients may compare the text, so it must be Twilio's text.
+        # Twilio sends the key `detail` only for wrong credentials. The text equals Twilio's text, because clients may
+        # compare the text.
         body["detail"] = "Your AccountSid or AuthToken was incorrect."
     if details := _details(error):
         body["details"] = details
@@ -75,7 +76,7 @@ def _with_parameter(error: ConversationsError) -> ConversationsError:
 
 
 def _details(error: ConversationsError) -> dict[str, object]:
-    """Return the object `details` of the error body. The key `problems` contains the other errors of the request."""
+    """Return the object `details` of the error body. The key `problems` contains all further errors of the request."""
     pointers = _pointers(error)
     if error.others:
         pointers["problems"] = [
@@ -85,7 +86,10 @@ def _details(error: ConversationsError) -> dict[str, object]:
 
 
 def _pointers(error: ConversationsError) -> dict[str, object]:
-    """Return the parameter, its index if it is an element of a list, the broken rule, and the details of the error."""
+    """Return the details of one error. If a parameter caused the error, add the parameter and the broken rule.
+
+    If the parameter is an element of a list, also add the index of the element.
+    """
     details: dict[str, object] = {key: value for key, value in error.details.items() if key not in DETAILS_IN_MESSAGE}
     if error.parameter is None:
         return details
@@ -100,10 +104,10 @@ Location = tuple[str | int, ...]
 def problems_of(
     validation: ValidationError, located: Callable[..., Location] = lambda *parts: parts
 ) -> list[ConversationsError]:
-    """Convert each problem that pydantic collected to an error of the catalogue with a parameter name.
+    """Convert pydantic's problems to errors of Convoke that contain parameter names.
 
-    `located` converts a location in the model to the location in the request. Each part of the location is one
-    argument.
+    `located` is a function that converts the location of a problem in the model to the location in the request. Each
+    part of the location in the model is one argument of `located`.
     """
     problems = []
     for problem in validation.errors(include_url=False, include_input=False):

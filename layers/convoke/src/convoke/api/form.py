@@ -1,4 +1,4 @@
-"""Parse form bodies: URL-encoded forms and multipart forms. The gateway can encode a body with Base64.
+"""Parse URL-encoded forms and multipart forms in gateway events. The gateway can encode a body with Base64.
 
 See docs/behaviour/requests-and-answers.md#form-bodies.
 """
@@ -23,7 +23,7 @@ NOT_ESCAPES = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 """Matches a `%` that is not followed by two hexadecimal digits."""
 
 MAX_REQUEST_BODY_BYTES = 1024 * 1024
-"""The maximum length of a body as the client sends it. Every valid body is much shorter."""
+"""The maximum length of a body after Base64 decoding. Every valid body is much shorter."""
 
 
 class Form:
@@ -41,7 +41,10 @@ class Form:
         return self._values.keys()
 
     def values(self, name: str) -> list[str]:
-        """Return every value of a field, in the order of the request. Empty if the client did not send the field."""
+        """Return every value of a field, in the order of the request.
+
+        Return an empty list if the client did not send the field.
+        """
         return self._values.get(name, [])
 
     def last_values(self) -> dict[str, str]:
@@ -103,7 +106,7 @@ _PART_NAME = re.compile(
 def _multipart_fields(body: bytes, content_type: str) -> list[tuple[str, str]]:
     """Return the fields of a multipart form (RFC 7578). Raise ValueError if the form is malformed or too long.
 
-    Every field is decoded as UTF-8 text, whatever its content type is, because Convoke accepts no files.
+    The content type of a field is ignored. Every field is decoded as UTF-8 text, because these forms contain no files.
     """
     found = _BOUNDARY.search(content_type)
     if found is None:
@@ -160,7 +163,10 @@ def decode_body(event: Mapping[str, Any]) -> bytes:
 
 
 def decode_base64(event: Mapping[str, Any]) -> bytes:
-    """Return the body of a gateway event, of any length. Raise InvalidParameterError if it is not valid Base64."""
+    """Return the body of a gateway event. Raise InvalidParameterError if the body is not valid Base64.
+
+    The length of the body is not limited.
+    """
     text = event.get("body") or ""
     try:
         return base64.b64decode(text) if event.get("isBase64Encoded") else text.encode()

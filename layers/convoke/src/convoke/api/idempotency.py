@@ -29,7 +29,8 @@ def _fingerprint(request: Request) -> str:
     http = request.event["requestContext"]["http"]
     # The path can contain the service SID. A request with the same key to another service is a different request.
     request_line = f"{http['method']} {request.event['rawPath']}\n"
-    # A client makes a new boundary for each multipart body, so the body of a repeated request differs from the first.
+    # For a multipart form, hash the fields and not the body. A client creates a new boundary for each request, so two
+    # bodies with the same fields differ.
     is_multipart = media_type(content_type_of(request.event)) == MULTIPART
     body = urlencode(parse_fields(request.event)).encode() if is_multipart else request.body
     return hashlib.sha256(request_line.encode() + body).hexdigest()

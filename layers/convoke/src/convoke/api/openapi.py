@@ -104,7 +104,7 @@ TOKEN_ERRORS = frozenset(
 
 
 def members(extra_routes: Sequence[Route] = ()) -> str:
-    """Return the OpenAPI document as JSON without its braces, so that the URL of the server can be added."""
+    """Return the OpenAPI document as JSON, without the outer braces. `document_of` adds the URL of the server."""
     return json.dumps(document(extra_routes)).removeprefix("{").removesuffix("}")
 
 
@@ -126,8 +126,11 @@ def document(extra_routes: Sequence[Route] = ()) -> Schema:
 
 
 def _tags(routes: Iterable[Route]) -> list[dict[str, str]]:
-    """Return the name and the description of each resource. The description is in the docstring of its module."""
-    # First come the resources that exist in every service, and last the resources without authentication.
+    """Return the name and the description of each resource.
+
+    The description is the first line in the docstring of the resource's module.
+    """
+    # The order is: resources of a service, resources of the account, resources without authentication.
     kinds = (ServiceRoute, AccountRoute, PublicRoute)
     ordered = sorted(routes, key=lambda route: kinds.index(type(route)))
     modules = {_tag(route): sys.modules[route.handler.__module__] for route in ordered}
@@ -145,7 +148,7 @@ def _with_acronym(words: str) -> str:
 
 
 def _first_sentence(docstring: str) -> str:
-    """Return the first line of a docstring, without the path that it begins with."""
+    """Return the first line of a docstring, without the path at the start of the line."""
     line = docstring.partition("\n")[0]
     sentence = line.partition(": ")[2] or line
     return sentence[:1].upper() + sentence[1:]
@@ -233,7 +236,7 @@ def _header_parameters(contract: Contract) -> Iterable[Schema]:
 def _body(name: str, form: Schema) -> Schema:
     """Return the description of a form body. `explode` means that a client repeats the name for each list value.
 
-    A multipart form repeats the part for each list value, which needs no description.
+    The description of a multipart form needs no `explode`. A client always repeats the part for each list value.
     """
     lists = [name for name, schema in form["properties"].items() if schema.get("type") == "array"]
     encoding = {name: {"style": "form", "explode": True} for name in lists}
@@ -279,12 +282,12 @@ def _errors(route: Route, rule: str) -> set[type[ConversationsError]]:
     possible: set[type[ConversationsError]] = {errors.InternalError, *contract.errors, *form_errors}
     if isinstance(route, PublicRoute):
         return possible
-    # The embedded engine returns 503 while it cannot write its data file. Under load, it also returns 503 to requests
-    # that write.
+    # The embedded engine returns 503 while it cannot write to the data file. Under load, this engine also returns 503
+    # to requests that write.
     possible |= {errors.NotAuthenticatedError, errors.UnavailableError}
     if accepts_chat_users(rule):
         possible |= TOKEN_ERRORS
-    if route.method not in SAFE_METHODS:  # A page of another site may send the request.
+    if route.method not in SAFE_METHODS:  # The API refuses cross-site requests.
         possible.add(errors.AccessDeniedError)
     if "<" in rule:  # A path value can be the SID of a resource that does not exist.
         possible.add(errors.NotFoundError)

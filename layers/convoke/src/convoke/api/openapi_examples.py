@@ -1,6 +1,7 @@
-"""The examples in the OpenAPI document. A running instance has taken and answered each of them.
+"""Load the examples in the OpenAPI document.
 
-`make docs-tables` writes them: see tests/support/openapi_examples.py.
+Each example is a request to a running instance, or a response of this instance. `make docs-tables` records the
+examples. See tests/support/openapi_examples.py.
 """
 
 from __future__ import annotations

@@ -75,7 +75,10 @@ class Operations:
     alerts: AlertOperations
     signature_checks: SignatureCheckOperations
     authenticate_chat_user: Callable[[str], ChatSession]
-    """A function that takes an access token. It is `AccessTokenOperations.authenticate`, imported at the first call."""
+    """The function `AccessTokenOperations.authenticate`, which takes an access token.
+
+    Only the first call imports the module of this function.
+    """
     conversation_waiter: ConversationWaiter
 
     def request_webhooks(self, request: Request) -> RequestWebhooks:

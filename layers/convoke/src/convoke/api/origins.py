@@ -1,8 +1,8 @@
-"""Refuse requests that a page of another site makes a browser send, and allow listed sites (CORS).
+"""Refuse cross-site requests from browsers, except the requests of allowed origins (CORS).
 
-A browser can know the credentials of the API, for example because a person typed them into its login box. A page of
-another site could then change data, even though the page cannot read the responses. See
-docs/behaviour/requests-and-answers.md#browsers.
+A browser can store the credentials of the API, for example because a person typed the credentials into a login box. A
+page of another site could make the browser send a request with these credentials. The page cannot read the response,
+but the request could change data. See docs/behaviour/requests-and-answers.md#browsers.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ SAME_SITE_VALUES = frozenset({"same-origin", "none"})
 """The values of `Sec-Fetch-Site` that are always allowed.
 
 `same-origin` marks a request from a page of the API's own origin. `none` marks a request that a person started, for
-example by typing a URL. The value `same-site` is missing on purpose, because two ports of localhost are the same site.
+example by typing a URL. The value `same-site` is not allowed, because pages on any port of localhost are the same site.
 """
 
 PREFLIGHT_HEADERS = {
@@ -49,7 +49,7 @@ class InvalidOriginError(ValueError):
 class Origins:
     """Decides which cross-site requests the API refuses, and which origins get CORS headers.
 
-    Pages of the allowed origins may use the API, and so may pages of the API's own origin.
+    Pages of the allowed origins and pages of the API's own origin may use the API.
     """
 
     def __init__(self, allowed: Iterable[str] = (), public_url: str | None = None) -> None:
@@ -62,9 +62,10 @@ class Origins:
         self._own = public_url and "{0.scheme}://{0.netloc}".format(urlsplit(public_url))
 
     def refusal(self, event: Mapping[str, Any]) -> Response | None:
-        """Return the response to a request that must not reach the API, or None if the API must answer the request.
+        """Return the response to a preflight request or a forbidden request. Return None for any other request.
 
-        The response allows a preflight request of an allowed origin, or refuses a cross-site request.
+        The response to a preflight request of an allowed origin allows the request that follows. The response to a
+        forbidden cross-site request is an error.
         """
         method: str = event["requestContext"]["http"]["method"]
         headers: Mapping[str, str] = event.get("headers") or {}

@@ -1,6 +1,7 @@
-"""Create the JSON body of a page, which contains resources and a meta block. URLs in the meta block have page tokens.
+"""Create the JSON body of a page of a list. The body contains resources and a meta block.
 
-A page token is valid only for the list that it was created for.
+The meta block contains the URLs of the previous and the next page. Each of these URLs contains a page token, which is
+valid only for this list.
 
 See docs/behaviour/pagination.md.
 """
@@ -29,19 +30,20 @@ MAX_PAGE_SIZE = 100
 MAX_SMALL_PAGE_SIZE = 50
 """The maximum page size of the lists of receipts, Users, events, participant conversations and address configurations.
 
-One read of the table returns at most 100 items. A page of 100 events can need 101 items, and a page of 100 participant
-conversations can need 200 items.
+With this maximum, one read of the table is enough for a page, because one read returns at most 100 items. A page of 100
+events can need 101 items. A page of 100 participant conversations can need 200 items.
 """
 
 MAX_PAGE_BYTES = 6_000_000
-"""The maximum size of the resources on one page, as Lambda encodes them. A page that would be larger ends early.
+"""The maximum size of the resources on one page, in Lambda's encoding. A page contains fewer resources if necessary.
 
-A response of a Lambda function has at most 6,291,456 bytes. The rest is for the meta block and the headers. See
+A response of a Lambda function must be at most 6,291,456 bytes. The remaining bytes are for the meta block and the
+headers. See
 https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html.
 """
 
 MAX_BYTES_PER_CHARACTER = 12
-"""The maximum size of a character in a JSON string: two escapes, such as `\\ud83d\\ude00`."""
+"""The maximum size of a character in a JSON string. A character needs at most two escapes, such as `\\ud83d\\ude00`."""
 
 Resource = TypeVar("Resource")
 
@@ -52,7 +54,10 @@ SIGNATURE_BYTES = 16
 """The length of the signature at the start of a token. The signature is a truncated HMAC."""
 
 FORWARD, BACKWARD = "PA", "PB"
-"""The directions that a token can contain. FORWARD means the page after the position, BACKWARD the page before it."""
+"""The directions that a token can contain.
+
+FORWARD means the page after the position. BACKWARD means the page before the position.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +131,7 @@ class Pagination:
 
     @property
     def page_number(self) -> int:
-        """The page number for the meta block. The number has no effect on the page: only the token selects the page."""
+        """The page number for the meta block. The page token selects the page. The page number has no effect."""
         return max(_integer(self.request.query, "Page", 0), 0) if "PageToken" in self.request.query else 0
 
     @property
@@ -158,9 +163,12 @@ class Pagination:
     def _shortened(
         self, page: Page[Resource], texts: list[str], sid: Callable[[Resource], str]
     ) -> tuple[Page[Resource], list[str]]:
-        """Return the page and its JSON texts with as many resources as fit, but with at least one resource."""
+        """Remove the resources that do not fit on the page. Return the page and the JSON texts of its resources.
+
+        The page keeps at least one resource, even if the resource is larger than MAX_PAGE_BYTES.
+        """
         if sum(map(len, texts)) * MAX_BYTES_PER_CHARACTER <= MAX_PAGE_BYTES:
-            # Most pages are small. For these pages, this estimate saves the encoding of the texts.
+            # Most pages are small. If a page is small, this estimate avoids encoding the texts.
             return page, texts
         forward = self.page_request.forward
         sizes = accumulate(map(_bytes_on_lambda, texts if forward else reversed(texts)))
@@ -181,13 +189,13 @@ class Pagination:
 
     @property
     def _tokens(self) -> PageTokens:
-        # Sign only the path of the URL, because a token must stay valid under another base URL of the API.
+        # Sign only the path of the URL. A token must stay valid if the client uses another base URL of the API.
         path = self.url.removeprefix(self.request.base_url)
         return PageTokens(f"{path}?{urlencode(self.filters, doseq=True)}" if self.filters else path, self.signing_key)
 
 
 class RestMeta(BaseModel):
-    """The paging fields in the body of a page in Twilio's oldest API. The URIs have no origin."""
+    """The paging fields in the body of a page in Twilio's oldest API. The URIs contain no scheme and no host."""
 
     model_config = ConfigDict(defer_build=True)
 
@@ -205,7 +213,7 @@ class RestMeta(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class RestPagination(Pagination):
-    """The pagination of a list in Twilio's oldest API, whose body has no meta block and relative URIs."""
+    """The pagination of a list in Twilio's oldest API. The body of a page has relative URIs and no meta block."""
 
     def _render(self, meta: Meta, resources: list[str]) -> str:
         start = meta.page * meta.page_size
@@ -237,8 +245,12 @@ def requested_page(
 
 
 def ends_of(page: Page[Resource], sid: Callable[[Resource], str]) -> tuple[str | None, str | None]:
-    """Return where the previous page ends and where the next page starts. None means that there is no such page."""
-    # A filter can make a page empty although the list continues. Then the repository sets `before` and `behind`.
+    """Return the positions for the tokens of the previous and the next page.
+
+    A position is None if there is no such page.
+    """
+    # A filter can remove all resources from a page although the list continues. For such a page, the repository sets
+    # `before` and `behind`.
     before = (page.before or _sid_of(page.resources[:1], sid)) if page.has_previous else None
     behind = (page.behind or _sid_of(page.resources[-1:], sid)) if page.has_next else None
     return before, behind
@@ -260,9 +272,10 @@ def _integer(query: Mapping[str, str], name: str, default: int) -> int:
 
 
 def _bytes_on_lambda(text: str) -> int:
-    """Return the size of a text in the response of a Lambda function, which is a JSON string in a JSON document.
+    """Return the maximum size of a text in the response of a Lambda function.
 
-    The Lambda runtime may or may not escape characters outside ASCII. With escapes, the size is larger.
+    The response is a JSON document that contains the text as a JSON string. The Lambda runtime may escape characters
+    outside ASCII. Escapes make the text longer, so the result includes the escapes.
     """
     return len(json.dumps(text))
 

@@ -15,10 +15,9 @@ from convoke.domain.errors import FieldPath
 PARTICIPANT = "Participant"
 
 JSON_PARAMETERS = {"participants": PARTICIPANT, "pre_webhook": "PreWebhook"}
-"""The field paths that lead into a JSON value. The key is the first part of the path.
+"""The names of parameters with a JSON value. The key is the first part of a field path into the JSON value.
 
-The value is the name of the JSON value in errors. The other parts of the path are keys in the JSON value, which
-`parameter_name` does not convert.
+The further parts of the field path are keys of the JSON value. `parameter_name` does not convert these keys.
 """
 
 PREFIXES = (
@@ -62,7 +61,10 @@ def parameter_name(path: FieldPath) -> str:
 
 
 def _to_pascal(field: str) -> str:
-    """Return the field name in PascalCase. A name such as `from_` ends with `_`, because `from` is a keyword."""
+    """Convert a field name to PascalCase, without a trailing `_`.
+
+    For example, the field `from_` ends with `_`, because `from` is a keyword of Python.
+    """
     return to_pascal(field.removesuffix("_"))
 
 

@@ -259,7 +259,10 @@ def warn_of_unknown_parameters(model: type[Model], form: Form, *others: str) -> 
 
 
 def parse_query(model: type[Parameters], query: Form) -> tuple[Parameters, dict[str, str | list[str]]]:
-    """Return the parsed filters of a query. Also return the text of each filter that the client sent, by its name."""
+    """Return the parsed filters of a query, and the texts of the filters that the client sent.
+
+    In the second result, the key is the name of the query parameter.
+    """
     return _parsed(model, query), query.select(_lists(model))
 
 
@@ -271,9 +274,9 @@ def _parsed(model: type[Parameters], form: Form) -> Parameters:
 
 
 def read(model: type[Parameters], form: Form) -> tuple[Parameters | None, list[ConversationsError]]:
-    """Return the parameters in a form, and a list of errors. If the form is valid, the list is empty.
+    """Return the parameters in a form and an empty list. If the form is invalid, return None and all errors.
 
-    If the form has errors, return None and all errors. The errors are in the order of the checks.
+    The errors are sorted by `in_order_of_checks`.
     """
     try:
         return model.model_validate(form.select(_lists(model)), context=form.path_delimiters), []
@@ -292,7 +295,7 @@ def in_order_of_checks(model: type[Model], problems: Iterable[ConversationsError
 
 @cache
 def _lists(model: type[Model]) -> dict[str, bool]:
-    """Return a mapping from each form parameter of a model to whether the parameter is a list."""
+    """Return the form parameters of a model. The value is True if the parameter is a list."""
     return {field.alias or name: _is_list(field.annotation) for name, field in model.model_fields.items()}
 
 
@@ -316,7 +319,7 @@ def read_participants(form: Form) -> tuple[tuple[NewParticipant, ...], list[Conv
     """Parse the values of the parameter `Participant` in a form.
 
     If all values are valid, return all participants and an empty list. Otherwise return no participants and all errors.
-    If there are too many values, the values are not parsed. See
+    If there are too many values, return only this error and do not parse the values. See
     docs/behaviour/conversation-with-participants.md#order-of-checks.
     """
     values = form.values(PARTICIPANT)
@@ -344,7 +347,7 @@ def read_participants(form: Form) -> tuple[tuple[NewParticipant, ...], list[Conv
 def _with_hints(
     problems: Sequence[ConversationsError], objects: Mapping[int, dict[str, object]]
 ) -> list[ConversationsError]:
-    """Name the unknown keys of a participant in the errors of the participant. They are often the reason."""
+    """Add the unknown keys of a participant to the errors of the participant. Unknown keys often cause the errors."""
     unknown = {join_name([PARTICIPANT, at]): _unknown_keys(each) for at, each in objects.items()}
     named = [(problem, unknown.get((problem.parameter or "").partition(".")[0])) for problem in problems]
     return [problem.with_hint(hint_of(names)) if names else problem for problem, names in named]
@@ -365,7 +368,7 @@ def parse_json_object(value: str) -> dict[str, object]:
     try:
         parsed = _DECODER.decode(value)
         if "\\u" in value:
-            # A `\u` escape can be half of a surrogate pair. UTF-8 cannot encode a half, so `encode` raises ValueError.
+            # A `\u` escape can be half of a surrogate pair. `encode` raises ValueError for half a pair.
             json.dumps(parsed, ensure_ascii=False).encode()
     except RecursionError as error:
         raise ValueError("nested too deeply") from error

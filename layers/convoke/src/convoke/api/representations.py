@@ -31,7 +31,8 @@ StreamDate = Annotated[
 class Representation(BaseModel):
     """The body of a response. The fields are in the same order as in Twilio's responses."""
 
-    # With defer_build, pydantic builds a model at its first use. Building all models would slow every cold start.
+    # With defer_build, pydantic builds a model at the first use of the model. If pydantic built all models during the
+    # import, every cold start would be slower.
     model_config = ConfigDict(defer_build=True)
 
 

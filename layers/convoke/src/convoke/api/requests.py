@@ -1,4 +1,4 @@
-"""The request object that a handler gets: the gateway event, the account and the service."""
+"""The request objects that handlers get. A request contains the gateway event, the account and the service."""
 
 from __future__ import annotations
 
@@ -20,28 +20,28 @@ CONVOKE_PREFIX = "/convoke/v1"
 """The prefix of the paths that exist only in Convoke and not in Twilio's API."""
 
 REST_PREFIX = "/2010-04-01"
-"""The prefix of the paths of Twilio's oldest API, which has the API keys."""
+"""The prefix of the paths of Twilio's oldest API. Clients manage API keys below this prefix."""
 
 WEBHOOK_ENABLED = "X-Twilio-Webhook-Enabled"
 
 
 def request_origin(headers: Mapping[str, str]) -> str:
-    """Return the scheme, host and port as the client wrote them."""
+    """Return the origin that the client used: the scheme, the host and the port."""
     # The gateway sets the header x-forwarded-proto, so a client cannot forge the header.
     return f"{headers.get('x-forwarded-proto', 'https')}://{headers.get('host', 'localhost')}"
 
 
 def base_url(event: Mapping[str, Any], public_url: str | None) -> str:
-    """Return the URL before the path of the API.
+    """Return the base URL of the API, without the version prefix.
 
-    Without `public_url`, the URL is what the client wrote. A proxy in front of the gateway can change the host and the
-    path. In that case, `public_url` is the base URL.
+    If `public_url` is None, the base URL is the origin that the client used. An operator sets `public_url` if a proxy
+    in front of the gateway changes the host or the path.
     """
     return request_origin(event.get("headers") or {}) if public_url is None else public_url
 
 
 class InvocationContext(Protocol):
-    """The part of Lambda's context that the API uses."""
+    """The attributes of Lambda's context object that the API uses."""
 
     @property
     def aws_request_id(self) -> str: ...
@@ -51,7 +51,7 @@ class InvocationContext(Protocol):
 
 @dataclass(frozen=True)
 class CarrierRequest:
-    """A request without credentials. A carrier sends such requests."""
+    """A request without credentials, such as a request from a carrier."""
 
     event: Mapping[str, Any]
     public_url: str | None = field(default=None, kw_only=True)
@@ -65,7 +65,7 @@ class CarrierRequest:
 
     @cached_property
     def query_form(self) -> Form:
-        """The query parameters. A list, such as `Identity`, can be repeated."""
+        """The query parameters. A client can repeat a parameter that is a list, such as `Identity`."""
         # The gateway's `queryStringParameters` joins the values of a repeated parameter with commas.
         return Form(parse_qsl(self.event.get("rawQueryString", ""), keep_blank_values=True))
 
@@ -102,7 +102,7 @@ class Request(CarrierRequest):
 
     @cached_property
     def query(self) -> Mapping[str, str]:
-        """The query parameters. If a parameter is repeated, the last value counts."""
+        """The query parameters. If the client repeats a parameter, only the last value is in the result."""
         return self.query_form.last_values()
 
     @property

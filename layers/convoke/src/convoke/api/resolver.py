@@ -11,7 +11,7 @@ METHODS = ["GET", "POST", "DELETE", "PUT", "PATCH", "HEAD", "OPTIONS"]
 
 
 def resolver_of(api: Api) -> APIGatewayHttpResolver:
-    """Return a resolver for one Lambda environment. Such an environment handles one request at a time."""
+    """Return a resolver. Only one thread may use the resolver. A Lambda environment handles one request at a time."""
     app = APIGatewayHttpResolver()
 
     def respond(*_: object) -> PowertoolsResponse[str]:

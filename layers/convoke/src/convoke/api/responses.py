@@ -1,7 +1,7 @@
 """A response of the API.
 
-The API does not use the Response class of Powertools. Importing Powertools would take a tenth of the start time of the
-embedded engine. Only the engine on AWS imports Powertools.
+The API does not use the Response class of Powertools, because the import of Powertools would take a tenth of the
+embedded engine's start time. Only the engine on AWS imports Powertools.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ class Response:
 
 @dataclass(slots=True)
 class FileResponse(Response):
-    """A response whose body is the content of a file. Only the embedded gateway can send it."""
+    """A response whose body is the content of a file. Only the embedded gateway can send such a response."""
 
     open: Callable[[], BinaryIO] = field(kw_only=True)
-    """Opens the file. Raises NotFoundError if the file was removed meanwhile."""
+    """A function that opens the file. The function raises NotFoundError if the file no longer exists."""
     size: int = field(kw_only=True)
     """The number of bytes of the file."""

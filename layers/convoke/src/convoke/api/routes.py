@@ -88,7 +88,7 @@ class CarrierRoute(NamedTuple):
     """A route that a carrier calls, without credentials. The handler checks the signature of the carrier.
 
     The handler gets the values in the path as keyword arguments. `/openapi.json` does not describe the route, because
-    the carrier determines its parameters.
+    the carrier determines the parameters of the request.
     """
 
     method: str
@@ -290,7 +290,7 @@ SERVICE_ROUTES = (
 Route = PublicRoute | AccountRoute | ServiceRoute
 
 ExtraRoute = PublicRoute | CarrierRoute | AccountRoute
-"""A route that is not in `ROUTES`: not every engine has it, or clients do not call it."""
+"""A route that is not in `ROUTES`, because only some engines have the route, or only carriers call the route."""
 
 ROUTES: tuple[Route, ...] = (*PUBLIC_ROUTES, *ACCOUNT_ROUTES, *SERVICE_ROUTES)
 
@@ -315,7 +315,7 @@ PATH_VALUES: Mapping[str, Prefix | Mapping[str, str]] = {
     "Senders": Prefix.SENDER,
     "Phones": {"description": "The number of a simulated phone."},
 }
-"""The valid values of the path parameter after a segment. The key is the segment.
+"""The valid values of path parameters. The key is the segment before the path parameter.
 
 The value is the prefix of a SID, or keywords of a JSON Schema.
 """

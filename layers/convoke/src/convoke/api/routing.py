@@ -1,4 +1,4 @@
-"""A tree of routes that finds the route of a path by its segments."""
+"""A tree that contains all routes. Each level of the tree matches one segment of a path."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Target = TypeVar("Target")
 
 @dataclass(slots=True)
 class RoutingTree(Generic[Target]):
-    """A node of the tree. Each child of a node is a possible next segment of a path."""
+    """A node of the tree. The children of a node match the possible next segments of a path."""
 
     literals: dict[str, RoutingTree[Target]] = field(default_factory=dict)
     """The child for each literal segment, such as `Conversations`."""
@@ -19,11 +19,14 @@ class RoutingTree(Generic[Target]):
     suffix: str = ""
     """The text after the path parameter in the segment of this node, such as `.json`."""
     methods: dict[str, tuple[Target, tuple[str, ...]]] = field(default_factory=dict)
-    """For each HTTP method, the target and the names of the path parameters."""
+    """The targets of the routes that end at this node, with the names of the path parameters.
+
+    The key is the HTTP method.
+    """
     is_public: bool = False
-    """Whether the path needs no credentials."""
+    """Whether requests to the path need no credentials."""
     rule: str = ""
-    """The path with the names of its parameters, if the path ends at this node."""
+    """The rule of the route that ends at this node, such as `/v1/Services/<sid>`. Empty if no route ends here."""
 
     def add(self, method: str, rule: str, target: Target, *, is_public: bool = False) -> None:
         """Add a route. A segment of `rule` is a literal, or a path parameter such as `<sid>`."""
@@ -40,7 +43,7 @@ class RoutingTree(Generic[Target]):
         node.rule = rule
 
     def find(self, path: str, values: list[str]) -> RoutingTree[Target] | None:
-        """Return the node of a path, or None if no route matches. Append the path parameters to `values`.
+        """Return the node of a path, or None if no route matches. Append the values of the path parameters to `values`.
 
         A literal segment takes precedence over a path parameter. A path parameter is never empty.
         """

@@ -1,6 +1,6 @@
 """Generate the JSON Schemas of requests and responses from the pydantic models.
 
-The field types of the domain have markers, which contain limits such as a maximum length. See
+The field types of the domain have markers. A marker contains a limit, such as a maximum length. See
 `convoke.domain.json_schema`.
 """
 
@@ -136,7 +136,7 @@ def components(contracts: Sequence[Contract]) -> dict[str, Schema]:
 
 
 def _with_example(schema: Schema, example: dict[str, Any], *, is_form: bool) -> Schema:
-    """Return the schema with an example. In a form, each parameter of the example also has its own example."""
+    """Return the schema with an example. In a form, also add the values of the example to the single parameters."""
     properties = {
         name: part | ({"examples": [example[name]]} if is_form and name in example else {})
         for name, part in schema["properties"].items()

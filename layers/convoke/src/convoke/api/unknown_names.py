@@ -1,4 +1,4 @@
-"""Find the valid name that a client probably meant by an unknown name.
+"""Find the unknown names in a request, and suggest the valid name that the client probably meant.
 
 See docs/behaviour/requests-and-answers.md#unknown-names.
 """
@@ -22,7 +22,7 @@ _PLAIN_NAME = re.compile(rf"[A-Za-z_.]{{1,{MAX_NAME_CHARACTERS}}}")
 def unknown_names(sent: Collection[str], known: Collection[str]) -> dict[str, str | None]:
     """Return the names in `sent` that are not in `known`. The value is the nearest known name, or None.
 
-    At most `MAX_REPORTED_NAMES` names are returned. A name that could be personal data is omitted.
+    The result contains at most `MAX_REPORTED_NAMES` names, and no name that could be personal data.
     """
     unknown = [name for name in sent if name not in known][:MAX_REPORTED_NAMES]
     found = {name: _nearest(name, known) for name in unknown}
@@ -30,13 +30,13 @@ def unknown_names(sent: Collection[str], known: Collection[str]) -> dict[str, st
 
 
 def warn_of_ignored_names(kind: str, names: Mapping[str, str | None]) -> None:
-    """Log a warning if there are names. `kind` says what the names are, such as `form parameters`."""
+    """Log a warning if `names` is not empty. `kind` says what the names are, such as `form parameters`."""
     if names:
         logger.warning("unknown %s were ignored", kind, extra={"did_you_mean": dict(names)})
 
 
 def hint_of(names: Mapping[str, str | None]) -> str:
-    """Return the names as a remark in an error message. `names` must not be empty."""
+    """Return the part of an error message that lists unknown keys. `names` must not be empty."""
     return "; ".join(
         f"unknown key {name}: did you mean {nearest}?" if nearest else f"unknown key {name}"
         for name, nearest in names.items()
@@ -55,5 +55,8 @@ def _nearest(name: str, known: Collection[str]) -> str | None:
 
 
 def _plain(name: str) -> str:
-    """Return the letters of a name in lower case. Clients confuse PascalCase, camelCase, snake_case and dots."""
+    """Return only the letters of a name, in lower case.
+
+    Clients often confuse PascalCase, camelCase, snake_case and dots. This function makes such names equal.
+    """
     return re.sub("[^a-z]", "", name.lower())

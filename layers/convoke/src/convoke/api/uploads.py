@@ -1,4 +1,7 @@
-"""The body of a request that uploads a media. The engine passes the body in parts, so that no part stays in memory."""
+"""Read the content of a media from the body of an upload request.
+
+The engine passes the body in parts, so that the whole body is never in memory.
+"""
 
 from __future__ import annotations
 
@@ -27,20 +30,20 @@ _PART_TYPE = re.compile(rb"^content-type:[ \t]*([^\r\n]*)", re.IGNORECASE | re.M
 
 
 class UploadBody(Protocol):
-    """Finds the content of a media in the body of a request."""
+    """Finds the content of a media in the body of an upload request."""
 
     content_type: str
     filename: str | None
 
     def content_in(self, data: bytes) -> bytes:
-        """Return the content in the next part of the body."""
+        """Return the bytes of the content that are in `data`, the next part of the body."""
 
     def check_complete(self) -> None:
         """Raise InvalidParameterError if the body has ended too early."""
 
 
 class RawBody:
-    """The body is the content."""
+    """A body that consists only of the content."""
 
     def __init__(self, content_type: str, filename: str | None) -> None:
         self.content_type = parse_content_type(content_type)
@@ -54,7 +57,7 @@ class RawBody:
 
 
 class MultipartBody:
-    """The content is the first file in a multipart form (RFC 7578). Other parts are ignored."""
+    """A multipart form (RFC 7578). The first file is the content. All other parts of the form are ignored."""
 
     def __init__(self, content_type: str, filename: str | None) -> None:
         found = _BOUNDARY.search(content_type)
@@ -64,7 +67,11 @@ class MultipartBody:
         self.filename = filename
         self._delimiter = f"\r\n--{found[1] or found[2]}".encode()
         self._rest = b"\r\n"
-        """The bytes that are not processed yet. The line break lets the first delimiter start the body."""
+        """The bytes that are not processed yet.
+
+        Every delimiter starts with a line break. A body can start with a delimiter that lacks this line break, so the
+        line break is added here.
+        """
         self._step: Callable[[], bytes | None] = self._skip
 
     def content_in(self, data: bytes) -> bytes:
@@ -78,7 +85,8 @@ class MultipartBody:
         if self._step != self._ignore:
             raise InvalidParameterError(parameter="body", wanted="a complete multipart form with a file")
 
-    # The steps. Each step returns the content that it has found, or None if it needs more data.
+    # Each method below is a step of the parser. A step returns the content that the step has found, or None if the step
+    # needs more data.
 
     def _skip(self) -> bytes | None:
         skipped = self._until_delimiter(self._read_head)
@@ -109,7 +117,10 @@ class MultipartBody:
         return None
 
     def _until_delimiter(self, next_step: Callable[[], bytes | None]) -> bytes | None:
-        """Return the bytes up to the next delimiter, which may come later. Return None if no bytes are certain."""
+        """Return the bytes before the next delimiter. If the delimiter is found, continue with `next_step`.
+
+        If no delimiter is found, return the bytes that cannot be part of a delimiter. Return None if there are none.
+        """
         found, delimiter, rest = self._rest.partition(self._delimiter)
         if delimiter:
             self._rest, self._step = rest, next_step
@@ -128,7 +139,7 @@ def upload_body(content_type: str, filename: str | None) -> UploadBody:
 
 
 class Upload:
-    """A request that uploads a media. The engine passes the body to `write`, and then asks for the response.
+    """A request that uploads a media. The engine passes each part of the body to `write`, and then calls `respond`.
 
     Only one thread at a time may use this object.
     """
@@ -149,7 +160,7 @@ class Upload:
         self._refusal: Response | None = None
 
     def write(self, data: bytes) -> bool:
-        """Store the next part of the body. Return False if the request is refused and needs no further part."""
+        """Store the next part of the body. Return False if the request is refused and the engine can stop reading."""
         self._try(lambda: self._upload.write(self._body.content_in(data)))
         return self._refusal is None
 
@@ -173,7 +184,7 @@ class Upload:
         return self._represent(self._upload.complete(self._body.content_type, self._body.filename))
 
     def _try(self, work: Callable[[], Any]) -> Any:
-        """Call `work`. If `work` or an earlier call fails, return the error response."""
+        """Call `work` and return the result. If `work` fails, or an earlier call failed, return the error response."""
         if self._refusal is None:
             try:
                 return work()

@@ -11,7 +11,10 @@ from convoke.operations.console_codes import ConsoleCodeOperations
 
 
 def console_link(url: str, account_sid: str, codes: ConsoleCodeOperations) -> str:
-    """Return a link to the console with a new code. Browsers do not send the part of a URL after `#` to a server."""
+    """Return a link to the console with a new code.
+
+    The code follows `#` in the URL, because browsers do not send this part of a URL to a server.
+    """
     return f"{url}{PATH}#code={account_sid}.{codes.create(account_sid)}"
 
 

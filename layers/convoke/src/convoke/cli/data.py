@@ -12,7 +12,7 @@ from convoke.embedded.data_format import MEMORY, DataFileError, back_up, find_da
 
 
 def resolve_data_on_disk(context: click.Context, parameter: click.Parameter, data: str) -> str:
-    """Return the absolute path of an existing data file. Raises ClickException."""
+    """Return the absolute path of a data file. Raise ClickException for `:memory:`, or if the file does not exist."""
     if data == MEMORY:
         raise click.ClickException(f"{MEMORY} is not a data file")
     return resolve_existing_data(context, parameter, data)

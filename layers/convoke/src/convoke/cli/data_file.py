@@ -26,7 +26,7 @@ def default_data() -> str:
 
 
 def resolve_data(context: click.Context, _: click.Parameter, data: str) -> str:
-    """Return the absolute path of the data file. Raises ClickException if --stack is also given."""
+    """Return the absolute path of the data file. Raise ClickException if the command line also contains --stack."""
     if context.params.get("stack") is not None:
         if context.get_parameter_source("data") is ParameterSource.COMMANDLINE:
             raise click.ClickException("--data and --stack cannot be used together")
@@ -50,7 +50,7 @@ the_data_option = partial(
     show_default=default_data(),
     help="Path of the data file. With :memory:, the data is lost when the command ends.",
 )
-"""The option `--data` without a callback. Each variant below adds a callback, which refuses unsuitable paths."""
+"""The option `--data` without a callback. Each option below adds a callback that refuses unsuitable paths."""
 
 data_option = the_data_option(callback=resolve_data)
 """The option of commands that create a missing data file."""
@@ -61,9 +61,9 @@ existing_data_option = the_data_option(callback=resolve_existing_data)
 
 @contextmanager
 def open_engine(data: str) -> Iterator[EmbeddedEngine]:
-    """Open an engine for a `with` block. The engine accepts requests, but processes its queues only after `start`.
+    """Open an engine, and close the engine at the end of the `with` block. Raise the same errors as `new_engine`.
 
-    Raises ClickException. See `new_engine`.
+    The engine accepts requests. The engine processes queues only after a call of `start`.
     """
     engine = new_engine(data)
     try:

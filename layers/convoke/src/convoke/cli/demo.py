@@ -65,7 +65,7 @@ class Timeline:
 
 
 def run_demo(print_line: Print) -> bool:
-    """Run the examples and the lifecycle. Return whether every step had the expected result."""
+    """Run all parts of the demo. Return whether every step had the expected result."""
     with started_instance() as ready, Receiver().listening() as receiver:
         print_line(f"Convoke listens on {ready['url']}. A webhook receiver listens on {receiver.url}.")
         client = Client(ready["account_sid"], ready["auth_token"])
@@ -79,7 +79,7 @@ def run_demo(print_line: Print) -> bool:
 
 
 def run_example(name: str, client: Client, receiver: Receiver, validator: RequestValidator, print_line: Print) -> bool:
-    """Create the conversation of one example. Wait for its participants and its webhook.
+    """Create the conversation of one example. Wait for the participants and for the webhook of the conversation.
 
     Return whether every step had the expected result.
     """
@@ -170,12 +170,15 @@ def send_as_phone(client: Client, body: str) -> dict[str, str]:
 
 
 def answer_phone(conversation: ConversationContext, body: str) -> tuple[str, int]:
-    """Send a message to the phone. Return the status and the error code of its delivery."""
+    """Send a message to the phone. Return the status and the error code of the delivery."""
     return wait_for_delivery(conversation.messages(conversation.messages.create(author="support", body=body).sid))
 
 
 def wait_for_delivery(message: MessageContext) -> tuple[str, int]:
-    """Wait until the only copy of a message is delivered or has failed. Return its status and its error code."""
+    """Wait until a message with one receiver is delivered or has failed.
+
+    Return the status and the error code of the delivery receipt.
+    """
     deadline = time.monotonic() + TIMEOUT_SECONDS
     while True:
         (receipt,) = message.delivery_receipts.list()
@@ -194,7 +197,7 @@ def error_code(request: Callable[[], object]) -> int | None:
 
 
 def check_webhook(conversation_sid: str, receiver: Receiver, validator: RequestValidator, timeline: Timeline) -> bool:
-    """Wait for the webhook of the state change. Return whether its signature and its new state are correct."""
+    """Wait for the webhook of the state change. Return whether the signature and the new state are correct."""
     webhook = receiver.wait_for(
         lambda received: received.parameters.get("ConversationSid") == conversation_sid, TIMEOUT_SECONDS
     )
@@ -218,7 +221,7 @@ def wait_for_provisioning(fetch_state: Callable[[], str]) -> str:
 
 @contextmanager
 def started_instance() -> Iterator[dict[str, str]]:
-    """Run `convoke up` on a free port, without a data file, until the block ends. Yield its URL and credentials."""
+    """Run `convoke up` on a free port, without a data file, until the block ends. Yield the URL and the credentials."""
     command = [sys.executable, "-m", "convoke", "up", "--port", "0", "--data", ":memory:", "--json"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603 - our own command
         try:

@@ -33,9 +33,9 @@ OUTPUTS = {
     "CONVOKE_DELIVERY_QUEUE_URL": "DeliveryQueueUrl",
     "CONVOKE_EVENT_BUS_NAME": "EventBusName",
 }
-"""The settings that the commands need. The key is an environment variable of the deployed functions.
+"""The stack outputs that the commands need. The key is an environment variable of the deployed functions.
 
-The value is the stack output that contains the value of the variable.
+The stack output contains the value of this variable.
 """
 
 QUEUES = (
@@ -45,13 +45,14 @@ QUEUES = (
     ("outbound-failure", "OutboundQueueUrl", "OutboundFailureQueueUrl"),
     ("copy-failure", "CopyQueueUrl", "CopyFailureQueueUrl"),
 )
-"""The dead-letter queues.
+"""The dead-letter queues whose messages an operator can move back. Each element has three parts.
 
-Each element has three parts: a name for the user, the stack output with the URL of the queue to which messages go back,
-and the stack output with the URL of the dead-letter queue.
+The first part is the name that the commands print. The second part is the stack output with the URL of the original
+queue. The third part is the stack output with the URL of the dead-letter queue.
 
-The delivery queue has two dead-letter queues. The program puts a delivery that a receiver did not accept into the first
-dead-letter queue. AWS puts a message that could not be processed into the second dead-letter queue.
+The delivery queue has two dead-letter queues. The program moves a delivery to the queue `delivery` if the receiver did
+not accept the delivery. AWS moves a queue message to the queue `delivery-failure` if the program could not process the
+queue message.
 """
 
 CHANGE_DEAD_LETTERS = "ChangeDeadLetterQueueUrl"

@@ -27,7 +27,9 @@ MAX_ARRIVAL_DELAY = timedelta(minutes=1)
 
 
 class StreamBatch(Model):
-    """The period of stream records that Lambda no longer retries. Lambda sends this period to the dead-letter queue.
+    """The period of stream records that Lambda no longer retries.
+
+    Lambda sends a queue message with this period to the dead-letter queue.
 
     See https://docs.aws.amazon.com/lambda/latest/dg/services-dynamodb-errors.html.
     """

@@ -59,7 +59,7 @@ def events_list(account: str | None, conversation: str | None, limit: int, data:
     with open_installation(data, stack) as installation:
         account_sid, operations = installation.account_sid(account), installation.events
         filters = EventFilters(conversation_sid=conversation)
-        # A page of events that has a next page also has `behind`. Therefore `position_of` is never called.
+        # If a page of events is not the last page, `behind` is set. Therefore nobody calls `position_of`.
         newest_first = _all_resources(
             lambda request: operations.list(account_sid, filters, request), lambda _: "", descending=True
         )

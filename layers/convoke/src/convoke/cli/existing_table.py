@@ -32,7 +32,10 @@ POLL_SECONDS = 2
 MAX_POLLS = 300
 
 API_KEY_MASTER = "api-key-master"
-"""The last part of the name of the master secret. The first part is the one of the Auth Tokens, before AUTH_TOKENS."""
+"""The last part of the name of the secret with the master secrets.
+
+The first part of the name is the beginning of the secret prefix, up to AUTH_TOKENS.
+"""
 AUTH_TOKENS = "/auth-tokens/"
 
 
@@ -43,7 +46,8 @@ class ExistingTableError(Exception):
 def prepare(name: str, secret_prefix: str) -> dict[str, str]:
     """Turn on the settings that a restored table lacks. Return the template parameters for a stack with this table.
 
-    Raises ExistingTableError. If the table or a secret cannot be used, nothing is changed.
+    Raise ExistingTableError if the table cannot be prepared. If the table or a secret cannot be used, the function
+    changes nothing.
     """
     try:
         # Pass the value of AWS_REGION, because boto3 itself reads only AWS_DEFAULT_REGION.
@@ -101,10 +105,10 @@ def _key_names(schema: Mapping[str, object]) -> tuple[str, ...]:
 
 
 def _check_secrets(client: SecretsManagerClient, prefix: str, accounts: list[Account]) -> None:
-    """Raise ExistingTableError if a secret is missing: that of an account, or the master secret of the API keys."""
+    """Raise ExistingTableError if the secret of an account or the master secret of the API keys is missing."""
     for account in accounts:
         _check_secret(client, f"{prefix}{account.sid}")
-    # template.yaml derives the name in the same way.
+    # template.yaml derives the name of the master secret in the same way.
     master = f"{prefix.partition(AUTH_TOKENS)[0]}/{API_KEY_MASTER}"
     _check_secret(client, master)
     try:
@@ -114,7 +118,7 @@ def _check_secrets(client: SecretsManagerClient, prefix: str, accounts: list[Acc
 
 
 def _check_secret(client: SecretsManagerClient, name: str) -> None:
-    """Raise ExistingTableError if the secret does not exist, or if it is about to be deleted."""
+    """Raise ExistingTableError if the secret does not exist, or if the secret is scheduled for deletion."""
     try:
         description = client.describe_secret(SecretId=name)
     except client.exceptions.ResourceNotFoundException as error:

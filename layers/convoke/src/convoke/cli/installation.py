@@ -29,7 +29,7 @@ class Letters(Protocol):
 
     @property
     def name(self) -> str:
-        """The name of the dead-letter queue that the command line prints, for example `delivery`."""
+        """The name that the commands print for the dead-letter queue, for example `delivery`."""
 
     def bodies(self) -> Sequence[str]:
         """Return the bodies of all queue messages. The queue messages stay in the dead-letter queue."""
@@ -53,14 +53,17 @@ class DeadLetters(Letters, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Installation:
-    """A data file or an AWS deployment, with the program that runs on it."""
+    """A data file or an AWS deployment, and the program that reads and writes the data of the installation."""
 
     description: str
     """The name of the installation in error texts, such as `the stack convoke`."""
     program: Program
     dead_letters: Callable[[], Sequence[DeadLetters]]
     change_dead_letters: Callable[[], Letters]
-    """Gives access to the dead letters of changes whose events are not on the event bus."""
+    """A function that gives access to the dead-letter queue of changes.
+
+    A dead letter in this queue identifies changes whose events are not on the event bus.
+    """
 
     @property
     def accounts(self) -> AccountOperations:
@@ -84,7 +87,7 @@ class Installation:
         return account.sid
 
     def missing(self, thing: str) -> click.ClickException:
-        """Return an exception for the user, which says that `thing` does not exist in this installation."""
+        """Return an exception with the error text that `thing` does not exist in this installation."""
         return click.ClickException(f"there is no {thing} in {self.description}")
 
 

@@ -1,7 +1,7 @@
 """`convoke listen`: print each new event in the ledger. With `--forward-to`, also send each event to a URL.
 
-The command only reads the ledger, so it changes no configuration. It works while an instance runs on the data file, and
-on a deployment.
+The command only reads the ledger. It changes no configuration. The user can run the command while an instance runs on
+the data file, or with an AWS deployment.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ from convoke.webhooks.answers import WebhookUnreachableError
 from convoke.webhooks.client import WebhookHttpClient
 
 POLL_SECONDS, POLL_STACK_SECONDS = 0.5, 2.0
-"""The pause between two reads of the ledger of a data file, and of a deployment.
+"""The pause between two reads of the ledger. The first value applies to a data file, the second to a deployment.
 
 The pause is longer for a deployment, because AWS charges for each query of the DynamoDB table.
 """
 
 OVERLAP = timedelta(seconds=30)
-"""The period before the newest event that every read covers again.
+"""The length of the period before the newest event that each read of the ledger repeats.
 
-If a commit is slow, its event can appear in the ledger after an event that happened later.
+If the commit of an event is slow, the event can appear in the ledger after an event that happened later.
 """
 
 PAGE_SIZE = 50
@@ -93,7 +93,7 @@ class Forwarder:
     def __call__(self, event: Event) -> str:
         """Send the event once. Return the status of the answer, or the reason why the receiver did not answer.
 
-        If Convoke does not send the event to webhooks, do not send the event, and return a remark that says so.
+        If Convoke does not send the event to webhooks, return `not sent to webhooks` and do not send the event.
         """
         if not event.notify_webhooks or event.type not in set(EventType):
             return "not sent to webhooks"
@@ -148,7 +148,10 @@ def _recent_events(operations: EventOperations, account_sid: str, newest: dateti
 
 
 def print_event(event: Event, forwarded: str | None) -> None:
-    """Print the time, the type, the conversation and the id of an event, and the result of `Forwarder`, if any."""
+    """Print the time, the type, the conversation and the id of an event.
+
+    Also print `forwarded`, which is the result of `Forwarder`, unless `forwarded` is None.
+    """
     line: dict[str, object] = {
         "time": event.occurred_at,
         "event": event.type,

@@ -24,7 +24,7 @@ class Listener(NamedTuple):
 def find_listener(port: int) -> Listener | None:
     """Return a process that listens on the TCP port, or None if no process is found.
 
-    The operating system usually does not show which process of another user listens on a port.
+    The function usually does not find a process of another user, because the operating system hides such a process.
     """
     proc = Path("/proc/net/tcp")
     return _find_in_proc(port) if proc.exists() else _find_with_lsof(port)

@@ -1,7 +1,7 @@
 """The command `convoke`: a click group that imports each command's module only when the command runs.
 
-The imports of the embedded engine, boto3 and the Twilio SDK take up to a second. `convoke --help` imports none of
-them.
+The imports of the embedded engine, boto3 and the Twilio SDK take up to a second. `convoke --help` does not import these
+packages.
 """
 
 from __future__ import annotations
@@ -58,9 +58,8 @@ COMMANDS = {
 class LazyGroup(click.Group):
     """A click group whose commands are imported on first use.
 
-    See https://click.palletsprojects.com/en/stable/complex/#lazily-loading-subcommands. The class in click's
-    documentation imports every command to list the commands. This class lists the summaries in `lazy_commands`, and
-    imports no command for the list.
+    See https://click.palletsprojects.com/en/stable/complex/#lazily-loading-subcommands. To list the commands, the class
+    in click's documentation imports every command. This class instead lists the summaries in `lazy_commands`.
     """
 
     def __init__(self, *args: Any, lazy_commands: Mapping[str, LazyCommand], **kwargs: Any) -> None:
@@ -68,7 +67,7 @@ class LazyGroup(click.Group):
         self._lazy_commands = lazy_commands
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command. If a package is missing, say which extra installs it."""
+        """Run the command. If a package is missing, raise ClickException with the extra that installs the package."""
         try:
             return super().invoke(ctx)
         except ModuleNotFoundError as error:

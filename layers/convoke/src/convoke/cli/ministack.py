@@ -47,9 +47,10 @@ BUCKET = "artifacts"
 TEMPLATE = "template.yaml"
 
 PARAMETERS = {"AllowedWebhookNetworks": "0.0.0.0/0,::/0", "SnapStart": "false"}
-"""The template parameters whose values are not the defaults.
+"""The template parameters whose values differ from the defaults.
 
-Webhook URLs may have any address. MiniStack refuses SnapStart when it updates a function with a custom runtime.
+AllowedWebhookNetworks allows webhook URLs with any address. SnapStart is off, because MiniStack refuses to update a
+function that has both SnapStart and a custom runtime.
 """
 
 ALARM = "AWS::CloudWatch::Alarm"
@@ -67,8 +68,9 @@ same host, so this code removes the rule.
 MAX_CONCURRENT_REQUESTS = 64
 """The maximum number of concurrent Lambda invocations. Each invocation runs in a process that stays alive.
 
-MiniStack's default is up to 1,000. MiniStack rejects an invocation above the maximum. Then the API returns the status
-429, and an execution of the state machine fails with an error that the state machine does not retry.
+MiniStack's default is up to 1,000. MiniStack rejects an invocation above the maximum. If MiniStack rejects an
+invocation, the API returns the status 429. An execution of the state machine fails, because the state machine does not
+retry this error.
 """
 
 STACK_TIMEOUT_SECONDS = 60.0
@@ -127,9 +129,9 @@ def fetch() -> None:
 
 @contextmanager
 def deployed(port: int = 0, host: str = LOOPBACK) -> Iterator[Stack]:
-    """Start MiniStack, deploy the template, and yield the stack. At the end of the block, stop MiniStack.
+    """Start MiniStack, deploy the template, and yield the stack. Raise StackError if one of these steps fails.
 
-    The files of MiniStack are also deleted. Port 0 means any free port. Raises StackError.
+    At the end of the block, stop MiniStack and delete the files of MiniStack. Port 0 means any free port.
     """
     with TemporaryDirectory(prefix="convoke-aws-") as folder, ministack(Path(folder), port, host) as url:
         yield deploy(url, bootstrap_script(Path(folder) / "runtime-client"))
@@ -214,22 +216,22 @@ def _create_stack(url: str, bootstrap: str, stack_name: str, given_parameters: M
             s3.put_object(Bucket=BUCKET, Key=key, Body=_artifact(name, path, bootstrap))
             value.value = f"s3://{BUCKET}/{key}"
         if name == "MaximumConcurrency":
-            # MiniStack passes the value of a parameter as a string. Its poller compares the value with a number, so
-            # write a number here.
+            # Write a number here. MiniStack would pass the value of a parameter as a string, but MiniStack's poller
+            # compares the value with a number.
             value.tag, value.value = "tag:yaml.org,2002:int", str(MAX_CONCURRENT_REQUESTS)
-    # Use a custom runtime, because MiniStack's Python runtime has two problems. It reports every exception as
-    # Runtime.HandlerError, but the state machine catches errors by their class names. It also runs the functions in
-    # MiniStack's Python environment.
+    # Use a custom runtime, because MiniStack's Python runtime has two problems. The Python runtime reports every
+    # exception as Runtime.HandlerError, but the state machine catches errors by their class names. The Python runtime
+    # also runs the functions in MiniStack's Python environment.
     runtimes = [value for name, value in _properties(template) if name == "Runtime"]
     if not runtimes:
         raise StackError("template.yaml does not declare a runtime")
     for runtime in runtimes:
         runtime.value = "provided.al2023"
-    # MiniStack does not set the variable for the AWS endpoint in a custom runtime.
+    # Set the variable AWS_ENDPOINT_URL here, because MiniStack does not set this variable in a custom runtime.
     for name, value in _properties(template):
         if name == "AWS_ENDPOINT_URL":
             value.value = url
-    # A template in the request has at most 51,200 bytes.
+    # Upload the template, because a template inside the request must be at most 51,200 bytes.
     s3.put_object(Bucket=BUCKET, Key=TEMPLATE, Body=yaml.serialize(template).encode())
     cloudformation = _client("cloudformation", url)
     capabilities = ["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"]
@@ -249,7 +251,7 @@ def _create_stack(url: str, bootstrap: str, stack_name: str, given_parameters: M
 
 
 def _stack(url: str, name: str) -> Stack:
-    """Return the deployed stack, after setting the properties that MiniStack's CloudFormation ignores."""
+    """Set the properties that MiniStack's CloudFormation ignores, and return the deployed stack."""
     description = _describe(_client("cloudformation", url), name)
     outputs = {output["OutputKey"]: output["OutputValue"] for output in description["Outputs"]}
     # MiniStack's CloudFormation ignores TimeToLiveSpecification.
@@ -274,7 +276,7 @@ def _auth_token(url: str, secret: str) -> str:
     """Return the Auth Token in a secret.
 
     MiniStack ignores the Exclude properties of GenerateSecretString. If the generated token contains a character that
-    the template excludes, the token is replaced.
+    the template excludes, this function replaces the token.
     """
     secrets = _client("secretsmanager", url)
     token = str(secrets.get_secret_value(SecretId=secret)["SecretString"])
@@ -398,7 +400,8 @@ def _client(service: Any, url: str) -> Any:
 def uv() -> str:
     """Return the path of uv.
 
-    Search the variable UV, which `uv run` sets, then PATH, and then the folder in which `make setup` installs uv.
+    The function first uses the variable UV, which `uv run` sets. If UV is not set, the function searches PATH. At last,
+    the function searches the folder in which `make setup` installs uv.
     """
     found = os.environ.get("UV") or shutil.which("uv") or shutil.which("uv", path=ROOT / ".tools/bin")
     if found is None:

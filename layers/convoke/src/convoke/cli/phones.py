@@ -76,7 +76,10 @@ def phone_inbox(number: str, url: str, account_sid: str | None, data: str) -> No
 
 
 def _list_messages(url: str, credentials: tuple[str, str], path: str) -> Iterator[dict[str, Any]]:
-    """Yield the messages of every page. The URLs in the answer can have another host than the given URL."""
+    """Yield the messages of every page.
+
+    Use only the query of the URL of the next page, because this URL can contain another host than `url`.
+    """
     following: str | None = f"{path}?PageSize={PAGE_SIZE}"
     while following:
         page = _call(url, credentials, following)

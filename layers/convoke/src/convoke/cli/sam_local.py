@@ -1,4 +1,4 @@
-"""The files that `sam local invoke` needs to run functions in containers against a stack on MiniStack."""
+"""Write the files with which `sam local invoke` runs functions in containers that use a stack on MiniStack."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def write_files(stack: Stack, folder: Path = FOLDER) -> None:
 
 
 def write_events(stack: Stack, folder: Path, conversation_sid: str) -> None:
-    """Write every sample of events/ with the SIDs and credentials of the stack."""
+    """Write a copy of every sample event in events/. The copies contain the SIDs and credentials of the stack."""
     for sample in (ROOT / "events").glob("*/*.json"):
         event = folder / sample.relative_to(ROOT)
         event.parent.mkdir(parents=True, exist_ok=True)
@@ -70,7 +70,7 @@ def create_conversation(stack: Stack) -> str:
 
 
 def filled_in(sample: Path, stack: Stack, conversation_sid: str = "-") -> str:
-    """Return the JSON of a sample event with the SIDs and credentials of a stack in place of the placeholders."""
+    """Return the JSON of a sample event. SIDs and credentials of the stack replace the placeholders."""
     text = sample.read_text()
     for placeholder, value in {
         "{ACCOUNT_SID}": stack.account_sid,

@@ -88,7 +88,8 @@ class SqsDeadLetters(SqsLetters):
         def send(message: MessageTypeDef) -> bool:
             body = escape_noncharacters(rewrite(message["Body"]))
             if group := message.get("Attributes", {}).get(GROUP):
-                # With the original deduplication id, SQS would drop a queue message that was moved a moment ago.
+                # Use the message id as the deduplication id. With the original deduplication id, SQS would drop a queue
+                # message that was moved a moment ago.
                 self.client.send_message(
                     QueueUrl=self.queue_url,
                     MessageBody=body,

@@ -1,7 +1,8 @@
 """The lines that `convoke up` prints about requests and deliveries.
 
-A line never contains a name, an address, an identity or a query. Instead of the path of a request, the line contains
-the pattern of the route. Of the URL of a receiver, the line contains only the scheme, the host and the path.
+A line never contains a name, an address, an identity or a query. A line about a request contains the pattern of the
+route instead of the path. A line about a delivery contains only three parts of the receiver's URL: the scheme, the host
+and the path.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ MAX_WAITING_LINES = 10_000
 """The maximum number of lines that wait while the terminal is slow. Further lines are dropped and counted."""
 
 FLUSH_SECONDS = 1.0
-"""The maximum time for which the program waits for the terminal before the program ends."""
+"""The maximum time that the program waits for the terminal when the program ends."""
 
 HEALTH_PATH = "/healthz"
 
@@ -89,7 +90,7 @@ class Traffic:
         click.echo(line, file=self._stream)
 
     def _discard_lines(self) -> None:
-        """Discard all further lines. The stream cannot be written, for example because the terminal was closed."""
+        """Discard all further lines, because the stream cannot be written. For example, the terminal was closed."""
         while self._waiting.get() is not None:
             pass
 

@@ -32,8 +32,8 @@ from convoke.operations import webhook_delivery
 SWITCH_INTERVAL_SECONDS = 0.0005
 """How long a thread may run before it must give the interpreter to a waiting thread.
 
-Python's default is 5 ms. The sqlite3 module releases the interpreter at every row that it reads. If another thread
-then takes the interpreter, each row can take 5 ms with the default. See
+Python's default is 5 ms. The sqlite3 module releases the interpreter at every row that the module reads. With the
+default, a row takes 5 ms if another thread takes the interpreter at this row. See
 https://docs.python.org/3/library/sys.html#sys.setswitchinterval.
 """
 
@@ -238,7 +238,8 @@ def up_embedded(
 def hint_for_busy_port(host: str, port: int) -> str:
     """Return the end of the error message about a busy port.
 
-    The text names the process that listens on the port, if the process is found, and the option for another port.
+    The text contains the option for another port. If the process that listens on the port is found, the text also
+    contains this process.
     """
     holder = find_listener(port)
     named = f" by {holder.name} (process {holder.pid})" if holder else ""
@@ -265,9 +266,9 @@ def lock_data_file(data: str) -> Iterator[None]:
 
     Raises ClickException if another process holds the lock, or if this process may not write the lock file.
 
-    Without the lock, two instances could process the queues of one data file. Every webhook would be called twice. See
-    docs/decisions/0013-one-instance-per-data-file.md. The lock belongs to the file that `data` points to, so that
-    symbolic links to one file share one lock.
+    Without the lock, two instances could process the queues of one data file and call every webhook twice. See
+    docs/decisions/0013-one-instance-per-data-file.md. If `data` is a symbolic link, the lock belongs to the target of
+    the link. Therefore all symbolic links to one data file share one lock.
     """
     if data == MEMORY:
         yield
@@ -291,8 +292,8 @@ def lock_data_file(data: str) -> Iterator[None]:
 def start_instance(instance: Instance, ready: dict[str, str | int], *, as_json: bool) -> None:
     """Start the instance on the server's event loop, then print that the API is ready."""
     instance.start(str(ready["account_sid"]))
-    # The objects of the program live until the process ends. Without this call, each full collection would visit all of
-    # them and stop the event loop for 27 ms.
+    # The objects of the program live until the process ends. Without this call, each full garbage collection would
+    # visit all these objects and stop the event loop for 27 ms.
     gc.freeze()
     print_ready(ready, as_json=as_json)
 
@@ -323,15 +324,15 @@ def configure_logging(data: str, *, as_json: bool) -> None:
 
 
 def hide_attempts(record: logging.LogRecord) -> bool:
-    """Return False for a warning about a failed attempt or a paused receiver, because the traffic shows each attempt.
+    """Return False to drop a warning about a failed attempt or a paused receiver. Return True for other log records.
 
-    If the last attempt fails, `embedded/deliveries.py` logs an error.
+    The lines about traffic show each attempt. If the last attempt fails, `embedded/deliveries.py` logs an error.
     """
     return record.name != webhook_delivery.__name__ or record.levelno >= logging.ERROR
 
 
 def add_command(data: str, record: logging.LogRecord) -> bool:
-    """Add a command to a log record about an event. The command shows the event. Return True to keep the record."""
+    """Add the command that shows the event to a log record about an event. Return True to keep the log record."""
     if event_id := getattr(record, "event_id", None):
         record.inspect = f"GET /convoke/v1/Events/{event_id}/Attempts"
         if data != MEMORY:

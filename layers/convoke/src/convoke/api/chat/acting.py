@@ -1,4 +1,4 @@
-"""What every handler of the chat API needs: the user that acts, the webhooks of the request, and URLs."""
+"""Helper functions for the handlers of the chat API: find the acting user, send pre-events, and build URLs."""
 
 from __future__ import annotations
 
@@ -16,14 +16,15 @@ CHAT_PREFIX = "/Client/v2"
 
 
 def principal_of(operations: Operations, request: ChatRequest) -> Principal:
-    """Return the user of a request that concerns no conversation."""
+    """Return the user who sends a request that concerns no conversation."""
     return _principals(operations).in_service(request.service, request.identity)
 
 
 def enter(operations: Operations, request: ChatRequest, conversation_sid: str) -> tuple[Conversation, Principal]:
-    """Return a conversation, by its SID or unique name, and the user of the request. Raises NotFoundError.
+    """Return a conversation and the user who sends the request. Raise NotFoundError if the conversation does not exist.
 
-    The handler must check what the user may do before it shows anything of the conversation.
+    `conversation_sid` is the SID or the unique name of the conversation. This function does not check permissions. The
+    handler must check the permissions of the user before the handler returns any data of the conversation.
     """
     return _principals(operations).in_conversation(request.service, request.identity, conversation_sid)
 
@@ -31,7 +32,7 @@ def enter(operations: Operations, request: ChatRequest, conversation_sid: str) -
 def request_webhooks(operations: Operations, request: ChatRequest) -> RequestWebhooks:
     """Return the object that sends the pre-event of a request that concerns no conversation.
 
-    A chat client cannot turn off webhooks.
+    The object always sends the pre-event, because a chat client cannot turn off webhooks.
     """
     return operations.pre_events.for_request(_origin(request))
 
@@ -41,7 +42,7 @@ def checked_webhooks(
 ) -> RequestWebhooks:
     """Return the object that sends the pre-event of a change in a conversation.
 
-    If the operation is repeated, the object checks that the user still has the permissions of `principal`.
+    If the operation is repeated, the object checks that the user still has the same permissions as `principal`.
     """
 
     def check() -> None:
@@ -56,18 +57,21 @@ def _origin(request: ChatRequest) -> Origin:
 
 
 def sync_of(operations: Operations) -> SyncOperations:
-    """Return the operations on Sync objects. Only the chat API needs them, so `Operations` has none."""
+    """Return the operations on Sync objects.
+
+    `Operations` does not contain these operations, because only the chat API needs them.
+    """
     table = operations.conversations.conversations.table
     return SyncOperations(SyncRepository(table), _principals(operations), operations.users, operations.users.now)
 
 
 def service_path(request: ChatRequest, path: str) -> str:
-    """Return the path of a resource of the service."""
+    """Return the path of a resource in the user's service. `path` is the part after the service SID."""
     return f"{CHAT_PREFIX}/Services/{request.service.sid}{path}"
 
 
 def service_url(request: ChatRequest, path: str) -> str:
-    """Return the absolute URL of a resource of the service. The client follows this URL through its WebSocket."""
+    """Return the absolute URL of a resource in the user's service. Clients call this URL through their WebSocket."""
     return f"{request.base_url}{service_path(request, path)}"
 
 

@@ -17,7 +17,7 @@ FORM = "application/x-www-form-urlencoded"
 
 
 def parse_call(frame: Frame, session: ChatSession, base_url: str) -> ChatRequest:
-    """Return the call in a `message` frame. Raises InvalidParameterError."""
+    """Return the call in a `message` frame. Raise InvalidParameterError if the call is malformed."""
     call = frame.header.get("http_request")
     if not isinstance(call, dict):
         raise InvalidParameterError(parameter="http_request", wanted="a JSON object")
@@ -54,7 +54,10 @@ def _object(call: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 
 
 def _params(call: Mapping[str, Any]) -> dict[str, str]:
-    """Return the query parameters. If a parameter is repeated, its value is a list, and the last value counts."""
+    """Return the query parameters in the field `params`.
+
+    If a client repeats a parameter, the call contains a list of values. The result contains the last value of the list.
+    """
     raw = {
         name: values[-1:] if isinstance(values, list) else [values] for name, values in _object(call, "params").items()
     }

@@ -20,19 +20,22 @@ logger = logging.getLogger(__name__)
 
 
 class ChatDispatcher:
-    """Calls the handler of each call. Several threads may use one dispatcher at the same time."""
+    """Finds the route of each call and runs the handler of the route.
+
+    Several threads may use one dispatcher at the same time.
+    """
 
     def __init__(self, operations: Operations, extra_routes: Sequence[ChatRoute] = ()) -> None:
-        """`extra_routes` are routes whose handlers need a part of the engine."""
+        """`extra_routes` are routes whose handlers need an object of the engine that `Operations` does not contain."""
         self._operations = operations
         self._root: RoutingTree[ChatRoute] = RoutingTree()
         for route in (*CHAT_ROUTES, *extra_routes):
             self._root.add(route.method, route.rule, route)
 
     def answer(self, request: ChatRequest, request_id: str) -> ChatAnswer:
-        """Return the answer to a call. An error becomes an answer with the same body as in the REST API.
+        """Return the answer to a call. If the call fails, the answer contains the same error body as the REST API.
 
-        `request_id` identifies the call in the log and in the answer if Convoke fails.
+        After an unexpected error, both the log entry and the answer contain `request_id`.
         """
         try:
             return self._answered(request)
@@ -51,7 +54,7 @@ class ChatDispatcher:
         if found is None:
             raise MethodNotAllowedError
         route, names = found
-        # The request has the account and the service as they were when the client connected.
+        # Fetch the account and the service again, because both can have changed since the client connected.
         account = self._operations.accounts.fetch(request.account.sid)
         service = self._operations.services.fetch(account.sid, request.service.sid)
         request = replace(request, account=account, service=service)
@@ -59,7 +62,7 @@ class ChatDispatcher:
 
 
 def refused(error: ConversationsError) -> ChatAnswer:
-    """Return the answer for an error."""
+    """Return the answer to a call that failed with an error."""
     rendered = render(error)
     body: dict[str, Any] = json.loads(rendered.body)
     return ChatAnswer(rendered.status_code, body)

@@ -22,22 +22,22 @@ JSON = "application/json"
 
 
 class InvalidFrameError(ValueError):
-    """The bytes are not a frame. The error text contains nothing of the frame, which can contain a token."""
+    """The bytes are not a frame. The error text contains none of the bytes, because a frame can contain a token."""
 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """A frame of either side."""
+    """A frame that the client or the server sends."""
 
     method: str
     id: str
     header: Mapping[str, Any] = field(default_factory=dict)
-    """The header without the fields that have an attribute of their own."""
+    """The fields of the header, except `method`, `id` and `payload_size`."""
     payload: bytes = b""
 
 
 def parse_frame(data: bytes) -> Frame:
-    """Return the frame in a WebSocket message. Raises InvalidFrameError."""
+    """Return the frame in a WebSocket message. Raise InvalidFrameError if the message is not a frame."""
     line = FIRST_LINE.match(data)
     if line is None:
         raise InvalidFrameError("the first line is invalid")
@@ -59,10 +59,10 @@ def parse_frame(data: bytes) -> Frame:
 
 
 def write_frame(frame: Frame) -> bytes:
-    """Return the WebSocket message of a frame.
+    """Return the WebSocket message for a frame.
 
-    The message has the line break after the header even without a payload, and ends with a line break, because some
-    clients split a message at its line breaks.
+    A line break follows the header, even if the frame has no payload. The message also ends with a line break. Some
+    clients need these line breaks, because they split each message at line breaks.
     """
     header: dict[str, Any] = {
         "method": frame.method,
@@ -77,7 +77,7 @@ def write_frame(frame: Frame) -> bytes:
 
 
 def status_of(code: int, error_code: int | None = None, description: str = "") -> dict[str, Any]:
-    """Return the object `status` of a header."""
+    """Return the object `status` for the header of a frame."""
     try:
         phrase = HTTPStatus(code).phrase
     except ValueError:
@@ -95,13 +95,16 @@ def reply(to: str, status: Mapping[str, Any], header: Mapping[str, Any] | None =
 
 
 def reply_with_answer(to: str, answer: ChatAnswer) -> bytes:
-    """Return the reply to a `message` frame. The reply itself has the status 200, and contains the HTTP status."""
+    """Return the reply to a `message` frame.
+
+    The status of the reply is always 200. The header field `http_status` contains the status of the answer.
+    """
     http = {"http_status": status_of(answer.status), "http_headers": answer.headers}
     return reply(to, status_of(HTTPStatus.OK), http, answer.body)
 
 
 def notification(id_: str, message_type: str, payload: bytes) -> bytes:
-    """Return a notification. `payload` is JSON."""
+    """Return a notification frame. `payload` is encoded JSON."""
     header = {"message_type": message_type, "notification_ctx_id": ""}
     return write_frame(Frame("notification", id_, header, payload))
 

@@ -1,4 +1,4 @@
-"""The pages of lists for chat clients. Their tokens are signed like the page tokens of the REST API."""
+"""Paginate lists for chat clients. Page tokens are signed in the same way as in the REST API."""
 
 from __future__ import annotations
 
@@ -34,7 +34,10 @@ class ChatPagination:
         return requested_page(self._query, self._tokens, MAX_SMALL_PAGE_SIZE)
 
     def meta(self, page: Page[Resource], sid: Callable[[Resource], str]) -> dict[str, str | None]:
-        """Return the tokens of the previous and the next page. `sid` returns the SID of a resource."""
+        """Return the meta block with the tokens of the previous and the next page.
+
+        `sid` is a function that returns the SID of a resource.
+        """
         before, behind = ends_of(page, sid)
         return {"previous_token": self._token(BACKWARD, before), "next_token": self._token(FORWARD, behind)}
 

@@ -18,17 +18,18 @@ Parameters = TypeVar("Parameters", bound=Model)
 def parse(
     model: type[Parameters], body: Mapping[str, Any], names: Collection[str], clearable: Collection[str] = ()
 ) -> Parameters:
-    """Return the parameters `names` of a body. All other keys of the body are ignored. See `text_fields`.
+    """Return the parameters in a body. Keys of the body that are not in `names` are ignored. See `text_fields`.
 
-    If the body is invalid, raise the first error. The attribute `others` of this error contains the other errors.
+    If the body is invalid, raise the first error. The attribute `others` of this error contains all further errors.
     """
     return validated(model, text_fields(body, names, clearable))
 
 
 def text_fields(body: Mapping[str, Any], names: Collection[str], clearable: Collection[str] = ()) -> dict[str, str]:
-    """Return the fields `names` of a body. Raise InvalidParameterError for a field that is not a string.
+    """Return the fields in `names` that a body contains. Raise InvalidParameterError if a field is not a string.
 
-    A field whose value is null counts as missing. But null removes the stored value of a `clearable` field.
+    If the value of a field is null, the result does not contain the field. A field in `clearable` is an exception: null
+    becomes an empty string, which removes the stored value.
     """
     given = {name: "" if body[name] is None else body[name] for name in names if is_given(body, name, clearable)}
     problems = [
@@ -42,14 +43,15 @@ def text_fields(body: Mapping[str, Any], names: Collection[str], clearable: Coll
 
 
 def is_given(body: Mapping[str, Any], name: str, clearable: Collection[str] = ()) -> bool:
-    """Return whether a body has a value for a parameter."""
+    """Return whether a body has a value for a parameter. Null is a value only if the parameter is in `clearable`."""
     return name in body and (body[name] is not None or name in clearable)
 
 
 def validated(model: type[Parameters], given: Mapping[str, Any]) -> Parameters:
     """Return the model with the given fields. Raise the same errors as `parse`."""
     try:
-        # The context contains the characters that names must not contain. No gateway cuts the paths of chat clients.
+        # The context contains the characters at which the gateway cuts a path. Names must not contain these characters.
+        # The context is empty, because no gateway handles the paths of chat clients.
         return model.model_validate(given, context="")
     except ValidationError as error:
         raise refusal(in_order_of_checks(model, problems_of(error))) from error

@@ -1,4 +1,4 @@
-"""A REST call of a chat client, and its answer. A client sends each call inside a frame of its WebSocket."""
+"""A REST call from a chat client, and the answer to the call. Each call arrives inside a frame of a WebSocket."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class ChatRequest:
     headers: Mapping[str, str] = field(default_factory=dict)
     """The headers. All names are in lower case."""
     body: Mapping[str, Any] = field(default_factory=dict)
-    """The fields of the JSON object or of the form in the body."""
+    """The fields in the body, which is a JSON object or a form."""
     base_url: str
     """The URL before the path of the API, as the client wrote it."""
 

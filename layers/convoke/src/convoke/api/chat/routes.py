@@ -35,7 +35,10 @@ class ChatRoute(NamedTuple):
 
 
 def _of_service(method: str, path: str, handler: Handler) -> ChatRoute:
-    """Return a route below the service of the user. Another service is unknown to the user."""
+    """Return a route whose path contains the service SID.
+
+    If the path contains another service than the user's service, the route raises NotFoundError.
+    """
 
     def checked(operations: Operations, request: ChatRequest, *, chat_service_sid: str, **values: str) -> ChatAnswer:
         if chat_service_sid != request.service.sid:

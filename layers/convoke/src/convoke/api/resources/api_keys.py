@@ -91,7 +91,8 @@ def list_(operations: Operations, request: Request, account_sid: str) -> Respons
 def check_access(request: Request, account_sid: str) -> None:
     """Raise AccessDeniedError for a request with an API key, and NotFoundError for the path of another account.
 
-    An API key must not be able to create another key, because the other key would survive its revocation.
+    An API key must not be able to create a second API key. Otherwise the second API key would still work after somebody
+    revokes the first API key.
     """
     user, _ = basic_credentials(request.headers)
     if parse_sid(user, Prefix.API_KEY):

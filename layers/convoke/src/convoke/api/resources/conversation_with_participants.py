@@ -41,9 +41,9 @@ RELATION_ERRORS = (
     errors.ProjectedAddressMissingError,
     errors.TooManyParticipantsInRequestError,
 )
-"""The other errors about participants.
+"""The errors about participants that are not in `MEMBER_ERRORS`.
 
-Most of the rules compare a participant with participants in this or another conversation.
+Most of these errors mean that a participant conflicts with a participant in this or another conversation.
 """
 
 CREATE = Contract(
@@ -98,7 +98,7 @@ def create(operations: Operations, request: ServiceRequest) -> Response | Deferr
 
 
 def _seconds_to_wait(request: ServiceRequest) -> int | None:
-    """Return how long the client prefers to wait, or the time that is left if that time is shorter.
+    """Return the wait that the client prefers, but at most the time that is left. The unit is seconds.
 
     Return None if the client does not prefer to wait, or if less than one second is left.
     """

@@ -50,6 +50,9 @@ def fetch(event: Mapping[str, Any], document: Callable[[], Document]) -> Respons
 
 
 def document_of(members: str, base_url: str) -> Document:
-    """Return the document for clients that reach the API at `base_url`. `members` is the rest of the JSON object."""
+    """Return the document for clients that reach the API at `base_url`.
+
+    `members` is the text of all other members of the JSON object, without the outer braces.
+    """
     text = f'{{"servers": [{{"url": {json.dumps(base_url)}}}], {members}}}'
     return Document(text, f'"{hashlib.sha256(text.encode()).hexdigest()[:32]}"')

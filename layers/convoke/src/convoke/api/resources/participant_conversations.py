@@ -20,7 +20,7 @@ from convoke.domain.participant_conversations import ParticipantConversation
 from convoke.domain.participants import MessagingBinding
 
 CREATED_BY_ACCOUNT = "system"
-"""The value of `conversation_created_by` if a request of the account, and no chat user, created the conversation.
+"""The value of `conversation_created_by` if the account created the conversation, and not a chat user.
 
 See docs/behaviour/participant-conversations.md#fields.
 """

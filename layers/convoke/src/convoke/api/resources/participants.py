@@ -66,7 +66,7 @@ MEMBER_ERRORS = (
 NOT_IN_UPDATES = frozenset(
     {errors.AddressEmptyError, errors.IdentityNotAcceptableError, errors.NameOrLevelNotAcceptableError}
 )
-"""The errors in `MEMBER_ERRORS` that an update cannot cause, because an update does not have the parameters."""
+"""The errors in `MEMBER_ERRORS` that an update cannot cause, because an update lacks the parameters that cause them."""
 
 MEMBERSHIP_ERRORS = (
     errors.BindingTakenError,

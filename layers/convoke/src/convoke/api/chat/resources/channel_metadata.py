@@ -9,7 +9,7 @@ from convoke.domain.errors import ChannelMetadataNotFoundError
 
 
 def fetch(operations: Operations, request: ChatRequest, conversation_sid: str, message_sid: str) -> ChatAnswer:
-    """Raise ChannelMetadataNotFoundError. After any other error, the client asks again."""
+    """Raise ChannelMetadataNotFoundError if the message exists. After any other error, a client repeats the call."""
     conversation, principal = enter(operations, request, conversation_sid)
     principal.check_visible(conversation)
     operations.messages.fetch(request.service, conversation.sid, message_sid)

@@ -1,4 +1,4 @@
-"""`/Configuration`: what a chat client must know before its first other call."""
+"""`/Configuration`: the settings and the links that a chat client fetches before any other call."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from convoke.domain.media import MAX_MEDIA
 from convoke.domain.sync_objects import ObjectKind, object_name
 
 USER_INFOS_TO_SUBSCRIBE = 100
-"""The maximum number of Users whose changes a client follows."""
+"""The maximum number of Users to whose changes one client subscribes."""
 
 REPORT_INTERVAL = "PT1S"
-"""The interval between two read positions that a client sends, and the lifetime of the cache of a client."""
+"""The interval at which a client sends read positions. The client's cache keeps responses for the same time."""
 
 
 EMAIL_TYPES = ("text/plain", "text/html")
-"""The types of the parts of an e-mail. A client needs them even for a message without such parts."""
+"""The media types of the parts of an e-mail. A client needs this list even for a message without such parts."""
 
 MEGABYTE = 1024 * 1024
 

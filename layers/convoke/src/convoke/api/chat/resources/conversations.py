@@ -22,7 +22,10 @@ PARAMETERS = (*NAMES, "attributes")
 
 
 def represent(request: ChatRequest, conversation: Conversation, participant: Participant | None) -> dict[str, Any]:
-    """Return a conversation as the user sees it. `participant` is the participant of the user, if there is one."""
+    """Return the representation of a conversation for a user.
+
+    `participant` is the user's participant, or None if the user is not a participant.
+    """
     url = service_url(request, f"/Conversations/{conversation.sid}")
     return {
         "sid": conversation.sid,
@@ -63,7 +66,7 @@ def _membership(conversation: Conversation, participant: Participant | None) -> 
 
 
 def create(operations: Operations, request: ChatRequest) -> ChatAnswer:
-    """Create a conversation. The user is not a participant until it joins the conversation."""
+    """Create a conversation. The user becomes a participant only when the client sends another call to join."""
     principal_of(operations, request).check(Action.CREATE_CONVERSATION)
     created = operations.conversation_with_participants.create(
         request.account,

@@ -16,7 +16,7 @@ from convoke.domain.permissions import Action
 PARAMETERS = ("body", "subject", "attributes", "content_sid", "content_variables")
 
 ACTIONS = {"body": Action.EDIT_MESSAGE, "attributes": Action.EDIT_MESSAGE_ATTRIBUTES}
-"""The parameters of an update, and the action that each parameter needs."""
+"""The action for which the user needs permission. The key is the parameter of the update."""
 
 
 def represent(request: ChatRequest, message: Message) -> dict[str, Any]:
@@ -35,7 +35,7 @@ def represent(request: ChatRequest, message: Message) -> dict[str, Any]:
 
 
 def create(operations: Operations, request: ChatRequest, conversation_sid: str) -> ChatAnswer:
-    """Send a message. Its author is the user."""
+    """Send a message whose author is the user."""
     conversation, principal = enter(operations, request, conversation_sid)
     principal.check(Action.SEND_MEDIA if request.body.get("media_sids") else Action.SEND_MESSAGE)
     created = operations.messages.create(
@@ -50,7 +50,7 @@ def create(operations: Operations, request: ChatRequest, conversation_sid: str) 
 def update(operations: Operations, request: ChatRequest, conversation_sid: str, sid: str) -> ChatAnswer:
     conversation, principal = enter(operations, request, conversation_sid)
     actions = [action for name, action in ACTIONS.items() if is_given(request.body, name)] or [Action.EDIT_MESSAGE]
-    # A user without any permission must not learn which messages exist. Therefore check before the read.
+    # Check the permissions before fetching the message. A user without permission must not learn which messages exist.
     for action in actions:
         principal.check(action, own=True)
     message = operations.messages.fetch(request.service, conversation.sid, sid)

@@ -52,7 +52,7 @@ def create(operations: Operations, request: ChatRequest, conversation_sid: str) 
 
 
 def _needed(request: ChatRequest) -> Iterator[Action]:
-    """Yield the actions that the user must be permitted to do."""
+    """Yield the actions for which the user needs permission to create the requested participant."""
     has_binding = is_given(request.body, "messaging_binding")
     if has_binding:
         yield Action.ADD_NON_CHAT_PARTICIPANT
@@ -85,7 +85,7 @@ def update(operations: Operations, request: ChatRequest, conversation_sid: str, 
 
 
 def delete(operations: Operations, request: ChatRequest, conversation_sid: str, sid: str) -> ChatAnswer:
-    """Remove a participant. A user who removes its own participant leaves the conversation."""
+    """Remove a participant. If the participant belongs to the user, the user leaves the conversation."""
     conversation, principal = enter(operations, request, conversation_sid)
     participant = _permitted(operations, request, principal, conversation, sid, Action.REMOVE_PARTICIPANT)
     operations.participants.delete(
@@ -105,8 +105,11 @@ def _permitted(
     sid: str,
     action: Action,
 ) -> Participant:
-    """Return a participant, by its SID or identity, on which the user may do `action`. Raises NotFoundError."""
-    # A user without any permission must not learn who the participants are. Therefore check before the read.
+    """Return a participant. Raise an error if the participant does not exist or the user may not do `action`.
+
+    `sid` is the SID or the identity of the participant.
+    """
+    # Check the permission before fetching the participant. A user without permission must not learn who participates.
     principal.check(action, own=True)
     participant = operations.participants.fetch(request.service, conversation.sid, sid)
     principal.check(action, own=participant.identity == request.identity)

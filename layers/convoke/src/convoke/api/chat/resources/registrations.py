@@ -1,4 +1,6 @@
-"""Registrations for push notifications. Convoke sends no push notifications, and therefore stores no registration.
+"""`/v1/registrations`: accept registrations for push notifications without storing them.
+
+Convoke stores no registration, because Convoke sends no push notifications.
 
 See docs/chat.md#limits.
 """
@@ -13,7 +15,7 @@ from convoke.api.operations import Operations
 
 
 def create(_: Operations, __: ChatRequest) -> ChatAnswer:
-    """Return a new id. The client only uses the id to delete the registration."""
+    """Return a new id. The client uses the id only to delete the registration."""
     return ChatAnswer(HTTPStatus.CREATED, {"id": uuid4().hex})
 
 

@@ -1,7 +1,7 @@
 """`/v3/Maps`, `/v3/Lists`, `/v3/Documents`: the Sync objects of chat clients.
 
-Two generations of the SDK page in two ways. Older ones follow `next_token` and `previous_token`. Newer ones ask for
-the items `From` a key, and only look whether there is a token.
+To request another page, old versions of the SDK send the value of `next_token` or `previous_token`. New versions send
+the key of an item in the parameter `From`. New versions only check whether a token exists.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from convoke.operations.sync import ItemsPage, ItemsRequest, SyncEvent, SyncItem
 PATHS = {ObjectType.MAP: "/v3/Maps", ObjectType.LIST: "/v3/Lists", ObjectType.DOCUMENT: "/v3/Documents"}
 
 INCLUDED_ITEMS = "items"
-"""The value of `Include` that adds the first items to an object."""
+"""The value of the parameter `Include` with which the answer also contains the first items of an object."""
 
 
 def fetch_map(operations: Operations, request: ChatRequest, name: str) -> ChatAnswer:
@@ -48,7 +48,10 @@ def list_list_items(operations: Operations, request: ChatRequest, name: str) -> 
 
 
 def refuse(operations: Operations, request: ChatRequest, **values: str) -> ChatAnswer:  # noqa: ARG001
-    """Refuse to write. Clients change conversations, messages and participants only with the chat API."""
+    """Raise AccessDeniedError, because clients must not write to Sync objects.
+
+    Clients change conversations, messages and participants through other resources.
+    """
     raise AccessDeniedError
 
 
@@ -60,7 +63,7 @@ def event_type(event: SyncEvent) -> str:
 
 
 def represent_event(event: SyncEvent) -> dict[str, Any]:
-    """Return the content of a notification about an event."""
+    """Return the JSON body of a notification about an event."""
     kind, sid = event.object.kind.type, event.object.sid
     revision = _revision(event.event_id)
     body: dict[str, Any] = {
@@ -111,9 +114,9 @@ def _list_items(
 
 
 def _wanted_page(request: ChatRequest, tokens: PageTokens) -> ItemsRequest:
-    """Return the page that a request asks for. Raises an error.
+    """Return the page that a request asks for. Raise InvalidParameterError if a parameter is invalid.
 
-    A token also has the order and the number of the items, because older clients send nothing else with it.
+    A token contains the order and the page size, because old clients send no other parameter with a token.
     """
     if token := request.params.get("PageToken"):
         direction, position = tokens.parse(token)

@@ -1,4 +1,4 @@
-"""`/Users/{sid}/Conversations`: the conversations of the user, its read positions and notification levels."""
+"""`/Users/{sid}/Conversations`: the conversations of the user, with the read position and the notification level."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def fetch(operations: Operations, request: ChatRequest, user_sid: str, conversat
 
 
 def update(operations: Operations, request: ChatRequest, user_sid: str, conversation_sid: str) -> ChatAnswer:
-    """Store a read position or a notification level. A read position needs no permission."""
+    """Update the user's read position or notification level. An update of the read position needs no permission."""
     _check_own(request, user_sid)
     conversation, principal = enter(operations, request, conversation_sid)
     participant = principal.check_participates()
@@ -59,5 +59,5 @@ def _check_own(request: ChatRequest, user_sid: str) -> None:
 
 
 def _text(value: object) -> str:
-    """Return a JSON value as the text that a form has in its place. Numbers and null have their JSON text."""
+    """Convert a JSON value to the text that a form would contain. A number or null becomes its JSON text."""
     return value if isinstance(value, str) else json.dumps(value) if value is not None else NULL
