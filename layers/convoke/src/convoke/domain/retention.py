@@ -1,6 +1,7 @@
 """How long Convoke keeps data that it deletes automatically.
 
-The lifetime of idempotency records is in domain/idempotency.py. See docs/behaviour/limits.md#times.
+The lifetime of idempotency records is in domain/idempotency.py. The lifetime of an upload that no message uses is in
+domain/media.py. See docs/behaviour/limits.md#times.
 """
 
 from __future__ import annotations

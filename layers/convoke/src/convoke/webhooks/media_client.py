@@ -1,4 +1,7 @@
-"""The HTTP client that fetches the media of inbound messages. It has the same restrictions as the webhook client."""
+"""The HTTP client that fetches the media of inbound messages. It has the same restrictions as the webhook client.
+
+domain/receivers.py determines which networks the client may call.
+"""
 
 from __future__ import annotations
 

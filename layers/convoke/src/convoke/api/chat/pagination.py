@@ -1,4 +1,7 @@
-"""Paginate lists for chat clients. Page tokens are signed in the same way as in the REST API."""
+"""Paginate lists for chat clients. Page tokens are signed in the same way as in the REST API.
+
+api/chat/resources/sync.py paginates the items of Sync objects.
+"""
 
 from __future__ import annotations
 
