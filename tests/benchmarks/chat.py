@@ -51,7 +51,10 @@ def identities(conversation: int) -> list[str]:
 
 @contextmanager
 def bare_server() -> Iterator[tuple[str, Process]]:
-    """Run the server that uses only `websockets` in a separate process. Yield the server's URL and the process."""
+    """Start a separate process with a server that uses only the package `websockets`.
+
+    Yield the server's URL and the process.
+    """
     command = [sys.executable, "-m", "tests.benchmarks.chat", "--bare"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None

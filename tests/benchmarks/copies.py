@@ -67,7 +67,7 @@ def _rows_of(connection: sqlite3.Connection, conversation_sid: str) -> list[Row]
 
 
 def _copied(pieces: Sequence[str], conversation_sid: str, new_sid: SidFactory) -> tuple[str, list[Row]]:
-    """Make one copy. Return the SID of the new conversation, and the rows of the copy.
+    """Copy the conversation once. Return the SID of the new conversation, and the new rows.
 
     `pieces` is the JSON text of the original rows, split at each SID.
     """

@@ -74,9 +74,9 @@ def killed(data: Path) -> list[str]:
 
 
 def active_after_restart(data: Path, paths: Sequence[str]) -> int:
-    """Start Convoke again. Return how many of the conversations become active.
+    """Start Convoke again. Wait until each conversation in `paths` is active, and return their number.
 
-    Raises LoadError if one of the conversations does not exist.
+    Raises LoadError if a conversation does not exist.
     """
     with convoke(data) as instance:
 

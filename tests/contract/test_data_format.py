@@ -1,4 +1,7 @@
-"""Convoke creates data files, migrates older formats, and refuses other files (embedded/data_format.py)."""
+"""Convoke creates and migrates data files (embedded/data_format.py).
+
+Convoke refuses files of other programs, and data files whose format is unknown.
+"""
 
 from __future__ import annotations
 

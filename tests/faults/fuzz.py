@@ -72,7 +72,7 @@ class Fuzz:
 
     random: Random
     sids: dict[str, list[str]] = field(default_factory=dict)
-    """The SIDs that responses contained, by their prefix."""
+    """Maps each SID prefix to the SIDs with this prefix that responses contained."""
     operations: list[tuple[str, str, list[str]]] = field(default_factory=list)
     """The method, path and parameter names of every operation."""
 

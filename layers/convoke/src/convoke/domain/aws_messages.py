@@ -12,7 +12,7 @@ from convoke.domain.senders import Provider
 
 
 def inbound_message(payload: Mapping[str, str]) -> InboundMessage:
-    """Return the message in the payload of the notification.
+    """Return the incoming message that an SNS notification contains. `payload` is the parsed text of the notification.
 
     Raises pydantic's ValidationError if a field is missing or not valid.
     """

@@ -25,7 +25,10 @@ CONSOLE_KEY_NAME = "Console"
 
 
 class ConsoleCode(Model):
-    """A code that is not used yet. Convoke stores only the hash of the code, in the key of the item."""
+    """A one-time code that the console has not exchanged yet.
+
+    The key of the stored item contains the hash of the code. Convoke does not store the code.
+    """
 
     account_sid: str
     date_expires: Instant

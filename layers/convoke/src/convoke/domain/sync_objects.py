@@ -30,9 +30,9 @@ class ObjectKind(StrEnum):
     MESSAGES = "messages"
     """The list of the messages of a conversation. The object's name is `{CH}.messages`."""
     ROSTER = "roster"
-    """The map of the participants of a conversation, by participant SID. The object's name is `{CH}.roster`."""
+    """Maps participant SIDs to the participants of a conversation. The object's name is `{CH}.roster`."""
     CHANNELS = "channels"
-    """The map of the conversations of a User, by conversation SID. The object's name is `{identity}.channels`."""
+    """Maps conversation SIDs to the conversations of a User. The object's name is `{identity}.channels`."""
     INFO = "info"
     """The map of the fields of a User. The object's name is `{US}.info`."""
 

@@ -383,7 +383,9 @@ class EmbeddedEngine:
         self._sweeper_loop.wake()
 
     def begin_stop(self) -> None:
-        """Start the grace period. From now on, no webhook call starts, and no request waits for a conversation.
+        """Start the grace period. From now on, no webhook call starts.
+
+        Requests no longer wait for a change of a conversation.
 
         Call this method on the event loop's thread. Further calls do nothing.
         """

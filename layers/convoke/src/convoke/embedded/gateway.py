@@ -177,7 +177,10 @@ class Gateway:
         return response
 
     def begin_stop(self) -> None:
-        """Tell the engine that the server stops. Requests that wait for a conversation get a response now."""
+        """Tell the engine that the server stops.
+
+        Requests that wait for a change of a conversation get a response now.
+        """
         self._begin_stop()
 
     async def stop_chat(self) -> None:

@@ -25,11 +25,11 @@ class Unit:
     """
 
     pending: dict[Key, Row | None] = field(default_factory=dict)
-    """The rows to write, by the keys of their items. The value None means that the row must be deleted."""
+    """Maps the key of an item to the row to write. The value None means that the row must be deleted."""
     known: dict[Key, str | None] = field(default_factory=dict)
-    """The JSON of each item that was read or written under the write lock, by the key of the item.
+    """Maps the key of each item that was read or written under the write lock to the JSON of the item.
 
-    None means that the item does not exist.
+    The value None means that the item does not exist.
     """
     stream: list[str] = field(default_factory=list)
     """The JSON of the new items that the commit appends to the stream."""

@@ -87,7 +87,7 @@ class AddressConfigurationOperations:
             raise NotFoundError
 
     def _refuse_unusable(self, account_sid: str, requested: AddressConfigurationParameters) -> None:
-        """Raise an error if the URL of the request is not allowed, or if the service does not exist."""
+        """Raise an error if the requested webhook URL is not allowed, or if the requested service does not exist."""
         urls: Mapping[FieldPath, str | None] = {("auto_creation", "webhook_url"): requested.auto_creation_webhook_url}
         self.rules.refuse(urls)
         service_sid = requested.auto_creation_conversation_service_sid

@@ -29,7 +29,7 @@ class PrincipalOperations:
     roles: RoleRepository
 
     def in_service(self, service: Service, identity: str) -> Principal:
-        """Return a chat user with its role in the service. The principal has no role in a conversation."""
+        """Return a chat user with its role in the service, but without a role in a conversation."""
         return self._principal(service, identity, None)
 
     def in_conversation(self, service: Service, identity: str, conversation_sid: str) -> tuple[Conversation, Principal]:

@@ -71,7 +71,7 @@ def initial_locks(conversation: Conversation, provisioning: Provisioning | None)
 
 
 def locks_held(conversation: Conversation) -> dict[Key, Lock]:
-    """Return the locks that a conversation holds in its current state, by the key of each lock.
+    """Return the locks that a conversation holds in its current state. The dict maps the key of each lock to the lock.
 
     A closed conversation holds only the lock of its unique name. A deleted conversation holds no lock. See
     docs/behaviour/states-and-timers.md#closing.
@@ -88,9 +88,9 @@ def locks_held(conversation: Conversation) -> dict[Key, Lock]:
 
 
 def identity_locks(participant: Participant | None) -> dict[Key, Lock]:
-    """Return the lock of a participant's identity, by the key of the lock.
+    """Return a dict that maps the key of a participant's identity lock to the lock.
 
-    The result is empty if there is no participant, or if the participant has no identity. The lock ensures that no two
+    The dict is empty if there is no participant, or if the participant has no identity. The lock ensures that no two
     participants of a conversation have the same identity. The item of the lock also contains the participant SID, so
     that a participant can be found by its identity.
     """

@@ -49,7 +49,9 @@ class _PackedParticipants(Model):
     common: dict[str, Any] = Field(default_factory=dict)
     """This mapping is empty if an older version of Convoke, which did not pack participants, stored the item."""
     columns: dict[str, list[str]] = Field(default_factory=dict)
-    """The fields that are a string in every participant. Each list contains the common prefix, and then each suffix.
+    """The fields whose value is a string in all participants.
+
+    Each list contains the common prefix of the values, and then the suffix of each value.
 
     Older versions of Convoke did not store this mapping.
     """
@@ -137,9 +139,9 @@ def _implied_fields(provisioning: Fields) -> Fields:
 
 
 def _split_columns(rows: list[dict[str, Any]]) -> tuple[dict[str, list[str]], list[dict[str, Any]]]:
-    """Return the fields that are a string in every row as columns, and the rows without these fields.
+    """Convert the fields whose value is a string in all rows to columns.
 
-    If the columns contain all fields, no rows are returned.
+    Return the columns, and the rows without these fields. If the columns contain all fields, the list of rows is empty.
     """
     columns = {}
     for name in rows[0] if rows else ():

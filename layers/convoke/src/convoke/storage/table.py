@@ -230,7 +230,7 @@ class Table(Protocol):
         """Return the item with the key `key`, or None. The read is strongly consistent."""
 
     def get_many(self, keys: Sequence[Key], *, consistent: bool = True) -> dict[Key, Item]:
-        """Return the existing items, by the key of each item.
+        """Return a dict that maps the key of each existing item to the item.
 
         If `consistent` is True, the read of each item is strongly consistent. On DynamoDB, an eventually consistent
         read costs half as much. `keys` may be empty. The same key may occur more than once. Raises ValueError for more

@@ -158,7 +158,7 @@ class Hub:
         return bool(self._subscribers)
 
     def typing(self, conversation_sid: str, identity: str, user_sid: str) -> None:
-        """Tell the connected members of a conversation, except the User itself, that a User is typing."""
+        """Notify the connected members of a conversation that a User is typing. Do not notify the typing User."""
         indicator = {
             "channel_sid": conversation_sid,
             "identity": identity,
