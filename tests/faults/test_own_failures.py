@@ -414,7 +414,8 @@ def test_pass_whose_time_is_over_counts_as_an_attempt_only_if_it_failed(
     assert instance.engine.sweeper.sweep(go_on=lambda: next(answers)) == 1
     (item,) = instance.items(kind)
     assert item["attempts"] == fails
-    assert instance.engine.sweeper.sweep() == (not fails)
+    # The deletion of a service makes its conversations due. The same sweep may process them too.
+    assert bool(instance.engine.sweeper.sweep()) == (not fails)
 
 
 def test_alert_about_own_failure_reaches_the_error_log_url(

@@ -23,7 +23,7 @@ MOMENTS = st.integers(0, 10**12).map(lambda milliseconds: MOMENT + timedelta(mil
 
 def change_at(moment: datetime, made_at: datetime) -> Change:
     """Return a change whose events occurred at `moment`, and whose SID contains the time `made_at`."""
-    sid = f"EV{int(made_at.timestamp() * 1000):012x}{'0' * 20}"
+    sid = f"EV{to_event_id(made_at) // 1000:012x}{'0' * 20}"
     participant = participant_of(moment)
     subject = Subject(ACCOUNT, SERVICE, CONVERSATION)
     return participants_added(sid, subject, [participant], at=moment, origin=Origin(notify_webhooks=False))
