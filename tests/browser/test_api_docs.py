@@ -36,8 +36,9 @@ def test_example_of_a_form_is_filled_in_and_accepted(visit: Visit, instance: Run
     page.get_by_role("button", name="Authorize", exact=True).click()
     page.get_by_label("auth-basic-username").fill(instance.account_sid)
     page.get_by_label("auth-basic-password").fill(instance.auth_token)
-    page.get_by_role("button", name="Apply credentials").click()
-    page.get_by_role("button", name="Close").click()
+    # The first form takes the credentials of an account, and the second one takes an access token.
+    page.get_by_role("button", name="Apply credentials").first.click()
+    page.get_by_role("button", name="Close").first.click()
     page.get_by_text("Create conversation with participants", exact=True).click()
     page.get_by_role("button", name="Try it out").click()
     with page.expect_response("**/v1/ConversationWithParticipants") as answered:

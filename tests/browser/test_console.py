@@ -153,7 +153,7 @@ def test_message_is_written_as_a_member_and_others_arrive_by_themselves(
     assert (newest.author, newest.body) == ("bob", "See you!\nI bring the keys.")
     client(instance).conversations(example.viewing_sid).messages.create(author="alice", body="Thank you, Bob")
     expect(page.locator(".message").last).to_contain_text("Thank you, Bob")
-    page.locator(".message", has_text="Thank you, Bob").get_by_text("1 copy sent").click()
+    page.locator(".message", has_text="Thank you, Bob").get_by_text("1 copy delivered").click()
     expect(page.locator(".copies", has_text="To +15558675310")).to_be_visible()
 
 

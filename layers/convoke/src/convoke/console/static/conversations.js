@@ -307,13 +307,13 @@ class Conversation extends View {
     const { total } = message.delivery;
     const word = ["failed", "undelivered", "read", "delivered", "sent"].find((each) => message.delivery[each] !== "none");
     const body = h("ul", { class: "copies" });
-    const details = h("details", {}, h("summary", {}, `${total} ${total === 1 ? "copy" : "copies"} ${word || ""}`), body);
+    const details = h("details", {}, h("summary", {}, `${total} ${total === 1 ? "copy" : "copies"} ${word || "queued"}`), body);
     details.addEventListener("toggle", async () => {
       if (!details.open) return;
       const { items } = await page(`${this.root}/Messages/${message.sid}/Receipts`, "delivery_receipts");
       fill(body, items.map((receipt) => {
         const member = this.participants.find((each) => each.sid === receipt.participant_sid);
-        return h("li", {}, h("span", {}, `To ${member ? memberName(member) : shortSid(receipt.participant_sid)}`), badge(receipt.status),
+        return h("li", {}, h("span", {}, `To ${member ? memberName(member) : shortSid(receipt.participant_sid)}`), badge(receipt.status || "queued"),
           receipt.error_code ? badge(String(receipt.error_code), "bad") : null, copyable(receipt.channel_message_sid, shortSid(receipt.channel_message_sid)));
       }));
     });
