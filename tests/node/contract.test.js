@@ -252,8 +252,11 @@ describe("Convoke, called by the official Node SDK,", { timeout: 60_000 }, () =>
     const edited = await message.update({ body: "uno" });
     assert.deepEqual([edited.body, edited.author, edited.index], ["uno", "alice", 0]);
 
-    const [receipt, ...others] = await message.deliveryReceipts.list();
-    assert.deepEqual([receipt.participantSid, receipt.status, others], [phone.sid, "sent", []]);
+    const [receipt, ...others] = await until("the copy to be delivered", async () => {
+      const receipts = await message.deliveryReceipts.list();
+      return receipts[0].status === "delivered" && receipts;
+    });
+    assert.deepEqual([receipt.participantSid, others], [phone.sid, []]);
     assert.equal((await message.deliveryReceipts(receipt.sid).fetch()).messageSid, made[0].sid);
 
     assert.equal(await message.remove(), true);
