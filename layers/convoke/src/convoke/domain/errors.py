@@ -629,11 +629,7 @@ class WebhookUrlTooLongError(
 
 
 class InvalidAddressError(ConversationsError, code=50407, text="Invalid messaging binding address"):
-    """The address of a participant is not valid.
-
-    The address is malformed, belongs to the account, or cannot be in a group. Another cause is that the request also
-    contains a projected address.
-    """
+    """The address is malformed, is the account's own, cannot be in a group, or comes with a projected address."""
 
     def _sentence(self) -> str:
         sentence, wanted = self._named(str(self)), self.details.get("wanted")
@@ -891,10 +887,7 @@ class InvalidMediaSidError(ConversationsError, code=50510, text="The media SID m
 class MediaTypeNotAcceptableError(
     ConversationsError, code=50511, text="The content type of the media must be one that this channel accepts"
 ):
-    """The content type is malformed, or phones cannot receive media of this type.
-
-    See docs/behaviour/media.md#channels.
-    """
+    """The content type is malformed, or phones cannot receive media of this type."""
 
 
 class MediaTooLargeError(
