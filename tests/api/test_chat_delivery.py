@@ -132,8 +132,8 @@ def test_removed_member_hears_only_of_its_removal(instance: EmbeddedInstance) ->
             while heard < 5:
                 heard += len(events_in(await alice.next(lambda frame: b"list_item_added" in frame.payload)))
             await bob.call("POST", "/v1/registrations", {})
-            told = [event_type for frame in bob.received for event_type, _ in events_in(frame)]
-            assert "list_item_added" not in told
+            reported = [event_type for frame in bob.received for event_type, _ in events_in(frame)]
+            assert "list_item_added" not in reported
 
     run(instance, scenario)
 

@@ -69,3 +69,9 @@ def test_missing_parameter_is_refused(instance: Instance, missing: str) -> None:
     del form[missing]
     refused = instance.call("POST", "/convoke/v1/SignatureChecks", form)
     assert (refused.status, refused.body["message"]) == (400, f"{missing} must be given")
+
+
+@pytest.mark.parametrize("url", ["http://[", "http://a]b/", "https://[::1/path"])
+def test_url_with_a_malformed_host_is_refused(instance: Instance, url: str) -> None:
+    refused = instance.call("POST", "/convoke/v1/SignatureChecks", {"Url": url, "Signature": "x"})
+    assert (refused.status, refused.body["code"], refused.body["details"]["parameter"]) == (400, 20001, "Url")

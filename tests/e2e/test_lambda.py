@@ -22,6 +22,11 @@ from tests.support.template import functions
 pytestmark = [pytest.mark.built, pytest.mark.timeout(300)]
 
 
+MAX_TRIES = 10
+
+RACE_ERRORS = {"NotReadyError", "NothingToFinalizeError"}
+
+
 @pytest.fixture(scope="module")
 def stack() -> Iterator[Stack]:
     with deployed() as stack:
@@ -53,14 +58,17 @@ def test_every_function_has_sample_events() -> None:
 
 
 def test_api_creates_a_conversation_and_finalizer_performs_every_task(stack: Stack, client: Path) -> None:
-    created = answers("api", stack, client)
-    statuses = {name: answer["statusCode"] for name, answer in created.items()}
-    assert statuses == {"create_base64": 202, "create_plain": 202}
-    conversation = json.loads(created["create_base64"]["body"])
-    performed = answers("conversation_finalizer", stack, client, conversation["sid"])
-    # The stack's own functions finalize the conversation at the same time. The first one to do so decides the outcome.
-    outcomes = {performed[task].get("Source") or performed[task]["errorType"] for task in ("finalize", "close")}
-    assert outcomes <= {"convoke", "NotReadyError", "NothingToFinalizeError"}
+    for _ in range(MAX_TRIES):
+        created = answers("api", stack, client)
+        statuses = {name: answer["statusCode"] for name, answer in created.items()}
+        assert statuses == {"create_base64": 202, "create_plain": 202}
+        conversation = json.loads(created["create_base64"]["body"])
+        performed = answers("conversation_finalizer", stack, client, conversation["sid"])
+        # The stack's own functions finalize the conversation too. Try again with another conversation if they were
+        # faster.
+        if not RACE_ERRORS & {performed[task].get("errorType") for task in ("finalize", "close")}:
+            break
+    assert performed["finalize"]["Source"] == performed["close"]["Source"] == "convoke"
     assert performed["settle"] is None
 
 

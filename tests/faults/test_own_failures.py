@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any
@@ -414,8 +415,9 @@ def test_pass_whose_time_is_over_counts_as_an_attempt_only_if_it_failed(
     assert instance.engine.sweeper.sweep(go_on=lambda: next(answers)) == 1
     (item,) = instance.items(kind)
     assert item["attempts"] == fails
-    # The deletion of a service makes its conversations due. The same sweep may process them too.
-    assert bool(instance.engine.sweeper.sweep()) == (not fails)
+    # The deletion of a service makes its conversations due, so the sweeper must process only one kind here.
+    sweeper = instance.engine.sweeper
+    assert replace(sweeper, processes={kind: sweeper.processes[kind]}).sweep() == (not fails)
 
 
 def test_alert_about_own_failure_reaches_the_error_log_url(

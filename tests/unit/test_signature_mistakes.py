@@ -33,6 +33,12 @@ def test_matching_signature_is_confirmed(by: str, end: str) -> None:
     assert (result.exit_code, result.output) == (0, "The signature matches.\n")
 
 
+def test_url_with_a_malformed_host_is_refused_in_one_line() -> None:
+    result = verify("http://[", "", signature())
+    assert result.exit_code == 2
+    assert result.output.endswith("Error: Invalid value for --url: The URL must have a valid host.\n")
+
+
 def test_signature_of_a_get_request_without_a_body_matches() -> None:
     assert verify(URL, "", signature(form={})).exit_code == 0
 

@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from convoke.operations.media import MediaOperations
     from convoke.operations.message_sender import MessageSender
     from convoke.operations.participant_adder import Admit, ParticipantAdder
+    from convoke.operations.pre_events import PreEvents
     from convoke.operations.republisher import Republisher
     from convoke.operations.senders import FindSender, SenderOperations
     from convoke.operations.simulator import SimulatorOperations
@@ -247,7 +248,6 @@ class Program:
         from convoke.operations.messages import MessageOperations
         from convoke.operations.participant_conversations import ParticipantConversationOperations
         from convoke.operations.participants import ParticipantOperations
-        from convoke.operations.pre_events import PreEvents
         from convoke.operations.provisioning import ProvisioningOperations
         from convoke.operations.receipts import ReceiptOperations
         from convoke.operations.roles import RoleOperations
@@ -279,7 +279,6 @@ class Program:
         from convoke.storage.service_configuration_notifications import ServiceConfigurationNotificationsRepository
         from convoke.storage.service_configuration_webhooks import ServiceConfigurationWebhooksRepository
         from convoke.storage.users import UserRepository
-        from convoke.storage.webhook_levels import WebhookLevelsRepository
 
         edges, table, now, new_sid = self.edges, self.edges.table, self.edges.now, self.edges.new_sid
         conversations = ConversationRepository(table)
@@ -337,14 +336,7 @@ class Program:
             alerts=AlertOperations(AlertRepository(table)),
             senders=self.senders,
             signature_checks=SignatureCheckOperations(self.accounts),
-            pre_events=PreEvents(
-                WebhookLevelsRepository(table),
-                AlertRepository(table),
-                self.auth_tokens,
-                edges.webhook_client,
-                now,
-                new_sid,
-            ),
+            pre_events=self.pre_events,
             authenticate_chat_user=lambda token: self.access_tokens.authenticate(token),
             conversation_waiter=ConversationWaiter(conversations, now, edges.sleep),
         )
@@ -404,13 +396,27 @@ class Program:
         return FindSender(SenderRepository(self.edges.table), self.edges.now, self.edges.simulates_phones)
 
     @cached_property
+    def pre_events(self) -> PreEvents:
+        from convoke.operations.pre_events import PreEvents
+        from convoke.storage.alerts import AlertRepository
+        from convoke.storage.webhook_levels import WebhookLevelsRepository
+
+        edges, table = self.edges, self.edges.table
+        return PreEvents(
+            WebhookLevelsRepository(table),
+            AlertRepository(table),
+            self.auth_tokens,
+            edges.webhook_client,
+            edges.now,
+            edges.new_sid,
+        )
+
+    @cached_property
     def inbound_messages(self) -> InboundMessageOperations:
         from convoke.operations.conversations import ConversationOperations
         from convoke.operations.inbound_messages import InboundMessageOperations
         from convoke.operations.messages import MessageOperations
-        from convoke.operations.pre_events import PreEvents
         from convoke.storage.address_configurations import AddressConfigurationRepository
-        from convoke.storage.alerts import AlertRepository
         from convoke.storage.conversations import ConversationRepository
         from convoke.storage.events import EventRepository
         from convoke.storage.inbound_messages import InboundMessageRepository
@@ -418,9 +424,8 @@ class Program:
         from convoke.storage.messages import MessageRepository
         from convoke.storage.participants import ParticipantRepository
         from convoke.storage.provisioning import ProvisioningRepository
-        from convoke.storage.webhook_levels import WebhookLevelsRepository
 
-        edges, table, now, new_sid = self.edges, self.edges.table, self.edges.now, self.edges.new_sid
+        table, now, new_sid = self.edges.table, self.edges.now, self.edges.new_sid
         conversations = ConversationRepository(table)
         messages = MessageOperations(
             ConversationOperations(conversations, ProvisioningRepository(table), EventRepository(table), now, new_sid),
@@ -430,21 +435,13 @@ class Program:
             now,
             new_sid,
         )
-        pre_events = PreEvents(
-            WebhookLevelsRepository(table),
-            AlertRepository(table),
-            self.auth_tokens,
-            edges.webhook_client,
-            now,
-            new_sid,
-        )
         return InboundMessageOperations(
             InboundMessageRepository(table),
             conversations,
             messages,
             AddressConfigurationRepository(table),
             self.known_services,
-            pre_events,
+            self.pre_events,
             lambda: self.inbound_media,
             now,
             new_sid,

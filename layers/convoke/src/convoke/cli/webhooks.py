@@ -32,7 +32,10 @@ def webhooks_verify(context: click.Context, url: str, token: str, signature: str
     exit code is 1, and the command prints the common mistakes that explain the difference.
     """
     body = "" if sys.stdin.isatty() else sys.stdin.read()
-    mistakes = find_mistakes(url, body, token, signature)
+    try:
+        mistakes = find_mistakes(url, body, token, signature)
+    except ValueError as error:
+        raise click.BadParameter("The URL must have a valid host.", context, param_hint="--url") from error
     if mistakes == []:
         click.echo("The signature matches.")
         return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Annotated, NamedTuple
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator
 
@@ -26,10 +27,24 @@ def _at_most(limit: int) -> AfterValidator:
     return AfterValidator(check)
 
 
+def check_can_be_parsed(url: str) -> str:
+    """Return the URL. Raise an error if its host is malformed, for example `http://[`.
+
+    All other texts are accepted, because a signature check helps to find mistakes in the URL.
+    """
+    try:
+        urlsplit(url)
+    except ValueError as error:
+        raise InvalidParameterError(wanted="a URL with a valid host") from error
+    return url
+
+
 class NewSignatureCheck(Model):
     """The parameters of a signature check."""
 
-    url: Annotated[str, _at_most(MAX_URL_CHARACTERS), string_schema(MAX_URL_CHARACTERS)]
+    url: Annotated[
+        str, _at_most(MAX_URL_CHARACTERS), AfterValidator(check_can_be_parsed), string_schema(MAX_URL_CHARACTERS)
+    ]
     signature: Annotated[str, _at_most(MAX_SIGNATURE_CHARACTERS), string_schema(MAX_SIGNATURE_CHARACTERS)]
     body: Annotated[str, _at_most(MAX_BODY_CHARACTERS), string_schema(MAX_BODY_CHARACTERS)] = ""
 

@@ -428,12 +428,14 @@ class EmbeddedEngine:
             self._scheduler.stop()
         if self._concurrent_deliveries:
             self._concurrent_deliveries.abandon()
-        self._http_client.cut()
-        self._media_client.cut()
         # Stop the sweeper on another thread, because the sweeper may be waiting for this event loop.
         await asyncio.to_thread(self._sweeper_loop.stop)
         self.table.detach()
         self.close()
+        # Close the data file before the connections are cut. Requests that wait for a receiver then fail, and store
+        # nothing.
+        self._http_client.cut()
+        self._media_client.cut()
 
     def close(self) -> None:
         """Close the data file."""

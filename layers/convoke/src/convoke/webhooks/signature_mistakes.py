@@ -44,6 +44,7 @@ def find_mistakes(url: str, body: str, token: str, signature: str) -> list[str] 
     """Return the smallest set of mistakes that explains `signature`.
 
     Returns an empty list if the signature matches. Returns None if no known mistakes explain the signature.
+    Raises ValueError if the host in `url` is malformed.
     """
     candidates = [
         ([mistake for mistake in (*url_mistakes, body_mistake) if mistake], signed_url + text)

@@ -148,7 +148,7 @@ class ChatClient:
         self.next_check = now + REVOCATION_CHECK_SECONDS
         """The time of the next check whether the API key and the User still exist."""
         self.is_warned = False
-        """Whether the server has told the client that the access token is about to expire."""
+        """Whether the server has sent the frame that announces the end of the access token."""
         self.subscriptions: set[SyncObject] = set()
         """The Sync objects to which the client has subscribed. Only the hub changes this set."""
         self.guest_subscriptions: set[SyncObject] = set()

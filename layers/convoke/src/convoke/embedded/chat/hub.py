@@ -249,8 +249,8 @@ class Hub:
                 touched.setdefault(sync_object, []).append((change, touches))
         for sync_object, causes in touched.items():
             # The last event of a document is enough, because each event contains the current state of the document.
-            told = causes[-1:] if sync_object.kind.type is ObjectType.DOCUMENT else causes
-            events = [event for change, touches in told for event in self._feed.events(change, touches)]
+            reported = causes[-1:] if sync_object.kind.type is ObjectType.DOCUMENT else causes
+            events = [event for change, touches in reported for event in self._feed.events(change, touches)]
             self._publish(sync_object, events)
             if any(event.key is None and event.action is Action.REMOVED for event in events):
                 for client in self._subscribers_of(sync_object):
