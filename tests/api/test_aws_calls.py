@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import redirect_stdout
 from io import StringIO
+from itertools import count
 
 import boto3
 import pytest
 
+from convoke.domain import sids
 from tests.benchmarks.aws_calls import Cost, measure, measure_message
 from tests.benchmarks.cost import as_deployed, dollars
 from tests.benchmarks.partitions import CHANGES, CONVERSATION_UNITS
@@ -20,6 +23,19 @@ pytestmark = pytest.mark.xdist_group("ministack")
 Counted = dict[str, dict[str, Cost]]
 
 
+class SlowTime:
+    """A clock for SIDs. It advances one millisecond at each reading, so two SIDs rarely contain the same time.
+
+    The measured units are then the units of the worst case, on a fast machine too.
+    """
+
+    def __init__(self) -> None:
+        self._moments = count(time.time_ns(), 1_000_000)
+
+    def time_ns(self) -> int:
+        return next(self._moments)
+
+
 @pytest.fixture(scope="module")
 def costs(ministack_url: str) -> Iterator[Counted]:
     """Return the cost of each step for several kinds of conversations. Each conversation has its own account."""
@@ -27,6 +43,7 @@ def costs(ministack_url: str) -> Iterator[Counted]:
         for name, value in {**CREDENTIALS, "AWS_ENDPOINT_URL": ministack_url}.items():
             patched.setenv(name, value)
         patched.setattr(boto3, "DEFAULT_SESSION", None)
+        patched.setattr(sids, "time", SlowTime())
         yield {
             "1 chat": measure(chat(1), webhook=False, account=1),
             "10 chat": measure(chat(10), webhook=False, account=2),

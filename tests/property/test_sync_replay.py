@@ -49,6 +49,9 @@ class ClockedSids:
         self._last = max(self._last + 1, int(self.clock.now().timestamp() * 1000) << 16)
         return f"{prefix}{self._last:016x}{os.urandom(8).hex()}"
 
+    def batch(self, prefix: Prefix, count: int) -> list[str]:
+        return [self(prefix) for _ in range(count)]
+
 
 @dataclass
 class Subscription:

@@ -15,7 +15,7 @@ from typing import Any
 
 from convoke.api.openapi_examples import EXAMPLES_FILE
 from convoke.domain.api_keys import Masters
-from convoke.domain.sids import NewSid, Prefix
+from convoke.domain.sids import Prefix
 from tests.api.test_openapi import FITTING, JSON_BODIES, OWN_EXAMPLES, Examples, PopulatedInstance
 from tests.support.instances import ORIGIN, held_instance
 from tests.support.manual_clock import ManualClock
@@ -45,15 +45,18 @@ class FixedMasters:
         raise NotImplementedError
 
 
-def new_sids() -> NewSid:
-    """Return a function that creates SIDs in the format of `SidFactory`, but with a fixed time and no random digits."""
-    time, numbers = int(BEGIN.timestamp() * 1_000) << 16, count(1)
+class FixedSids:
+    """Creates SIDs in the format of `SidFactory`, but with a fixed time and without random digits."""
 
-    def new_sid(prefix: Prefix) -> str:
-        number = time + next(numbers)
-        return f"{prefix}{number:016x}{hashlib.sha256(str(number).encode()).hexdigest()[:16]}"
+    def __init__(self) -> None:
+        self._ordered = count((int(BEGIN.timestamp() * 1_000) << 16) + 1)
 
-    return new_sid
+    def __call__(self, prefix: Prefix) -> str:
+        ordered = next(self._ordered)
+        return f"{prefix}{ordered:016x}{hashlib.sha256(str(ordered).encode()).hexdigest()[:16]}"
+
+    def batch(self, prefix: Prefix, count: int) -> list[str]:
+        return [self(prefix) for _ in range(count)]
 
 
 def examples() -> dict[str, Any]:
@@ -73,7 +76,11 @@ def _examples_of(operation: Operation) -> Iterator[tuple[str, Any]]:
     """
     clock = ManualClock()
     clock.present = BEGIN
-    fixed: dict[str, Any] = {"auth_tokens": FixedAuthTokens(), "api_key_masters": FixedMasters(), "new_sid": new_sids()}
+    fixed: dict[str, Any] = {
+        "auth_tokens": FixedAuthTokens(),
+        "api_key_masters": FixedMasters(),
+        "new_sid": FixedSids(),
+    }
     with held_instance(now=clock.now, sleep=clock.sleep, **fixed) as instance:
         populated = PopulatedInstance(instance)
         values = Examples(populated.examples | OWN_EXAMPLES.get(operation.id, {}))

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 import time
 from concurrent.futures import ThreadPoolExecutor
-from itertools import pairwise
+from itertools import count, pairwise
 from threading import Barrier
 
 import pytest
 
-from convoke.domain.sids import Prefix, SidFactory, is_sid
+from convoke.domain.sids import Prefix, SidFactory, is_sid, milliseconds_of
 
 THREADS = 8
 SIDS_PER_THREAD = 500
@@ -76,6 +76,20 @@ def test_sids_increase_after_the_clock_is_set_back() -> None:
     new_sid._last = (time.time_ns() // 1_000_000 + 3_600_000) << 16
     first, second = new_sid(Prefix.CONVERSATION), new_sid(Prefix.CONVERSATION)
     assert f"{new_sid._last - 1:016x}" == first[2:18] < second[2:18]
+
+
+def test_sids_of_a_batch_contain_the_same_time_even_if_the_clock_moves(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The clock advances one millisecond at each reading."""
+    moments = count(1_800_000_000_000_000_000, 1_000_000)
+    monkeypatch.setattr(time, "time_ns", lambda: next(moments))
+    new_sid = SidFactory()
+    earlier, batch, later = (
+        new_sid(Prefix.PARTICIPANT),
+        new_sid.batch(Prefix.PARTICIPANT, 10),
+        new_sid(Prefix.PARTICIPANT),
+    )
+    assert len({milliseconds_of(sid) for sid in batch}) == 1
+    assert all(first < second for first, second in pairwise([earlier, *batch, later]))
 
 
 def test_different_factories_create_different_sids() -> None:

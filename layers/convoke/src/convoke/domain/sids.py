@@ -9,8 +9,8 @@ import os
 import re
 import threading
 import time
-from collections.abc import Callable
 from enum import StrEnum
+from typing import Protocol
 
 
 class Prefix(StrEnum):
@@ -51,8 +51,21 @@ INDEX_DIGITS = 12
 TIME_DIGITS = 12
 """The number of hexadecimal digits of the creation time, in milliseconds, in all SIDs except message SIDs."""
 
-NewSid = Callable[[Prefix], str]
-"""A function that returns a new SID with the given prefix."""
+
+class NewSid(Protocol):
+    """Creates SIDs. `SidFactory` describes the digits of a SID."""
+
+    def __call__(self, prefix: Prefix) -> str:
+        """Return a new SID with the given prefix."""
+        ...
+
+    def batch(self, prefix: Prefix, count: int) -> list[str]:
+        """Return `count` new SIDs that contain the same time.
+
+        The storage layer stores the common digits of the participants' SIDs only once. With this method, the size of
+        the stored item does not depend on how long the creation of the SIDs takes.
+        """
+        ...
 
 
 def is_sid(value: str, prefix: Prefix) -> bool:
@@ -81,10 +94,13 @@ class SidFactory:
         self._last = 0
 
     def __call__(self, prefix: Prefix) -> str:
+        return self.batch(prefix, 1)[0]
+
+    def batch(self, prefix: Prefix, count: int) -> list[str]:
         with self._lock:
-            self._last = max(self._last + 1, (time.time_ns() // 1_000_000) << 16)
-            ordered = self._last
-        return f"{prefix}{ordered:016x}{os.urandom(8).hex()}"
+            first = max(self._last + 1, (time.time_ns() // 1_000_000) << 16)
+            self._last = first + count - 1
+        return [f"{prefix}{ordered:016x}{os.urandom(8).hex()}" for ordered in range(first, first + count)]
 
 
 def milliseconds_of(sid: str) -> int:

@@ -192,13 +192,14 @@ class ConversationWithParticipantsOperations:
         if not requested:
             return None
         now = self.now()
+        sids = self.new_sid.batch(Prefix.PARTICIPANT, len(requested))
         return Provisioning(
             account_sid=conversation.account_sid,
             chat_service_sid=conversation.chat_service_sid,
             conversation_sid=conversation.sid,
             participants=tuple(
-                new_participant(self.new_sid(Prefix.PARTICIPANT), conversation, service, member, now)
-                for member in requested
+                new_participant(sid, conversation, service, member, now)
+                for sid, member in zip(sids, requested, strict=True)
             ),
             notify_webhooks=notify_webhooks,
             added_change_sid=self.new_sid(Prefix.CHANGE),
