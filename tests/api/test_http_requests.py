@@ -15,10 +15,12 @@ from typing import Any
 
 import pytest
 
+from convoke.domain.sids import Prefix
 from convoke.embedded.engine import EmbeddedEngine
 from convoke.storage.table import Item, Key, Table
 from tests.support.examples import chat
 from tests.support.instances import ORIGIN, EmbeddedInstance, Instance, call, held_instance, refusal
+from tests.support.sids import Sids
 
 
 @pytest.mark.parametrize(
@@ -196,8 +198,8 @@ class BrokenQueue:
         raise OSError("the queue is gone")
 
 
-class BrokenSids:
-    def __call__(self, _: object) -> str:
+class BrokenSids(Sids):
+    def __call__(self, prefix: Prefix) -> str:
         raise OSError("the disk is gone")
 
 

@@ -20,6 +20,7 @@ from convoke.storage.senders import SenderRepository
 from tests.support.aws import AwsInstance, moto_instance
 from tests.support.instances import ORIGIN, Answer, EmbeddedInstance, Instance, call
 from tests.support.manual_clock import ManualClock
+from tests.support.sids import FixedSid
 
 SENDERS = "/convoke/v1/Senders"
 NUMBER, OTHER_NUMBER = "+15017122661", "+15017122662"
@@ -104,7 +105,7 @@ def test_simultaneous_create_of_another_account_leaves_no_secret(instance: Insta
             assigned = AssignedSender(address=address, origination_identity="arn")
             senders_of(instance).assign(other.sid, assigned)
 
-    senders = SenderOperations(Late(instance.table), edges.sender_secrets, True, edges.now, lambda _: SID)
+    senders = SenderOperations(Late(instance.table), edges.sender_secrets, True, edges.now, FixedSid(SID))
     with pytest.raises(ConflictError):
         senders.create(instance.account, parse(CreateSender, Form([*TWILIO.items()])))
     assert edges.sender_secrets.fetch(instance.account.sid, SID) is None

@@ -15,6 +15,7 @@ from convoke.operations.accounts import new_token
 from tests.api.test_twilio_webhooks import create_sender
 from tests.support.aws import MotoInstance, moto_instance
 from tests.support.instances import ORIGIN, EmbeddedInstance, Instance, call, event_of
+from tests.support.sids import FixedSid
 from tests.support.template import STACK_ID_DIGITS
 
 FIRST_ACCOUNT = f"AC{STACK_ID_DIGITS}"
@@ -73,7 +74,7 @@ def created_account(instance: Instance, sid: str) -> tuple[str, str]:
 
 def created_key(instance: Instance, sid: str) -> tuple[str, str]:
     operations = instance.accounts.api_keys
-    object.__setattr__(operations, "new_sid", lambda _: sid)
+    object.__setattr__(operations, "new_sid", FixedSid(sid))
     key, secret = operations.create(instance.account.sid)
     return key.sid, secret
 

@@ -30,6 +30,7 @@ from convoke.storage.events import change_of
 from convoke.storage.table import Item
 from tests.support.instances import EmbeddedInstance, held_instance
 from tests.support.manual_clock import ManualClock
+from tests.support.sids import Sids
 
 WATCHER = "zoe"
 """The identity of the client. The User of this identity never leaves the main conversation."""
@@ -38,7 +39,7 @@ OWN = ("lastConsumedMessageIndex", "notificationLevel", "status")
 """The keys that describe the User in the Sync map of conversations. The Sync document has all other keys."""
 
 
-class ClockedSids:
+class ClockedSids(Sids):
     """Creates SIDs from a manual clock. As in a real process, each SID is greater than the previous SID."""
 
     def __init__(self, clock: ManualClock) -> None:
@@ -48,9 +49,6 @@ class ClockedSids:
     def __call__(self, prefix: Prefix) -> str:
         self._last = max(self._last + 1, int(self.clock.now().timestamp() * 1000) << 16)
         return f"{prefix}{self._last:016x}{os.urandom(8).hex()}"
-
-    def batch(self, prefix: Prefix, count: int) -> list[str]:
-        return [self(prefix) for _ in range(count)]
 
 
 @dataclass

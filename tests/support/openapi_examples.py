@@ -20,6 +20,7 @@ from tests.api.test_openapi import FITTING, JSON_BODIES, OWN_EXAMPLES, Examples,
 from tests.support.instances import ORIGIN, held_instance
 from tests.support.manual_clock import ManualClock
 from tests.support.openapi_checks import Operation, Schema, operations
+from tests.support.sids import Sids
 
 PUBLIC_URL = "https://conversations.example.com"
 
@@ -45,7 +46,7 @@ class FixedMasters:
         raise NotImplementedError
 
 
-class FixedSids:
+class FixedSids(Sids):
     """Creates SIDs in the format of `SidFactory`, but with a fixed time and without random digits."""
 
     def __init__(self) -> None:
@@ -54,9 +55,6 @@ class FixedSids:
     def __call__(self, prefix: Prefix) -> str:
         ordered = next(self._ordered)
         return f"{prefix}{ordered:016x}{hashlib.sha256(str(ordered).encode()).hexdigest()[:16]}"
-
-    def batch(self, prefix: Prefix, count: int) -> list[str]:
-        return [self(prefix) for _ in range(count)]
 
 
 def examples() -> dict[str, Any]:

@@ -1,0 +1,27 @@
+"""Replacements for `SidFactory`."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+from convoke.domain.sids import Prefix
+
+
+class Sids(ABC):
+    """The base of the replacements. A subclass only says how to create one SID."""
+
+    @abstractmethod
+    def __call__(self, prefix: Prefix) -> str: ...
+
+    def batch(self, prefix: Prefix, count: int) -> list[str]:
+        return [self(prefix) for _ in range(count)]
+
+
+class FixedSid(Sids):
+    """Returns the same SID for every prefix."""
+
+    def __init__(self, sid: str) -> None:
+        self._sid = sid
+
+    def __call__(self, prefix: Prefix) -> str:
+        return self._sid
