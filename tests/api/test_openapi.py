@@ -97,6 +97,7 @@ EXAMPLES: dict[str, str | list[str]] = {
     "ReachabilityEnabled": "true",
     "Signature": "x",
     "Provider": "twilio",
+    "MaxMessagesPerSecond": "10",
     "Twilio.AccountSid": "AC" + "0" * 32,
     "Twilio.AuthToken": "token",
     "Sandbox": "true",

@@ -6,6 +6,7 @@ See docs/phones.md.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from convoke.domain.errors import LogEntry
@@ -16,6 +17,14 @@ MAX_ATTEMPTS = 6
 """The maximum number of attempts to send a copy. If the last attempt fails, the copy gets the status `failed`."""
 
 FIRST_PAUSE_SECONDS = 5.0
+
+MAX_DELAY = timedelta(hours=10)
+"""How long the limit of a sender or the carrier can delay a copy. After this time, the copy gets the status `failed`.
+
+Twilio also keeps a message in its queue for at most 10 hours. See https://www.twilio.com/docs/api/errors/30001.
+"""
+
+MAX_THROTTLED_PAUSE_SECONDS = 60.0
 
 
 class OutboundCopy(NamedTuple):
@@ -61,3 +70,16 @@ class CarrierUnavailableError(CarrierError):
 def pause_seconds(attempts: int) -> float:
     """Return the pause after `attempts` attempts. The pause doubles with each attempt."""
     return FIRST_PAUSE_SECONDS * (1 << max(attempts - 1, 0))
+
+
+def throttled_pause_seconds(queued_at: datetime | None, now: datetime) -> float:
+    """Return the pause after the carrier has throttled a copy that is in the queue since `queued_at`.
+
+    The pause is a tenth of this time, so that a copy that waits for hours does not come back every few seconds.
+    """
+    waited = (now - queued_at).total_seconds() if queued_at else 0.0
+    return min(max(FIRST_PAUSE_SECONDS, waited / 10), MAX_THROTTLED_PAUSE_SECONDS)
+
+
+def is_delayed_too_long(queued_at: datetime | None, now: datetime) -> bool:
+    return queued_at is not None and now - queued_at >= MAX_DELAY

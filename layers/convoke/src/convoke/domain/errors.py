@@ -297,6 +297,10 @@ class SenderMissingError(LogEntry, code=21703, text="The account has no sender f
     """Convoke cannot send the copy, because the sender determines the carrier."""
 
 
+class CopyDelayedTooLongError(LogEntry, code=30001, text="The copy could not be sent within 10 hours"):
+    """The limit of the sender or the carrier delayed the copy again and again. See docs/phones.md#limits."""
+
+
 class PhoneUnreachableError(LogEntry, code=30003, text="The phone cannot be reached at present"):
     """For example, the phone is switched off or has no network."""
 
