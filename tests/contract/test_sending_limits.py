@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from heapq import heapify, heappop, heappush
 
@@ -18,7 +19,9 @@ from tests.support.tables import memory_table, moto_table
 
 NOW = datetime(2026, 11, 28, 12, 0, 0, 250_000, tzinfo=UTC)
 
-ENGINES = {"sqlite": memory_table, "dynamodb-on-moto": moto_table}
+Engine = Callable[[], AbstractContextManager[Table]]
+
+ENGINES: dict[str, Engine] = {"sqlite": memory_table, "dynamodb-on-moto": moto_table}
 
 
 def sender(limit: int | None, digit: str = "0") -> Sender:

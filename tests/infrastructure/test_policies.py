@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, cast
 import pytest
 
 from convoke.aws.edges import AwsEdges
+from convoke.aws.handlers.message_sender import MAX_RECEIVES
 from convoke.domain.carriers import CarrierRefusedError, OutboundCopy, SentCopy
 from convoke.domain.errors import OptedOutError
 from convoke.domain.senders import Provider
@@ -232,7 +233,7 @@ def live(instance: MotoInstance) -> None:
 
     create(unique_name="timed", participant=CHAT_AND_SMS, timers_inactive="PT1M", timers_closed="PT10M")
     instance.work()
-    instance.phone_plans.plan(instance.account.sid, PHONE, failures=1, reports_delivery=True)
+    instance.phone_plans.plan(instance.account.sid, PHONE, failures=3, reports_delivery=True)
     v1.conversations("timed").messages.create(body="Hello")
     v1.conversations("timed").messages.create(body="Hello again")
     picture = v1.conversations("timed").messages.create(media_sid=media_sid(instance)).sid
@@ -245,6 +246,8 @@ def live(instance: MotoInstance) -> None:
     )
     instance.work()
     assert instance.receivers.posted[-1].url == "https://hooks.example.com/own"
+    instance.forget_pauses(receives=MAX_RECEIVES)
+    instance.work()
     v1.roles.create(friendly_name="guest", type="conversation", permission=["sendMessage"])
     v1.users("alice").delete()
     sender = instance.call("POST", "/convoke/v1/Senders", TWILIO_SENDER).body["sid"]

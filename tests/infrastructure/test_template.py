@@ -6,6 +6,7 @@ import json
 import re
 
 from convoke.aws.event_bus import SOURCE
+from convoke.aws.handlers.message_sender import MAX_RECEIVES
 from convoke.cli.deployment import CHANGE_DEAD_LETTERS, FIRST_ACCOUNT, OUTPUTS, QUEUES
 from convoke.domain.carriers import MAX_ATTEMPTS
 from convoke.domain.connections import MAX_RETRIES
@@ -85,7 +86,7 @@ def test_receives_without_an_attempt_do_not_use_up_the_receives_of_a_message() -
     queues = resources("AWS::SQS::Queue")
     for name in ("ParticipantQueue", "DeliveryQueue", "OutboundQueue"):
         assert queues[name]["RedrivePolicy"]["maxReceiveCount"] == 100 > 10 * (1 + MAX_RETRIES)
-    assert queues["CopyQueue"]["RedrivePolicy"]["maxReceiveCount"] == 1000 > 10 * MAX_ATTEMPTS
+    assert queues["CopyQueue"]["RedrivePolicy"]["maxReceiveCount"] == 1000 > MAX_RECEIVES > 10 * MAX_ATTEMPTS
     redriven = {
         queue["RedrivePolicy"]["deadLetterTargetArn"]["Fn::GetAtt"]
         for queue in queues.values()

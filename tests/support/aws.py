@@ -32,6 +32,7 @@ from moto.sqs.models import sqs_backends
 from convoke.api.requests import InvocationContext
 from convoke.aws.edges import AwsEdges
 from convoke.aws.handlers.invocations import Handler
+from convoke.cli.sqs_dead_letters import SqsDeadLetters
 from convoke.domain.senders import Provider
 from convoke.embedded.simulated_carrier import PhonePlans, SimulatedCarrier
 from convoke.program import Program
@@ -391,6 +392,7 @@ class AwsInstance(Instance):
             "change-dlq": "ChangeDeadLetterQueue",
             "outbound-failure": "OutboundFailureQueue",
             "copy": "CopyQueue",
+            "copy-failure": "CopyFailureQueue",
         }[queue]
         states = ("", "NotVisible", "Delayed")
         names = [f"ApproximateNumberOfMessages{state}" for state in states]
@@ -421,9 +423,19 @@ class MotoInstance(AwsInstance):
         self._read_records += len(records)
         return records
 
-    def forget_pauses(self) -> None:
-        for message in sqs_backends["123456789012"][REGION].queues["DeliveryQueue"]._messages:
+    def redrive_copies(self) -> None:
+        """Move the dead letters of copies back to the copy queue, in the way of `convoke dlq redrive`."""
+        sqs, values = self.deployment.client("sqs"), self.deployment.values
+        letters = SqsDeadLetters(sqs, "copy-failure", values["CopyFailureQueue"], values["CopyQueue"])
+        assert letters.redrive(lambda body: body) == 1
+
+    def forget_pauses(self, receives: int | None = None) -> None:
+        """Make all deliveries and copies visible. `receives` replaces the number of their receives."""
+        queues = sqs_backends["123456789012"][REGION].queues
+        for message in (*queues["DeliveryQueue"]._messages, *queues["CopyQueue.fifo"]._messages):
             message.visible_at = message.delayed_until = 0
+            if receives is not None:
+                message.approximate_receive_count = receives
 
 
 def make_handler(function: str, edges: AwsEdges) -> Handler:

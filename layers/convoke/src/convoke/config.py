@@ -44,6 +44,10 @@ class Settings:
         return self._required("CONVOKE_COPY_QUEUE_URL")
 
     @property
+    def copy_failure_queue_url(self) -> str:
+        return self._required("CONVOKE_COPY_FAILURE_QUEUE_URL")
+
+    @property
     def outbound_failure_queue_url(self) -> str:
         return self._required("CONVOKE_OUTBOUND_FAILURE_QUEUE_URL")
 

@@ -184,6 +184,12 @@ class AwsEdges:
         return SqsCopyQueue(self._sqs, self.settings.copy_queue_url)
 
     @cached_property
+    def copy_failure_queue(self) -> SqsCopyQueue:
+        from convoke.aws.copy_queue import SqsCopyQueue
+
+        return SqsCopyQueue(self._sqs, self.settings.copy_failure_queue_url)
+
+    @cached_property
     def outbound_failure_queue(self) -> SqsDeadLetterQueue:
         from convoke.aws.delivery_queue import SqsDeadLetterQueue
 

@@ -28,6 +28,7 @@ from convoke.domain.copies import Copy
 from convoke.domain.errors import UnavailableError
 from convoke.domain.events import Event
 from convoke.domain.instants import Clock
+from convoke.domain.pauses import own_failure_pause_seconds
 from convoke.domain.webhooks import Delivery, receiver_of
 from convoke.embedded.observation import FinishedDelivery, Observers
 from convoke.embedded.pauses import growing_pause
@@ -40,7 +41,6 @@ from convoke.operations.webhook_delivery import (
     Outcome,
     RetryLaterError,
     WebhookDelivery,
-    own_failure_pause_seconds,
     report_pause,
 )
 

@@ -28,6 +28,7 @@ from convoke.domain.copies import Copy, text_of_copy
 from convoke.domain.errors import CarrierFailedError, CopyDelayedTooLongError, LogEntry, SenderMissingError
 from convoke.domain.events import Event
 from convoke.domain.instants import Clock
+from convoke.domain.pauses import own_failure_pause_seconds
 from convoke.domain.receipts import ReceiptStatus
 from convoke.domain.senders import Provider
 from convoke.operations.copy_statuses import CopyStatuses, context_of
@@ -179,10 +180,18 @@ class MessageSender:
         """Record that the carrier has not received the copy. The attempt does not count."""
         self.copies.requeue(begun.stored, attempts=begun.stored.receipt.attempts - 1)
 
+    def pause_after_own_failure(self, copy: Copy) -> float | None:
+        """Count a failure of Convoke itself, and return the pause in seconds. Return None if the copy must be given up.
+
+        Only the AWS engine calls this method, because SQS cannot count these failures. The attempts of the copy do not
+        change.
+        """
+        return own_failure_pause_seconds(self.copies.count_failure(copy))
+
     def give_up(self, copy: Copy) -> None:
         """Record that a copy has failed because Convoke itself failed to process its queue message.
 
-        Only the embedded engine gives up. On AWS, the queue message of such a copy becomes a dead letter.
+        This status is final. If the dead letter is redriven, the copy is not sent.
         """
         if (stored := self.copies.fetch(copy)) and stored.receipt.is_pending:
             self.statuses.conclude(stored, ReceiptStatus.FAILED, CarrierFailedError)
