@@ -289,6 +289,10 @@ class WebhookRejectedError(
     """The receiver of a pre-event rejected the change. Therefore Convoke did not make the change."""
 
 
+class MediaLostError(LogEntry, code=11200, text="Media of a message from a phone could not be fetched"):
+    """The message was stored without these media. See docs/behaviour/media.md#media-of-phones."""
+
+
 class OptedOutError(LogEntry, code=21610, text="The phone has opted out of messages from this business number"):
     """The phone has answered STOP. Therefore the carrier refuses the copy."""
 
