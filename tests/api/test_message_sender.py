@@ -337,7 +337,7 @@ def test_failure_before_the_call_does_not_look_like_a_lost_outcome(instance: Emb
 
     sender = instance.engine.program.message_sender
     with pytest.raises(LookupError):
-        replace(sender, link_of=replace(sender.link_of, operations=fail)).begin(copy)
+        replace(sender, links_to=replace(sender.links_to, operations=fail)).begin(copy)
     assert statuses(instance) == ["queued"]
     instance.work()
     assert statuses(instance) == ["delivered"]

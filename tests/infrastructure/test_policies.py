@@ -338,7 +338,8 @@ def test_message_sender_sends_only_from_given_numbers() -> None:
     _, role = roles()["message_sender"]
     (policy,) = deployed("AWS::IAM::Role", SmsSenderArns=arns)[role]["Properties"]["Policies"]
     statements = policy["PolicyDocument"]["Statement"]
-    (sends,) = [each for each in statements if each["Action"] == "sms-voice:SendTextMessage"]
+    actions = ["sms-voice:SendTextMessage", "sms-voice:SendMediaMessage"]
+    (sends,) = [each for each in statements if each["Action"] == actions]
     assert sends["Resource"] == {"Fn::Split": [",", {"Ref": "SmsSenderArns"}]}
 
 

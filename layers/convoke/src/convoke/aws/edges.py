@@ -203,7 +203,7 @@ class AwsEdges:
 
         return {
             Provider.TWILIO: TwilioCarrier(self.public_url),
-            Provider.AWS: SmsCarrier(lambda: self._sms),
+            Provider.AWS: SmsCarrier(lambda: self._sms, lambda media: self.media_store.uri(media)),
         }
 
     @cached_property

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from convoke.domain.errors import LogEntry
+from convoke.domain.media import Media
 from convoke.domain.receipts import Receipt, ReceiptStatus
 from convoke.domain.senders import Sender, TwilioCredentials
 
@@ -27,6 +28,18 @@ Twilio also keeps a message in its queue for at most 10 hours. See https://www.t
 MAX_THROTTLED_PAUSE_SECONDS = 60.0
 
 
+class CopyMedia(NamedTuple):
+    """A media of a copy."""
+
+    media: Media
+    url: str
+    """A link that expires after five minutes.
+
+    The link is relative if the API serves the content and the public URL of the API is not configured. Only the
+    simulator can use a relative link.
+    """
+
+
 class OutboundCopy(NamedTuple):
     """A copy in the form that Convoke passes to a carrier."""
 
@@ -37,7 +50,7 @@ class OutboundCopy(NamedTuple):
     text: str
     secret: TwilioCredentials | None = None
     """The credentials of the sender. None if the carrier needs no credentials."""
-    media_urls: Sequence[str] = ()
+    media: Sequence[CopyMedia] = ()
 
 
 class SentCopy(NamedTuple):

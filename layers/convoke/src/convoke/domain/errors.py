@@ -329,6 +329,12 @@ class CarrierFailedError(LogEntry, code=30008, text="The carrier did not deliver
     """The carrier failed at every attempt, or reported a reason for which the catalogue has no other code."""
 
 
+class MediaNotCarriedError(
+    LogEntry, code=30019, text="The carrier does not send media of this type, of this size or of this number"
+):
+    """The text of the message was not sent either, because the copy would have been incomplete."""
+
+
 class WebhookFailedError(LogEntry, code=50057, text="The receiver of a webhook answered with an error, or not at all"):
     """If the last attempt at a delivery fails in this way, Convoke records this error in an alert."""
 

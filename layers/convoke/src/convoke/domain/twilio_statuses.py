@@ -17,6 +17,7 @@ from convoke.domain.errors import (
     CopyFilteredError,
     LandlineError,
     LogEntry,
+    MediaNotCarriedError,
     OptedOutError,
     PhoneUnknownError,
     PhoneUnreachableError,
@@ -39,6 +40,7 @@ REASONS: Mapping[int, type[LogEntry]] = MappingProxyType(
         21610: OptedOutError,
         21612: PhoneUnreachableError,
         21614: LandlineError,
+        21623: MediaNotCarriedError,
         21659: SenderMissingError,
         21660: SenderMissingError,
         30003: PhoneUnreachableError,
@@ -46,6 +48,7 @@ REASONS: Mapping[int, type[LogEntry]] = MappingProxyType(
         30005: PhoneUnknownError,
         30006: LandlineError,
         30007: CopyFilteredError,
+        30019: MediaNotCarriedError,
         30034: CopyFilteredError,
     }
 )

@@ -90,7 +90,7 @@ class MessageSender:
     limits: SendingLimits
     carriers: Mapping[Provider, Carrier]
     secrets: SenderSecrets
-    link_of: MediaLinks
+    links_to: MediaLinks
     now: Clock
 
     def split(self, event: Event) -> None:
@@ -135,13 +135,12 @@ class MessageSender:
         needs_secret = sender.provider is Provider.TWILIO
         secret = self.secrets.fetch(receipt.account_sid, sender.sid) if needs_secret else None
         text = text_of_copy(stored.message, in_group=receipt.in_group, is_group_mms=carrier.sends_group_mms)
-        links = [self.link_of(receipt.account_sid, media.sid) for media in stored.message.media]
-        urls = [link for link in links if link]
+        media = self.links_to(receipt.account_sid, [each.sid for each in stored.message.media])
         # Write this status last. If Convoke fails earlier, the receipt must not show a call whose outcome was lost.
         begun = self.copies.begin(stored)
         if begun is None:
             return None
-        outbound = OutboundCopy(begun.receipt, sender, receipt.address, text, secret, urls)
+        outbound = OutboundCopy(begun.receipt, sender, receipt.address, text, secret, media)
         return BegunCopy(begun, outbound, carrier, copy.queued_at)
 
     def call(self, begun: BegunCopy) -> CopyOutcome:
