@@ -171,8 +171,8 @@ def test_webhooks_are_told_source_and_identity_and_pre_events_are_asked(
     alice.call("POST", path, {"identity": "bob"})
     alice.call("POST", f"{path}/bob", {"attributes": "{}"})
     alice.call("DELETE", f"{path}/bob")
-    told = [(each["EventType"], each["Source"], each["ClientIdentity"]) for each in received_webhooks(embedded)]
-    assert sorted(told) == sorted((name, "SDK", "alice") for name in names)
+    received = [(each["EventType"], each["Source"], each["ClientIdentity"]) for each in received_webhooks(embedded)]
+    assert sorted(received) == sorted((name, "SDK", "alice") for name in names)
     embedded.receivers.statuses = [403]
     assert alice.call("POST", path, {"identity": "carol"}).error == (400, 50056)
     assert identities(alice, sid) == ["alice"]

@@ -230,9 +230,9 @@ def test_webhooks_are_told_source_and_identity(embedded: EmbeddedInstance, alice
     receive_webhooks(embedded, "onUserUpdate", "onUserUpdated", "onParticipantUpdate", "onParticipantUpdated")
     alice.call("POST", "/Users/alice", {"friendly_name": "Alice"})
     alice.call("POST", f"/Users/{alice.sid}/Conversations/{sid}", {"notification_level": "muted"})
-    told = [(each["EventType"], each["Source"], each["ClientIdentity"]) for each in received_webhooks(embedded)]
+    received = [(each["EventType"], each["Source"], each["ClientIdentity"]) for each in received_webhooks(embedded)]
     names = ("onParticipantUpdate", "onParticipantUpdated", "onUserUpdate", "onUserUpdated")
-    assert sorted(told) == [(name, "SDK", "alice") for name in names]
+    assert sorted(received) == [(name, "SDK", "alice") for name in names]
     embedded.receivers.statuses = [403]
     assert alice.call("POST", "/Users/alice", {"friendly_name": "x"}).error == (400, 50056)
     assert alice.call("GET", "/Users/alice").body["friendly_name"] == "Alice"

@@ -251,7 +251,7 @@ def test_conversation_is_invisible_until_its_participants_are_added(instance: In
     instance.work()
     assert len(reader.items(f"{sid}.roster")) == 2
     assert reader.missed("alice.channels", before) == [(Action.ADDED, sid)]
-    assert (Action.ADDED, sid) in [(event.action, event.key) for event in reader.told("alice.channels")]
+    assert (Action.ADDED, sid) in [(event.action, event.key) for event in reader.events("alice.channels")]
 
 
 def test_members_miss_a_conversation_that_became_visible_long_after_its_request(
@@ -470,7 +470,7 @@ def test_identity_that_was_removed_from_a_participant_leaves_the_map(instance: E
         reader.service, sid, alice.sid, request_webhooks=LaterWebhooks(enabled=False)
     )
     assert reader.missed("alice.channels", seen) == [(Action.REMOVED, sid)]
-    assert (Action.REMOVED, sid) in [(event.action, event.key) for event in reader.told("alice.channels")]
+    assert (Action.REMOVED, sid) in [(event.action, event.key) for event in reader.events("alice.channels")]
 
 
 def test_interrupted_replay_loses_no_message_that_follows_an_edited_one(
@@ -567,13 +567,13 @@ def test_replay_of_a_document_and_of_a_user(instance: Instance) -> None:
 def test_document_changes_with_its_conversation_and_its_last_message(instance: EmbeddedInstance) -> None:
     conversation = conversation_with(instance, "alice")
     reader, name = SyncReader(instance, "alice"), f"{conversation.fetch().sid}.channel"
-    assert reader.told(name) == []
+    assert reader.events(name) == []
     conversation.update(friendly_name="renamed")
     send(conversation, 2)
     conversation.participants("alice").update(last_read_message_index=0)
-    told = reader.told(name)
-    assert [event.action for event in told] == [Action.UPDATED] * 3
-    assert {event.data and event.data["lastMessage"]["index"] for event in told} == {1}
+    events = reader.events(name)
+    assert [event.action for event in events] == [Action.UPDATED] * 3
+    assert {event.data and event.data["lastMessage"]["index"] for event in events} == {1}
 
 
 # Changes without an event for webhooks.
@@ -584,7 +584,7 @@ def test_deletion_of_a_user_touches_its_map_and_notifies_nobody(instance: Instan
     conversation_with(instance, "alice")
     reader = SyncReader(instance, "alice")
     instance.client().conversations.v1.users("alice").delete()
-    (removed,) = [event for event in reader.told(f"{reader.user_sid}.info") if event.action is Action.REMOVED]
+    (removed,) = [event for event in reader.events(f"{reader.user_sid}.info") if event.action is Action.REMOVED]
     assert removed.key is None
     assert not [event for change in instance.changes() for event in change["events"] if "Removed" in event["type"]]
 
@@ -596,10 +596,10 @@ def test_deletion_of_a_conversation_touches_its_objects_and_the_map_of_each_memb
     conversation.delete()
     reader = SyncReader(instance, "alice")
     for name in (f"{sid}.channel", f"{sid}.messages", f"{sid}.roster"):
-        assert (Action.REMOVED, None) in [(event.action, event.key) for event in reader.told(name)]
+        assert (Action.REMOVED, None) in [(event.action, event.key) for event in reader.events(name)]
     for identity in ("alice", "bob"):
-        told = SyncReader(instance, identity).told(f"{identity}.channels")
-        assert [(event.action, event.key) for event in told] == [(Action.REMOVED, sid)]
+        events = SyncReader(instance, identity).events(f"{identity}.channels")
+        assert [(event.action, event.key) for event in events] == [(Action.REMOVED, sid)]
 
 
 def test_notification_level_touches_the_map_of_its_user(instance: EmbeddedInstance) -> None:
@@ -657,10 +657,10 @@ def test_event_ids_of_a_message_grow_after_a_receipt_from_a_process_whose_clock_
     key = keys.message(instance.account.sid, message.conversation_sid, message.sid)
     instance.table.update(Update(key, (Set("event_id", ahead),)))
     conversation.messages(message.sid).update(body="edited")
-    edited = reader.told(name)[-1].event_id
+    edited = reader.events(name)[-1].event_id
     instance.table.update(Update(key, (Set("event_id", 2 * ahead),)))
     conversation.messages(message.sid).delete()
-    assert ahead < edited < 2 * ahead < reader.told(name)[-1].event_id
+    assert ahead < edited < 2 * ahead < reader.events(name)[-1].event_id
 
 
 # Items of other versions.

@@ -1,4 +1,4 @@
-"""The carrier adapters send requests to local fakes of the carriers' APIs. No test calls a real carrier."""
+"""Each carrier adapter sends message copies to its carrier. Local fakes replace the carriers."""
 
 from __future__ import annotations
 

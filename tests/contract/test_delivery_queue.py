@@ -1,4 +1,4 @@
-"""The delivery queue in the data file behaves like SQS (embedded/queue.py)."""
+"""The data file's delivery queue behaves like SQS (embedded/queue.py)."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def test_postponed_message_is_received_at_its_time_by_the_given_clock(queue: Dur
 def test_message_is_visible_at_the_next_visible_time_whatever_its_fraction_of_a_microsecond(
     queue: DurableQueue, clock: ManualClock, nanoseconds: int
 ) -> None:
-    """If the message were still invisible, a clock that moves to the next visible time would never advance."""
+    """If the message were still invisible, a test that moves the clock to this time would never end."""
     send(queue, "a")
     queue.change_visibility(received(queue), 60 + nanoseconds / 1e9)
     visible = queue.next_visible(clock.now())
@@ -167,9 +167,9 @@ def test_message_postponed_beyond_the_longest_pause_is_visible_as_the_clock_was_
 
 
 def steps(queue: DurableQueue, call: Callable[[], object]) -> int:
-    """Return the number of steps of SQLite's virtual machine.
+    """Return how many steps SQLite's virtual machine runs.
 
-    This number is equal on every computer, unlike a duration.
+    Unlike a duration, this number is the same on every computer.
     """
     count = 0
 
@@ -272,7 +272,7 @@ def test_dead_letters_are_consumed_in_pages(queue: DurableQueue, dead_letters: D
 def test_message_is_visible_at_its_next_visible_time(queue: DurableQueue, clock: ManualClock) -> None:
     send(queue, *map(str, range(20)))
     for number in range(20):
-        # These numbers of seconds are not multiples of a microsecond.
+        # These pauses do not end at a whole microsecond.
         queue.change_visibility(received(queue), 1 + number + 1 / 3)
     for _ in range(20):
         moment = queue.next_visible(clock.now())

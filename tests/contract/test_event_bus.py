@@ -26,7 +26,10 @@ def event(number: int, size: int = 0) -> Event:
 
 
 class RefusingEventBridge:
-    """A fake EventBridge that records every call. `refused` maps an event ID to how often the event is refused."""
+    """A fake EventBridge that records every call.
+
+    `refused` maps an event ID to the number of times that EventBridge refuses the event.
+    """
 
     def __init__(self, refused: dict[str, int]) -> None:
         self.refused = refused

@@ -49,7 +49,7 @@ ENGINES: dict[str, Callable[[pytest.FixtureRequest], AbstractContextManager[Tabl
 }
 
 MARKS = {"dynamodb-on-ministack": pytest.mark.xdist_group("ministack")}
-"""The mark makes one pytest-xdist worker run all tests that use MiniStack. Therefore MiniStack starts only once."""
+"""Makes one pytest-xdist worker run all tests on MiniStack, so that MiniStack starts only once."""
 
 KEY = Key("AC1#CH1", "conversation")
 OTHER = Key("AC1#CH1", "provisioning")
@@ -150,7 +150,7 @@ def table(engine: str, request: pytest.FixtureRequest) -> Iterator[Table]:
 def expect_gaps(request: pytest.FixtureRequest, engine: str, case: str) -> None:
     """If GAPS lists the case for this engine, expect the test to fail.
 
-    If such a test passes, the test run fails. The developer must then remove the case from GAPS.
+    If the test passes although GAPS lists its case, the test run fails. The case must then be removed from GAPS.
     """
     if gap := GAPS.get(engine, {}).get(case):
         request.applymarker(pytest.mark.xfail(strict=True, reason=f"{engine}: {gap}"))
@@ -166,7 +166,7 @@ def item_of(key: Key, **attributes: Value) -> Item:
 
 
 def label(case: Value | Action) -> str:
-    """Return a name for the case. The name does not depend on the order of a set, unlike the `repr`."""
+    """Return a name for the case. Sets are sorted, because the `repr` of a set has no fixed order."""
     if isinstance(case, (Set, Remove, Add, DeleteFromSet)):
         return f"{type(case).__name__} {label(list(astuple(case)))}"
     return json.dumps(case, default=sorted)
@@ -226,7 +226,7 @@ def test_value_is_returned_with_same_type(table: Table, value: Value) -> None:
 
 
 def exact_types(value: Any) -> Any:
-    """Return the types of a value and of all nested values. Comparing the values is not enough, because `1 == True`."""
+    """Return the types of a value and of all nested values. Equal values can have different types: `1 == True`."""
     if isinstance(value, list):
         return [exact_types(element) for element in value]
     if isinstance(value, dict):
@@ -343,7 +343,7 @@ def test_not_exists_holds_on_missing_item(table: Table) -> None:
 
 
 def test_strings_compare_by_utf8_bytes(table: Table) -> None:
-    # In UTF-16 order, as in Java and JavaScript, the emoji would come first.
+    # Java and JavaScript compare by UTF-16 code units, and would sort the emoji before this character.
     put(table, item_of(KEY, text="\uffff"))
     assert table.update(Update(KEY, (Set("hit", 1),), LessThan("text", "😀")))["hit"] == 1
     with pytest.raises(ConditionFailedError):
@@ -552,9 +552,10 @@ def test_sort_keys_are_ordered_by_utf8_bytes(table: Table) -> None:
 
 
 class Walk:
-    """Twelve items with the letters `a` to `l`, and a query that returns the letters of the items it finds.
+    """Twelve items in one partition, and a query for them.
 
-    The query uses `index`. If `index` is None, the query uses the table.
+    The items have the letters `a` to `l` as sort keys. The result of the query is a string of letters. The query reads
+    the table if `index` is None.
     """
 
     letters = "abcdefghijkl"
@@ -562,14 +563,14 @@ class Walk:
     def __init__(self, table: Table, index: Index | None) -> None:
         self.table, self.index = table, index
         put(table, *map(self.item, self.letters))
-        # Add the same items to other partitions. The query must not return items of these partitions.
+        # The query must not return these items, because they are in other partitions.
         partition = {index.partition: "X"} if index else {}
         put(table, *({**self.item(letter), "pk": f"X{letter}", **partition} for letter in self.letters))
 
     def item(self, letter: str) -> Item:
         if self.index is None:
             return item_of(Key("P", letter))
-        # The primary keys sort in the opposite order. Therefore the result shows whether the query uses the index.
+        # The primary keys have the opposite order. Therefore the result shows whether the query uses the index.
         item: Item = {"pk": f"K{99 - ord(letter) % 97}", "sk": "conversation"}
         return item | {self.index.partition: "P", self.index.sort: letter}
 
