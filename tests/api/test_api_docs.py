@@ -1,4 +1,4 @@
-"""The embedded engine serves `/docs`, a page that shows the API description.
+"""The embedded engine serves `/docs`, a page that shows the OpenAPI document.
 
 See docs/api-coverage.md#openapi. tests/browser/test_api_docs.py opens the page in a browser.
 """

@@ -234,9 +234,8 @@ def test_webhooks_are_told_source_and_identity_without_a_header(embedded: Embedd
     alice.call("POST", created.body["links"]["participants"], {"identity": "alice"})
     alice.call("POST", created.body["links"]["self"], {"friendly_name": "Other"})
     alice.call("DELETE", created.body["links"]["self"])
-    received = received_webhooks(embedded)
-    told = [(each["EventType"], each["Source"], each["ClientIdentity"]) for each in received]
-    assert sorted(told) == [
+    received = [(each["EventType"], each["Source"], each["ClientIdentity"]) for each in received_webhooks(embedded)]
+    assert sorted(received) == [
         (name, "SDK", "alice")
         for name in ("onConversationAdd", "onConversationAdded", "onConversationRemove", "onConversationUpdate")
     ]

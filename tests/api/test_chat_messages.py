@@ -23,7 +23,7 @@ def alice(embedded: EmbeddedInstance) -> ChatUser:
 
 @pytest.fixture
 def sid(embedded: EmbeddedInstance) -> str:
-    """Return the SID of a conversation with the chat users alice and bob."""
+    """Create a conversation with the chat users alice and bob. Return the conversation SID."""
     return chat_conversation(embedded, "alice", "bob")
 
 

@@ -25,9 +25,9 @@ def alice(embedded: EmbeddedInstance) -> ChatUser:
 
 
 def own_conversation(user: ChatUser) -> str:
-    """Create a conversation as `user`, and join the conversation. Return the SID of the conversation.
+    """Create a conversation as `user`, and join the conversation. Return the conversation SID.
 
-    The creator of a conversation becomes the admin of the conversation when the creator joins.
+    The creator becomes the conversation's admin by joining.
     """
     created = user.call("POST", "/Conversations", {})
     assert user.call("POST", created.body["links"]["participants"], {"identity": user.identity}).status == 201

@@ -185,7 +185,7 @@ def test_conversation_is_found_by_unique_name_with_any_characters(instance: Inst
 
 
 def test_names_with_a_question_mark_are_found_on_the_embedded_engine(instance: Instance) -> None:
-    """On AWS, Convoke refuses such names. See tests/functions/test_http_api_paths.py."""
+    """On AWS, Convoke refuses these names. See tests/functions/test_http_api_paths.py."""
     name = "what?"
     created = instance.client().conversations.v1.conversations.create(unique_name=name)
     path = f"/v1/Conversations/{quote(name, safe='')}"
@@ -261,7 +261,7 @@ def test_refused_request_stores_nothing(instance: Instance) -> None:
 
 
 class AdmissionSwitch:
-    """An `admit` function that refuses every participant while `closed` is true."""
+    """An admission rule that refuses every participant while `closed` is true."""
 
     def __init__(self) -> None:
         self.closed = True

@@ -21,7 +21,7 @@ from tests.support.trees import Tree
 ALICE = '{"identity": "alice"}'
 MASKED = json.dumps({"identity": "alice", "messaging_binding": {"projected_address": "+15017122662"}})
 PAUSE = timedelta(minutes=10)
-"""The longest pause between two passes of the sweeper."""
+"""The maximum pause between two passes of the sweeper."""
 
 
 @pytest.fixture(params=["the account's tree", "a service's tree"])
@@ -49,7 +49,7 @@ def delete(tree: Tree, identity: str = "alice", *, webhooks: bool = False) -> No
     headers = {"X-Twilio-Webhook-Enabled": "true"} if webhooks else {}
     assert tree.call("DELETE", f"/Users/{identity}", headers=headers).status == 204
     if tree.instance.is_deployed:
-        # On AWS, the cache of the participant adder can contain the deleted User for some seconds. Clear the cache.
+        # On AWS, the participant adder's cache can contain the deleted User for some seconds.
         tree.instance.clear_caches()
 
 
@@ -127,7 +127,10 @@ def test_participant_of_an_initializing_conversation_leaves_later(clock: ManualC
 
 @pytest.mark.each_engine
 def test_identity_leaves_and_number_stays_if_the_group_would_collide(tree: Tree, clock: ManualClock) -> None:
-    """If Convoke deleted the participant, the second group would have the same numbers as the first group."""
+    """Without alice's number, two groups would have the same numbers.
+
+    Therefore Convoke removes only the identity and keeps the participant.
+    """
     tree.make(*GROUP_MMS)
     sid = tree.make(*GROUP_MMS, MASKED)
     delete(tree)
@@ -223,7 +226,7 @@ def test_identity_that_an_outdated_cache_added_without_a_user_gets_one(clock: Ma
         first_sights = instance.engine.program.first_sights
         known = first_sights._known
         delete(tree)
-        # Imitate the cache of another process. For some seconds, this cache still contains the deleted User.
+        # Simulate the cache of another process, which contains the deleted User for some seconds.
         known.remember(True, instance.account.sid, tree.instance.items("user")[0]["sid"])
         sid = tree.make(ALICE)
         known.clear()
@@ -235,7 +238,7 @@ def test_identity_that_an_outdated_cache_added_without_a_user_gets_one(clock: Ma
 
 def test_participant_that_cannot_be_deleted_does_not_keep_the_others(clock: ManualClock) -> None:
     class Broken:
-        """Wraps a table. Reads of the conversation with the SID `broken` fail."""
+        """Makes reads of the conversation `broken` fail."""
 
         broken = ""
 
@@ -282,7 +285,7 @@ def test_interrupted_pass_goes_on_later(clock: ManualClock, caplog: pytest.LogCa
 
 
 def test_outdated_entry_of_the_index_changes_no_user(clock: ManualClock) -> None:
-    """On DynamoDB, the index is eventually consistent. The User of an entry can be missing, or no longer due."""
+    """On DynamoDB, the index is eventually consistent. The User of an index entry can be gone or no longer due."""
     with held_instance(now=clock.now, sleep=clock.sleep) as instance:
         tree = Tree(instance, in_service=False)
         process = instance.engine.sweeper.processes[keys.USER]

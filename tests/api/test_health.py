@@ -1,4 +1,4 @@
-"""`/healthz` answers without credentials on both engines (api/resources/health.py)."""
+"""`/healthz` answers without credentials on every engine (api/resources/health.py)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An instance accepts the example requests of `/openapi.json`, and returns the example responses."""
+"""An instance accepts the example requests in `/openapi.json`, and returns the example responses."""
 
 from __future__ import annotations
 

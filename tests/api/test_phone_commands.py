@@ -1,4 +1,4 @@
-"""`convoke phone` sends messages as a simulated phone to a running instance."""
+"""`convoke phone` sends messages from a simulated phone to a running instance."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_phone_inbox_prints_what_the_phone_has_got() -> None:
 
 
 def test_stop_is_answered_once_although_a_pre_event_interrupts_the_request() -> None:
-    """The event loop must not wait for the receiver. Therefore the request runs again on a worker thread."""
+    """The event loop must not wait for the receiver. Therefore Convoke runs the request again on a worker thread."""
     with running() as instance:
         v1 = instance.client().conversations.v1
         v1.address_configurations.create(type="sms", address=BUSINESS, auto_creation_enabled=True)

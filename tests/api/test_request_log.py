@@ -1,4 +1,4 @@
-"""The embedded engine keeps the last requests of each account in memory. See docs/console.md#requests."""
+"""The embedded engine keeps each account's last requests in memory. See docs/console.md#requests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Clients report delivery statuses for simulated phones.
+"""Clients can report delivery statuses on behalf of simulated phones.
 
 See docs/behaviour/inbound-messages.md#simulated-phones.
 """
@@ -15,9 +15,9 @@ STATUS = "/convoke/v1/Simulate/DeliveryStatus"
 
 
 def sent_copy(instance: Instance) -> dict[str, str]:
-    """Send a copy to a simulated phone that reports no delivery.
+    """Send a copy to a simulated phone that does not report the delivery.
 
-    Return the parameters that identify the receipt of the copy.
+    Return the parameters with which a test reports the copy's status.
     """
     plan = {"ReportsDelivery": "false"}
     assert instance.call("POST", f"/convoke/v1/Simulate/Phones/{PHONE}", plan).body["reports_delivery"] is False

@@ -1,4 +1,4 @@
-"""Simulated phones reach only business numbers whose sender is simulated."""
+"""Simulated phones can write only to business numbers with a simulated sender."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def inbox(instance: EmbeddedInstance, number: str = PHONE) -> list[dict[str, Any
 
 
 def reply(instance: EmbeddedInstance, conversation_sid: str, body: str) -> list[tuple[str, int]]:
-    """Send a message to the phones of a conversation. Return the status and error code of each copy."""
+    """Send a message to the conversation's phones. Return the status and the error code of each copy."""
     conversation = instance.client().conversations.v1.conversations(conversation_sid)
     message = conversation.messages.create(author=BUSINESS, body=body)
     instance.work()

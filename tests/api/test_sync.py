@@ -1,6 +1,6 @@
-"""Chat clients read Sync objects.
+"""Chat clients read Sync objects, which Convoke computes from its own resources.
 
-Convoke makes these objects from the stored conversations, participants, messages and Users.
+The resources are conversations, participants, messages and Users.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from tests.support.sync import SyncReader
 ALICE_AND_BOB = ('{"identity": "alice"}', '{"identity": "bob"}')
 
 LONG_AGO = 1_000_000
-"""An event id from a time before the oldest stored record of a removal."""
+"""An event id that is older than every stored record of a removal."""
 
 STORED_BEFORE_0154 = Path(__file__).parents[1] / "unit/stored/before_0154.json"
 
@@ -42,7 +42,7 @@ STORED_BEFORE_0154 = Path(__file__).parents[1] / "unit/stored/before_0154.json"
 def no_margin(monkeypatch: pytest.MonkeyPatch) -> None:
     """Start each replay exactly at the given event.
 
-    A test makes all changes in a few milliseconds. Therefore a replay with the usual margin would contain all changes.
+    The usual margin is longer than a test takes. A replay with this margin would contain all changes of the test.
     """
     monkeypatch.setattr(sync, "REPLAY_MARGIN", 0)
 
@@ -60,12 +60,12 @@ def send(conversation: Any, count: int, author: str = "bob") -> list[Any]:
 
 
 def next_millisecond() -> None:
-    """Wait two milliseconds, so that later changes have greater event ids, even in other conversations."""
+    """Wait two milliseconds. Later changes, even in other conversations, then have greater event ids."""
     time.sleep(0.002)
 
 
 def refusal_of(reader: SyncReader, name: str) -> type[ConversationsError]:
-    """Try every way to read an object. Return the type of the errors, which must be the same for all reads."""
+    """Try every kind of read. Return the type of the error, which must be the same for all reads."""
     found = set()
     for read in (reader.event_id, reader.items, lambda each: reader.replay(each, LONG_AGO)):
         try:
@@ -257,7 +257,7 @@ def test_conversation_is_invisible_until_its_participants_are_added(instance: In
 def test_members_miss_a_conversation_that_became_visible_long_after_its_request(
     instance: EmbeddedInstance,
 ) -> None:
-    """The items of the participants are older than the last event that the client has seen."""
+    """The items of the participants are older than the client's last event."""
     v1 = instance.client().conversations.v1
     other = conversation_with(instance, "alice")
     sid = v1.conversation_with_participants.create(participant=ALICE_AND_BOB).sid
@@ -459,7 +459,7 @@ def test_user_that_left_again_after_joining_again_is_told_once(instance: Embedde
 
 
 def test_identity_that_was_removed_from_a_participant_leaves_the_map(instance: EmbeddedInstance) -> None:
-    """If the deletion of a participant would give two groups the same numbers, Convoke removes only the identity."""
+    """Convoke removes only the identity if two groups would have the same numbers without the participant."""
     participants = conversation_with(instance).participants
     participants.create(messaging_binding_address="+15558675310")
     alice = participants.create(identity="alice", messaging_binding_projected_address="+15017122661")
@@ -485,7 +485,7 @@ def test_interrupted_replay_loses_no_message_that_follows_an_edited_one(
     found: list[tuple[Action, str | None]] = []
     while not (replay := reader.replay(name, since)).is_complete:
         found += [(event.action, event.key) for event in replay.events]
-        # A client requests the events after the greatest event id that the client has received.
+        # A client next requests the events after this event id.
         assert replay.last_event_id == max(event.event_id for event in replay.events) > since
         since = replay.last_event_id
     found += [(event.action, event.key) for event in replay.events]
@@ -503,7 +503,7 @@ def test_long_replay_of_messages_starts_at_the_first_missed_one(
     name, reader = f"{messages[0].conversation_sid}.messages", SyncReader(instance, "alice")
     seen = reader.event_id(name)
     send(conversation, 9)
-    # The search for the first missed message must also work if messages were deleted.
+    # The search for the first missed message must work despite deleted messages.
     for message in conversation.messages.list()[7:10]:
         message.delete()
     added = [key for action, key in reader.missed(name, seen) if action is Action.ADDED]
@@ -511,7 +511,7 @@ def test_long_replay_of_messages_starts_at_the_first_missed_one(
 
 
 def test_replay_tells_of_recent_messages_whose_receipts_changed(instance: EmbeddedInstance) -> None:
-    """A change to a receipt updates the message, but not the conversation."""
+    """A new receipt changes the message, but not the conversation."""
     conversation = conversation_with(instance, "alice")
     conversation.participants.create(
         messaging_binding_address="+15558675310", messaging_binding_proxy_address="+15017122661"
@@ -667,7 +667,7 @@ def test_event_ids_of_a_message_grow_after_a_receipt_from_a_process_whose_clock_
 
 
 def test_items_of_the_version_before_decision_0154_are_read(instance: EmbeddedInstance) -> None:
-    """These items have no event ids. Convoke computes the event ids from the dates of the items."""
+    """These items have no event ids. Convoke computes the event ids from the items' dates."""
     account_sid, service_sid = instance.account.sid, instance.account.default_chat_service_sid
     text = STORED_BEFORE_0154.read_text()
     stored = json.loads(text)
