@@ -132,7 +132,7 @@ def every_list(instance: Instance) -> dict[str, str]:
 
 
 def walked(instance: Instance, path: str, key: str, direction: str) -> tuple[list[Any], str]:
-    """Read all pages from `path` on in the given direction. Return the resources of each page, and the last page's URL."""
+    """Read all pages from `path` on in one direction. Return the resources of each page, and the last URL."""
     pages, url = [], path
     while True:
         content = instance.call("GET", url).body
