@@ -1,6 +1,6 @@
-"""A batch never exceeds the maximum number and the maximum total size of its entries.
+"""A batch stays within the maximum number and the maximum total size of its entries.
 
-A single large entry is an exception.
+An entry that exceeds the maximum size alone gets its own batch.
 """
 
 from __future__ import annotations
@@ -28,5 +28,5 @@ from convoke.domain.batches import batches
     ],
 )
 def test_a_batch_has_at_most_three_things_and_ten_bytes(sizes: list[int], expected: list[list[int]]) -> None:
-    """An entry of more than ten bytes gets its own batch. The AWS service later refuses such a batch."""
+    """The entry of 11 bytes exceeds the maximum size alone. AWS later refuses its batch."""
     assert [*batches(sizes, lambda size: size, max_entries=3, max_bytes=10)] == expected

@@ -50,7 +50,8 @@ OK = Outcome(200)
 class FakeDelivery:
     """A fake that replaces WebhookDelivery and the receivers.
 
-    `outcomes` maps a host to the outcome of its calls. A call to a host in `hanging` waits until `cut` is set.
+    `outcomes` maps a host to the outcome of each call to the host. A call to a host in `hanging` waits until `cut` is
+    set.
     """
 
     def __init__(self, table: SqliteTable, clock: ManualClock) -> None:
@@ -462,7 +463,7 @@ def test_deliveries_are_idle_during_a_pause_and_after_the_stop_although_a_delive
 ) -> None:
     async def scenario(machine: Machine) -> None:
         machine.send("host")
-        # The check of the queue is already scheduled when the pause or the stop begins.
+        # This line schedules a check of the queue. Then the pause or the stop begins.
         machine.concurrent.wake()
         stop(machine.concurrent)
         await machine.stays(lambda: machine.concurrent.is_idle() and machine.queue.has_visible())
@@ -641,7 +642,7 @@ def test_bug_while_an_outcome_is_stored_frees_the_place_and_the_delivery_is_repe
 
 
 def test_rollback_by_sqlite_while_an_outcome_is_stored_stores_no_part_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Some I/O errors in a SELECT make SQLite roll back the transaction."""
+    """SQLite rolls back the whole transaction after some I/O errors in a SELECT."""
     monkeypatch.setattr(module, "OWN_FAILURE_RETRY_SECONDS", 0.01)
 
     async def scenario(machine: Machine) -> None:

@@ -1,4 +1,4 @@
-"""The tests check rules for inbound messages that need no storage."""
+"""Some rules for inbound messages need no stored data."""
 
 from __future__ import annotations
 

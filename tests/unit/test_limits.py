@@ -1,4 +1,4 @@
-"""A value that reaches a maximum length or number is accepted. A value that exceeds the maximum is refused."""
+"""Convoke accepts a value of the maximum length or number, and refuses a larger value."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def url(length: int) -> str:
 
 
 def addresses(size: int) -> tuple[str, ...]:
-    """Return a thousand addresses with `size` bytes in total."""
+    """Return a thousand addresses. Together, they have `size` bytes."""
     each, rest = divmod(size, 1000)
     return tuple(f"messenger:{number:03}".ljust(each + (number < rest), "x") for number in range(1000))
 
@@ -33,7 +33,10 @@ LIMITS: dict[str, tuple[Callable[[int], object], int, int]] = {
     "number of triggers": (lambda count: check_triggers(("x",) * count), 5, 50362),
     "bytes of owned addresses": (lambda size: check_addresses(addresses(size)), 256 * 1024, 20001),
 }
-"""Maps a name to three values: a function that checks a value of a given size, the maximum size, and the error code."""
+"""Maps the name of each limit to a check function, the maximum size and the error code.
+
+The function checks a value of a given size.
+"""
 
 
 @pytest.mark.parametrize("limit", LIMITS)

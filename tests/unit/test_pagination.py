@@ -1,4 +1,4 @@
-"""Each list has a meta block. A page token is valid for one list only. See docs/behaviour/pagination.md."""
+"""Each list response has a meta block, and a page token fits only one list. See docs/behaviour/pagination.md."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def body(list_: Pagination, page: Page[str]) -> dict[str, Any]:
 
 
 def middle(list_: Pagination) -> dict[str, Any]:
-    """Return the meta block of a page. The list has a previous page and a next page."""
+    """Return the meta block of a page that has a previous page and a next page."""
     meta: dict[str, Any] = body(list_, Page([FIRST, LAST], has_previous=True, has_next=True))["meta"]
     return meta
 
@@ -339,7 +339,7 @@ class ShownText(BaseModel):
 
 
 def bytes_on_lambda(body: str) -> int:
-    """Return the size of a Lambda response. If escaping makes the response larger, return the escaped size.
+    """Return the size of a Lambda response, with or without escaping, whichever is larger.
 
     See https://github.com/aws/aws-lambda-python-runtime-interface-client.
     """

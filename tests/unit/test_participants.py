@@ -1,4 +1,4 @@
-"""The parameter `Participant` accepts valid values and refuses all other values. See docs/behaviour/participants.md."""
+"""Convoke accepts only valid values of the parameter `Participant`. See docs/behaviour/participants.md."""
 
 from __future__ import annotations
 
@@ -398,7 +398,7 @@ def test_nan_and_infinity_in_a_participant_are_rejected(number: str) -> None:
     ],
 )
 def test_lone_surrogate_in_a_participant_is_rejected(value: str, where: str) -> None:
-    """JSON can contain an escaped lone surrogate. UTF-8 cannot encode a lone surrogate, so Convoke cannot store it."""
+    """JSON can contain an escaped lone surrogate. Convoke cannot store it, because UTF-8 cannot encode it."""
     error = refused('{"identity": "someone"}', value)
     assert error.status == 400, where
     assert error.parameter is not None

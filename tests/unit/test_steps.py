@@ -1,4 +1,4 @@
-"""The embedded engine runs asynchronous steps (embedded/steps.py)."""
+"""The embedded engine runs background steps (embedded/steps.py)."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def test_state_machine_publishes_before_it_settles(error: Exception | None, log:
 
 
 class FakeWork:
-    """A fake that replaces the participant adder, the state machine and the event bus. Each step writes one item."""
+    """A fake for the participant adder, the state machine and the event bus. Each step writes one item."""
 
     def __init__(self, table: SqliteTable) -> None:
         self._table = table
@@ -305,7 +305,7 @@ def test_no_step_is_lost_while_another_process_holds_the_write_lock(tmp_path: Pa
     path = str(tmp_path / "convoke.db")
     machine = Machine(path)
     with closing(machine.table), closing(sqlite3.connect(path, isolation_level=None)) as other:
-        machine.table._owner = threading.get_ident()  # This thread acts as an event loop's thread.
+        machine.table._owner = threading.get_ident()  # Pretend that this thread runs the event loop.
         machine.participants.append("a")
         machine.executions.append("b")
         other.execute("BEGIN IMMEDIATE")
@@ -348,7 +348,7 @@ def test_step_that_fills_the_unit_loses_nothing_if_the_lock_is_taken_before_the_
             machine.table.after_commit(lose_the_lock)
 
         machine.work.on_step = fill_and_lose_the_lock
-        machine.table._owner = threading.get_ident()  # This thread acts as an event loop's thread.
+        machine.table._owner = threading.get_ident()  # Pretend that this thread runs the event loop.
         machine.participants.append("a")
         machine.participants.append("b")
         with pytest.raises(RunAgainError):

@@ -1,4 +1,4 @@
-"""Two exceptions suspend a request, so that the request can run again. `except Exception` does not catch them."""
+"""Two exceptions suspend a request that must run again. `except Exception` does not catch these exceptions."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Each Sync object has a name and a reversible SID.
+"""Each Sync object has a name and a SID, and a change lists the objects that it touches (domain/sync_objects.py).
 
-A change lists the objects that it touches (domain/sync_objects.py).
+The name can be computed from the SID.
 """
 
 from __future__ import annotations

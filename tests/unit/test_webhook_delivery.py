@@ -1,4 +1,4 @@
-"""The answer of a receiver completes a delivery, or leads to another attempt."""
+"""The receiver's answer either completes a delivery or leads to another attempt."""
 
 from __future__ import annotations
 
