@@ -1,4 +1,4 @@
-"""The message sender function makes copies from events, and postpones copies that a carrier does not accept."""
+"""The message sender function creates copies for events, and postpones copies that the carrier refuses for now."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_copies_of_a_line_are_in_one_message_group_and_each_receipt_comes_once(m
     queue.send([COPY, *others])
     queue.send([COPY])
     assert moto.waiting_messages("copy") == 12
-    # While a message of a message group is in flight, SQS returns no other message of this group.
+    # While one message of a group is in flight, SQS returns no other message of the group.
     first = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=1, AttributeNames=["All"])["Messages"]
     assert Copy.model_validate_json(first[0]["Body"]) == COPY
     assert "Messages" not in sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10)
