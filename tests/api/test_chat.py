@@ -186,7 +186,7 @@ def test_client_that_only_sends_pings_needs_limited_memory_and_is_cut(instance: 
     run(instance, scenario)
 
 
-def test_clients_are_told_to_connect_again_when_the_server_stops(instance: EmbeddedInstance) -> None:
+def test_clients_are_asked_to_reconnect_when_the_server_stops(instance: EmbeddedInstance) -> None:
     async def scenario(serving: ChatServing, key: Key) -> None:
         async with serving.client(key.token("alice")) as client:
             serving.server.stop_soon()

@@ -226,7 +226,9 @@ def test_closed_conversation_is_shown_but_not_changed(embedded: EmbeddedInstance
     assert alice.call("POST", alice.conversation(sid, "/Messages"), {"body": "x"}).error == (400, 50377)
 
 
-def test_webhooks_are_told_source_and_identity_without_a_header(embedded: EmbeddedInstance, alice: ChatUser) -> None:
+def test_webhook_requests_name_source_and_identity_without_a_header(
+    embedded: EmbeddedInstance, alice: ChatUser
+) -> None:
     receive_webhooks(
         embedded, "onConversationAdd", "onConversationAdded", "onConversationUpdate", "onConversationRemove"
     )

@@ -179,7 +179,7 @@ def test_message_has_no_channel_metadata(alice: ChatUser, sid: str) -> None:
     assert alice.call("GET", alice.conversation(sid, f"/Messages/{message}/ChannelMetadata")).error == (404, 50530)
 
 
-def test_webhooks_are_told_source_and_identity(embedded: EmbeddedInstance, alice: ChatUser, sid: str) -> None:
+def test_webhook_requests_name_source_and_identity(embedded: EmbeddedInstance, alice: ChatUser, sid: str) -> None:
     names = [f"onMessage{each}" for each in ("Add", "Added", "Update", "Updated", "Remove", "Removed")]
     receive_webhooks(embedded, *names)
     path = alice.conversation(sid, "/Messages")

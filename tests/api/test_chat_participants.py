@@ -159,7 +159,7 @@ def test_new_participants_of_a_deleted_role_count_as_channel_users(embedded: Emb
     assert alice.call("DELETE", alice.conversation(sid)).error == (403, 50107)
 
 
-def test_webhooks_are_told_source_and_identity_and_pre_events_are_asked(
+def test_webhook_requests_name_source_and_identity_and_pre_events_can_refuse(
     embedded: EmbeddedInstance, alice: ChatUser
 ) -> None:
     sid = own_conversation(alice)

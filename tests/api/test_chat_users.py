@@ -225,7 +225,7 @@ def test_bad_read_state_has_the_codes_of_the_rest_api(
     assert alice.call("POST", path, body).error == error
 
 
-def test_webhooks_are_told_source_and_identity(embedded: EmbeddedInstance, alice: ChatUser) -> None:
+def test_webhook_requests_name_source_and_identity(embedded: EmbeddedInstance, alice: ChatUser) -> None:
     sid = chat_conversation(embedded, "alice")
     receive_webhooks(embedded, "onUserUpdate", "onUserUpdated", "onParticipantUpdate", "onParticipantUpdated")
     alice.call("POST", "/Users/alice", {"friendly_name": "Alice"})

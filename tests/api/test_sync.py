@@ -446,7 +446,7 @@ def test_replay_tells_of_conversations_that_a_user_left_or_that_were_deleted(ins
     assert reader.missed("alice.channels", reader.event_id("alice.channels")) == []
 
 
-def test_user_that_left_again_after_joining_again_is_told_once(instance: EmbeddedInstance) -> None:
+def test_replay_has_one_removal_although_the_user_left_several_times(instance: EmbeddedInstance) -> None:
     conversation = conversation_with(instance, "alice", "bob")
     reader = SyncReader(instance, "alice")
     seen = reader.event_id("alice.channels")
@@ -525,7 +525,7 @@ def test_replay_tells_of_recent_messages_whose_receipts_changed(instance: Embedd
     assert reader.missed(name, seen) == [(Action.UPDATED, "1")]
 
 
-def test_edited_recent_message_is_told_once(instance: EmbeddedInstance) -> None:
+def test_replay_has_one_event_for_an_edited_recent_message(instance: EmbeddedInstance) -> None:
     conversation = conversation_with(instance, "alice")
     message = send(conversation, 1)[0]
     name, reader = f"{message.conversation_sid}.messages", SyncReader(instance, "alice")

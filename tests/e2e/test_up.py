@@ -1,4 +1,4 @@
-"""The tests run the command line in a separate process."""
+"""The command line works in a separate process."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def test_sam_local_option_is_refused_with_embedded_engine() -> None:
 
 
 def kept(data: Path, key: str) -> int:
-    """Return the number of items whose partition key matches a LIKE pattern of SQL."""
+    """Return the number of items whose partition key matches the SQL LIKE pattern `key`."""
     with sqlite3.connect(data) as connection:
         row = connection.execute("SELECT count(*) FROM items WHERE pk LIKE ?", (key,)).fetchone()
     return int(row[0])
@@ -153,7 +153,7 @@ def test_up_without_json_prints_credentials_and_a_code_snippet() -> None:
 
 
 def one_line_of_refusal(result: subprocess.CompletedProcess[str]) -> str:
-    """Check that a command failed with exit status 1 and printed one line to stderr. Return this line."""
+    """Return the error message of a failed command. Check that the message has one line and the exit code is 1."""
     assert (result.returncode, result.stdout) == (1, "")
     (line,) = result.stderr.splitlines()
     return line
@@ -358,7 +358,7 @@ def test_reset_over_http_empties_the_data_file_and_keeps_the_account(tmp_path: P
 
 @contextmanager
 def listening(*arguments: str) -> Iterator[subprocess.Popen[str]]:
-    """Run `convoke listen` until the block ends. When the block begins, the command has printed its first line."""
+    """Run `convoke listen` until the block ends. The block begins after the command's first line."""
     command = [sys.executable, "-u", "-m", "convoke", "listen", *arguments]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:

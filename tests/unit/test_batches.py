@@ -27,6 +27,6 @@ from convoke.domain.batches import batches
         ([10, 10], [[10], [10]]),
     ],
 )
-def test_a_batch_has_at_most_three_things_and_ten_bytes(sizes: list[int], expected: list[list[int]]) -> None:
+def test_batch_stays_within_three_entries_and_ten_bytes(sizes: list[int], expected: list[list[int]]) -> None:
     """The entry of 11 bytes exceeds the maximum size alone. AWS later refuses its batch."""
     assert [*batches(sizes, lambda size: size, max_entries=3, max_bytes=10)] == expected
