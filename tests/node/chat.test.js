@@ -238,8 +238,8 @@ describe("The chat SDK", { concurrency: true, timeout: 180_000 }, () => {
           `unique ${version}`,
           { topic: { id: 1 } },
         ]);
-        const told = reasons.flatMap(({ updateReasons }) => updateReasons);
-        for (const reason of ["state", "friendlyName", "uniqueName", "attributes"]) assert.ok(told.includes(reason));
+        const received = reasons.flatMap(({ updateReasons }) => updateReasons);
+        for (const reason of ["state", "friendlyName", "uniqueName", "attributes"]) assert.ok(received.includes(reason));
         assert.equal((await bob.getConversationByUniqueName(`unique ${version}`)).sid, conversation.sid);
       });
 
@@ -302,7 +302,7 @@ describe("The chat SDK", { concurrency: true, timeout: 180_000 }, () => {
         assert.equal((await v1.users("visitor").fetch()).isOnline, false);
       });
 
-      test("is told that its token is about to expire, and renews it", async () => {
+      test("is warned before its token expires, and renews the token", async () => {
         const client = new Client(key.token("renewer", 100), { Twilsock: { uri: server.socketUrl } });
         clients.push(client);
         const warned = nextEvent(client, "tokenAboutToExpire");
@@ -312,7 +312,7 @@ describe("The chat SDK", { concurrency: true, timeout: 180_000 }, () => {
         assert.equal(client.connectionState, "connected");
       });
 
-      test("is told that its token has expired", async () => {
+      test("gets an event when its token has expired", async () => {
         const client = new Client(key.token("expiring", 3), { Twilsock: { uri: server.socketUrl } });
         clients.push(client);
         const expired = nextEvent(client, "tokenExpired", undefined, 10_000);

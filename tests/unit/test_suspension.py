@@ -17,5 +17,5 @@ def test_signal_is_no_exception_that_a_handler_would_turn_into_an_answer(signal:
 
 
 @pytest.mark.parametrize(("one", "other"), [(RunAgainError, NeedsThreadError), (NeedsThreadError, RunAgainError)])
-def test_signals_are_different(one: type[BaseException], other: type[BaseException]) -> None:
+def test_neither_signal_is_a_subclass_of_the_other(one: type[BaseException], other: type[BaseException]) -> None:
     assert not issubclass(one, other)
