@@ -11,7 +11,7 @@ import twilio from "twilio";
 // If the server closes a kept connection at the same moment, a request on this connection fails.
 http.globalAgent = new http.Agent({ keepAlive: false });
 
-/** The tested versions of the SDK, and the names under which package.json installs them. */
+/** Maps each tested version of the SDK to its package name in package.json. */
 export const VERSIONS = { "3.0.1": "conversations-3", "2.6.5": "conversations-2", "2.0.0": "conversations-2-0" };
 
 const TIMEOUT = 10_000;
@@ -82,7 +82,7 @@ export function nextEvent(emitter, event, wanted = () => true, timeout = TIMEOUT
   });
 }
 
-/** Return a list to which each event is added. */
+/** Return a list that will collect the events. */
 export function everyEvent(emitter, event) {
   const heard = [];
   emitter.on(event, (value) => heard.push(value));
