@@ -284,7 +284,7 @@ def test_api_keys_are_listed_over_pages_with_the_sdk(instance: Instance) -> None
     assert [key.sid for key in second.previous_page()] == made[:2]
 
 
-def test_bodies_have_the_form_of_the_oldest_api(clocked: Instance, clock: ManualClock) -> None:
+def test_bodies_have_the_form_of_the_2010_api(clocked: Instance, clock: ManualClock) -> None:
     clock.present = datetime(2016, 6, 13, 22, 50, 8, 900_000, tzinfo=UTC)
     path = keys_path(clocked)
     created = clocked.call("POST", path)

@@ -60,7 +60,7 @@ def test_conversation_has_the_keys_that_the_sdk_reads(embedded: EmbeddedInstance
     assert alice.call("GET", url) == answer
 
 
-def test_creator_is_no_participant_until_it_joins_and_is_then_admin(alice: ChatUser) -> None:
+def test_creator_is_not_a_participant_until_joining_and_is_then_admin(alice: ChatUser) -> None:
     instance = alice.instance
     created = alice.call(
         "POST", "/Conversations", {"friendly_name": "Order", "unique_name": None, "attributes": "{}", "access": "x"}
@@ -79,7 +79,7 @@ def test_creator_is_no_participant_until_it_joins_and_is_then_admin(alice: ChatU
     assert found.conversation_created_by == "alice"
 
 
-def test_creator_who_was_removed_sees_nothing_more_and_is_no_admin_again(alice: ChatUser) -> None:
+def test_removed_creator_sees_nothing_more_and_does_not_become_admin_again(alice: ChatUser) -> None:
     created = alice.call("POST", "/Conversations", {})
     url, participants = created.body["links"]["self"], created.body["links"]["participants"]
     conversation = alice.instance.client().conversations.v1.conversations(created.body["sid"])

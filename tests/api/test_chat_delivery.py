@@ -58,7 +58,7 @@ async def send(instance: EmbeddedInstance, sid: str, body: str) -> None:
     assert answer.status == 201
 
 
-def test_member_hears_of_a_message_of_the_rest_api(instance: EmbeddedInstance) -> None:
+def test_member_is_notified_of_a_message_of_the_rest_api(instance: EmbeddedInstance) -> None:
     async def scenario(serving: ChatServing, key: Key, sid: str) -> None:
         async with serving.client(key.token("bob")) as bob:
             await subscribe(bob, f"{sid}.messages")
@@ -115,7 +115,7 @@ def test_strangers_cannot_read_or_subscribe(instance: EmbeddedInstance) -> None:
     run(instance, scenario)
 
 
-def test_removed_member_hears_only_of_its_removal(instance: EmbeddedInstance) -> None:
+def test_removed_member_is_notified_only_of_the_removal(instance: EmbeddedInstance) -> None:
     async def scenario(serving: ChatServing, key: Key, sid: str) -> None:
         async with serving.client(key.token("bob")) as bob, serving.client(key.token("alice")) as alice:
             for client, identity in ((bob, "bob"), (alice, "alice")):
@@ -138,7 +138,7 @@ def test_removed_member_hears_only_of_its_removal(instance: EmbeddedInstance) ->
     run(instance, scenario)
 
 
-def test_user_whose_role_no_longer_shows_all_conversations_hears_nothing_more(
+def test_user_who_may_no_longer_see_all_conversations_gets_no_more_events(
     instance: EmbeddedInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("convoke.embedded.chat.server.TICK_SECONDS", 0.05)

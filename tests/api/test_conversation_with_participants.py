@@ -210,7 +210,7 @@ def test_eleven_participants_are_refused(instance: Instance) -> None:
 
 
 @pytest.mark.parametrize("value", ["nonsense", "[]", "null", "7", '"alice"'])
-def test_participant_that_is_no_json_object_is_refused(instance: Instance, value: str) -> None:
+def test_participant_that_is_not_a_json_object_is_refused(instance: Instance, value: str) -> None:
     create = instance.client().conversations.v1.conversation_with_participants.create
     error = refusal(lambda: create(participant=[*chat(1), value]))
     assert (error.status, error.code, error.details["parameter"]) == (400, 50424, "Participant[1]")

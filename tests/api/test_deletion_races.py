@@ -197,7 +197,7 @@ class OvertakenRepository(ProvisioningRepository):
 
 @pytest.mark.each_engine
 @pytest.mark.parametrize("task", ["finalize", "close"])
-def test_finalizer_overtaken_by_deletion_raises_nothing_left(instance: Instance, task: str) -> None:
+def test_finalizer_overtaken_by_deletion_raises_nothing_to_finalize(instance: Instance, task: str) -> None:
     sid = conversation_in(instance, "initializing")
     if task == "finalize":
         participants_added_by_adder(instance)
@@ -209,7 +209,7 @@ def test_finalizer_overtaken_by_deletion_raises_nothing_left(instance: Instance,
 
 
 @pytest.mark.each_engine
-def test_finalizer_overtaken_by_another_finalizer_raises_not_in_yet(instance: Instance) -> None:
+def test_finalizer_overtaken_by_another_finalizer_raises_not_ready(instance: Instance) -> None:
     sid = conversation_in(instance, "initializing")
     participants_added_by_adder(instance)
     finalizer = finalizer_on(instance, OvertakenRepository(instance.table, StaleWriter(instance, sid).finalize))

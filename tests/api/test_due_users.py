@@ -126,7 +126,7 @@ def test_participant_of_an_initializing_conversation_leaves_later(clock: ManualC
 
 
 @pytest.mark.each_engine
-def test_identity_leaves_and_number_stays_if_the_group_would_collide(tree: Tree, clock: ManualClock) -> None:
+def test_only_the_identity_is_removed_if_two_groups_would_have_the_same_numbers(tree: Tree, clock: ManualClock) -> None:
     """Without alice's number, two groups would have the same numbers.
 
     Therefore Convoke removes only the identity and keeps the participant.
@@ -197,9 +197,7 @@ def test_tombstone_stays_until_the_deletion_is_visible_everywhere(tree: Tree, cl
 
 
 @pytest.mark.each_engine
-def test_user_that_is_deleted_while_its_participant_is_added_has_a_user_or_no_participant(
-    tree: Tree, clock: ManualClock
-) -> None:
+def test_participant_added_while_its_user_is_deleted_has_a_user_or_is_removed(tree: Tree, clock: ManualClock) -> None:
     """The process that adds the participant still has the deleted User in its cache."""
     tree.make(ALICE)
     conversation = tree.client.conversations(tree.client.conversations.create().sid)

@@ -178,7 +178,7 @@ def test_dlq_redrive_sends_other_messages_unchanged(deployed: StackTarget) -> No
     assert message["Body"] == '{"conversation_sid": "CH1"}'
 
 
-def test_dlq_redrive_keeps_the_line_of_a_copy(deployed: StackTarget) -> None:
+def test_dlq_redrive_keeps_the_message_group_of_a_copy(deployed: StackTarget) -> None:
     sqs, queues = deployed.client("sqs"), deployed.queues
     sids = {"account_sid": "AC1", "conversation_sid": "CH1", "message_sid": "IM1", "receipt_sid": "DY1"}
     body, group = json.dumps(sids), {"MessageGroupId": "line", "MessageDeduplicationId": "DY1"}

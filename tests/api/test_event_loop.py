@@ -30,7 +30,7 @@ def configure_pre_events(instance: EmbeddedInstance) -> None:
     assert instance.call("POST", "/v1/Configuration/Webhooks", form).status == 200
 
 
-def test_pre_event_and_unrelated_read_wait_for_neither() -> None:
+def test_waiting_pre_event_does_not_block_other_requests() -> None:
     """The receiver does not answer the pre-event yet. Meanwhile, other requests get their responses."""
     called, may_answer = threading.Event(), threading.Event()
 

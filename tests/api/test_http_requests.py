@@ -112,14 +112,14 @@ def test_multipart_body_is_taken_like_a_form(instance: Instance) -> None:
 
 @pytest.mark.each_engine
 @pytest.mark.parametrize("path", ["/v1/Conversations", "/v1/Services", "/convoke/v1/Events", "/v1/Alerts"])
-def test_last_value_of_a_repeated_query_parameter_counts(instance: Instance, path: str) -> None:
+def test_last_value_of_a_repeated_query_parameter_is_used(instance: Instance, path: str) -> None:
     """`next_page_url` already contains `PageSize`, and some clients add another `PageSize`."""
     meta = instance.call("GET", f"{path}?PageSize=2&Page=0&PageSize=7").body["meta"]
     assert meta["page_size"] == 7
 
 
 @pytest.mark.each_engine
-def test_page_size_that_is_added_to_the_next_page_url_counts(instance: Instance) -> None:
+def test_page_size_added_to_the_next_page_url_is_used(instance: Instance) -> None:
     v1 = instance.client().conversations.v1
     made = [v1.conversations.create(friendly_name=str(number)).sid for number in range(4)]
     url = instance.call("GET", "/v1/Conversations?State=closed&State=active&PageSize=1").body["meta"]["next_page_url"]

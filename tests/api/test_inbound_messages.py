@@ -326,7 +326,7 @@ def test_phones_of_a_group_talk_through_copies(tmp_path: Path) -> None:
         assert bodies(second) == ["Hello", "Hi too"]
 
 
-def test_group_message_is_no_answer_to_a_copy(embedded: EmbeddedInstance) -> None:
+def test_group_message_is_not_an_answer_to_a_copy(embedded: EmbeddedInstance) -> None:
     conversation = conversation_with(embedded, *group(PHONE, OTHER_PHONE))
     send_copy(embedded, conversation, instants.now())
     assert text(embedded, "to others", BUSINESS, GROUP_PHONES[0]).body["outcome"] == "unclaimed"

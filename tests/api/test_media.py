@@ -186,7 +186,7 @@ def test_media_of_another_service_or_account_is_unknown(instance: Instance) -> N
 
 
 @pytest.mark.parametrize("sid", ["..", "ME0", "%2e%2e%2f%2e%2e%2fconvoke.db", "ME" + "0" * 32])
-def test_other_names_are_no_media(instance: Instance, sid: str) -> None:
+def test_other_names_are_not_media(instance: Instance, sid: str) -> None:
     for path in ("", "/Content"):
         assert instance.call("GET", media_path(instance, sid) + path).status == 404
 

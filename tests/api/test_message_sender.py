@@ -109,7 +109,7 @@ def test_later_status_moves_a_receipt_forward_only(instance: EmbeddedInstance) -
     assert not recorder.record(copy.model_copy(update={"receipt_sid": "DY" + "0" * 32}), ReceiptStatus.READ)
 
 
-def test_edit_of_a_message_keeps_what_happened_to_its_copies(instance: EmbeddedInstance) -> None:
+def test_edited_message_keeps_the_statuses_of_its_copies(instance: EmbeddedInstance) -> None:
     conversation = conversation_with(instance, PAIR)
     sid = conversation.messages.create(body="Hello").sid
     instance.work()

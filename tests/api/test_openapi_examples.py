@@ -16,7 +16,7 @@ from tests.support.openapi_examples import examples
 SCHEMAS = document()["components"]["schemas"]
 
 
-def test_examples_are_what_an_instance_takes_and_answers() -> None:
+def test_examples_equal_real_requests_and_responses() -> None:
     assert load_examples() == examples(), "run `make docs-tables`"
 
 

@@ -133,7 +133,7 @@ def test_settle_ignores_initializing_and_missing_conversations(steps: Provisioni
 
 
 @pytest.mark.each_engine
-def test_sweep_attends_once_and_postpones_the_next_attempt(clocked: Instance) -> None:
+def test_sweep_processes_once_and_postpones_the_next_attempt(clocked: Instance) -> None:
     create = clocked.client().conversations.v1.conversation_with_participants.create
     create(participant=CHAT_AND_SMS)
     clocked.lose_messages()

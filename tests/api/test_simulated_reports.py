@@ -78,7 +78,7 @@ def test_bad_report_is_refused(instance: EmbeddedInstance, change: dict[str, str
     assert instance.items("receipt#")[0]["status"] == "sent"
 
 
-def test_copy_that_no_simulated_phone_has_got_has_no_report(instance: EmbeddedInstance) -> None:
+def test_copy_that_no_simulated_phone_has_received_has_no_report(instance: EmbeddedInstance) -> None:
     message = conversation_with(instance, CHAT_AND_SMS[0]).messages.create(body="Hello")
     (receipt,) = instance.items("receipt#")
     sids = {"ConversationSid": message.conversation_sid, "MessageSid": message.sid, "ReceiptSid": receipt["sid"]}

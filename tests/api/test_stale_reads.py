@@ -143,7 +143,7 @@ def test_everything_of_a_deleted_conversation_is_erased(stale: Stale) -> None:
     assert [item for item in stale.instance.items("") if item["pk"].endswith(sid) and item["sk"] != "change"] == []
 
 
-def test_finished_conversation_that_the_index_still_calls_due_is_left_alone(stale: Stale) -> None:
+def test_finished_conversation_with_an_outdated_index_entry_is_not_changed(stale: Stale) -> None:
     sid = stale.v1.conversation_with_participants.create(participant=chat(2)).sid
     stale.table.catch_up()
     stale.instance.work()

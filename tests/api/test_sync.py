@@ -386,7 +386,7 @@ def test_clients_cannot_write_sync_objects(instance: EmbeddedInstance, method: s
 
 
 @pytest.mark.each_engine
-def test_replay_tells_of_new_edited_and_deleted_messages(instance: Instance) -> None:
+def test_replay_has_events_for_new_edited_and_deleted_messages(instance: Instance) -> None:
     conversation = conversation_with(instance, "alice")
     messages = send(conversation, 3)
     name, reader = f"{messages[0].conversation_sid}.messages", SyncReader(instance, "alice")
@@ -400,7 +400,7 @@ def test_replay_tells_of_new_edited_and_deleted_messages(instance: Instance) -> 
 
 
 @pytest.mark.each_engine
-def test_replay_tells_who_joined_changed_and_left(instance: Instance) -> None:
+def test_replay_has_events_for_participants_who_joined_changed_and_left(instance: Instance) -> None:
     conversation = conversation_with(instance, "alice", "bob", "carol")
     alice, bob, carol = conversation.participants.list()
     name, reader = f"{alice.conversation_sid}.roster", SyncReader(instance, "alice")
@@ -419,7 +419,7 @@ def test_replay_tells_who_joined_changed_and_left(instance: Instance) -> None:
 
 
 @pytest.mark.each_engine
-def test_replay_tells_of_conversations_that_a_user_left_or_that_were_deleted(instance: Instance) -> None:
+def test_replay_has_events_for_conversations_that_a_user_left_or_that_were_deleted(instance: Instance) -> None:
     v1 = instance.client().conversations.v1
     left, deleted, erased, kept, again = (v1.conversations.create().sid for _ in range(5))
     for sid in (left, deleted, erased, kept, again):
@@ -510,7 +510,7 @@ def test_long_replay_of_messages_starts_at_the_first_missed_one(
     assert added == [str(index) for index in range(10, 17)]
 
 
-def test_replay_tells_of_recent_messages_whose_receipts_changed(instance: EmbeddedInstance) -> None:
+def test_replay_has_events_for_recent_messages_whose_receipts_changed(instance: EmbeddedInstance) -> None:
     """A new receipt changes the message, but not the conversation."""
     conversation = conversation_with(instance, "alice")
     conversation.participants.create(
@@ -534,7 +534,7 @@ def test_replay_has_one_event_for_an_edited_recent_message(instance: EmbeddedIns
     assert reader.missed(name, seen) == [(Action.UPDATED, "0")]
 
 
-def test_replay_without_an_event_tells_of_the_last_seconds(
+def test_replay_without_an_event_id_covers_the_last_seconds(
     instance: EmbeddedInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     conversation = conversation_with(instance, "alice")

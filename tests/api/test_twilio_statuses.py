@@ -266,7 +266,7 @@ def test_simulated_phone_gets_a_link_to_the_media(embedded: EmbeddedInstance) ->
         ({}, None, None),
     ],
 )
-def test_status_callback_has_its_meaning(
+def test_status_callback_becomes_the_matching_status(
     parameters: dict[str, str], status: ReceiptStatus | None, entry: type[LogEntry] | None
 ) -> None:
     assert status_in(parameters) == (status, entry)

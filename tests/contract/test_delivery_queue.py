@@ -154,7 +154,7 @@ def test_messages_received_by_dead_process_are_received_again(queue: DurableQueu
     assert bodies(queue) == ["a"]
 
 
-def test_message_postponed_beyond_the_longest_pause_is_visible_as_the_clock_was_set_back(
+def test_message_that_is_postponed_too_far_by_a_clock_change_is_visible(
     queue: DurableQueue, clock: ManualClock
 ) -> None:
     send(queue, "a")
@@ -191,14 +191,14 @@ def postpone(queue: DurableQueue, count: int, seconds: float = 600) -> list[int]
     return [message.id for message in messages]
 
 
-def test_finding_receivers_does_not_walk_through_their_messages(queue: DurableQueue) -> None:
+def test_finding_receivers_does_not_read_every_message(queue: DurableQueue) -> None:
     postpone(queue, 5)
     few = steps(queue, queue.receivers)
     postpone(queue, 500)
     assert steps(queue, queue.receivers) <= few + 5
 
 
-def test_next_visible_does_not_walk_through_the_messages(queue: DurableQueue, clock: ManualClock) -> None:
+def test_next_visible_does_not_read_every_message(queue: DurableQueue, clock: ManualClock) -> None:
     now, excluded = clock.now(), postpone(queue, 3, 30)
 
     def next_visible() -> None:

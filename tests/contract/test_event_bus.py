@@ -58,7 +58,7 @@ def bus(client: RefusingEventBridge) -> EventBridgeBus:
     return EventBridgeBus(client, "bus")  # type: ignore[arg-type]
 
 
-def test_refused_entries_are_put_again_alone() -> None:
+def test_only_refused_entries_are_sent_again() -> None:
     client = RefusingEventBridge({"EV-1": 1, "EV-3": 2})
     bus(client).publish([event(number) for number in range(5)])
     assert client.calls == [["EV-0", "EV-1", "EV-2", "EV-3", "EV-4"], ["EV-1", "EV-3"], ["EV-3"]]

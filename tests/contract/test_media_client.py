@@ -199,12 +199,12 @@ def endless(handler: BaseHTTPRequestHandler) -> None:
     time.sleep(1)
 
 
-def test_content_without_a_length_that_ends_at_the_time_limit_is_no_media() -> None:
+def test_content_without_a_length_that_ends_at_the_time_limit_is_not_media() -> None:
     with host({"/": endless}) as (origin, _), pytest.raises(WebhookLateError):
         fetched(f"{origin}/", seconds=0.3)
 
 
-def test_incomplete_content_is_no_media() -> None:
+def test_incomplete_content_is_not_media() -> None:
     with host({"/": cut}) as (origin, _), pytest.raises(WebhookUnreachableError):
         fetched(f"{origin}/")
 

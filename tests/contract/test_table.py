@@ -608,7 +608,7 @@ def test_between_includes_both_ends(walk: Walk) -> None:
     assert walk.query(between=("m", "z")) == ""
 
 
-def test_after_continues_behind_an_item(walk: Walk) -> None:
+def test_query_continues_after_the_given_item(walk: Walk) -> None:
     assert walk.query(after="i") == "jkl"
     assert walk.query(after="l") == ""
     assert walk.query(after="d", forward=False) == "cba"
@@ -618,7 +618,7 @@ def test_after_continues_behind_an_item(walk: Walk) -> None:
     assert walk.query(after="f", between=("b", "f")) == ""
 
 
-def test_after_goes_on_behind_the_item_at_either_end_of_between(walk: Walk) -> None:
+def test_query_continues_after_an_item_at_an_end_of_the_range(walk: Walk) -> None:
     assert walk.query(after="b", between=("b", "f")) == "cdef"
     assert walk.query(after="f", between=("b", "f"), forward=False) == "edcb"
     assert walk.query(after="b", between=("b", "f"), forward=False) == ""
@@ -626,7 +626,7 @@ def test_after_goes_on_behind_the_item_at_either_end_of_between(walk: Walk) -> N
 
 
 @pytest.mark.parametrize("forward", [True, False])
-def test_items_that_tie_at_both_ends_of_between_are_all_found(table: Table, forward: bool) -> None:
+def test_range_query_finds_all_items_with_the_sort_keys_of_its_ends(table: Table, forward: bool) -> None:
     keys = [Key(f"AC1#CH{number}", "conversation") for number in range(6)]
     put(
         table,
@@ -642,14 +642,14 @@ def test_items_that_tie_at_both_ends_of_between_are_all_found(table: Table, forw
     assert {item["pk"] for item in found} == {key.pk for key in keys[:4]}
 
 
-def test_after_may_lie_outside_between(walk: Walk) -> None:
+def test_query_continues_after_an_item_outside_the_range(walk: Walk) -> None:
     assert walk.query(after="a", between=("c", "e")) == "cde"
     assert walk.query(after="h", between=("c", "e")) == ""
     assert walk.query(after="h", between=("c", "e"), forward=False) == "edc"
     assert walk.query(after="a", between=("c", "e"), forward=False) == ""
 
 
-def test_after_may_name_a_deleted_item(walk: Walk) -> None:
+def test_query_continues_after_a_deleted_item(walk: Walk) -> None:
     gone = walk.item("d")
     walk.table.transact([Delete(Key(str(gone["pk"]), str(gone["sk"])))])
     assert walk.query(after="d", limit=2) == "ef"

@@ -175,7 +175,7 @@ def test_failed_condition_leaves_the_unit_as_it_was(path: Path) -> None:
     run(path, scenario)
 
 
-def test_reads_see_what_the_unit_holds(path: Path) -> None:
+def test_reads_see_the_writes_of_their_unit(path: Path) -> None:
     async def scenario(machine: Machine) -> None:
         machine.table.transact([Put(item("a", n=1)), Put(item("b", n=1)), Put(item("c"))])
         await asyncio.sleep(0)
@@ -292,7 +292,7 @@ def test_committed_resolves_after_the_commit(path: Path) -> None:
     run(path, scenario)
 
 
-def test_refusal_waits_for_the_commit_of_what_it_tells_of(path: Path) -> None:
+def test_refusal_waits_for_the_commit_of_the_conflicting_item(path: Path) -> None:
     async def scenario(machine: Machine) -> None:
         machine.table.transact([Put(item("a"))])
         with pytest.raises(TransactionCanceledError):

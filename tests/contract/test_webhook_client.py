@@ -437,7 +437,7 @@ def every(*addresses: str) -> Resolve:
 
 
 @pytest.mark.parametrize("addresses", [("127.0.0.2", "127.0.0.1"), ("127.0.0.1", "127.0.0.2")])
-def test_of_a_name_with_allowed_and_forbidden_addresses_only_the_allowed_are_called(addresses: tuple[str, str]) -> None:
+def test_host_is_called_only_at_its_allowed_addresses(addresses: tuple[str, str]) -> None:
     rules, port = only_allowed("127.0.0.1/32"), free_port()
     with listening(port, *addresses) as accepted:
         url = f"http://hooks.example.com:{port}/"
@@ -445,7 +445,7 @@ def test_of_a_name_with_allowed_and_forbidden_addresses_only_the_allowed_are_cal
         assert {host: len(connections) for host, connections in accepted.items()} == {"127.0.0.1": 1, "127.0.0.2": 0}
 
 
-def test_where_the_allowed_address_of_a_name_is_down_a_forbidden_one_is_not_called() -> None:
+def test_forbidden_address_is_not_called_if_the_allowed_address_is_down() -> None:
     rules, port = only_allowed("127.0.0.1/32"), free_port()
     with listening(port, "127.0.0.2") as accepted:
         url = f"http://hooks.example.com:{port}/"
@@ -454,7 +454,7 @@ def test_where_the_allowed_address_of_a_name_is_down_a_forbidden_one_is_not_call
         assert accepted == {"127.0.0.2": []}
 
 
-def test_where_one_address_of_a_name_is_down_the_next_is_called() -> None:
+def test_next_address_of_a_host_is_called_if_the_first_is_down() -> None:
     port = free_port()
     with listening(port, "127.0.0.2", "127.0.0.3") as accepted:
         url = f"http://hooks.example.com:{port}/"

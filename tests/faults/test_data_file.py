@@ -203,7 +203,7 @@ def test_check_finds_a_damaged_page_and_a_damaged_index(tmp_path: Path) -> None:
     assert json.loads(damaged.output)["problems"]
 
 
-def test_commands_refuse_what_is_no_data_file(tmp_path: Path) -> None:
+def test_commands_refuse_a_file_that_is_not_a_data_file(tmp_path: Path) -> None:
     other = tmp_path / "diary"
     no_database(other)
     newer = tmp_path / "newer.db"

@@ -280,7 +280,7 @@ def pauses_of(moments: list[datetime]) -> list[timedelta]:
     return [later - earlier for earlier, later in pairwise(moments)]
 
 
-def test_conversation_that_the_sweeper_cannot_process_is_put_off_with_growing_pauses(
+def test_conversation_that_the_sweeper_cannot_process_is_postponed_with_growing_pauses(
     instance: EmbeddedInstance, clock: FrozenClock, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     sid = instance.call("POST", "/v1/Conversations", {"Timers.Inactive": "PT1M"}).body["sid"]
@@ -300,7 +300,7 @@ def test_conversation_that_the_sweeper_cannot_process_is_put_off_with_growing_pa
     assert instance.call("GET", f"/v1/Conversations/{sid}").body["state"] == "inactive"
 
 
-def test_failures_of_the_sweeper_in_a_row_count_only(
+def test_only_failures_in_a_row_of_the_sweeper_are_counted(
     instance: EmbeddedInstance, clock: FrozenClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sid = instance.call("POST", "/v1/Conversations", {"Timers.Inactive": "PT1M"}).body["sid"]
@@ -398,7 +398,7 @@ def test_deletion_that_always_fails_is_tried_rarely_and_reported(
 
 @DELETIONS
 @pytest.mark.parametrize("fails", [False, True])
-def test_pass_whose_time_is_over_counts_as_an_attempt_only_if_it_failed(
+def test_interrupted_pass_counts_as_an_attempt_only_if_it_failed(
     instance: EmbeddedInstance,
     clock: FrozenClock,
     delete: Callable[[EmbeddedInstance], str],

@@ -136,7 +136,7 @@ def test_pause_is_shown_in_the_ledger(deployment: Deployment) -> None:
     assert datetime.fromisoformat(str(shown)) == deployment.clock.present + FIRST_PAUSE
 
 
-def test_paused_delivery_is_no_attempt_and_writes_nothing(deployment: Deployment) -> None:
+def test_paused_delivery_is_not_an_attempt_and_writes_nothing(deployment: Deployment) -> None:
     process = deployment.process()
     deployment.open(process)
     calls, attempts = len(deployment.table.calls), deployment.instance.items("attempt#")
@@ -155,7 +155,7 @@ def test_redelivered_message_asks_the_table_for_the_circuit_breaker(deployment: 
     assert deployment.table.calls == ["read"]
 
 
-def test_process_that_knows_nothing_learns_of_the_pause_from_its_first_failure(deployment: Deployment) -> None:
+def test_new_process_learns_of_the_pause_from_its_first_failure(deployment: Deployment) -> None:
     deployment.open(deployment.process())
     other = deployment.process()
     deployment.table.calls.clear()

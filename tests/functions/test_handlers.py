@@ -183,9 +183,7 @@ class EndingContext(FunctionContext):
         return SWEEP_MARGIN_MILLISECONDS + (next(self._questions, None) is not None)
 
 
-def test_the_sweeper_leaves_the_rest_to_the_next_sweep_when_its_time_runs_out(
-    moto: MotoInstance, function: Call
-) -> None:
+def test_sweeper_without_time_leaves_the_remaining_work_to_the_next_sweep(moto: MotoInstance, function: Call) -> None:
     conversations = moto.client().conversations.v1.conversations
     for _ in range(3):
         conversations.create().delete()

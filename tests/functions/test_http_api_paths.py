@@ -204,7 +204,7 @@ def test_name_with_a_slash_or_percent_sign_is_accepted_and_reachable_by_sid(moto
 # Queries
 
 
-def test_last_value_of_a_repeated_query_parameter_counts(moto: MotoInstance) -> None:
+def test_last_value_of_a_repeated_query_parameter_is_used(moto: MotoInstance) -> None:
     """API Gateway joins repeated values with commas in `queryStringParameters`, but not in `rawQueryString`."""
     query = {"rawQueryString": "PageSize=7&PageSize=1", "queryStringParameters": {"PageSize": "7,1"}}
     assert replay(moto, "GET", "/v1/Conversations", **query).body["meta"]["page_size"] == 1

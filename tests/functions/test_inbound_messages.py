@@ -108,7 +108,7 @@ def test_delivery_event_of_a_failure_has_a_code_of_twilio(moto: MotoInstance, fu
     assert (receipt["status"], receipt["error_code"]) == ("undelivered", 30007)
 
 
-def test_delivery_event_of_an_unknown_message_is_done(moto: MotoInstance, function: Call) -> None:
+def test_delivery_event_of_an_unknown_message_is_ignored(moto: MotoInstance, function: Call) -> None:
     assert function("inbound_messages", delivery_event(moto)) is None
     assert function("inbound_messages", delivery_event(moto, context={"campaign": "other"})) is None
     assert moto.changes() == []

@@ -29,7 +29,7 @@ def moto() -> Iterator[MotoInstance]:
 
 
 @pytest.mark.parametrize("name", ["event.json", "copy.json"])
-def test_sample_of_something_that_is_gone_is_done(moto: MotoInstance, name: str) -> None:
+def test_sample_for_a_missing_message_succeeds(moto: MotoInstance, name: str) -> None:
     event = sample(EVENTS / "message_sender" / name, moto)
     assert moto.handler("message_sender")(event, FunctionContext()) == {"batchItemFailures": []}
 
@@ -49,7 +49,7 @@ def test_unreadable_queue_message_is_given_up_at_once(moto: MotoInstance) -> Non
     assert moto.waiting_messages("outbound-failure") == 1
 
 
-def test_copies_of_a_line_are_in_one_message_group_and_each_receipt_comes_once(moto: MotoInstance) -> None:
+def test_copies_from_one_number_to_one_phone_are_in_one_message_group(moto: MotoInstance) -> None:
     sqs, url = moto.deployment.client("sqs"), moto.deployment.values["CopyQueue"]
     queue = SqsCopyQueue(sqs, url)
     others = [COPY.model_copy(update={"receipt_sid": f"DY{number:032}"}) for number in range(1, 12)]

@@ -231,7 +231,7 @@ def in_nav(entries: list[dict[str, Any]]) -> Iterator[str]:
             yield from in_nav(page) if isinstance(page, list) else [page]
 
 
-def test_navigation_has_every_page_but_single_decisions() -> None:
+def test_navigation_has_every_page_except_single_decisions() -> None:
     listed = list(in_nav(tomllib.loads((ROOT / "zensical.toml").read_text())["project"]["nav"]))
     pages = {page.relative_to(DOCS).as_posix() for page in DOCS.rglob("*.md")}
     decisions = {page for page in pages if re.fullmatch(r"decisions/\d+.*", page)}

@@ -98,7 +98,7 @@ def test_receives_without_an_attempt_do_not_use_up_the_receives_of_a_message() -
     }
 
 
-def test_copies_of_a_line_keep_their_order() -> None:
+def test_copy_queues_keep_the_order_of_each_message_group() -> None:
     """SQS requires that the dead-letter queue of a FIFO queue is also a FIFO queue."""
     queues = resources("AWS::SQS::Queue")
     assert {name for name, queue in queues.items() if queue.get("FifoQueue")} == {"CopyQueue", "CopyFailureQueue"}

@@ -288,7 +288,7 @@ def test_queue_is_encrypted_and_keeps_messages_longer_than_their_attempts_take(q
     assert properties["MessageRetentionPeriod"] == days * 24 * 3600
 
 
-def test_scheduled_invocation_that_fails_is_not_repeated_beside_the_next_one() -> None:
+def test_failed_scheduled_invocation_is_not_retried() -> None:
     """By default, Lambda retries a failed asynchronous invocation twice, and a throttled invocation for six hours."""
     rules = [rule["Properties"] for rule in deployed("AWS::Events::Rule").values()]
     scheduled = {
@@ -336,7 +336,7 @@ def test_only_the_topic_of_phones_invokes_the_function_of_inbound_messages() -> 
     assert statement["Condition"] == {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}}
 
 
-def test_schedule_does_not_repeat_an_event_beside_the_next_one() -> None:
+def test_schedule_does_not_retry_an_event() -> None:
     """By default, EventBridge retries for a day if a target does not accept an event."""
     rules = [rule["Properties"] for rule in deployed("AWS::Events::Rule").values()]
     policies = [target["RetryPolicy"] for rule in rules if "ScheduleExpression" in rule for target in rule["Targets"]]

@@ -40,7 +40,7 @@ def test_address_format_determines_the_channel(address: str, channel: Channel) -
     assert channel_of(address) is channel
 
 
-def test_mexican_whatsapp_number_with_the_legacy_1_is_no_phone_number() -> None:
+def test_mexican_whatsapp_number_with_the_legacy_1_is_not_a_phone_number() -> None:
     """WhatsApp still writes a `1` after Mexico's country code. Real phone numbers no longer have this `1`."""
     assert channel_of("whatsapp:+5215512345678") is Channel.WHATSAPP
     assert channel_of("+5215512345678") is None

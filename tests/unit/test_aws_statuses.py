@@ -33,7 +33,7 @@ def names(shape: str) -> set[str]:
         ("", None),
     ],
 )
-def test_event_has_its_meaning(event_type: str, outcome: Outcome | None) -> None:
+def test_delivery_event_becomes_the_matching_outcome(event_type: str, outcome: Outcome | None) -> None:
     assert outcome_in({"eventType": event_type}) == outcome
 
 

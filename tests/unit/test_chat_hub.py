@@ -206,7 +206,7 @@ def run(scenario: Callable[[Machine], Awaitable[None]]) -> None:
     asyncio.run(attached())
 
 
-def test_subscriber_gets_what_it_missed_then_the_confirmation_then_later_events() -> None:
+def test_subscriber_gets_missed_events_then_the_confirmation_then_later_events() -> None:
     async def scenario(machine: Machine) -> None:
         client = machine.client()
         missed = [event(f"missed {number}") for number in range(2)]
@@ -604,7 +604,7 @@ def test_client_that_left_before_its_subscription_is_forgotten() -> None:
     run(scenario)
 
 
-def test_user_that_comes_back_in_time_was_never_offline(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_user_who_reconnects_in_time_stays_online(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("convoke.embedded.chat.presence.OFFLINE_GRACE_SECONDS", 0.02)
 
     async def scenario() -> None:

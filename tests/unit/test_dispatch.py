@@ -155,7 +155,7 @@ def test_method_without_a_route_is_refused_with_the_allowed_ones(method: str, pa
 
 
 @pytest.mark.parametrize(("method", "path"), [("GET", "/x/A/1"), ("GET", "/unknown"), ("PUT", "/x/A/1"), ("GET", "")])
-def test_stranger_gets_401_before_anything_is_looked_up(method: str, path: str) -> None:
+def test_wrong_credentials_get_401_before_any_route_is_looked_up(method: str, path: str) -> None:
     answered = answer(method, path, "wrong")
     assert answered.status_code == 401
     assert "WWW-Authenticate" in answered.headers

@@ -50,7 +50,7 @@ def test_event_id_is_the_time_in_microseconds(moment: datetime) -> None:
 
 
 @given(MOMENTS, MOMENTS)
-def test_later_one_of_the_time_and_the_sid_counts(moment: datetime, made_at: datetime) -> None:
+def test_event_id_uses_the_later_of_the_event_time_and_the_sid_time(moment: datetime, made_at: datetime) -> None:
     """The event id uses the later of two times: `moment` and the time in the SID.
 
     Convoke reads `moment` before a pre-event, and creates the SID after the pre-event. With a test clock, `moment` can

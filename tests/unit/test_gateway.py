@@ -276,7 +276,7 @@ def test_request_is_refused_if_the_write_lock_is_held_for_too_long(tmp_path: Pat
     run(FakeApi(putting(lambda: tables[0])), scenario, path=path)
 
 
-def test_request_that_always_loses_against_others_is_refused_after_the_same_time_as_on_aws(
+def test_request_with_endless_conflicts_is_refused_after_the_same_time_as_on_aws(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The retries end after MAX_CONTENTION_SECONDS. The write lock's `lock_timeout` is shorter."""
@@ -383,7 +383,7 @@ def test_deferred_answer_is_given_at_once_when_the_server_stops() -> None:
     run(FakeApi(deferred(seconds=20)), scenario)
 
 
-def test_deferred_answer_tells_of_nothing_that_is_not_committed() -> None:
+def test_deferred_answer_shows_only_committed_data() -> None:
     async def scenario(machine: Machine) -> None:
         def uncommitted() -> Reading:
             machine.table.transact([PUT])

@@ -54,7 +54,7 @@ def test_period_of_one_moment_is_accepted() -> None:
     assert period.start_date == period.end_date
 
 
-def test_change_of_both_read_horizons_is_about_reads_alone() -> None:
+def test_change_of_read_index_and_timestamp_changes_only_the_read_position() -> None:
     reads = {"last_read_message_index": "3", "last_read_timestamp": "2026-01-02T03:04:05Z"}
     assert ParticipantChange.model_validate(reads).changes_only_read_position
     assert not ParticipantChange.model_validate({**reads, "attributes": "{}"}).changes_only_read_position

@@ -97,7 +97,7 @@ def test_event_of_an_earlier_change_keeps_its_id() -> None:
     assert unpack_change(pack_change(change)) == change
 
 
-def test_ids_that_follow_from_the_place_of_the_event_are_restored_and_not_stored() -> None:
+def test_event_ids_that_follow_from_the_position_are_not_stored() -> None:
     change = participants_added(CHANGE_SID, SUBJECT, ten_members(), at=MOMENT, origin=Origin(notify_webhooks=False))
     assert unpack_change(pack_change(change)) == change
     assert '"id"' not in json.dumps(pack_change(change))

@@ -132,7 +132,7 @@ def test_page_size_is_clamped_to_1_and_100(asked: str | None, size: int) -> None
 
 
 @pytest.mark.parametrize("asked", ["", " ", "ten", "1.5", "1e2", "0x10", "50,50", "9" * 5000, "\ud800"])
-def test_page_size_that_is_no_integer_is_rejected(asked: str) -> None:
+def test_page_size_that_is_not_an_integer_is_rejected(asked: str) -> None:
     assert refused(pagination({"PageSize": asked})) == "PageSize"
 
 
@@ -150,7 +150,7 @@ def test_page_number_with_a_token_does_not_select_the_page(page: str | None, num
     assert list_.page_request.position == LAST
 
 
-def test_page_number_that_is_no_integer_is_rejected() -> None:
+def test_page_number_that_is_not_an_integer_is_rejected() -> None:
     with pytest.raises(InvalidParameterError) as caught:
         _ = pagination({"PageToken": NEXT["PageToken"], "Page": "x"}).page_number
     assert caught.value.parameter == "Page"

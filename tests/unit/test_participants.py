@@ -376,7 +376,7 @@ def test_null_participant_values_count_as_omitted() -> None:
     ],
     ids=lambda value: repr(value[:24]),
 )
-def test_participant_value_that_is_no_json_object_is_rejected(value: str) -> None:
+def test_participant_value_that_is_not_a_json_object_is_rejected(value: str) -> None:
     error = refused('{"identity": "someone"}', value)
     assert (error.code, error.status, error.parameter) == (50424, 400, "Participant[1]")
 

@@ -56,7 +56,7 @@ def test_age_is_the_age_of_the_head_of_the_queue(monkeypatch: pytest.MonkeyPatch
     assert waiting.age() == 0
 
 
-def test_work_that_is_taken_back_is_not_done_and_may_be_taken_back_late() -> None:
+def test_canceled_work_is_not_done_and_may_be_canceled_late() -> None:
     waiting: Waiting[str] = Waiting()
     take_back = waiting.append("a")
     waiting.append("a")
@@ -287,9 +287,7 @@ def test_failed_publication_leaves_the_stream_as_it_was(machine: Machine) -> Non
     assert machine.work.published == [["IM1-0"]]
 
 
-def test_record_that_cannot_be_read_does_not_block_those_behind_it(
-    machine: Machine, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_unreadable_record_does_not_block_later_records(machine: Machine, caplog: pytest.LogCaptureFixture) -> None:
     machine.table.transact([Put({"pk": "AC1#IMx", "sk": "change", "sid": "IMx", "event": {}})])
     machine.stream(1)
     machine.run()

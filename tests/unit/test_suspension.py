@@ -10,7 +10,7 @@ from convoke.embedded.suspension import NeedsThreadError, RunAgainError
 
 
 @pytest.mark.parametrize("signal", [RunAgainError, NeedsThreadError])
-def test_signal_is_no_exception_that_a_handler_would_turn_into_an_answer(signal: type[BaseException]) -> None:
+def test_signal_is_not_caught_by_except_exception(signal: type[BaseException]) -> None:
     assert not issubclass(signal, Exception)
     with pytest.raises(signal), suppress(Exception):
         raise signal

@@ -150,7 +150,7 @@ def test_claim_is_won_once(instance: EmbeddedInstance, clock: ManualClock) -> No
     assert not conversations.claim(found[0], clock.present + HOUR)
 
 
-def test_timer_that_is_shortened_while_the_sweeper_puts_off_a_conversation_runs_out_in_time(clock: ManualClock) -> None:
+def test_timer_shortened_during_a_postponement_fires_in_time(clock: ManualClock) -> None:
     """A client shortens a timer while the sweeper postpones the conversation's due time.
 
     The client reads the old due time, which is early enough for the shorter timer. The new due time is too late for the
@@ -175,9 +175,7 @@ def test_timer_that_is_shortened_while_the_sweeper_puts_off_a_conversation_runs_
         assert conversation.fetch().state == "inactive"
 
 
-def test_putting_off_a_conversation_that_was_changed_meanwhile_fails(
-    instance: EmbeddedInstance, clock: ManualClock
-) -> None:
+def test_postponing_a_changed_conversation_fails(instance: EmbeddedInstance, clock: ManualClock) -> None:
     sid = create(instance, timers_inactive="PT1H").sid
     conversations = ConversationRepository(instance.table)
     read = conversations.fetch(instance.account.sid, sid)
@@ -190,7 +188,7 @@ def test_putting_off_a_conversation_that_was_changed_meanwhile_fails(
     assert instance.items("conversation") == stored
 
 
-def test_conversation_is_given_up_once_its_attempts_are_used_up(
+def test_conversation_is_closed_after_its_last_attempt(
     clock: ManualClock, instance: EmbeddedInstance, admissions: Admissions
 ) -> None:
     """Two attempts are allowed. The sweep after the second attempt closes the conversation."""

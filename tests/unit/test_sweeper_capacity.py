@@ -26,7 +26,7 @@ def test_sweeper_reaches_the_goal(kind: str) -> None:
     assert rate(KINDS[kind], with_cpu=False) >= GOAL
 
 
-def test_timers_reach_the_goal_with_the_time_of_the_processor_too() -> None:
+def test_timers_reach_the_goal_including_processor_time() -> None:
     assert rate(KINDS["a timer"]) >= GOAL
 
 

@@ -140,7 +140,7 @@ def test_line_of_a_refused_request_has_the_code_and_the_sid_in_the_path(status: 
 
 
 @pytest.mark.parametrize("body", ["", "<html>", "[]"])
-def test_line_of_an_answer_that_is_no_json_object_has_no_code(body: str) -> None:
+def test_line_of_an_answer_that_is_not_a_json_object_has_no_code(body: str) -> None:
     event = event_of("GET", "http://localhost/console")
     line = request_line(FinishedRequest(event, Response(404, body=body), 0.001), now(), lambda _: None)
     assert {*line} == {"time", "method", "route", "status", "milliseconds"}
