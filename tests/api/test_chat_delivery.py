@@ -306,7 +306,7 @@ def test_answers_for_a_client_that_reads_nothing_need_limited_memory(instance: E
 def test_confirmations_for_a_client_that_reads_nothing_need_limited_memory(instance: EmbeddedInstance) -> None:
     async def scenario(serving: ChatServing, key: Key, sid: str) -> None:
         async with serving.client(key.token("alice")) as alice:
-            # The server repeats the frame's long id in its reply.
+            # The server's reply repeats the id of the frame. Therefore a long id makes a long reply.
             frame = write_frame(Frame("put_notification_ctx", "x" * 60_000))
 
             async def flood() -> None:

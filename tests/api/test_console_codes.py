@@ -101,7 +101,10 @@ def test_exchange_deletes_expired_codes_and_keys_only(embedded: EmbeddedInstance
 
 
 def test_moving_the_test_clock_does_not_end_a_sign_in() -> None:
-    """`convoke console` runs in another process, which does not know the test clock."""
+    """`convoke console` runs in another process, and does not know the test clock.
+
+    Therefore codes and keys must expire by the real time.
+    """
     with held_instance(movable_clock=MovableClock()) as instance:
         key = exchange(instance, codes(instance).create(instance.account.sid))
         code = codes(instance).create(instance.account.sid)
@@ -111,7 +114,7 @@ def test_moving_the_test_clock_does_not_end_a_sign_in() -> None:
 
 
 def test_aws_has_no_codes() -> None:
-    """On AWS, strangers could cause reads of the table with requests for codes."""
+    """On AWS, each request with an invented code would read the table. Therefore there are no codes on AWS."""
     with moto_instance() as instance:
         form, url = {"AccountSid": instance.account.sid, "Code": "x"}, ORIGIN + PATH
         assert call(instance.api, "POST", url, data=form).status == 401

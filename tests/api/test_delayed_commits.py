@@ -91,7 +91,7 @@ def test_wait_ends_after_commit_of_state_that_it_returns(instance: EmbeddedInsta
 
 
 def test_wait_does_not_return_state_that_is_dropped(instance: EmbeddedInstance, data: str) -> None:
-    """The waiting request sees the state `active` before the commit. The failed commit drops this state."""
+    """The waiting request sees the uncommitted state `active`. Then the commit fails, and the state is dropped."""
 
     async def scenario() -> Answer:
         async with instance.served(), instance.without_sweeps():

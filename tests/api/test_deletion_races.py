@@ -224,7 +224,7 @@ def finalizer_on(instance: Instance, provisionings: ProvisioningRepository) -> C
 
 @pytest.mark.each_engine
 def test_stale_write_before_settling_is_refused(instance: Instance) -> None:
-    """Settling computes the due time from the timers. An outdated write must not restore the old due time."""
+    """Settling computes the conversation's due time. An outdated write must not replace the new due time."""
     sid = conversation_in(instance, "initializing")
     participants_added_by_adder(instance)
     assert StaleWriter(instance, sid).finalize()
@@ -268,7 +268,7 @@ def test_stale_settle_or_claim_keeps_deleted_conversation_due(instance: Instance
 
 @pytest.mark.each_engine
 def test_delete_with_stale_provisioning_keeps_locks_of_another_conversation(instance: Instance) -> None:
-    """The old provisioning record still lists locks that another conversation holds now."""
+    """The old provisioning record still lists locks that now belong to another conversation."""
     sid = conversation_in(instance, "initializing", CHAT_AND_SMS)
     early = StaleWriter(instance, sid)
     assert early.close()

@@ -175,7 +175,7 @@ def test_failed_commits_are_logged_once_a_minute(data: str, caplog: pytest.LogCa
 
 
 def test_large_unit_that_fails_before_its_tick_ends_answers_503(data: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The engine commits a unit of work with MAX_ROWS rows or more before the tick ends."""
+    """A unit of work with MAX_ROWS rows or more is committed before the tick ends. Here, this commit fails."""
     monkeypatch.setattr("convoke.embedded.sqlite.MAX_ROWS", 1)
 
     async def scenario(instance: EmbeddedInstance) -> None:

@@ -154,7 +154,10 @@ def test_known_identities_are_neither_written_nor_read_twice() -> None:
 
 
 def test_identity_that_an_old_read_misses_is_read_again_consistently() -> None:
-    """On DynamoDB, an eventually consistent read can miss a User that was created milliseconds ago."""
+    """On DynamoDB, an eventually consistent read can miss a new User.
+
+    Therefore Convoke reads an unknown identity again with strong consistency.
+    """
 
     class Stale(CountingTable):
         def get_many(self, keys: Sequence[Key], *, consistent: bool = True) -> Any:

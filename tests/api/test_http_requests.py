@@ -113,7 +113,7 @@ def test_multipart_body_is_taken_like_a_form(instance: Instance) -> None:
 @pytest.mark.each_engine
 @pytest.mark.parametrize("path", ["/v1/Conversations", "/v1/Services", "/convoke/v1/Events", "/v1/Alerts"])
 def test_last_value_of_a_repeated_query_parameter_is_used(instance: Instance, path: str) -> None:
-    """`next_page_url` already contains `PageSize`, and some clients add another `PageSize`."""
+    """Some clients add a second `PageSize` to `next_page_url`, which already contains a `PageSize`."""
     meta = instance.call("GET", f"{path}?PageSize=2&Page=0&PageSize=7").body["meta"]
     assert meta["page_size"] == 7
 

@@ -86,7 +86,7 @@ def test_closed_or_deleted_conversation_gets_no_message(embedded: EmbeddedInstan
 
 
 def test_message_waits_for_the_end_of_initializing(embedded: EmbeddedInstance) -> None:
-    """The message arrives while the conversation is `initializing`. Convoke adds the message later."""
+    """The message arrives while participants are still being added. Convoke adds the message afterwards."""
     configure(embedded)
     created = embedded.client().conversations.v1.conversation_with_participants.create(participant=[pair()])
     pauses = list[float]()

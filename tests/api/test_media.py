@@ -238,7 +238,7 @@ def test_token_of_a_link_is_valid_for_its_media_only(instance: Instance) -> None
     ):
         assert call(instance.api, "GET", f"{url}?token={changed}").status in (401, 403)
     assert call(instance.api, "GET", f"{other_url}?token={token}").status == 403
-    # The token authorizes only the download.
+    # The token authorizes only the download of the content, not other requests.
     assert call(instance.api, "GET", f"{url.removesuffix('/Content')}?token={token}").status == 401
 
 

@@ -53,7 +53,7 @@ def test_phone_inbox_prints_the_received_messages() -> None:
 
 
 def test_stop_is_answered_once_although_a_pre_event_interrupts_the_request() -> None:
-    """The event loop must not wait for the receiver. Therefore Convoke runs the request again on a worker thread."""
+    """A pre-event makes Convoke run the request again on a worker thread, because the event loop must not wait."""
     with running() as instance:
         v1 = instance.client().conversations.v1
         v1.address_configurations.create(type="sms", address=BUSINESS, auto_creation_enabled=True)

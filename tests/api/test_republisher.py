@@ -114,7 +114,10 @@ def redriven(place: CliTarget) -> int:
 
 
 def test_dlq_redrive_publishes_the_events_of_a_change_and_of_a_period(place: CliTarget) -> None:
-    """A dead letter of Convoke names one change. A dead letter of Lambda contains the period of a failed batch."""
+    """A dead letter comes from Convoke or from Lambda.
+
+    Convoke's dead letter names one change. Lambda's dead letter contains the first and the last time of a failed batch.
+    """
     connect_bus(place)
     who = account(place)
     sid = ask(place, who, "/v1/Conversations", {})["sid"]

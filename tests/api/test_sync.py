@@ -257,7 +257,10 @@ def test_conversation_is_invisible_until_its_participants_are_added(instance: In
 def test_members_miss_a_conversation_that_became_visible_long_after_its_request(
     instance: EmbeddedInstance,
 ) -> None:
-    """The items of the participants are older than the client's last event."""
+    """The participants have the date of the request, which is before the client's last event.
+
+    The conversation became visible only after this event. Therefore the replay must contain the conversation.
+    """
     v1 = instance.client().conversations.v1
     other = conversation_with(instance, "alice")
     sid = v1.conversation_with_participants.create(participant=ALICE_AND_BOB).sid
@@ -459,7 +462,7 @@ def test_replay_has_one_removal_although_the_user_left_several_times(instance: E
 
 
 def test_identity_that_was_removed_from_a_participant_leaves_the_map(instance: EmbeddedInstance) -> None:
-    """Convoke removes only the identity if two groups would have the same numbers without the participant."""
+    """Convoke removes only the identity if two groups would otherwise have the same numbers."""
     participants = conversation_with(instance).participants
     participants.create(messaging_binding_address="+15558675310")
     alice = participants.create(identity="alice", messaging_binding_projected_address="+15017122661")
@@ -485,7 +488,7 @@ def test_interrupted_replay_loses_no_message_that_follows_an_edited_one(
     found: list[tuple[Action, str | None]] = []
     while not (replay := reader.replay(name, since)).is_complete:
         found += [(event.action, event.key) for event in replay.events]
-        # A client next requests the events after this event id.
+        # The client's next request asks for the events after this event id.
         assert replay.last_event_id == max(event.event_id for event in replay.events) > since
         since = replay.last_event_id
     found += [(event.action, event.key) for event in replay.events]
@@ -503,7 +506,7 @@ def test_long_replay_of_messages_starts_at_the_first_missed_one(
     name, reader = f"{messages[0].conversation_sid}.messages", SyncReader(instance, "alice")
     seen = reader.event_id(name)
     send(conversation, 9)
-    # The search for the first missed message must work despite deleted messages.
+    # Some messages are deleted. The search for the first missed message must still work.
     for message in conversation.messages.list()[7:10]:
         message.delete()
     added = [key for action, key in reader.missed(name, seen) if action is Action.ADDED]
@@ -511,7 +514,7 @@ def test_long_replay_of_messages_starts_at_the_first_missed_one(
 
 
 def test_replay_has_events_for_recent_messages_whose_receipts_changed(instance: EmbeddedInstance) -> None:
-    """A new receipt changes the message, but not the conversation."""
+    """A change of a receipt changes only the message. Therefore the replay must also read recent messages."""
     conversation = conversation_with(instance, "alice")
     conversation.participants.create(
         messaging_binding_address="+15558675310", messaging_binding_proxy_address="+15017122661"

@@ -108,7 +108,7 @@ def test_sender_without_a_carrier_gets_no_message_of_twilio(instance: Instance) 
 
 
 def test_message_to_another_number_is_not_stored(instance: Instance) -> None:
-    """The webhook's URL identifies a sender. Convoke ignores messages to numbers of other senders."""
+    """The webhook's URL identifies a sender. Convoke stores only messages to that sender's number."""
     sid = create_sender(instance)
     configure(instance, "+15017122662")
     assert deliver(instance, sid, To="+15017122662")["statusCode"] == 200

@@ -208,7 +208,7 @@ def test_concurrent_updates_of_read_position_and_attributes_both_take_effect(tre
         "[2]",
         "muted",
     )
-    # The event must contain the stored participant.
+    # Each event must contain the attributes that were stored at that time.
     events = [event for change in tree.instance.changes() for event in change["events"]]
     assert sorted(event["payload"]["Attributes"] for event in events if event["type"] == "onParticipantUpdated") == [
         *("[1]", "[2]", "[2]", "{}"),

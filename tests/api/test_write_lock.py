@@ -99,7 +99,7 @@ def test_write_succeeds_when_lock_is_released_in_time(data: str) -> None:
 
 
 def test_write_of_other_process_is_seen_by_write_that_waited(data: str) -> None:
-    """The waiting request reads the items only after the other process has released the write lock."""
+    """The waiting request must not use items that it read before the other process wrote."""
 
     async def scenario(instance: EmbeddedInstance) -> None:
         async with instance.served():
@@ -143,7 +143,7 @@ def test_steps_wait_for_lock_and_run_after_its_release(data: str) -> None:
 
 
 def test_thread_waits_for_lock_and_gives_up(data: str) -> None:
-    """Separate threads use the table in three cases: the sweeper, the clock, and requests that call a receiver."""
+    """The sweeper, the clock, and requests that call a receiver use the table on threads of their own."""
 
     async def scenario(instance: EmbeddedInstance) -> None:
         async with instance.served():

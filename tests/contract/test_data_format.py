@@ -267,7 +267,7 @@ def test_memberships_of_format_5_get_into_the_order_of_their_conversations(tmp_p
     ]
     with closing(SqliteTable(path)) as table:
         table.transact([*map(Put, participants), Put(COUNTER)])
-        # Before format 6, the participant's sort key was the sort column of this index.
+        # Before format 6, this column of the index contained the participant's sort key.
         table.write("UPDATE items SET memberships_sort = sk WHERE memberships_partition IS NOT NULL", ())
         table.write("ALTER TABLE messages DROP COLUMN failures", ())
         table.write("PRAGMA user_version = 5", ())

@@ -398,7 +398,7 @@ def test_host_with_private_address_is_not_called(address: str) -> None:
 
 
 def test_host_that_resolves_to_another_address_later_is_checked_again() -> None:
-    """For each new connection, the client resolves the host again and checks the resolved address."""
+    """The client resolves the host for each new connection, and checks each resolved address."""
     rules = only_allowed("127.0.0.1/32")
     resolver = Resolver("127.0.0.1", "127.0.0.2")
     with receiver() as (origin, requests):

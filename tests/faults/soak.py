@@ -57,7 +57,7 @@ STATES = ("active", "inactive")
 PAGE_SIZE = 100
 
 Call = tuple[str, str]
-"""A webhook call, as the event type and a detail.
+"""The type of the event and a detail of a webhook call.
 
 The detail is the participant's identity or the new state.
 """

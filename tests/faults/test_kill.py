@@ -120,11 +120,11 @@ def test_queued_work_starts_immediately_and_not_at_the_next_sweep(monkeypatch: p
 
 
 def test_shutdown_with_hanging_receivers_ends_in_time_and_uses_up_no_attempt(tmp_path: Path) -> None:
-    """One request waits for a receiver. Also, there are more deliveries than concurrent calls are allowed."""
+    """One request waits for a receiver. More deliveries are waiting than Convoke may send at the same time."""
     data = str(tmp_path / "convoke.db")
     with hanging_receiver() as (url, called), up("--data", data) as stopped, ThreadPoolExecutor(1) as pool:
         v1 = stopped.client.conversations.v1
-        # `tt=15000` sets the timeout of a call to 15 seconds, which is longer than the shutdown may take.
+        # `tt=15000` sets the timeout of a call to 15 seconds. The shutdown must not take so long.
         v1.configuration.webhooks().update(
             pre_webhook_url=f"{url}#tt=15000",
             post_webhook_url=f"{url}#tt=15000",
@@ -150,8 +150,8 @@ def test_shutdown_with_hanging_receivers_ends_in_time_and_uses_up_no_attempt(tmp
     ("method", "when", "is_stored"),
     [
         ("_store", "before", False),
-        ("_write_pending", "after", False),  # inside the flush
-        ("_store", "after", True),  # after the commit, before the answer
+        ("_write_pending", "after", False),  # The process dies inside the flush.
+        ("_store", "after", True),  # The process dies after the commit, but before the response.
         ("_announce", "after", True),
     ],
 )

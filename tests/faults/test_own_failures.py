@@ -127,7 +127,7 @@ def test_failing_delivery_is_retried_with_growing_pauses_and_becomes_a_dead_lett
     monkeypatch.setattr(WebhookDelivery, part, broken)
     assert instance.call("POST", "/v1/Conversations", headers=HEADER).status == 201
     pauses = work_for_a_day(instance, clock)
-    # One more failure has no pause: the publishing step calls `split` once before it uses the queue.
+    # The failed call of `split` before the event was in the queue has no pause.
     assert pauses == pytest.approx(DOUBLING, abs=0.01)
     assert (instance.waiting_messages("delivery"), instance.waiting_messages("delivery-dlq")) == (0, 1)
     (alert,) = alerts(instance)
@@ -312,7 +312,7 @@ def test_only_failures_in_a_row_of_the_sweeper_are_counted(
             clock.move(timedelta(minutes=2))
     (item,) = instance.items("conversation")
     assert item["sweep_failures"] == 3
-    # The client sets the timer again. Then one sweep without a failure follows.
+    # The client sets the timer again. The next sweep processes the conversation without a failure.
     assert instance.call("POST", f"/v1/Conversations/{sid}", {"Timers.Inactive": "PT5M"}).status == 200
     assert instance.engine.sweeper.sweep() == 1
     clock.move(timedelta(minutes=6))

@@ -95,5 +95,5 @@ def test_execution_fails_if_a_task_fails_every_time_and_the_sweeper_starts_anoth
 
 
 def test_definition_works_in_every_partition() -> None:
-    """In China and GovCloud, ARNs contain another partition than `aws`."""
+    """ARNs start with another partition than `aws` in China and in GovCloud."""
     assert all(task["Resource"].startswith("arn:${Partition}:states:::") for task in TASKS.values())

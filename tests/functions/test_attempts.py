@@ -105,7 +105,7 @@ def test_attempt_that_fails_in_convoke_does_not_count(moto: MotoInstance, table:
 
 
 def test_event_that_the_receiver_accepted_is_not_delivered_again(moto: MotoInstance) -> None:
-    """The process ends after it has recorded the attempt. Therefore SQS delivers the queue message again."""
+    """The process ends after the attempt is recorded, but before the message is deleted. SQS then delivers it again."""
     send(moto)
     body = received(moto)
     moto.work()
@@ -117,7 +117,7 @@ def test_event_that_the_receiver_accepted_is_not_delivered_again(moto: MotoInsta
 
 
 def test_last_attempt_is_repeated_if_its_conclusion_is_lost(moto: MotoInstance) -> None:
-    """The process ends after it has recorded the last attempt, but before it writes to the dead-letter queue."""
+    """The process ends after the last attempt is recorded, but before the message is in the dead-letter queue."""
     send(moto, f"{URL}#rc=0")
     body = received(moto)
     moto.receivers.statuses = [500, 500]

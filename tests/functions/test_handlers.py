@@ -190,8 +190,7 @@ def test_sweeper_without_time_leaves_the_remaining_work_to_the_next_sweep(moto: 
     event = sample(EVENTS / "sweeper" / "every_minute.json", moto)
     assert function("sweeper", event, EndingContext(0)) == 0
     assert len(moto.items("conversation")) == 3
-    # The sweeper checks the remaining time twice. Before it takes the conversation, there is enough time. Before it
-    # erases the items, there is not.
+    # There is enough time when the sweeper takes a conversation. Later, there is not enough time to erase the items.
     assert function("sweeper", event, EndingContext(1)) == 1
     assert len(moto.items("conversation")) == 3
     forget_claims(moto)

@@ -99,7 +99,7 @@ def received_paths(rule: str, sent: str, parents: dict[str, str]) -> Iterator[st
         before = re.sub(
             "([A-Za-z]+)/<[a-z_]+>", lambda found: f"{found[1]}/{parents[found[1]]}", rule[: parameter.start()]
         )
-        # API Gateway decodes `%3F` to a question mark, which ends the path. Everything after it is missing.
+        # API Gateway decodes `%3F` to a question mark. The path ends there, and the remaining characters are lost.
         behind = "" if sent == CUT else PARAMETER.sub("x", rule[parameter.end() :])
         yield before + RECORDED[sent] + behind
 
@@ -205,13 +205,16 @@ def test_name_with_a_slash_or_percent_sign_is_accepted_and_reachable_by_sid(moto
 
 
 def test_last_value_of_a_repeated_query_parameter_is_used(moto: MotoInstance) -> None:
-    """API Gateway joins repeated values with commas in `queryStringParameters`, but not in `rawQueryString`."""
+    """API Gateway joins repeated values with commas in `queryStringParameters`, but not in `rawQueryString`.
+
+    Therefore the function must read `rawQueryString`.
+    """
     query = {"rawQueryString": "PageSize=7&PageSize=1", "queryStringParameters": {"PageSize": "7,1"}}
     assert replay(moto, "GET", "/v1/Conversations", **query).body["meta"]["page_size"] == 1
 
 
 def test_query_parameters_are_decoded_once(moto: MotoInstance) -> None:
-    """The raw query was recorded from a real HTTP API. It is percent-encoded."""
+    """The query was recorded from a real HTTP API, which passes it percent-encoded."""
     identity = "a+b,c%2Fd é"
     participant = json.dumps({"identity": identity})
     sid = moto.call("POST", "/v1/ConversationWithParticipants", {"Participant": participant}).body["sid"]

@@ -56,7 +56,7 @@ def test_copies_from_one_number_to_one_phone_are_in_one_message_group(moto: Moto
     queue.send([COPY, *others])
     queue.send([COPY])
     assert moto.waiting_messages("copy") == 12
-    # While one message of a group is in flight, SQS returns no other message of the group.
+    # SQS returns no other message of a message group while one message of the group is in flight.
     first = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=1, AttributeNames=["All"])["Messages"]
     assert Copy.model_validate_json(first[0]["Body"]) == COPY
     assert "Messages" not in sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10)

@@ -64,9 +64,9 @@ def test_build_for_tests_is_for_this_machine_and_its_template_accepts_nothing_el
 
 
 def test_layer_for_the_other_architecture_has_the_same_modules(tmp_path: Path) -> None:
-    """A package might have no wheel for the other architecture.
+    """`make build` usually builds for another architecture than this machine has.
 
-    `make build` usually builds for an architecture that differs from this machine's architecture.
+    Some package might have no wheel for that architecture.
     """
     (other,) = MACHINES.keys() - {MACHINE}
     environ = {**os.environ, "CONVOKE_ARCHITECTURE": other, "PATH": f"{python().parent}:{os.environ['PATH']}"}
@@ -141,7 +141,7 @@ print(AwsEdges(os.environ).table._client._endpoint.http_session._verify)
 
 
 def test_webhook_client_trusts_the_cas_of_the_system() -> None:
-    """Any public CA can issue the certificate of a webhook receiver."""
+    """Any public CA can have issued a receiver's certificate. Therefore the client must not use the CAs for AWS."""
     program = """
 import os
 from convoke.aws.edges import AwsEdges

@@ -122,7 +122,7 @@ def test_no_module_reads_private_members_of_other_objects() -> None:
 
 
 def test_layer_has_the_bounds_of_the_distribution() -> None:
-    """The layer installs the dependency group `lambda`, which leaves out packages for the command line."""
+    """The dependency group `lambda` leaves out the packages that only the command line needs."""
     project = tomllib.loads((ROOT / "layers/convoke/pyproject.toml").read_text())
     extras = project["project"]["optional-dependencies"]
     declared = {*project["project"]["dependencies"], *extras["aws"]}

@@ -214,7 +214,10 @@ def test_every_cited_page_and_anchor_exists() -> None:
 
 @pytest.mark.parametrize("page", sorted(ROOT.glob("*.md")), ids=lambda page: page.name)
 def test_links_of_pages_outside_docs_lead_somewhere(page: Path) -> None:
-    """`make docs` checks only links between pages in docs/. Here, links in other files are checked."""
+    """`make docs` checks only the links between pages in docs/.
+
+    Therefore this test checks the links of other Markdown files.
+    """
     links = RELATIVE_LINK.findall(page.read_text())
     assert [(link, anchor) for link, anchor in links if dead(ROOT / link, anchor or None)] == []
 

@@ -37,7 +37,7 @@ def test_environment_variables_are_those_that_the_settings_read() -> None:
 
 
 def test_functions_on_aws_call_aws() -> None:
-    """`sam local invoke` can set only declared variables. botocore ignores a variable with an empty value."""
+    """An empty value means the real AWS. `sam local invoke` can set only variables that the template declares."""
     for properties in functions().values():
         assert properties["Environment"]["Variables"]["AWS_ENDPOINT_URL"] == ""
 
@@ -99,7 +99,7 @@ def test_receives_without_an_attempt_do_not_use_up_the_receives_of_a_message() -
 
 
 def test_copy_queues_keep_the_order_of_each_message_group() -> None:
-    """SQS requires that the dead-letter queue of a FIFO queue is also a FIFO queue."""
+    """SQS also requires a FIFO queue as the dead-letter queue of a FIFO queue."""
     queues = resources("AWS::SQS::Queue")
     assert {name for name, queue in queues.items() if queue.get("FifoQueue")} == {"CopyQueue", "CopyFailureQueue"}
     assert queues["CopyQueue"]["FifoThroughputLimit"] == "perMessageGroupId"
@@ -146,5 +146,5 @@ def test_only_finalize_and_close_catch_errors() -> None:
 
 
 def test_lambda_logs_no_lines_for_successful_invocations() -> None:
-    """SAM merges the global setting with each function's log group."""
+    """SAM adds this global setting to the configuration of each function."""
     assert template()["Globals"]["Function"]["LoggingConfig"] == {"LogFormat": "JSON", "SystemLogLevel": "WARN"}

@@ -65,7 +65,7 @@ def test_api_answers_before_the_gateway_gives_up() -> None:
 
 
 def test_waiting_request_leaves_time_for_a_call_to_aws() -> None:
-    """A request with `Prefer: wait` begins to wait after Convoke has stored the conversation."""
+    """Convoke first stores the conversation with an AWS call. Only then does a request with `Prefer: wait` wait."""
     assert TIMEOUTS["api"] >= MAX_PREFERRED_WAIT_SECONDS + CONNECT_TIMEOUT_SECONDS + READ_TIMEOUT_SECONDS
 
 

@@ -192,7 +192,7 @@ def test_mapping_has_a_concurrency_limit(mapping: str) -> None:
     """Without a limit, a queue's consumers could use the account's whole concurrency. The API would then fail."""
     properties = mappings()[mapping]
     if "StartingPosition" in properties:
-        # Lambda processes each shard of the stream with at most this number of concurrent invocations.
+        # Lambda processes each shard of the stream with one invocation at a time.
         assert properties["ParallelizationFactor"] == 1
     else:
         (limit,) = references(properties["ScalingConfig"]["MaximumConcurrency"])
@@ -289,7 +289,10 @@ def test_queue_is_encrypted_and_keeps_messages_longer_than_their_attempts_take(q
 
 
 def test_failed_scheduled_invocation_is_not_retried() -> None:
-    """By default, Lambda retries a failed asynchronous invocation twice, and a throttled invocation for six hours."""
+    """By default, Lambda retries a failed invocation twice, and a throttled invocation for six hours.
+
+    These retries would run at the same time as the next scheduled invocations.
+    """
     rules = [rule["Properties"] for rule in deployed("AWS::Events::Rule").values()]
     scheduled = {
         name
@@ -337,7 +340,10 @@ def test_only_the_topic_of_phones_invokes_the_function_of_inbound_messages() -> 
 
 
 def test_schedule_does_not_retry_an_event() -> None:
-    """By default, EventBridge retries for a day if a target does not accept an event."""
+    """By default, EventBridge retries an event for a day if its target does not accept the event.
+
+    These retries would run at the same time as the next scheduled invocations.
+    """
     rules = [rule["Properties"] for rule in deployed("AWS::Events::Rule").values()]
     policies = [target["RetryPolicy"] for rule in rules if "ScheduleExpression" in rule for target in rule["Targets"]]
     assert policies == [{"MaximumRetryAttempts": 0, "MaximumEventAgeInSeconds": 60}] * len(keys.DUE_SHARDS)

@@ -153,7 +153,7 @@ class Deployment:
 
 
 class TaskError(Exception):
-    """Simulates a failed task of the state machine. The message is the name of the error: `Lambda.ServiceException`."""
+    """Simulates a failed task of the state machine. The message is the error's name, such as `Lambda.ServiceException`."""
 
 
 def matches(error: Exception, handler: dict[str, Any]) -> bool:
@@ -304,10 +304,10 @@ class AwsInstance(Instance):
 
     @abstractmethod
     def new_records(self) -> list[dict[str, Any]]:
-        """Return the stream records since the last call of this method. The oldest record comes first."""
+        """Return the stream records that were added since the last call. The oldest record comes first."""
 
     def _execute(self) -> bool:
-        """Run the executions that were started since the last call. Return whether there were any."""
+        """Run the executions that were started since the last call. Return whether there was an execution to run."""
         stepfunctions = self.deployment.client("stepfunctions")
         arn = self.deployment.values["ConversationFinalizerStateMachine"]
         started = stepfunctions.list_executions(stateMachineArn=arn)["executions"]

@@ -26,7 +26,7 @@ def product_blocks_event_loop() -> bool:
     while frame is not None:
         package = str(frame.f_globals.get("__name__", "")).partition(".")[0]
         if frame.f_code is threading.Thread.start.__code__:
-            return False  # `Thread.start` waits only microseconds, until the new thread runs.
+            return False  # The wait for the start of a thread takes only microseconds. Therefore it is allowed.
         if package in ("convoke", "tests"):
             return package == "convoke"
         frame = frame.f_back
@@ -45,7 +45,7 @@ class BlockingGuard:
 
     def install(self, monkeypatch: pytest.MonkeyPatch) -> None:
         def wait(condition: threading.Condition, timeout: float | None = None) -> bool:
-            # Events, queues and futures also wait for a condition.
+            # `Event.wait`, `Queue.get` and `Future.result` also call this method.
             if timeout != 0 and product_blocks_event_loop():
                 self.fail("waiting for a condition")
             return _wait(condition, timeout)

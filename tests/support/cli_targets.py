@@ -29,8 +29,7 @@ REGION = "eu-central-1"
 BUS_NAME = STACK_NAME
 
 VALUES = {"Table": TABLE_NAME, "EventBus": BUS_NAME, "MediaBucket": "media"}
-"""Maps each logical ID in the template to its physical name. The queues are missing, because moto creates their URLs.
-"""
+"""Maps each logical ID to its physical name. The queues are missing, because moto chooses their URLs."""
 
 FIRST = f"AC{STACK_ID_DIGITS}"
 UNKNOWN = "AC" + "0" * 32

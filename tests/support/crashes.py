@@ -158,7 +158,8 @@ def crash_points(
     for after in (False, True):
         for point in count(1):
             path = str(data / f"{point}-{after}.db")
-            # A clock from the test has moved during the last run. Therefore each run must prepare the data again.
+            # If the test passes a clock, the last run has moved the clock. Therefore each run must prepare the data
+            # again.
             if "now" in edges or not Path(prepared).exists():
                 posted = _prepare(prepared, prepare, edges)
             copy(prepared, path)

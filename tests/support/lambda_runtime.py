@@ -139,7 +139,7 @@ def runtime_api(invocations: int = 0) -> Iterator[tuple[str, Queue[str]]]:
             """Suppress the access log."""
 
         def handle(self) -> None:
-            # The test can kill the runtime client while a request waits. The server cannot write the response then.
+            # The test can kill the runtime client while a request waits. Then the server cannot write the response.
             try:
                 super().handle()
             except (BrokenPipeError, ConnectionResetError):

@@ -28,5 +28,5 @@ from convoke.domain.batches import batches
     ],
 )
 def test_batch_stays_within_three_entries_and_ten_bytes(sizes: list[int], expected: list[list[int]]) -> None:
-    """The entry of 11 bytes exceeds the maximum size alone. AWS later refuses its batch."""
+    """An entry of 11 bytes exceeds the maximum size by itself, and gets its own batch. AWS later refuses this batch."""
     assert [*batches(sizes, lambda size: size, max_entries=3, max_bytes=10)] == expected

@@ -115,7 +115,7 @@ KEY = Key("AC1", "message")
 def test_old_item_with_media_sid_is_a_message_with_one_media() -> None:
     message = items.to_resource(Message, {**STORED, "media_sid": "ME" + "1" * 32})
     assert message.media == (MessageMedia(sid="ME" + "1" * 32),)
-    # Old items have the attribute `media_sid`. An update replaces it with the new form.
+    # Old items have the attribute `media_sid`. An update stores the media in the new form instead.
     assert items.to_item(KEY, message) == {
         **KEY._asdict(),
         **STORED,

@@ -135,7 +135,7 @@ def collected(*arguments: str) -> list[str]:
 
 
 def test_ids_do_not_depend_on_whether_the_folder_or_the_file_is_named() -> None:
-    """`make coverage` passes a folder to pytest, but `make mutants` passes files. The test ids must be equal."""
+    """`make coverage` passes a folder to pytest, and `make mutants` passes files. The test ids must be the same."""
     file = "tests/api/test_roles.py"
     ids = collected(file)
     assert any("service's tree" in each and "aws-on-moto" in each for each in ids)

@@ -77,7 +77,7 @@ def test_provisioning_stored_without_packing_is_read() -> None:
 
 
 def test_items_of_the_version_before_decision_0121_are_read() -> None:
-    """An older version of Convoke stored these items. They contain every id and SID instead of columns."""
+    """An older version of Convoke stored these items, in which no id and no SID is left out."""
     stored = json.loads(STORED_BEFORE_0121.read_text())
     chat, other, sms = ten_members()[:3]
     binding = MessagingBinding(type=Channel.SMS, address="+15558675310", proxy_address="+15017122661")
@@ -90,7 +90,10 @@ def test_items_of_the_version_before_decision_0121_are_read() -> None:
 
 
 def test_event_of_an_earlier_change_keeps_its_id() -> None:
-    """The change record of a deletion also contains unpublished events of earlier changes."""
+    """The change record of a deletion also contains unpublished events of earlier changes.
+
+    These events keep their ids.
+    """
     change = participants_added(CHANGE_SID, SUBJECT, ten_members()[:2], at=MOMENT, origin=Origin(notify_webhooks=False))
     first, second = change.events
     change = change.model_copy(update={"events": (second, first)})
@@ -124,7 +127,7 @@ def test_change_with_ten_uuids_as_identities_takes_less_than_two_kilobytes() -> 
 
 
 def test_provisioning_of_ten_uuids_takes_less_than_one_kilobyte_until_it_ends() -> None:
-    """DynamoDB charges an update by the item's size before or after the update, whichever is larger."""
+    """DynamoDB charges an update by the larger item: the old item or the new item."""
     provisioning = request_of(ten_members(UUIDS))
     assert size_in_bytes(provisioning_item(provisioning.added(MOMENT))) <= 1024
 

@@ -398,7 +398,7 @@ def test_nan_and_infinity_in_a_participant_are_rejected(number: str) -> None:
     ],
 )
 def test_lone_surrogate_in_a_participant_is_rejected(value: str, where: str) -> None:
-    """JSON can contain an escaped lone surrogate. Convoke cannot store it, because UTF-8 cannot encode it."""
+    """JSON can contain an escaped lone surrogate, but UTF-8 cannot encode it. Therefore Convoke cannot store it."""
     error = refused('{"identity": "someone"}', value)
     assert error.status == 400, where
     assert error.parameter is not None

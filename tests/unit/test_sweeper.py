@@ -275,10 +275,10 @@ def budget(resources: int) -> Callable[[], bool]:
     st.lists(st.tuples(st.integers(8, 20), st.lists(st.integers(0, 7), max_size=20)), max_size=6),
 )
 def test_no_shard_waits_for_another(backlog: list[int], sweeps: list[tuple[int, list[int]]]) -> None:
-    """A sweep can end before the backlog is empty. Between two sweeps, more items become due.
+    """A sweep can end before all due items are processed. Between two sweeps, more items become due.
 
-    Each sweep processes nearly the same number of items from every shard. The numbers differ by at most 1. Only a shard
-    with fewer due items gets less.
+    Each sweep processes nearly the same number of items from every shard. The numbers differ by at most 1, except for a
+    shard with fewer due items.
     """
     with memory_table() as table:
         shards = Shards(table, ManualClock())

@@ -31,7 +31,6 @@ def test_timers_reach_the_goal_including_processor_time() -> None:
 
 
 def test_one_thread_misses_the_goal() -> None:
-    """The simulation also shows that one thread is too slow."""
     assert rate(KINDS["a timer"], with_cpu=False, threads=1) < GOAL
 
 

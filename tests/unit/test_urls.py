@@ -84,7 +84,7 @@ def test_password_is_sent_in_utf_8(password: str) -> None:
     try:
         normal = normal_url(f"https://me:{password}@h/")
     except ValueError:
-        return  # `urlsplit` refuses characters that Unicode normalizes to a URL delimiter.
+        return  # `urlsplit` refuses some Unicode characters, because their normal form is a delimiter of URLs.
     sent = urlsplit(normal).password
     assert unquote_to_bytes(sent or "").decode() == password
 
