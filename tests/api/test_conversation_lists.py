@@ -25,7 +25,7 @@ NEW_YEAR = datetime(2020, 1, 1, tzinfo=UTC)
 
 
 class StaleIndex:
-    """Simulates a table whose index `listed` shows no write after this object's creation."""
+    """Simulates a table with an outdated index `listed`, which does not show writes after this object's creation."""
 
     def __init__(self, table: Table, shards: Sequence[str]) -> None:
         self._known = {shard: table.query(shard, index=keys.LISTED, limit=100) for shard in shards}

@@ -1,4 +1,4 @@
-"""`convoke versions prune` deletes old versions of the functions of a deployment."""
+"""`convoke versions prune` deletes old versions of a deployment's functions."""
 
 from __future__ import annotations
 

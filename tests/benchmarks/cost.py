@@ -125,7 +125,7 @@ def gb_seconds(cost: Cost, memory_gb: float, waiting_seconds: float = 0) -> floa
 
 
 def usage(steps: Mapping[str, Cost], *, delivery_memory_gb: float, system_logs: bool) -> Usage:
-    """Return what one conversation uses of the items that both designs need.
+    """Return what one conversation uses of the items that each design needs.
 
     The designs are Convoke and the straightforward design.
     """

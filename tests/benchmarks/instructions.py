@@ -42,7 +42,7 @@ TIMEOUT_SECONDS = 600.0
 
 
 def measure(python: Path, source: Path | None) -> dict[str, Any]:
-    """Run both counts with this Python executable. With `source`, import Convoke from the folder `source`."""
+    """Run the two counts with this Python executable. With `source`, import Convoke from the folder `source`."""
     create = json.loads((ROOT / "events/api/create_plain.json").read_text())
     create["body"] = urlencode({"FriendlyName": "Visit", "Participant": chat(MEMBERS)}, doseq=True)
     event = json.dumps(create).encode()

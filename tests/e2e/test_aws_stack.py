@@ -73,7 +73,7 @@ def webhook_of(sid: str, received: Received) -> tuple[dict[str, str], str]:
 
 @contextmanager
 def stopped(stack: Stack, function: str) -> Iterator[None]:
-    """Disable a function's event source, so that messages wait in the function's queue until the block ends."""
+    """Disable the event source of a function, so that messages wait in the queue until the block ends."""
     functions = stack.client("lambda")
     name = stack.resource(function)
     (mapping,) = functions.list_event_source_mappings(FunctionName=name)["EventSourceMappings"]

@@ -65,8 +65,8 @@ def test_carrier_gets_only_the_copy_in_flight_twice_and_it_is_marked(tmp_path: P
         assert all(count in (1, 2) for count in counts)
         assert counts.count(2) <= 1
         for receipt, count in zip(receipts, counts, strict=True):
-            # After a crash just before the call, Convoke cannot know that the carrier did not get the copy. Therefore
-            # Convoke also marks such a receipt.
+            # If the crash came just before the call, Convoke cannot exclude that the carrier got the copy. Therefore
+            # Convoke also marks this receipt.
             assert receipt.get("may_be_repeated", False) or count == 1
         repeated += counts.count(2)
     assert repeated > 0

@@ -28,7 +28,7 @@ def send_media(instance: Instance) -> None:
 
 
 def sids(instance: Instance) -> tuple[set[str], set[str], set[str]]:
-    """Return the media SIDs of the files, of the records and of the messages, as three sets."""
+    """Return three sets of media SIDs: from the files, from the records, and from the messages."""
     assert isinstance(instance, EmbeddedInstance)
     files = {path.name for path in instance.engine.media_folder.files()}
     records = {item["sid"] for item in instance.items("media")}

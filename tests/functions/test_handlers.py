@@ -51,7 +51,7 @@ def function(moto: MotoInstance, monkeypatch: pytest.MonkeyPatch) -> Call:
 
 
 def sample(path: Path, moto: MotoInstance, conversation_sid: str = "") -> dict[str, Any]:
-    """Return a sample event with the SIDs and credentials of the instance in place of the placeholders."""
+    """Return a sample event. SIDs and credentials of the instance replace the placeholders."""
     text = path.read_text().replace("{ACCOUNT_SID}", moto.account.sid).replace("{CONVERSATION_SID}", conversation_sid)
     event: dict[str, Any] = json.loads(text)
     if "headers" in event:

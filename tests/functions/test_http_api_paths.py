@@ -72,9 +72,9 @@ def replay(moto: MotoInstance, method: str, path: str, **query: Any) -> Answer:
 
 @pytest.fixture(scope="module")
 def parents(moto: MotoInstance) -> dict[str, str]:
-    """Create a resource of each kind that has subresources. Map its list's path segment to its SID.
+    """Create a resource of each kind that has subresources. Map the path segment of each list to the resource's SID.
 
-    For example, `Conversations` is the path segment of the list of conversations.
+    For example, `Conversations` is the path segment of the conversation list.
     """
     conversation = moto.call("POST", "/v1/ConversationWithParticipants", {"Participant": chat(1)}).body
     moto.work()

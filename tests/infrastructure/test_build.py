@@ -39,7 +39,7 @@ def test_layer_leaves_out_the_embedded_engine_and_the_command_line() -> None:
 
 
 MACHINES = {"x86_64": 62, "arm64": 183}
-"""Maps each architecture of Lambda to the value of `e_machine` in an ELF header. See elf(5)."""
+"""Maps each Lambda architecture to the value of `e_machine` in an ELF header. See elf(5)."""
 
 
 def machines(layer: Path) -> set[int]:

@@ -30,7 +30,7 @@ LAST_STEP = "docs/behaviour"
 
 
 def contracts(module: str) -> dict[str, Contract]:
-    """Return a mapping from the name of each contract in a resource module to the contract."""
+    """Return the contracts of a resource module, as a mapping from name to contract."""
     members = vars(importlib.import_module(f"convoke.api.resources.{module}"))
     return {name: member for name, member in members.items() if isinstance(member, Contract)}
 
@@ -75,7 +75,7 @@ def unbuilt(program: str, declared: Iterable[str]) -> Iterator[str]:
 
 
 def undocumented(module: str, docstring: str, root: Path) -> Iterator[str]:
-    """Yield a message if a resource module cites no page, and for each cited page that does not exist."""
+    """Yield a message for each cited page that does not exist. Yield one message if the resource module cites no page."""
     cited = re.findall(r"docs/behaviour/[\w-]+\.md", docstring)
     if not cited:
         yield f"The docstring of api/resources/{module}.py cites no page of docs/behaviour: write one and cite it"

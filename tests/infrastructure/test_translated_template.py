@@ -189,7 +189,7 @@ def mappings() -> dict[str, dict[str, Any]]:
 
 @pytest.mark.parametrize("mapping", sorted(mappings()))
 def test_mapping_has_a_concurrency_limit(mapping: str) -> None:
-    """Without a limit, a queue's consumers could use the account's whole concurrency. The API would then fail."""
+    """Without a limit, the consumers of a queue could use all concurrent invocations. The API would then fail."""
     properties = mappings()[mapping]
     if "StartingPosition" in properties:
         # Lambda processes each shard of the stream with one invocation at a time.
@@ -256,7 +256,7 @@ def rules_by_queue() -> dict[str, set[str]]:
 
 
 def test_exactly_the_rules_that_send_to_a_queue_may_do_so() -> None:
-    """EventBridge drops a rule's failed events if the dead-letter queue's policy does not allow the rule."""
+    """If the policy of the dead-letter queue does not allow a rule, EventBridge drops the failed events of the rule."""
     allowed: dict[str, set[str]] = defaultdict(set)
     for policy in deployed("AWS::SQS::QueuePolicy").values():
         (statement,) = policy["Properties"]["PolicyDocument"]["Statement"]

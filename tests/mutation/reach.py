@@ -17,7 +17,7 @@ from tests.mutation.mutants import Mutant
 from tests.mutation.plugin import plain_id
 
 MAX_OTHER_TESTS = 400
-"""The maximum number of tests from other test files than the like-named test file.
+"""The maximum number of tests that do not come from the like-named test file.
 
 The like-named test file of a module `x.py` is `test_x.py`. For tests of this file, there is no maximum.
 """

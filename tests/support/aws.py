@@ -153,7 +153,7 @@ class Deployment:
 
 
 class TaskError(Exception):
-    """Simulates a failed task of the state machine. The message is the error's name, such as `Lambda.ServiceException`."""
+    """Simulates a failed task of the state machine. The message is the error's name: `Lambda.ServiceException`."""
 
 
 def matches(error: Exception, handler: dict[str, Any]) -> bool:
@@ -307,7 +307,7 @@ class AwsInstance(Instance):
         """Return the stream records that were added since the last call. The oldest record comes first."""
 
     def _execute(self) -> bool:
-        """Run the executions that were started since the last call. Return whether there was an execution to run."""
+        """Run the executions that were started since the last call. Return whether anything ran."""
         stepfunctions = self.deployment.client("stepfunctions")
         arn = self.deployment.values["ConversationFinalizerStateMachine"]
         started = stepfunctions.list_executions(stateMachineArn=arn)["executions"]

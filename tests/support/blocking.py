@@ -34,7 +34,7 @@ def product_blocks_event_loop() -> bool:
 
 
 class BlockingGuard:
-    """Makes Convoke's code fail if the code sleeps or waits for a lock on an event loop's thread."""
+    """Raises AssertionError if Convoke sleeps or waits for a lock on the thread of an event loop."""
 
     def __init__(self) -> None:
         self.violations: list[str] = []

@@ -23,7 +23,7 @@ from tests.support.examples import CHAT_AND_SMS, chat
 from tests.support.instances import EmbeddedInstance, Instance, held_instance
 
 PROXY = "+1501"
-"""The first characters of a pair lock's sort key. Each scenario has only one pair lock."""
+"""The first characters in the sort key of a lock on an address pair. Each scenario has only one such lock."""
 
 PARTICIPANTS = [*chat(8), CHAT_AND_SMS[0], CHAT_AND_SMS[1]]
 

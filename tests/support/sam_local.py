@@ -23,7 +23,7 @@ from tests.support.lambda_runtime import logical_id
 from tests.support.template import ROOT
 
 BATCH_ITEM_FAILURES = {"events/participant_adder/batch.json": 1, "events/webhook_delivery/delivery.json": 1}
-"""Maps a sample to its expected number of failed messages. In a sample that is not listed, no message fails.
+"""Maps a sample to its expected number of failed messages. In other samples, no message may fail.
 
 In the first sample, one message cannot be parsed. In the second sample, the delivery's receiver is not running.
 """

@@ -240,7 +240,7 @@ def raised_errors() -> set[str]:
 def names_in_use(node: ast.AST, *, in_use: bool = False) -> Iterator[str]:
     """Yield the names in function bodies and in positional arguments.
 
-    A list of errors, for example in a contract, does not count, because the list does not raise an error.
+    Names in a list of errors, for example in a contract, are ignored, because the list does not raise the errors.
     """
     match node:
         case ast.ExceptHandler():

@@ -77,7 +77,7 @@ def test_provisioning_stored_without_packing_is_read() -> None:
 
 
 def test_items_of_the_version_before_decision_0121_are_read() -> None:
-    """An older version of Convoke stored these items, in which no id and no SID is left out."""
+    """An older version of Convoke stored these items. They contain every id and every SID."""
     stored = json.loads(STORED_BEFORE_0121.read_text())
     chat, other, sms = ten_members()[:3]
     binding = MessagingBinding(type=Channel.SMS, address="+15558675310", proxy_address="+15017122661")

@@ -339,7 +339,7 @@ class ShownText(BaseModel):
 
 
 def bytes_on_lambda(body: str) -> int:
-    """Return the size of a Lambda response, with or without escaping, whichever is larger.
+    """Return the maximum size of a Lambda response. The size depends on whether the runtime escapes the text.
 
     See https://github.com/aws/aws-lambda-python-runtime-interface-client.
     """
