@@ -76,7 +76,7 @@ def show(place: CliTarget, who: dict[str, Any], event_id: str) -> dict[str, Any]
 
 
 def delivery(place: CliTarget, who: dict[str, Any]) -> Delivery:
-    """Receive and return a new delivery before Convoke calls the webhook."""
+    """Create a delivery, and receive it before Convoke calls the webhook. Return the delivery."""
     create_conversation(place, who)
     (listed,) = place.printed("events", "list", "--account", who["sid"])
     place.printed("events", "replay", listed["id"], "--account", who["sid"])

@@ -98,9 +98,9 @@ def quick_redrive(stack: Stack, queue: str) -> Iterator[None]:
 
 
 def poison(stack: Stack, queue: str, body: str) -> None:
-    """Send a message that becomes a dead letter after one more failure.
+    """Send a message, and receive it until one more failure makes it a dead letter.
 
-    This function receives the message often enough. During this time, no other program may receive from the queue.
+    During this time, no other program may receive from the queue.
     """
     sqs, url = stack.client("sqs"), stack.resource(queue)
     attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["RedrivePolicy"])["Attributes"]

@@ -157,7 +157,7 @@ class Soak:
 
 @dataclass
 class Client:
-    """Sends one request after another, and repeats a request with a key that got no response."""
+    """Sends one request after another. If a request with a key gets no response, the client sends the request again."""
 
     soak: Soak
     unanswered: Wanted | None = None

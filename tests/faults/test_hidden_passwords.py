@@ -1,4 +1,4 @@
-"""Only the receiver and the webhook resource get the password in a webhook's URL.
+"""The password in a webhook's URL is visible only to the receiver and in the webhook resource.
 
 The test searches for the password in all other texts: responses, log lines, events on the bus, and output of commands.
 """

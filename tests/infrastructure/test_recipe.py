@@ -75,7 +75,7 @@ def unbuilt(program: str, declared: Iterable[str]) -> Iterator[str]:
 
 
 def undocumented(module: str, docstring: str, root: Path) -> Iterator[str]:
-    """Yield a message for each cited page that does not exist. Yield one message if the resource module cites no page."""
+    """Yield a message for each cited page that does not exist, or if the resource module cites no page."""
     cited = re.findall(r"docs/behaviour/[\w-]+\.md", docstring)
     if not cited:
         yield f"The docstring of api/resources/{module}.py cites no page of docs/behaviour: write one and cite it"

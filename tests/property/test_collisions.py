@@ -1,4 +1,4 @@
-"""A model of the locks predicts each collision, whatever the order in which conversations are created and deleted."""
+"""Conversations are created, closed and deleted in any order, and a model of the locks predicts each collision."""
 
 from __future__ import annotations
 

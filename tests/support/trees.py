@@ -9,7 +9,7 @@ from tests.support.instances import Answer, Instance
 
 
 class Tree:
-    """One of the two trees of paths. With a service SID, the paths start with `/v1/Services/{sid}/`."""
+    """A tree of paths. The paths start with `/v1/`, or with `/v1/Services/{sid}/` if there is a service SID."""
 
     def __init__(self, instance: Instance, *, in_service: bool) -> None:
         v1 = instance.client().conversations.v1
