@@ -70,7 +70,7 @@ def test_late_participant_message_after_deletion_has_no_effect(
 
 
 def repeat_participant_message(instance: Instance, record: dict[str, Any]) -> None:
-    """Deliver the participant adder's message twice more. Run the next steps after each delivery."""
+    """Deliver the participant adder's message two more times. Run the next steps after each delivery."""
     for _ in range(2):
         instance.repeat(record)
         instance.work()
@@ -92,7 +92,7 @@ def add_members(instance: Instance, added: Provisioning) -> bool:
 
 
 class StaleWriter:
-    """Writes a conversation that was read in the constructor, and that may be outdated meanwhile."""
+    """Writes with old data. The constructor reads the conversation, and the other methods use the result."""
 
     def __init__(self, instance: Instance, sid: str) -> None:
         self.instance = instance

@@ -217,7 +217,7 @@ def test_dropped_conversation_leaves_no_log_line_and_no_metric(data: str, caplog
 
 
 class FailureCounter:
-    """Counts the calls of each watched method that raise an exception."""
+    """Counts how often each watched method raises an exception."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self._monkeypatch = monkeypatch

@@ -279,7 +279,7 @@ def test_group_message_creates_a_group(embedded: EmbeddedInstance) -> None:
 
 
 def send_copy(instance: Instance, conversation: Any, at: datetime) -> None:
-    """Store the record that Convoke sent a copy from `BUSINESS` to `PHONE`, a member of the group."""
+    """Store a record of a copy that `BUSINESS` sent to `PHONE`, a member of the group."""
     sid = conversation._solution["sid"]
     instance.table.transact([group_copy_write(instance.account.sid, sid, PHONE, BUSINESS, at)])
 

@@ -36,7 +36,7 @@ def create(instance: Instance, prefer: str, **headers: str) -> Answer:
 
 
 def after(pauses: int, then: Callable[[], object], clock: ManualClock) -> None:
-    """Make the clock call `then` when Convoke has called `sleep` `pauses` times."""
+    """Make the clock call `then` once. `pauses` is the number of calls to `sleep` that come first."""
 
     def on_sleep() -> None:
         if len(clock.pauses) == pauses:

@@ -80,7 +80,7 @@ def configure(instance: EmbeddedInstance, **form: str) -> None:
 
 
 def work_for_a_day(instance: EmbeddedInstance, clock: FrozenClock) -> list[float]:
-    """Do the work of a day, each time a queue message becomes visible. Return the pauses in seconds."""
+    """Simulate a day, and do the work whenever a queue message becomes visible. Return the pauses in seconds."""
     pauses, end = [], clock() + DAY
     work(instance)
     while (visible := instance.engine.queue.next_visible(clock())) and visible < end:

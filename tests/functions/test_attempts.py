@@ -22,7 +22,10 @@ URL = "https://hooks.example.com/"
 
 @dataclass
 class FailingUpdates:
-    """Wraps a table in which some updates fail. `failing` contains their numbers, which start at 1."""
+    """Wraps a table in which some updates fail.
+
+    `failing` contains the numbers of the failing updates. The first update has the number 1.
+    """
 
     table: Any
     failing: set[int] = field(default_factory=set)

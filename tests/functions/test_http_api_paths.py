@@ -129,7 +129,7 @@ def test_path_that_was_cut_at_a_question_mark_reaches_another_resource(moto: Mot
 
 
 def fields_with_names(route: Route) -> list[str]:
-    """Return the form parameters of a route that set a name for use in paths."""
+    """Return the form parameters of a route whose value can later be a part of a path."""
     form = route.contract.form
     return [
         field.alias or name

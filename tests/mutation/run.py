@@ -36,7 +36,7 @@ TEST_TIMEOUT_SECONDS = 60
 MUTANT_TIMEOUT_SECONDS = 300
 """The maximum time for all tests of one mutant. If no test has failed after this time, the mutant has survived.
 
-TEST_TIMEOUT_SECONDS ends a test with an endless loop earlier.
+A test with an endless loop ends earlier, because of TEST_TIMEOUT_SECONDS.
 """
 
 PYTEST_NO_TESTS_COLLECTED = 5

@@ -1,6 +1,6 @@
 """A batch stays within the maximum number and the maximum total size of its entries.
 
-An entry that exceeds the maximum size alone gets its own batch.
+An entry that is larger than the maximum size gets its own batch.
 """
 
 from __future__ import annotations

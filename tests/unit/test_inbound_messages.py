@@ -1,4 +1,4 @@
-"""Some rules for inbound messages need no stored data."""
+"""An inbound message can belong to a group, be a keyword, and answer in a conversation."""
 
 from __future__ import annotations
 

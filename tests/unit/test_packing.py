@@ -1,4 +1,4 @@
-"""Packing stores values that events or participants have in common only once (storage/packing.py)."""
+"""Packing stores the common values of events or participants only once (storage/packing.py)."""
 
 from __future__ import annotations
 
