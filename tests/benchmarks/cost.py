@@ -51,7 +51,7 @@ CALL_LATENCY_MS = {
     "sqs:SendMessageBatch": 10,
     "stepfunctions:StartExecution": 20,
 }
-"""Maps each AWS call to its assumed duration in milliseconds, from the same region."""
+"""Maps each AWS call to its assumed duration in milliseconds. The caller is in the same region."""
 
 RECEIVER_MS = 100
 """The assumed response time of the webhook receiver in milliseconds.
@@ -125,9 +125,9 @@ def gb_seconds(cost: Cost, memory_gb: float, waiting_seconds: float = 0) -> floa
 
 
 def usage(steps: Mapping[str, Cost], *, delivery_memory_gb: float, system_logs: bool) -> Usage:
-    """Return what one conversation uses of the items that each design needs.
+    """Return how much one conversation uses of each priced item.
 
-    The designs are Convoke and the straightforward design.
+    Convoke and the straightforward design share these items.
     """
     memory_gb = {"deliver": delivery_memory_gb}
     lambda_gb_seconds = sum(gb_seconds(cost, memory_gb.get(step, MEMORY_GB)) for step, cost in steps.items())
@@ -145,9 +145,9 @@ def usage(steps: Mapping[str, Cost], *, delivery_memory_gb: float, system_logs: 
 
 
 def as_deployed(counted: Mapping[str, Cost]) -> Usage:
-    """Return what one conversation uses of all priced items in Convoke.
+    """Return how much one conversation in Convoke uses of each priced item.
 
-    AWS can deliver the two changes of a conversation to two invocations. MiniStack delivers both changes to one
+    AWS can deliver the two changes of a conversation to two invocations. MiniStack delivers the two changes to one
     invocation. This function therefore adds one invocation.
     """
     steps = {**counted, "publish": counted["publish"] + Cost(invocations=1)}
@@ -169,7 +169,7 @@ def _queue_usage(steps: Mapping[str, Cost]) -> Usage:
 
 
 def _execution_usage(finalize: Cost) -> Usage:
-    """Return what one Express execution uses.
+    """Return the usage of one Express execution.
 
     AWS bills the memory in steps of 64 MB and the duration in steps of 100 ms.
     """
@@ -183,10 +183,10 @@ def as_straightforward(steps: Mapping[str, Cost]) -> Usage:
 
 
 def unanswered(deliver: Cost) -> Usage:
-    """Return what a delivery uses in addition if the receiver never answers.
+    """Return the additional usage of a delivery whose receiver never answers.
 
-    `deliver` is the cost of the step `deliver`. Every attempt waits until the timeout. Otherwise, an attempt uses at
-    most as much as the step.
+    `deliver` is the cost of the step `deliver`. Every attempt waits until the timeout. Apart from the wait, an attempt
+    uses at most as much as the step.
     """
     waiting = (1 + DEFAULT_RETRIES) * DEFAULT_TIMEOUT_SECONDS - RECEIVER_MS / 1000
     return {

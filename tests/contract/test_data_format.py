@@ -183,7 +183,7 @@ DELIVERY = a_delivery(ACCOUNT, "https://Hooks.example.com/a?b")
 def file_of_format_4(path: Path) -> None:
     """Create a data file of format 4 with an item, a stream record and queue messages.
 
-    Some numbers between the message ids are not used.
+    The message ids are not consecutive.
     """
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("PRAGMA journal_mode = WAL")

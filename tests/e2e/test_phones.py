@@ -1,4 +1,4 @@
-"""Phones and a chat user talk through one business number, and a SIGKILL ends the process in between."""
+"""Phones and a chat user talk through one business number, although a SIGKILL ends the process once."""
 
 from __future__ import annotations
 

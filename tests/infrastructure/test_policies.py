@@ -46,7 +46,7 @@ class Call(NamedTuple):
 
 
 SECRETS = "auth-tokens/*"
-"""Stands for all secrets with Auth Tokens. Each account has one, and most accounts do not exist at the deployment."""
+"""Stands for all secrets with Auth Tokens, because most accounts are created after the deployment."""
 
 SENDERS = "senders/*"
 """Stands for all secrets with the credentials of senders."""

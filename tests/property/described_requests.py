@@ -78,8 +78,8 @@ class Application:
 class Run:
     """Sends requests for existing resources and for unknown resources.
 
-    `examples` limits the number of requests per operation, separately for valid and invalid requests, and for existing
-    and unknown resources.
+    `examples` is the maximum number of requests per operation. This maximum applies separately to valid and invalid
+    requests, and to existing and unknown resources.
     """
 
     examples: int
