@@ -1,10 +1,12 @@
-"""Print at the end of a test run how many crash points each test tried.
+"""Fixtures and hooks for all tests.
 
-The counts of all pytest-xdist workers are added.
+At the end of a test run, a hook prints how many crash points each test tried. The counts of all pytest-xdist workers
+are added.
 """
 
 from __future__ import annotations
 
+import signal
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
@@ -17,6 +19,11 @@ from tests.support.blocking import BlockingGuard
 from tests.support.crashes import CRASH_POINTS
 
 KEY = "crash points"
+
+
+def pytest_configure() -> None:
+    # A shell makes a background command ignore SIGINT. The processes of the tests would inherit this setting.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
