@@ -77,7 +77,7 @@ CALLS: dict[Action, Callable[[Scene], ChatResponse]] = {
 }
 
 NEEDS_MEMBER = frozenset({Action.EDIT_NOTIFICATION_LEVEL})
-"""Actions that require a role of the conversation. A role of the service is not enough."""
+"""Actions that only a participant can perform. The permission of a service role is not enough."""
 
 OUTCOMES = {Decision.NOT_PERMITTED: (403, 50107), Decision.NOT_A_PARTICIPANT: (403, 50430)}
 

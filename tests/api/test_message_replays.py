@@ -122,7 +122,10 @@ def test_messages_after_webhook_creation_are_delivered_once(instance: Instance, 
 @pytest.mark.parametrize("later", [0, 2])
 @pytest.mark.parametrize("pages", [1, 2, 3])
 def test_replay_covers_every_page_of_messages(instance: Instance, conversation: Any, pages: int, later: int) -> None:
-    """The replay needs several searches for messages. The messages after the webhook's creation are not replayed."""
+    """The replay needs `pages` searches for messages.
+
+    The `later` messages are newer than the webhook. Therefore they are not replayed.
+    """
     number = pages * MESSAGES_PER_SEARCH + 1
     messages(conversation, number)
     create_webhook(conversation, 1)

@@ -49,7 +49,7 @@ def test_unreadable_queue_message_is_given_up_at_once(moto: MotoInstance) -> Non
     assert moto.waiting_messages("outbound-failure") == 1
 
 
-def test_copies_from_one_number_to_one_phone_are_in_one_message_group(moto: MotoInstance) -> None:
+def test_copies_from_one_number_to_one_phone_share_a_message_group_and_come_once(moto: MotoInstance) -> None:
     sqs, url = moto.deployment.client("sqs"), moto.deployment.values["CopyQueue"]
     queue = SqsCopyQueue(sqs, url)
     others = [COPY.model_copy(update={"receipt_sid": f"DY{number:032}"}) for number in range(1, 12)]
