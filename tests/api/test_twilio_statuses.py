@@ -192,7 +192,7 @@ def test_carrier_that_fails_twice_gets_the_copy_three_times(connected: EmbeddedI
         connected.work()
     (receipt,) = message.delivery_receipts.list()
     assert (receipt.status, len(twilio.requests)) == ("sent", 3)
-    # The first response was lost. Therefore Convoke does not know whether Twilio accepted the first copy.
+    # After the first response, a 500, Convoke does not know whether Twilio accepted the copy.
     assert connected.items("receipt#")[0]["may_be_repeated"] is True
 
 
