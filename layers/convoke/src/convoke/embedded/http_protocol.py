@@ -44,6 +44,13 @@ REQUEST_TIMEOUT_SECONDS = 30.0
 For the first request of a connection, the time starts when the client connects.
 """
 
+KEEP_ALIVE_SECONDS = 60
+"""The time after which the server closes an idle connection.
+
+If a client sends a request at the moment when the server closes the connection, the request fails. Clients usually keep
+connections for less than a minute, so this is rare. With the 5 seconds that uvicorn uses by default, it is not rare.
+"""
+
 MAX_CONNECTIONS = 800
 """The maximum number of open connections.
 

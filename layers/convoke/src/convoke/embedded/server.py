@@ -15,7 +15,7 @@ import uvicorn
 from convoke.embedded.chat.limits import MAX_FRAME_BYTES
 from convoke.embedded.engine import SHUTDOWN_GRACE_SECONDS
 from convoke.embedded.gateway import Message, Receive, Send
-from convoke.embedded.http_protocol import BoundedProtocol
+from convoke.embedded.http_protocol import KEEP_ALIVE_SECONDS, BoundedProtocol
 
 BACKLOG = 2048
 """The maximum number of connections that wait in the operating system until the server accepts them."""
@@ -79,6 +79,7 @@ class Server(uvicorn.Server):
                 log_config=None,
                 server_header=False,
                 proxy_headers=False,  # The gateway handles forwarded headers.
+                timeout_keep_alive=KEEP_ALIVE_SECONDS,
                 timeout_graceful_shutdown=SHUTDOWN_GRACE_SECONDS,
             )
         )
