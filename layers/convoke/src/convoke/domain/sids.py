@@ -112,7 +112,7 @@ def milliseconds_of(sid: str) -> int:
 
 
 def index_of_message(sid: str) -> int:
-    """Return the index in the SID of a message."""
+    """Return the message index that a message SID contains."""
     start = len(Prefix.MESSAGE)
     return int(sid[start : start + INDEX_DIGITS], 16)
 
@@ -135,6 +135,6 @@ def least_sid_with_index(index: int) -> str:
 def greatest_sid_with_index(index: int) -> str:
     """Return the greatest SID that a message with this index can have.
 
-    If a page starts after this SID, its first message is therefore the message with the next index.
+    A page that starts after this SID therefore begins with the message that has the next index.
     """
     return sid_with_index(Prefix.MESSAGE + "f" * 32, index)

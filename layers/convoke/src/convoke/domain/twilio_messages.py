@@ -1,4 +1,4 @@
-"""Convert the webhook of Twilio Programmable Messaging about an incoming message.
+"""Convert a webhook request of Twilio Programmable Messaging to an inbound message.
 
 See https://www.twilio.com/docs/messaging/guides/webhook-request.
 """
@@ -13,7 +13,7 @@ from convoke.domain.senders import Provider
 
 
 def inbound_message(parameters: Mapping[str, str]) -> InboundMessage:
-    """Return the incoming message that a webhook request of Twilio contains.
+    """Return the inbound message that a webhook request of Twilio contains.
 
     In a group MMS, `OtherRecipients0`, `OtherRecipients1` and so on contain the receivers other than `To`.
     The parameters `MediaUrl0`, `MediaUrl1` and so on contain the URLs of the media.

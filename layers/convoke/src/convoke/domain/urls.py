@@ -1,6 +1,7 @@
 """The URLs of webhooks: the normal form that Convoke calls, and the form that Convoke shows.
 
-Convoke stores the URL of a webhook as the client has set the URL. See docs/decisions/0097-one-normal-form-of-a-url.md.
+Convoke stores the URL of a webhook exactly as the client sent the URL. See
+docs/decisions/0097-one-normal-form-of-a-url.md.
 """
 
 from __future__ import annotations
@@ -78,7 +79,7 @@ def normal_or_unchanged(url: str) -> str:
 
 
 def shown_url(url: str) -> str:
-    """Return a URL without its password, such as `https://user:***@example.com/`. Userinfo without a colon is hidden.
+    """Return a URL without its password, such as `https://user:***@example.com/`. Hide userinfo without a colon.
 
     Use this form in everything that is derived from a webhook. Only the webhook resource itself shows the password.
     """

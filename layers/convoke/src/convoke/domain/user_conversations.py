@@ -66,8 +66,7 @@ Level = Annotated[NotificationLevel, BeforeValidator(parse_level), word_schema(N
 class UserConversationChange(Model):
     """The parameters of a request that updates a conversation of a User.
 
-    If a field is not in `model_fields_set`, the stored value of the field does not change. If a field is in
-    `model_fields_set` and its value is None, the update removes the stored value.
+    An update changes only the fields in `model_fields_set`. The value None removes the stored value of a field.
     """
 
     order_of_checks: ClassVar[tuple[type[ConversationsError], ...]] = (

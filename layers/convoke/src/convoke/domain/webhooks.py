@@ -52,7 +52,7 @@ class Hook(NamedTuple):
     """A receiver of events: the URL that Convoke calls, and the webhook that has the URL."""
 
     target: str
-    """The webhook that has the URL: `account`, `service`, or the SID of a webhook of a conversation."""
+    """The webhook that has the URL: `account`, `service`, or the SID of a conversation's webhook."""
     url: str
     method: Method
 
@@ -84,7 +84,7 @@ class Delivery(Model):
 
     @property
     def parameters(self) -> dict[str, str]:
-        """The parameters of the HTTP request. A webhook of a conversation also gets the parameter `WebhookSid`.
+        """The parameters of the HTTP request. A conversation's webhook also gets the parameter `WebhookSid`.
 
         See docs/behaviour/webhook-delivery.md#event-parameters.
         """
@@ -146,7 +146,7 @@ RemovableUrl = Annotated[str, AfterValidator(check_url), string_schema(MAX_URL_C
 class WebhookSettingsChange(Model):
     """The parameters of a request that updates the webhooks of an account or of a service.
 
-    If a field is not in `model_fields_set`, the stored value of the field does not change.
+    An update changes only the fields in `model_fields_set`.
     """
 
     method: Annotated[Method, BeforeValidator(parse_method)] | None = None

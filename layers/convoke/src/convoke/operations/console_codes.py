@@ -1,4 +1,4 @@
-"""Create the codes in links to the console, and exchange a code for an API key."""
+"""Create one-time codes for links to the console, and exchange a code for an API key."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ class MustCloseError(Exception):
 class NothingToFinalizeError(Exception):
     """The conversation is deleted, or its event is already published.
 
-    The reason is that the state machine was started again, or that the start was later than the deletion.
+    The state machine was started a second time, or was started after the deletion.
     """
 
 
@@ -46,7 +46,8 @@ class NotReadyError(Exception):
 class ConversationFinalizer:
     """The tasks of the state machine. Every task can be repeated.
 
-    The first execution of `finalize` or `close` stores an event. Until `settle`, a repetition returns the same event.
+    The first execution of `finalize` or `close` stores an event. Before `settle` is called, a repeated execution
+    returns the same event.
     """
 
     conversations: ConversationRepository

@@ -91,7 +91,7 @@ class ConversationOperations:
     new_sid: NewSid
 
     def fetch(self, service: Service, sid: str) -> Conversation:
-        """Return a conversation by its SID or unique name.
+        """Return the conversation that has the given SID or unique name.
 
         Raises NotFoundError if the conversation does not exist or belongs to another service.
         """
