@@ -59,10 +59,10 @@ class ConversationFinalizer:
     def finalize(self, account_sid: str, conversation_sid: str, causes: Sequence[Cause]) -> Event:
         """Change the conversation to its requested state, and return the event.
 
-        `causes` are the reasons why the participants cannot be added. If the participants are not added and there are
-        causes, the method raises MustCloseError. If the participants are not added and there are no causes, the method
-        raises NotReadyError. The method also raises NotReadyError if a concurrent execution has changed the
-        conversation. Raises NothingToFinalizeError if there is no event to publish.
+        `causes` are the reasons why the participants cannot be added. If the participants are not added, the method
+        raises an error: MustCloseError with causes, or NotReadyError without causes. The method also raises
+        NotReadyError if a concurrent execution has changed the conversation. Raises NothingToFinalizeError if there is
+        no event to publish.
         """
         conversation, provisioning = self._fetch(account_sid, conversation_sid)
         if conversation.state is not State.INITIALIZING:

@@ -56,7 +56,8 @@ class _Delivery:
     of_message: RequestWebhooks
     """The webhook setting for a message that is added to an existing conversation.
 
-    If another request creates the conversation first, Convoke sends two pre-events. Each reply is stored separately.
+    If another request creates the conversation first, Convoke sends two pre-events: one about the conversation, and one
+    about the message. Each pre-event has its own reply.
     """
     media_sids: dict[str, tuple[str, ...]] = field(default_factory=dict)
     """Maps the SID of each service to the SIDs of the media that were fetched for the service."""

@@ -20,8 +20,8 @@ from convoke.storage.provisioning import ProvisioningRepository
 Admit = Callable[[Provisioning, Participant], None]
 """A function that raises a ConversationsError if a participant cannot be added.
 
-The function is called after Convoke has accepted the request. If a participant cannot be added, the conversation is
-therefore closed.
+Convoke calls the function after the response to the request. Therefore Convoke can no longer refuse the request, and
+closes the conversation instead.
 """
 
 

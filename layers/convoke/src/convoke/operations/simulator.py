@@ -95,8 +95,8 @@ class SimulatorOperations:
     def _business_address(self, account: Account, receivers: Sequence[str]) -> str:
         """Return the receiver that is the business address. The other receivers are phones.
 
-        The first of these receivers that exists is returned: a receiver with a sender, a receiver with an address
-        configuration, or the first receiver.
+        A receiver with a sender has priority over a receiver with an address configuration. If there is no such
+        receiver, the first receiver is the business address.
         """
         sending = [receiver for receiver in receivers if self._has_simulated_sender(account, receiver)]
         configured = (each for each in receivers if self.configurations.fetch_by_address(account.sid, each))

@@ -133,8 +133,9 @@ FetchItems = Callable[[Span], Sequence[SyncItem]]
 
 @dataclass(frozen=True, slots=True)
 class SyncOperations:
-    """Every method that takes an identity raises an error if a chat client with this identity must not see the object.
+    """Reads Sync objects for chat clients, and finds the objects that a change touches.
 
+    Every method that takes an identity raises an error if a chat client with this identity must not see the object.
     A client sees three kinds of objects: the objects of the conversations that the client can see, the client's own map
     of conversations, and the objects of all Users of its service. For an object of an existing conversation, the error
     is NotAParticipantError. For any other object, the error is SyncObjectNotFoundError.
@@ -146,7 +147,7 @@ class SyncOperations:
     now: Clock
 
     def find(self, service: Service, name_or_sid: str) -> SyncObject:
-        """Return the object with a name or a SID. Raises SyncObjectNotFoundError if the name is invalid."""
+        """Return the object that has the given name or SID. Raises SyncObjectNotFoundError if the name is invalid."""
         found = find_object(service.sid, name_or_sid)
         if found is None:
             raise SyncObjectNotFoundError
@@ -182,7 +183,7 @@ class SyncOperations:
         return _page_before(fetch, page, page.before) if page.before is not None else _page_from(fetch, page)
 
     def item(self, service: Service, identity: str, sync_object: SyncObject, key: str) -> SyncItem | None:
-        """Return the item with a key, or None."""
+        """Return the item that has the given key, or None if there is no such item."""
         found = self._fetching(service, identity, sync_object)(Span(1, key))
         return found[0] if found and found[0].key == key else None
 
@@ -212,7 +213,7 @@ class SyncOperations:
         self._visible(service, identity, sync_object)
 
     def _missed_in(self, conversation: Conversation, sync_object: SyncObject, since: int, threshold: int) -> Replay:
-        """Return what happened to an object of a conversation."""
+        """Return the missed events of an object that belongs to a conversation."""
         if sync_object.kind is ObjectKind.ROSTER:
             return _batch(self._missed_roster(conversation, sync_object, threshold), since)
         if conversation.last_event_id <= since and not self._may_have_receipts(conversation, sync_object):
@@ -223,9 +224,9 @@ class SyncOperations:
         return _batch([self._document_event(conversation, conversation.last_event_id)], since)
 
     def touches(self, change: Change) -> Iterator[Touch]:
-        """Yield the touches of a change, which say which objects the change affects.
+        """Yield the touches of a change. Each touch names an object or an item that the change affects.
 
-        If the change affects the map of conversations of every member, this method reads the members.
+        If the change affects every member's map of conversations, this method reads the members.
         """
         yield from change.touches
         if change.members_action and change.conversation_sid:
@@ -236,7 +237,7 @@ class SyncOperations:
                     yield Touch(channels, change.members_action, change.conversation_sid, participant.identity)
 
     def events(self, change: Change, touches: Iterable[Touch]) -> Iterator[SyncEvent]:
-        """Yield an event with the current state for each of `touches`, which are touches of the change.
+        """Yield an event for each touch of a change. The event contains the current state.
 
         There is no event for an item that a later change has removed, because the later change has its own event.
         """
@@ -258,7 +259,8 @@ class SyncOperations:
         return conversation
 
     def _visible(self, service: Service, identity: str, sync_object: SyncObject) -> tuple[Conversation, str | None]:
-        """Return the conversation of an object, and the SID of the participant. None if the User is not a member."""
+        """Return the conversation of an object, and the User's participant SID. The SID is None if the User is no member.
+        """
         sid = sync_object.owner_sid
         conversation, participant_sid = self.sync.find_member(service.account_sid, sid, identity)
         if (

@@ -1,6 +1,6 @@
 """Deliver events to webhooks. Each target of an event has its own queue message.
 
-The engines decide when an attempt is made. See docs/behaviour/webhook-delivery.md#retries.
+The engines determine when Convoke makes an attempt. See docs/behaviour/webhook-delivery.md#retries.
 """
 
 from __future__ import annotations
@@ -135,8 +135,8 @@ class WebhookDelivery:
         attempt again:
 
         - The attempt has no result. A failure of Convoke interrupted the attempt, so the attempt does not count.
-        - The attempt was the final attempt. Convoke failed before it concluded the delivery, because the queue message
-          still exists.
+        - The attempt was the final attempt. The queue message still exists, because Convoke failed before the end of
+          the delivery.
         """
         last = self.attempts.fetch_last(delivery)
         if last is None:
