@@ -30,8 +30,7 @@ class PageRequest:
     position: str | None = None
     """The sort key of the resource next to the page, usually a SID. None means the start of the list."""
     forward: bool = True
-    """Whether the page contains the resources after `position`. If False, it contains the resources before `position`.
-    """
+    """Whether the page begins after `position`. If False, the page ends before `position`."""
     descending: bool = False
     """Whether the list is in descending order. If True, the resources after `position` have smaller keys."""
 

@@ -16,7 +16,9 @@ class MediaLinks:
     media: MediaRepository
     store: MediaStore
     operations: Callable[[], MediaOperations]
-    """Returns the operations that make links to the API. This function is called only if the store cannot make links.
+    """Returns the operations that make links to the API.
+
+    This function is called only if the media store cannot make links.
     """
     public_url: str | None
 

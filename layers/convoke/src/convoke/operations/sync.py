@@ -259,7 +259,9 @@ class SyncOperations:
         return conversation
 
     def _visible(self, service: Service, identity: str, sync_object: SyncObject) -> tuple[Conversation, str | None]:
-        """Return the conversation of an object, and the User's participant SID. The SID is None if the User is no member.
+        """Return the conversation of an object, and the User's participant SID.
+
+        The SID is None if the User is not a member of the conversation.
         """
         sid = sync_object.owner_sid
         conversation, participant_sid = self.sync.find_member(service.account_sid, sid, identity)

@@ -25,10 +25,10 @@ from convoke.storage.table import (
 )
 
 LIFETIME = timedelta(hours=1)
-"""The time after which a stored circuit breaker counts as closed if nothing has changed the circuit breaker.
+"""A stored circuit breaker counts as closed after this time without a change.
 
-A success resets the stored failures only if the process has read the stored circuit breaker. Without this limit, two
-failures on different days could therefore count as consecutive failures, although calls between them succeeded.
+A success resets the stored failures only if the process has read the stored circuit breaker. Therefore, without this
+limit, two failures on different days could count as consecutive failures, although calls between them succeeded.
 """
 
 

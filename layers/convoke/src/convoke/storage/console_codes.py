@@ -1,4 +1,4 @@
-"""Store the codes in links to the console."""
+"""Store the one-time codes for links to the console."""
 
 from __future__ import annotations
 

@@ -68,7 +68,7 @@ class FirstSights:
         raise UnavailableError
 
     def _missing(self, users: Sequence[User], *, consistent: bool) -> list[User]:
-        """Return the Users that this process has not found in its cache or in the table.
+        """Return the Users that are neither in the cache of this process nor in the table.
 
         An eventually consistent read may miss a new User. In this case, the transaction fails and the Users are read
         again with strong consistency.

@@ -43,7 +43,9 @@ LISTED = Index(
     sort="listed_at",
     projected=("state", "conversation_sid", "log_level"),
 )
-"""The index of the conversations and Users of each service, and of the changes and alerts of each account, by date.
+"""The index of the lists that are ordered by date.
+
+Each service has a list of conversations and a list of Users. Each account has a list of changes and a list of alerts.
 
 The index projects the keys and the attributes that filters use: `state`, `conversation_sid` and `log_level`. If an
 update changes a projected attribute, DynamoDB also writes the index. This second write costs write units, so no other
@@ -135,7 +137,7 @@ def api_keys() -> tuple[str, str]:
 
 
 def api_key_owner(key_sid: str) -> Key:
-    """Return the table key of the item that stores to which account an API key belongs.
+    """Return the table key of the item that contains the Account SID of an API key.
 
     The table key does not contain the Account SID, because a request contains only the SID of the API key.
     """
@@ -166,7 +168,7 @@ def address_configurations() -> tuple[str, str]:
 
 
 def address_lock(account_sid: str, address: str) -> Key:
-    """Return the key of the lock of an address that has a configuration.
+    """Return the key of the lock on an address that has a configuration.
 
     The address is hashed, because a client can write an address of any length in a path. A partition key has at most
     2048 bytes.
@@ -188,12 +190,12 @@ def sender_secret(account_sid: str, sender_sid: str) -> Key:
 
 
 def sender_owner(sender_sid: str) -> Key:
-    """Return the key of the item that stores to which account a sender belongs."""
+    """Return the key of the item that contains the Account SID of a sender."""
     return Key(sender_sid, "owner")
 
 
 def sender_address(address: str) -> Key:
-    """Return the key of the lock of an address that has a sender. The lock contains the SIDs of account and sender."""
+    """Return the key of the lock on an address that has a sender. The lock contains the SIDs of account and sender."""
     return Key(f"sender-address#{_digest(address)}", "sender")
 
 
@@ -383,7 +385,7 @@ def sids_of_media(key: Key) -> tuple[str, str]:
 
 
 def identity_lock(account_sid: str, conversation_sid: str, identity: str) -> Key:
-    """Return the key of the lock of an identity in a conversation.
+    """Return the key of the lock on an identity in a conversation.
 
     The lock is in the partition of the conversation, so that erasing the conversation also removes the lock. In
     DynamoDB, a sort key has at most 1024 bytes. The longest identity with its prefix has more bytes, so the identity is
@@ -397,7 +399,7 @@ def unique_name_lock(account_sid: str, chat_service_sid: str, unique_name: str) 
 
 
 def pair_lock(account_sid: str, address: str, proxy_address: str) -> Key:
-    """Return the key of the lock of an address and its proxy address.
+    """Return the key of the lock on an address and its proxy address.
 
     The pair of addresses must be unique in the whole account, not only in the service.
     """
@@ -405,7 +407,7 @@ def pair_lock(account_sid: str, address: str, proxy_address: str) -> Key:
 
 
 def number_group_lock(account_sid: str, numbers: Iterable[str]) -> Key:
-    """Return the key of the lock of a set of numbers.
+    """Return the key of the lock on a set of numbers.
 
     The order of the numbers and repeated numbers do not change the key. The numbers are hashed, because the addresses
     of ten participants can exceed the maximum length of a key.
@@ -423,12 +425,15 @@ def inbound_record(account_sid: str, provider: str, provider_message_id: str) ->
 
 
 def group_copy(account_sid: str, address: str, projected_address: str, conversation_sid: str) -> Key:
-    """Return the key of the item that contains the time of the last copy for a member of a group."""
+    """Return the key of the item that contains the date of the last copy to a phone in one group."""
     return Key(group_copies(account_sid, address, projected_address), conversation_sid)
 
 
 def group_copies(account_sid: str, address: str, projected_address: str) -> str:
-    """Return the partition key of the last copies from a business number to a phone. Each group has one item."""
+    """Return the partition key of the items about the last copies from a business number to a phone.
+
+    Each group has one item.
+    """
     return f"{account_sid}#group-copy#{address}#{projected_address}"
 
 
@@ -522,8 +527,8 @@ def list_start_key(account_sid: str, shard: str, position: str) -> Item:
     other shards, the result is the key attributes of an item that does not exist. A query accepts such key attributes.
     """
     sid = position.rpartition("#")[2]
-    # `sid` is never the SID of a change. The list of events does not call this function, because it uses the parameter
-    # `between` to continue at a position.
+    # `sid` is never the SID of a change, because the list of events does not call this function. The list of events
+    # uses the parameter `between` to continue at a position.
     if sid.startswith(Prefix.ALERT):
         key = alert(account_sid, sid)
     elif sid.startswith(Prefix.USER):

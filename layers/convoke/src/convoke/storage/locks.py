@@ -38,7 +38,7 @@ class Lock:
     make_error: Callable[[str], ConversationsError]
     """A function that returns the error. The argument is the SID of the conversation that holds the lock."""
     participant_sid: str | None = None
-    """The SID of the participant if this is the lock of an identity. None for any other lock."""
+    """The SID of the participant if this is the lock on an identity. None for any other lock."""
 
     def acquire(self, conversation_sid: str) -> Put:
         return Put(self.item(conversation_sid), NotExists("pk"))
@@ -88,11 +88,11 @@ def locks_held(conversation: Conversation) -> dict[Key, Lock]:
 
 
 def identity_locks(participant: Participant | None) -> dict[Key, Lock]:
-    """Return a dict that maps the key of a participant's identity lock to the lock.
+    """Return the lock on a participant's identity. The dict maps the key of the lock to the lock.
 
     The dict is empty if there is no participant, or if the participant has no identity. The lock ensures that no two
     participants of a conversation have the same identity. The item of the lock also contains the participant SID, so
-    that a participant can be found by its identity.
+    that Convoke can find the participant with a given identity.
     """
     if participant is None or participant.identity is None:
         return {}

@@ -55,7 +55,7 @@ class ParticipantRepository:
 
     Every method that writes raises ChangedMeanwhileError if another request changed the conversation after this request
     read the conversation. If another conversation or participant holds a required lock, the method raises the error
-    that belongs to this lock.
+    of this lock.
     """
 
     table: Table

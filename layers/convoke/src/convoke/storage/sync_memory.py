@@ -55,12 +55,11 @@ def departure_write(account_sid: str, chat_service_sid: str, identity: str, depa
 
 
 def departures_of_erased(tombstone: Item | None, erased: Sequence[Item]) -> list[Put]:
-    """Return the writes that store a departure for each participant with an identity among the items `erased`.
+    """Return the writes that store a departure for each participant in `erased` that has an identity.
 
     `tombstone` is the item of the deleted conversation, or None if another sweeper has already erased the conversation.
     If the conversation was deleted in the state `initializing`, there are no writes, because no client has seen the
     conversation.
-
     """
     deleted = items.to_resource(Conversation, tombstone) if tombstone else None
     if deleted is None or deleted.state is State.INITIALIZING:

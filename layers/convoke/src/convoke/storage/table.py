@@ -3,7 +3,7 @@
 One table holds all items. An item has the string attributes `pk` (partition key) and `sk` (sort key). `keys.py`
 declares the sparse indexes. Two engines implement the port. `aws/dynamodb.py` renders conditions and actions as
 DynamoDB expressions. `embedded/sqlite.py` evaluates conditions and actions inside an SQL transaction.
-`tests/contract/test_table.py` tests that the engines behave the same.
+`tests/contract/test_table.py` tests that the engines behave in the same way.
 
 All engines guarantee:
 
@@ -53,7 +53,7 @@ class Key(NamedTuple):
 class Index:
     """A sparse index. The index contains only the items that have the attributes `partition` and `sort`.
 
-    Items with the same value of `sort` are ordered by primary key on SQLite. On DynamoDB, the order of such items is
+    On SQLite, items with the same value of `sort` are ordered by primary key. On DynamoDB, the order of such items is
     stable but undefined.
     """
 
@@ -292,7 +292,7 @@ def distinct_keys(keys: Sequence[Key]) -> list[Key]:
 
 
 def writes_by_key(writes: Sequence[Write]) -> dict[Key, Write]:
-    """Return a dictionary that contains each write under the key of its item.
+    """Map the key of each item to the write for this item.
 
     Raises ValueError if there are no writes or more than `MAX_WRITES`, or if two writes have the same key.
     """
