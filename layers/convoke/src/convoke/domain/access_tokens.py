@@ -60,7 +60,7 @@ class ChatSession(NamedTuple):
 
 
 def issuer(header: Mapping[str, Any], payload: Mapping[str, Any]) -> str:
-    """Return the SID of the API key in the claim `iss` of a token. This function does not verify the signature.
+    """Return the API key's SID from the claim `iss` of a token. This function does not verify the signature.
 
     Raises InvalidAccessTokenError or InvalidIssuerError.
     """
@@ -87,8 +87,8 @@ def check_claims(payload: Mapping[str, Any], account_sid: str, now: datetime) ->
         raise AccessTokenNotYetValidError
     if expires_at <= now:
         raise AccessTokenExpiredError
-    # An issue time later than `now + CLOCK_SKEW` is replaced. Otherwise a token with an issue time in the far future
-    # could be valid for longer than MAX_TOKEN_LIFETIME.
+    # Treat a later time of issue as `now + CLOCK_SKEW`. Otherwise a token with a time of issue in the far future could
+    # be valid for longer than MAX_TOKEN_LIFETIME.
     if expires_at - min(issued_at or now, now + CLOCK_SKEW) > MAX_TOKEN_LIFETIME:
         raise InvalidAccessTokenError
     grants = payload.get("grants")

@@ -142,7 +142,7 @@ class AddressConfiguration(Model):
         return new.webhook(moment, account_sid=self.account_sid, conversation_sid=conversation_sid, sid=sid)
 
     def refuse_incomplete(self) -> None:
-        """Raise an error if a setting is missing that the type of autocreation requires."""
+        """Raise an error if the type of autocreation requires a setting that has no value."""
         match self.auto_creation_type:
             case AutoCreationType.WEBHOOK if self.auto_creation_webhook_url is None:
                 raise WebhookUrlMissingError(field=("auto_creation", "webhook_url"))
@@ -218,7 +218,7 @@ RetryCount = Annotated[int, BeforeValidator(parse_retry_count), pattern_schema(f
 
 
 class AddressConfigurationParameters(Model):
-    """The parameters that create requests and update requests have in common."""
+    """The common parameters of create requests and update requests."""
 
     order_of_checks: ClassVar[tuple[type[ConversationsError], ...]] = (
         InvalidParameterError,

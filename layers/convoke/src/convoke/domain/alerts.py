@@ -90,7 +90,7 @@ class AlertFilters(Period):
 
 
 def provisioning_failed_alert(conversation: Conversation, failed: Provisioning, at: datetime) -> Alert:
-    """Return the alert about a conversation that Convoke closed because it could not add all participants."""
+    """Return the alert about a conversation that Convoke closed because a participant could not be added."""
     return Alert(
         sid=failed.alert_sid,
         account_sid=failed.account_sid,

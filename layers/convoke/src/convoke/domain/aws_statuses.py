@@ -41,7 +41,7 @@ REASONS: Mapping[str, type[LogEntry]] = MappingProxyType(
         "RESOURCE_NOT_ACTIVE": SenderMissingError,
     }
 )
-"""Maps each reason for which AWS refuses a call to a log entry. For any other reason, Convoke logs the code 30008."""
+"""Maps the reasons of AWS for a refusal to log entries. For any other reason, Convoke logs the code 30008."""
 
 
 class Outcome(NamedTuple):

@@ -72,7 +72,7 @@ class EmailBinding(Model):
 
 
 class Conversation(Model):
-    """A stored conversation. No response contains the field `requested_state` or a later field."""
+    """A stored conversation. Responses do not contain `requested_state` and the fields that are declared after it."""
 
     account_sid: str
     chat_service_sid: str
@@ -161,7 +161,7 @@ class Conversation(Model):
 
     @property
     def is_formed_group(self) -> bool:
-        """Whether the conversation is a group MMS with at least three bound participants.
+        """Whether the conversation is a group MMS with at least three participants that have a binding.
 
         See docs/behaviour/group-mms.md#step-by-step.
         """
@@ -324,7 +324,7 @@ def check_email_field(text: str) -> str | None:
 
 
 def parse_state(value: str) -> State:
-    """Parse the state that a request sets. The case does not matter. A request cannot set `initializing`."""
+    """Parse the state that a request sets, in upper or lower case. A request cannot set `initializing`."""
     if not value:
         raise StateEmptyError
     match value.lower():
@@ -366,7 +366,7 @@ EmailField = Annotated[str, AfterValidator(check_email_field), string_schema(MAX
 
 
 class ConversationParameters(Model):
-    """The parameters that create requests and update requests have in common.
+    """The common parameters of create requests and update requests.
 
     See docs/behaviour/conversations.md#order-of-parameter-checks.
     """
@@ -414,9 +414,9 @@ class ConversationParameters(Model):
         return None if email == EmailBinding() else email
 
     def _given(self, **fields: str) -> dict[str, object]:
-        """Map the name of each argument to the value of the field that the argument names.
+        """Return the values of the fields that the request sets, under new names.
 
-        The result does not contain fields that the request does not set.
+        The name of each argument is the new name. The value of each argument is the name of a field.
         """
         return {name: getattr(self, field) for name, field in fields.items() if field in self.model_fields_set}
 

@@ -97,10 +97,10 @@ def check_fcm_secret(text: str) -> str:
 
 
 def _check_pem(text: str, label: str, wanted: str) -> str:
-    """Return the text unchanged. Raise an error if the text contains no PEM block whose label matches `label`.
+    """Return the text unchanged. Raise an error if the text does not contain a PEM block.
 
-    `label` is a regular expression. Text before and after the block is allowed, because `openssl pkcs12` writes
-    attributes there.
+    `label` is a regular expression for the label of the block. Text before and after the block is allowed, because
+    `openssl pkcs12` writes attributes there.
     """
     block = re.search(f"-----BEGIN ({label})-----([A-Za-z0-9+/=\\s]+)-----END \\1-----", text)
     try:
@@ -134,7 +134,7 @@ FcmSecret = Annotated[
 
 
 class CredentialParameters(Model):
-    """The parameters that create requests and update requests have in common."""
+    """The common parameters of create requests and update requests."""
 
     friendly_name: CredentialName | None = None
     certificate: Certificate | None = None

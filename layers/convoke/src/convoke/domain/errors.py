@@ -18,10 +18,10 @@ FieldPath = tuple[str | int, ...]
 """
 
 CATALOGUE: dict[int, type[ConversationsError]] = {}
-"""Maps each code that a response can have to its error class."""
+"""Maps the codes of responses to error classes."""
 
 LOG_ENTRIES: dict[int, type[LogEntry]] = {}
-"""Maps each code that only alerts can have to its error class."""
+"""Maps the codes of alerts to error classes. No response has one of these codes."""
 
 
 def more_info_url(code: int) -> str:
@@ -95,7 +95,7 @@ class ConversationsError(ValueError):
         return self._named(str(self))
 
     def _named(self, sentence: str) -> str:
-        """Put the name of the parameter before the sentence, if the sentence needs the name."""
+        """Return the sentence, with the name of the parameter at its start if the error must name the parameter."""
         if self.parameter is None or not self.names_parameter or self.parameter in sentence:
             return sentence
         return f"{self.parameter}: {sentence}"

@@ -174,8 +174,8 @@ class Change(Model):
         """The event id of the change.
 
         If `event_id` is None, the event id is the later of two times: the time in the SID of the change, and the time
-        of the last event. The time in the SID can be the later time, because Convoke creates the SID after the
-        pre-event. Also, the times in the SIDs of a process never decrease.
+        of the last event. The time in the SID is used for two reasons. Convoke creates the SID after the pre-event, and
+        the times in the SIDs of a process never decrease.
         """
         if self.event_id:
             return self.event_id
@@ -183,7 +183,7 @@ class Change(Model):
         return max(of_sid, to_event_id(self.last_event_at)) if self.last_event_at else of_sid
 
     def following(self, *event_ids: int) -> Self:
-        """Return a copy of the change whose event id is greater than all of `event_ids`."""
+        """Return a copy of the change. The event id of the copy is greater than all of `event_ids`."""
         event_id = max(self.last_event_id, *(each + 1 for each in event_ids))
         return self if event_id == self.last_event_id else self.model_copy(update={"event_id": event_id})
 
@@ -197,9 +197,9 @@ class Change(Model):
 
     @property
     def touches(self) -> tuple[Touch, ...]:
-        """The touches of Sync objects that the change causes. See domain/sync_objects.py.
+        """The touches that the change causes. A touch is a change in a Sync object. See domain/sync_objects.py.
 
-        `members_action` describes more touches, which this tuple does not contain.
+        `members_action` describes further touches, which this tuple does not contain.
         """
         found = [touch for event in self.own_events for touch in touches_of(event)]
         if self.removed_user_sid:
@@ -212,9 +212,10 @@ class Change(Model):
 
     @property
     def members_action(self) -> Action | None:
-        """The action in every member's map of conversations. None if the change does not touch these maps.
+        """What the change does to the conversation in the map of conversations of each member.
 
-        `touches` does not contain these touches, because a conversation can have 1,000 members.
+        None if the change does not touch these maps. `touches` does not contain these touches, because a conversation
+        can have 1,000 members.
         """
         for event in self.own_events:
             if event.type is EventType.CONVERSATION_REMOVED:
@@ -239,7 +240,7 @@ class Change(Model):
 
 
 def touches_of(event: Event) -> Iterator[Touch]:
-    """Yield the touches of Sync objects that an event causes. See domain/sync_objects.py."""
+    """Yield the touches that an event causes. A touch is a change in a Sync object. See domain/sync_objects.py."""
     payload, conversation_sid = event.payload, event.conversation_sid
     if event.type in USER_EVENTS:
         info = SyncObject(ObjectKind.INFO, payload["UserSid"])
@@ -324,7 +325,7 @@ def change_sid_of_event(event_id: str) -> str | None:
 
 
 class Subject(NamedTuple):
-    """The SIDs of the conversation that a change affects, and of the conversation's service and account."""
+    """The SIDs of the account, the service and the conversation that a change affects."""
 
     account_sid: str
     chat_service_sid: str
@@ -447,7 +448,7 @@ def message_added(
 
 
 def delivery_updated(sid: str, conversation: Conversation, receipt: Receipt, *, at: datetime) -> Change:
-    """Return the record of a new status of a receipt. Webhooks always get the event."""
+    """Return the record of a receipt's new status. Webhooks always get the event."""
     data = [(EventType.DELIVERY_UPDATED, _receipt_payload(receipt))]
     return _change(sid, subject_of(conversation), data, at=at, origin=BY_CONVOKE)
 

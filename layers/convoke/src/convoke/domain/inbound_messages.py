@@ -33,7 +33,7 @@ from convoke.domain.retention import INBOUND_RECORD_LIFETIME
 from convoke.domain.senders import Provider
 
 SOURCES: Mapping[Channel | None, Source] = {Channel.WHATSAPP: Source.WHATSAPP}
-"""Maps the channel of an inbound message to the parameter `Source` of its events. The default is `SMS`."""
+"""Maps the channel of an inbound message to the parameter `Source` in events. The default is `SMS`."""
 
 
 class Keyword(StrEnum):
@@ -52,7 +52,7 @@ KEYWORDS: Mapping[str, Keyword] = {
     **dict.fromkeys(("start", "unstop", "yes"), Keyword.START),
     **dict.fromkeys(("help", "info"), Keyword.HELP),
 }
-"""Maps each text that carriers recognize, in lower case, to its keyword."""
+"""Maps each text that carriers recognize to a keyword. The texts are in lower case."""
 
 
 class Outcome(StrEnum):
@@ -64,7 +64,7 @@ class Outcome(StrEnum):
     REJECTED = "rejected"
     """The receiver of a pre-event rejected the message."""
     UNCLAIMED = "unclaimed"
-    """No conversation and no address configuration expects the message."""
+    """The message belongs to no conversation, and no address configuration creates a conversation for the message."""
 
 
 class Received(Model):
@@ -163,7 +163,7 @@ class InboundMessage(Model):
 
     @property
     def binding_payload(self) -> Payload:
-        """The parameters `MessagingBinding.*` of the events about the conversation that the message creates.
+        """The parameters `MessagingBinding.*` for events about a conversation that this message creates.
 
         Applications recognize a group by the presence of `AuthorAddress`.
         """

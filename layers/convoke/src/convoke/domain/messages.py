@@ -216,7 +216,7 @@ MediaSid = Annotated[str, AfterValidator(check_media_sid), sid_schema(Prefix.MED
 
 
 class MessageParameters(Model):
-    """The parameters that create requests and update requests have in common."""
+    """The common parameters of create requests and update requests."""
 
     author: Author = SYSTEM
     body: Body | None = None

@@ -1,4 +1,4 @@
-"""The Participant resource, and the rules for a new participant and for its role.
+"""The Participant resource, and the rules for new participants and their roles.
 
 See docs/behaviour/participants.md.
 """
@@ -293,7 +293,7 @@ class NewBinding(Model):
 
 
 def check_binding(binding: NewBinding) -> None:
-    """Raise an error if the combination of the fields of the binding is not valid.
+    """Raise an error if the fields of the binding are not valid together.
 
     See docs/behaviour/participants.md#validity.
     """
@@ -360,7 +360,7 @@ class NewParticipant(Model):
         binding = self.messaging_binding
         if self.identity and (binding.address or binding.proxy_address):
             raise IdentityNotAcceptableError(field="identity")
-        # A binding that the request does not contain is valid.
+        # Check the binding only if the request contains a binding.
         if "messaging_binding" in self.model_fields_set:
             check_binding(binding)
         if not self.identity and not binding.address and not binding.projected_address:

@@ -138,7 +138,7 @@ class DeliverySummary(Model):
 
     @classmethod
     def of(cls, counts: Mapping[ReceiptStatus, int]) -> Self | None:
-        """Return the summary of a message. `counts` maps each status to the number of the message's receipts.
+        """Return the summary of a message. `counts` maps each status to the number of receipts with this status.
 
         Return None if the message has no receipts.
         """

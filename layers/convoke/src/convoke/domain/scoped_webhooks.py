@@ -247,7 +247,7 @@ CONFIGURATION_ERRORS = (
 
 
 class ScopedWebhookParameters(Model):
-    """The parameters that create requests and update requests have in common."""
+    """The common parameters of create requests and update requests."""
 
     url: ScopedUrl | None = None
     method: SpelledMethod | None = None
@@ -256,7 +256,7 @@ class ScopedWebhookParameters(Model):
     flow_sid: FlowSid | None = None
 
     def given_configuration(self, target: ScopedTarget) -> dict[str, object]:
-        """Map the name of each field that `target` uses to its value in the request."""
+        """Return the fields of the request that a webhook with this target uses. The keys are the field names."""
         return self.model_dump(include=set(CONFIGURATION[target]), exclude_unset=True)
 
 

@@ -1,4 +1,4 @@
-"""The configuration of a service: the roles of new participants and users, and whether it shows who is online.
+"""The configuration of a service: the roles of new participants and users, and whether clients see who is online.
 
 See docs/behaviour/configuration.md#service-configuration.
 """

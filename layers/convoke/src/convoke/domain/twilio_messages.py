@@ -34,6 +34,6 @@ def inbound_message(parameters: Mapping[str, str]) -> InboundMessage:
 
 
 def _numbered(parameters: Mapping[str, str], name: str) -> Iterator[str]:
-    """Yield the values of the parameters `name` followed by 0, 1 and so on."""
+    """Yield the values of the parameters `{name}0`, `{name}1` and so on."""
     names = takewhile(parameters.__contains__, (f"{name}{number}" for number in count()))
     return (parameters[each] for each in names)

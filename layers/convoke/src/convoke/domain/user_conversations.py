@@ -1,4 +1,4 @@
-"""The UserConversation resource: a conversation of a User, with the read position and notification level of the User.
+"""The UserConversation resource: a User's conversation, with the User's read position and notification level.
 
 See docs/behaviour/user-conversations.md.
 """

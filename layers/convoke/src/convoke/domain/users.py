@@ -153,7 +153,7 @@ UserRoleSid = Annotated[str, AfterValidator(check_user_role_sid), sid_schema(Pre
 
 
 class UserParameters(Model):
-    """The parameters that create requests and update requests have in common."""
+    """The common parameters of create requests and update requests."""
 
     order_of_checks: ClassVar[tuple[type[ConversationsError], ...]] = (
         IdentityMissingError,

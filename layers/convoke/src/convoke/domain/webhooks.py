@@ -31,7 +31,7 @@ ERROR_LOG = "error-log"
 """The target of a delivery to the error-log URL of an account.
 
 If such a delivery fails, Convoke creates no alert. An alert would cause another delivery to the error-log URL. If that
-delivery failed too, Convoke would create another alert, without end.
+delivery failed too, Convoke would create another alert, and so on without end.
 """
 
 

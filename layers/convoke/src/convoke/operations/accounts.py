@@ -67,7 +67,8 @@ class AccountOperations:
     def create(self, account_sid: str | None = None, token: str | None = None) -> Account:
         """Create an account with a default service and a default messaging service.
 
-        Generates the SID and the Auth Token unless they are given. The caller can repeat this operation after a crash.
+        If `account_sid` or `token` is None, the method generates a value. The caller can repeat this operation after a
+        crash.
         """
         sid = account_sid or self.new_sid(Prefix.ACCOUNT)
         # Store the token first. If the process dies after this call, the first request with the token creates the

@@ -60,7 +60,7 @@ class ConversationFinalizer:
         """Change the conversation to its requested state, and return the event.
 
         `causes` are the reasons why the participants cannot be added. If the participants are not added, the method
-        raises an error: MustCloseError with causes, or NotReadyError without causes. The method also raises
+        raises MustCloseError if there are causes, or NotReadyError if there are no causes. The method also raises
         NotReadyError if a concurrent execution has changed the conversation. Raises NothingToFinalizeError if there is
         no event to publish.
         """

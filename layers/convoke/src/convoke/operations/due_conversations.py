@@ -1,4 +1,4 @@
-"""Process a due conversation. Finish its provisioning, erase it if it is deleted, or apply its expired timers.
+"""Process a due conversation: finish the provisioning, apply expired timers, or erase a deleted conversation.
 
 See docs/how-it-works.md#promises.
 """

@@ -82,7 +82,7 @@ class DueServices:
         try:
             self.conversations.delete(service, sid, request_webhooks=LaterWebhooks(enabled=False))
         except NotFoundError:
-            # The index is eventually consistent, so it can contain conversations that are already deleted.
+            # The index is eventually consistent. Therefore the index can contain conversations that are already deleted.
             return _Outcome.WAS_GONE
         except Exception:
             logger.exception("a conversation of a deleted service was not deleted", extra={"conversation_sid": sid})

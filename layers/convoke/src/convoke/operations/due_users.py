@@ -45,7 +45,7 @@ class _Outcome(Enum):
     """The result of trying to delete a participant."""
 
     LEAVES = auto()
-    """The participant was deleted, or a later pass can delete it."""
+    """The participant was deleted, or a later pass can delete the participant."""
     WAS_GONE = auto()
     FAILED = auto()
 

@@ -66,7 +66,7 @@ class MediaOperations:
 
         `reader` is the identity of the chat user who fetches the media. None means that the account fetches the media.
         A chat user can fetch the media of the conversations in which the user is a participant. If no message contains
-        the media yet, only the user who has uploaded the media can fetch it.
+        the media yet, only the user who has uploaded the media can fetch the media.
         """
         known = parse_sid(media_sid, Prefix.MEDIA)
         media = known and self.media.fetch(service.account_sid, known)

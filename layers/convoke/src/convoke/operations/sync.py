@@ -436,7 +436,7 @@ class SyncOperations:
             if (event := self._touched_message(conversation, sync_object, touch, threshold))
         )
         merged = heapq.merge(created, sorted(changed, key=_event_id), touched, key=_event_id)
-        # An edited recent message is in `changed` and in `touched`.
+        # An edited recent message is in `changed` and in `touched`. Yield only one of these equal events.
         yield from (next(same) for _, same in groupby(merged, key=lambda event: (event.event_id, event.key)))
 
     @staticmethod
@@ -516,7 +516,7 @@ def membership_item(membership: SyncMembership) -> SyncItem:
 
 
 def _checked_index(span: Span) -> Span:
-    """Return the span if it starts at an index of a message. Raises InvalidParameterError."""
+    """Return the span unchanged. Raises InvalidParameterError if the start of the span cannot be a message index."""
     if span.start is not None and not is_index(span.start):
         raise InvalidParameterError(parameter="From", wanted="the index of a message")
     return span

@@ -1,4 +1,4 @@
-"""Store the circuit breakers of receivers, so that the processes of a deployment share them."""
+"""Store the circuit breakers of receivers, so that all processes of a deployment use the same circuit breakers."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class CircuitBreakerRepository:
         return after
 
     def close(self, receiver: str, now: datetime) -> None:
-        """Close the circuit breaker without a condition on its stored state."""
+        """Close the circuit breaker, whatever state is stored."""
         self._store(receiver, CLOSED, now, None)
 
     def _store(self, receiver: str, breaker: CircuitBreaker, now: datetime, condition: Condition | None) -> None:

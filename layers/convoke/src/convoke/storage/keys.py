@@ -7,9 +7,9 @@ kinds of partition keys do not contain an account SID:
 
 - The directory of accounts. No request reads the directory.
 - The shards of the index `due`. No request reads this index.
-- The owner of an API key. Convoke reads the owner to find the account of a request.
+- The owner item of an API key. Convoke reads this item to find the account of a request.
 - The master secrets of API keys. No request names this item.
-- The lock of a sender's address, and the owner item of a sender. A carrier knows only the address or the SID of the
+- The lock on a sender's address, and the owner item of a sender. A carrier knows only the address or the SID of the
   sender. No request uses these two items to read an item of another account.
 
 See docs/how-it-works.md#promises.
@@ -132,7 +132,7 @@ def api_key(account_sid: str, key_sid: str) -> Key:
 
 
 def api_keys() -> tuple[str, str]:
-    """Return the range of the sort keys of an account's API keys."""
+    """Return the range of sort keys for an account's API keys."""
     return _prefix_range("api-key#")
 
 
@@ -149,7 +149,7 @@ def console_code(account_sid: str, code_hash: str) -> Key:
 
 
 def console_codes() -> tuple[str, str]:
-    """Return the range of the sort keys of an account's codes."""
+    """Return the range of sort keys for an account's codes."""
     return _prefix_range("console-code#")
 
 
@@ -163,7 +163,7 @@ def address_configuration(account_sid: str, address_configuration_sid: str) -> K
 
 
 def address_configurations() -> tuple[str, str]:
-    """Return the range of the sort keys of an account's address configurations."""
+    """Return the range of sort keys for an account's address configurations."""
     return _prefix_range("address#")
 
 
@@ -181,7 +181,7 @@ def sender(account_sid: str, sender_sid: str) -> Key:
 
 
 def senders() -> tuple[str, str]:
-    """Return the range of the sort keys of an account's senders."""
+    """Return the range of sort keys for an account's senders."""
     return _prefix_range("sender#")
 
 
@@ -204,7 +204,7 @@ def credential(account_sid: str, credential_sid: str) -> Key:
 
 
 def credentials() -> tuple[str, str]:
-    """Return the range of the sort keys of an account's credentials."""
+    """Return the range of sort keys for an account's credentials."""
     return _prefix_range("credential#")
 
 
@@ -218,7 +218,7 @@ def phone_message(account_sid: str, number: str, receipt_sid: str) -> Key:
 
 
 def phone_messages() -> tuple[str, str]:
-    """Return the range of the sort keys of a simulated phone's messages."""
+    """Return the range of sort keys for a simulated phone's messages."""
     return _prefix_range("phone-message#")
 
 
@@ -260,7 +260,7 @@ def sids_of_deleted_service(key: Key) -> tuple[str, str]:
 
 
 def services() -> tuple[str, str]:
-    """Return the range of the sort keys of an account's services."""
+    """Return the range of sort keys for an account's services."""
     return _prefix_range("service#")
 
 
@@ -274,7 +274,7 @@ def binding(account_sid: str, chat_service_sid: str, binding_sid: str) -> Key:
 
 
 def bindings() -> tuple[str, str]:
-    """Return the range of the sort keys of a service's bindings."""
+    """Return the range of sort keys for a service's bindings."""
     return _prefix_range("binding#")
 
 
@@ -283,7 +283,7 @@ def role(account_sid: str, chat_service_sid: str, role_sid: str) -> Key:
 
 
 def roles() -> tuple[str, str]:
-    """Return the range of the sort keys of a service's roles, without the default roles."""
+    """Return the range of sort keys for a service's roles, without the default roles."""
     return _prefix_range("role#")
 
 
@@ -320,7 +320,7 @@ def participant(account_sid: str, conversation_sid: str, participant_sid: str) -
 
 
 def participants() -> tuple[str, str]:
-    """Return the range of the sort keys of a conversation's participants."""
+    """Return the range of sort keys for a conversation's participants."""
     return _prefix_range("participant#")
 
 
@@ -330,7 +330,7 @@ def message(account_sid: str, conversation_sid: str, message_sid: str) -> Key:
 
 
 def messages() -> tuple[str, str]:
-    """Return the range of the sort keys of a conversation's messages."""
+    """Return the range of sort keys for a conversation's messages."""
     return _prefix_range("message#")
 
 
@@ -339,7 +339,7 @@ def receipt(account_sid: str, conversation_sid: str, message_sid: str, receipt_s
 
 
 def receipts(message_sid: str) -> tuple[str, str]:
-    """Return the range of the sort keys of a message's receipts."""
+    """Return the range of sort keys for a message's receipts."""
     return _prefix_range(f"receipt#{message_sid}#")
 
 
@@ -349,13 +349,13 @@ def sync_touch(account_sid: str, conversation_sid: str, kind: str, touch_positio
 
 
 def sync_touches(kind: str, touch_position: str) -> tuple[str, str]:
-    """Return the range of the sort keys of a Sync object's touches. The range starts at `touch_position`."""
+    """Return the range of sort keys for a Sync object's touches. The range starts at `touch_position`."""
     prefix = f"sync#{kind}#"
     return prefix + touch_position, prefix + LAST
 
 
 def touch_position(event_id: int) -> str:
-    """Return the position of a touch in the list of an object's touches. Positions sort by event id."""
+    """Return the event id of a touch in the form that sort keys contain. The sort keys are ordered by event id."""
     return f"{max(event_id, 0):0{EVENT_ID_DIGITS}}"
 
 
@@ -365,7 +365,7 @@ def departure(account_sid: str, user_sid: str, conversation_sid: str) -> Key:
 
 
 def departures() -> tuple[str, str]:
-    """Return the range of the sort keys of a User's departures from conversations."""
+    """Return the range of sort keys for a User's departures from conversations."""
     return _prefix_range("left#")
 
 
@@ -607,5 +607,5 @@ def _digest(text: str) -> str:
 
 
 def _prefix_range(prefix: str) -> tuple[str, str]:
-    """Return the range of the sort keys that begin with `prefix`."""
+    """Return the range of sort keys that begin with `prefix`."""
     return prefix, prefix + LAST

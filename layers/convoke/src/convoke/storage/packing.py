@@ -54,7 +54,7 @@ class _PackedParticipants(Model):
     This mapping is empty if an older version of Convoke, which did not pack participants, stored the item.
     """
     columns: dict[str, list[str]] = Field(default_factory=dict)
-    """Maps the name of each field that is a string in all participants to a column.
+    """Maps field names to columns. The value of such a field is a string in all participants.
 
     A column is a list. The list contains the common prefix of the values, and then the suffix of each value.
 
@@ -144,7 +144,7 @@ def _implied_fields(provisioning: Fields) -> Fields:
 
 
 def _split_columns(rows: list[dict[str, Any]]) -> tuple[dict[str, list[str]], list[dict[str, Any]]]:
-    """Convert the fields whose value is a string in all rows to columns.
+    """Convert fields to columns. A field is converted if its value is a string in all rows.
 
     Return the columns, and the rows without these fields. If the columns contain all fields, the list of rows is empty.
     """

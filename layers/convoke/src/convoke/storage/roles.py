@@ -49,7 +49,7 @@ class RoleRepository:
         return found | {role.sid: role for role in (items.to_resource(Role, item) for item in stored)}
 
     def types(self, service: Service, sids: Iterable[str]) -> dict[str, RoleType]:
-        """Map the SID of each role that `fetch_many` returns to the type of the role."""
+        """Return the types of the roles that `fetch_many` returns. The keys are the SIDs of the roles."""
         return {sid: role.type for sid, role in self.fetch_many(service, sids).items()}
 
     def list(self, service: Service, page: PageRequest) -> Page[Role]:

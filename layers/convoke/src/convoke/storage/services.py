@@ -55,7 +55,7 @@ class ServiceRepository:
         return self.fetch(service.account_sid, service.sid)
 
     def delete(self, deleted: DeletedService, default_service_sid: str) -> bool:
-        """Replace a service by its tombstone. The sweeper later removes everything that belongs to the service.
+        """Replace a service with its tombstone. The sweeper later removes everything that belongs to the service.
 
         Returns False if the service does not exist, or if `default_service_sid` is not the default service of the
         account.

@@ -42,14 +42,14 @@ class Span(NamedTuple):
 
 
 class SyncMembership(NamedTuple):
-    """A conversation of a User, and the participant of the User in this conversation."""
+    """A User's conversation, and the User's participant in this conversation."""
 
     conversation: Conversation
     participant: Participant
 
     @property
     def event_id(self) -> int:
-        """The event id of the last change that clients see in the map of the User.
+        """The event id of the last change that clients see in the User's map of conversations.
 
         The change of the conversation's state also counts. The reason is that Convoke stores the participants of a new
         conversation before clients can see the conversation.

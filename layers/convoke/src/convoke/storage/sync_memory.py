@@ -1,7 +1,7 @@
 """Store records of removals and edits for seven days, for chat clients that connect again.
 
 A client that connects again gets the current state of each changed item. Convoke compares event ids to find the changed
-items. Convoke cannot find these changes in this way:
+items. With event ids alone, Convoke cannot find these changes:
 
 - A deleted message, a participant that left, or a conversation that a User left: no item with an event id exists.
 - An edited message: Convoke would have to read all messages to find the event id.
