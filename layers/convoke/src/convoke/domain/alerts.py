@@ -108,7 +108,7 @@ def provisioning_failed_alert(conversation: Conversation, failed: Provisioning, 
 def _failed_participants(failed: Provisioning) -> Sequence[str]:
     """Return a text for each cause of the failure, such as `Participant[3] (MB...): 50433`.
 
-    The number in brackets is the position of the participant in the request. The last number is the error code. If the
+    The number in brackets is the participant's position in the request. The last number is the error code. If the
     cause applies to every participant, the text begins with "all participants".
     """
     places = {member.sid: f"Participant[{place}] ({member.sid})" for place, member in enumerate(failed.participants)}

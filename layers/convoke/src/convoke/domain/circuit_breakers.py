@@ -57,8 +57,8 @@ def account_sid_of(receiver: str) -> str:
 class CircuitBreaker:
     """The state of a receiver's circuit breaker.
 
-    While the circuit breaker is closed, deliveries start normally. While it is open, no delivery starts before
-    `open_until`. After `open_until`, deliveries start one at a time.
+    While the circuit breaker is closed, deliveries start normally. While the circuit breaker is open, no delivery
+    starts before `open_until`. After `open_until`, deliveries start one at a time.
     """
 
     failures: int = 0

@@ -52,7 +52,7 @@ from convoke.domain.sids import Prefix, is_sid
 from convoke.domain.timers import ClosedTimer, InactiveTimer, Timers
 
 MAX_NAME_CHARACTERS = 256
-"""The maximum length of a friendly name, of a unique name, and of each field of an e-mail binding."""
+"""The maximum length of friendly names, unique names and the fields of an e-mail binding."""
 
 MAX_CONVERSATION_ATTRIBUTES_BYTES = 16 * 1024
 
@@ -72,7 +72,7 @@ class EmailBinding(Model):
 
 
 class Conversation(Model):
-    """A stored conversation. Responses do not contain `requested_state` and the fields that are declared after it."""
+    """A stored conversation. Responses do not contain the fields from `requested_state` to the end of this class."""
 
     account_sid: str
     chat_service_sid: str
@@ -112,8 +112,8 @@ class Conversation(Model):
     bound: tuple[BoundMember, ...] = ()
     """The participants with a binding. The addresses in their bindings determine which locks the conversation holds.
 
-    The item of the conversation contains these participants. Therefore `revision` also protects them against concurrent
-    changes.
+    The item of the conversation contains these participants. Therefore `revision` also protects the participants
+    against concurrent changes.
     """
     revision: int = 0
     """The number of times that the conversation was changed. Optimistic locking compares this number."""
@@ -122,7 +122,7 @@ class Conversation(Model):
     deleted_messages: int | None = None
     """The number of deleted messages. Older versions of Convoke stored no number. Therefore None counts as 0."""
     event_id: int | None = None
-    """The event id of the last change of the conversation, of a message, or of a participant.
+    """The event id of the last change of the conversation, a message or a participant.
 
     If None, the event id is derived from `date_updated`. A new read position or notification level does not change this
     field.

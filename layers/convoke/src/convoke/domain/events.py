@@ -212,7 +212,7 @@ class Change(Model):
 
     @property
     def members_action(self) -> Action | None:
-        """What the change does to the conversation in the map of conversations of each member.
+        """What the change does to the conversation in each member's map of conversations.
 
         None if the change does not touch these maps. `touches` does not contain these touches, because a conversation
         can have 1,000 members.
@@ -370,8 +370,8 @@ def conversation_updated(
 ) -> Change:
     """Return the record of an update of a conversation.
 
-    If the update changed the state, the record contains the event `onConversationStateUpdated`. The record also
-    contains the event `onConversationUpdated`, except if the update set only the state (`state_alone`).
+    If the update changed the state, the record contains the event `onConversationStateUpdated`. If the update set other
+    fields too (`state_alone` is False), the record also contains the event `onConversationUpdated`.
     """
     data: list[EventData] = [] if state_alone else [(EventType.CONVERSATION_UPDATED, conversation_payload(after))]
     if after.state is not before.state:

@@ -19,7 +19,7 @@ from typing import Protocol
 from convoke.domain.addresses import is_phone_number
 
 NORTH_AMERICA = 1
-"""The country code of the US, of Canada, and of other countries and territories in North America."""
+"""The country code of the US, Canada, and other countries and territories in North America."""
 
 GROUP_REGIONS = ("US", "CA", None)
 """The regions of group numbers. None stands for numbers that belong to no region, such as 555 numbers."""

@@ -58,10 +58,10 @@ MAX_MESSAGE_ATTRIBUTES_BYTES = 4 * 1024
 MAX_BODY_BYTES = 32 * 1024
 
 MAX_BODY_OUTSIDE_CHAT_CHARACTERS = 1600
-"""The maximum number of characters of a body if a participant of the conversation has an address."""
+"""The maximum number of characters in a body if a participant of the conversation has an address."""
 
 MAX_INDEX_DIGITS = 18
-"""The maximum number of digits of an index in a request. DynamoDB and SQLite store numbers of this length exactly."""
+"""The maximum number of digits for an index in a request. DynamoDB and SQLite store numbers of this length exactly."""
 
 INDEX_PATTERN = f"[0-9]{{1,{MAX_INDEX_DIGITS}}}"
 

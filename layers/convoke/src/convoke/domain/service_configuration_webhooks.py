@@ -31,7 +31,7 @@ class ServiceConfigurationWebhooksChange(WebhookSettingsChange):
 
 
 class WebhookLevels(NamedTuple):
-    """The webhooks of an account, and the webhooks of one service of the account.
+    """The webhooks of an account and of one of its services.
 
     If the service has a pre-event URL or a post-event URL, the webhooks of the account get no events of the service.
     See docs/behaviour/webhook-delivery.md#levels.

@@ -46,10 +46,13 @@ SID_DIGITS = "[0-9a-fA-F]{32}"
 """The regular expression of the digits after the prefix. Clients may send upper-case digits."""
 
 INDEX_DIGITS = 12
-"""The number of hexadecimal digits of the message index in a message SID."""
+"""How many hexadecimal digits the index has in a message SID."""
 
 TIME_DIGITS = 12
-"""The number of hexadecimal digits of the creation time, in milliseconds, in all SIDs except message SIDs."""
+"""How many hexadecimal digits the creation time has in a SID. The time is in milliseconds.
+
+Message SIDs contain no creation time.
+"""
 
 
 class NewSid(Protocol):

@@ -111,7 +111,7 @@ def find_object(chat_service_sid: str, name_or_sid: str) -> SyncObject | None:
 
 
 class Action(StrEnum):
-    """The kind of change of an item or of a document."""
+    """What a change does to an item or a document."""
 
     ADDED = "added"
     UPDATED = "updated"

@@ -144,7 +144,7 @@ RemovableUrl = Annotated[str, AfterValidator(check_url), string_schema(MAX_URL_C
 
 
 class WebhookSettingsChange(Model):
-    """The parameters of a request that updates the webhooks of an account or of a service.
+    """The parameters of a request that updates the webhooks of an account or a service.
 
     An update changes only the fields in `model_fields_set`.
     """

@@ -29,8 +29,9 @@ class AccountOperations:
     def authenticate(self, user: str, password: str) -> Account:
         """Return the account to which a user name and a password belong.
 
-        The user name and the password are an Account SID and its Auth Token, or the SID and the secret of an API key.
-        Raises NotAuthenticatedError. The error does not say whether the user name or the password is wrong.
+        The user name is an Account SID or the SID of an API key. The password is the Auth Token of the account or the
+        secret of the API key. Raises NotAuthenticatedError. The error does not say whether the user name or the
+        password is wrong.
         """
         sid = self._authenticated_sid(user, password)
         if sid is None:

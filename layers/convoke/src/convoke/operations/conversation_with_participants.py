@@ -112,7 +112,7 @@ class ConversationWithParticipantsOperations:
         requested: NewConversation | None,
         participants: Sequence[NewParticipant],
     ) -> list[ConversationsError]:
-        """Return the errors of the rules that concern several parts of a request, in the order of the checks.
+        """Return the errors for rules that concern several parts of a request, in the order of the checks.
 
         Before this call, the caller must check each participant separately. `requested` must be None if the parameters
         of the conversation are invalid.

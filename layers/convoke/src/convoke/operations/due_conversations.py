@@ -73,7 +73,7 @@ class DueConversations:
                 self.conversations.put_off(conversation, after)
 
     def _finish_or_erase(self, conversation: Conversation, provisioning: Provisioning | None, go_on: GoOn) -> None:
-        """Claim the conversation. If the conversation is deleted, erase it. Otherwise continue its provisioning.
+        """Claim the conversation. Erase a deleted conversation, or continue the provisioning of any other conversation.
 
         The claim postpones the conversation. Therefore the next attempt does not start immediately if the sweeper
         crashes after the claim.

@@ -82,7 +82,7 @@ class DueServices:
         try:
             self.conversations.delete(service, sid, request_webhooks=LaterWebhooks(enabled=False))
         except NotFoundError:
-            # The index is eventually consistent. Therefore the index can contain conversations that are already deleted.
+            # The index can contain conversations that are already deleted, because the index is eventually consistent.
             return _Outcome.WAS_GONE
         except Exception:
             logger.exception("a conversation of a deleted service was not deleted", extra={"conversation_sid": sid})

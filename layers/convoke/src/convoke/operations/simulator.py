@@ -39,7 +39,7 @@ class SimulatorOperations:
     new_sid: NewSid
 
     def send(self, account: Account, requested: NewSimulatedMessage) -> Received:
-        """Deliver a message of a simulated phone to Convoke. If the message is a keyword, answer as a carrier does.
+        """Deliver a message from a simulated phone to Convoke. If the message is a keyword, answer as a carrier does.
 
         Raises InvalidParameterError if a receiver has a sender of a real carrier or of another account. Raises the
         errors of `InboundMessageOperations.receive`.

@@ -85,7 +85,7 @@ class SyncItem(NamedTuple):
 
 
 class SyncEvent(NamedTuple):
-    """A change of a Sync object or of one of its items."""
+    """A change of a Sync object, or of an item in the object."""
 
     object: SyncObject
     action: Action
@@ -136,9 +136,14 @@ class SyncOperations:
     """Reads Sync objects for chat clients, and finds the objects that a change touches.
 
     Every method that takes an identity raises an error if a chat client with this identity must not see the object.
-    A client sees three kinds of objects: the objects of the conversations that the client can see, the client's own map
-    of conversations, and the objects of all Users of its service. For an object of an existing conversation, the error
-    is NotAParticipantError. For any other object, the error is SyncObjectNotFoundError.
+    A client can see these objects:
+
+    - The objects of each conversation that the client can see.
+    - The client's own map of conversations.
+    - The objects of all Users in the client's service.
+
+    For an object of an existing conversation, the error is NotAParticipantError. For any other object, the error is
+    SyncObjectNotFoundError.
     """
 
     sync: SyncRepository

@@ -175,7 +175,7 @@ class WebhookDelivery:
         return Outcome(answer.status, answer=answer.body)
 
     def finish(self, begun: BegunDelivery, outcome: Outcome, paused_until: datetime | None = None) -> None:
-        """Record the outcome. Raises RetryLaterError or DeliveryFailedError unless the receiver accepted the event.
+        """Record the outcome. If the receiver did not accept the event, raise RetryLaterError or DeliveryFailedError.
 
         `paused_until` is the time until which the receiver's circuit breaker pauses deliveries. None means that
         deliveries are not paused. The outcome and `paused_until` are recorded together.

@@ -76,9 +76,9 @@ https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/bp-partition-ke
 """
 
 LIST_SHARDS = 4
-"""The number of partitions of each list in the index `listed`.
+"""How many partitions each list has in the index `listed`.
 
-Each item is in only one of the partitions. To build a page, all partitions are queried.
+Each item is in only one partition. To build a page, all partitions are queried.
 """
 
 CONVERSATION = "conversation"
@@ -91,7 +91,7 @@ PARTICIPANT = "participant"
 """The kind of a participant's item."""
 
 EVENT_ID_DIGITS = 17
-"""The number of digits of an event id in a key. Leading zeros make keys sort by event id.
+"""How many digits an event id has in a key. Because of leading zeros, keys sort by event id.
 
 Until the year 5138, no event id has more digits.
 """
@@ -425,7 +425,7 @@ def inbound_record(account_sid: str, provider: str, provider_message_id: str) ->
 
 
 def group_copy(account_sid: str, address: str, projected_address: str, conversation_sid: str) -> Key:
-    """Return the key of the item that contains the date of the last copy to a phone in one group."""
+    """Return the key of the item that contains the date at which a phone last got a copy from a group."""
     return Key(group_copies(account_sid, address, projected_address), conversation_sid)
 
 
@@ -601,8 +601,8 @@ def is_streamed_to_consumers(item: Item) -> bool:
 
 @lru_cache(maxsize=16)
 def _digest(text: str) -> str:
-    # The digest of an identity is in two keys: the key of the identity's lock and a partition key of the index
-    # `memberships`. Therefore the results are cached.
+    # Two keys contain the digest of an identity: the key of the lock, and a partition key of the index `memberships`.
+    # Therefore the results are cached.
     return hashlib.sha256(text.encode()).hexdigest()
 
 

@@ -43,7 +43,7 @@ def revise(
     acquired_locks: Sequence[Lock] = (),
     other_writes: Iterable[Write] = (),
 ) -> None:
-    """Apply `actions` to the conversation, and write all other items, in one transaction.
+    """Apply `actions` to the conversation, acquire the locks, and apply the other writes, in one transaction.
 
     `change` contains the events to publish. If `change` is None, nothing is published. Raises ChangedMeanwhileError if
     the stored conversation does not have the revision of `before`. If another conversation holds a lock, raises the

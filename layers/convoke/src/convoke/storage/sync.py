@@ -224,7 +224,7 @@ def _is_shown(conversation: Item) -> bool:
 def _event_id(stored: Item) -> int:
     """Return the event id of an item.
 
-    The function does not convert the item to a resource, because most items have not changed and are not needed.
+    The function does not convert the item to a resource, because the callers skip most items.
     """
     return _number(stored, "event_id") or to_event_id(datetime.fromisoformat(str(stored["date_updated"])))
 

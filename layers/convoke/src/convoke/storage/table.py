@@ -63,12 +63,12 @@ class Index:
     sort: str
     """The name of the attribute that orders the items of a partition."""
     projected: tuple[str, ...] = ()
-    """The names of the attributes that a query returns besides the keys of the item and of the index."""
+    """The names of the attributes that a query returns in addition to the key attributes."""
 
 
-# Conditions. Every condition except NotExists fails if the attribute is absent, or if the type of the attribute differs
-# from the type of the value. `Exists("pk")` and `NotExists("pk")` check whether the item exists, because every item has
-# the attribute `pk`.
+# Conditions. If the attribute is absent, every condition except NotExists fails. A condition also fails if the
+# attribute and the value have different types. `Exists("pk")` and `NotExists("pk")` check whether the item exists,
+# because every item has the attribute `pk`.
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,7 +248,7 @@ class Table(Protocol):
         forward: bool = True,
         consistent: bool = False,
     ) -> list[Item]:
-        """Return the first `limit` items of a partition of the table, or of `index`, ordered by sort key.
+        """Return the first `limit` items of a partition, ordered by sort key. Without `index`, the table is queried.
 
         - `between` limits the sort keys to a range. The range includes its first and its last sort key.
         - `after` continues a query: the result begins after the item `after`, in the direction of the query. Only the
@@ -257,9 +257,8 @@ class Table(Protocol):
         - `consistent` makes a query of the table strongly consistent. A query of an index ignores `consistent`, because
           DynamoDB's indexes are always eventually consistent.
 
-        The result has fewer than `limit` items only if there are no more items. A query of `index` returns the keys of
-        the items and of the index, and the attributes in `index.projected`. Raises ValueError if `limit` is less
-        than 1.
+        The result has fewer than `limit` items only if there are no more items. A query of `index` returns only the key
+        attributes and the attributes in `index.projected`. Raises ValueError if `limit` is less than 1.
         """
 
     def update(self, update: Update) -> Item:
