@@ -1,4 +1,4 @@
-"""API keys, which are additional credentials of an account. An administrator can revoke each key separately.
+"""API keys: additional credentials of an account. An administrator can revoke each key separately.
 
 See docs/behaviour/accounts-and-api-keys.md#api-keys.
 """

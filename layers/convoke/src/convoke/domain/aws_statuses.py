@@ -41,7 +41,7 @@ REASONS: Mapping[str, type[LogEntry]] = MappingProxyType(
         "RESOURCE_NOT_ACTIVE": SenderMissingError,
     }
 )
-"""Maps the reasons of AWS for a refusal to log entries. For any other reason, Convoke logs the code 30008."""
+"""Maps AWS's refusal reasons to log entries. For any other reason, Convoke logs the code 30008."""
 
 
 class Outcome(NamedTuple):

@@ -1,4 +1,4 @@
-"""Inbound messages, which phones send to business addresses, and the rules that select a conversation for a message.
+"""The messages that phones send to business addresses, and the rules that select a conversation for a message.
 
 See docs/behaviour/inbound-messages.md.
 """
@@ -103,7 +103,7 @@ class InboundMessage(Model):
     """The receivers of a group MMS other than the business address. Empty if the message has only one receiver."""
     body: Body | None = None
     media_urls: tuple[str, ...] = ()
-    """The provider's URLs of the media in the message."""
+    """The URLs at which the provider serves the media of the message."""
     provider: Provider
     provider_message_id: Annotated[str, Field(min_length=1)]
     """The id of the message at the provider. Repeated deliveries of a message have the same id."""

@@ -29,7 +29,8 @@ class ConsoleCodeOperations:
     real_time: Clock = instants.now
     """The clock that determines whether a code has expired.
 
-    A test can change the clock of the instance, but the process `convoke console` does not know this clock.
+    A test can change the clock of the instance. The process `convoke console`, which creates codes, does not know this
+    clock. Therefore codes use the real clock.
     """
 
     def create(self, account_sid: str) -> str:

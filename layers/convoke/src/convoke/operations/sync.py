@@ -582,7 +582,7 @@ def _page_before(fetch: FetchItems, page: ItemsRequest, before: str) -> ItemsPag
 
 
 def _fetching_from(items: Sequence[SyncItem]) -> FetchItems:
-    """Return a function that fetches items from `items`, which must be in ascending order of the keys."""
+    """Return a function that fetches items from `items`. The items must be in ascending order of their keys."""
 
     def fetch(span: Span) -> Sequence[SyncItem]:
         ordered = items if span.forward else items[::-1]

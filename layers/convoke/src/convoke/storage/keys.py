@@ -541,8 +541,8 @@ def list_start_key(account_sid: str, shard: str, position: str) -> Item:
 def membership_partition(account_sid: str, chat_service_sid: str, kind: str, value: str) -> str:
     """Return the partition of the index `memberships` for an identity or an address.
 
-    `kind` says whether `value` is an identity or an address. The value is hashed for the same reason as in
-    `identity_lock`.
+    `kind` says whether `value` is an identity or an address. The value is hashed, because an identity can make a key
+    too long. See `identity_lock`.
     """
     return f"{account_sid}#{chat_service_sid}#{kind}#{_digest(value)}"
 
@@ -565,7 +565,7 @@ def membership_position(participant_key: Key) -> str:
 
 
 def sids_of_membership(position: str) -> tuple[str, str]:
-    """Return the conversation SID and the participant SID in a position of `memberships`."""
+    """Return the conversation SID and the participant SID that a position in the index `memberships` contains."""
     conversation_sid, _, participant_sid = position.partition("#")
     return conversation_sid, participant_sid
 

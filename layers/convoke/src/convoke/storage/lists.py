@@ -136,9 +136,9 @@ def _matches(entry: Item, list_query: ListQuery) -> bool:
 def _merge(pages: Sequence[list[Item]], *, forward: bool, limit: int) -> ListEntries:
     """Merge the entries of all shards. `pages` has one page for each shard.
 
-    If a page has `limit` entries, its shard may contain more entries, which were not read. Entries of other shards must
-    not be listed before these unread entries. For this reason, the result contains no entry that comes after the end of
-    such a page.
+    If a page has `limit` entries, its shard may contain more entries that were not read. Entries of other shards must
+    not be listed before these unread entries. Therefore the result contains no entry that comes after the end of such a
+    page.
     """
     nearest = min if forward else max
     end = nearest((position_of(page[-1]) for page in pages if len(page) == limit), default=None)

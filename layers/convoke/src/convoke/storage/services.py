@@ -107,7 +107,7 @@ class CachedServices:
 def names_no_other_roles(service: Service) -> Update:
     """Return a write that cancels a transaction if the stored configuration names other roles than `service`.
 
-    The write changes nothing, for the same reason as in `service_still_exists`.
+    The write changes nothing. `service_still_exists` explains why a write is necessary.
     """
     names = ("default_conversation_creator_role_sid", "default_conversation_role_sid", "default_chat_service_role_sid")
     unchanged = (Equals(name, sid) if (sid := getattr(service, name)) else NotExists(name) for name in names)

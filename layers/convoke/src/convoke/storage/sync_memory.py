@@ -42,7 +42,7 @@ class Departure(NamedTuple):
 
 
 def touch_write(conversation: Conversation, kind: ObjectKind, touch: RecordedTouch) -> Put:
-    """Return the write that stores a touch of a conversation's Sync object."""
+    """Return the write that records a touch of an item in a Sync object. The object belongs to the conversation."""
     key = keys.sync_touch(conversation.account_sid, conversation.sid, kind, keys.touch_position(touch.event_id))
     return Put(items.with_expiry(items.to_item(key, touch), _expiry(touch.event_id)))
 
