@@ -31,7 +31,7 @@ class MustCloseError(Exception):
 class NothingToFinalizeError(Exception):
     """The conversation is deleted, or its event is already published.
 
-    The state machine was started a second time, or was started after the deletion.
+    This error occurs if the state machine is started a second time, or is started after the deletion.
     """
 
 

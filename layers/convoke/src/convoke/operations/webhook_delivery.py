@@ -264,9 +264,9 @@ def report_pause(receiver: str, breaker: CircuitBreaker) -> None:
 
 
 def own_failure_pause_seconds(failures: int) -> float | None:
-    """Return the pause in seconds after failure number `failures` of Convoke itself.
+    """Return the pause in seconds after `failures` failures of Convoke itself.
 
-    Each pause is twice as long as the previous pause. Return None if the queue message must be given up.
+    Each pause is twice as long as the previous pause. Return None if Convoke must give up the queue message.
     """
     if failures >= MAX_OWN_FAILURES:
         return None

@@ -425,7 +425,7 @@ def inbound_record(account_sid: str, provider: str, provider_message_id: str) ->
 
 
 def group_copy(account_sid: str, address: str, projected_address: str, conversation_sid: str) -> Key:
-    """Return the key of the item that contains the date at which a phone last got a copy from a group."""
+    """Return the key of the item that contains the date on which a phone last got a copy from a group."""
     return Key(group_copies(account_sid, address, projected_address), conversation_sid)
 
 
