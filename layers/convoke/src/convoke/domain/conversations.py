@@ -324,7 +324,7 @@ def check_email_field(text: str) -> str | None:
 
 
 def parse_state(value: str) -> State:
-    """Parse the state that a request sets, in upper or lower case. A request cannot set `initializing`."""
+    """Parse the state that a request sets. A request cannot set `initializing`. Upper and lower case are equal."""
     if not value:
         raise StateEmptyError
     match value.lower():

@@ -267,7 +267,7 @@ def _touches_of_conversation(event_type: AnyEventType, payload: Mapping[str, str
             index = str(index_of_message(payload["MessageSid"]))
             yield Touch(SyncObject(ObjectKind.MESSAGES, sid), MESSAGE_ACTIONS[event_type], index)
             if event_type in (EventType.MESSAGE_ADDED, EventType.MESSAGE_REMOVED):
-                # The conversation's document contains the index and the date of the last message.
+                # Touch the conversation's document too, because it contains the index and date of the last message.
                 yield Touch(channel, Action.UPDATED)
 
 
