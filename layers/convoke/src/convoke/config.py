@@ -87,7 +87,7 @@ class Settings:
 
     @property
     def first_account_sid(self) -> str:
-        """The SID of the first account. The first request creates this account. Its Auth Token exists before.
+        """The SID of the first account, which the first request creates. The Auth Token exists before the account.
 
         The SID is empty if the deployment uses an existing table, because this table already contains all accounts.
         """
@@ -125,7 +125,7 @@ class Settings:
 
     @property
     def provisioning_retries(self) -> Mapping[str, str]:
-        """Values for the fields of ProvisioningRetries, without the fields whose environment variable is not set.
+        """The configured values for ProvisioningRetries. A field is missing if its environment variable is not set.
 
         The pauses are ISO 8601 durations.
         """

@@ -37,7 +37,7 @@ class Metrics(Protocol):
 
 
 class NoMetrics:
-    """Implements `Metrics` for an engine without metrics: discards all values."""
+    """Implements `Metrics` for an engine without metrics. The class discards all values."""
 
     def add(self, measure: Measure, value: float = 1) -> None: ...
 

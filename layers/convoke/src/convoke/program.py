@@ -86,7 +86,7 @@ class Edges(Protocol):
     def copy_queue(self) -> CopyQueue: ...
     @property
     def carriers(self) -> Mapping[Provider, Carrier]:
-        """Maps each provider that the engine can use to its carrier."""
+        """The carrier of each provider that the engine can use."""
 
     @property
     def simulates_phones(self) -> bool:

@@ -42,7 +42,7 @@ class Contract:
     service_representation: type[Representation] | None = None
     """The model that replaces `representation` under `/Services/{sid}`. None if `representation` is used there too."""
     page: str | None = None
-    """The key of the list of resources in a page. None if the response is not a page."""
+    """The key under which a page contains its resources. None if the response is not a page."""
     array: bool = False
     """Whether the response is a JSON array of resources."""
     rest_page: bool = False

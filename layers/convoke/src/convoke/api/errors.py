@@ -49,7 +49,7 @@ WANTED = {
 }
 """Maps the type of a pydantic error to the requirement that the value must meet. The message contains this requirement.
 
-An error that one of Convoke's own validators raised does not use these texts.
+Errors from Convoke's own validators do not use these texts.
 """
 
 

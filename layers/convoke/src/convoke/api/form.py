@@ -167,7 +167,7 @@ def decode_body(event: Mapping[str, Any]) -> bytes:
 
 
 def decode_base64(event: Mapping[str, Any]) -> bytes:
-    """Return the body of a gateway event without a limit on its length.
+    """Return the body of a gateway event. The length of the body is not limited.
 
     Raise InvalidParameterError if the body is not valid Base64.
     """

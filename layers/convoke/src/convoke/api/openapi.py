@@ -250,7 +250,7 @@ def _body(name: str, form: Schema) -> Schema:
 
 
 def _responses(contract: Contract, *, service_in_path: bool) -> Schema:
-    """Describe the successful responses. Maps each status to its response."""
+    """Describe the successful responses. The keys of the result are the statuses."""
     names = ("Twilio-Request-Id", *contract.response_headers)
     headers = {name: _described(RESPONSE_HEADERS[name]) for name in names}
     body = _response_body(contract, service_in_path=service_in_path)
@@ -292,9 +292,9 @@ def _errors(route: Route, rule: str) -> set[type[ConversationsError]]:
     possible |= {errors.NotAuthenticatedError, errors.UnavailableError}
     if accepts_chat_users(rule):
         possible |= TOKEN_ERRORS
-    if route.method not in SAFE_METHODS:  # Because the API refuses cross-site requests.
+    if route.method not in SAFE_METHODS:  # The API refuses cross-site requests.
         possible.add(errors.AccessDeniedError)
-    if "<" in rule:  # Because a path value can be the SID of a resource that does not exist.
+    if "<" in rule:  # A path value can be the SID of a resource that does not exist.
         possible.add(errors.NotFoundError)
     if WEBHOOK_ENABLED in contract.request_headers:
         possible.add(errors.WebhookRejectedError)

@@ -14,6 +14,6 @@ EXAMPLES_FILE = Path(__file__).with_name("openapi_examples.json")
 
 
 def load_examples() -> dict[str, Any]:
-    """Return the examples. Maps the name of each schema of a request or a response to its example."""
+    """Return the examples. The keys are the names of the request schemas and the response schemas."""
     examples: dict[str, Any] = json.loads(EXAMPLES_FILE.read_text())
     return examples

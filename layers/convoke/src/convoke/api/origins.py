@@ -29,6 +29,7 @@ SAME_SITE_VALUES = frozenset({"same-origin", "none"})
 
 - `same-origin`: a page of the API's own origin sends the request.
 - `none`: a person starts the request, for example by typing a URL.
+
 The value `same-site` is not in this set, because all ports of localhost are the same site.
 """
 

@@ -114,7 +114,7 @@ class Pagination:
     url: str
     """The URL of the list, without query parameters."""
     key: str
-    """The key of the list of resources in the body."""
+    """The key under which the body contains the resources."""
     signing_key: bytes
     """The account's key, which signs page tokens."""
     max_page_size: int = MAX_PAGE_SIZE

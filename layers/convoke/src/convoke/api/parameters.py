@@ -295,7 +295,7 @@ def in_order_of_checks(model: type[Model], problems: Iterable[ConversationsError
 
 @cache
 def _lists(model: type[Model]) -> dict[str, bool]:
-    """Return the form parameters of a model. The value is True for a parameter that is a list."""
+    """Return which form parameters of a model are lists. Each key is a parameter. The value is True for a list."""
     return {field.alias or name: _is_list(field.annotation) for name, field in model.model_fields.items()}
 
 
@@ -357,7 +357,7 @@ def _with_hints(
 
 
 def _unknown_keys(participant: Mapping[str, object]) -> dict[str, str | None]:
-    """Return the unknown keys of a participant. Maps each unknown key to the most similar known key, or to None."""
+    """Return the unknown keys of a participant. The value for each key is the most similar known key, or None."""
     binding = participant.get("messaging_binding")
     keys = list(binding) if isinstance(binding, dict) else []
     return unknown_names(participant, NewParticipant.model_fields) | unknown_names(keys, NewBinding.model_fields)

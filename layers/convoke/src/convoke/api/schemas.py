@@ -105,7 +105,7 @@ def form_component(contract: Contract) -> str | None:
 
 
 def query_parameters(model: type[Model]) -> dict[str, Schema]:
-    """Return the schemas of the query parameters in `model`. Maps the name of each parameter to its schema."""
+    """Return the schemas of the query parameters in `model`. The keys are the parameter names."""
     schema = model.model_json_schema(schema_generator=_Generator)
     properties: dict[str, Schema] = _request_schema(model, schema)["properties"]
     return properties
@@ -119,7 +119,7 @@ def rest_page_properties() -> dict[str, Schema]:
 
 
 def components(contracts: Sequence[Contract]) -> dict[str, Schema]:
-    """Return every schema that the OpenAPI document refers to. Maps the name of each schema to the schema."""
+    """Return every schema that the OpenAPI document refers to. The keys are the schema names."""
     forms = (contract.form for contract in contracts if contract.form)
     parsed: set[type[Model]] = {NewParticipant, NewBinding, *forms}
     schemas = _generated(contracts, {*parsed, *(contract.json for contract in contracts if contract.json)})

@@ -20,7 +20,7 @@ _PLAIN_NAME = re.compile(rf"[A-Za-z_.]{{1,{MAX_NAME_CHARACTERS}}}")
 
 
 def unknown_names(sent: Collection[str], known: Collection[str]) -> dict[str, str | None]:
-    """Find the unknown names in `sent`. Maps each unknown name to the most similar known name, or to None.
+    """Find the unknown names in `sent`. The value for each name is the most similar known name, or None.
 
     The result contains at most `MAX_REPORTED_NAMES` names. A name that could be personal data is omitted.
     """

@@ -135,7 +135,7 @@ class SharedCircuitBreakers:
 
 @dataclass(frozen=True, slots=True)
 class Deliveries:
-    """Makes one attempt for each receive of a delivery's queue message."""
+    """Makes one attempt each time SQS delivers the queue message of a delivery."""
 
     delivery: WebhookDelivery
     breakers: SharedCircuitBreakers

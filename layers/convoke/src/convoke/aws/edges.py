@@ -205,7 +205,7 @@ class AwsEdges:
 
         from convoke.aws.sms_carrier import SERVICE
 
-        # Without retries. A repeated call could send a copy twice.
+        # No retries, because a repeated call could send a copy twice.
         return self._client(SERVICE, config=Config(retries={"total_max_attempts": 1}))
 
     @cached_property

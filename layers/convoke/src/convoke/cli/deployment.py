@@ -33,9 +33,9 @@ OUTPUTS = {
     "CONVOKE_DELIVERY_QUEUE_URL": "DeliveryQueueUrl",
     "CONVOKE_EVENT_BUS_NAME": "EventBusName",
 }
-"""Maps environment variables of the deployed functions to the stack outputs that contain their values.
+"""Maps each environment variable that the commands need to the stack output with the variable's value.
 
-The commands need these values.
+The deployed functions have the same environment variables.
 """
 
 QUEUES = (

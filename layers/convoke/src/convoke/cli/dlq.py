@@ -23,7 +23,10 @@ from convoke.storage.events import UnreadableChangeError
 FIRST_RECORD, LAST_RECORD = "approximateArrivalOfFirstRecord", "approximateArrivalOfLastRecord"
 
 MAX_ARRIVAL_DELAY = timedelta(minutes=1)
-"""How long after an event its record arrives in the table's stream, at most. This value is an assumption."""
+"""The maximum delay between an event and the arrival of its record in the table's stream.
+
+This value is an assumption.
+"""
 
 
 class StreamBatch(Model):

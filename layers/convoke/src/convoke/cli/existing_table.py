@@ -32,9 +32,9 @@ POLL_SECONDS = 2
 MAX_POLLS = 300
 
 API_KEY_MASTER = "api-key-master"
-"""The last part of the name of the secret with the master secrets.
+"""The name of the secret with the master secrets ends with this text.
 
-The name begins with the part of the secret prefix before AUTH_TOKENS.
+The name starts with the part of the secret prefix that precedes AUTH_TOKENS.
 """
 AUTH_TOKENS = "/auth-tokens/"
 

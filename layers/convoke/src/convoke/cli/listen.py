@@ -36,7 +36,7 @@ AWS charges for each query of the DynamoDB table, so the pause is longer for a d
 """
 
 OVERLAP = timedelta(seconds=30)
-"""Each read of the ledger repeats the events of this period before the newest event.
+"""Each read of the ledger goes back this far before the newest event.
 
 If the commit of an event is slow, the event can appear in the ledger after a later event.
 """
@@ -131,8 +131,8 @@ def new_events(
 def _recent_events(operations: EventOperations, account_sid: str, newest: datetime) -> list[Event]:
     """Return the events of the recent period, newest first.
 
-    The period starts `OVERLAP` before `newest`. If no event in the ledger is so new, the period starts `OVERLAP` before
-    the ledger's newest event.
+    The period starts `OVERLAP` before `newest`. If all events in the ledger are older than `newest`, the period starts
+    `OVERLAP` before the newest event in the ledger.
     """
     position: str | None = None
     recent = list[Event]()
@@ -150,7 +150,7 @@ def _recent_events(operations: EventOperations, account_sid: str, newest: dateti
 def print_event(event: Event, forwarded: str | None) -> None:
     """Print the time, the type, the conversation and the id of an event.
 
-    If `forwarded` is not None, also print it. `forwarded` is the result of `Forwarder`.
+    Also print `forwarded`, the result of `Forwarder`, unless `forwarded` is None.
     """
     line: dict[str, object] = {
         "time": event.occurred_at,

@@ -31,9 +31,9 @@ def find_listener(port: int) -> Listener | None:
 
 
 def next_free_port(host: str, port: int) -> int:
-    """Return the first free port after `port`.
+    """Return the first free port after `port`. Return 0 if all these ports are busy.
 
-    Return 0 if all these ports are busy. For port 0, the operating system chooses a free port.
+    A server that listens on port 0 gets a free port from the operating system.
     """
     for each in range(port + 1, 65536):
         with suppress(OSError), socket.create_server((host, each)):

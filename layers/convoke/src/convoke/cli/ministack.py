@@ -68,8 +68,8 @@ host, so this code removes the rule.
 MAX_CONCURRENT_REQUESTS = 64
 """The maximum number of concurrent Lambda invocations. Each invocation runs in a process that stays alive.
 
-MiniStack's default is up to 1,000. MiniStack rejects an invocation above the maximum. The API then returns status 429.
-An execution of the state machine fails, because the state machine does not retry this error.
+MiniStack's default is up to 1,000. MiniStack rejects an invocation above the maximum. After a rejected invocation, the
+API returns status 429, or an execution of the state machine fails. The state machine does not retry this error.
 """
 
 STACK_TIMEOUT_SECONDS = 60.0
@@ -111,7 +111,7 @@ class Stack:
         return str(response["StackResourceDetail"]["PhysicalResourceId"])
 
     def function_variables(self) -> dict[str, dict[str, str]]:
-        """Return the environment variables of the functions. Maps the logical id of each function to its variables."""
+        """Return the environment variables of the functions. The keys are the logical ids of the functions."""
         pages = self.client("cloudformation").get_paginator("list_stack_resources").paginate(StackName=STACK_NAME)
         functions = self.client("lambda")
         variables = {}

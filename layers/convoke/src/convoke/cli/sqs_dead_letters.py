@@ -45,8 +45,8 @@ class SqsLetters:
     def _consume(self, handle: Callable[[MessageTypeDef], bool]) -> int:
         consumed = 0
         for message in self._receive():
-            # Handle the queue message before deleting it. After a crash between these steps, the queue message is
-            # handled again, but it is never lost.
+            # Handle the queue message, and then delete it. If the process crashes in between, the queue message is
+            # handled again, but is never lost.
             if handle(message):
                 self.client.delete_message(QueueUrl=self.dead_letter_queue_url, ReceiptHandle=message["ReceiptHandle"])
                 consumed += 1

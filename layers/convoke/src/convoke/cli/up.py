@@ -331,9 +331,9 @@ def hide_attempts(record: logging.LogRecord) -> bool:
 
 
 def add_command(data: str, record: logging.LogRecord) -> bool:
-    """Add a command to each log record about an event. The command shows the event.
+    """Add a command to a log record about an event, so that the user can look up the event.
 
-    Return True to keep the log record.
+    Always return True, which keeps the log record.
     """
     if event_id := getattr(record, "event_id", None):
         record.inspect = f"GET /convoke/v1/Events/{event_id}/Attempts"

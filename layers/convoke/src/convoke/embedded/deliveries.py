@@ -68,10 +68,10 @@ A delivery that fails before the call to the receiver also counts.
 """
 
 MAX_CIRCUIT_BREAKERS = 10_000
-"""The maximum number of circuit breakers in memory. So many circuit breakers use about 2.5 MB.
+"""The maximum number of circuit breakers in memory. This number of circuit breakers uses about 2.5 MB.
 
-If there are more, the engine removes the circuit breaker whose last failure is the oldest. Its pause is probably over,
-because no pause is longer than a minute.
+If there are more, the engine removes the circuit breaker whose last failure is the oldest. The pause of this circuit
+breaker is probably over, because no pause is longer than a minute.
 """
 
 CUT_SECONDS = 1.0
@@ -110,7 +110,8 @@ class Deliveries:
     def begin(self, message: ReceivedMessage) -> Begun | None:
         """Split the event in a queue message, or begin the delivery or the copy in a queue message.
 
-        Return what is begun. The caller must pass this object to `call`. Return None if there is nothing to call.
+        Return the begun delivery or copy, which the caller must pass to `call`. Return None if there is nothing to
+        call.
         """
         return self._settled(message, partial(self._begin, message))
 
@@ -275,9 +276,9 @@ class ConcurrentDeliveries:
         self._accounts: Counter[str] = Counter()
         self._receivers: Counter[str] = Counter()
         self._under_way: dict[int, tuple[ReceivedMessage, datetime]] = {}
-        """Maps the id of each queue message whose receiver is being called to a pair.
+        """The queue messages whose receivers are being called. The key is the id of the queue message.
 
-        The pair contains the queue message, and the time at which the queue message becomes visible again.
+        Each value is a pair: the queue message, and the time at which the queue message becomes visible again.
         """
         self._breakers: dict[str, CircuitBreaker] = {}
         """Maps each receiver to its circuit breaker, if the circuit breaker is open or has counted failures.
@@ -309,9 +310,9 @@ class ConcurrentDeliveries:
         return not (self._receivers or may_start or queue.has_visible_to(NO_RECEIVER))
 
     def next_end_of_pause(self, after: datetime) -> datetime | None:
-        """Return when the next pause of a receiver with waiting deliveries ends.
+        """Return the first time later than `after` at which the pause of a receiver ends.
 
-        Consider only times later than `after`.
+        Consider only receivers with waiting deliveries.
         """
         ends = (self._breakers.get(receiver, CLOSED).open_until for receiver in self._queue.receivers())
         return min((end for end in ends if end is not None and end > after), default=None)

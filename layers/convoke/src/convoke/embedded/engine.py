@@ -188,7 +188,7 @@ class OffLoopMediaClient:
 
 
 Rewire = Callable[[EmbeddedEdges], EmbeddedEdges]
-"""Replaces edges of the engine. The engine then builds the program on the returned edges.
+"""A function that replaces edges of the engine. The engine builds the program on the returned edges.
 
 Tests replace edges with such a function.
 """
@@ -612,8 +612,8 @@ class EmbeddedEngine:
     def _forget(self) -> None:
         """Reset the state in memory after a unit was dropped.
 
-        The caches may contain data of the dropped unit. Stream records that the dropped unit published are still in the
-        stream.
+        The caches may contain data of the dropped unit. If the dropped unit had published stream records, these records
+        are still in the stream.
         """
         self.program.clear_caches()
         self.steps.stream.may_have_records = True

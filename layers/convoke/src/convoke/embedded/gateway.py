@@ -39,7 +39,7 @@ Send = Callable[[Message], Awaitable[None]]
 Answer = Response | Deferred | Upload
 
 NO_TIME_LIMIT_MILLISECONDS = 60_000
-"""The remaining time that the gateway tells the API. On one machine, requests have no time limit."""
+"""The remaining time that the gateway reports to the API. On one machine, requests have no time limit."""
 
 
 class RequestContext:

@@ -21,7 +21,7 @@ Each further call of `wake` restarts the pause, but the steps start at most `MAX
 """
 
 SLICE_SECONDS = 0.004
-"""How long a slice may start further steps. A step that is already running always completes."""
+"""After this time, a slice starts no further step. A step that is already running always completes."""
 
 ITERATIONS_BETWEEN_SLICES = 2
 """How many iterations of the event loop lie between two slices.

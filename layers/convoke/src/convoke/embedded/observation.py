@@ -48,7 +48,10 @@ class FinishedDelivery:
 
     @property
     def is_given_up(self) -> bool:
-        """Whether the delivery has failed finally. The receiver did not accept the event, and no attempt follows."""
+        """Whether the delivery has failed permanently.
+
+        The receiver did not accept the event, and no attempt follows.
+        """
         return not self.outcome.is_delivered and not self.begun.is_retried_after(self.outcome)
 
 

@@ -117,7 +117,7 @@ class DurableQueue:
         if visible_at is None:
             return None
         moment = datetime.fromtimestamp(visible_at, UTC)
-        # `fromtimestamp` rounds to microseconds. If it rounded down, the message is not yet visible at the result.
+        # `fromtimestamp` rounds to microseconds. At a time that is rounded down, the message is not yet visible.
         return moment if moment.timestamp() >= visible_at else moment + timedelta.resolution
 
     def return_uncounted(self, message: ReceivedMessage, seconds: float) -> None:
@@ -181,7 +181,7 @@ _FOUND = (
     " FROM found WHERE found.receiver IS NOT NULL)"
 )
 
-# Two EXISTS terms. With the single term `_VISIBLE`, SQLite would scan all messages to a receiver.
+# Use two EXISTS terms. With the single term `_VISIBLE`, SQLite would scan all messages to a receiver.
 _RECEIVERS = (
     f"{_FOUND} SELECT receiver FROM found WHERE receiver IS NOT NULL AND ("  # noqa: S608 - only constants
     f" EXISTS (SELECT 1 {_OF_RECEIVER} AND visible_at <= ?2)"

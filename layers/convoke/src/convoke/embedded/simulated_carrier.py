@@ -21,7 +21,7 @@ class PhonePlans:
     """Stores what a test plans for simulated phones. The plans are only in memory."""
 
     failures: dict[tuple[str, str], int] = field(default_factory=dict)
-    """Maps a phone to the number of its next copies that fail. A phone is a pair of Account SID and address."""
+    """Maps a phone to the number of next attempts that fail. A phone is a pair of Account SID and address."""
     undelivered: set[tuple[str, str]] = field(default_factory=set)
     """The phones that report no delivery, as pairs of Account SID and address. A copy to such a phone stays `sent`."""
     _lock: Lock = field(default_factory=Lock)
@@ -38,7 +38,10 @@ class PhonePlans:
                 self.undelivered.add((account_sid, address))
 
     def fails(self, account_sid: str, address: str) -> bool:
-        """Return whether the next copy must fail. A failure reduces the number of planned failures by 1."""
+        """Return whether this attempt to send a copy must fail.
+
+        A failure reduces the number of planned failures by 1.
+        """
         with self._lock:
             left = self.failures.pop((account_sid, address), 0)
             if left > 1:

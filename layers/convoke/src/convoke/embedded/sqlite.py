@@ -230,13 +230,14 @@ class SqliteTable:
     def run(self, function: Callable[[], Result]) -> Result:
         """Call `function` on the thread that owns the table, and return the result.
 
-        On any other thread, return only after the commit of the unit that `function` used, and also wait while another
-        process holds the write lock. Raise UnavailableError if this wait exceeds the lock timeout.
+        On any other thread, this method waits for the commit of the unit that `function` used. If another process holds
+        the write lock, this method also waits for the write lock. Raise UnavailableError if this second wait exceeds
+        the lock timeout.
         """
         return self._run(function)
 
     def after_commit(self, function: Callable[[], None]) -> None:
-        """Call `function` after the commit of the open unit. Call it immediately if no unit is open.
+        """Call `function` after the commit of the open unit. Without an open unit, call `function` immediately.
 
         If the unit is dropped, `function` is never called.
         """
@@ -318,7 +319,7 @@ class SqliteTable:
         return [(sequence, decode(body)) for sequence, body in records]
 
     def delete_stream_records(self, sequences: Sequence[int]) -> None:
-        """Remove records from the stream, because they are published."""
+        """Remove published records from the stream."""
         self.write("DELETE FROM stream WHERE sequence = ?", *((sequence,) for sequence in sequences))
 
     def remove_expired(self, now: datetime) -> None:
@@ -358,7 +359,7 @@ class SqliteTable:
                 self._commit_unless_held()
                 raise
             except BaseException:
-                # For example, KeyboardInterrupt may have interrupted a write. Therefore drop the unit.
+                # An exception such as KeyboardInterrupt may have interrupted a write, so drop the unit.
                 if self._unit is not None and not self._held:
                     self._abandon(UnavailableError())
                 raise
@@ -383,7 +384,7 @@ class SqliteTable:
     def _answer(self, function: Callable[[], Result], future: Future[Result]) -> None:
         """Call `function` for another thread. After the commit, `future` gets the result or the exception.
 
-        If the unit is dropped, `future` gets the error that was the reason.
+        If the unit is dropped, `future` gets the error that caused the drop.
         """
         try:
             result = function()
@@ -454,9 +455,9 @@ class SqliteTable:
             raise unavailable from error
 
     def _apply(self, writes: Sequence[Write]) -> dict[Key, Row | None]:
-        """Add all writes to the unit. If a condition fails, add none of them.
+        """Add all writes to the unit. If a condition fails, add none of the writes.
 
-        Return the added rows. Maps each key to its row, or to None if the row is deleted.
+        Return the added rows by key. The value None means that the row is deleted.
         """
         check_updates(writes)
         by_key = writes_by_key(writes)
@@ -584,7 +585,7 @@ def _identity(path: str) -> tuple[int, int] | None:
 
 
 def _notify(function: Callable[[], None]) -> None:
-    """Call `function`, but only log a failure, so that the next functions are still called."""
+    """Call `function`. If `function` fails, only log the failure, so that the next functions are still called."""
     try:
         function()
     except Exception:

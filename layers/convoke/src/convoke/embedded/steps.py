@@ -81,7 +81,10 @@ class StreamBacklog:
         self.arrivals.append((time.monotonic(), records))
 
     def published(self, records: int, *, is_last: bool) -> None:
-        """Forget the oldest `records` records. If `is_last` is True, the stream contains no more records."""
+        """Forget the oldest records, because they are published. `records` is the number of these records.
+
+        If `is_last` is True, the stream contains no more records.
+        """
         self.may_have_records = not is_last
         if is_last:
             self.arrivals.clear()

@@ -12,7 +12,7 @@ from convoke.domain.simulated_messages import NewSimulatedMessage
 
 @dataclass(frozen=True, slots=True)
 class Phone:
-    """A simulated phone that sends and receives messages. `RunningInstance.phone` returns it."""
+    """A simulated phone that sends and receives messages. `RunningInstance.phone` returns such a phone."""
 
     number: str
     _plan: Callable[[str, int], None]
@@ -28,7 +28,7 @@ class Phone:
         return self._send(NewSimulatedMessage(from_=self.number, to=[*receivers], body=body))
 
     def fail_next(self, times: int) -> None:
-        """Make the next `times` copies to this phone fail. Convoke retries each failed copy."""
+        """Make the next `times` attempts to send a copy to this phone fail. Convoke retries after each failure."""
         self._plan(self.number, times)
 
     @property

@@ -29,7 +29,7 @@ class ReceivedWebhook:
     parameters: dict[str, str]
     """The form fields in the body of a POST request, or the query parameters of a GET request."""
     headers: dict[str, str]
-    """The request headers. The names are written as they arrived, in upper and lower case."""
+    """The request headers. The receiver keeps the upper and lower case of the header names."""
     url: str = ""
     method: str = "POST"
     body: str = ""

@@ -63,8 +63,8 @@ class MediaHttpClient(BoundedHttpClient):
 def _normal(url: str) -> str:
     r"""Return the normal form of a URL. Raise MediaRefusedError if Convoke cannot call the URL.
 
-    In a URL such as `https://one\@other`, urllib and urllib3 find different hosts. The credentials of a carrier could
-    then go to the wrong host. Both find the same host in a normal URL.
+    In a URL that is not normal, such as `https://one\@other`, urllib and urllib3 can find different hosts. The
+    credentials of a carrier could then go to the wrong host.
     """
     try:
         return normal_url(url)

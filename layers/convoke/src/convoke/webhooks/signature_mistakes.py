@@ -57,7 +57,7 @@ def find_mistakes(url: str, body: str, token: str, signature: str) -> list[str] 
 
 
 def _texts(body: str) -> dict[str, str | None]:
-    """Return all variants of the signed parameters. Maps each variant to the first mistake that leads to it."""
+    """Return all variants of the signed parameters. The value is the first mistake that leads to the variant."""
     mistakes_by_text: dict[str, str | None] = {}
     for mistake, parameters in _bodies(body):
         mistakes_by_text.setdefault(sorted_text(parameters), mistake)

@@ -27,7 +27,7 @@ from convoke.domain.idempotency import IDEMPOTENCY_KEY
 WAIT_MARGIN_SECONDS = 5
 """The minimum time between the end of a wait and the timeout of the Lambda invocation.
 
-After the wait, the function reads the table once more. This read can take seconds if AWS throttles the function.
+After the wait, the function reads the table once more. This read can take seconds if DynamoDB throttles it.
 """
 
 RELATION_ERRORS = (

@@ -66,7 +66,7 @@ MEMBER_ERRORS = (
 NOT_IN_UPDATES = frozenset(
     {errors.AddressEmptyError, errors.IdentityNotAcceptableError, errors.NameOrLevelNotAcceptableError}
 )
-"""The errors in `MEMBER_ERRORS` that an update cannot cause, because an update has no parameters for these values."""
+"""The errors in `MEMBER_ERRORS` that an update cannot cause. An update has none of the parameters that cause them."""
 
 MEMBERSHIP_ERRORS = (
     errors.BindingTakenError,

@@ -1,7 +1,7 @@
 """Create Lambda handlers for batches of records from SQS or from the table's stream.
 
-If the function `consume` raises an exception for a record, AWS delivers the record again. If a record cannot be parsed,
-the function adds a dead letter instead. See aws/handlers/event_publisher.py and aws/handlers/webhook_delivery.py.
+If the function `consume` raises an exception for a record, AWS delivers the record again. If `consume` cannot parse a
+record, `consume` adds a dead letter instead. See aws/handlers/event_publisher.py and aws/handlers/webhook_delivery.py.
 """
 
 from __future__ import annotations

@@ -113,6 +113,6 @@ def _parsed(body: str) -> Delivery | Event:
 
 def _failures_of(record: SQSRecord) -> int:
     """Return how many times Convoke itself failed to process the queue message."""
-    # `record.message_attributes.get` would return the same plain dictionary.
+    # The dictionary is enough, because Powertools' `record.message_attributes.get` returns the same plain dictionary.
     attribute = record["messageAttributes"].get(FAILURES_ATTRIBUTE)
     return int(attribute["stringValue"]) if attribute else 0

@@ -62,7 +62,7 @@ class Feed(Protocol):
         """
 
     def check_visible(self, session: ChatSession, sync_object: SyncObject) -> None:
-        """Raise an error if the session must not see the object. Only objects of conversations are permitted."""
+        """Raise an error if the session must not see the object. The object must belong to a conversation."""
 
     def touches(self, change: Change) -> Iterable[Touch]: ...
 
@@ -273,7 +273,7 @@ class Hub:
             asyncio.get_running_loop().call_later(delay, self._work_when_committed)
 
     def _work_when_committed(self) -> None:
-        """Run the tasks, but only after the end of a unit that a request may have opened in this tick."""
+        """Run the tasks. If a request has opened a unit in this tick, first wait for the end of this unit."""
         self._table.on_failure(self._do_work)
         self._table.after_commit(self._do_work)
 

@@ -49,8 +49,8 @@ EXPIRY_WARNING_SECONDS = 180.0
 REVOCATION_CHECK_SECONDS = 5.0
 """How often the server checks that the API key and the User of a connected client still exist.
 
-The same check ends subscriptions to conversations of which the User is not a member, if the User's role no longer
-permits the User to see these conversations.
+The same check covers subscriptions to conversations without the User as a member. Such a subscription ends if the
+User's role no longer permits the User to see the conversation.
 """
 
 OFFLINE_GRACE_SECONDS = 10.0

@@ -20,9 +20,9 @@ class ConnectedUsers:
         self._clients: Counter[str] = Counter()
         """Maps each User to the number of connected clients."""
         self._leaving: dict[str, asyncio.TimerHandle] = {}
-        """Maps each User whose last client disconnected recently to a timer.
+        """The timers of Users who will soon go offline. The key is the User.
 
-        The timer ends after OFFLINE_GRACE_SECONDS.
+        A timer starts when the User's last client disconnects, and ends after OFFLINE_GRACE_SECONDS.
         """
         self.on_change: Callable[[ChatSession], None] = lambda _: None
         """The object calls this function when a User comes online or goes offline."""

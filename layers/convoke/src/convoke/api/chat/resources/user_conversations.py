@@ -35,7 +35,10 @@ def fetch(operations: Operations, request: ChatRequest, user_sid: str, conversat
 
 
 def update(operations: Operations, request: ChatRequest, user_sid: str, conversation_sid: str) -> ChatAnswer:
-    """Update the user's read position or notification level. Only the notification level needs a permission."""
+    """Update the user's read position or notification level.
+
+    Only a change of the notification level needs a permission.
+    """
     _check_own(request, user_sid)
     conversation, principal = enter(operations, request, conversation_sid)
     participant = principal.check_participates()
