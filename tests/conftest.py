@@ -1,10 +1,11 @@
-"""At the end of a test run, print how many crash points each test tried.
+"""Fixtures and hooks for all tests.
 
-The counts of all xdist workers are added.
+At the end of a test run, a hook prints how many crash points each test tried. It adds the counts of all xdist workers.
 """
 
 from __future__ import annotations
 
+import signal
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
@@ -17,6 +18,11 @@ from tests.support.blocking import BlockingGuard
 from tests.support.crashes import CRASH_POINTS
 
 KEY = "crash points"
+
+
+def pytest_configure() -> None:
+    # A shell starts a background command with SIGINT ignored. The processes that the tests start would ignore it too.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
