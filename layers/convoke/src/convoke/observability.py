@@ -64,9 +64,9 @@ class EmfMetrics:
 
 
 def json_logger(stack_name: str) -> Logger:
-    """Return the logger of this package. It writes JSON lines to stdout.
+    """Return the logger of this package. This logger writes JSON lines to stdout.
 
-    The logger is the parent of the loggers of all modules.
+    The loggers of all modules are its children.
     """
     # Import here, because only AWS needs this module, and the import would slow the start of the embedded engine.
     from aws_lambda_powertools import Logger  # noqa: PLC0415 - only for AWS

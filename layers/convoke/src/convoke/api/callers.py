@@ -53,7 +53,10 @@ def accepts_chat_users(path: str) -> bool:
 
 
 def _chat_user(operations: Operations, token: str, chat_service_sid: str) -> Caller:
-    """Return the chat user that an access token identifies. Raise NotFoundError if the path names another service."""
+    """Return the chat user that an access token identifies.
+
+    Raise NotFoundError if the path contains another service than the access token.
+    """
     session = operations.authenticate_chat_user(token)
     if parse_sid(chat_service_sid, Prefix.SERVICE) != session.service.sid:
         raise NotFoundError

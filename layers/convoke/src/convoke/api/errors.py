@@ -67,7 +67,7 @@ def render(error: ConversationsError, message: str | None = None) -> Response:
     }
     if isinstance(error, NotAuthenticatedError):
         # Only the response to wrong credentials has the key `detail`. The text is Twilio's, because clients may compare
-        # it.
+        # the text.
         body["detail"] = "Your AccountSid or AuthToken was incorrect."
     if details := _details(error):
         body["details"] = details

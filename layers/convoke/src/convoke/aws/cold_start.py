@@ -48,7 +48,7 @@ def _before_snapshot() -> None:
 
     _build_subclasses(BaseModel)
     # The first check of a number imports phonenumbers, so the snapshot contains this package. A function that starts
-    # without a snapshot imports phonenumbers only when a request needs it.
+    # without a snapshot imports phonenumbers only when a request needs the package.
     is_group_number("+15017122661")
     gc.collect()
     gc.freeze()

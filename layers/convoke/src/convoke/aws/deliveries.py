@@ -63,10 +63,10 @@ class ReceiverPausedError(Exception):
 
 
 class SharedCircuitBreakers:
-    """Reads and changes the circuit breakers in the table. Caches the circuit breakers that it has read.
+    """Reads and changes the circuit breakers in the table, with a cache.
 
-    If the circuit breaker of a receiver is not cached, the process assumes that it is closed. After the first failure,
-    the process reads the stored circuit breaker.
+    If the circuit breaker of a receiver is not in the cache, the process assumes a closed circuit breaker. After the
+    first failure, the process reads the stored circuit breaker.
     """
 
     def __init__(self, repository: CircuitBreakerRepository, now: Clock) -> None:

@@ -19,7 +19,10 @@ class MediaBucket:
     """Implements `MediaStore`. The key of an object is `{account SID}/{media SID}`."""
 
     def __init__(self, make_client: Callable[[], S3Client], bucket: str) -> None:
-        """`make_client` creates the S3 client. The first request to S3 calls it, because the creation is slow."""
+        """`make_client` creates the S3 client.
+
+        Only the first request to S3 calls this function, because the creation is slow.
+        """
         self._make_client = make_client
         self._bucket = bucket
 

@@ -33,9 +33,9 @@ OUTPUTS = {
     "CONVOKE_DELIVERY_QUEUE_URL": "DeliveryQueueUrl",
     "CONVOKE_EVENT_BUS_NAME": "EventBusName",
 }
-"""Maps each environment variable that the commands need to the stack output with the variable's value.
+"""The environment variables of the program, as in the deployed functions.
 
-The deployed functions have the same environment variables.
+Each value is the name of the stack output that contains the value of the variable.
 """
 
 QUEUES = (

@@ -1,6 +1,7 @@
 """Define the command `convoke`. The module of a command is imported only when this command runs.
 
-Importing the embedded engine, boto3 and the Twilio SDK takes up to a second. `convoke --help` imports none of them.
+Importing the embedded engine, boto3 and the Twilio SDK takes up to a second. `convoke --help` imports none of these
+packages.
 """
 
 from __future__ import annotations

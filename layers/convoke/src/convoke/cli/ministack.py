@@ -221,9 +221,9 @@ def _create_stack(url: str, bootstrap: str, stack_name: str, given_parameters: M
             # Write a number. A template parameter would become a string, but MiniStack's poller compares the value with
             # a number.
             value.tag, value.value = "tag:yaml.org,2002:int", str(MAX_CONCURRENT_REQUESTS)
-    # Use a custom runtime, because MiniStack's Python runtime has two problems. It reports every exception as
-    # Runtime.HandlerError, but the state machine catches errors by their class names. It also runs the functions in
-    # MiniStack's own Python environment.
+    # Use a custom runtime, because MiniStack's Python runtime has two problems. MiniStack's runtime reports every
+    # exception as Runtime.HandlerError, but the state machine catches errors by their class names. MiniStack's runtime
+    # also runs the functions in MiniStack's own Python environment.
     runtimes = [value for name, value in _properties(template) if name == "Runtime"]
     if not runtimes:
         raise StackError("template.yaml does not declare a runtime")

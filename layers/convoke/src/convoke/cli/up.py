@@ -291,7 +291,7 @@ def start_instance(instance: Instance, ready: dict[str, str | int], *, as_json: 
     """Start the instance on the server's event loop. Then print that the API is ready."""
     instance.start(str(ready["account_sid"]))
     # The program's objects live until the process ends. Without this call, each full garbage collection would visit all
-    # of them and stop the event loop for 27 ms.
+    # these objects and stop the event loop for 27 ms.
     gc.freeze()
     print_ready(ready, as_json=as_json)
 

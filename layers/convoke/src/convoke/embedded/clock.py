@@ -28,7 +28,7 @@ class MovableClock:
         self._frozen_at = moment
 
     def resume(self) -> None:
-        """Let the clock run again from the time that it shows, at the speed of real time."""
+        """Let the clock run again at the speed of real time. The clock continues from the time that it shows."""
         self._offset = self() - instants.now()
         self._frozen_at = None
 

@@ -1,8 +1,8 @@
 """The test controls: resources under `/convoke/v1` with which tests in any language control an instance.
 
-Only an embedded engine can have the test controls. The option `--test-controls` of `convoke up` adds them. Without this
-option, their paths answer 404, and the error message names the option. `clock_api.py` contains the resource of the
-clock. See docs/testing.md#test-controls.
+Only an embedded engine can have the test controls. The option `--test-controls` of `convoke up` adds these resources.
+Without this option, the paths of the resources answer 404, and the error message names the option. `clock_api.py`
+contains the resource of the clock. See docs/testing.md#test-controls.
 """
 
 from __future__ import annotations

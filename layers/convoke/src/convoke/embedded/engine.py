@@ -401,8 +401,8 @@ class EmbeddedEngine:
     async def stop(self) -> None:
         """Finish the running work, end all threads and close the data file.
 
-        Work that takes longer than the grace period stays unfinished in the data file, and the next process continues
-        it. The data file is closed even if another part of the stop fails.
+        Work that takes longer than the grace period stays unfinished in the data file. The next process continues this
+        work. The data file is closed even if another part of the stop fails.
         """
         self.begin_stop()
         try:

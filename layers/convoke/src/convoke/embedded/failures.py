@@ -41,7 +41,7 @@ class DataFileFailures:
         self.report("the data file cannot be used", cause)
         error = UnavailableError()
         # Set the cause here, because `is_reported` reads the cause. Another thread can get the error before this thread
-        # raises it.
+        # raises the error.
         error.__cause__ = cause
         return error
 

@@ -1,4 +1,4 @@
-"""Serve an engine. The test controls can replace this engine while the server runs (reset)."""
+"""Serve an engine. A reset, which is one of the test controls, replaces the engine while the server runs."""
 
 from __future__ import annotations
 

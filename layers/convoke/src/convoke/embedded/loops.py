@@ -138,7 +138,7 @@ class StepScheduler:
         self._timer, self._is_running = None, False
         begun = time.monotonic()
         if self._requests and begun - self._slice_ended < self._slice_seconds:
-            # Since the last slice, requests have run for less time than the slice took. Let them run first.
+            # Since the last slice, requests have run for less time than the slice took. Let the requests run first.
             self._again(0)
             return
         try:

@@ -95,7 +95,10 @@ class PlannedFailures:
         return process_unless_held
 
     def admit(self, otherwise: Admit) -> Admit:
-        """Return an `Admit` that rejects the planned participants. It calls `otherwise` for all other participants."""
+        """Return an `Admit` that rejects the planned participants.
+
+        For all other participants, this `Admit` calls `otherwise`.
+        """
 
         def admit(provisioning: Provisioning, participant: Participant) -> None:
             if errors := self._errors.get(provisioning.conversation_sid):

@@ -1,4 +1,4 @@
-"""Keep the last requests to this process in memory. The console shows them."""
+"""Keep the last requests to this process in memory. The console shows these requests."""
 
 from __future__ import annotations
 

@@ -1,8 +1,10 @@
 """Run requests on the event loop's thread or on worker threads.
 
-A request first runs on the event loop's thread. If the request must wait, it ends before its first write (see
-`suspension.py`). The runner then runs the request again: after a pause, or on a worker thread. A request reads and
-writes in a unit of work (see `unit.py`). The runner returns the result of the request after this unit is committed.
+A request first runs on the event loop's thread. If the request must wait, the request ends before its first write (see
+`suspension.py`). The runner then runs the request again: after a pause, or on a worker thread.
+
+A request reads and writes in a unit of work (see `unit.py`). The runner returns the result of the request after this
+unit is committed.
 """
 
 from __future__ import annotations
@@ -78,7 +80,7 @@ class RequestRunner:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
     async def is_committed(self) -> bool:
-        """Wait until the open unit of work is committed or dropped. Return False only if it was dropped."""
+        """Wait until the open unit of work is committed or dropped. Return False only if the unit was dropped."""
         try:
             if (committed := self._table.committed()) is not None:
                 await committed

@@ -127,7 +127,10 @@ class SqliteTable:
         self._checkpoints = Checkpoints(path, self._failures) if path != MEMORY else None
 
     def attach(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Give the table to `loop`. From now on, only the calling thread may use the connection. It must run `loop`."""
+        """Give the table to `loop`. After that, only the calling thread may use the connection.
+
+        This thread must run `loop`.
+        """
         self._owner, self._loop = threading.get_ident(), loop
         if self._checkpoints:
             self._connection.execute("PRAGMA wal_autocheckpoint = 0")
@@ -474,8 +477,8 @@ class SqliteTable:
         for key, write in by_key.items():
             if isinstance(write, Update):
                 rows[key] = row_of(updated(standing.get(key), write))
-        # Only the statements above can fail, and they do not change the unit. A refused transaction therefore adds
-        # nothing to the unit.
+        # Only the statements above can fail, and these statements do not change the unit. A refused transaction
+        # therefore adds nothing to the unit.
         unit.write(rows)
         self._add_to_stream(unit, [row for key, row in rows.items() if row is not None and key not in standing])
         return rows
@@ -540,8 +543,8 @@ class SqliteTable:
     def _announce(self, unit: Unit) -> None:
         if self._checkpoints:
             self._checkpoints.wake()
-        # Call `on_changes` first. It ends the subscriptions of removed members before the functions below notify chat
-        # clients.
+        # Call `on_changes` first. This call ends the subscriptions of removed members before the functions below notify
+        # chat clients.
         if unit.changes:
             _notify(partial(self._on_changes, unit.changes))
         for function in unit.on_commit:

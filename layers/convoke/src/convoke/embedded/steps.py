@@ -74,7 +74,7 @@ class StreamBacklog:
     may_have_records: bool = True
     """True at the start, because the stream may contain records from before a crash."""
     arrivals: deque[tuple[float, int]] = field(default_factory=deque)
-    """For each commit, its time and how many of its records are still in the stream."""
+    """The time of each commit, and how many records of the commit are still in the stream."""
 
     def grew(self, records: int) -> None:
         self.may_have_records = True

@@ -21,4 +21,7 @@ class ConflictedError(RunAgainError):
 
 
 class NeedsThreadError(BaseException):
-    """The operation must wait, for example for a receiver. Therefore it must run again on a worker thread."""
+    """The operation must wait, for example for a receiver.
+
+    The operation must therefore run again on a worker thread.
+    """

@@ -25,11 +25,11 @@ class Unit:
     """
 
     pending: dict[Key, Row | None] = field(default_factory=dict)
-    """Maps the key of each item to the row to write, or to None if the row must be deleted."""
+    """The rows to write. The key is the item's key. The value None means that the row must be deleted."""
     known: dict[Key, str | None] = field(default_factory=dict)
-    """Maps each key that was read or written under the write lock to the JSON of the stored item.
+    """The items that were read or written under the write lock. The key is the item's key.
 
-    The value None means that the item does not exist.
+    The value is the JSON of the item, or None if the item does not exist.
     """
     stream: list[str] = field(default_factory=list)
     """The new items that the commit appends to the stream, as JSON."""

@@ -88,8 +88,8 @@ class Receiver:
         """Plan the answers to the next `times` webhooks: a status and a body.
 
         Several calls plan several answers, one after the other. With `event_type`, the answers apply only to events of
-        this type. If this is the type of a pre-event, such as `onMessageAdd`, the instance sends its pre-events to the
-        receiver from now on. Raise ValueError if the event type does not exist.
+        this type. If `event_type` is the type of a pre-event, such as `onMessageAdd`, the instance sends all pre-events
+        of this type to the receiver from now on. Raise ValueError if the event type does not exist.
 
         A mapping as `body` is sent as a JSON object. In the answer to a pre-event, this object changes the resource.
         """

@@ -27,7 +27,7 @@ from convoke.domain.idempotency import IDEMPOTENCY_KEY
 WAIT_MARGIN_SECONDS = 5
 """The minimum time between the end of a wait and the timeout of the Lambda invocation.
 
-After the wait, the function reads the table once more. This read can take seconds if DynamoDB throttles it.
+After the wait, the function reads the table once more. This read can take seconds if DynamoDB throttles the read.
 """
 
 RELATION_ERRORS = (
@@ -41,7 +41,7 @@ RELATION_ERRORS = (
     errors.ProjectedAddressMissingError,
     errors.TooManyParticipantsInRequestError,
 )
-"""The errors about participants that are not in `MEMBER_ERRORS`.
+"""The errors about participants, except the errors in `MEMBER_ERRORS`.
 
 Most of these errors mean that a participant conflicts with another participant. The other participant can belong to
 this conversation or to another conversation.

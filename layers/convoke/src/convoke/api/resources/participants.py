@@ -66,7 +66,10 @@ MEMBER_ERRORS = (
 NOT_IN_UPDATES = frozenset(
     {errors.AddressEmptyError, errors.IdentityNotAcceptableError, errors.NameOrLevelNotAcceptableError}
 )
-"""The errors in `MEMBER_ERRORS` that an update cannot cause. An update has none of the parameters that cause them."""
+"""The errors in `MEMBER_ERRORS` that an update cannot cause.
+
+An update does not have the parameters that cause these errors.
+"""
 
 MEMBERSHIP_ERRORS = (
     errors.BindingTakenError,

@@ -101,7 +101,7 @@ class Consumer:
         self._give_up(record, error, self.edges.delivery_failure_queue)
 
     def _give_up(self, record: SQSRecord, error: Exception, dead_letters: SqsDeadLetterQueue) -> None:
-        # Copy the queue message now. SQS itself would move it only after the maximum number of receives.
+        # Copy the queue message now. SQS itself would move the queue message only after the maximum number of receives.
         self.edges.logger.error("a queue message was given up: %s", error)
         dead_letters.send(record.body)
 

@@ -66,8 +66,8 @@ OFFLOADED = status_of(HTTPStatus.PERMANENT_REDIRECT)
 CAPABILITIES = frozenset({"client_update"})
 """The capabilities that the server confirms.
 
-The server does not confirm `offline_storage`. If it did, the SDK would store objects without their event ids. The SDK
-would then miss messages that arrive while the browser reloads a page.
+The server does not confirm `offline_storage`. With this capability, the SDK would store objects without their event
+ids. The SDK would then miss messages that arrive while the browser reloads a page.
 """
 
 
