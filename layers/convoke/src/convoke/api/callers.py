@@ -55,7 +55,7 @@ def accepts_chat_users(path: str) -> bool:
 def _chat_user(operations: Operations, token: str, chat_service_sid: str) -> Caller:
     """Return the chat user that an access token identifies.
 
-    Raise NotFoundError if the path contains another service than the access token.
+    Raise NotFoundError if the access token is for another service than the service in the path.
     """
     session = operations.authenticate_chat_user(token)
     if parse_sid(chat_service_sid, Prefix.SERVICE) != session.service.sid:

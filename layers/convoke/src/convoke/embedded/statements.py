@@ -81,8 +81,8 @@ def _bounds(
 ) -> tuple[list[str], list[str]]:
     """Return the SQL terms for the start and the end of a range, with their parameters.
 
-    The start has at most one term, and so has the end. With two terms for the start, SQLite would look up only one term
-    in the index, and would check the other term for every row.
+    The start has at most one term, and the end has at most one term. With two terms for the start, SQLite would look up
+    only one term in the index, and would check the other term for every row.
     """
     onwards, back = (">", "<") if forward else ("<", ">")
     near, far = (between if forward else between[::-1]) if between else (None, None)

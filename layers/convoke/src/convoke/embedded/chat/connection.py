@@ -154,7 +154,7 @@ class ChatClient:
         self.guest_subscriptions: set[SyncObject] = set()
         """The subscriptions to conversations that the User can see without being a member."""
         self.waiting_subscriptions = 0
-        """How many requests to start or cancel a subscription wait in the hub."""
+        """The number of waiting requests in the hub. Each of these requests starts or cancels a subscription."""
 
     def renew(self, session: ChatSession) -> None:
         """Use the session of a newer access token from now on."""
