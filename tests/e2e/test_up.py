@@ -13,7 +13,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,18 @@ def test_up_serves_until_a_signal_and_exits_with_0(by: signal.Signals) -> None:
         assert instance.stop(by) == 0
         assert instance.process.stdout is not None
         assert instance.process.stdout.read() == ""
+
+
+def test_idle_connection_stays_open_longer_than_a_pause_between_two_steps_of_a_user() -> None:
+    with (
+        up("--data", ":memory:") as instance,
+        closing(HTTPConnection(str(instance.ready["url"]).removeprefix("http://"))) as connection,
+    ):
+        for pause in (0, 6):
+            time.sleep(pause)
+            connection.request("GET", "/healthz")
+            assert connection.getresponse().read()
+            assert connection.sock, "the second request uses the connection of the first request"
 
 
 def test_started_instance_is_not_visited_by_the_garbage_collector() -> None:

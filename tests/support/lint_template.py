@@ -39,6 +39,7 @@ CFN_LINT = {
     "ES1007": "if a run of the sweeper fails, the next run follows within a minute",
     "ES2000": "the parameter AccessLogs turns on access logs",
     "ES6000": "a dead-letter queue has no dead-letter queue",
+    "ES7000": "SNS retries an unavailable function for 23 days; the function has a dead-letter queue for its failures",
     "WS1000": "the parameter XRayTracing turns on tracing",
     "WS1004": "the rule does not know LoggingConfig; test_translated_template.py checks the log groups",
 }
@@ -47,10 +48,11 @@ CFN_LINT = {
 CHECKOV = {
     "CKV_AWS_18": "only functions and links of five minutes read the bucket; access logs would need a second bucket",
     "CKV_AWS_21": "versions would keep the content of deleted media, and no content is ever overwritten",
+    "CKV_AWS_26": "only a customer key would let the SMS service publish; it costs money and can fail",
     "CKV_AWS_27": "SQS encrypts with its own keys (SqsManagedSseEnabled); a customer key costs money and can fail",
     "CKV_AWS_95": "the parameter AccessLogs turns on access logs",
     "CKV_AWS_115": "the event source mappings bound the concurrency, and ApiReservedConcurrency reserves the API's",
-    "CKV_AWS_116": "only the sweeper is invoked asynchronously; the queues have dead-letter queues",
+    "CKV_AWS_116": "the next run of the sweeper repeats its work; InboundMessagesFunction has a failure destination",
     "CKV_AWS_117": "the functions need only public endpoints; the parameter VpcSubnetIds puts two functions into a VPC",
     "CKV_AWS_119": "DynamoDB encrypts with a key that AWS owns; a customer key would cost money and could fail",
     "CKV_AWS_149": "as CKV_AWS_119",
