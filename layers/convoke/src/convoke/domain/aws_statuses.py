@@ -43,7 +43,7 @@ REASONS: Mapping[str, type[LogEntry]] = MappingProxyType(
         "RESOURCE_NOT_ACTIVE": SenderMissingError,
     }
 )
-"""The log entry for each reason for which AWS refuses a call. Any other reason is logged with the code 30008."""
+"""Maps AWS's refusal reasons to log entries. For any other reason, Convoke logs the code 30008."""
 
 
 class Outcome(NamedTuple):
@@ -70,7 +70,7 @@ EVENTS: Mapping[str, Outcome] = MappingProxyType(
         "TTL_EXPIRED": Outcome(ReceiptStatus.UNDELIVERED, PhoneUnreachableError),
     }
 )
-"""The outcome for each event type, without the prefix `TEXT_` of an SMS or `MEDIA_` of an MMS.
+"""Maps each event type, without its prefix `TEXT_` (SMS) or `MEDIA_` (MMS), to the outcome.
 
 The event types about files exist only for an MMS. Other event types change no receipt.
 
@@ -80,7 +80,7 @@ reports nothing for 72 hours, AWS sends the event type `UNKNOWN`. The status of 
 
 
 def context_of(receipt: Receipt) -> dict[str, str]:
-    """Return the values that Convoke sends with a copy. AWS repeats these values in each delivery event of the copy."""
+    """Return the values that Convoke sends with a copy. Each delivery event of the copy contains the same values."""
     return {
         "account": receipt.account_sid,
         "conversation": receipt.conversation_sid,

@@ -1,4 +1,4 @@
-"""Exponential backoff: the pause that doubles after each failure, up to a maximum."""
+"""Exponential backoff: a pause that doubles after each failure, up to a maximum."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ def doubled_pause(first: Pause, doublings: int, longest: Pause) -> Pause:
 
 
 def own_failure_pause_seconds(failures: int) -> float | None:
-    """Return the pause in seconds after failure number `failures` of Convoke itself.
+    """Return the pause in seconds after `failures` failures of Convoke itself.
 
-    Each pause is twice as long as the previous pause. Return None if the queue message must be given up.
+    Each pause is twice as long as the previous pause. Return None if Convoke must give up the queue message.
     """
     if failures >= MAX_OWN_FAILURES:
         return None

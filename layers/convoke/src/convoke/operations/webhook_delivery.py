@@ -1,6 +1,6 @@
 """Deliver events to webhooks. Each target of an event has its own queue message.
 
-The engines decide when an attempt is made. See docs/behaviour/webhook-delivery.md#retries.
+The engines determine when Convoke makes an attempt. See docs/behaviour/webhook-delivery.md#retries.
 """
 
 from __future__ import annotations
@@ -125,8 +125,8 @@ class WebhookDelivery:
         attempt again:
 
         - The attempt has no result. A failure of Convoke interrupted the attempt, so the attempt does not count.
-        - The attempt was the final attempt. Convoke failed before it concluded the delivery, because the queue message
-          still exists.
+        - The attempt was the final attempt. The queue message still exists, because Convoke failed before the end of
+          the delivery.
         """
         last = self.attempts.fetch_last(delivery)
         if last is None:
@@ -165,7 +165,7 @@ class WebhookDelivery:
         return Outcome(answer.status, answer=answer.body)
 
     def finish(self, begun: BegunDelivery, outcome: Outcome, paused_until: datetime | None = None) -> None:
-        """Record the outcome. Raises RetryLaterError or DeliveryFailedError unless the receiver accepted the event.
+        """Record the outcome. If the receiver did not accept the event, raise RetryLaterError or DeliveryFailedError.
 
         `paused_until` is the time until which the receiver's circuit breaker pauses deliveries. None means that
         deliveries are not paused. The outcome and `paused_until` are recorded together.
