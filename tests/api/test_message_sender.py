@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -31,15 +33,17 @@ from convoke.embedded.deliveries import Deliveries
 from convoke.operations.media import MediaOperations
 from convoke.operations.message_sender import CopyOutcome, RetryCopyError
 from convoke.program import Edges, Program
-from convoke.storage import items
+from convoke.storage import items, keys
 from convoke.storage.phones import OptOutRepository, PhoneRepository
 from convoke.storage.senders import SenderRepository
+from convoke.testing.instance import running
 from tests.support.aws import AwsInstance
 from tests.support.examples import CHAT_AND_SMS, GROUP_MMS
 from tests.support.instances import EmbeddedInstance, Instance, held_instance
 from tests.support.manual_clock import ManualClock
 from tests.support.media import media_sid
 from tests.support.phones import BUSINESS, OTHER_PHONE, PHONE, conversation_with
+from tests.support.waiting import TIMEOUT_SECONDS
 
 PAIR = CHAT_AND_SMS[0]
 
@@ -293,6 +297,27 @@ def test_limited_sender_sends_in_order_and_does_not_delay_other_senders(machine:
     assert machine.instance.engine.edges.now() - started <= timedelta(seconds=6)
     assert [copy.text for copy in sent if copy.sender.address == BUSINESS] == [str(number) for number in range(7)]
     assert {receipt["attempts"] for receipt in machine.instance.items("receipt#")} == {1}
+
+
+def test_running_instance_sends_copies_at_the_limit_of_their_sender() -> None:
+    phones = [f"+1555867531{digit}" for digit in range(6)]
+    limit = {"Address": BUSINESS, "Provider": "simulated", "MaxMessagesPerSecond": "3"}
+    with running() as served:
+        client = served.client()
+        created = client.request("POST", f"{served.url}/convoke/v1/Senders", data=limit, auth=client.auth)
+        sender_sid = json.loads(created.text)["sid"]
+        asked = client.conversations.v1.conversation_with_participants
+        sid = asked.create(participant=[PAIR.replace(PHONE, phone) for phone in phones]).sid
+        served.settle()
+        client.conversations.v1.conversations(sid).messages.create(author="alice", body="Hello")
+        until = time.monotonic() + TIMEOUT_SECONDS
+        while sum(len(served.phone(phone).inbox) for phone in phones) < 6:
+            assert time.monotonic() < until
+            time.sleep(0.05)
+        partition = keys.sending_turns(served.account_sid, sender_sid).pk
+        stored = served._engine.table.query(partition, limit=10, consistent=True)
+    sent = [int(str(item["copies"])) for item in stored if "copies" in item]
+    assert (sum(sent), max(sent)) == (6, 3)
 
 
 def test_copy_over_the_limit_for_hours_fails(machine: Machine) -> None:

@@ -17,7 +17,14 @@ from twilio.request_validator import RequestValidator
 
 from convoke.carriers.twilio import TwilioCarrier
 from convoke.domain.carriers import OutboundCopy, SentCopy
-from convoke.domain.errors import CarrierFailedError, CopyFilteredError, LogEntry, PhoneUnreachableError
+from convoke.domain.errors import (
+    CarrierFailedError,
+    CopyDelayedTooLongError,
+    CopyFilteredError,
+    LogEntry,
+    MediaNotCarriedError,
+    PhoneUnreachableError,
+)
 from convoke.domain.media import Media
 from convoke.domain.receipts import ReceiptStatus
 from convoke.domain.senders import Provider
@@ -279,6 +286,8 @@ def test_simulated_phone_gets_a_link_to_the_media(embedded: EmbeddedInstance) ->
         ({"MessageStatus": "Read"}, ReceiptStatus.READ, None),
         ({"MessageStatus": "delivered", "ErrorCode": ""}, ReceiptStatus.DELIVERED, None),
         ({"MessageStatus": "failed", "ErrorCode": "30003"}, ReceiptStatus.FAILED, PhoneUnreachableError),
+        ({"MessageStatus": "failed", "ErrorCode": "30001"}, ReceiptStatus.FAILED, CopyDelayedTooLongError),
+        ({"MessageStatus": "failed", "ErrorCode": "30019"}, ReceiptStatus.FAILED, MediaNotCarriedError),
         ({"MessageStatus": "undelivered", "ErrorCode": "30034"}, ReceiptStatus.UNDELIVERED, CopyFilteredError),
         ({"MessageStatus": "undelivered", "ErrorCode": "39999"}, ReceiptStatus.UNDELIVERED, CarrierFailedError),
         ({"MessageStatus": "undelivered"}, ReceiptStatus.UNDELIVERED, CarrierFailedError),

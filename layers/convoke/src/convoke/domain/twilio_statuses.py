@@ -14,6 +14,7 @@ from convoke.domain.copies import Copy
 from convoke.domain.errors import (
     CarrierFailedError,
     CopyBlockedError,
+    CopyDelayedTooLongError,
     CopyFilteredError,
     LandlineError,
     LogEntry,
@@ -43,6 +44,7 @@ REASONS: Mapping[int, type[LogEntry]] = MappingProxyType(
         21623: MediaNotCarriedError,
         21659: SenderMissingError,
         21660: SenderMissingError,
+        30001: CopyDelayedTooLongError,
         30003: PhoneUnreachableError,
         30004: CopyBlockedError,
         30005: PhoneUnknownError,
