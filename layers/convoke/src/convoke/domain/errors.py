@@ -301,8 +301,10 @@ class SenderMissingError(LogEntry, code=21703, text="The account has no sender f
     """Convoke cannot send the copy, because only the sender determines which carrier sends the copy."""
 
 
-class CopyDelayedTooLongError(LogEntry, code=30001, text="The copy could not be sent within 10 hours"):
-    """The limit of the sender or the carrier delayed the copy again and again. See docs/phones.md#limits."""
+class CopyDelayedTooLongError(
+    LogEntry, code=30001, text="The limit of the sender, or the carrier, delayed the copy for too long"
+):
+    """The maximum is `MAX_DELAY` in domain/carriers.py. See docs/phones.md#limits."""
 
 
 class PhoneUnreachableError(LogEntry, code=30003, text="The phone cannot be reached at present"):
