@@ -214,15 +214,14 @@ def test_thread_has_what_a_phone_has_sent_and_got_newest_first(embedded: Embedde
         "conversation_sid": sid,
         "message_sid": received["message_sid"],
         "date_created": sent["date_created"],
-        "other_receivers": [],
-        "business_number": BUSINESS,
+        "numbers": [BUSINESS],
         "outcome": "added",
         "status": None,
         "error_code": 0,
         "chat_service_sid": conversation.chat_service_sid,
     }
     assert (copy["from"], copy["to"], copy["body"]) == (BUSINESS, PHONE, "Good morning")
-    assert (copy["business_number"], copy["outcome"], copy["other_receivers"]) == (BUSINESS, None, None)
+    assert (copy["numbers"], copy["outcome"]) == ([BUSINESS], None)
     assert (copy["status"], copy["error_code"]) == ("delivered", 0)
     assert copy["chat_service_sid"] == conversation.chat_service_sid
     assert [each["body"] for each in inbox(embedded)] == ["Good morning"]
@@ -266,12 +265,14 @@ def test_thread_has_messages_that_no_conversation_took_once(embedded: EmbeddedIn
     assert [each["body"] for each in thread(embedded)] == ["Again", "Anybody?"]
 
 
-def test_group_message_is_in_the_threads_with_its_business_number(embedded: EmbeddedInstance) -> None:
+def test_every_message_of_a_group_names_the_numbers_of_an_answer(embedded: EmbeddedInstance) -> None:
     configure(embedded)
-    text(embedded, "Hello all", OTHER_PHONE, BUSINESS)
-    (sent,), (got,) = thread(embedded), thread(embedded, OTHER_PHONE)
-    assert (sent["to"], sent["other_receivers"], sent["business_number"]) == (BUSINESS, [OTHER_PHONE], BUSINESS)
-    assert (got["from"], got["business_number"], got["outcome"]) == (PHONE, BUSINESS, None)
+    sid = text(embedded, "Hello all", OTHER_PHONE, BUSINESS).body["conversation_sid"]
+    reply(embedded, sid, "Good morning")
+    found = [thread(embedded), thread(embedded, OTHER_PHONE)]
+    assert [[each["from"] for each in messages] for messages in found] == [[BUSINESS, PHONE]] * 2
+    assert [each["numbers"] for each in found[0]] == [[BUSINESS, OTHER_PHONE]] * 2
+    assert [each["numbers"] for each in found[1]] == [[BUSINESS, PHONE]] * 2
 
 
 def test_phone_tells_from_which_numbers_it_has_opted_out(embedded: EmbeddedInstance) -> None:

@@ -32,10 +32,8 @@ class PhoneMessage(Model):
     from_: str
     to: str
     """The phone. If the phone has sent the message, the business number."""
-    other_receivers: tuple[str, ...] | None = None
-    """The receivers of a group MMS other than `to`. None if the phone has received the message."""
-    business_address: str | None = None
-    """The business number of a group MMS that another phone has sent. None for every other message."""
+    numbers: tuple[str, ...] = ()
+    """The sender and all receivers of a message from a phone. Empty for a copy, and for an answer of the carrier."""
     outcome: Outcome | None = None
     """What Convoke did with a message that the phone has sent. None if the phone has received the message."""
     body: str
@@ -50,9 +48,9 @@ class PhoneMessage(Model):
         return self.from_ if self.outcome else self.to
 
     @property
-    def business_number(self) -> str:
-        """The business number with which the phone exchanges this message."""
-        return self.to if self.outcome else self.business_address or self.from_
+    def others(self) -> frozenset[str]:
+        """The numbers other than the phone's that this message names."""
+        return frozenset({self.from_, self.to, *self.numbers}) - {self.phone}
 
     @property
     def date_expires(self) -> datetime:

@@ -102,8 +102,7 @@ class PhoneMessageRepresentation(Representation):
 
 
 class ThreadMessageRepresentation(PhoneMessageRepresentation):
-    other_receivers: list[str] | None
-    business_number: str
+    numbers: list[str]
     outcome: Outcome | None
     status: ShownStatus | None
     error_code: int
@@ -229,7 +228,7 @@ def represent_in_thread(base_url: str, stored: StoredPhoneMessage) -> ThreadMess
         **message.model_dump()
         | {
             "media_urls": absolute_urls(base_url, message),
-            "business_number": message.business_number,
+            "numbers": stored.numbers,
             "status": receipt and receipt.shown_status,
             "error_code": receipt.error_code if receipt else 0,
             "chat_service_sid": conversation and conversation.chat_service_sid,

@@ -5,7 +5,7 @@ Only the embedded engine has simulated phones. See docs/behaviour/inbound-messag
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from convoke.domain.accounts import Account
@@ -73,9 +73,9 @@ class SimulatorOperations:
         return self.phones.list_phones(account_sid, page)
 
     def opted_out(self, account_sid: str, number: str) -> list[str]:
-        """Return the business numbers from which a phone wants no messages, among those of its recent messages."""
-        known = self.phones.business_numbers(account_sid, number)
-        return [business for business in known if self.opt_outs.exists(account_sid, business, number)]
+        """Return the numbers from which a phone wants no messages, among those in its recent messages."""
+        known = self.phones.known_numbers(account_sid, number)
+        return [other for other in known if self.opt_outs.exists(account_sid, other, number)]
 
     def list_thread(self, account_sid: str, number: str, page: PageRequest) -> Page[StoredPhoneMessage]:
         """Return a page of at most 50 messages that a phone has received and sent, ordered by date."""
@@ -151,9 +151,7 @@ class SimulatorOperations:
     def _deliver_to_others(self, account_sid: str, inbound: InboundMessage) -> None:
         """Deliver a group MMS to the receivers that are phones."""
         for number in inbound.other_receivers:
-            self._put(
-                account_sid, inbound.sender, number, inbound.body or "", inbound.media_urls, inbound.business_address
-            )
+            self._put(account_sid, inbound.sender, number, inbound.body or "", inbound.media_urls, inbound.numbers)
 
     def _store_sent(self, account_sid: str, sid: str, inbound: InboundMessage, received: Received) -> None:
         self.phones.put(
@@ -163,7 +161,7 @@ class SimulatorOperations:
                 channel_message_sid=inbound.provider_message_id,
                 from_=inbound.sender,
                 to=inbound.business_address,
-                other_receivers=inbound.other_receivers,
+                numbers=tuple(sorted(inbound.numbers)),
                 outcome=received.outcome,
                 body=inbound.body or "",
                 media_urls=inbound.media_urls,
@@ -180,7 +178,7 @@ class SimulatorOperations:
         number: str,
         body: str,
         media_urls: Sequence[str] = (),
-        business_address: str | None = None,
+        numbers: Collection[str] = (),
     ) -> None:
         self.phones.put(
             PhoneMessage(
@@ -189,7 +187,7 @@ class SimulatorOperations:
                 channel_message_sid=self.new_sid(Prefix.SMS),
                 from_=sender,
                 to=number,
-                business_address=business_address,
+                numbers=tuple(sorted(numbers)),
                 body=body,
                 media_urls=tuple(media_urls),
                 date_created=self.now(),

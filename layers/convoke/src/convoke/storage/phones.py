@@ -20,7 +20,7 @@ from convoke.storage.paging import page_of_query, query_page
 from convoke.storage.table import Delete, Key, NotExists, Put, Table, TransactionCanceledError, Write
 
 MAX_RECENT_MESSAGES = 1000
-"""The number of messages in which `PhoneRepository.business_numbers` looks for business numbers."""
+"""The number of messages in which `PhoneRepository.known_numbers` looks for numbers."""
 
 
 class StoredPhoneMessage(NamedTuple):
@@ -31,6 +31,12 @@ class StoredPhoneMessage(NamedTuple):
     """None if the message is not a copy, or if the message of the conversation was deleted."""
     conversation: Conversation | None
     """None if the message belongs to no conversation, or if the conversation was deleted."""
+
+    @property
+    def numbers(self) -> list[str]:
+        """The numbers to which an answer goes: those of the group, or the number of the other side."""
+        group = self.conversation.number_group if self.conversation and self.receipt and self.receipt.in_group else ()
+        return sorted({*self.message.others, *group} - {self.message.phone})
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +72,10 @@ class PhoneRepository:
         found = sorted([*received, *sent], key=lambda each: each.sid, reverse=page.forward == page.descending)
         return page_of_query(found[: page.size], page, more=len(found) > page.size)
 
-    def business_numbers(self, account_sid: str, number: str) -> list[str]:
-        """Return the business numbers in the newest MAX_RECENT_MESSAGES messages of a phone, newest first."""
+    def known_numbers(self, account_sid: str, number: str) -> list[str]:
+        """Return the other numbers in the newest MAX_RECENT_MESSAGES messages of a phone, in alphabetical order."""
         newest = self.list_thread(account_sid, number, PageRequest(MAX_RECENT_MESSAGES, descending=True))
-        return [*dict.fromkeys(each.business_number for each in newest.resources)]
+        return sorted({other for each in newest.resources for other in each.others})
 
     def with_receipts(self, messages: Sequence[PhoneMessage]) -> list[StoredPhoneMessage]:
         """Return at most 50 messages with their receipts and conversations, which take one read of the table."""
