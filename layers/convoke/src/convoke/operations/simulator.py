@@ -80,7 +80,7 @@ class SimulatorOperations:
     def list_thread(self, account_sid: str, number: str, page: PageRequest) -> Page[StoredPhoneMessage]:
         """Return a page of at most 50 messages that a phone has received and sent, ordered by date."""
         found = self.phones.list_thread(account_sid, number, page)
-        return Page(self.phones.with_receipts(found.resources), found.has_previous, found.has_next)
+        return Page([*self.phones.with_receipts(found.resources)], found.has_previous, found.has_next)
 
     def list_inbox(self, account_sid: str, number: str, page: PageRequest) -> Page[PhoneMessage]:
         """Return a page of the messages that a simulated phone has received, oldest first."""

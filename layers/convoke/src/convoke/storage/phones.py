@@ -72,12 +72,12 @@ class PhoneRepository:
         found = sorted([*received, *sent], key=lambda each: each.sid, reverse=page.forward == page.descending)
         return page_of_query(found[: page.size], page, more=len(found) > page.size)
 
-    def known_numbers(self, account_sid: str, number: str) -> list[str]:
+    def known_numbers(self, account_sid: str, number: str) -> Sequence[str]:
         """Return the other numbers in the newest MAX_RECENT_MESSAGES messages of a phone, in alphabetical order."""
         newest = self.list_thread(account_sid, number, PageRequest(MAX_RECENT_MESSAGES, descending=True))
         return sorted({other for each in newest.resources for other in each.others})
 
-    def with_receipts(self, messages: Sequence[PhoneMessage]) -> list[StoredPhoneMessage]:
+    def with_receipts(self, messages: Sequence[PhoneMessage]) -> Sequence[StoredPhoneMessage]:
         """Return at most 50 messages with their receipts and conversations, which take one read of the table."""
         found = self.table.get_many([key for each in messages if each.conversation_sid for key in _related(each)])
         stored = []
@@ -100,7 +100,7 @@ class PhoneRepository:
         page: PageRequest,
         between: tuple[str, str],
         key_of: Callable[[str, str, str], Key],
-    ) -> list[PhoneMessage]:
+    ) -> Sequence[PhoneMessage]:
         """Return one message more than the page holds, if there are so many messages in the range `between`."""
         found = self.table.query(
             keys.phone(account_sid, number),
