@@ -8,12 +8,13 @@ from typing import Any, NamedTuple
 from convoke.testing.instance import RunningInstance
 
 PROXY = "+15017122661"
+PHONE = "+15558675310"
 
 TALK = (
     ("alice", "Good morning! The viewing of 12 Elm Street is on Thursday at 10:00. Does that work for everybody?"),
-    ("+15558675310", "Works for me. Is there parking nearby?"),
+    (PHONE, "Works for me. Is there parking nearby?"),
     ("bob", "Yes, in the yard behind the house. The gate code is 4711."),
-    ("+15558675310", "Perfect, thank you."),
+    (PHONE, "Perfect, thank you."),
     ("alice", "I have sent you the floor plan by mail. See you on Thursday!"),
 )
 
@@ -29,7 +30,7 @@ class Example(NamedTuple):
 def fill(instance: RunningInstance) -> Example:
     """Create conversations and messages. Also cause an alert about members, and an alert about a webhook."""
     v1 = instance.client().conversations.v1
-    viewing = _group(v1, "Viewing of 12 Elm Street", "elm-street-12", phone="+15558675310")
+    viewing = _group(v1, "Viewing of 12 Elm Street", "elm-street-12", phone=PHONE)
     instance.settle()
     v1.conversations(viewing).webhooks.create(
         target="webhook",
@@ -38,7 +39,10 @@ def fill(instance: RunningInstance) -> Example:
         configuration_filters=["onParticipantAdded"],
     )
     for author, body in TALK:
-        v1.conversations(viewing).messages.create(author=author, body=body, x_twilio_webhook_enabled="true")
+        if author == PHONE:
+            instance.phone(PHONE).send(body, PROXY)
+        else:
+            v1.conversations(viewing).messages.create(author=author, body=body, x_twilio_webhook_enabled="true")
     v1.conversations(viewing).participants.create(identity="carol", x_twilio_webhook_enabled="true")
     instance.fail_participant(1, 50407)
     failed = _group(v1, "Handover of keys, 3 Oak Lane", "oak-lane-3", phone="+15558675311")
