@@ -6,6 +6,7 @@ import json
 from typing import Any, NamedTuple
 
 from convoke.testing.instance import RunningInstance
+from tests.browser.support import post
 
 PROXY = "+15017122661"
 PHONE = "+15558675310"
@@ -43,6 +44,8 @@ def fill(instance: RunningInstance) -> Example:
             instance.phone(PHONE).send(body, PROXY)
         else:
             v1.conversations(viewing).messages.create(author=author, body=body, x_twilio_webhook_enabled="true")
+    instance.settle()
+    _report_read(instance, viewing)
     v1.conversations(viewing).participants.create(identity="carol", x_twilio_webhook_enabled="true")
     instance.fail_participant(1, 50407)
     failed = _group(v1, "Handover of keys, 3 Oak Lane", "oak-lane-3", phone="+15558675311")
@@ -58,6 +61,15 @@ def fill(instance: RunningInstance) -> Example:
     instance.settle()
     service = v1.configuration().fetch().default_chat_service_sid
     return Example(service, viewing, failed)
+
+
+def _report_read(instance: RunningInstance, conversation_sid: str) -> None:
+    """Report that the phone has read the first message of a conversation."""
+    messages = instance.client().conversations.v1.conversations(conversation_sid).messages
+    (first,) = messages.list(limit=1)
+    (receipt,) = messages(first.sid).delivery_receipts.list()
+    sids = {"ConversationSid": conversation_sid, "MessageSid": first.sid, "ReceiptSid": receipt.sid}
+    post(instance, "/convoke/v1/Simulate/DeliveryStatus", {**sids, "Status": "read"})
 
 
 def _group(v1: Any, name: str, unique_name: str, phone: str) -> str:

@@ -5,6 +5,8 @@
 
 const settings = document.documentElement.dataset;
 const API_ROOT = new URL("../..", import.meta.url);
+/** The base URL for clients. */
+export const apiUrl = API_ROOT.href.replace(/\/$/, "");
 const SESSION = "convoke-session";
 
 /** The names of the resources that this engine serves, such as `Clock`. */
@@ -255,7 +257,7 @@ export const emptyState = (title, text, code) =>
 export const pythonClient = () => `from twilio.rest import Client
 
 client = Client("${services.accountSid}", "your Auth Token")
-client.conversations.base_url = "${API_ROOT.href.replace(/\/$/, "")}"
+client.conversations.base_url = "${apiUrl}"
 `;
 
 /** Return a list of names and values. Pairs with an empty value are omitted. */

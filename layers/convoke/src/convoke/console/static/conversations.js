@@ -2,7 +2,7 @@
 // Simulated phones: the list, and one phone with its threads.
 
 import {
-  List, View, announce, api, ask, badge, button, collect, convokeServiceRoot, copyable, countdown, emptyState, facts, field,
+  List, View, announce, api, apiUrl, ask, badge, button, collect, convokeServiceRoot, copyable, countdown, emptyState, facts, field,
   fill, form, h, head, keyed, link, newId, page, problem, pythonClient, receiptBadges, segment, serviceRoot, services,
   shortSid, simulatesPhones, stateBadge, time, valuesOf,
 } from "./base.js";
@@ -569,7 +569,9 @@ class Phones extends View {
     const { typed } = this;
     fill(this.nothing, !found.length && (typed
       ? emptyState("Not used yet", `Press Open to use ${typed} as a phone.`)
-      : emptyState("No phones yet", "A phone is listed when it gets or sends its first message. Enter a number above, or paste this into a terminal:", "convoke phone send --from +15558675310 --to +15017122661 --body Hello")));
+      : emptyState("No phones yet", "A phone is listed when it gets or sends its first message. Enter a number above, or paste this into a terminal:", `convoke phone send --url ${apiUrl} \\
+  --from +15558675310 --to +15017122661 \\
+  --body Hello`)));
   }
   item({ number, date_updated }) {
     const element = link(phoneHref(number), h("span", { class: "line" }, h("span", { class: "name" }, number), h("span", { class: "quiet" }, time(date_updated))));
@@ -591,7 +593,6 @@ class Phone extends Thread {
     return `${PHONES}/${segment(this.number)}`;
   }
   render() {
-    this.top = h("header", { class: "head conversation" });
     this.threads = h("ul", { class: "tabs", "aria-label": "Threads" });
     this.stopped = h("div", { role: "status" });
     this.behavior = h("div", {});
@@ -600,9 +601,11 @@ class Phone extends Thread {
       h("section", {}, h("h2", {}, "Behavior"), this.behavior),
       h("section", {}, h("h2", {}, "Opted out"), this.optOuts));
     this.composer = this.makeComposer();
-    fill(this, this.top, h("div", { class: "panes" }, this.makeThread(this.stopped, this.composer), side));
+    const thread = this.makeThread(this.stopped, this.composer);
     this.threads.hidden = true;
-    this.querySelector(".thread").prepend(this.threads);
+    thread.prepend(this.threads);
+    fill(this, h("header", { class: "head conversation" }, h("a", { class: "back", href: "#/phones" }, "← All phones"), h("h1", { tabindex: -1 }, this.number)),
+      h("div", { class: "panes" }, thread, side));
   }
   /** Show another thread of the phone. */
   show(thread) {
@@ -613,18 +616,11 @@ class Phone extends Thread {
     const [phone, { items, next }] = await Promise.all([api.get(this.root), collect(`${this.root}/Thread`, "messages", { PageSize: MESSAGES_PER_PAGE }, this.wanted)]);
     const threads = [...new Set([...items.map(threadOf), this.thread].filter(Boolean))];
     const shown = this.thread || threads[0];
-    this.showHead();
     this.showThreads(threads, shown);
     const empty = emptyState("No messages", shown ? "Write the first one." : "Enter the number of a business, and write to it.");
     this.showThread(items.filter((each) => threadOf(each) === shown), next, empty);
     this.showOptOuts(phone.opted_out, shown);
     this.showBehavior(phone);
-  }
-  showHead() {
-    if (this.top.childElementCount) return;
-    const back = link("#/phones", "← All phones");
-    back.className = "back";
-    fill(this.top, back, h("h1", { tabindex: -1 }, this.number));
   }
   showThreads(threads, shown) {
     keyed(this.threads, threads, (each) => each, (each) => h("li", {}, link(phoneHref(this.number, each), each)));
