@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.server
 import json
+import re
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -181,7 +182,9 @@ def test_stop_and_start_are_shown_and_copies_fail_in_between(page: Page, instanc
     expect(page.get_by_text("From no number.")).to_be_visible()
 
 
-def test_phone_whose_next_attempt_fails_is_planned(page: Page, instance: RunningInstance) -> None:
+def test_behavior_of_a_phone_is_planned_and_an_update_does_not_undo_the_input(
+    page: Page, instance: RunningInstance
+) -> None:
     number = "+15558675325"
     conversation = pair(instance, number)
     open_phone(page, instance, number)
@@ -189,8 +192,14 @@ def test_phone_whose_next_attempt_fails_is_planned(page: Page, instance: Running
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_text("Saved.")).to_be_visible()
     conversation.messages.create(author="alice", body="Late")
-    expect(page.get_by_label("Attempts that fail next")).to_have_value("0")
+    failures = page.get_by_label("Attempts that fail next")
+    expect(failures).to_have_value("0")
     expect(message(page, "Late")).to_have_count(0)
+    expect(page.get_by_label("Reports deliveries")).to_have_accessible_description(re.compile("copies stay sent"))
+    failures.fill("3")
+    instance.phone(number).send("Hello", PROXY)
+    expect(message(page, "Hello")).to_be_visible()
+    expect(failures).to_have_value("3")
 
 
 def test_group_is_one_thread_and_an_answer_goes_to_all_its_numbers(page: Page, instance: RunningInstance) -> None:
@@ -210,6 +219,8 @@ def test_group_is_one_thread_and_an_answer_goes_to_all_its_numbers(page: Page, i
     open_phone(page, instance, phones[1])
     expect(page.locator(".message .text")).to_have_text(["Hello all", "Hello from one phone"])
     assert [each.body for each in v1.conversations(sid).messages.list()] == ["Hello all", "Hello from one phone"]
+    page.locator(".tabs a").click()
+    expect(page).to_have_url(re.compile("phones/.+/.+"))
     write(page, "Only to the office", PROXY)
     expect(page.locator(".tabs [aria-current]")).to_have_text(PROXY)
     expect(page.locator(".message .text")).to_have_text(["Only to the office"])

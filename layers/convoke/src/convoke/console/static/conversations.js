@@ -368,9 +368,13 @@ class Conversation extends Thread {
         return;
       }
       this.open.add(message.sid);
-      const { items } = await page(`${this.root}/Messages/${message.sid}/Receipts`, "delivery_receipts");
-      fill(body, items.map((receipt) => h("li", {}, h("span", {}, "To ", this.receiver(receipt)), receiptBadges(receipt),
-        copyable(receipt.channel_message_sid, shortSid(receipt.channel_message_sid)))));
+      try {
+        const { items } = await page(`${this.root}/Messages/${message.sid}/Receipts`, "delivery_receipts");
+        fill(body, items.map((receipt) => h("li", {}, h("span", {}, "To ", this.receiver(receipt)), receiptBadges(receipt),
+          copyable(receipt.channel_message_sid, shortSid(receipt.channel_message_sid)))));
+      } catch (error) {
+        fill(body, h("li", {}, problem(error)));
+      }
     });
     return details;
   }
@@ -718,9 +722,10 @@ class Phone extends Thread {
       },
     });
   }
-  /** Suggest the numbers of the account as receivers. */
+  /** Suggest the numbers of the account as receivers. If a request fails, suggest none: people can type any number. */
   async suggest(known) {
-    const lists = await Promise.all([page("/convoke/v1/Senders", "senders"), page("/v1/Configuration/Addresses", "address_configurations")]);
+    const requests = [page("/convoke/v1/Senders", "senders"), page("/v1/Configuration/Addresses", "address_configurations")];
+    const lists = await Promise.all(requests).catch(() => []);
     const addresses = new Set(lists.flatMap(({ items }) => items.map((each) => each.address)));
     fill(known, [...addresses].map((each) => h("option", { value: each })));
   }
