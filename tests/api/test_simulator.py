@@ -1,4 +1,4 @@
-"""Simulated phones reach only business numbers whose sender is simulated."""
+"""Simulated phones can write only to business numbers with a simulated sender."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def refused(instance: EmbeddedInstance, *receivers: str) -> bool:
     return bool(answered.body["code"] == 20001 and answered.body["details"]["parameter"] == "To")
 
 
-def test_number_with_a_carrier_is_out_of_reach(embedded: EmbeddedInstance) -> None:
+def test_simulated_phone_cannot_reach_a_number_with_a_carrier(embedded: EmbeddedInstance) -> None:
     create_sender(embedded)
     configure(embedded)
     assert refused(embedded)
@@ -24,7 +24,7 @@ def test_number_with_a_carrier_is_out_of_reach(embedded: EmbeddedInstance) -> No
     assert embedded.items("message#") == []
 
 
-def test_number_of_another_account_is_out_of_reach(embedded: EmbeddedInstance) -> None:
+def test_simulated_phone_cannot_reach_a_number_of_another_account(embedded: EmbeddedInstance) -> None:
     other = embedded.accounts.create()
     auth = (other.sid, embedded.accounts.token(other.sid))
     form = {"Address": BUSINESS, "Provider": "simulated"}
@@ -33,7 +33,7 @@ def test_number_of_another_account_is_out_of_reach(embedded: EmbeddedInstance) -
     assert refused(embedded)
 
 
-def test_number_with_a_simulated_sender_is_reached(embedded: EmbeddedInstance) -> None:
+def test_simulated_phone_reaches_a_number_with_a_simulated_sender(embedded: EmbeddedInstance) -> None:
     embedded.call("POST", "/convoke/v1/Senders", {"Address": BUSINESS, "Provider": "simulated"})
     configure(embedded)
     assert text(embedded).body["outcome"] == "added"
@@ -61,7 +61,7 @@ def inbox(instance: EmbeddedInstance, number: str = PHONE) -> list[dict[str, Any
 
 
 def reply(instance: EmbeddedInstance, conversation_sid: str, body: str) -> list[tuple[str, int]]:
-    """Send a message to the phones of a conversation. Return the status and error code of each copy."""
+    """Send a message to the conversation's phones. Return the status and the error code of each copy."""
     conversation = instance.client().conversations.v1.conversations(conversation_sid)
     message = conversation.messages.create(author=BUSINESS, body=body)
     instance.work()

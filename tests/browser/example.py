@@ -1,4 +1,4 @@
-"""The data of an example account, for the tests of the console and for its screenshots."""
+"""Create an example account for the tests of the console and for its screenshots."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ TALK = (
 class Example(NamedTuple):
     service_sid: str
     viewing_sid: str
-    """The SID of an active conversation with messages and timers. Its members are two chat users and one phone."""
+    """The SID of an active conversation with messages, timers, two chat users and one phone."""
     failed_sid: str
     """The SID of a conversation whose second member could not be added."""
 
 
 def fill(instance: RunningInstance) -> Example:
-    """Create conversations and messages. Also cause an alert about members, and an alert about a webhook."""
+    """Create conversations and messages, and cause two alerts: one for a member and one for a webhook."""
     v1 = instance.client().conversations.v1
     viewing = _group(v1, "Viewing of 12 Elm Street", "elm-street-12", phone=PHONE)
     instance.settle()

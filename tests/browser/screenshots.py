@@ -1,4 +1,4 @@
-"""Take the screenshots of docs/console.md: six views, in light and dark. `make screenshots` runs this module."""
+"""Take the screenshots of docs/console.md: six views, in light and dark mode. `make screenshots` runs this module."""
 
 from __future__ import annotations
 

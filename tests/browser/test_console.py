@@ -20,9 +20,9 @@ from tests.browser.support import accessibility_problems, console_link
 HOSTILE = """"'><img src=x onerror="window.hacked=1"><script>window.hacked=1</script>${7*7}{{7*7}}"""
 
 NOT_FOUND = "status of 404"
-"""A part of the browser's message about a status of 404.
+"""A part of the browser's message about a response with the status 404.
 
-The browser reports this message if no conversation has the unique name of a search.
+This response means that no conversation has the searched unique name.
 """
 
 VIEWS = {
@@ -40,7 +40,7 @@ VIEWS = {
     "Senders": "New",
     "API keys": None,
 }
-"""Maps each view in the navigation to the name of a button in the view. The value is None if the view has no button."""
+"""Maps each view in the navigation to the name of a button in the view, or to None."""
 
 
 def client(instance: RunningInstance) -> Any:
@@ -291,8 +291,8 @@ def test_receivers_and_signature_checker(page: Page, instance: RunningInstance) 
 def test_requests_are_masked_until_clicked(page: Page, instance: RunningInstance) -> None:
     go(page, "Requests")
     client(instance).conversations.create(friendly_name="A secret name").delete()
-    # Wait for the newest row before the click. A row that arrives later would move the other rows, so the click could
-    # hit the wrong row.
+    # A row that arrives later would move the other rows, and the click could hit the wrong row. Therefore wait for the
+    # newest row before the click.
     expect(page.locator("details.row").first).to_contain_text("DELETE")
     row = page.locator("details.row", has_text="POST").first
     expect(row).to_contain_text("/v1/Conversations")
@@ -336,7 +336,7 @@ def test_hostile_text_in_every_field_stays_text(page: Page, visit: Visit, instan
 def foreign_page(target: str) -> Iterator[str]:
     """Serve a page of another origin.
 
-    The page contains a form, and posts the form to `target` as soon as the page is open.
+    When the page is open, it posts a form to `target`.
     """
 
     class Handler(http.server.BaseHTTPRequestHandler):

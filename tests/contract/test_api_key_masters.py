@@ -1,4 +1,4 @@
-"""The two stores of the master secrets of API keys behave in the same way: the table and Secrets Manager."""
+"""The table and Secrets Manager store the master secrets of API keys in the same way."""
 
 from __future__ import annotations
 

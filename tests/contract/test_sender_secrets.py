@@ -1,4 +1,4 @@
-"""The stores of the senders' secrets behave in the same way: the table and Secrets Manager (on moto)."""
+"""The table and Secrets Manager store the senders' secrets in the same way. moto simulates Secrets Manager."""
 
 from __future__ import annotations
 

@@ -72,8 +72,8 @@ def business_address(recipient: Member, author: Member | None, members: Sequence
 def text_of_copy(message: Message, *, in_group: bool, is_group_mms: bool) -> str:
     """Return the text of a copy.
 
-    In a group, a copy that is not a group MMS starts with the author. Such a copy comes from the business address, so
-    the phone could not show otherwise who wrote the message.
+    In a group, a copy that is not a group MMS starts with the author. Such a copy comes from the business address.
+    Without the author in the text, the phone could not show who wrote the message.
     """
     body = message.body or ""
     return f"{message.author}: {body}" if in_group and not is_group_mms else body

@@ -39,7 +39,7 @@ class PhoneMessage(Model):
     body: str
     media_urls: tuple[str, ...] = ()
     conversation_sid: str | None = None
-    """None for an automatic answer of the carrier, which belongs to no conversation."""
+    """None for an automatic answer of the carrier, because such an answer belongs to no conversation."""
     message_sid: str | None = None
     date_created: Instant
 

@@ -1,9 +1,8 @@
-"""The resources of simulated phones, below `/convoke/v1/Simulate`.
+"""The resources of simulated phones, under `/convoke/v1/Simulate`.
 
 A client can send a message as a phone, and list the phones and their messages. A client can also report the delivery of
-a copy, and plan that copies fail.
-
-The engine on AWS never has these resources. See docs/behaviour/inbound-messages.md#simulated-phones.
+a copy, and plan that copies fail. The engine on AWS never has these resources. See
+docs/behaviour/inbound-messages.md#simulated-phones.
 """
 
 from __future__ import annotations

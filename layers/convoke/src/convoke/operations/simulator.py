@@ -39,7 +39,7 @@ class SimulatorOperations:
     new_sid: NewSid
 
     def send(self, account: Account, requested: NewSimulatedMessage) -> Received:
-        """Deliver a message of a simulated phone to Convoke. If the message is a keyword, answer as a carrier does.
+        """Deliver a message from a simulated phone to Convoke. If the message is a keyword, answer as a carrier does.
 
         Raises InvalidParameterError if a receiver has a sender of a real carrier or of another account. Raises the
         errors of `InboundMessageOperations.receive`.
@@ -112,8 +112,8 @@ class SimulatorOperations:
     def _business_address(self, account: Account, receivers: Sequence[str]) -> str:
         """Return the receiver that is the business address. The other receivers are phones.
 
-        The first of these receivers that exists is returned: a receiver with a sender, a receiver with an address
-        configuration, or the first receiver.
+        A receiver with a sender has priority over a receiver with an address configuration. If there is no such
+        receiver, the first receiver is the business address.
         """
         sending = [receiver for receiver in receivers if self._has_simulated_sender(account, receiver)]
         configured = (each for each in receivers if self.configurations.fetch_by_address(account.sid, each))

@@ -27,7 +27,10 @@ class ApiKeyMasters(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ApiKeyMasterTable:
-    """Stores the master secrets in the table of the embedded engine, for the same reason as `AuthTokenTable`."""
+    """Stores the master secrets in the table of the embedded engine.
+
+    `AuthTokenTable` explains why the table is safe enough.
+    """
 
     table: Table
 

@@ -17,7 +17,7 @@ export const nameOf = (conversation) => conversation.friendly_name || conversati
 export const memberName = (member) =>
   member.identity || member.messaging_binding?.address || member.messaging_binding?.projected_address || shortSid(member.sid);
 
-/** The author name in the messages of a member. In a group MMS, the author name can be the projected address. */
+/** The name that a member's messages have as author. In a group MMS, this can be the projected address. */
 const authorOf = (member) =>
   member.identity || member.messaging_binding?.address || member.messaging_binding?.projected_address;
 
@@ -125,7 +125,7 @@ class Conversations extends View {
   filter() {
     const { service, search, state, from, to } = valuesOf(this.filters);
     if (service && service !== this.service) location.hash = `#/conversations/${service}`;
-    // Always send a start date. With a date filter, the newest conversation is first. Otherwise the oldest is first.
+    // Always send a start date. The newest conversation comes first only with a date filter.
     this.list.query = { State: state || null, StartDate: from || EARLIEST, EndDate: to || null };
     this.search = search.trim();
     return this.update();
@@ -161,7 +161,7 @@ class Conversations extends View {
     if (!this.sid) fill(this.detail, this.firstSteps("Create the first conversation"));
     return this.firstSteps("No conversations yet");
   }
-  /** Return code to paste. A wide screen shows the code beside the list, and a narrow screen shows it in the list. */
+  /** Return code to paste. The code is beside the list on a wide screen, and in the list on a narrow screen. */
   firstSteps(title) {
     return emptyState(title, "Press New, or paste this into Python:",
       `${pythonClient()}client.conversations.v1.conversation_with_participants.create(
@@ -309,7 +309,7 @@ class Conversation extends Thread {
     const isOpen = state === "active" || state === "inactive";
     for (const control of this.composer.elements) control.disabled = !isOpen;
     this.addButton.hidden = !isOpen;
-    // Replace the header only after a change. Otherwise each update would remove the focus from a button.
+    // Replace the header only after a change. Otherwise a button would lose the focus at each update.
     const shown = JSON.stringify([nameOf(this.conversation), state]);
     if (this.shownHead === shown) return;
     this.shownHead = shown;
@@ -355,7 +355,7 @@ class Conversation extends Thread {
     const details = [time(message.date_created), h("span", { class: "quiet" }, `#${message.index}`)];
     return Object.assign(bubble(message.author, details, h("p", { class: "text" }, content), copies), { author: message.author });
   }
-  /** Return the copies of a message for members without chat. The receipts are fetched when somebody opens the list. */
+  /** Return a list of a message's copies to members without chat. The receipts are fetched when the list is opened. */
   copies(message) {
     const { total } = message.delivery;
     const word = ["failed", "undelivered", "read", "delivered", "sent"].find((each) => message.delivery[each] !== "none");
@@ -385,7 +385,7 @@ class Conversation extends Thread {
     const address = member.messaging_binding?.address;
     return simulatesPhones && address ? link(phoneHref(address), address) : memberName(member);
   }
-  /** Show the messages of the selected author on the right. */
+  /** Show the messages of the selected author on the right side. */
   markOwn() {
     const own = this.composer.elements.author.value;
     for (const each of this.messages.children) each.classList.toggle("own", each.author === own);
@@ -478,7 +478,7 @@ class Conversation extends Thread {
   }
 }
 
-/** Return the list of the webhooks of a conversation, with buttons to add and delete webhooks. */
+/** Return a list of a conversation's webhooks, with buttons to add and delete webhooks. */
 export async function conversationWebhooks(root) {
   const body = h("div", { class: "hooks" });
   const show = async () => {

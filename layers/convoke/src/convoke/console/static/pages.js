@@ -1,4 +1,4 @@
-// The frame of the console, the sign-in, and every view besides the conversations and the phones.
+// The frame of the console, the sign-in, and all views except the conversations and the phones.
 
 import {
   ApiError, List, View, announce, api, ask, badge, button, cell, clock, collect, copyable, emptyState, facts, field, fill, form,
@@ -15,7 +15,7 @@ async function signIn(user, password) {
   session.start(user, password);
 }
 
-/** Exchange the one-time code of the printed link for an API key. */
+/** Exchange the one-time code in the printed link for an API key. */
 async function signInWithCode(code) {
   const [AccountSid, Code] = code.split(".");
   const key = await api.post("/convoke/v1/ConsoleKeys", { AccountSid, Code }, { user: {} });
@@ -58,7 +58,7 @@ const tone = (attempt) => {
 };
 const result = (attempt) => String(attempt.status ?? attempt.error ?? "no answer recorded");
 
-/** Return the row of a delivery attempt. The request and the signature are fetched when somebody opens the row. */
+/** Return a row for a delivery attempt. The request and the signature are fetched when the row is opened. */
 function attemptRow(event, attempt) {
   const cells = [
     cell("grow", h("strong", {}, shortSid(attempt.target)), " ", h("span", { class: "quiet" }, `${attempt.method} ${attempt.url}`)),
@@ -118,7 +118,7 @@ async function eventBody(event) {
   ];
 }
 
-/** Return the most useful value of an event, such as the text, the member, the name or the new state. */
+/** Return the most useful value of an event, for example the text, the member, the name or the new state. */
 const subject = (payload) =>
   payload.Body || payload.Identity || payload["MessagingBinding.Address"] || payload.FriendlyName || payload.StateTo || payload.Status || (payload.Level && errorOf(payload)) || "";
 
@@ -249,7 +249,7 @@ const EVENTS = ["Conversation", "Participant", "Message", "User"].flatMap((each)
 const isPreEvent = (name) => /(Add|Update|Remove)$/.test(name);
 const RECENT_EVENTS = 50;
 
-/** Return the form for the webhook configuration of the account or of a service. */
+/** Return the form for the webhook configuration of the account or a service. */
 async function webhookSettings(path) {
   const settings = await api.get(path);
   const chosen = new Set(settings.filters || []);
@@ -287,7 +287,7 @@ async function errorLogSettings() {
   });
 }
 
-/** Return the delivery attempts of the last events, grouped by receiver. */
+/** Return the delivery attempts of the last events, in one group for each receiver. */
 async function receivers() {
   const { items } = await page("/convoke/v1/Events", "events", { PageSize: RECENT_EVENTS });
   const read = async (event) => (await page(`/convoke/v1/Events/${event.id}/Attempts`, "attempts")).items;
@@ -357,7 +357,7 @@ class Webhooks extends View {
     this.showSettings();
     this.show(this.errorLog, errorLogSettings);
   }
-  /** Show the result of `load`. During `load`, hide the old content, which may be the form of another level. */
+  /** Show the result of `load`. Hide the old content meanwhile, because it may be the form of another level. */
   async show(element, load) {
     const current = (element.current = {});
     fill(element, h("p", { class: "quiet" }, "Loading…"));
@@ -376,13 +376,13 @@ class Webhooks extends View {
 
 // Requests ------------------------------------------------------------------------------------------------------------
 
-/** Return an element that hides text which people wrote. A click on the button shows the text. */
+/** Return an element that hides text that people wrote. A click on the button shows the text. */
 function masked(text) {
   const shown = h("div", { class: "masked" }, h("span", { "aria-hidden": "true" }, "••••••••"), button("Show", () => fill(shown, h("code", {}, text)), "small"));
   return shown;
 }
 
-/** Return one line for each field of a form. Return a JSON text unchanged. */
+/** Split a form into lines, with one line for each field. Return a JSON text unchanged. */
 function readable(form) {
   if (form.startsWith("{")) return form;
   return [...new URLSearchParams(form)].map(([name, value]) => `${name} = ${value}`).join("\n");
