@@ -13,6 +13,7 @@ from urllib.parse import quote
 import pytest
 from playwright.sync_api import Browser, Locator, Page, Route, expect
 
+from convoke.domain.senders import AssignedSender
 from convoke.testing.instance import RunningInstance
 from tests.browser.conftest import Visit
 from tests.browser.example import PHONE, PROXY, Example
@@ -347,7 +348,16 @@ def test_engine_that_simulates_no_phones_says_so(visit: Visit, instance: Running
     page.goto(console_link(instance))
     go(page, "Phones")
     expect(page.get_by_role("heading", name="No phone is simulated here")).to_be_visible()
+    arn = "arn:aws:sms-voice:eu-west-1:111111111111:phone-number/phone-0123"
+    assigned = AssignedSender(address="+15017122672", origination_identity=arn)
+    instance._engine.program.senders.assign(instance.account_sid, assigned)
     page.get_by_role("link", name="Show the senders").click()
+    row = page.get_by_role("row", name="+15017122672")
+    expect(row.get_by_text("phone-0123")).to_have_attribute("title", arn)
+    row.get_by_role("button", name="Delete").click()
+    expect(page.get_by_role("dialog")).to_contain_text("Only the operator can assign the number again.")
+    page.get_by_role("dialog").get_by_role("button", name="Delete").click()
+    expect(row).to_have_count(0)
     page.get_by_role("button", name="New").click()
     expect(page.get_by_label("Provider").locator("option")).to_have_text(["Twilio"])
     expect(page.get_by_label("Auth Token at Twilio")).to_be_visible()

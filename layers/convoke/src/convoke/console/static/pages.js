@@ -498,9 +498,10 @@ function editSender(sender, table) {
 
 function deleteSender(sender, table) {
   const after = simulatesPhones ? "The number is simulated again." : "Copies from this number then fail with 21703.";
+  const lost = { twilio: " The stored credentials are deleted.", aws: " Only the operator can assign the number again." }[sender.provider] || "";
   ask({
     title: `Delete the sender of ${sender.address}?`, label: "Delete", danger: true,
-    text: `${after} Its stored credentials are deleted, and any account can use the number.`,
+    text: `${after} Any account can then use it.${lost}`,
     submit: async () => {
       await api.delete(`${SENDERS}/${sender.sid}`);
       await table.update();
@@ -533,10 +534,11 @@ const TABLES = {
       : "Copies from a number without a sender fail with 21703. Create a sender, or ask the operator to assign one."),
     columns: [
       ["Address", (each) => each.address], ["Provider", (each) => badge(each.provider, each.provider === "simulated" ? "neutral" : "info")],
+      !simulatesPhones && ["At AWS", (each) => each.origination_identity && copyable(each.origination_identity, each.origination_identity.split("/").at(-1))],
       ["Name", (each) => each.friendly_name], sidColumn, createdColumn,
       ["", (each, table) => h("div", { class: "actions" }, named(button("Edit", () => editSender(each, table), "small"), `Edit ${each.address}`),
         named(button("Delete", () => deleteSender(each, table), "small danger-quiet"), `Delete ${each.address}`))],
-    ],
+    ].filter(Boolean),
   },
   Keys: {
     title: "API keys", path: () => "/convoke/v1/Keys", key: "keys",
