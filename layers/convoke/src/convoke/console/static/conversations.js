@@ -715,7 +715,7 @@ class Phone extends Thread {
         text.value = "";
         this.composer.elements.media.value = "";
         if (OUTCOMES[outcome]) announce(OUTCOMES[outcome]);
-        const numbers = to.split(",").map((each) => each.trim()).sort().join(", ");
+        const numbers = [...new Set(to.split(",").map((each) => each.trim()))].sort().join(", ");
         if (numbers !== this.thread) location.hash = phoneHref(this.number, numbers);
         await Promise.all([this.update(), this.closest("cv-phones").update()]);
         this.scrollToEnd();
