@@ -1,4 +1,7 @@
-"""The table and Secrets Manager store the master secrets of API keys in the same way."""
+"""Convoke stores the master secrets of API keys in the table or in Secrets Manager.
+
+Most tests run once with each of these stores. moto simulates Secrets Manager.
+"""
 
 from __future__ import annotations
 

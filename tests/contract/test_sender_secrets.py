@@ -1,4 +1,7 @@
-"""The table and Secrets Manager store the senders' secrets in the same way. moto simulates Secrets Manager."""
+"""Convoke stores the senders' secrets in the table or in Secrets Manager.
+
+Most tests run once with each of these stores. moto simulates Secrets Manager.
+"""
 
 from __future__ import annotations
 

@@ -100,7 +100,7 @@ def test_sweeper_stops_early_enough_for_the_calls_under_way() -> None:
 
 @pytest.mark.parametrize("mapping", sorted(deployed("AWS::Lambda::EventSourceMapping")))
 def test_visibility_timeout_is_at_least_six_function_timeouts(mapping: str) -> None:
-    """During this time, Lambda can retry a throttled invocation before the queue delivers the message again.
+    """The long visibility timeout gives Lambda time to retry a throttled invocation before SQS repeats the message.
 
     See https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html.
     """

@@ -339,8 +339,9 @@ class ShownText(BaseModel):
 
 
 def bytes_on_lambda(body: str) -> int:
-    """Return the maximum size of a Lambda response. The size depends on whether the runtime escapes the text.
+    """Return the size in bytes of a Lambda response with the body `body`.
 
+    The Lambda runtime may escape characters that are not ASCII. The result is the larger of the two possible sizes.
     See https://github.com/aws/aws-lambda-python-runtime-interface-client.
     """
     response = {"statusCode": 200, "headers": {"Content-Type": "application/json"}, "body": body, "cookies": []}

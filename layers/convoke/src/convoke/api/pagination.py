@@ -272,7 +272,7 @@ def _integer(query: Mapping[str, str], name: str, default: int) -> int:
 
 
 def _bytes_on_lambda(text: str) -> int:
-    """Return the maximum size of a text in the response of a Lambda function.
+    """Return how many bytes a text occupies at most in the response of a Lambda function.
 
     The response is a JSON document that contains the text as a string. The Lambda runtime may escape characters that
     are not ASCII. The result is the size with all escapes.

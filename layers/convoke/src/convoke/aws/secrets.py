@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 TOKEN_CACHE_SECONDS = 60
 """How long a process caches an Auth Token, in seconds.
 
-After another process rotates the Auth Token, this process may still use the old Auth Token for this time.
+After another process rotates the Auth Token, this process may still use the old Auth Token for at most this time.
 """
 
 

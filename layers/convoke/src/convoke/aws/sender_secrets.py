@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
 
 SECRET_CACHE_SECONDS = 60
-"""How long a process caches the secret of a sender.
+"""How long a process caches the secret of a sender, in seconds.
 
-In this time, another process may already have replaced the secret.
+After another process replaces the secret, this process may still use the old secret for at most this time.
 """
 
 

@@ -21,7 +21,7 @@ FAILURES_TO_OPEN = 5
 """The number of consecutive failures that opens the circuit breaker."""
 
 LINE_SCHEME = "tel:"
-"""The key of a line contains this prefix after the Account SID. No webhook URL has this scheme."""
+"""The scheme in a key that `line_key` returns. A key from `receiver_key` has the scheme http or https instead."""
 
 FIRST_PAUSE = timedelta(seconds=1)
 MAX_PAUSE = timedelta(minutes=1)

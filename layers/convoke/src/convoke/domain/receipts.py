@@ -71,7 +71,7 @@ class Receipt(Model):
     business_address: str | None = None
     """The address that the phone sees as the sender. If this field is None, no carrier can send the copy."""
     in_group: bool = Field(default=False, exclude_if=not_)
-    """Whether the copy is a part of a group MMS."""
+    """Whether the recipient is a member of a group MMS. The carrier may nevertheless send a separate copy."""
     attempts: int = Field(default=0, exclude_if=not_)
     """The number of attempts to send the copy."""
     may_be_repeated: bool = Field(default=False, exclude_if=not_)

@@ -377,8 +377,8 @@ class EmbeddedEngine:
         self._concurrent_deliveries = ConcurrentDeliveries(self._deliveries, loop, self.edges.now)
         self._clock_difference = _clock_difference()
         with suppress(Exception, RunAgainError):
-            # This statement fails if another process holds the write lock. Queue messages that the previous process
-            # received then stay invisible until their visibility timeout ends.
+            # This call fails if another process holds the write lock. In this case, a queue message that the previous
+            # process received stays invisible until the end of its visibility timeout.
             self.queue.make_received_visible()
         self._sweep_until = self.edges.now() + self.edges.provisioning_retries.max_pause
         scheduler.wake()

@@ -22,7 +22,11 @@ class ApiKeyMasters(Protocol):
     def fetch(self) -> Masters | None: ...
 
     def put(self, before: Masters | None, after: Masters) -> bool:
-        """Replace the master secrets. Returns False if another process has replaced `before` first."""
+        """Replace the master secrets `before` with `after`.
+
+        Returns False if another process has replaced `before` first. The store in Secrets Manager does not check
+        this, because only the command line changes the master secrets.
+        """
 
 
 @dataclass(frozen=True, slots=True)
