@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Sized
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from convoke.domain.instants import Clock
+from convoke.embedded.data_format import OF_LINE
 from convoke.embedded.sqlite import SqliteTable
 
 VISIBILITY_TIMEOUT_SECONDS = 30.0
@@ -22,6 +23,13 @@ MAX_PAUSE_SECONDS = 3600.0
 """How long a message can stay invisible at most.
 
 If the remaining time is longer, somebody has set the clock back, and the queue treats the message as visible.
+"""
+
+VISIBLE = 0
+"""The value of `visible_at` if the message is visible.
+
+All visible messages have the same value, so that the index on `queue`, `visible_at` and `receiver` finds their
+receivers, and SQLite reads no postponed message. See docs/decisions/0164-visible-messages-have-one-time.md.
 """
 
 PAGE_SIZE = 500
@@ -60,48 +68,64 @@ class DurableQueue:
     now: Clock
 
     def send(self, messages: Iterable[QueuedMessage]) -> None:
-        visible_at = self._seconds()
-        self.table.write(
-            _INSERT,
-            *((self.name, *message, visible_at) for message in messages),
-        )
+        self.table.write(_INSERT, *((self.name, *message, VISIBLE) for message in messages))
 
     def receivers(self) -> list[str]:
         """Return all receivers that have visible messages, sorted by name."""
-        # For each receiver, SQLite needs a few index lookups. The number of messages does not matter.
+        # For each receiver, SQLite needs one index lookup. The number of visible messages does not matter.
         return [receiver for (receiver,) in self.table.rows(_RECEIVERS, (self.name, self._seconds()))]
 
-    def receive(self, receiver: str, *, in_order: bool = False) -> ReceivedMessage | None:
-        """Receive the message to `receiver` that has been visible for the longest time.
+    def next_receiver(self, after: str) -> str | None:
+        """Return the first receiver after `after`, sorted by name, that has visible messages.
 
-        With `in_order`, receive the visible message that was sent first, even if it was postponed. The message becomes
-        invisible, and its receive count increases by 1. Return None if no message to `receiver` is visible.
+        Ignore messages that have become visible since the last call of `make_due_visible`.
         """
-        now = self._seconds()
-        found = self.table.rows(_EARLIEST if in_order else _OLDEST, (self.name, now, receiver))
+        ((receiver,),) = self.table.rows(_NEXT_RECEIVER, (self.name, after))
+        return cast("str | None", receiver)
+
+    def receive(self, receiver: str) -> ReceivedMessage | None:
+        """Receive the visible message to `receiver` that was sent first.
+
+        The message becomes invisible, and its receive count increases by 1. Return None if no message to `receiver` is
+        visible.
+        """
+        self.make_due_visible()
+        found = self.table.rows(_OLDEST, (self.name, receiver))
         if not found:
             return None
         id_, account_sid, receiver, body, receive_count, failures = found[0]
         self.table.write(
             "UPDATE messages SET visible_at = ?, receive_count = receive_count + 1 WHERE id = ?",
-            (now + VISIBILITY_TIMEOUT_SECONDS, id_),
+            (self._seconds() + VISIBILITY_TIMEOUT_SECONDS, id_),
         )
         return ReceivedMessage(id_, account_sid, receiver, body, receive_count + 1, failures)
 
-    def is_first_visible(self, receiver: str) -> bool:
-        """Return whether the oldest message to `receiver` is visible.
-
-        The oldest message is the message that was sent first.
-        """
-        first = self.table.rows(_FIRST, (self.name, receiver))
+    def make_due_visible(self) -> None:
+        """Store that the messages whose pause is over are visible."""
         now = self._seconds()
-        return bool(first) and not now < first[0][0] <= now + MAX_PAUSE_SECONDS
+        if self.table.rows(_DUE, (self.name, now)) != [(0,)]:
+            for due in (_PAST, _TOO_FAR):
+                self.table.write(f"UPDATE messages SET visible_at = {VISIBLE} WHERE {due}", (self.name, now))  # noqa: S608
+
+    def is_first_visible(self, line: str) -> bool:
+        """Return whether the message of a line that was sent first is visible."""
+        first = self._first_visible_at(line)
+        return first is not None and not self._is_in_future(first)
+
+    def hold_back(self, line: str) -> None:
+        """Postpone all messages of a line until the message that was sent first becomes visible.
+
+        Do nothing if the first message is visible.
+        """
+        first = self._first_visible_at(line)
+        if first is not None and self._is_in_future(first):
+            self.table.write(_HOLD_BACK, (self.name, line, first))
 
     def has_visible(self) -> bool:
-        return self.has_visible_to(NO_RECEIVER) or bool(self.receivers())
+        return self.table.rows(_ANY_VISIBLE, (self.name, self._seconds())) != [(0,)]
 
     def has_visible_to(self, receiver: str) -> bool:
-        return bool(self.table.rows(_OLDEST, (self.name, self._seconds(), receiver)))
+        return self.table.rows(_VISIBLE_TO, (self.name, self._seconds(), receiver)) != [(0,)]
 
     def is_empty(self) -> bool:
         """Return whether the queue contains no messages, neither visible nor invisible messages."""
@@ -113,9 +137,10 @@ class DurableQueue:
         Ignore messages whose ids are in `excluded`. Return None if no message becomes visible after `after`.
         """
         statement = _next_visible(len(excluded))
-        ((visible_at,),) = self.table.rows(statement, (self.name, after.timestamp(), *excluded))
-        if visible_at is None:
+        found = self.table.rows(statement, (self.name, after.timestamp(), *excluded))
+        if not found:
             return None
+        visible_at = found[0][0]
         moment = datetime.fromtimestamp(visible_at, UTC)
         # `fromtimestamp` rounds to microseconds. At a time that is rounded down, the message is not yet visible.
         return moment if moment.timestamp() >= visible_at else moment + timedelta.resolution
@@ -153,7 +178,14 @@ class DurableQueue:
         """
         invisible = f"queue = ? AND visible_at > 0 AND id NOT IN ({_placeholders(excluded)})"
         if self.table.rows(f"SELECT 1 FROM messages WHERE {invisible} LIMIT 1", (self.name, *excluded)):  # noqa: S608
-            self.table.write(f"UPDATE messages SET visible_at = 0 WHERE {invisible}", (self.name, *excluded))  # noqa: S608
+            self.table.write(f"UPDATE messages SET visible_at = {VISIBLE} WHERE {invisible}", (self.name, *excluded))  # noqa: S608
+
+    def _first_visible_at(self, line: str) -> float | None:
+        found = self.table.rows(_FIRST, (self.name, line))
+        return found[0][0] if found else None
+
+    def _is_in_future(self, visible_at: float) -> bool:
+        return 0 < visible_at - self._seconds() <= MAX_PAUSE_SECONDS
 
     def _seconds(self) -> float:
         return self.now().timestamp()
@@ -161,46 +193,54 @@ class DurableQueue:
 
 _INSERT = "INSERT INTO messages (queue, account_sid, receiver, body, visible_at) VALUES (?, ?, ?, ?, ?)"
 
-_VISIBLE = f"(visible_at <= ?2 OR visible_at > ?2 + {MAX_PAUSE_SECONDS})"
+_OF_VISIBLE = f"queue = ?1 AND visible_at = {VISIBLE}"
+
+_PAST = f"queue = ?1 AND visible_at > {VISIBLE} AND visible_at <= ?2"
+
+_TOO_FAR = f"queue = ?1 AND visible_at > ?2 + {MAX_PAUSE_SECONDS}"
+
+# Use several EXISTS terms. If one WHERE term combined the conditions with OR, SQLite would scan all messages.
+_DUE = (
+    f"SELECT EXISTS (SELECT 1 FROM messages WHERE {_PAST})"  # noqa: S608 - only constants
+    f" OR EXISTS (SELECT 1 FROM messages WHERE {_TOO_FAR})"
+)
+
+_ANY_VISIBLE = f"{_DUE} OR EXISTS (SELECT 1 FROM messages WHERE {_OF_VISIBLE})"  # noqa: S608
 
 _VISIBLE_TO = (
+    f"SELECT EXISTS (SELECT 1 FROM messages WHERE {_OF_VISIBLE} AND receiver = ?3)"  # noqa: S608 - only constants
+    f" OR EXISTS (SELECT 1 FROM messages WHERE {_PAST} AND receiver = ?3)"
+    f" OR EXISTS (SELECT 1 FROM messages WHERE {_TOO_FAR} AND receiver = ?3)"
+)
+
+_OLDEST = (
     "SELECT id, account_sid, receiver, body, receive_count, failures FROM messages"  # noqa: S608 - only constants
-    f" WHERE queue = ?1 AND receiver = ?3 AND {_VISIBLE}"
+    f" WHERE {_OF_VISIBLE} AND receiver = ?2 ORDER BY id LIMIT 1"
 )
 
-_OLDEST = f"{_VISIBLE_TO} ORDER BY visible_at, id LIMIT 1"
+_FIRST = f"SELECT visible_at FROM messages WHERE queue = ?1 AND receiver = ?2 AND {OF_LINE} ORDER BY id LIMIT 1"  # noqa: S608
 
-_EARLIEST = f"{_VISIBLE_TO} ORDER BY id LIMIT 1"
+_HOLD_BACK = f"UPDATE messages SET visible_at = ?3 WHERE {_OF_VISIBLE} AND receiver = ?2"  # noqa: S608
 
-_FIRST = "SELECT visible_at FROM messages WHERE queue = ?1 AND receiver = ?2 ORDER BY id LIMIT 1"
+_NEXT_RECEIVER = f"SELECT min(receiver) FROM messages WHERE {_OF_VISIBLE} AND receiver > ?2"  # noqa: S608
 
-_OF_RECEIVER = "FROM messages WHERE queue = ?1 AND messages.receiver = found.receiver"
-
-# Look up each receiver in the index. With DISTINCT, SQLite would scan all messages.
-_FOUND = (
-    "WITH RECURSIVE found (receiver) AS ("
-    " SELECT min(receiver) FROM messages WHERE queue = ?1 AND receiver > ''"
-    " UNION ALL"
-    " SELECT (SELECT min(receiver) FROM messages WHERE queue = ?1 AND receiver > found.receiver)"
-    " FROM found WHERE found.receiver IS NOT NULL)"
-)
-
-# Use two EXISTS terms. With the single term `_VISIBLE`, SQLite would scan all messages to a receiver.
+# Look up each receiver in the index. With DISTINCT, SQLite would read all visible messages.
 _RECEIVERS = (
-    f"{_FOUND} SELECT receiver FROM found WHERE receiver IS NOT NULL AND ("  # noqa: S608 - only constants
-    f" EXISTS (SELECT 1 {_OF_RECEIVER} AND visible_at <= ?2)"
-    f" OR EXISTS (SELECT 1 {_OF_RECEIVER} AND visible_at > ?2 + {MAX_PAUSE_SECONDS}))"
+    "WITH RECURSIVE found (receiver) AS ("  # noqa: S608 - only constants
+    f" SELECT min(receiver) FROM messages WHERE {_OF_VISIBLE} AND receiver > '{NO_RECEIVER}'"
+    f" UNION ALL SELECT (SELECT min(receiver) FROM messages WHERE {_OF_VISIBLE} AND receiver > found.receiver)"
+    " FROM found WHERE found.receiver IS NOT NULL)"
+    " SELECT receiver FROM found WHERE receiver IS NOT NULL"
+    f" UNION SELECT receiver FROM messages WHERE {_PAST} AND receiver > '{NO_RECEIVER}'"
+    f" UNION SELECT receiver FROM messages WHERE {_TOO_FAR} AND receiver > '{NO_RECEIVER}' ORDER BY receiver"
 )
 
 
 def _next_visible(excluded: int) -> str:
     """Return the SQL statement for `DurableQueue.next_visible`. `excluded` is the number of excluded ids."""
-    # The index is sorted by receiver first, so search the messages of each receiver separately.
     return (
-        f"{_FOUND}, every (receiver) AS (SELECT receiver FROM found WHERE receiver IS NOT NULL UNION ALL SELECT '')"  # noqa: S608
-        " SELECT min((SELECT visible_at FROM messages"
-        " WHERE queue = ?1 AND messages.receiver = every.receiver AND visible_at > ?2"
-        f" AND id NOT IN ({_placeholders(range(excluded))}) ORDER BY visible_at LIMIT 1)) FROM every"
+        f"SELECT visible_at FROM messages WHERE queue = ?1 AND visible_at > max(?2, {VISIBLE})"  # noqa: S608
+        f" AND id NOT IN ({_placeholders(range(excluded))}) ORDER BY visible_at LIMIT 1"
     )
 
 
@@ -221,7 +261,7 @@ class DeadLetterQueue:
         return [body for (body,) in self.table.rows(statement, (_dead_letters_of(self.name),))]
 
     def add(self, account_sid: str, body: str) -> None:
-        message = (_dead_letters_of(self.name), account_sid, NO_RECEIVER, body, self.now().timestamp())
+        message = (_dead_letters_of(self.name), account_sid, NO_RECEIVER, body, VISIBLE)
         self.table.write(_INSERT, message)
 
     def consume(self, handle: Callable[[str], bool]) -> int:
@@ -244,10 +284,9 @@ class DeadLetterQueue:
         """
         redriven = 0
         for page in self._pages():
-            visible_at = self.now().timestamp()
             self.table.write(
                 "UPDATE messages SET queue = ?, body = ?, visible_at = ?, receive_count = 0, failures = 0 WHERE id = ?",
-                *((self.name, again(body), visible_at, id_) for id_, body in page),
+                *((self.name, again(body), VISIBLE, id_) for id_, body in page),
             )
             redriven += len(page)
         return redriven
