@@ -33,7 +33,8 @@ PRINTABLE = "[!-~]{1,128}"
 MAX_LIMIT = 500
 """The maximum value of `max_messages_per_second`.
 
-Each copy writes the same item of the table, and DynamoDB accepts at most 1,000 writes of an item per second. See
+Each copy that waits writes the item with the sender's turns twice, and DynamoDB accepts at most 1,000 writes of an item
+per second. See storage/sending_limits.py and
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ServiceQuotas.html.
 """
 
