@@ -23,7 +23,7 @@ from convoke.embedded.engine import SHUTDOWN_GRACE_SECONDS
 from tests.faults import soak
 from tests.support.examples import chat
 from tests.support.instances import held_instance, receive_any
-from tests.support.processes import TIMEOUT_SECONDS, Up, hanging_receiver, receiver, up
+from tests.support.processes import TIMEOUT_SECONDS, Up, full_listener, hanging_receiver, receiver, up
 from tests.support.up_that_dies import KILLED
 
 RESUME_TIMEOUT_SECONDS = 8.0
@@ -144,6 +144,23 @@ def test_shutdown_with_hanging_receivers_ends_in_time_and_uses_up_no_attempt(tmp
         with closing(sqlite3.connect(data)) as connection:
             messages = connection.execute("SELECT queue, receive_count, visible_at < unixepoch() + 1 FROM messages")
             assert messages.fetchall() == [("delivery", 0, 1)] * 6
+
+
+def test_shutdown_ends_attempts_to_connect_in_time(tmp_path: Path) -> None:
+    """A pre-event and a delivery hang while they connect. The connect timeout is longer than the grace period."""
+    with full_listener() as (host, port), up("--data", str(tmp_path / "convoke.db")) as stopped:
+        url = f"http://{host}:{port}/#ct=10000&tt=15000"
+        v1 = stopped.client.conversations.v1
+        v1.configuration.webhooks().update(
+            pre_webhook_url=url, post_webhook_url=url, filters=["onConversationAdded", "onConversationUpdate"]
+        )
+        sid = v1.conversations.create(x_twilio_webhook_enabled="true").sid
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(v1.conversations(sid).update, friendly_name="Visit", x_twilio_webhook_enabled="true")
+            time.sleep(0.5)  # Nobody sees that an attempt to connect has begun.
+            begun = time.monotonic()
+            assert stopped.stop() == 0
+            assert SHUTDOWN_GRACE_SECONDS <= time.monotonic() - begun < SHUTDOWN_GRACE_SECONDS + 1.5
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,10 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
+from functools import partial
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
@@ -51,33 +52,35 @@ class Address(NamedTuple):
     """The argument of `socket.connect` for the address family. The first element of this tuple is the IP address."""
 
 
-Resolve = Callable[[str, int, float], list[Address]]
-"""A function that looks up the addresses of a host.
+Resolve = Callable[[str, int], Future[list[Address]]]
+"""A function that starts to look up the addresses of a host. The arguments are the host and the port.
 
-The arguments are the host, the port and the maximum time in seconds. Raises OSError if the lookup fails. Raises
-UnicodeError if the host is not a valid name.
+The exception of the future is OSError if the lookup fails, and UnicodeError if the host is not a valid name.
 """
 
 
-def resolve(host: str, port: int, seconds: float) -> list[Address]:
-    """Look up a host name on a separate thread. Wait for the result, but not longer than `seconds`.
+def resolve(host: str, port: int) -> Future[list[Address]]:
+    """Start to look up a host name on a separate thread.
 
-    The thread is necessary because `getaddrinfo` has no timeout and cannot be cancelled. If the result takes longer
-    than `seconds`, the thread continues in the background until `getaddrinfo` returns.
+    The thread is necessary because `getaddrinfo` has no timeout and cannot be cancelled. If nobody waits for the result
+    any more, the thread continues in the background until `getaddrinfo` returns.
     """
+    found: Future[list[Address]] = Future()
     # If `host` is an IP address, no lookup and no thread are necessary.
     with suppress(socket.gaierror):
-        return _get_addresses(host, port, socket.AI_NUMERICHOST)
-    found: Future[list[Address]] = Future()
+        found.set_result(_get_addresses(host, port, socket.AI_NUMERICHOST))
+        return found
 
     def look_up() -> None:
         try:
-            found.set_result(_get_addresses(host, port))
+            settle = partial(found.set_result, _get_addresses(host, port))
         except (OSError, UnicodeError) as error:
-            found.set_exception(error)
+            settle = partial(found.set_exception, error)
+        if found.set_running_or_notify_cancel():
+            settle()
 
     threading.Thread(target=look_up, name="resolver", daemon=True).start()
-    return found.result(seconds)
+    return found
 
 
 def _get_addresses(host: str, port: int, flags: int = 0) -> list[Address]:
@@ -86,7 +89,7 @@ def _get_addresses(host: str, port: int, flags: int = 0) -> list[Address]:
 
 
 class _Call:
-    """The deadline and the connection of one webhook call.
+    """The deadline, the name lookup and the connection of one webhook call.
 
     A timer shuts the connection down at the deadline. A socket timeout is not enough, because it limits only the time
     of each read. A receiver that sends one byte at a time could therefore block a call forever. The timer uses a
@@ -101,6 +104,7 @@ class _Call:
         self._rules = rules
         self._resolve = resolve
         self._deadline = time.monotonic() + settings.total
+        self._lookup: Future[list[Address]] | None = None
         self._socket: socket.socket | None = None
         self._lock = threading.Lock()
         self._timer = threading.Timer(settings.total, self._shut_down)
@@ -128,15 +132,19 @@ class _Call:
         The method looks up the host name only once. A second lookup could return an address that the rules do not allow
         (DNS rebinding).
         """
-        until = min(self._deadline, time.monotonic() + self.settings.connect)
         try:
-            addresses = self._resolve(host, port, until - time.monotonic())
+            # Store the lookup before the deadline is read. `cut` writes the deadline before it reads the lookup, so the
+            # call notices a cut at any moment.
+            self._lookup = self._resolve(host, port)
+            until = min(self._deadline, time.monotonic() + self.settings.connect)
+            addresses = self._lookup.result(max(until - time.monotonic(), 0))
             allowed = [address for address in addresses if self._rules.allows(address.sockaddr[0])]
             if allowed:
                 return self._connect_to_any(allowed, until)
-        except TimeoutError as error:
-            raise WebhookLateError(f"no answer within {self.settings.connect:g} s") from error
-        except (OSError, UnicodeError) as error:
+        except (OSError, UnicodeError, CancelledError) as error:
+            # At the end of the time, the call may get another error first: the timer resets the connection.
+            if self.is_over or isinstance(error, TimeoutError):
+                raise WebhookLateError(f"no answer within {self.settings.connect:g} s") from error
             raise WebhookUnreachableError(f"no connection ({type(error).__name__})") from error
         raise WebhookUnreachableError("no connection (the address is not allowed)")
 
@@ -154,25 +162,35 @@ class _Call:
     def _connect_to(self, address: Address, seconds: float) -> socket.socket:
         sock = socket.socket(address.family, socket.SOCK_STREAM)
         try:
-            sock.settimeout(max(seconds, 0.001))
+            self.use(sock)
+            sock.settimeout(max(min(seconds, self._seconds_left), 0.001))
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             sock.connect(address.sockaddr)
         except OSError:
             sock.close()
             raise
-        sock.settimeout(max(self._deadline - time.monotonic(), 0.001))
-        self.use(sock)
+        sock.settimeout(max(self._seconds_left, 0.001))
         return sock
 
+    @property
+    def _seconds_left(self) -> float:
+        return self._deadline - time.monotonic()
+
     def use(self, sock: socket.socket) -> None:
-        """Store a duplicate of the call's socket, so that the timer can shut the connection down."""
+        """Store a duplicate of the call's socket, so that the timer can shut the connection down.
+
+        The socket may still be without a connection. On Linux, a shutdown also ends an attempt to connect.
+        """
         with self._lock:
-            if self._socket is None:
-                self._socket = socket.socket(fileno=os.dup(sock.fileno()))
+            if self._socket:
+                self._socket.close()
+            self._socket = socket.socket(fileno=os.dup(sock.fileno()))
 
     def cut(self) -> None:
-        """Set the deadline of the call to now, and shut the connection down."""
+        """Set the deadline of the call to now. End the name lookup, and shut the connection down."""
         self._deadline = time.monotonic()
+        if self._lookup:
+            self._lookup.cancel()
         self._shut_down()
 
     def _shut_down(self) -> None:
@@ -257,7 +275,7 @@ class BoundedHttpClient:
         self._pool.pool_classes_by_scheme = {"http": _HttpPool, "https": _HttpsPool}
 
     def cut(self) -> None:
-        """Shut down the connections of all calls in progress. Each call fails as if the deadline had passed."""
+        """End all calls in progress. Each call fails as if the deadline had passed."""
         for call in [*self._calls]:
             call.cut()
 
