@@ -14,6 +14,7 @@ from click.core import ParameterSource
 from pydantic import ValidationError
 
 from convoke.api.origins import InvalidOriginError
+from convoke.config import InvalidSettingError
 from convoke.embedded.clock import MovableClock
 from convoke.embedded.data_format import MEMORY, DataFileError
 from convoke.embedded.engine import EmbeddedEngine
@@ -81,14 +82,14 @@ def new_engine(
 ) -> EmbeddedEngine:
     """Return an engine on a data file. See `EmbeddedEngine` for `reset` and `observers`.
 
-    Raises ClickException if the data file, a variable CONVOKE_PROVISIONING_* or CONVOKE_ALLOWED_ORIGINS is invalid.
+    Raises ClickException if the data file or an environment variable is invalid.
     """
     if data != MEMORY:
         create_folder(data)
     clock = MovableClock() if has_movable_clock else None
     try:
         return EmbeddedEngine(data, movable_clock=clock, environ=os.environ, reset=reset, observers=observers)
-    except DataFileError as error:
+    except (DataFileError, InvalidSettingError) as error:
         raise click.ClickException(str(error)) from error
     except ValidationError as error:
         problems = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())

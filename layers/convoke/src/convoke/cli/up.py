@@ -139,6 +139,8 @@ def up(
 
     CONVOKE_ALLOWED_ORIGINS: origins whose pages may use the API in a browser, separated by commas. By default, only
     pages of the API's own origin, such as the console, may use the API in a browser.
+
+    CONVOKE_PUBLIC_URL: base URL at which clients and carriers reach the API, if a proxy or a tunnel is in front of it.
     """
     configure_logging(data, as_json=log_format == "json")
     traffic_format = None if quiet or as_json else log_format

@@ -221,7 +221,8 @@ class EmbeddedEngine:
         has the test controls. `reset` must replace this engine with an empty engine.
 
         From `environ`, the engine reads only the settings for the provisioning retries, the allowed origins, the public
-        URL and `synchronous`. Raises ValidationError, InvalidOriginError or DataFileError if such a setting is invalid.
+        URL and `synchronous`. If such a setting is invalid, raises ValidationError, InvalidOriginError,
+        InvalidSettingError or DataFileError.
 
         `lock_timeout` is the maximum number of seconds that a write waits while another process holds the write lock.
         """

@@ -72,7 +72,7 @@ class RunningInstance:
             from twilio.rest import Client  # noqa: PLC0415 - optional dependency
         except ModuleNotFoundError as error:
             raise RuntimeError(
-                "client() requires the Twilio SDK, which is not installed: pip install 'convoke-conversations[testing]'"
+                "client() requires the Twilio SDK, which is not installed: pip install twilio"
             ) from error
         client = Client(self.account_sid, self.auth_token)
         client.conversations.base_url = client.monitor.base_url = self.url
