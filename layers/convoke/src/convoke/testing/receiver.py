@@ -19,6 +19,9 @@ from convoke.webhooks.signature import sign
 POLL_INTERVAL_SECONDS = 0.05
 """The interval at which the server thread checks whether the server must stop."""
 
+FINAL_STATUSES = range(200, 600)
+"""The status codes of final answers (RFC 9110, section 15)."""
+
 SIGNATURE = "X-Twilio-Signature"
 
 
@@ -92,8 +95,10 @@ class Receiver:
 
         If `body` is a mapping, the receiver sends the mapping as a JSON object. In an answer to a pre-event, this
         object changes the resource. Further calls add answers after the answers that are already planned. Raises
-        ValueError if there is no such event type.
+        ValueError if there is no such event type, or if `status` is not between 200 and 599.
         """
+        if status not in FINAL_STATUSES:
+            raise ValueError(f"the status {status} is not between 200 and 599")
         if event_type is not None:
             check_event_type(event_type)
         answer = Answer(status, body if isinstance(body, str) else json.dumps(body))
