@@ -49,11 +49,13 @@ the_data_option = partial(
     metavar="PATH",
     default=default_data,
     show_default=default_data(),
-    help="Path of the data file. With :memory:, the data is lost when the command ends.",
+    help="Path of the data file.",
 )
 """The option `--data` without a callback. Each option below adds a callback that refuses unsuitable paths."""
 
-data_option = the_data_option(callback=resolve_data)
+data_option = the_data_option(
+    callback=resolve_data, help="Path of the data file. With :memory:, the data is lost when the command ends."
+)
 """The option of commands that create a missing data file."""
 
 existing_data_option = the_data_option(callback=resolve_existing_data)
