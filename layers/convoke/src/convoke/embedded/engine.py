@@ -252,6 +252,7 @@ class EmbeddedEngine:
         self._http_client = WebhookHttpClient(ANY_RECEIVER)
         self._connected_users = ConnectedUsers()
         self._media_client = MediaHttpClient(ANY_RECEIVER)
+        self._twilio = TwilioCarrier(settings.public_url)
         self.media_folder = MediaFolder(data)
         self.phone_plans = PhonePlans()
         bus, queue = InProcessEventBus(), SqliteDeliveryQueue(self.queue, self._wake_deliveries)
@@ -268,7 +269,7 @@ class EmbeddedEngine:
                 copy_queue=queue,
                 carriers={
                     Provider.SIMULATED: self._simulated_carrier(now),
-                    Provider.TWILIO: TwilioCarrier(settings.public_url),
+                    Provider.TWILIO: self._twilio,
                 },
                 public_url=settings.public_url,
                 webhook_client=self._http_client,
@@ -408,10 +409,9 @@ class EmbeddedEngine:
             if self._scheduler:
                 self._scheduler.stop()
             if self._concurrent_deliveries:
-                await self._concurrent_deliveries.stop(self._stop_until - time.monotonic(), self._http_client.cut)
-            # Cut the connections, because requests on worker threads may still wait for receivers.
-            self._http_client.cut()
-            self._media_client.cut()
+                await self._concurrent_deliveries.stop(self._stop_until - time.monotonic(), self._cut_calls)
+            # Requests on worker threads may still wait for receivers.
+            self._cut_calls()
             # Stop the sweeper on another thread, because the sweeper may be waiting for this event loop.
             await asyncio.to_thread(self._sweeper_loop.stop)
             self.table.detach()
@@ -435,8 +435,13 @@ class EmbeddedEngine:
         self.close()
         # Close the data file before the connections are cut. Requests that wait for a receiver then fail, and store
         # nothing.
+        self._cut_calls()
+
+    def _cut_calls(self) -> None:
+        """End all calls to receivers, carriers and the servers of media."""
         self._http_client.cut()
         self._media_client.cut()
+        self._twilio.cut()
 
     def close(self) -> None:
         """Close the data file."""

@@ -1,5 +1,7 @@
 """The HTTP client for webhooks. For each delivery, the client sends one signed request and returns the answer.
 
+`BoundedHttpClient` is also the base of the client that fetches media, and the client that calls Twilio.
+
 A webhook call has two restrictions that urllib3 does not support. First, the whole call has a maximum total time.
 Second, the client connects only to IP addresses that the receiver rules allow. The class `_BoundedConnection` applies
 these restrictions. The class uses private members of urllib3, so pyproject.toml restricts the version of urllib3.
@@ -132,6 +134,13 @@ class _Call:
         The method looks up the host name only once. A second lookup could return an address that the rules do not allow
         (DNS rebinding).
         """
+        try:
+            return self._connect(host, port)
+        except WebhookUnreachableError as error:
+            error.is_sent = False
+            raise
+
+    def _connect(self, host: str, port: int) -> socket.socket:
         try:
             # Store the lookup before the deadline is read. `cut` writes the deadline before it reads the lookup, so the
             # call notices a cut at any moment.
@@ -317,6 +326,16 @@ class BoundedHttpClient:
         )
 
 
+def read_body(response: urllib3.BaseHTTPResponse, max_bytes: int) -> bytes:
+    """Return the body of a response, up to `max_bytes`. If the connection breaks, return the received part."""
+    content = b""
+    with suppress(exceptions.HTTPError):
+        while len(content) < max_bytes and (more := response.read1(max_bytes - len(content), decode_content=False)):
+            content += more
+    response.close()
+    return content
+
+
 class WebhookHttpClient(BoundedHttpClient):
     """Implements `WebhookClient`."""
 
@@ -337,11 +356,4 @@ class WebhookHttpClient(BoundedHttpClient):
         """
         method, url, headers, body = request
         response = self.request(method, url, headers, settings, body)
-        content = b""
-        with suppress(exceptions.HTTPError):
-            while len(content) < max_answer_bytes and (
-                more := response.read1(max_answer_bytes - len(content), decode_content=False)
-            ):
-                content += more
-        response.close()
-        return WebhookAnswer(response.status, content)
+        return WebhookAnswer(response.status, read_body(response, max_answer_bytes))
