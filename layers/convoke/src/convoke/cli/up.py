@@ -118,8 +118,9 @@ def up(
 ) -> None:
     """Run the API on this machine until you press Ctrl-C.
 
-    The command prints one line to stdout for each request, and for each attempt to deliver an event to a webhook. The
-    lines contain no names, addresses, identities or queries. Warnings and errors go to stderr.
+    The command prints one line to stdout for each request, for each attempt to deliver an event to a webhook, and for
+    the connections and changes of chat clients. The lines contain no names, addresses, identities or queries. Warnings
+    and errors go to stderr.
 
     The embedded engine reads these environment variables:
 

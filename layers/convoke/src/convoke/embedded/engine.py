@@ -345,7 +345,12 @@ class EmbeddedEngine:
             from convoke.embedded.chat.serving import new_chat_server  # noqa: PLC0415 - see above
 
             server = new_chat_server(
-                self.program, self.table, self._connected_users, runner, trust_forwarded=trust_forwarded
+                self.program,
+                self.table,
+                self._connected_users,
+                runner,
+                self.observers,
+                trust_forwarded=trust_forwarded,
             )
             self._tell_chat_clients = server.changed
             return server
