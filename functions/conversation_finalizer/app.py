@@ -1,4 +1,4 @@
-"""The finalizer function, which performs the tasks of the state machine in this folder."""
+"""The finalizer function. It performs the tasks of the state machine in this folder."""
 
 from __future__ import annotations
 

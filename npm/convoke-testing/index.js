@@ -1,4 +1,4 @@
-// A test kit for Convoke: an instance in a separate process, and a webhook receiver in this process.
+// Run Convoke in tests: an instance in a separate process, and a webhook receiver in this process.
 import { spawn } from "node:child_process";
 import { EventEmitter, once } from "node:events";
 import { createServer } from "node:http";
@@ -198,7 +198,7 @@ class Convoke {
   }
 }
 
-/** An HTTP server that stores webhooks. It answers 204, unless a test has planned another answer. */
+/** An HTTP server that stores webhooks. The server answers with status 204, unless a test plans another answer. */
 class Receiver {
   #authToken;
   #server;
@@ -222,7 +222,7 @@ class Receiver {
     return `${this.#base}/webhooks/${this.#generation}`;
   }
 
-  /** Remove webhooks and planned answers. Change the URL, so that late webhooks of the previous test are ignored. */
+  /** Remove all webhooks and planned answers. Change the URL, so that late webhooks of the last test are ignored. */
   clear() {
     this.received = [];
     this.#answers.clear();

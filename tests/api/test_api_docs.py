@@ -1,4 +1,4 @@
-"""The embedded engine serves `/docs`, a page that shows the API description.
+"""The embedded engine serves `/docs`, a page that shows the OpenAPI document.
 
 See docs/api-coverage.md#openapi. tests/browser/test_api_docs.py opens the page in a browser.
 """
@@ -53,7 +53,7 @@ def test_other_method_is_refused(embedded: EmbeddedInstance) -> None:
 
 
 @pytest.mark.parametrize("path", ["/docs/", "/docs/../secrets", "/docs/html.py", "/docsx"])
-def test_other_paths_are_no_files(embedded: EmbeddedInstance, path: str) -> None:
+def test_other_paths_are_not_files(embedded: EmbeddedInstance, path: str) -> None:
     assert answer(embedded, path).status_code == 401
 
 

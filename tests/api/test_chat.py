@@ -136,7 +136,7 @@ def test_registrations_are_confirmed_and_other_frames_are_ignored(instance: Embe
 
 def test_websocket_exists_only_at_its_path(instance: EmbeddedInstance) -> None:
     async def scenario(serving: ChatServing, key: Key) -> None:
-        # All other paths ignore the header `Upgrade`. Therefore a client without credentials gets the usual 401.
+        # On other paths, the server ignores the header `Upgrade`. Without credentials, the response is then a 401.
         reader, writer = await asyncio.open_connection("127.0.0.1", serving.port)
         writer.write(
             b"GET /v1/Conversations HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
@@ -219,7 +219,7 @@ def test_client_that_only_sends_pings_needs_limited_memory_and_is_cut(instance: 
     run(instance, scenario)
 
 
-def test_clients_are_told_to_connect_again_when_the_server_stops(instance: EmbeddedInstance) -> None:
+def test_clients_are_asked_to_reconnect_when_the_server_stops(instance: EmbeddedInstance) -> None:
     async def scenario(serving: ChatServing, key: Key) -> None:
         async with serving.client(key.token("alice")) as client:
             serving.server.stop_soon()

@@ -1,4 +1,4 @@
-"""If a message from a phone has media, Convoke fetches the media and adds the media to the message."""
+"""Convoke fetches the media of a phone's message, and adds the media to the message."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ URL = "https://media.example.com/picture"
 
 
 class MediaServer:
-    """A fake media client. The client returns a picture for every URL in `pictures`, and refuses all other URLs."""
+    """A fake media client that returns a picture for every URL in `pictures` and refuses other URLs."""
 
     def __init__(self) -> None:
         self.fetched: list[tuple[str, CarrierCredentials | None]] = []
@@ -102,7 +102,10 @@ def test_message_comes_again_if_convoke_cannot_store_its_picture(
 def test_picture_is_fetched_once_although_the_operation_is_repeated(
     instance: EmbeddedInstance, server: MediaServer
 ) -> None:
-    """While the first message waits for a pre-event, another message creates the conversation."""
+    """While the first message waits for a pre-event, another message creates the conversation.
+
+    Therefore Convoke repeats the operation for the first message.
+    """
     ask_before_conversations(instance)
 
     def text_again() -> None:

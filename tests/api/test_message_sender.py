@@ -1,4 +1,4 @@
-"""Phones get copies of messages. A receipt shows the status of each copy. See docs/behaviour/receipts.md."""
+"""Convoke sends copies of messages to phones. A receipt shows each copy's status. See docs/behaviour/receipts.md."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def test_later_status_moves_a_receipt_forward_only(instance: EmbeddedInstance) -
     assert not recorder.record(copy.model_copy(update={"receipt_sid": "DY" + "0" * 32}), ReceiptStatus.READ)
 
 
-def test_edit_of_a_message_keeps_what_happened_to_its_copies(instance: EmbeddedInstance) -> None:
+def test_edited_message_keeps_the_statuses_of_its_copies(instance: EmbeddedInstance) -> None:
     conversation = conversation_with(instance, PAIR)
     sid = conversation.messages.create(body="Hello").sid
     instance.work()
@@ -126,9 +126,9 @@ def test_copies_of_a_deleted_message_are_not_sent(instance: EmbeddedInstance) ->
 
 @dataclass
 class FakeCarrier:
-    """A carrier that cannot send a group MMS, and that does not recognize a repeated copy.
+    """A carrier that cannot send a group MMS and does not recognize a repeated copy.
 
-    `send` takes the first element of `answers`, and raises the element or returns the element as the id.
+    Each call of `send` uses up one element of `answers`. An exception is raised. A text is the id of the copy.
     """
 
     answers: list[Exception | str] = field(default_factory=list)

@@ -253,7 +253,6 @@ def test_configuration_does_not_name_a_role_that_is_deleted_meanwhile(tree: Tree
 
 
 def test_default_roles_are_never_read() -> None:
-    """A request that uses only default roles reads no role from the table."""
     read: list[str] = []
 
     class Recording:

@@ -1,4 +1,4 @@
-"""`convoke sender` assigns phone numbers of an AWS account to Convoke accounts, and lists and releases senders."""
+"""`convoke sender` assigns an AWS account's phone numbers to Convoke accounts, and lists and releases the senders."""
 
 from __future__ import annotations
 

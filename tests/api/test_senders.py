@@ -1,4 +1,4 @@
-"""A sender determines which carrier delivers the messages of a business address.
+"""A sender determines which carrier sends the messages of a business address.
 
 See docs/behaviour/senders.md.
 """
@@ -43,7 +43,7 @@ def found(instance: Instance, account_sid: str) -> Sender | None:
 
 
 def post_as_other(instance: Instance, path: str, form: dict[str, str] | None = None, method: str = "POST") -> Answer:
-    """Create another account, and send a request with the credentials of that account."""
+    """Create a second account, and send a request with the second account's credentials."""
     other = instance.accounts.create()
     token = instance.accounts.token(other.sid)
     return call(instance.api, method, ORIGIN + path, auth=(other.sid, token), data=form)
@@ -97,7 +97,7 @@ def test_other_account_that_came_first_keeps_the_address(instance: Instance) -> 
 
 @pytest.mark.each_engine
 def test_simultaneous_create_of_another_account_leaves_no_secret(instance: Instance) -> None:
-    """The request reads that the address is free. Then another account takes the address before the request writes."""
+    """The request finds the address free. Then another account takes the address before the request writes."""
     other, edges = instance.accounts.create(), edges_of(instance)
 
     class Late(SenderRepository):

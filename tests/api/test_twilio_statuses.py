@@ -1,6 +1,6 @@
-"""Twilio sends copies and reports the status of each copy. See docs/phones/twilio.md.
+"""Twilio sends message copies and reports each copy's status. See docs/phones/twilio.md.
 
-These tests use a local stand-in for Twilio.
+A local fake replaces Twilio.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def twilio() -> Iterator[StandIn]:
 
 
 class HastyCarrier(TwilioCarrier):
-    """A carrier that calls `report` before the message sender stores the outcome of the copy."""
+    """A carrier that calls `report` before the message sender stores the copy's outcome."""
 
     report: Callable[[], object] = staticmethod(lambda: None)
 
@@ -60,7 +60,7 @@ class HastyCarrier(TwilioCarrier):
 def instance_with(
     stand_in: StandIn, public_url: str | None = ORIGIN, carrier: TwilioCarrier | None = None
 ) -> Iterator[EmbeddedInstance]:
-    """Run an instance. The sender of the business number uses the stand-in for Twilio."""
+    """Run an instance whose business number uses the fake Twilio."""
     carrier = carrier or TwilioCarrier(ORIGIN, stand_in.url)
 
     def rewire(edges: EmbeddedEdges) -> EmbeddedEdges:
@@ -79,7 +79,7 @@ def connected(twilio: StandIn) -> Iterator[EmbeddedInstance]:
 
 
 def report(instance: Instance, url: str, token: str = TOKEN, **parameters: str) -> int:
-    """Send a status report to the StatusCallback `url`, with the signature of Twilio. Return the HTTP status."""
+    """Send a status report with Twilio's signature to the StatusCallback `url`. Return the HTTP status."""
     form = {"MessageSid": "SM" + "0" * 32, "AccountSid": ACCOUNT, **parameters}
     signature = RequestValidator(token).compute_signature(url, form)
     event = event_of("POST", url, data=form, headers={"X-Twilio-Signature": signature})
@@ -87,7 +87,7 @@ def report(instance: Instance, url: str, token: str = TOKEN, **parameters: str) 
 
 
 def callback(stand_in: StandIn, number: int = -1) -> str:
-    """Return the StatusCallback of a copy that the stand-in received. The default is the latest copy."""
+    """Return the StatusCallback of a copy that the fake Twilio received. By default, this is the latest copy."""
     return str(stand_in.requests[number]["form"]["StatusCallback"][0])
 
 
@@ -192,7 +192,7 @@ def test_carrier_that_fails_twice_gets_the_copy_three_times(connected: EmbeddedI
         connected.work()
     (receipt,) = message.delivery_receipts.list()
     assert (receipt.status, len(twilio.requests)) == ("sent", 3)
-    # After the first answer, Convoke does not know whether Twilio accepted the copy.
+    # After the first response, a 500, Convoke does not know whether Twilio accepted the copy.
     assert connected.items("receipt#")[0]["may_be_repeated"] is True
 
 
@@ -228,7 +228,7 @@ def test_member_of_a_group_gets_a_copy_with_the_name_of_the_author(
     send(connected, *GROUP_MMS, author=BUSINESS)
     bodies = [request["form"]["Body"] for request in twilio.requests]
     assert bodies == [[f"{BUSINESS}: Hello"]] * 2
-    # Convoke stores a record for each member. With this record, Convoke finds the group when a member answers.
+    # Convoke stores one record for each member. When a member answers, Convoke finds the group with this record.
     assert len(connected.items("CH")) == 2
 
 
@@ -266,7 +266,7 @@ def test_simulated_phone_gets_a_link_to_the_media(embedded: EmbeddedInstance) ->
         ({}, None, None),
     ],
 )
-def test_status_callback_has_its_meaning(
+def test_status_callback_becomes_the_matching_status(
     parameters: dict[str, str], status: ReceiptStatus | None, entry: type[LogEntry] | None
 ) -> None:
     assert status_in(parameters) == (status, entry)

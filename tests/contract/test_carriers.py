@@ -1,4 +1,4 @@
-"""The carrier adapters send requests to local fakes of the carriers' APIs. No test calls a real carrier."""
+"""Each carrier adapter sends message copies to its carrier. Local fakes replace the carriers."""
 
 from __future__ import annotations
 
@@ -126,26 +126,26 @@ def test_twilio_reports_no_statuses_without_a_public_url(twilio: StandIn) -> Non
         (21617, CarrierFailedError),
     ],
 )
-def test_refusal_of_twilio_has_its_meaning(twilio: StandIn, code: int, entry: type[LogEntry]) -> None:
+def test_error_code_of_twilio_becomes_the_matching_log_entry(twilio: StandIn, code: int, entry: type[LogEntry]) -> None:
     twilio.replies.append(Reply(400, {"code": code, "message": "No", "status": 400}))
     with refused(entry):
         TwilioCarrier(None, twilio.url).send(COPY)
 
 
 @pytest.mark.parametrize("reply", [Reply(429, {"code": 20429}), Reply(400, {"code": 21611})])
-def test_twilio_throttles(twilio: StandIn, reply: Reply) -> None:
+def test_throttling_by_twilio_is_recognized(twilio: StandIn, reply: Reply) -> None:
     twilio.replies.append(reply)
     with pytest.raises(CarrierThrottledError):
         TwilioCarrier(None, twilio.url).send(COPY)
 
 
-def test_wrong_credentials_at_twilio_are_tried_again(twilio: StandIn) -> None:
+def test_wrong_twilio_credentials_make_the_carrier_unavailable(twilio: StandIn) -> None:
     wrong = COPY._replace(secret=TwilioCredentials(account_sid=ACCOUNT, auth_token="old"))
     with pytest.raises(CarrierUnavailableError, match="401 and the code 20003"):
         TwilioCarrier(None, twilio.url).send(wrong)
 
 
-def test_twilio_that_is_overloaded_gets_the_copy_later(twilio: StandIn) -> None:
+def test_overloaded_twilio_makes_the_carrier_unavailable(twilio: StandIn) -> None:
     twilio.replies.append(Reply(503, {"code": 20503}))
     with pytest.raises(CarrierUnavailableError, match="503"):
         TwilioCarrier(None, twilio.url).send(COPY)
@@ -160,7 +160,7 @@ def test_copy_of_a_sender_without_credentials_is_refused(twilio: StandIn) -> Non
 @pytest.mark.parametrize(
     "reply", [Reply(is_lost=True), Reply(500, {"code": 20500}), Reply(201, "<html>"), Reply(201, "[]"), Reply(201, {})]
 )
-def test_nobody_knows_whether_twilio_has_the_copy(twilio: StandIn, reply: Reply) -> None:
+def test_lost_response_of_twilio_leaves_the_outcome_unknown(twilio: StandIn, reply: Reply) -> None:
     twilio.replies.append(reply)
     with pytest.raises(Exception) as caught:  # noqa: PT011 - every other error means the same
         TwilioCarrier(None, twilio.url).send(COPY)
@@ -239,7 +239,9 @@ def test_aws_sends_no_media_and_refuses_a_copy_without_text(aws: StandIn) -> Non
         ("ResourceNotFoundException", "", SenderMissingError),
     ],
 )
-def test_refusal_of_aws_has_its_meaning(aws: StandIn, code: str, reason: str, entry: type[LogEntry]) -> None:
+def test_error_code_of_aws_becomes_the_matching_log_entry(
+    aws: StandIn, code: str, reason: str, entry: type[LogEntry]
+) -> None:
     aws.replies.append(Reply(400, {"__type": code, "Message": "No", "Reason": reason}))
     with refused(entry):
         sms_carrier().send(COPY)
@@ -253,7 +255,7 @@ def test_refusal_of_aws_has_its_meaning(aws: StandIn, code: str, reason: str, en
         ("ServiceQuotaExceededException", CarrierUnavailableError),
     ],
 )
-def test_aws_does_not_take_the_copy_now(aws: StandIn, code: str, error: type[Exception]) -> None:
+def test_temporary_error_of_aws_is_recognized(aws: StandIn, code: str, error: type[Exception]) -> None:
     aws.replies.append(Reply(400, {"__type": code, "Message": "No"}))
     with pytest.raises(error):
         sms_carrier().send(COPY)

@@ -1,6 +1,4 @@
-"""Convoke retries a limited number of times after its own failure, with growing pauses.
-
-Then an alert reports the failure.
+"""After a failure of its own, Convoke retries a limited number of times with growing pauses. Then it creates an alert.
 
 No loop repeats a failing call forever at a fixed interval. See docs/decisions/0098-own-failures-are-given-up.md.
 """
@@ -38,16 +36,16 @@ from tests.support.template import resources
 HEADER = {"X-Twilio-Webhook-Enabled": "true"}
 
 NO_LATIN_1 = "https://me:пароль@hooks.example.com/"
-"""urllib3 encodes credentials as Latin-1. Therefore the credentials in this URL cannot be sent."""
+"""A URL whose credentials cannot be sent, because urllib3 encodes credentials as Latin-1."""
 
 DAY = timedelta(days=1)
 
 ROUNDING = timedelta(milliseconds=1)
-"""The maximum rounding error of a time in the queue. The queue stores times as numbers of seconds."""
+"""The maximum rounding error of a time in the queue. The queue stores each time as a number of seconds."""
 
 
 class BugError(Exception):
-    """A fake error that represents a bug in Convoke."""
+    """Simulates a bug in Convoke."""
 
 
 def fail(*_: object, **__: object) -> Any:
@@ -55,7 +53,7 @@ def fail(*_: object, **__: object) -> Any:
 
 
 class FrozenClock(MovableClock):
-    """The clock of the whole engine, including the queues. The clock changes only when a test moves it."""
+    """The clock of the whole engine, including its queues. Only the test moves the clock."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -82,7 +80,7 @@ def configure(instance: EmbeddedInstance, **form: str) -> None:
 
 
 def work_for_a_day(instance: EmbeddedInstance, clock: FrozenClock) -> list[float]:
-    """Simulate a day. Do the waiting work whenever a queue message becomes visible. Return the pauses in seconds."""
+    """Simulate a day, and do the work whenever a queue message becomes visible. Return the pauses in seconds."""
     pauses, end = [], clock() + DAY
     work(instance)
     while (visible := instance.engine.queue.next_visible(clock())) and visible < end:
@@ -103,7 +101,7 @@ def alerts(instance: EmbeddedInstance) -> list[dict[str, Any]]:
 
 
 def failing_for_conversations(split: Callable[[WebhookDelivery, Event], None]) -> Callable[..., None]:
-    """Return a replacement for `split` that fails for every event that is not about an alert."""
+    """Return a replacement for `split` that fails for all events except alerts."""
 
     def failing(self: WebhookDelivery, event: Event) -> None:
         if event.type is not ErrorLogType.ERROR_LOGGED:
@@ -129,7 +127,7 @@ def test_failing_delivery_is_retried_with_growing_pauses_and_becomes_a_dead_lett
     monkeypatch.setattr(WebhookDelivery, part, broken)
     assert instance.call("POST", "/v1/Conversations", headers=HEADER).status == 201
     pauses = work_for_a_day(instance, clock)
-    # Before the event is in the queue, the step that publishes the stream tries once to split the event.
+    # The failed call of `split` before the event was in the queue has no pause.
     assert pauses == pytest.approx(DOUBLING, abs=0.01)
     assert (instance.waiting_messages("delivery"), instance.waiting_messages("delivery-dlq")) == (0, 1)
     (alert,) = alerts(instance)
@@ -268,7 +266,7 @@ def test_pre_event_that_fails_in_convoke_does_not_fail_the_request(
 
 
 def sweeps_of_a_day(instance: EmbeddedInstance, clock: FrozenClock) -> list[datetime]:
-    """Sweep every minute for a day. Return the times at which the sweeper processed a resource."""
+    """Run the sweeper every minute for a day. Return the times at which it processed a resource."""
     processed = []
     for _ in range(24 * 60):
         if instance.engine.sweeper.sweep():
@@ -282,7 +280,7 @@ def pauses_of(moments: list[datetime]) -> list[timedelta]:
     return [later - earlier for earlier, later in pairwise(moments)]
 
 
-def test_conversation_that_the_sweeper_cannot_process_is_put_off_with_growing_pauses(
+def test_conversation_that_the_sweeper_cannot_process_is_postponed_with_growing_pauses(
     instance: EmbeddedInstance, clock: FrozenClock, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     sid = instance.call("POST", "/v1/Conversations", {"Timers.Inactive": "PT1M"}).body["sid"]
@@ -296,13 +294,13 @@ def test_conversation_that_the_sweeper_cannot_process_is_put_off_with_growing_pa
     assert len([record for record in caplog.records if record.exc_info]) == len(processed)
     (alert,) = alerts(instance)
     assert (alert["error_code"], alert["resource_sid"]) == ("20500", sid)
-    # After the repair, the sweeper processes the conversation at the next due time.
+    # After the repair, the sweeper processes the conversation as soon as it is due.
     clock.move(MAX_LATE_PAUSE)
     assert instance.engine.sweeper.sweep() == 1
     assert instance.call("GET", f"/v1/Conversations/{sid}").body["state"] == "inactive"
 
 
-def test_failures_of_the_sweeper_in_a_row_count_only(
+def test_only_failures_in_a_row_of_the_sweeper_are_counted(
     instance: EmbeddedInstance, clock: FrozenClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sid = instance.call("POST", "/v1/Conversations", {"Timers.Inactive": "PT1M"}).body["sid"]
@@ -314,7 +312,7 @@ def test_failures_of_the_sweeper_in_a_row_count_only(
             clock.move(timedelta(minutes=2))
     (item,) = instance.items("conversation")
     assert item["sweep_failures"] == 3
-    # The client sets the timer again. Then the sweeper processes the conversation once.
+    # The client sets the timer again. The next sweep processes the conversation without a failure.
     assert instance.call("POST", f"/v1/Conversations/{sid}", {"Timers.Inactive": "PT5M"}).status == 200
     assert instance.engine.sweeper.sweep() == 1
     clock.move(timedelta(minutes=6))
@@ -346,7 +344,7 @@ def test_execution_that_always_fails_is_tried_rarely_and_reported(
 
 
 def deleted_user(instance: EmbeddedInstance) -> str:
-    """Delete a User that is a member of a conversation. Return the SID of the User."""
+    """Delete a User with a participant. Return the User SID."""
     instance.call("POST", "/v1/ConversationWithParticipants", {"Participant": chat(1)})
     instance.work()
     (user,) = instance.call("GET", "/v1/Users").body["users"]
@@ -355,7 +353,7 @@ def deleted_user(instance: EmbeddedInstance) -> str:
 
 
 def deleted_service(instance: EmbeddedInstance) -> str:
-    """Delete a service that has a conversation. Return the SID of the service."""
+    """Delete a service with a conversation. Return the service SID."""
     sid = instance.call("POST", "/v1/Services", {"FriendlyName": "Support"}).body["sid"]
     assert instance.call("POST", f"/v1/Services/{sid}/Conversations").status == 201
     assert instance.call("DELETE", f"/v1/Services/{sid}").status == 204
@@ -369,7 +367,10 @@ DELETIONS = pytest.mark.parametrize(
         pytest.param(deleted_service, ConversationOperations, "deleted-service", id="service"),
     ],
 )
-"""`operations` is a class. Its method `delete` deletes the resources that belong to the deleted User or service."""
+"""Runs a test for a deleted User and for a deleted service.
+
+`operations` is the class whose method `delete` deletes the participants or conversations.
+"""
 
 
 @DELETIONS
@@ -397,7 +398,7 @@ def test_deletion_that_always_fails_is_tried_rarely_and_reported(
 
 @DELETIONS
 @pytest.mark.parametrize("fails", [False, True])
-def test_pass_whose_time_is_over_counts_as_an_attempt_only_if_it_failed(
+def test_interrupted_pass_counts_as_an_attempt_only_if_it_failed(
     instance: EmbeddedInstance,
     clock: FrozenClock,
     delete: Callable[[EmbeddedInstance], str],
@@ -410,12 +411,12 @@ def test_pass_whose_time_is_over_counts_as_an_attempt_only_if_it_failed(
     if fails:
         monkeypatch.setattr(operations, "delete", fail)
     clock.move(timedelta(seconds=1))
-    # The sweeper calls `go_on` before it takes the resource. The deletion calls `go_on` before each step.
+    # The sweeper calls `go_on` before it takes the resource, and the deletion calls `go_on` before each step.
     answers = iter([True, fails, False])
     assert instance.engine.sweeper.sweep(go_on=lambda: next(answers)) == 1
     (item,) = instance.items(kind)
     assert item["attempts"] == fails
-    # The deletion of a service makes its conversations due, so the sweeper must process only one kind here.
+    # The deletion also makes the service's conversations due. Therefore process only one kind of resource here.
     sweeper = instance.engine.sweeper
     assert replace(sweeper, processes={kind: sweeper.processes[kind]}).sweep() == (not fails)
 

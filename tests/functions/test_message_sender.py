@@ -1,4 +1,4 @@
-"""The message sender function makes copies from events, and postpones copies that a carrier does not accept."""
+"""The message sender function creates copies for events, and postpones copies that the carrier refuses for now."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def moto() -> Iterator[MotoInstance]:
 
 
 @pytest.mark.parametrize("name", ["event.json", "copy.json"])
-def test_sample_of_something_that_is_gone_is_done(moto: MotoInstance, name: str) -> None:
+def test_sample_for_a_missing_message_succeeds(moto: MotoInstance, name: str) -> None:
     event = sample(EVENTS / "message_sender" / name, moto)
     assert moto.handler("message_sender")(event, FunctionContext()) == {"batchItemFailures": []}
 
@@ -49,14 +49,14 @@ def test_unreadable_queue_message_is_given_up_at_once(moto: MotoInstance) -> Non
     assert moto.waiting_messages("outbound-failure") == 1
 
 
-def test_copies_of_a_line_are_in_one_message_group_and_each_receipt_comes_once(moto: MotoInstance) -> None:
+def test_copies_from_one_number_to_one_phone_share_a_message_group_and_come_once(moto: MotoInstance) -> None:
     sqs, url = moto.deployment.client("sqs"), moto.deployment.values["CopyQueue"]
     queue = SqsCopyQueue(sqs, url)
     others = [COPY.model_copy(update={"receipt_sid": f"DY{number:032}"}) for number in range(1, 12)]
     queue.send([COPY, *others])
     queue.send([COPY])
     assert moto.waiting_messages("copy") == 12
-    # While a message of a message group is in flight, SQS returns no other message of this group.
+    # SQS returns no other message of a message group while one message of the group is in flight.
     first = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=1, AttributeNames=["All"])["Messages"]
     assert Copy.model_validate_json(first[0]["Body"]) == COPY
     assert "Messages" not in sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10)

@@ -1,4 +1,4 @@
-"""Tests of the RunningInstance methods that the example project does not use (testing/instance.py)."""
+"""RunningInstance has methods that the example project does not use (testing/instance.py)."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_phone_asks_the_receiver_of_pre_events(instance: RunningInstance) -> Non
 
 
 class LockedTable:
-    """A table that imitates a write lock of another process. While `is_locked` is True, `begin` fails."""
+    """Simulates the write lock of another process. While `is_locked` is true, `begin` fails."""
 
     def __init__(self, table: Any) -> None:
         self._table = table
@@ -103,7 +103,7 @@ class LockedTable:
 def test_fail_participant_affects_only_the_next_conversation(instance: RunningInstance) -> None:
     v1 = instance.client().conversations.v1
     create = v1.conversation_with_participants.create
-    # The locked table delays the steps of the first conversation until after `fail_participant`.
+    # The lock keeps the steps of the first conversation waiting until `fail_participant` has been called.
     table = LockedTable(instance._engine.table)
     instance._engine.steps.table = table  # type: ignore[assignment]
     first = create(participant=chat(1)).sid

@@ -1,4 +1,4 @@
-"""The API has two trees of paths: paths below `/v1/`, and paths below `/v1/Services/{sid}/`."""
+"""Call the API through its two trees of paths: `/v1/...` and `/v1/Services/{sid}/...`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tests.support.instances import Answer, Instance
 
 
 class Tree:
-    """One tree of paths. With a service, the paths are below `/v1/Services/IS.../`. Otherwise they are below `/v1/`."""
+    """A tree of paths. The paths start with `/v1/`, or with `/v1/Services/{sid}/` if there is a service SID."""
 
     def __init__(self, instance: Instance, *, in_service: bool) -> None:
         v1 = instance.client().conversations.v1
@@ -21,10 +21,7 @@ class Tree:
             self.path, self.client = f"/v1/Services/{self.service_sid}", v1.services(self.service_sid)
 
     def make(self, *participants: str, **parameters: Any) -> str:
-        """Create a conversation with these participants.
-
-        Wait until the participants are added. Return the conversation SID.
-        """
+        """Create a conversation and wait until its participants are added. Return the conversation SID."""
         sid: str = self.client.conversation_with_participants.create(participant=[*participants], **parameters).sid
         self.instance.work()
         return sid
@@ -36,5 +33,5 @@ class Tree:
         data: Mapping[str, object] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
-        """Send a request to a path of this tree. Do not use the SDK."""
+        """Send a request to a path of this tree, without the SDK."""
         return self.instance.call(method, self.path + path, data, headers)

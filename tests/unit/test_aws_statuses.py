@@ -1,4 +1,4 @@
-"""Delivery events of AWS End User Messaging SMS become delivery statuses (domain/aws_statuses.py)."""
+"""Convoke converts delivery events of AWS End User Messaging SMS to delivery statuses (domain/aws_statuses.py)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ CONTEXT = {"account": "AC1", "conversation": "CH1", "message": "IM1", "receipt":
 
 
 def names(shape: str) -> set[str]:
-    """Return the values of an enumeration from botocore's description of the service."""
+    """Return the values of an enumeration in botocore's service description."""
     found: Any = get_session().get_service_model("pinpoint-sms-voice-v2").shape_for(shape)
     return set(found.enum)
 
@@ -33,7 +33,7 @@ def names(shape: str) -> set[str]:
         ("", None),
     ],
 )
-def test_event_has_its_meaning(event_type: str, outcome: Outcome | None) -> None:
+def test_delivery_event_becomes_the_matching_outcome(event_type: str, outcome: Outcome | None) -> None:
     assert outcome_in({"eventType": event_type}) == outcome
 
 

@@ -1,4 +1,4 @@
-"""The API names form parameters and parses forms (api/parameters.py)."""
+"""The API determines the names of form parameters and parses forms (api/parameters.py)."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ NAMES = {
     "bindings_email_address": "Bindings.Email.Address",
     "bindings_email_name": "Bindings.Email.Name",
 }
-"""The names of the form parameters for the fields of a conversation."""
+"""Maps each field of a conversation to the name of its form parameter."""
 
 WEBHOOK_NAMES = {
     "method": "Method",
@@ -50,7 +50,7 @@ WEBHOOK_NAMES = {
     "post_webhook_url": "PostWebhookUrl",
     "target": "Target",
 }
-"""The names of the form parameters for the fields of a webhook configuration."""
+"""Maps each field of a webhook configuration to the name of its form parameter."""
 
 
 def parsed_or_refused(model: type[Model], fields: list[tuple[str, str]]) -> Model | ConversationsError:

@@ -1,4 +1,4 @@
-"""`convoke up` prints a line for each request and delivery (cli/traffic.py)."""
+"""`convoke up` prints one line for each request and each delivery (cli/traffic.py)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SECRETS = ("Hello", "visit", "alice", "+15558675310", "user", "password", "token
 
 
 class Finished:
-    """An observer that stores all finished requests and deliveries."""
+    """An observer that stores every finished request and delivery."""
 
     def __init__(self) -> None:
         self.all: list[FinishedRequest | FinishedDelivery] = []
@@ -143,7 +143,7 @@ def test_line_of_a_refused_request_has_the_code_and_the_sid_in_the_path(status: 
 
 
 @pytest.mark.parametrize("body", ["", "<html>", "[]"])
-def test_line_of_an_answer_that_is_no_json_object_has_no_code(body: str) -> None:
+def test_line_of_an_answer_that_is_not_a_json_object_has_no_code(body: str) -> None:
     event = event_of("GET", "http://localhost/console")
     line = request_line(FinishedRequest(event, Response(404, body=body), 0.001), now(), lambda _: None)
     assert {*line} == {"time", "method", "route", "status", "milliseconds"}
@@ -176,7 +176,7 @@ def test_text_of_a_chat_call_shows_its_action_and_its_outcome(call: FinishedChat
 
 
 class BlockedStream(io.StringIO):
-    """A stream that blocks until `may_write` is set."""
+    """A stream whose writes wait until `may_write` is set."""
 
     def __init__(self) -> None:
         super().__init__()

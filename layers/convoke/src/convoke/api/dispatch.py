@@ -1,6 +1,6 @@
-"""Find the route of a request, authenticate the caller and call the handler. Both engines use this module.
+"""Find the route for a request, authenticate the caller and call the handler. Both engines use this module.
 
-The order of checks is documented in docs/behaviour/requests-and-answers.md#order-of-checks.
+docs/behaviour/requests-and-answers.md#order-of-checks documents the order of the checks.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ Event = Mapping[str, Any]
 Answer = Response | Deferred | Upload
 
 Handler = Callable[[Event, InvocationContext, Any, dict[str, str]], Answer]
-"""The parameters are the event, the context, the caller (None for a public route) and the path parameters."""
+"""The arguments are the event, the context, the caller and the path parameters. A public route has no caller (None)."""
 
 
 class Dispatcher:
-    """Finds the route of each gateway event and calls the handler of the route.
+    """Finds the route for each gateway event and calls the route's handler.
 
     Several threads may use one dispatcher at the same time.
     """
@@ -56,18 +56,20 @@ class Dispatcher:
         public_url: str | None = None,
         console_poll_seconds: int | None = None,
     ) -> None:
-        """`extra_routes` are the routes that only some engines have, and the routes that carriers call.
+        """Build the routing tree.
 
-        If `console_poll_seconds` is not None, the dispatcher serves the console. See `Edges.console_poll_seconds`.
-
-        `path_delimiters` are the characters that a name in a request must not contain. See `Edges.path_delimiters`.
+        - `extra_routes`: the routes that only one engine has, and the routes that carriers call.
+        - `path_delimiters`: the characters that a name in a request must not contain. See `Edges.path_delimiters`.
+        - `public_url`: the base URL of all URLs in responses. If None, the headers of each request determine the base
+          URL.
+        - `console_poll_seconds`: if not None, the dispatcher also serves the console. See `Edges.console_poll_seconds`.
         """
         self._operations = operations
         self._path_delimiters = path_delimiters
         self._public_url = public_url
         self._console_poll_seconds = console_poll_seconds
-        # The OpenAPI document omits routes without a successful status. Such a route always answers 404. The error
-        # message names the command-line option that would enable the route.
+        # A route without a successful status always answers 404. Its error message names the command-line option that
+        # would enable the route. The OpenAPI document omits such routes.
         described = (route for route in extra_routes if not isinstance(route, CarrierRoute))
         self._described_routes = tuple(route for route in described if route.contract.statuses)
         self._described: str | None = None
@@ -82,26 +84,30 @@ class Dispatcher:
     def answer(self, event: Event, context: InvocationContext) -> Answer:
         """Return the response to a request.
 
-        An error of the class `Exception` becomes an error response. Other errors, such as KeyboardInterrupt, are not
-        caught.
+        Every `Exception` becomes an error response. Errors that are not an `Exception`, such as KeyboardInterrupt,
+        propagate.
         """
         path: str = event["rawPath"]
         try:
             return self._answered(path, event, context)
         except NotFoundError as error:
-            # The error shows the path from the request, without Twilio's version prefix.
+            # The error message shows the requested path without Twilio's version prefix.
             named = path.removeprefix(TWILIO_PREFIX) or "/"
             return render(error, f"The requested resource {named} was not found")
         except ConversationsError as error:
             return render(error)
         except Exception:
-            # The response contains only the request id. The log entry of the failure contains the same request id.
+            # The response reveals nothing but the request id. With this id, an operator finds the log entry of the
+            # failure.
             identified = request_id(context)
             logger.exception("a request failed", extra={"request_id": identified})
             return render(InternalError(request_id=identified))
 
     def rule_of(self, path: str) -> str | None:
-        """Return the rule of the route for a path, such as `/v1/Services/<sid>`, or None if no route matches."""
+        """Return the rule of the route that matches a path, such as `/v1/Services/<sid>`.
+
+        Return None if no route matches.
+        """
         node = self._root.find(path, [])
         return node.rule if node else None
 
@@ -113,8 +119,7 @@ class Dispatcher:
         caller, values = None, list[str]()
         node = self._root.find(path, values)
         if node is None or not node.is_public:
-            # Authenticate before the response tells whether the path exists. A client without credentials must not
-            # learn which paths exist.
+            # Authenticate first. A client without credentials must not learn which paths exist.
             caller = caller_of(self._operations, event)
         if node is None:
             raise NotFoundError
@@ -127,7 +132,7 @@ class Dispatcher:
         return handler(event, context, caller, dict(zip(names, values, strict=True)))
 
     def _console_page(self, path: str, event: Event, poll_seconds: int) -> Response | None:
-        # Import only when a browser asks for the console, because an earlier import would slow every cold start.
+        # Import here, because an import at the top would slow every cold start. Few requests are for the console.
         from convoke.api.console import page  # noqa: PLC0415 - see above
 
         return page(path, event, poll_seconds, self._rules, self._public_url)
@@ -140,10 +145,9 @@ class Dispatcher:
         return self._account_handler(route) if isinstance(route, AccountRoute) else self._service_handler(route)
 
     def _document(self, event: Event) -> Document:
-        """Return the OpenAPI document of the API. Only the first call generates the document."""
+        """Return the OpenAPI document. Only the first call generates the document."""
         if self._described is None:
-            # Import only when a client requests the document, because the import of pydantic's JSON Schema generator
-            # would slow down every cold start.
+            # Import here, because the import of pydantic's JSON Schema generator would slow every cold start.
             from convoke.api.openapi import members  # noqa: PLC0415 - see above
 
             self._described = members(self._described_routes)
@@ -202,5 +206,5 @@ class Dispatcher:
 
 
 def request_id(context: InvocationContext) -> str:
-    """Return Lambda's request id in Twilio's format. The log entries of the request contain this id."""
+    """Return Lambda's request id in Twilio's format. All log entries of the request contain this id."""
     return "RQ" + context.aws_request_id.replace("-", "")

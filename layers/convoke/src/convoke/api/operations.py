@@ -1,4 +1,4 @@
-"""The object that gives handlers access to the operations of every resource."""
+"""Give the handlers access to the operations of every resource."""
 
 from __future__ import annotations
 
@@ -75,17 +75,16 @@ class Operations:
     alerts: AlertOperations
     signature_checks: SignatureCheckOperations
     authenticate_chat_user: Callable[[str], ChatSession]
-    """The function `AccessTokenOperations.authenticate`, which takes an access token.
+    """Verifies an access token. The function is `AccessTokenOperations.authenticate`.
 
-    Only the first call imports the module of this function.
+    Its module is imported at the first call.
     """
     conversation_waiter: ConversationWaiter
 
     def request_webhooks(self, request: Request) -> RequestWebhooks:
-        """Return the object that sends the pre-event of this request.
+        """Return the object that sends the pre-event of a request.
 
-        If the request does not enable webhooks, the object sends nothing.
-
-        See docs/behaviour/webhook-delivery.md#what-triggers-webhooks.
+        If the request does not enable webhooks, this object sends nothing. See
+        docs/behaviour/webhook-delivery.md#what-triggers-webhooks.
         """
         return self.pre_events.for_request(Origin(notify_webhooks=request.notify_webhooks))

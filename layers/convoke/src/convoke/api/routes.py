@@ -1,7 +1,7 @@
-"""The table of all routes of the API: method, path, handler and contract.
+"""The routes of the API. Each route has a method, a path, a handler and a contract.
 
-Each route in `SERVICE_ROUTES` has two paths: `/v1/...` for the account's default service, and
-`/v1/Services/{sid}/...` for any service. See docs/behaviour/requests-and-answers.md#two-trees.
+A route in `SERVICE_ROUTES` has two paths. The path `/v1/...` belongs to the account's default service, and the path
+`/v1/Services/{sid}/...` to the service with this SID. See docs/behaviour/requests-and-answers.md#two-trees.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ SERVICE_PREFIX = "/Services/<chat_service_sid>"
 class PublicRoute(NamedTuple):
     """A route without authentication.
 
-    The arguments of the handler are the gateway event and a function that returns the OpenAPI document.
+    The handler gets the gateway event and a function that returns the OpenAPI document.
     """
 
     method: str
@@ -85,10 +85,10 @@ class PublicRoute(NamedTuple):
 
 
 class CarrierRoute(NamedTuple):
-    """A route that a carrier calls, without credentials. The handler checks the signature of the carrier.
+    """A route that a carrier calls. The request has no credentials, so the handler checks the carrier's signature.
 
-    The handler gets the values in the path as keyword arguments. `/openapi.json` does not describe the route, because
-    the carrier determines the parameters of the request.
+    The handler gets the path values as keyword arguments. `/openapi.json` does not describe such a route, because the
+    carrier determines the parameters.
     """
 
     method: str
@@ -102,7 +102,7 @@ class CarrierRoute(NamedTuple):
 
 
 class AccountRoute(NamedTuple):
-    """A route to a resource of the account. The handler gets the values in the path as keyword arguments."""
+    """A route to a resource of the account. The handler gets the path values as keyword arguments."""
 
     method: str
     rule: str
@@ -118,7 +118,7 @@ class AccountRoute(NamedTuple):
 class ServiceRoute(NamedTuple):
     """A route to a resource of a service.
 
-    The handler gets the values in the path as keyword arguments, except the service SID.
+    The handler gets the path values as keyword arguments, except the service SID.
     """
 
     method: str
@@ -290,7 +290,7 @@ SERVICE_ROUTES = (
 Route = PublicRoute | AccountRoute | ServiceRoute
 
 ExtraRoute = PublicRoute | CarrierRoute | AccountRoute
-"""A route that is not in `ROUTES`, because only some engines have the route, or only carriers call the route."""
+"""A route that is not in `ROUTES`. Only some engines have the route, or only carriers call the route."""
 
 ROUTES: tuple[Route, ...] = (*PUBLIC_ROUTES, *ACCOUNT_ROUTES, *SERVICE_ROUTES)
 
@@ -315,7 +315,7 @@ PATH_VALUES: Mapping[str, Prefix | Mapping[str, str]] = {
     "Senders": Prefix.SENDER,
     "Phones": {"description": "The number of a simulated phone."},
 }
-"""The valid values of path parameters. The key is the segment before the path parameter.
+"""Describes the valid values of each path parameter. The key is the path segment before the parameter.
 
-The value is the prefix of a SID, or keywords of a JSON Schema.
+The value is a SID prefix, or a part of a JSON Schema.
 """

@@ -40,7 +40,7 @@ class SqsCopyQueue:
     queue_url: str
 
     def send(self, copies: Sequence[Copy]) -> None:
-        """Send the copies in batches. Raises CopiesNotSentError."""
+        """Send the copies in batches. Raise CopiesNotSentError if SQS rejects a copy."""
         for batch in batches(copies, _entry_bytes, max_entries=MAX_BATCH_ENTRIES, max_bytes=MAX_BATCH_BYTES):
             entries = [_entry(place, copy) for place, copy in enumerate(batch)]
             answer = self.client.send_message_batch(QueueUrl=self.queue_url, Entries=entries)

@@ -1,4 +1,4 @@
-"""The media store on AWS: an S3 bucket."""
+"""Store uploaded files in an S3 bucket."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ class MediaBucket:
     """Implements `MediaStore`. The key of an object is `{account SID}/{media SID}`."""
 
     def __init__(self, make_client: Callable[[], S3Client], bucket: str) -> None:
-        """`make_client` is called only before the first request to S3, because creating an S3 client is slow."""
+        """`make_client` creates the S3 client.
+
+        Only the first request to S3 calls this function, because the creation is slow.
+        """
         self._make_client = make_client
         self._bucket = bucket
 
@@ -55,7 +58,7 @@ class MediaBucket:
 
 
 class MediaObject:
-    """Implements `MediaWriter`. The content stays in memory until `commit`, because the content is small."""
+    """Implements `MediaWriter`. The whole content stays in memory until `commit`, because uploads on AWS are small."""
 
     def __init__(self, client: S3Client, bucket: str, key: str) -> None:
         self._client = client

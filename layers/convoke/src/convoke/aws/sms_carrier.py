@@ -1,6 +1,6 @@
-"""Send copies through AWS End User Messaging SMS. See docs/phones/aws.md.
+"""Send copies of messages through AWS End User Messaging SMS. See docs/phones/aws.md.
 
-A call has no idempotency key. If the answer is lost, Convoke cannot find out whether AWS has accepted the copy. See
+A call has no idempotency key. If the answer is lost, Convoke cannot find out whether AWS accepted the copy. See
 https://docs.aws.amazon.com/pinpoint/latest/apireference_smsvoicev2/API_SendTextMessage.html.
 """
 
@@ -26,19 +26,20 @@ SERVICE = "pinpoint-sms-voice-v2"
 REFUSALS = frozenset({"ConflictException", "ValidationException"})
 
 NOT_ACCEPTED = frozenset({"AccessDeniedException", "ServiceQuotaExceededException"})
-"""The error codes of calls that AWS has not accepted and that may succeed later.
+"""The error codes which mean that AWS did not accept the copy, but may accept it later.
 
-For example, the monthly spend limit is reached. The error ends when the operator raises the limit or the month ends.
+For example, the account has reached the monthly spend limit. A later call succeeds after the operator raises the limit,
+or after the month ends.
 """
 
 
 class SmsCarrier:
-    """Implements `Carrier`. The API of AWS cannot send a group MMS."""
+    """Implements `Carrier`. AWS offers no way to send a group MMS."""
 
     def __init__(self, client: Callable[[], Any]) -> None:
-        """`client` returns the botocore client. The carrier calls `client` only when a copy is sent.
+        """`client` returns the botocore client. The first copy that is sent causes the first call of `client`.
 
-        Creating the client is slow, so the cold start must not create the client.
+        Creating the botocore client is slow, so the cold start must not create it.
         """
         self._client = client
 
@@ -69,9 +70,9 @@ class SmsCarrier:
 
 
 def _raise_meaning(error: ClientError) -> None:
-    """Raise the carrier error that matches an AWS error.
+    """Raise the carrier error that has the meaning of an AWS error.
 
-    Do nothing if the AWS error does not show whether AWS has accepted the copy.
+    Do nothing if the AWS error does not tell whether AWS accepted the copy.
     """
     code, reason = error.response["Error"]["Code"], str(error.response.get("Reason", ""))
     if code == "ThrottlingException":

@@ -1,6 +1,6 @@
-"""Send copies through Twilio Programmable Messaging. See docs/phones/twilio.md.
+"""Send copies of messages through Twilio Programmable Messaging. See docs/phones/twilio.md.
 
-A call has no idempotency key. If the answer is lost, Convoke cannot find out whether Twilio has accepted the copy. See
+A call has no idempotency key. If the answer is lost, Convoke cannot find out whether Twilio accepted the copy. See
 https://www.twilio.com/docs/messaging/api/message-resource#create-a-message-resource.
 """
 
@@ -33,24 +33,24 @@ MAX_ANSWER_BYTES = 64 * 1024
 """The maximum length of an answer that is read. An answer of Twilio has about 1 KB."""
 
 NOT_ACCEPTED = frozenset({401, 403, 404, 503})
-"""The status codes of requests that Twilio has not processed and that may succeed later.
+"""The status codes which mean that Twilio did not process the request, but may process it later.
 
-After 401, 403 or 404, the next attempt may have new credentials. A server responds with 503 if it cannot handle a
-request at present (RFC 9110, section 15.6.4). After any other 5xx status code, Twilio may have accepted the copy.
+After 401, 403 or 404, the next attempt may use new credentials. With 503, a server is unable to handle a request at
+present (RFC 9110, section 15.6.4). After any other 5xx status code, Twilio may have accepted the copy.
 """
 
 TOO_MANY_REQUESTS = 429
 
 
 class TwilioAnswerError(Exception):
-    """Twilio failed, or its answer cannot be parsed. Twilio may have accepted the copy."""
+    """Twilio failed, or the answer cannot be parsed. Twilio may have accepted the copy."""
 
 
 class TwilioCarrier:
-    """Implements `Carrier`. Twilio's API cannot send a group MMS."""
+    """Implements `Carrier`. Twilio's API offers no way to send a group MMS."""
 
     def __init__(self, public_url: str | None, api_url: str = API_URL) -> None:
-        """`public_url` is the base URL to which Twilio reports statuses. None means that Twilio reports no statuses."""
+        """`public_url` is the base URL to which Twilio reports statuses. If None, Twilio reports no statuses."""
         self._public_url = public_url
         self._api_url = api_url
         self._http = BoundedHttpClient(ReceiverRules())
@@ -67,7 +67,7 @@ class TwilioCarrier:
         if copy.secret is None:
             raise CarrierRefusedError(SenderMissingError, "the sender was deleted")
         form = [("From", copy.sender.address), ("To", copy.address), ("Body", copy.text)]
-        # Skip relative links, because Twilio cannot use them. Links are relative if the API has no public URL.
+        # Twilio cannot use relative links. Links are relative if the API has no public URL.
         form += [("MediaUrl", url) for url in copy.media_urls if "://" in url]
         if self._public_url:
             form.append(("StatusCallback", status_url(self._public_url, copy.sender, copy.receipt)))
@@ -85,7 +85,7 @@ class TwilioCarrier:
 
 
 def _outcome(status: int, body: bytes) -> SentCopy:
-    """Return the accepted copy if Twilio's answer is a success. Otherwise raise the matching error."""
+    """Return the copy if Twilio accepted it. Otherwise raise the matching error."""
     try:
         content = json.loads(body)
         code = int(content.get("code") or 0)

@@ -23,15 +23,17 @@ from convoke.storage.events import UnreadableChangeError
 FIRST_RECORD, LAST_RECORD = "approximateArrivalOfFirstRecord", "approximateArrivalOfLastRecord"
 
 MAX_ARRIVAL_DELAY = timedelta(minutes=1)
-"""The assumed maximum delay between the time of an event and the arrival of its record in the table's stream."""
+"""The maximum delay between an event and the arrival of its record in the table's stream.
+
+This value is an assumption.
+"""
 
 
 class StreamBatch(Model):
-    """The period of stream records that Lambda no longer retries.
+    """The period of the stream records that Lambda has given up.
 
-    Lambda sends a queue message with this period to the dead-letter queue.
-
-    See https://docs.aws.amazon.com/lambda/latest/dg/services-dynamodb-errors.html.
+    Lambda sends a queue message with this period to the dead-letter queue. See
+    https://docs.aws.amazon.com/lambda/latest/dg/services-dynamodb-errors.html.
     """
 
     first: datetime = Field(alias=FIRST_RECORD)
@@ -96,10 +98,10 @@ def dlq_redrive(data: str, stack: str | None) -> None:
 
 
 def _with_new_replay(new_replay_sid: Callable[[], str], body: str) -> str:
-    """Return the body of a delivery with a new replay SID. Return any other body unchanged.
+    """Give a delivery a new replay SID, and return its new body. Return any other body unchanged.
 
-    The attempts of a delivery are numbered for each event, target and replay. With a new replay SID, the numbers start
-    at 1 again.
+    Attempts are numbered separately for each event, target and replay. With a new replay SID, the numbers start at 1
+    again.
     """
     try:
         delivery = Delivery.model_validate_json(body)
@@ -109,7 +111,7 @@ def _with_new_replay(new_replay_sid: Callable[[], str], body: str) -> str:
 
 
 def _republish(installation: Installation, body: str) -> bool:
-    """Publish the events of the changes that a dead letter identifies. Return whether all events were published."""
+    """Publish the events of the changes in a dead letter. Return whether all events were published."""
     try:
         letter = _CHANGE_LETTER.validate_json(body)
         if isinstance(letter, UnpublishedChange):
@@ -123,11 +125,11 @@ def _republish(installation: Installation, body: str) -> bool:
 
 
 def _summary(body: str) -> dict[str, Any]:
-    """Return the SIDs, the event type and the target of a queue message, without any text that people wrote."""
+    """Return the SIDs, the event type and the target of a queue message, but no text that people wrote."""
     try:
         message = json.loads(body)
-        # A delivery has its event under `event`. An event from EventBridge is under `detail`. Any other queue message
-        # is an event or a provisioning.
+        # The event of a delivery is under `event`. The event in EventBridge's envelope is under `detail`. Any other
+        # queue message is itself an event or a provisioning.
         subject = message.get("event") or message.get("detail") or message
         event = {"event_id": subject.get("id"), "event_type": subject.get("type"), "target": message.get("target")}
         names = ("account_sid", "conversation_sid", "change_sid", "message_sid", "receipt_sid")

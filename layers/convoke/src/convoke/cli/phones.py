@@ -82,9 +82,9 @@ def phone_inbox(number: str, url: str, account_sid: str | None, data: str) -> No
 
 
 def _list_messages(url: str, credentials: tuple[str, str], path: str) -> Iterator[dict[str, Any]]:
-    """Yield the messages of every page.
+    """Yield the messages of all pages.
 
-    Use only the query of the URL of the next page, because this URL can contain another host than `url`.
+    The URL of the next page can contain another host than `url`, so only its query is used.
     """
     following: str | None = f"{path}?PageSize={PAGE_SIZE}"
     while following:
@@ -94,7 +94,7 @@ def _list_messages(url: str, credentials: tuple[str, str], path: str) -> Iterato
 
 
 def _credentials(account_sid: str | None, data: str) -> tuple[str, str]:
-    """Return the Account SID and the Auth Token from the environment, or from the data file."""
+    """Return the Account SID and the Auth Token, from the environment or from the data file."""
     token = os.environ.get(TOKEN_VARIABLE)
     if account_sid and token:
         return account_sid, token
@@ -104,7 +104,7 @@ def _credentials(account_sid: str | None, data: str) -> tuple[str, str]:
 
 
 def _call(url: str, credentials: tuple[str, str], path: str, form: Mapping[str, object] | None = None) -> Any:
-    """Send a request to the running instance, and return the body of the answer. Raises ClickException."""
+    """Send a request to the running instance, and return the body of the answer. Raise ClickException if this fails."""
     authorization = "Basic " + b64encode(":".join(credentials).encode()).decode()
     body = None if form is None else urlencode(form, doseq=True).encode()
     request = urllib.request.Request(f"{url.rstrip('/')}{path}", body, {"Authorization": authorization})  # noqa: S310 - http
@@ -118,7 +118,7 @@ def _call(url: str, credentials: tuple[str, str], path: str, form: Mapping[str, 
 
 
 def _message(error: urllib.error.HTTPError) -> str:
-    """Return the error message in the answer of the instance."""
+    """Return the error message from the answer of the instance."""
     try:
         return str(json.load(error)["message"])
     except (ValueError, LookupError):

@@ -1,8 +1,7 @@
-"""The lines that `convoke up` prints about requests, deliveries and calls of chat clients.
+"""Print the lines of `convoke up` about requests, deliveries and calls of chat clients.
 
-A line never contains a name, an address, an identity or a query. A line about a request contains the pattern of the
-route instead of the path. A line about a delivery contains only three parts of the receiver's URL: the scheme, the host
-and the path.
+A line never contains a name, an address, an identity or a query. A line about a request contains the rule of the route
+instead of the path. A line about a delivery contains only the scheme, the host and the path of the receiver's URL.
 """
 
 from __future__ import annotations
@@ -22,23 +21,23 @@ from convoke.domain.webhooks import receiver_of
 from convoke.embedded.observation import CONNECT, FinishedChatCall, FinishedDelivery, FinishedRequest
 
 MAX_WAITING_LINES = 10_000
-"""The maximum number of lines that wait while the terminal is slow. Further lines are dropped and counted."""
+"""How many lines wait while the terminal is slow. Further lines are dropped and counted."""
 
 FLUSH_SECONDS = 1.0
-"""The maximum time that the program waits for the terminal when the program ends."""
+"""How long the program waits for the terminal when it ends."""
 
 HEALTH_PATH = "/healthz"
 
 SID = re.compile(r"[A-Z]{2}[0-9a-f]{32}")
 
 RuleOf = Callable[[str], str | None]
-"""A function that takes the path of a request and returns the rule of the route, or None if there is no route."""
+"""Returns the rule of the route that matches a path. Returns None if no route matches."""
 
 Line = dict[str, object]
 
 
 class Traffic:
-    """An observer that prints a line for each finished request, delivery and call of a chat client.
+    """An observer that prints a line for each finished request, delivery attempt and call of a chat client.
 
     A separate thread formats and writes the lines, so that a blocked terminal does not block the API.
     """
@@ -67,7 +66,7 @@ class Traffic:
         self._add(lambda: chat_line(call, moment))
 
     def close(self) -> None:
-        """Write the waiting lines, but do not wait for the terminal longer than `FLUSH_SECONDS`."""
+        """Write the waiting lines, but wait for the terminal at most `FLUSH_SECONDS`."""
         self._add(None)
         self._thread.join(FLUSH_SECONDS)
 
@@ -94,7 +93,7 @@ class Traffic:
         click.echo(line, file=self._stream)
 
     def _discard_lines(self) -> None:
-        """Discard all further lines, because the stream cannot be written. For example, the terminal was closed."""
+        """Discard all further lines. The stream is not writable, for example because the terminal was closed."""
         while self._waiting.get() is not None:
             pass
 
@@ -156,7 +155,7 @@ def line_as_json(line: Line) -> str:
 
 
 def line_as_text(line: Line) -> str:
-    """Return a line for people, with colours."""
+    """Return a line as text for people, with colours."""
     moment = line["time"]
     assert isinstance(moment, datetime)
     time = click.style(moment.astimezone().strftime("%H:%M:%S.%f")[:-3], dim=True)

@@ -32,8 +32,8 @@ from convoke.operations import webhook_delivery
 SWITCH_INTERVAL_SECONDS = 0.0005
 """How long a thread may run before it must give the interpreter to a waiting thread.
 
-Python's default is 5 ms. The sqlite3 module releases the interpreter at every row that the module reads. With the
-default, a row takes 5 ms if another thread takes the interpreter at this row. See
+The sqlite3 module releases the interpreter for every row that it reads. Another thread can then take the interpreter.
+With Python's default of 5 ms, such a row takes 5 ms. See
 https://docs.python.org/3/library/sys.html#sys.setswitchinterval.
 """
 
@@ -168,8 +168,8 @@ def up(
 
 
 def up_on_aws(host: str, port: int, *, as_json: bool, sam_local: bool) -> None:
-    """Deploy the template to MiniStack and wait for SIGINT or SIGTERM."""
-    # Both modules import boto3, which is an optional dependency.
+    """Deploy the template to MiniStack, and wait for SIGINT or SIGTERM."""
+    # Import here, because both modules import boto3, which is an optional dependency.
     from convoke.cli.ministack import LOOPBACK, StackError, deployed  # noqa: PLC0415 - see above
     from convoke.cli.sam_local import FOLDER, command, write_files  # noqa: PLC0415 - see above
 
@@ -205,7 +205,7 @@ def up_embedded(
     test_controls: bool,
     traffic_format: str | None,
 ) -> None:
-    """Serve the API on the embedded engine until SIGINT or SIGTERM. Print no traffic if `traffic_format` is None."""
+    """Serve the API on the embedded engine until SIGINT or SIGTERM. If `traffic_format` is None, print no traffic."""
     make_engine = partial(new_engine, data, has_movable_clock=test_clock)
     try:
         with lock_data_file(data), ExitStack() as stack:
@@ -241,8 +241,7 @@ def up_embedded(
 def hint_for_busy_port(host: str, port: int) -> str:
     """Return the end of the error message about a busy port.
 
-    The text contains the option for another port. If the process that listens on the port is found, the text also
-    contains this process.
+    The text names a free port. If the process that uses the port is found, the text also names this process.
     """
     holder = find_listener(port)
     named = f" by {holder.name} (process {holder.pid})" if holder else ""
@@ -251,7 +250,7 @@ def hint_for_busy_port(host: str, port: int) -> str:
 
 @contextmanager
 def printed_traffic(instance: Instance, traffic_format: str | None) -> Iterator[None]:
-    """Print a line for each request and delivery of the instance during the block, unless `traffic_format` is None."""
+    """Print a line for each request and delivery during the block. If `traffic_format` is None, print nothing."""
     if traffic_format is None:
         yield
         return
@@ -267,11 +266,10 @@ def printed_traffic(instance: Instance, traffic_format: str | None) -> Iterator[
 def lock_data_file(data: str) -> Iterator[None]:
     """Hold the lock of a data file during the block.
 
-    Raises ClickException if another process holds the lock, or if this process may not write the lock file.
-
     Without the lock, two instances could process the queues of one data file and call every webhook twice. See
-    docs/decisions/0013-one-instance-per-data-file.md. If `data` is a symbolic link, the lock belongs to the target of
-    the link. Therefore all symbolic links to one data file share one lock.
+    docs/decisions/0013-one-instance-per-data-file.md. A symbolic link and its target share one lock.
+
+    Raise ClickException if another process holds the lock, or if this process may not write the lock file.
     """
     if data == MEMORY:
         yield
@@ -280,7 +278,7 @@ def lock_data_file(data: str) -> Iterator[None]:
     try:
         lock = FileLock(f"{os.path.realpath(data)}.lock", timeout=0, mode=0o600)
         lock.acquire()
-        # An earlier version of Convoke allowed other users to open the lock file. Such a user could take the lock.
+        # In an earlier version of Convoke, other users could open the lock file and take the lock.
         os.chmod(lock.lock_file, 0o600)
     except OSError as error:
         if isinstance(error, Timeout):
@@ -293,10 +291,10 @@ def lock_data_file(data: str) -> Iterator[None]:
 
 
 def start_instance(instance: Instance, ready: dict[str, str | int], *, as_json: bool) -> None:
-    """Start the instance on the server's event loop, then print that the API is ready."""
+    """Start the instance on the server's event loop. Then print that the API is ready."""
     instance.start(str(ready["account_sid"]))
-    # The objects of the program live until the process ends. Without this call, each full garbage collection would
-    # visit all these objects and stop the event loop for 27 ms.
+    # The program's objects live until the process ends. Without this call, each full garbage collection would visit all
+    # these objects and stop the event loop for 27 ms.
     gc.freeze()
     print_ready(ready, as_json=as_json)
 
@@ -318,7 +316,7 @@ def print_ready(ready: dict[str, str | int], *, as_json: bool) -> None:
 
 
 def configure_logging(data: str, *, as_json: bool) -> None:
-    """Log warnings and errors of Convoke and its HTTP server to stderr."""
+    """Log warnings and errors of Convoke and of its HTTP server to stderr."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter() if as_json else ConsoleFormatter())
     handler.addFilter(hide_attempts)
@@ -327,15 +325,19 @@ def configure_logging(data: str, *, as_json: bool) -> None:
 
 
 def hide_attempts(record: logging.LogRecord) -> bool:
-    """Return False to drop a warning about a failed attempt or a paused receiver. Return True for other log records.
+    """Drop warnings about failed attempts and paused receivers. Return False to drop a log record, otherwise True.
 
-    The lines about traffic show each attempt. If the last attempt fails, `embedded/deliveries.py` logs an error.
+    The lines about traffic already show each attempt. If the last attempt fails, `embedded/deliveries.py` logs an
+    error.
     """
     return record.name != webhook_delivery.__name__ or record.levelno >= logging.ERROR
 
 
 def add_command(data: str, record: logging.LogRecord) -> bool:
-    """Add the command that shows the event to a log record about an event. Return True to keep the log record."""
+    """Add a command to a log record about an event, so that the user can look up the event.
+
+    Always return True, which keeps the log record.
+    """
     if event_id := getattr(record, "event_id", None):
         record.inspect = f"GET /convoke/v1/Events/{event_id}/Attempts"
         if data != MEMORY:

@@ -41,7 +41,7 @@ REASONS: Mapping[str, type[LogEntry]] = MappingProxyType(
         "RESOURCE_NOT_ACTIVE": SenderMissingError,
     }
 )
-"""The log entry for each reason for which AWS refuses a call. Any other reason is logged with the code 30008."""
+"""Maps AWS's refusal reasons to log entries. For any other reason, Convoke logs the code 30008."""
 
 
 class Outcome(NamedTuple):
@@ -65,7 +65,7 @@ EVENTS: Mapping[str, Outcome] = MappingProxyType(
         "TTL_EXPIRED": Outcome(ReceiptStatus.UNDELIVERED, PhoneUnreachableError),
     }
 )
-"""The outcome for each event type. The keys do not contain the prefix `TEXT_`. Other event types change no receipt.
+"""Maps each event type, without its prefix `TEXT_`, to the outcome. Other event types change no receipt.
 
 `SUCCESSFUL` and `DELIVERED` have the same meaning. AWS uses one or the other, depending on the country. If the carrier
 reports nothing for 72 hours, AWS sends the event type `UNKNOWN`. The status of the receipt then stays `sent`.
@@ -73,7 +73,7 @@ reports nothing for 72 hours, AWS sends the event type `UNKNOWN`. The status of 
 
 
 def context_of(receipt: Receipt) -> dict[str, str]:
-    """Return the values that Convoke sends with a copy. AWS repeats these values in each delivery event of the copy."""
+    """Return the values that Convoke sends with a copy. Each delivery event of the copy contains the same values."""
     return {
         "account": receipt.account_sid,
         "conversation": receipt.conversation_sid,

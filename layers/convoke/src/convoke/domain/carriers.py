@@ -1,4 +1,4 @@
-"""Carriers, which deliver copies of messages to phones. This module defines the request to a carrier and its response.
+"""What Convoke sends to a carrier, and how the carrier responds. Carriers deliver copies of messages to phones.
 
 See docs/phones.md.
 """
@@ -55,7 +55,7 @@ class CarrierThrottledError(CarrierError):
 
 
 class CarrierUnavailableError(CarrierError):
-    """The carrier failed, and it is certain that the carrier did not accept the copy."""
+    """The carrier failed, and certainly did not accept the copy."""
 
 
 def pause_seconds(attempts: int) -> float:

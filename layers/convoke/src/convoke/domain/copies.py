@@ -72,8 +72,11 @@ def business_address(recipient: Member, author: Member | None, members: Sequence
 def text_of_copy(message: Message, *, in_group: bool, is_group_mms: bool) -> str:
     """Return the text of a copy.
 
-    In a group, a copy that is not a group MMS starts with the author. Such a copy comes from the business address, so
-    the phone could not show otherwise who wrote the message.
+    `in_group` says whether the recipient is a member of a group MMS. `is_group_mms` says whether the carrier sends the
+    copy as a group MMS.
+
+    If the carrier sends a separate copy to each member of a group, the text starts with the author. The reason is that
+    the phone shows the business address as the sender of such a copy.
     """
     body = message.body or ""
     return f"{message.author}: {body}" if in_group and not is_group_mms else body

@@ -1,7 +1,7 @@
 """The error catalogue: one class for each error code in responses and alerts.
 
-For some errors, Twilio has two codes: an older code of Programmable Chat and a code of Conversations. The catalogue
-contains only the code of Conversations. The code of a missing resource is always 20404.
+For some errors, Twilio has two codes: an older code of Programmable Chat and a newer code of Conversations. The
+catalogue contains only the newer code. The code for a missing resource is always 20404.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ FieldPath = tuple[str | int, ...]
 """
 
 CATALOGUE: dict[int, type[ConversationsError]] = {}
-"""Maps each code that a response can have to its error class."""
+"""Maps the codes of responses to error classes."""
 
 LOG_ENTRIES: dict[int, type[LogEntry]] = {}
-"""Maps each code that only alerts can have to its error class."""
+"""Maps the codes of alerts to error classes. No response has one of these codes."""
 
 
 def more_info_url(code: int) -> str:
@@ -49,8 +49,8 @@ class ConversationsError(ValueError):
       the error message.
     - `others` contains the other errors of the same request.
 
-    The error message and the details must not contain personal data, because Convoke logs both texts. Personal data are
-    names, identities, addresses, attributes and bodies.
+    The error message and the details must not contain personal data, because Convoke logs the message and the details.
+    Personal data are names, identities, addresses, attributes and bodies.
     """
 
     code: ClassVar[int]
@@ -62,7 +62,7 @@ class ConversationsError(ValueError):
     names_parameter: ClassVar[bool]
     """Whether the error message begins with the name of the parameter.
 
-    False for Twilio's texts that clients compare or parse. These texts describe the error without the parameter's name.
+    False for Twilio's texts that clients compare or parse, because such a text must not change.
     """
 
     def __init_subclass__(cls, *, code: int, status: int = 400, text: str, names_parameter: bool = True) -> None:
@@ -95,7 +95,7 @@ class ConversationsError(ValueError):
         return self._named(str(self))
 
     def _named(self, sentence: str) -> str:
-        """Return the sentence with the name of the parameter, if there is a parameter."""
+        """Return the sentence, with the name of the parameter at its start if the error must name the parameter."""
         if self.parameter is None or not self.names_parameter or self.parameter in sentence:
             return sentence
         return f"{self.parameter}: {sentence}"
@@ -177,7 +177,7 @@ class InvalidIssuerError(
 
 
 class AccessTokenExpiredError(ConversationsError, code=20104, status=401, text="The access token has expired"):
-    """The client must get a new access token from the server of its application."""
+    """The chat client must get a new access token from the application's server."""
 
 
 class AccessTokenNotYetValidError(
@@ -219,7 +219,7 @@ class ConflictError(ConversationsError, code=20409, status=409, text="Conflict")
         "configured_role": "A role that the configuration of its service names cannot be deleted: configure another"
         " role first",
     }
-    """The error messages by the detail `reason`. Each message names the conflict and says how to solve the conflict."""
+    """Maps each value of the detail `reason` to the error message, which also says how to solve the conflict."""
 
     def _sentence(self) -> str:
         return self.reasons.get(str(self.details.get("reason")), self.text)
@@ -294,7 +294,7 @@ class OptedOutError(LogEntry, code=21610, text="The phone has opted out of messa
 
 
 class SenderMissingError(LogEntry, code=21703, text="The account has no sender for the business address"):
-    """Convoke cannot send the copy, because the sender determines the carrier."""
+    """Convoke cannot send the copy, because only the sender determines which carrier sends the copy."""
 
 
 class PhoneUnreachableError(LogEntry, code=30003, text="The phone cannot be reached at present"):
@@ -322,7 +322,7 @@ class CarrierFailedError(LogEntry, code=30008, text="The carrier did not deliver
 
 
 class WebhookFailedError(LogEntry, code=50057, text="The receiver of a webhook answered with an error, or not at all"):
-    """If the last attempt at a delivery fails in this way, Convoke records this error in an alert."""
+    """Convoke records this error in an alert if the last attempt of a delivery fails in this way."""
 
 
 class NotificationTemplateTooLongError(
@@ -338,7 +338,7 @@ class NotificationSoundTooLongError(
 
 
 class WebhookTimeoutError(LogEntry, code=50076, text="The receiver of a webhook did not answer within 5 seconds"):
-    """If the last attempt at a delivery fails in this way, Convoke records this error in an alert."""
+    """Convoke records this error in an alert if the last attempt of a delivery fails in this way."""
 
 
 # Roles and users
@@ -347,7 +347,7 @@ class WebhookTimeoutError(LogEntry, code=50076, text="The receiver of a webhook 
 class UnknownConversationRoleError(
     ConversationsError, code=50101, text="The role must be a role of this service with the type conversation"
 ):
-    """A default role of a service is invalid. An invalid role of a participant has the code 50109."""
+    """A default role of a service is invalid. If the role of a participant is invalid, the code is 50109."""
 
 
 class UnknownServiceRoleError(
@@ -643,7 +643,7 @@ class InvalidProxyAddressError(
     code=50408,
     text="The proxy address must be valid, such as +15558675310 or whatsapp:+15558675310, and at most 256 characters",
 ):
-    """The proxy address is malformed. A proxy address of another account has the code 50413."""
+    """The proxy address is malformed. If the proxy address belongs to another account, the code is 50413."""
 
 
 class AddressEqualsProxyError(
@@ -706,7 +706,7 @@ class NameOrLevelNotAcceptableError(
     code=50420,
     text="Only the messaging binding of an e-mail participant can have a name or a level",
 ):
-    """A messaging binding has a name or a level, but the channel is not e-mail."""
+    """A messaging binding has a name or a level, but the channel of the binding is not e-mail."""
 
 
 class InvalidLastReadMessageIndexError(
@@ -816,7 +816,7 @@ class ProxyAddressNotAddableError(
 class ProjectedAddressNotRemovableError(
     ConversationsError, code=50442, text="A projected address can be removed only from a participant that has one"
 ):
-    """An update removes the projected address of a participant without a projected address."""
+    """An update removes the projected address, but the participant has no projected address."""
 
 
 class ProjectedAddressNotAddableError(
@@ -836,7 +836,7 @@ class IdentityNotAddableError(
 
 
 class IdentityWithAddressError(ConversationsError, code=50451, text="Identity and Address must not be given together"):
-    """A client lists the conversations of a participant, and the request has both an identity and an address."""
+    """A request that lists the conversations of a participant has both an identity and an address."""
 
 
 class ProxyNotSupportedError(
@@ -918,7 +918,7 @@ class InvalidContentSidError(
 class ContentVariablesNotJsonError(
     ConversationsError, code=50527, text="The content variables must be a JSON object whose values are strings"
 ):
-    """The text with the values for the variables of a content template is malformed."""
+    """The JSON text that contains the content variables is malformed."""
 
 
 class ContentSidMissingError(

@@ -19,7 +19,7 @@ from typing import Protocol
 from convoke.domain.addresses import is_phone_number
 
 NORTH_AMERICA = 1
-"""The country code of the US, of Canada, and of other countries and territories in North America."""
+"""The country code of the US, Canada, and other countries and territories in North America."""
 
 GROUP_REGIONS = ("US", "CA", None)
 """The regions of group numbers. None stands for numbers that belong to no region, such as 555 numbers."""
@@ -48,16 +48,16 @@ class GroupCandidate(Protocol):
 
 
 def is_group(participants: Sequence[GroupCandidate]) -> bool:
-    """Return whether the conversation of the participants is treated as a group MMS.
+    """Return whether a conversation with these participants is a group MMS.
 
-    The conversation is a group if at least one participant has a projected address, or a phone number without a proxy
-    address.
+    The conversation is a group MMS if at least one participant has a projected address, or a phone number without a
+    proxy address.
     """
     return any(member.group_address or member.projected_address for member in participants)
 
 
 def is_formed_group(participants: Sequence[GroupCandidate]) -> bool:
-    """Return whether the participants are a group of at least `MIN_GROUP_PARTICIPANTS` participants.
+    """Return whether the participants are a formed group: a group MMS with `MIN_GROUP_PARTICIPANTS` or more members.
 
     `participants` contains only participants with a messaging binding. A client can add these participants one by one.
     The group is formed when the client adds the third participant. Only a formed group holds the lock that prevents a

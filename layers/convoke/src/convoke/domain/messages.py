@@ -58,10 +58,10 @@ MAX_MESSAGE_ATTRIBUTES_BYTES = 4 * 1024
 MAX_BODY_BYTES = 32 * 1024
 
 MAX_BODY_OUTSIDE_CHAT_CHARACTERS = 1600
-"""The maximum number of characters of a body if a participant of the conversation has an address."""
+"""The maximum number of characters in a body if a participant of the conversation has an address."""
 
 MAX_INDEX_DIGITS = 18
-"""The maximum number of digits of an index in a request. DynamoDB and SQLite store numbers of this length exactly."""
+"""The maximum number of digits for an index in a request. DynamoDB and SQLite store numbers of this length exactly."""
 
 INDEX_PATTERN = f"[0-9]{{1,{MAX_INDEX_DIGITS}}}"
 
@@ -93,11 +93,11 @@ class Message(Model):
     last_updated_by: str | None = None
     """The identity of the chat user who changed the message last, or `system`. None if nobody changed the message."""
     event_id: int | None = None
-    """The event id of the last change. None means the event id of `date_updated`."""
+    """The event id of the last change. If None, the event id is derived from `date_updated`."""
     created_event_id: int | None = None
-    """The event id of the creation. None if the message was never changed.
+    """The event id of the creation of the message. None if the message was never changed.
 
-    Also None if an older version of Convoke changed the message.
+    Older versions of Convoke did not set this field when they changed a message.
     """
 
     @property
@@ -193,10 +193,7 @@ def check_group_author(participants: Sequence[Member], author: str) -> None:
 
 
 def check_body_length_outside_chat(participants: Sequence[Member], body: str | None) -> None:
-    """Raise an error if the body is too long for a conversation that has a participant with an address.
-
-    The maximum is `MAX_BODY_OUTSIDE_CHAT_CHARACTERS`.
-    """
+    """Raise an error if the body is longer than `MAX_BODY_OUTSIDE_CHAT_CHARACTERS` and a participant has an address."""
     too_long_outside_chat = body is not None and len(body) > MAX_BODY_OUTSIDE_CHAT_CHARACTERS
     if too_long_outside_chat and any(member.address for member in participants):
         raise MessageTooLongError(field="body")
@@ -219,7 +216,7 @@ MediaSid = Annotated[str, AfterValidator(check_media_sid), sid_schema(Prefix.MED
 
 
 class MessageParameters(Model):
-    """The parameters that a client can send to create a message and also to update a message."""
+    """The common parameters of create requests and update requests."""
 
     author: Author = SYSTEM
     body: Body | None = None
@@ -325,7 +322,7 @@ class NewMediaMessage(NewMessage):
 class MessageChange(MessageParameters):
     """The parameters of a request that updates a message.
 
-    If a field is not in `model_fields_set`, the stored value of the field does not change.
+    An update changes only the fields in `model_fields_set`.
     """
 
     order_of_checks: ClassVar[tuple[type[ConversationsError], ...]] = (
@@ -350,7 +347,7 @@ class MessageChange(MessageParameters):
         }
         if "author" in self.model_fields_set:
             author = find_author(participants, self.author)
-            # The new author can be another participant, or an author that is not a participant.
+            # The new author can be another participant, or no participant at all.
             update["participant_sid"] = author.sid if author else None
         edited = message.model_copy(update=update)
         self._check(edited, participants)

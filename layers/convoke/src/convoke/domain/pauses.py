@@ -1,4 +1,4 @@
-"""Exponential backoff: the pause that doubles after each failure, up to a maximum."""
+"""Exponential backoff: a pause that doubles after each failure, up to a maximum."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ class Provisioning(Model):
     """A stored record of the participants that Convoke must add to a conversation, and of the result.
 
     One transaction creates the conversation and this record. The record contains the SIDs of all items that
-    provisioning creates. If a step is repeated, the step therefore writes the same items and creates no duplicates.
+    provisioning creates. Therefore a repeated step writes the same items again and creates no duplicates.
     """
 
     model_config = ConfigDict(populate_by_name=True, serialize_by_alias=True)
@@ -89,13 +89,11 @@ class Provisioning(Model):
 
 
 MAX_LATE_PAUSE = timedelta(days=1)
-"""The maximum pause between two late attempts. A late attempt is an attempt after `max_attempts` attempts."""
+"""The maximum pause between two late attempts. Every attempt after the first `max_attempts` attempts is late."""
 
 
 class ProvisioningRetries(Model):
-    """The pauses between the attempts to resume interrupted provisioning, and the maximum number of attempts.
-
-    The sweeper makes these attempts. The pauses also apply when the sweeper tries to publish an event.
+    """The retry policy of the sweeper for interrupted provisioning and for events that are not published yet.
 
     See docs/how-it-works.md#promises.
     """
@@ -118,8 +116,8 @@ class ProvisioningRetries(Model):
     def is_overdue(self, attempts: int) -> bool:
         """Return whether an alert must report that Convoke fails to process a conversation.
 
-        `attempts` is the number of attempts until now. The result is True for only one number, so that Convoke creates
-        only one alert. This number includes the first late attempt, because the first late attempt usually succeeds.
-        For example, the attempt closes the conversation.
+        `attempts` is the number of attempts until now. The result is True for exactly one number, so that Convoke
+        creates only one alert. The alert comes after the first late attempt, because this attempt usually succeeds. For
+        example, the attempt closes the conversation.
         """
         return attempts == self.max_attempts + 2

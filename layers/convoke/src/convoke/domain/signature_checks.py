@@ -1,4 +1,4 @@
-"""The signature check, with which a client checks whether the signature of a webhook request matches the request."""
+"""The signature check, which tells a client whether the signature of a webhook request matches the request."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Report finished requests, deliveries and calls of chat clients to observers.
 
-An observer shows them to people, for example as lines on a terminal, or as the list of the last
-requests in the console. Observers must be fast and must not wait, because they run on the event loop's thread.
+An observer shows them to people, for example on a terminal or in the console. Observers run on the event loop's thread,
+so they must be fast and must not wait.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ CONNECT = "connect"
 
 @dataclass(frozen=True, slots=True)
 class FinishedRequest:
-    """A request whose response the gateway is about to send. The data of the request is committed."""
+    """A request whose response the gateway is about to send. The request's data is already committed."""
 
     event: dict[str, Any]
-    """The gateway event. It contains the credentials of the client and everything that the client sent."""
+    """The gateway event. It contains everything that the client sent, including the client's credentials."""
     response: Response
     seconds: float
-    """The time from the start of the handling to the response, in seconds."""
+    """The time from the start of the request's handling to the response."""
 
     @property
     def method(self) -> str:
@@ -38,20 +38,23 @@ class FinishedRequest:
 
     @property
     def path(self) -> str:
-        """The path of the request. The path can contain unique names and identities."""
+        """The path of the request. A path can contain unique names and identities."""
         return str(self.event["rawPath"])
 
 
 @dataclass(frozen=True, slots=True)
 class FinishedDelivery:
-    """An attempt to deliver an event to a receiver, with its outcome. The outcome is committed."""
+    """An attempt to deliver an event to a receiver. The outcome is already committed."""
 
     begun: BegunDelivery
     outcome: Outcome
 
     @property
     def is_given_up(self) -> bool:
-        """Whether the receiver did not accept the event and no further attempt follows."""
+        """Whether the delivery has failed permanently.
+
+        The receiver did not accept the event, and no attempt follows.
+        """
         return not self.outcome.is_delivered and not self.begun.is_retried_after(self.outcome)
 
 
@@ -81,13 +84,13 @@ class Observer(Protocol):
 
 
 class Observers:
-    """A list of observers. If an observer fails, the request and the other observers are not affected."""
+    """A list of observers. A failing observer affects neither the request nor the other observers."""
 
     def __init__(self) -> None:
         self._observers: list[Observer] = []
 
     def __bool__(self) -> bool:
-        """Return whether there is an observer. If not, the gateway creates no FinishedRequest."""
+        """Return whether the list contains an observer. If not, the gateway need not create a `FinishedRequest`."""
         return bool(self._observers)
 
     def add(self, observer: Observer) -> None:

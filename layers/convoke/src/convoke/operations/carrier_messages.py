@@ -41,9 +41,9 @@ class CarrierMessageOperations:
     ) -> None:
         """Store the message that a carrier's payload contains. The account of the sender owns the stored message.
 
-        The method only logs a message that can never be stored, because a further delivery would not help. Examples are
-        an invalid address, a business address without a sender, and a message that breaks a rule. Raises
-        UnavailableError if the carrier must deliver the message again.
+        If Convoke can never store the message, the method only logs a warning, because a further delivery would not
+        help. Examples are an invalid address, a business address without a sender, and a message that breaks a rule.
+        Raises UnavailableError if the carrier must deliver the message again.
         """
         try:
             inbound = read(payload)

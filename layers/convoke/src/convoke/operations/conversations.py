@@ -91,7 +91,7 @@ class ConversationOperations:
     new_sid: NewSid
 
     def fetch(self, service: Service, sid: str) -> Conversation:
-        """Return a conversation by its SID or unique name.
+        """Return the conversation that has the given SID or unique name.
 
         Raises NotFoundError if the conversation does not exist or belongs to another service.
         """
@@ -180,9 +180,9 @@ class ConversationOperations:
     def _unpublished_events(self, conversation: Conversation, provisioning: Provisioning | None) -> tuple[Event, ...]:
         """Return the event about the end of `initializing` if this event may still be unpublished.
 
-        The result is empty if the finalizer has recorded that the event is published. The finalizer publishes no event
-        of a deleted conversation, so the deletion must publish the event. The finalizer may have published the event
-        without recording this. In this case, receivers get the event twice, with the same event ID.
+        The finalizer publishes no event of a deleted conversation. Therefore the deletion must publish this event. The
+        result is empty if the finalizer has recorded that the event is published. If the finalizer has published the
+        event and has not recorded the publication yet, receivers get the event twice, with the same event ID.
         """
         if not conversation.unsettled or provisioning is None:
             return ()

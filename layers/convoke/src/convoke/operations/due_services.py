@@ -36,7 +36,7 @@ class _Outcome(Enum):
 
 @dataclass(frozen=True, slots=True)
 class DueServices:
-    """Implements `Process` for deleted services.
+    """Implements `Process` of operations/sweeper.py for deleted services.
 
     Each pass deletes the conversations of the service. A request that has read the service before the deletion may
     create a conversation after the deletion. Therefore only the last pass deletes all other items of the service. The
@@ -66,7 +66,7 @@ class DueServices:
     def _has_no_conversations(self, service: Service, go_on: GoOn) -> bool:
         """Delete the conversations of a service. Return True if the service had no conversations.
 
-        Raises TimeIsOverError if the pass must stop, unless the deletion of a conversation failed.
+        If the pass must stop early, raises TimeIsOverError. If a deletion has failed before, returns False instead.
         """
         outcomes: set[_Outcome] = set()
         for sid in self.deleted_services.conversation_sids(service):
@@ -82,7 +82,7 @@ class DueServices:
         try:
             self.conversations.delete(service, sid, request_webhooks=LaterWebhooks(enabled=False))
         except NotFoundError:
-            # The index is eventually consistent, so it can contain conversations that are already deleted.
+            # The index can contain conversations that are already deleted, because the index is eventually consistent.
             return _Outcome.WAS_GONE
         except Exception:
             logger.exception("a conversation of a deleted service was not deleted", extra={"conversation_sid": sid})

@@ -47,7 +47,7 @@ logger = logging.getLogger(__name__)
 class _Delivery:
     """The data that stays the same when `_receive` is repeated after a conflict.
 
-    The receivers of pre-events are asked only once, and media are fetched only once.
+    Therefore Convoke sends each pre-event only once, and fetches each media only once.
     """
 
     inbound: InboundMessage
@@ -56,10 +56,11 @@ class _Delivery:
     of_message: RequestWebhooks
     """The webhook setting for a message that is added to an existing conversation.
 
-    If another request creates the conversation first, Convoke sends two pre-events. Each reply is stored separately.
+    If another request creates the conversation first, Convoke sends two pre-events: one about the conversation, and one
+    about the message. Each pre-event has its own reply.
     """
     media_sids: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    """The SIDs of the fetched media. The key is the SID of the service that contains the media."""
+    """Maps the SID of each service to the SIDs of the media that were fetched for the service."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +72,7 @@ class InboundMessageOperations:
     services: CachedServices
     pre_events: PreEvents
     media: Callable[[], InboundMedia]
-    """Returns the operation that fetches media. It is created only if a message has media, which is rare."""
+    """Returns the operation that fetches media. This function is called only if a message has media, which is rare."""
     now: Clock
     new_sid: NewSid
 
@@ -126,9 +127,9 @@ class InboundMessageOperations:
         return conversation
 
     def _group_with_last_copy(self, account_sid: str, inbound: InboundMessage) -> Conversation | None:
-        """Return the group to which the phone probably answers, or None.
+        """Return the group that the phone probably answers, or None.
 
-        It is the open group from which Convoke most recently sent a copy to the phone.
+        This group is the open group from which Convoke most recently sent a copy to the phone.
         """
         if inbound.is_group:
             return None
@@ -172,7 +173,7 @@ class InboundMessageOperations:
         return delivery.inbound.message(known.get(service.sid, ()))
 
     def _create(self, account: Account, configuration: AddressConfiguration, delivery: _Delivery) -> Received:
-        """Create a conversation that contains the message and the phone. The address configuration has the settings."""
+        """Create a conversation with the message. `configuration` contains the settings for the conversation."""
         inbound, now = delivery.inbound, self.now()
         members, service = inbound.participants(), self._service(account, configuration)
         _refuse(account, members)

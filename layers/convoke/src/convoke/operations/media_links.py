@@ -16,7 +16,10 @@ class MediaLinks:
     media: MediaRepository
     store: MediaStore
     operations: Callable[[], MediaOperations]
-    """Returns the operations that make a link to the API. They are needed only if the media store has no links."""
+    """Returns the operations that make links to the API.
+
+    This function is called only if the media store cannot make links.
+    """
     public_url: str | None
 
     def __call__(self, account_sid: str, media_sid: str) -> str | None:

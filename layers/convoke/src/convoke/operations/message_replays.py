@@ -19,7 +19,7 @@ from convoke.storage.messages import MessageRepository
 from convoke.storage.scoped_webhooks import ScopedWebhookRepository
 
 MESSAGES_PER_SEARCH = 10
-"""The number of messages that one query reads to find the next message with a keyword of the webhook."""
+"""How many messages one query reads to find the next message that contains a keyword of the webhook."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,7 +34,11 @@ from convoke.storage.table import Write
 
 @dataclass(frozen=True, slots=True)
 class MessageOperations:
-    """Each write of a message increments the revision of its conversation, so optimistic locking detects conflicts."""
+    """Reads and changes the messages of conversations.
+
+    Each write of a message also increments the revision of the conversation. Therefore optimistic locking detects
+    conflicts.
+    """
 
     conversations: ConversationOperations
     participants: ParticipantRepository
@@ -162,8 +166,8 @@ class MessageOperations:
     def _members(self, conversation: Conversation, author: str) -> Sequence[Member]:
         """Return the participants that have a binding. If the author is another participant, return the author too.
 
-        The conversation contains the participants with a binding. The lock of an identity contains the SID of the
-        author. The method therefore needs at most one read, even if the conversation has many participants.
+        The item of the conversation contains the participants with a binding. The lock of the author's identity
+        contains the author's SID. Therefore the method needs at most one read, even if there are many participants.
         """
         if find_author(conversation.bound, author):
             return conversation.bound
@@ -198,7 +202,7 @@ def new_message(
     media: Sequence[Media],
     now: datetime,
 ) -> Message:
-    """Return the message that must be stored for a request. The message gets the conversation's next index."""
+    """Return the message to store for a request. The message gets the conversation's next index."""
     author = find_author(members, requested.author)
     return requested.message(
         now,

@@ -87,7 +87,7 @@ class Carrier(Protocol):
     def sends_group_mms(self) -> bool:
         """Whether the phones of a group see one common conversation.
 
-        If the value is False, the text of each copy contains the name of the author.
+        If the value is False, each member of a group gets a separate copy that starts with the author.
         """
 
     def send(self, copy: OutboundCopy) -> SentCopy:

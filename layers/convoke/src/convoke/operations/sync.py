@@ -85,7 +85,7 @@ class SyncItem(NamedTuple):
 
 
 class SyncEvent(NamedTuple):
-    """A change of a Sync object or of one of its items."""
+    """A change of a Sync object, or of an item in the object."""
 
     object: SyncObject
     action: Action
@@ -133,11 +133,17 @@ FetchItems = Callable[[Span], Sequence[SyncItem]]
 
 @dataclass(frozen=True, slots=True)
 class SyncOperations:
-    """Every method that takes an identity raises an error if a chat client with this identity must not see the object.
+    """Reads Sync objects for chat clients, and finds the objects that a change touches.
 
-    A client sees three kinds of objects: the objects of the conversations that the client can see, the client's own map
-    of conversations, and the objects of all Users of its service. For an object of an existing conversation, the error
-    is NotAParticipantError. For any other object, the error is SyncObjectNotFoundError.
+    Every method that takes an identity raises an error if a chat client with this identity must not see the object.
+    A client can see these objects:
+
+    - The objects of each conversation that the client can see.
+    - The client's own map of conversations.
+    - The objects of all Users in the client's service.
+
+    For an object of an existing conversation, the error is NotAParticipantError. For any other object, the error is
+    SyncObjectNotFoundError.
     """
 
     sync: SyncRepository
@@ -146,7 +152,7 @@ class SyncOperations:
     now: Clock
 
     def find(self, service: Service, name_or_sid: str) -> SyncObject:
-        """Return the object with a name or a SID. Raises SyncObjectNotFoundError if the name is invalid."""
+        """Return the object that has the given name or SID. Raises SyncObjectNotFoundError if the name is invalid."""
         found = find_object(service.sid, name_or_sid)
         if found is None:
             raise SyncObjectNotFoundError
@@ -182,7 +188,7 @@ class SyncOperations:
         return _page_before(fetch, page, page.before) if page.before is not None else _page_from(fetch, page)
 
     def item(self, service: Service, identity: str, sync_object: SyncObject, key: str) -> SyncItem | None:
-        """Return the item with a key, or None."""
+        """Return the item that has the given key, or None if there is no such item."""
         found = self._fetching(service, identity, sync_object)(Span(1, key))
         return found[0] if found and found[0].key == key else None
 
@@ -212,7 +218,7 @@ class SyncOperations:
         self._visible(service, identity, sync_object)
 
     def _missed_in(self, conversation: Conversation, sync_object: SyncObject, since: int, threshold: int) -> Replay:
-        """Return what happened to an object of a conversation."""
+        """Return the missed events of an object that belongs to a conversation."""
         if sync_object.kind is ObjectKind.ROSTER:
             return _batch(self._missed_roster(conversation, sync_object, threshold), since)
         if conversation.last_event_id <= since and not self._may_have_receipts(conversation, sync_object):
@@ -223,9 +229,9 @@ class SyncOperations:
         return _batch([self._document_event(conversation, conversation.last_event_id)], since)
 
     def touches(self, change: Change) -> Iterator[Touch]:
-        """Yield the touches of a change, which say which objects the change affects.
+        """Yield the touches of a change. Each touch names an object or an item that the change affects.
 
-        If the change affects the map of conversations of every member, this method reads the members.
+        If the change affects every member's map of conversations, this method reads the members.
         """
         yield from change.touches
         if change.members_action and change.conversation_sid:
@@ -236,7 +242,7 @@ class SyncOperations:
                     yield Touch(channels, change.members_action, change.conversation_sid, participant.identity)
 
     def events(self, change: Change, touches: Iterable[Touch]) -> Iterator[SyncEvent]:
-        """Yield an event with the current state for each of `touches`, which are touches of the change.
+        """Yield an event for each touch of a change. The event contains the current state.
 
         There is no event for an item that a later change has removed, because the later change has its own event.
         """
@@ -258,7 +264,10 @@ class SyncOperations:
         return conversation
 
     def _visible(self, service: Service, identity: str, sync_object: SyncObject) -> tuple[Conversation, str | None]:
-        """Return the conversation of an object, and the SID of the participant. None if the User is not a member."""
+        """Return the conversation of an object, and the User's participant SID.
+
+        The SID is None if the User is not a member of the conversation.
+        """
         sid = sync_object.owner_sid
         conversation, participant_sid = self.sync.find_member(service.account_sid, sid, identity)
         if (
@@ -432,7 +441,7 @@ class SyncOperations:
             if (event := self._touched_message(conversation, sync_object, touch, threshold))
         )
         merged = heapq.merge(created, sorted(changed, key=_event_id), touched, key=_event_id)
-        # An edited recent message is in `changed` and in `touched`.
+        # An edited recent message is in `changed` and in `touched`. Yield only one of these equal events.
         yield from (next(same) for _, same in groupby(merged, key=lambda event: (event.event_id, event.key)))
 
     @staticmethod
@@ -512,7 +521,7 @@ def membership_item(membership: SyncMembership) -> SyncItem:
 
 
 def _checked_index(span: Span) -> Span:
-    """Return the span if it starts at an index of a message. Raises InvalidParameterError."""
+    """Return the span unchanged. Raises InvalidParameterError if the start of the span cannot be a message index."""
     if span.start is not None and not is_index(span.start):
         raise InvalidParameterError(parameter="From", wanted="the index of a message")
     return span
@@ -573,7 +582,7 @@ def _page_before(fetch: FetchItems, page: ItemsRequest, before: str) -> ItemsPag
 
 
 def _fetching_from(items: Sequence[SyncItem]) -> FetchItems:
-    """Return a function that fetches items from `items`, which must be in ascending order of the keys."""
+    """Return a function that fetches items from `items`. The items must be in ascending order of their keys."""
 
     def fetch(span: Span) -> Sequence[SyncItem]:
         ordered = items if span.forward else items[::-1]

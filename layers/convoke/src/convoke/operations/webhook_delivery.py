@@ -1,6 +1,6 @@
 """Deliver events to webhooks. Each target of an event has its own queue message.
 
-The engines decide when an attempt is made. See docs/behaviour/webhook-delivery.md#retries.
+The engines determine when Convoke makes an attempt. See docs/behaviour/webhook-delivery.md#retries.
 """
 
 from __future__ import annotations
@@ -135,8 +135,8 @@ class WebhookDelivery:
         attempt again:
 
         - The attempt has no result. A failure of Convoke interrupted the attempt, so the attempt does not count.
-        - The attempt was the final attempt. Convoke failed before it concluded the delivery, because the queue message
-          still exists.
+        - The attempt was the final attempt. The queue message still exists, because Convoke failed before the end of
+          the delivery.
         """
         last = self.attempts.fetch_last(delivery)
         if last is None:
@@ -175,7 +175,7 @@ class WebhookDelivery:
         return Outcome(answer.status, answer=answer.body)
 
     def finish(self, begun: BegunDelivery, outcome: Outcome, paused_until: datetime | None = None) -> None:
-        """Record the outcome. Raises RetryLaterError or DeliveryFailedError unless the receiver accepted the event.
+        """Record the outcome. If the receiver did not accept the event, raise RetryLaterError or DeliveryFailedError.
 
         `paused_until` is the time until which the receiver's circuit breaker pauses deliveries. None means that
         deliveries are not paused. The outcome and `paused_until` are recorded together.
@@ -264,9 +264,9 @@ def report_pause(receiver: str, breaker: CircuitBreaker) -> None:
 
 
 def own_failure_pause_seconds(failures: int) -> float | None:
-    """Return the pause in seconds after failure number `failures` of Convoke itself.
+    """Return the pause in seconds after `failures` failures of Convoke itself.
 
-    Each pause is twice as long as the previous pause. Return None if the queue message must be given up.
+    Each pause is twice as long as the previous pause. Return None if Convoke must give up the queue message.
     """
     if failures >= MAX_OWN_FAILURES:
         return None

@@ -1,4 +1,4 @@
-"""Store the codes in links to the console."""
+"""Store the one-time codes for links to the console."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ class ConsoleCodeRepository:
         self.table.transact([Put(items.to_item(keys.console_code(code.account_sid, code_hash), code))])
 
     def take(self, account_sid: str, code_hash: str, now: datetime) -> bool:
-        """Delete a code. Return whether the code existed and had not expired. Only one of several callers gets True."""
+        """Delete a code. Return whether the code existed and had not expired.
+
+        If several callers take the same code, only one caller gets True.
+        """
         key = keys.console_code(account_sid, code_hash)
         stored = self.table.get(key)
         if stored is None or now >= items.to_resource(ConsoleCode, stored).date_expires:

@@ -1,6 +1,6 @@
 """Store the status changes of the copies of messages.
 
-A change of a receipt does not increment the revision of the conversation, so that reports of carriers do not conflict
+A change of a receipt does not increment the revision of the conversation. Therefore reports of carriers do not conflict
 with new messages. Instead, a write fails if the stored status of the receipt is not the status that the caller read.
 """
 

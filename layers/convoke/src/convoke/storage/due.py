@@ -42,10 +42,10 @@ class DueRepository:
             after = page[-1]
 
     def failures(self, key: Key, now: datetime) -> int | None:
-        """Return the number of consecutive failures of the sweeper to process a resource that is still due.
+        """Return how many times in succession the sweeper has failed to process a resource.
 
-        Return None if the resource is not due now, for example because the sweeper has claimed it. The item is not
-        converted to a resource, because the conversion may be the reason for the failures.
+        Return None if the resource is not due now, for example because the sweeper has claimed the resource. The method
+        does not convert the item to a resource, because the conversion may be the reason for the failures.
         """
         stored = self.table.get(key) or {}
         due_at = stored.get(keys.DUE.sort)

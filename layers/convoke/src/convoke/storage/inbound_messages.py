@@ -49,10 +49,10 @@ class InboundMessageRepository:
     table: Table
 
     def find(self, account_sid: str, inbound: InboundMessage, now: datetime) -> tuple[InboundRecord | None, str | None]:
-        """Return the record of an earlier delivery of the message, and the SID of the conversation that awaits it.
+        """Return the record of an earlier delivery of the message, and the SID of the conversation for the message.
 
-        For a message to one receiver, this conversation holds the lock of the pair of addresses. For a message to
-        several receivers, this conversation holds the lock of the set of numbers. Each part of the result can be None.
+        For a message to one receiver, this conversation holds the lock on the pair of addresses. For a message to
+        several receivers, this conversation holds the lock on the set of numbers. Each part of the result can be None.
         """
         record_key = keys.inbound_record(account_sid, inbound.provider, inbound.provider_message_id)
         if inbound.is_group:
@@ -123,7 +123,7 @@ def record_write(record: InboundRecord) -> Put:
 def group_copy_write(
     account_sid: str, conversation_sid: str, address: str, projected_address: str, moment: datetime
 ) -> Put:
-    """Return the write that stores when Convoke last sent a group's member a copy from a business number.
+    """Return the write that stores when a member of a group last got a copy from a business number.
 
     This write is only needed for a carrier that cannot send a group MMS. See
     docs/decisions/0135-last-copy-of-a-group.md.

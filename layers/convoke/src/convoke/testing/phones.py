@@ -1,4 +1,4 @@
-"""Simulated phones for tests."""
+"""Let tests use simulated phones."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from convoke.domain.simulated_messages import NewSimulatedMessage
 
 @dataclass(frozen=True, slots=True)
 class Phone:
-    """A simulated phone, which sends and receives messages. `RunningInstance.phone` returns this object."""
+    """A simulated phone that sends and receives messages. `RunningInstance.phone` returns such a phone."""
 
     number: str
     _plan: Callable[[str, int], None]
@@ -23,10 +23,10 @@ class Phone:
     _list: Callable[[str], Sequence[PhoneMessage]]
 
     def send(self, body: str, *receivers: str) -> Received:
-        """Send a message to a business number. If there are several `receivers`, the message is a group MMS.
+        """Send a message to a business number. With several `receivers`, the message is a group MMS.
 
-        The result has the attributes `outcome`, `conversation_sid` and `message_sid`. See
-        docs/behaviour/inbound-messages.md#simulated-phones. Raises ValueError if a number or the message is not valid.
+        The result has the attributes `outcome`, `conversation_sid` and `message_sid`. Raise ValueError if a number or
+        the message is not valid. See docs/behaviour/inbound-messages.md#simulated-phones.
         """
         try:
             message = NewSimulatedMessage(from_=self.number, to=[*receivers], body=body)
@@ -42,8 +42,7 @@ class Phone:
     def inbox(self) -> Sequence[PhoneMessage]:
         """The messages that the phone has received, oldest first.
 
-        Each message has the attributes `from_`, `body`, `conversation_sid` and `message_sid`. A message of a
-        conversation arrives soon after the request that creates the message. `RunningInstance.settle` waits until the
-        message has arrived.
+        Each message has the attributes `from_`, `body`, `conversation_sid` and `message_sid`. A message arrives shortly
+        after the request that creates the message. Use `RunningInstance.settle` to wait for the message.
         """
         return self._list(self.number)

@@ -1,10 +1,10 @@
-"""The HTTP client for webhooks. For each delivery, the client sends one signed request and returns the answer.
+"""Call webhooks: send one signed request for each delivery, and return the answer.
 
 `BoundedHttpClient` is also the base of the client that fetches media, and the client that calls Twilio.
 
 A webhook call has two restrictions that urllib3 does not support. First, the whole call has a maximum total time.
 Second, the client connects only to IP addresses that the receiver rules allow. The class `_BoundedConnection` applies
-these restrictions. The class uses private members of urllib3, so pyproject.toml restricts the version of urllib3.
+these restrictions. The class uses private members of urllib3, so pyproject.toml limits the version of urllib3.
 """
 
 from __future__ import annotations
@@ -34,24 +34,24 @@ from convoke.webhooks.signed_requests import SignedRequest, signed_request
 USER_AGENT = "Convoke/1.0"
 
 MAX_CONNECTIONS = 32
-"""The maximum number of connection pools, and the maximum number of idle connections in one pool.
+"""The maximum number of connection pools, and of idle connections in each pool.
 
 Each receiver has its own connection pool.
 """
 
 MAX_IDLE_SECONDS = 4.0
-"""The maximum time for which a connection may be idle and still be reused.
+"""How long a connection may be idle before it is no longer reused.
 
 Many servers close idle connections after five seconds.
 """
 
 
 class Address(NamedTuple):
-    """One address of a host name."""
+    """One of the addresses of a host name."""
 
     family: int
     sockaddr: Any
-    """The argument of `socket.connect` for the address family. The first element of this tuple is the IP address."""
+    """The argument for `socket.connect`: a tuple whose first element is the IP address."""
 
 
 Resolve = Callable[[str, int], Future[list[Address]]]
@@ -62,13 +62,13 @@ The exception of the future is OSError if the lookup fails, and UnicodeError if 
 
 
 def resolve(host: str, port: int) -> Future[list[Address]]:
-    """Start to look up a host name on a separate thread.
+    """Start to look up a host name.
 
-    The thread is necessary because `getaddrinfo` has no timeout and cannot be cancelled. If nobody waits for the result
-    any more, the thread continues in the background until `getaddrinfo` returns.
+    `getaddrinfo` has no timeout and cannot be cancelled, so it runs on a separate thread. If nobody waits for the
+    result any more, the thread continues in the background until `getaddrinfo` returns.
     """
     found: Future[list[Address]] = Future()
-    # If `host` is an IP address, no lookup and no thread are necessary.
+    # An IP address needs no lookup and no thread.
     with suppress(socket.gaierror):
         found.set_result(_get_addresses(host, port, socket.AI_NUMERICHOST))
         return found
@@ -91,11 +91,11 @@ def _get_addresses(host: str, port: int, flags: int = 0) -> list[Address]:
 
 
 class _Call:
-    """The deadline, the name lookup and the connection of one webhook call.
+    """Limits one webhook call: the deadline of its name lookup and its connection, and the addresses it may use.
 
-    A timer shuts the connection down at the deadline. A socket timeout is not enough, because it limits only the time
-    of each read. A receiver that sends one byte at a time could therefore block a call forever. The timer uses a
-    duplicate of the socket, because TLS detaches the original socket.
+    At the deadline, a timer shuts the connection down. A socket timeout would not be enough, because it limits only
+    each single read. A receiver could block a call forever by sending one byte at a time. The timer uses a duplicate of
+    the socket, because TLS detaches the original socket.
     """
 
     def __init__(
@@ -127,12 +127,10 @@ class _Call:
         return time.monotonic() >= self._deadline
 
     def connect(self, host: str, port: int) -> socket.socket:
-        """Connect to the host. Use only IP addresses that the rules allow.
+        """Connect to a host. Use only IP addresses that the rules allow.
 
-        Raises WebhookUnreachableError if the connection fails. Raises WebhookLateError if the time is over.
-
-        The method looks up the host name only once. A second lookup could return an address that the rules do not allow
-        (DNS rebinding).
+        Raise WebhookUnreachableError if the connection fails. Raise WebhookLateError if the connection takes too long.
+        The host name is looked up only once. A second lookup could return a forbidden address (DNS rebinding).
         """
         try:
             return self._connect(host, port)
@@ -158,9 +156,9 @@ class _Call:
         raise WebhookUnreachableError("no connection (the address is not allowed)")
 
     def _connect_to_any(self, addresses: list[Address], until: float) -> socket.socket:
-        """Try to connect to each address in turn. Return the socket of the first successful connection.
+        """Try the addresses one after the other. Return the socket of the first connection that succeeds.
 
-        The maximum time of each attempt is an equal share of the remaining time.
+        Each attempt gets an equal share of the remaining time.
         """
         *others, last = addresses
         for position, address in enumerate(others):
@@ -186,7 +184,7 @@ class _Call:
         return self._deadline - time.monotonic()
 
     def use(self, sock: socket.socket) -> None:
-        """Store a duplicate of the call's socket, so that the timer can shut the connection down.
+        """Store a duplicate of a socket, so that the timer can shut the connection down.
 
         The socket may still be without a connection. On Linux, a shutdown also ends an attempt to connect.
         """
@@ -196,7 +194,7 @@ class _Call:
             self._socket = socket.socket(fileno=os.dup(sock.fileno()))
 
     def cut(self) -> None:
-        """Set the deadline of the call to now. End the name lookup, and shut the connection down."""
+        """End the call now: move the deadline to now, end the name lookup, and shut the connection down."""
         self._deadline = time.monotonic()
         if self._lookup:
             self._lookup.cancel()
@@ -209,13 +207,16 @@ class _Call:
 
 
 _CALL: ContextVar[_Call] = ContextVar("call")
-"""The call in progress. A context variable is necessary, because urllib3 cannot pass the call to the connection."""
+"""The running call of this thread.
+
+urllib3 cannot pass the call to the connection, so a context variable is necessary.
+"""
 
 
 class _BoundedConnection:
-    """A mixin for urllib3's connection classes that applies the restrictions of a webhook call.
+    """Extends urllib3's connection classes with the restrictions of a webhook call.
 
-    The mixin overrides urllib3's private method `_new_conn` and reads urllib3's private attribute `_dns_host`. No other
+    This mixin overrides urllib3's private method `_new_conn` and reads the private attribute `_dns_host`. No other
     class may use private members of urllib3. tests/infrastructure/test_dependencies.py checks this rule.
     """
 
@@ -226,7 +227,7 @@ class _BoundedConnection:
 
     @property
     def is_connected(self) -> bool:
-        """Whether urllib3 may reuse the connection. If the value is False, urllib3 opens a new connection."""
+        """Whether urllib3 may reuse this connection. If not, urllib3 opens a new connection."""
         last_used, now = self._last_used, _CALL.get().read_clocks()
         recently = last_used is not None and last_used.is_fresh(now, MAX_IDLE_SECONDS)
         return recently and super().is_connected  # type: ignore[misc]
@@ -240,10 +241,10 @@ class _BoundedConnection:
         super().request(*arguments, **options)  # type: ignore[misc]
 
     def getresponse(self) -> Any:
-        """Return the answer. Raises TimeoutError if the deadline has passed.
+        """Return the answer. Raise TimeoutError if the deadline has passed.
 
-        This method checks the deadline, because the timer can interrupt the headers of the answer at the deadline, and
-        `http.client` treats the incomplete headers as complete.
+        At the deadline, the timer can interrupt the headers of the answer. `http.client` treats such incomplete headers
+        as complete, so this method checks the deadline.
         """
         response = super().getresponse()  # type: ignore[misc]
         if _CALL.get().is_over:
@@ -270,9 +271,9 @@ class _HttpsPool(connectionpool.HTTPSConnectionPool):
 
 
 class BoundedHttpClient:
-    """An HTTP client that reuses connections.
+    """An HTTP client that limits each call, and reuses connections.
 
-    Each call has a maximum total time and connects only to allowed addresses.
+    Each call has a maximum total time, and connects only to allowed addresses.
     """
 
     def __init__(self, rules: ReceiverRules, resolve: Resolve = resolve, read_clocks: ReadClocks = read_clocks) -> None:
@@ -284,15 +285,15 @@ class BoundedHttpClient:
         self._pool.pool_classes_by_scheme = {"http": _HttpPool, "https": _HttpsPool}
 
     def cut(self) -> None:
-        """End all calls in progress. Each call fails as if the deadline had passed."""
+        """End all running calls. Each call fails as if its deadline had passed."""
         for call in [*self._calls]:
             call.cut()
 
     @contextmanager
     def call_under_way(self, url: str, settings: ConnectionSettings) -> Iterator[None]:
-        """Apply the restrictions to the requests that the `with` block sends to `url`.
+        """Apply the restrictions to all requests that the `with` block sends to `url`.
 
-        Raises WebhookLateError if no answer arrived in time. Raises WebhookUnreachableError if no answer arrived for
+        Raise WebhookLateError if no answer arrives in time. Raise WebhookUnreachableError if no answer arrives for
         another reason.
         """
         if not self._rules.accepts(url):
@@ -315,9 +316,9 @@ class BoundedHttpClient:
     def request(
         self, method: str, url: str, headers: Mapping[str, str], settings: ConnectionSettings, body: str | None = None
     ) -> urllib3.BaseHTTPResponse:
-        """Send a request and return the response. Call this method only inside a `with` block of `call_under_way`.
+        """Send a request and return the response, without following redirects.
 
-        The client does not follow redirects.
+        Call this method only inside a `with` block of `call_under_way`.
         """
         timeout = urllib3.Timeout(connect=settings.connect, read=settings.read, total=settings.total)
         sent = {"User-Agent": USER_AGENT, **headers}
@@ -340,9 +341,9 @@ class WebhookHttpClient(BoundedHttpClient):
     """Implements `WebhookClient`."""
 
     def call(self, delivery: Delivery, *, retry_count: int, auth_token: str, max_answer_bytes: int) -> WebhookAnswer:
-        """Send one delivery and return the answer. The body of the answer is cut off after `max_answer_bytes` bytes.
+        """Send one delivery and return the answer. The answer contains at most `max_answer_bytes` bytes of the body.
 
-        Raises WebhookLateError if no answer arrived in time. Raises WebhookUnreachableError if no answer arrived for
+        Raise WebhookLateError if no answer arrives in time. Raise WebhookUnreachableError if no answer arrives for
         another reason.
         """
         with self.call_under_way(delivery.url, delivery.connection):
@@ -352,7 +353,7 @@ class WebhookHttpClient(BoundedHttpClient):
     def _send(self, request: SignedRequest, settings: ConnectionSettings, max_answer_bytes: int) -> WebhookAnswer:
         """Send a request and return the answer.
 
-        If the connection breaks before the end of the body, the answer contains only the received part of the body.
+        If the connection breaks too early, the answer contains only the received part of the body.
         """
         method, url, headers, body = request
         response = self.request(method, url, headers, settings, body)

@@ -16,11 +16,12 @@ if TYPE_CHECKING:
 
 
 def make_handler(edges: AwsEdges) -> Handler:
-    """Return a handler that returns the response to an HTTP request."""
+    """Return a handler that answers HTTP requests."""
     resolver = resolver_of(Program(edges).api)
 
     def handler(event: AwsEvent, context: LambdaContext) -> Any:
-        # The response header Twilio-Request-Id contains the same ID. The ID connects a response with its log lines.
+        # The response header Twilio-Request-Id contains the same id, so an operator can find the log lines of a
+        # response.
         edges.logger.set_correlation_id(request_id(context))
         return resolver.resolve(event, context)
 

@@ -1,4 +1,4 @@
-"""The Lambda handler for copies of messages to phones."""
+"""The Lambda handler that sends copies of messages to phones."""
 
 from __future__ import annotations
 
@@ -30,9 +30,10 @@ The outbound queue contains events in EventBridge's envelope. The copy queue con
 
 
 def make_handler(edges: AwsEdges) -> Handler:
-    """Return a handler for queue messages of the outbound queue and of the copy queue.
+    """Return a handler for the outbound queue and the copy queue.
 
-    For an event, the handler enqueues one queue message for each copy. For a copy, the handler makes one attempt.
+    For an event from the outbound queue, the handler enqueues one queue message for each copy. For a copy from the copy
+    queue, the handler makes one attempt to send the copy.
     """
     consumer = Consumer(edges, Program(edges).message_sender)
     return batch_handler(edges, EventType.SQS, consumer.consume, expected_error=RetryCopyError)

@@ -1,4 +1,4 @@
-"""Serve the WebSocket of chat clients: accept clients, answer the frames of clients, and disconnect clients.
+"""Serve the WebSocket of chat clients: accept clients, answer their frames, and disconnect them.
 
 See docs/chat.md#protocol.
 """
@@ -53,10 +53,13 @@ TICK_SECONDS = 1.0
 STOP_POLL_SECONDS = 0.01
 
 NOTIFICATION_CONTEXTS = ("put_notification_ctx", "delete_notification_ctx")
-"""Frames that select notifications. The server confirms these frames, but always sends all notifications of chat."""
+"""The frames with which a client selects notifications.
+
+The server confirms these frames, but sends all notifications.
+"""
 
 ANSWERED = ("message", "update", *NOTIFICATION_CONTEXTS)
-"""The frames that the server answers. The limits on the rate of calls apply to all these frames."""
+"""The frames that the server answers. The limits on the rate of calls apply to each of these frames."""
 
 METHODS = frozenset({"GET", "POST", "PUT", "DELETE"})
 
@@ -64,7 +67,7 @@ OTHER_METHOD = "OTHER"
 """The action of a call with another method. An observer gets no text that a client chooses."""
 
 OFFLOADED = status_of(HTTPStatus.PERMANENT_REDIRECT)
-"""The status that makes a client connect again."""
+"""The status that tells a client to connect again."""
 
 CAPABILITIES = frozenset({"client_update"})
 """The capabilities that the server confirms.
@@ -103,7 +106,7 @@ class ChatServer:
         self._clients: set[ChatClient] = set()
         self._per_account: Counter[str] = Counter()
         self._calls: set[asyncio.Task[None]] = set()
-        """The calls under way. The set keeps the tasks alive, because the event loop has only weak references."""
+        """The running calls. The event loop has only weak references to tasks, so this set keeps the tasks alive."""
         self._is_ticking = False
         self._is_stopping = False
 
@@ -112,7 +115,7 @@ class ChatServer:
         headers = headers_of(_http_scope(scope), trust_forwarded=self._trust_forwarded)
         await receive()
         if not self._origins.may_change(headers) or self._is_stopping:
-            # The client gets an HTTP response with the status 403.
+            # uvicorn answers with an HTTP response with status 403.
             await send({"type": "websocket.close"})
             return
         await send({"type": "websocket.accept"})
@@ -127,18 +130,18 @@ class ChatServer:
             await asyncio.wait([writing])
 
     def changed(self, changes: Sequence[Item]) -> None:
-        """Notify the clients of `changes`, which are change records that were just committed."""
+        """Notify the clients of `changes`. The changes are change records that were just committed."""
         if self._hub.has_subscribers:
             self._hub.changed([change_of(change) for change in changes])
 
     def close(self) -> None:
-        """Tell all clients to connect again, and accept no new clients."""
+        """Tell all clients to connect again. Accept no new clients."""
         self._is_stopping = True
         for connection in [*self._connections]:
             connection.close(OFFLOADED, {"backoff_policy": {"reconnect_min_ms": RECONNECT_MILLISECONDS}})
 
     async def stop(self) -> None:
-        """Answer the calls under way. Then tell all clients to connect again, and wait until they have disconnected."""
+        """Answer the running calls. Then tell all clients to connect again, and wait until they have disconnected."""
         self._is_stopping = True
         if self._calls:
             await asyncio.wait(self._calls, timeout=STOP_GRACE_SECONDS)
@@ -190,7 +193,7 @@ class ChatServer:
         self._observers.chat_call_finished(FinishedChatCall(CONNECT, status, code, user_sid, time.monotonic() - begun))
 
     async def _serve(self, client: ChatClient, receive: Receive, base_url: str) -> None:
-        """Answer the frames of a client. The order of the answers can differ from the order of the frames."""
+        """Answer the frames of a client. The answers can have another order than the frames."""
         loop, connection = asyncio.get_running_loop(), client.connection
         rate, free = CallRate(loop.time()), asyncio.Semaphore(MAX_CALLS_UNDER_WAY)
         while True:
@@ -280,9 +283,9 @@ class ChatServer:
         self._hub.leave(client)
 
     def _tick(self) -> None:
-        """Call `tick` of each client, and check each client whose check is due.
+        """Call `tick` of each client. Disconnect each client whose API key or User no longer exists.
 
-        The event loop calls this method each second while at least one client is connected.
+        While at least one client is connected, the event loop calls this method every second.
         """
         loop = asyncio.get_running_loop()
         self._is_ticking = bool(self._clients) and not self._is_stopping
@@ -293,7 +296,7 @@ class ChatServer:
         for client in self._clients:
             client.tick(now, wall_clock)
         due = [client for client in self._clients if now >= client.next_check]
-        # If the data file cannot be read, the next tick tries again.
+        # If the data file is not readable, the next tick tries again.
         with suppress(RunAgainError, UnavailableError):
             revoked = self._tokens.revoked([client.session for client in due])
             for client in due:
@@ -304,7 +307,7 @@ class ChatServer:
 
 
 def _init_header(frame: Frame) -> dict[str, Any]:
-    """Return the header of the reply to `init`. The header confirms all registrations of the client."""
+    """Return the header of the reply to the frame `init`. The header confirms all registrations of the client."""
     named = frame.header.get("registrations")
     registrations = [each for each in named if isinstance(each, dict)] if isinstance(named, list) else []
     capabilities = frame.header.get("capabilities")
@@ -333,7 +336,7 @@ def _token(frame: Frame) -> str:
 async def _next_frame(receive: Receive) -> Frame:
     """Return the next frame of the client.
 
-    Raises GoneError if the client has disconnected. Raises InvalidFrameError if the frame is invalid.
+    Raise GoneError if the client has disconnected. Raise InvalidFrameError if the frame is invalid.
     """
     message = await receive()
     if message["type"] == "websocket.disconnect":
@@ -342,11 +345,11 @@ async def _next_frame(receive: Receive) -> Frame:
 
 
 async def _until_gone(talking: Awaitable[None]) -> None:
-    # If the client has disconnected, `send` raises OSError (ASGI, version 2.4).
+    # `send` raises OSError if the client has disconnected (ASGI, version 2.4).
     with suppress(GoneError, OSError):
         await talking
 
 
 def _http_scope(scope: Message) -> Message:
-    """Return a copy of the scope with the scheme `http` or `https` instead of `ws` or `wss`."""
+    """Return a copy of the scope. The scheme `ws` becomes `http`, and `wss` becomes `https`."""
     return {**scope, "scheme": "https" if scope["scheme"] == "wss" else "http"}
