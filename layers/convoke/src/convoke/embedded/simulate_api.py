@@ -8,7 +8,7 @@ docs/behaviour/inbound-messages.md#simulated-phones.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
+from functools import partial, wraps
 from typing import Annotated
 from urllib.parse import quote
 
@@ -23,6 +23,8 @@ from convoke.api.requests import CONVOKE_PREFIX, Request
 from convoke.api.responses import Response
 from convoke.api.routes import AccountRoute
 from convoke.domain import errors
+from convoke.domain.addresses import channel_of
+from convoke.domain.errors import InvalidParameterError
 from convoke.domain.inbound_messages import Outcome
 from convoke.domain.phones import PhoneMessage, SimulatedPhone
 from convoke.domain.receipts import ShownStatus
@@ -31,6 +33,8 @@ from convoke.domain.simulated_reports import NewDeliveryStatus, PhonePlan
 from convoke.embedded.simulated_carrier import PhonePlans
 from convoke.operations.simulator import SimulatorOperations
 from convoke.storage.phones import StoredPhoneMessage
+
+PhoneHandler = Callable[[Operations, Request, str], Response]
 
 SEND = "/Simulate/InboundMessages"
 
@@ -108,7 +112,7 @@ class ThreadMessageRepresentation(PhoneMessageRepresentation):
     chat_service_sid: str | None
 
 
-LIST = Contract("PhoneMessages", PhoneMessageRepresentation, page="messages")
+LIST = Contract("PhoneMessages", PhoneMessageRepresentation, page="messages", errors=(InvalidParameterError,))
 
 CREATE = Contract(
     "SimulatedMessage",
@@ -137,11 +141,17 @@ REPORT = Contract(
 
 LIST_PHONES = Contract("Phones", ListedPhoneRepresentation, page="phones")
 
-LIST_THREAD = Contract("PhoneThread", ThreadMessageRepresentation, page="messages", max_page_size=MAX_SMALL_PAGE_SIZE)
+LIST_THREAD = Contract(
+    "PhoneThread",
+    ThreadMessageRepresentation,
+    page="messages",
+    max_page_size=MAX_SMALL_PAGE_SIZE,
+    errors=(InvalidParameterError,),
+)
 
-FETCH = Contract("Phone", PhoneRepresentation)
+FETCH = Contract("Phone", PhoneRepresentation, errors=(InvalidParameterError,))
 
-PLAN = Contract("Phone", PhoneRepresentation, form=UpdatePhone)
+PLAN = Contract("Phone", PhoneRepresentation, form=UpdatePhone, errors=(InvalidParameterError,))
 
 
 def simulate_routes(simulator: Callable[[], SimulatorOperations], plans: PhonePlans) -> tuple[AccountRoute, ...]:
@@ -208,13 +218,25 @@ def simulate_routes(simulator: Callable[[], SimulatorOperations], plans: PhonePl
 
     return (
         AccountRoute("POST", STATUS, report, REPORT, CONVOKE_PREFIX),
-        AccountRoute("POST", PHONE, plan, PLAN, CONVOKE_PREFIX),
+        AccountRoute("POST", PHONE, of_phone(plan), PLAN, CONVOKE_PREFIX),
         AccountRoute("POST", SEND, create, CREATE, CONVOKE_PREFIX),
-        AccountRoute("GET", INBOX, list_, LIST, CONVOKE_PREFIX),
+        AccountRoute("GET", INBOX, of_phone(list_), LIST, CONVOKE_PREFIX),
         AccountRoute("GET", PHONES, list_phones, LIST_PHONES, CONVOKE_PREFIX),
-        AccountRoute("GET", PHONE, fetch, FETCH, CONVOKE_PREFIX),
-        AccountRoute("GET", THREAD, list_thread, LIST_THREAD, CONVOKE_PREFIX),
+        AccountRoute("GET", PHONE, of_phone(fetch), FETCH, CONVOKE_PREFIX),
+        AccountRoute("GET", THREAD, of_phone(list_thread), LIST_THREAD, CONVOKE_PREFIX),
     )
+
+
+def of_phone(handler: PhoneHandler) -> PhoneHandler:
+    """Return a handler that first checks the number of the phone in the path."""
+
+    @wraps(handler)  # The OpenAPI document names an operation by its handler.
+    def checked(operations: Operations, request: Request, number: str) -> Response:
+        if channel_of(number) is None:
+            raise InvalidParameterError(parameter="number", wanted="the address of a phone, such as +15558675310")
+        return handler(operations, request, number)
+
+    return checked
 
 
 def represent_message(base_url: str, message: PhoneMessage) -> PhoneMessageRepresentation:

@@ -13,6 +13,7 @@ from socket import socket
 from threading import Event, Thread
 from typing import TYPE_CHECKING
 
+from convoke.domain.addresses import channel_of
 from convoke.domain.configuration_webhooks import ConfigurationWebhooksChange
 from convoke.domain.durations import parse_duration
 from convoke.domain.events import POST_EVENTS, EventFilters, EventType
@@ -159,6 +160,8 @@ class RunningInstance:
 
         The phone can write to business numbers of the account.
         """
+        if channel_of(number) is None:
+            raise ValueError(f"{number!r} is not the address of a phone, such as '+15558675310'")
         return Phone(number, self._fail_next, self._send_as_phone, self._inbox)
 
     def _fail_next(self, number: str, times: int) -> None:
