@@ -1,4 +1,6 @@
-"""The copies of a message. Each participant with an address gets one copy, except the author.
+"""The copies of a message. A copy contains the text and the media that a carrier delivers to one phone.
+
+Each participant with an address gets one copy, except the author and the phones that already have the message.
 
 See docs/behaviour/receipts.md.
 """
@@ -15,14 +17,16 @@ from convoke.domain.sids import NewSid, Prefix
 
 
 class Copy(Model):
-    """Identifies one copy of a message. The queue messages of the outbound queue contain this model as JSON."""
+    """Identifies one copy of a message. The queue messages about copies contain this model as JSON."""
 
     account_sid: str
     conversation_sid: str
     message_sid: str
     receipt_sid: str
     line: str = ""
-    """The business address and the phone. Convoke sends the copies of one line one at a time, in order.
+    """A line consists of the business address that sends the copy and of the phone that gets the copy.
+
+    Example: `+15017122661>+15558675310`. Convoke sends the copies of one line in order, one at a time.
 
     The line is empty if the copy was already sent and a carrier reports the status of the copy.
     """

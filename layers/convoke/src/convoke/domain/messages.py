@@ -112,9 +112,9 @@ class Message(Model):
     @model_validator(mode="before")
     @classmethod
     def _from_old_item(cls, stored: Mapping[str, object]) -> Mapping[str, object]:
-        """Read an item of version 1.0 or earlier.
+        """Convert an item that Convoke 1.0 or earlier has stored. Newer items do not change.
 
-        Such an item has at most one media, in the attribute `media_sid`. The attribute `delivery` contains the number
+        The old item has at most one media, in the attribute `media_sid`. The attribute `delivery` contains the number
         of copies. Each of these copies has the status `sent`.
         """
         old = {}

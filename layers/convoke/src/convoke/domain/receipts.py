@@ -25,7 +25,7 @@ class ReceiptStatus(StrEnum):
     QUEUED = "queued"
     """No carrier has accepted the copy yet.
 
-    Responses show `queued` and `sending` as null, because Twilio has no such status.
+    Responses show the statuses `queued` and `sending` as null, because Twilio does not have these statuses.
     """
     SENDING = "sending"
     """Convoke called a carrier, and the outcome of the call is not stored yet."""
