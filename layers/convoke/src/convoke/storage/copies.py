@@ -1,4 +1,4 @@
-"""Store the status changes of the copies of messages.
+"""Store the delivery status of copies. A copy contains the text and the media that a carrier delivers to one phone.
 
 A change of a receipt does not increment the revision of the conversation. Therefore reports of carriers do not conflict
 with new messages. Instead, a write fails if the stored status of the receipt is not the status that the caller read.
