@@ -25,7 +25,7 @@ from convoke.webhooks.answers import FetchedMedia, MediaRefusedError, WebhookUnr
 logger = logging.getLogger(__name__)
 
 FETCH_SECONDS = 10.0
-"""The maximum time to fetch all media of one message. A carrier waits 15 seconds for Convoke's response."""
+"""The maximum time to fetch all media of one message. Twilio waits only 15 seconds for Convoke's response."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,9 +45,10 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class _Delivery:
-    """The data that stays the same when `_receive` is repeated after a conflict.
+    """A delivery of an inbound message by a carrier: the data that stays the same when `_receive` is repeated.
 
-    Therefore Convoke sends each pre-event only once, and fetches each media only once.
+    `_receive` is repeated after a conflict. Because of this data, Convoke nevertheless sends each pre-event only once,
+    and fetches each media only once for a service.
     """
 
     inbound: InboundMessage
@@ -129,7 +130,8 @@ class InboundMessageOperations:
     def _group_with_last_copy(self, account_sid: str, inbound: InboundMessage) -> Conversation | None:
         """Return the group that the phone probably answers, or None.
 
-        This group is the open group from which Convoke most recently sent a copy to the phone.
+        This is the open group whose last copy from this business number to this phone is the newest. Only carriers that
+        cannot send a group MMS make this search necessary: see `can_answer_in`.
         """
         if inbound.is_group:
             return None

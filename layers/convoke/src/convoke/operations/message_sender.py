@@ -74,6 +74,7 @@ class CopyOutcome(NamedTuple):
 
     @property
     def is_retryable(self) -> bool:
+        """Whether the circuit breaker of the line counts the outcome as a failure."""
         return not self.is_answered and not self.is_throttled
 
 
@@ -162,7 +163,7 @@ class MessageSender:
             raise RetryCopyError(pause_seconds(stored.receipt.attempts))
 
     def undo(self, begun: BegunCopy) -> None:
-        """Record that the carrier has not received the copy. The attempt does not count."""
+        """Record that the carrier has not accepted the copy. The attempt does not count towards MAX_ATTEMPTS."""
         self.copies.requeue(begun.stored, attempts=begun.stored.receipt.attempts - 1)
 
     def give_up(self, copy: Copy) -> None:
