@@ -150,7 +150,7 @@ def test_shutdown_with_hanging_receivers_ends_in_time_and_uses_up_no_attempt(tmp
     ("method", "when", "is_stored"),
     [
         ("_store", "before", False),
-        ("_write_pending", "after", False),  # The process dies inside the flush.
+        ("_write_pending", "after", False),  # The items are written, but not committed.
         ("_store", "after", True),  # The process dies after the commit, but before the response.
         ("_announce", "after", True),
     ],

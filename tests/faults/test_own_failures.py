@@ -132,7 +132,7 @@ def test_failing_delivery_is_retried_with_growing_pauses_and_becomes_a_dead_lett
     monkeypatch.setattr(WebhookDelivery, part, broken)
     assert instance.call("POST", "/v1/Conversations", headers=HEADER).status == 201
     pauses = work_for_a_day(instance, clock)
-    # The failed call of `split` before the event was in the queue has no pause.
+    # Convoke calls `split` once before it puts the event into the queue. No pause follows this call.
     assert pauses == pytest.approx(DOUBLING, abs=0.01)
     assert (instance.waiting_messages("delivery"), instance.waiting_messages("delivery-dlq")) == (0, 1)
     (alert,) = alerts(instance)
@@ -374,7 +374,10 @@ DELETIONS = pytest.mark.parametrize(
 )
 """Runs a test for a deleted User and for a deleted service.
 
-`operations` is the class whose method `delete` deletes the participants or conversations.
+- `delete` creates and deletes the User or the service.
+- `operations` is the class whose method `delete` the sweeper calls: for each participant of the User, or for each
+  conversation of the service.
+- `kind` is the kind of the due item.
 """
 
 

@@ -268,7 +268,7 @@ def names_in_use(node: ast.AST, *, in_use: bool = False) -> Iterator[str]:
 
 
 def kept_errors() -> list[tuple[str, int]]:
-    """Return the name and the code of each error class in the decision record's table."""
+    """Return the name and the code of each error class in the table of DECISION."""
     return [
         (name, int(code)) for name, code in re.findall(r"^\| `(\w+)` \| (\d+) \|", DECISION.read_text(), re.MULTILINE)
     ]
