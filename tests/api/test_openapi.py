@@ -246,6 +246,11 @@ def test_document_is_public_and_valid(instance: Instance) -> None:
     validate(answered.body)
 
 
+def test_document_says_which_credentials_requests_need(instance: Instance) -> None:
+    described = call(instance.api, "GET", f"{ORIGIN}/openapi.json").body["info"]["description"]
+    assert all(word in described for word in ("Twilio Conversations v1", "Auth Token", "API key"))
+
+
 def test_document_supports_if_none_match(instance: Instance) -> None:
     tag = call(instance.api, "GET", f"{ORIGIN}/openapi.json").headers["ETag"]
     known = call(instance.api, "GET", f"{ORIGIN}/openapi.json", headers={"If-None-Match": f'W/{tag}, "other"'})

@@ -126,6 +126,17 @@ def hanging_receiver() -> Iterator[tuple[str, Queue[str]]]:
             is_over.set()
 
 
+@contextmanager
+def full_listener() -> Iterator[tuple[str, int]]:
+    """Run a receiver whose queue of new connections is full during the block. Yields its host and its port.
+
+    Linux drops each further request to connect, so a client waits until its time limit.
+    """
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as listener, socket.socket() as waiting:
+        waiting.connect(listener.getsockname())
+        yield listener.getsockname()
+
+
 class _ReceiverHandler(BaseHTTPRequestHandler):
     def parameters(self) -> dict[str, str]:
         body = self.rfile.read(int(self.headers["Content-Length"])).decode()

@@ -528,7 +528,8 @@ class StateUnknownError(ConversationsError, code=50378, text="The state must be 
 class InvalidInactiveTimerError(
     ConversationsError,
     code=50379,
-    text="The inactive timer must be an ISO 8601 duration such as PT1M, PT10M or P1D, without years and months",
+    text="The inactive timer must be an ISO 8601 duration such as PT1M, PT10M or P1D, without years and months,"
+    " of at most 36,500 days",
 ):
     """The inactive timer is not a valid duration. Years and months are not allowed, because their length varies."""
 
@@ -536,7 +537,8 @@ class InvalidInactiveTimerError(
 class InvalidClosedTimerError(
     ConversationsError,
     code=50380,
-    text="The closed timer must be an ISO 8601 duration such as PT10M, PT1H or P1D, without years and months",
+    text="The closed timer must be an ISO 8601 duration such as PT10M, PT1H or P1D, without years and months,"
+    " of at most 36,500 days",
 ):
     """The closed timer is not a valid duration. Years and months are not allowed, because their length varies."""
 
