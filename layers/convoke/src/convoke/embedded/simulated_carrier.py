@@ -81,7 +81,7 @@ class SimulatedCarrier:
                 from_=copy.sender.address,
                 to=copy.address,
                 body=copy.text,
-                media_urls=tuple(copy.media_urls),
+                media_urls=tuple(each.url for each in copy.media),
                 conversation_sid=receipt.conversation_sid,
                 message_sid=receipt.message_sid,
                 date_created=self.now(),

@@ -200,6 +200,16 @@ def sender_address(address: str) -> Key:
     return Key(f"sender-address#{_digest(address)}", "sender")
 
 
+def sending_second(account_sid: str, sender_sid: str, second: int) -> Key:
+    """Return the key of the item that counts the copies of a sender in one second. `second` is a Unix time."""
+    return Key(f"{account_sid}#sending#{sender_sid}", f"second#{second}")
+
+
+def sending_turns(account_sid: str, sender_sid: str) -> Key:
+    """Return the key of the item that gives turns to the copies that exceed the limit of a sender."""
+    return Key(f"{account_sid}#sending#{sender_sid}", "turns")
+
+
 def credential(account_sid: str, credential_sid: str) -> Key:
     return Key(account_sid, f"credential#{credential_sid}")
 
