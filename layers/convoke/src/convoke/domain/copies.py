@@ -34,7 +34,7 @@ class Copy(Model):
     """
 
     queued_at: Instant | None = None
-    """When Convoke enqueued the copy. None if an older version enqueued the copy.
+    """When Convoke enqueued the copy. None if an older version enqueued the copy, or if a carrier reports its status.
 
     The dates of the receipt do not show this time, because a client can choose the date of a message.
     """

@@ -329,7 +329,8 @@ class NewPhoneMessage(NewMediaMessage):
     has_lost_media: bool = False
     """Whether the phone sent media that Convoke could not fetch.
 
-    Such a message is never refused as empty, because the carrier has told the phone that the message was delivered.
+    Convoke never refuses such a message as empty, because the carrier has already told the phone that the message was
+    delivered.
     """
 
     @property

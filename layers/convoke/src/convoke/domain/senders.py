@@ -33,7 +33,7 @@ PRINTABLE = "[!-~]{1,128}"
 MAX_LIMIT = 500
 """The maximum value of `max_messages_per_second`.
 
-Each copy writes the same item of the table, and DynamoDB accepts at most 1,000 writes of an item per second. See
+Each copy of a sender updates the same item, and DynamoDB accepts at most 1,000 writes of an item per second. See
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ServiceQuotas.html.
 """
 
