@@ -206,7 +206,7 @@ def sending_second(account_sid: str, sender_sid: str, second: int) -> Key:
 
 
 def sending_turns(account_sid: str, sender_sid: str) -> Key:
-    """Return the key of the item that gives turns to the copies that exceed the limit of a sender."""
+    """Return the key of the item that contains the next free turn for a delayed copy. See storage/sending_limits.py."""
     return Key(f"{account_sid}#sending#{sender_sid}", "turns")
 
 
