@@ -30,7 +30,7 @@ FETCH_SECONDS = 10.0
 
 
 class FetchedMediaSids(NamedTuple):
-    """The media of a message that arrived in time, and the reasons why other media did not."""
+    """The SIDs of the media that arrived in time, and one reason for each media that could not be fetched."""
 
     sids: tuple[str, ...] = ()
     losses: tuple[str, ...] = ()

@@ -177,7 +177,7 @@ class InboundMessageOperations:
         return delivery.inbound.message(known[service.sid].sids if urls else ())
 
     def _media_lost(self, message: Message, service: Service, delivery: _Delivery) -> Sequence[Write]:
-        """Return the writes that log the media that could not be fetched. `message` is the new message."""
+        """Return the writes that store an alert if media of the new message could not be fetched."""
         fetched = delivery.media.get(service.sid, FetchedMediaSids())
         if not fetched.losses:
             return []

@@ -191,7 +191,7 @@ class MessageSender:
     def give_up(self, copy: Copy) -> None:
         """Record that a copy has failed because Convoke itself failed to process its queue message.
 
-        This status is final. If the dead letter is redriven, the copy is not sent.
+        This status is final. If an operator redrives the dead letter of the queue message, the copy is not sent.
         """
         if (stored := self.copies.fetch(copy)) and stored.receipt.is_pending:
             self.statuses.conclude(stored, ReceiptStatus.FAILED, CarrierFailedError)
