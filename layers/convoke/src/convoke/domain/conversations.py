@@ -455,7 +455,7 @@ class ConversationChange(ConversationParameters):
     def changes_nothing(self, conversation: Conversation) -> bool:
         """Return whether the request leaves the conversation unchanged.
 
-        Such a request has no parameters, or sets only the state that the conversation already has.
+        The result is True if the request has no parameters, or sets only the state that the conversation already has.
         """
         return not self.model_fields_set or (self.changes_only_state and self.state is conversation.state)
 

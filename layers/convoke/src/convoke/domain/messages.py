@@ -329,8 +329,8 @@ class NewPhoneMessage(NewMediaMessage):
     has_lost_media: bool = False
     """Whether the phone sent media that Convoke could not fetch.
 
-    Convoke never refuses such a message as empty, because the carrier has already told the phone that the message was
-    delivered.
+    If True, Convoke does not refuse an empty message, because the carrier has already told the phone that the message
+    was delivered.
     """
 
     @property
