@@ -37,7 +37,7 @@ class SmsCarrier:
     """Implements `Carrier`. AWS offers no way to send a group MMS."""
 
     def __init__(self, client: Callable[[], Any]) -> None:
-        """`client` returns the botocore client. The first copy that is sent causes the first call of `client`.
+        """`client` returns the botocore client. `client` is not called before the first copy is sent.
 
         Creating the botocore client is slow, so the cold start must not create it.
         """

@@ -25,7 +25,8 @@ MESSAGE: TypeAdapter[BusEvent | Copy] = TypeAdapter(
 )
 """Parses a queue message.
 
-The outbound queue contains events in EventBridge's envelope. The copy queue contains copies.
+The outbound queue contains the events of messages that must go to phones, in EventBridge's envelope. The copy queue
+contains copies, one for each phone.
 """
 
 
