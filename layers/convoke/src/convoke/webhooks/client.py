@@ -33,7 +33,7 @@ USER_AGENT = "Convoke/1.0"
 MAX_CONNECTIONS = 32
 """The maximum number of connection pools, and of idle connections in each pool.
 
-Each receiver has its own connection pool.
+Each combination of scheme, host and port has its own connection pool.
 """
 
 MAX_IDLE_SECONDS = 4.0
@@ -86,7 +86,7 @@ def _get_addresses(host: str, port: int, flags: int = 0) -> list[Address]:
 
 
 class _Call:
-    """Limits one webhook call: the deadline, and the addresses that the call may use.
+    """Limits one webhook call: how long the call may take, and which IP addresses the call may use.
 
     At the deadline, a timer shuts the connection down. A socket timeout would not be enough, because it limits only
     each single read. A receiver could block a call forever by sending one byte at a time. The timer uses a duplicate of
@@ -121,7 +121,7 @@ class _Call:
         return time.monotonic() >= self._deadline
 
     def connect(self, host: str, port: int) -> socket.socket:
-        """Connect to a host. Use only IP addresses that the rules allow.
+        """Connect to a host. Use only IP addresses that the receiver rules allow.
 
         Raise WebhookUnreachableError if the connection fails. Raise WebhookLateError if the connection takes too long.
         The host name is looked up only once. A second lookup could return a forbidden address (DNS rebinding).
@@ -163,7 +163,10 @@ class _Call:
         return sock
 
     def use(self, sock: socket.socket) -> None:
-        """Store a duplicate of a socket, so that the timer can shut the connection down."""
+        """Store a duplicate of a socket, so that the timer can shut the connection down.
+
+        Only the first call stores one.
+        """
         with self._lock:
             if self._socket is None:
                 self._socket = socket.socket(fileno=os.dup(sock.fileno()))
@@ -306,6 +309,8 @@ class WebhookHttpClient(BoundedHttpClient):
     def call(self, delivery: Delivery, *, retry_count: int, auth_token: str, max_answer_bytes: int) -> WebhookAnswer:
         """Send one delivery and return the answer. The answer contains at most `max_answer_bytes` bytes of the body.
 
+        `retry_count` tells how many attempts of this delivery were made before.
+
         Raise WebhookLateError if no answer arrives in time. Raise WebhookUnreachableError if no answer arrives for
         another reason.
         """
@@ -316,7 +321,7 @@ class WebhookHttpClient(BoundedHttpClient):
     def _send(self, request: SignedRequest, settings: ConnectionSettings, max_answer_bytes: int) -> WebhookAnswer:
         """Send a request and return the answer.
 
-        If the connection breaks too early, the answer contains only the received part of the body.
+        If the connection breaks before the end of the body, the answer contains only the received part.
         """
         method, url, headers, body = request
         response = self.request(method, url, headers, settings, body)
