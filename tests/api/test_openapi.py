@@ -97,6 +97,7 @@ EXAMPLES: dict[str, str | list[str]] = {
     "ReachabilityEnabled": "true",
     "Signature": "x",
     "Provider": "twilio",
+    "MaxMessagesPerSecond": "10",
     "Twilio.AccountSid": "AC" + "0" * 32,
     "Twilio.AuthToken": "token",
     "Sandbox": "true",
@@ -110,7 +111,10 @@ EXAMPLES: dict[str, str | list[str]] = {
     "UniqueName": "free",
     "Url": "https://hooks.example.com/x",
 }
-"""Maps each form parameter to a valid value. The parameters in SERVICE_SIDS and ROLE_SIDS are missing."""
+"""Maps each form parameter to a valid value.
+
+The parameters in SERVICE_SIDS and ROLE_SIDS are missing, because their values differ between instances.
+"""
 
 OWN_EXAMPLES: dict[str, dict[str, str]] = {
     "createAddressConfiguration": {"Type": "sms"},
@@ -240,6 +244,11 @@ def test_document_is_public_and_valid(instance: Instance) -> None:
     answered = call(instance.api, "GET", f"{ORIGIN}/openapi.json")
     assert (answered.status, answered.headers["Content-Type"]) == (200, "application/json")
     validate(answered.body)
+
+
+def test_document_says_which_credentials_requests_need(instance: Instance) -> None:
+    described = call(instance.api, "GET", f"{ORIGIN}/openapi.json").body["info"]["description"]
+    assert all(word in described for word in ("Twilio Conversations v1", "Auth Token", "API key"))
 
 
 def test_document_supports_if_none_match(instance: Instance) -> None:

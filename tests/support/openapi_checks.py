@@ -30,6 +30,9 @@ OF_ONE_MACHINE = {
     ("GET", CONVOKE_PREFIX + request_log_api.PATH): request_log_api.FETCH,
     ("POST", console_api.PATH): console_api.CREATE,
     ("GET", CONVOKE_PREFIX + simulate_api.INBOX): simulate_api.LIST,
+    ("GET", CONVOKE_PREFIX + simulate_api.THREAD): simulate_api.LIST_THREAD,
+    ("GET", CONVOKE_PREFIX + simulate_api.PHONES): simulate_api.LIST_PHONES,
+    ("GET", CONVOKE_PREFIX + simulate_api.PHONE): simulate_api.FETCH,
     ("POST", CONVOKE_PREFIX + simulate_api.STATUS): simulate_api.REPORT,
     ("POST", CONVOKE_PREFIX + simulate_api.PHONE): simulate_api.PLAN,
     ("POST", CONVOKE_PREFIX + simulate_api.SEND): simulate_api.CREATE,
@@ -119,7 +122,7 @@ def _components() -> dict[str, Schema]:
 def check_against_openapi(method: str, path: str, status: int, text: str) -> None:
     """Raise AssertionError if an API response contradicts the description of its operation."""
     operation = operation_of(method, path)
-    # A browser sends a preflight request before the actual request. The document does not describe preflight requests.
+    # A browser sends a preflight request before the actual request. `/openapi.json` does not describe it.
     if method == "OPTIONS" and status == HTTPStatus.NO_CONTENT:
         assert text == ""
         return

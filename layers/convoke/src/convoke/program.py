@@ -458,6 +458,7 @@ class Program:
         from convoke.operations.message_sender import MessageSender
         from convoke.storage.copies import CopyRepository
         from convoke.storage.media import MediaRepository
+        from convoke.storage.sending_limits import SendingLimits
 
         edges = self.edges
         return MessageSender(
@@ -465,6 +466,7 @@ class Program:
             self.copy_statuses,
             edges.copy_queue,
             self.find_sender,
+            SendingLimits(edges.table),
             edges.carriers,
             edges.sender_secrets,
             MediaLinks(MediaRepository(edges.table), edges.media_store, lambda: self.media, edges.public_url),

@@ -37,6 +37,11 @@ from convoke.domain.idempotency import IDEMPOTENCY_KEY
 from convoke.domain.media import SHOWN_TYPES
 from convoke.domain.sids import Prefix
 
+DESCRIPTION = (
+    "An API that is compatible with Twilio Conversations v1. Requests need the SID and the Auth Token of an account, or"
+    " the SID and the secret of an API key."
+)
+
 REQUEST_HEADERS: dict[str, Schema] = {
     WEBHOOK_ENABLED: {
         "type": "string",
@@ -120,7 +125,7 @@ def document(extra_routes: Sequence[Route] = ()) -> Schema:
     schemas = components([route.contract for route in routes])
     return {
         "openapi": "3.1.0",
-        "info": {"title": "Convoke", "version": "v1"},
+        "info": {"title": "Convoke", "version": "v1", "description": DESCRIPTION},
         "tags": _tags(routes),
         "security": [{"basic": []}],
         "paths": _paths(routes, schemas),

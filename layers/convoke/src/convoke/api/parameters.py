@@ -6,6 +6,7 @@ The domain's models define the fields and the rules. The subclasses in this modu
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import TypeVar, get_origin
@@ -67,6 +68,14 @@ from convoke.domain.users import NewUser, UserChange
 
 BINDING_PREFIX = "messaging_binding_"
 """The prefix of those fields in `CreateParticipant` that belong to the messaging binding."""
+
+_LOST_PLUS = re.compile(r'(?:^|")(?:[a-z]+:)? [0-9]{7}')
+"""Matches a phone number whose plus sign became a space, in a value or in JSON.
+
+In a form, `+` is a space. The client did not encode the plus sign, for example because of `curl -d 'Address=+1555...'`.
+"""
+
+_PLUS_HINT = "in a form, + is a space: encode the + of a number as %2B, with curl by --data-urlencode"
 
 _DECODER = json.JSONDecoder(parse_constant=refuse_constant)
 
@@ -284,7 +293,13 @@ def read(model: type[Parameters], form: Form) -> tuple[Parameters | None, list[C
         names = {name: field.alias or name for name, field in model.model_fields.items()}
         # The path of a problem starts with the alias or the name of a field. Replace a name by the alias.
         found = problems_of(error, lambda *parts: (*(names.get(str(part), part) for part in parts[:1]), *parts[1:]))
-        return None, in_order_of_checks(model, found)
+        return None, in_order_of_checks(model, [_with_plus_hint(problem, form) for problem in found])
+
+
+def _with_plus_hint(problem: ConversationsError, form: Form) -> ConversationsError:
+    """Add a hint to the error if the parameter is a phone number whose plus sign became a space."""
+    name = (problem.parameter or "").partition("[")[0]
+    return problem.with_hint(_PLUS_HINT) if any(map(_LOST_PLUS.search, form.values(name))) else problem
 
 
 def in_order_of_checks(model: type[Model], problems: Iterable[ConversationsError]) -> list[ConversationsError]:
@@ -312,7 +327,8 @@ def parse_participant(model: type[CreateParticipant], form: Form) -> NewParticip
     try:
         return NewParticipant.model_validate({**given, "messaging_binding": binding}, context=form.path_delimiters)
     except ValidationError as error:
-        raise refusal(problems_of(error, lambda *parts: (parameter_name(parts),))) from error
+        found = problems_of(error, lambda *parts: (parameter_name(parts),))
+        raise refusal([_with_plus_hint(problem, form) for problem in found]) from error
 
 
 def read_participants(form: Form) -> tuple[tuple[NewParticipant, ...], list[ConversationsError]]:
@@ -338,7 +354,8 @@ def read_participants(form: Form) -> tuple[tuple[NewParticipant, ...], list[Conv
     except ValidationError as error:
         positions = list(objects)
         found = problems_of(error, lambda first, *rest: (PARTICIPANT, positions[int(first)], *rest))
-        return (), problems + _with_hints(found, objects)
+        hinted = [_with_plus_hint(problem, form) for problem in found]
+        return (), problems + _with_hints(hinted, objects)
     for each in objects.values():
         warn_of_ignored_names("keys of a participant", _unknown_keys(each))
     return (() if problems else participants), problems

@@ -14,6 +14,7 @@ from click.core import ParameterSource
 from pydantic import ValidationError
 
 from convoke.api.origins import InvalidOriginError
+from convoke.config import InvalidSettingError
 from convoke.embedded.clock import MovableClock
 from convoke.embedded.data_format import MEMORY, DataFileError
 from convoke.embedded.engine import EmbeddedEngine
@@ -48,11 +49,13 @@ the_data_option = partial(
     metavar="PATH",
     default=default_data,
     show_default=default_data(),
-    help="Path of the data file. With :memory:, the data is lost when the command ends.",
+    help="Path of the data file.",
 )
 """The option `--data` without a callback. Each option below adds a callback that refuses unsuitable paths."""
 
-data_option = the_data_option(callback=resolve_data)
+data_option = the_data_option(
+    callback=resolve_data, help="Path of the data file. With :memory:, the data is lost when the command ends."
+)
 """The option for commands that create a missing data file."""
 
 existing_data_option = the_data_option(callback=resolve_existing_data)
@@ -81,14 +84,14 @@ def new_engine(
 ) -> EmbeddedEngine:
     """Create an engine on a data file. See `EmbeddedEngine` for `reset` and `observers`.
 
-    Raise ClickException if the data file, CONVOKE_ALLOWED_ORIGINS or a variable CONVOKE_PROVISIONING_* is invalid.
+    Raise ClickException if the data file or an environment variable is invalid.
     """
     if data != MEMORY:
         create_folder(data)
     clock = MovableClock() if has_movable_clock else None
     try:
         return EmbeddedEngine(data, movable_clock=clock, environ=os.environ, reset=reset, observers=observers)
-    except DataFileError as error:
+    except (DataFileError, InvalidSettingError) as error:
         raise click.ClickException(str(error)) from error
     except ValidationError as error:
         problems = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())

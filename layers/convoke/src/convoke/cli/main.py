@@ -75,7 +75,8 @@ class LazyGroup(click.Group):
             if extra is None:
                 raise
             raise click.ClickException(
-                f"this command needs the extra `{extra}`: pip install '{DISTRIBUTION}[{extra}]'"
+                f"this command needs the extra `{extra}`: install Convoke with this extra, in a checkout with"
+                " `make setup`"
             ) from error
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature

@@ -118,8 +118,9 @@ def up(
 ) -> None:
     """Run the API on this machine until you press Ctrl-C.
 
-    The command prints one line to stdout for each request, and for each attempt to deliver an event to a webhook. The
-    lines contain no names, addresses, identities or queries. Warnings and errors go to stderr.
+    The command prints one line to stdout for each request, for each attempt to deliver an event to a webhook, and for
+    the connections and changes of chat clients. The lines contain no names, addresses, identities or queries. Warnings
+    and errors go to stderr.
 
     The embedded engine reads these environment variables:
 
@@ -139,6 +140,8 @@ def up(
 
     CONVOKE_ALLOWED_ORIGINS: origins whose pages may use the API in a browser, separated by commas. By default, only
     pages of the API's own origin, such as the console, may use the API in a browser.
+
+    CONVOKE_PUBLIC_URL: base URL at which clients and carriers reach the API, if a proxy or a tunnel is in front of it.
     """
     configure_logging(data, as_json=log_format == "json")
     traffic_format = None if quiet or as_json else log_format

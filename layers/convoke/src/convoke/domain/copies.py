@@ -6,7 +6,9 @@ See docs/behaviour/receipts.md.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from datetime import datetime
 
+from convoke.domain.instants import Instant
 from convoke.domain.messages import Message
 from convoke.domain.model import Model
 from convoke.domain.participants import Member
@@ -27,14 +29,21 @@ class Copy(Model):
     The line is empty if the copy was already sent and a carrier reports the status of the copy.
     """
 
+    queued_at: Instant | None = None
+    """When Convoke enqueued the copy. None if an older version enqueued the copy.
+
+    The dates of the receipt do not show this time, because a client can choose the date of a message.
+    """
+
     @classmethod
-    def of(cls, receipt: Receipt) -> Copy:
+    def of(cls, receipt: Receipt, queued_at: datetime | None = None) -> Copy:
         return cls(
             account_sid=receipt.account_sid,
             conversation_sid=receipt.conversation_sid,
             message_sid=receipt.message_sid,
             receipt_sid=receipt.sid,
             line=f"{receipt.business_address}>{receipt.address}",
+            queued_at=queued_at,
         )
 
 

@@ -289,12 +289,22 @@ class WebhookRejectedError(
     """The receiver of a pre-event rejected the change. Therefore Convoke did not make the change."""
 
 
+class MediaLostError(LogEntry, code=11200, text="Media of a message from a phone could not be fetched"):
+    """The message was stored without these media. See docs/behaviour/media.md#media-of-phones."""
+
+
 class OptedOutError(LogEntry, code=21610, text="The phone has opted out of messages from this business number"):
     """The phone has answered STOP. Therefore the carrier refuses the copy."""
 
 
 class SenderMissingError(LogEntry, code=21703, text="The account has no sender for the business address"):
     """Convoke cannot send the copy, because only the sender determines which carrier sends the copy."""
+
+
+class CopyDelayedTooLongError(
+    LogEntry, code=30001, text="The limit of the sender, or the carrier, delayed the copy for too long"
+):
+    """The maximum is `MAX_DELAY` in domain/carriers.py. See docs/phones.md#limits."""
 
 
 class PhoneUnreachableError(LogEntry, code=30003, text="The phone cannot be reached at present"):
@@ -319,6 +329,12 @@ class CopyFilteredError(LogEntry, code=30007, text="The carrier has filtered the
 
 class CarrierFailedError(LogEntry, code=30008, text="The carrier did not deliver the message and gave no known reason"):
     """The carrier failed at every attempt, or reported a reason for which the catalogue has no other code."""
+
+
+class MediaNotCarriedError(
+    LogEntry, code=30019, text="The carrier does not send media of this type, of this size or of this number"
+):
+    """The text of the message was not sent either, because the copy would have been incomplete."""
 
 
 class WebhookFailedError(LogEntry, code=50057, text="The receiver of a webhook answered with an error, or not at all"):
@@ -512,7 +528,8 @@ class StateUnknownError(ConversationsError, code=50378, text="The state must be 
 class InvalidInactiveTimerError(
     ConversationsError,
     code=50379,
-    text="The inactive timer must be an ISO 8601 duration such as PT1M, PT10M or P1D, without years and months",
+    text="The inactive timer must be an ISO 8601 duration such as PT1M, PT10M or P1D, without years and months,"
+    " of at most 36,500 days",
 ):
     """The inactive timer is not a valid duration. Years and months are not allowed, because their length varies."""
 
@@ -520,7 +537,8 @@ class InvalidInactiveTimerError(
 class InvalidClosedTimerError(
     ConversationsError,
     code=50380,
-    text="The closed timer must be an ISO 8601 duration such as PT10M, PT1H or P1D, without years and months",
+    text="The closed timer must be an ISO 8601 duration such as PT10M, PT1H or P1D, without years and months,"
+    " of at most 36,500 days",
 ):
     """The closed timer is not a valid duration. Years and months are not allowed, because their length varies."""
 

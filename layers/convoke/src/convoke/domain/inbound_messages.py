@@ -25,7 +25,7 @@ from convoke.domain.events import Payload, Source, media_json
 from convoke.domain.groups import MAX_GROUP_PARTICIPANTS, WANTED_GROUP_NUMBER, is_group_number
 from convoke.domain.instants import Instant
 from convoke.domain.media import Media
-from convoke.domain.messages import Body, Message, NewMediaMessage
+from convoke.domain.messages import Body, Message, NewPhoneMessage
 from convoke.domain.model import Model
 from convoke.domain.participants import Address, NewBinding, NewParticipant, ProxyAddress
 from convoke.domain.pre_events import PreEvent, conversation_add
@@ -183,12 +183,13 @@ class InboundMessage(Model):
         content = {"MessageBody": self.body, "Media": media_json([each.in_message for each in media])}
         return PreEvent(subject, (event_type, {**payload, **self.binding_payload, **content}))
 
-    def message(self, media_sids: tuple[str, ...]) -> NewMediaMessage:
+    def message(self, media_sids: tuple[str, ...]) -> NewPhoneMessage:
         """Return the parameters that create this message in the conversation.
 
         `media_sids` are the SIDs of the media that Convoke fetched from the provider.
         """
-        return NewMediaMessage(author=self.sender, body=self.body, media_sids=media_sids)
+        has_lost_media = len(media_sids) < len(self.media_urls)
+        return NewPhoneMessage(author=self.sender, body=self.body, media_sids=media_sids, has_lost_media=has_lost_media)
 
     def participants(self) -> tuple[NewParticipant, ...]:
         """Return the participants of the conversation that the message creates. The sender comes first."""

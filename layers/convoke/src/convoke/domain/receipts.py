@@ -74,6 +74,8 @@ class Receipt(Model):
     """Whether the recipient is a member of a group MMS. The carrier may nevertheless send a separate copy."""
     attempts: int = Field(default=0, exclude_if=not_)
     """The number of attempts to send the copy."""
+    failures: int = Field(default=0, exclude_if=not_)
+    """How often Convoke itself failed to process the copy on AWS. On one machine, the queue message has this number."""
     may_be_repeated: bool = Field(default=False, exclude_if=not_)
     """Whether the phone may have received the copy twice, because Convoke lost the outcome of a call to the carrier."""
     provider: str | None = None

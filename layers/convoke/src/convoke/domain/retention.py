@@ -40,7 +40,7 @@ https://docs.aws.amazon.com/sns/latest/dg/sns-message-delivery-retries.html.
 """
 
 PHONE_MESSAGE_LIFETIME = timedelta(days=7)
-"""How long Convoke keeps a message that a simulated phone received."""
+"""How long Convoke keeps a message that a simulated phone received or sent."""
 
 GROUP_COPY_LIFETIME = timedelta(days=90)
 """How long Convoke keeps the date of the last copy that a phone got from a group.

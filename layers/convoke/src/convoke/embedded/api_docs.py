@@ -23,7 +23,7 @@ OWN = Path(__file__).parent / "static"
 PACKAGE, FOLDER = "aws_lambda_powertools", "event_handler/openapi/swagger_ui"
 """The package with the Swagger UI, and the folder of the Swagger UI inside the package."""
 
-NOT_INSTALLED = f"{PATH} needs the Swagger UI: pip install 'convoke-conversations[docs]'\n"
+NOT_INSTALLED = f"{PATH} needs the Swagger UI: install Convoke with the extra `docs`, in a checkout with `make setup`\n"
 
 HEADERS = {
     **SECURITY_HEADERS,

@@ -30,6 +30,7 @@ from convoke.domain.copies import Copy
 from convoke.domain.errors import UnavailableError
 from convoke.domain.events import Event
 from convoke.domain.instants import Clock
+from convoke.domain.pauses import own_failure_pause_seconds
 from convoke.domain.webhooks import Delivery, receiver_of
 from convoke.embedded.observation import FinishedDelivery, Observers
 from convoke.embedded.pauses import growing_pause
@@ -42,7 +43,6 @@ from convoke.operations.webhook_delivery import (
     Outcome,
     RetryLaterError,
     WebhookDelivery,
-    own_failure_pause_seconds,
     report_pause,
 )
 
@@ -201,7 +201,7 @@ class Deliveries:
 
     def _next(self) -> ReceivedMessage | None:
         for receiver in (NO_RECEIVER, *self.queue.receivers()):
-            if _is_ready(self.queue, receiver) and (message := self.queue.receive(receiver)):
+            if _is_ready(self.queue, receiver) and (message := _receive(self.queue, receiver)):
                 return message
         return None
 
@@ -256,6 +256,10 @@ def _is_ready(queue: DurableQueue, receiver: str) -> bool:
     On a line, a postponed copy blocks later copies, because the phone must get the messages in order.
     """
     return not is_line(receiver) or queue.is_first_visible(receiver)
+
+
+def _receive(queue: DurableQueue, receiver: str) -> ReceivedMessage | None:
+    return queue.receive(receiver, in_order=is_line(receiver))
 
 
 def _subject(message: ReceivedMessage) -> dict[str, str]:
@@ -410,7 +414,7 @@ class ConcurrentDeliveries:
     def _start_deliveries(self) -> bool:
         """Start up to `MAX_STARTS_PER_TICK` deliveries. Return whether more deliveries may be ready to start."""
         for _ in range(MAX_STARTS_PER_TICK):
-            if (receiver := self._next_receiver()) is None or (message := self._queue.receive(receiver)) is None:
+            if (receiver := self._next_receiver()) is None or (message := _receive(self._queue, receiver)) is None:
                 return False
             self._start(message)
         return True

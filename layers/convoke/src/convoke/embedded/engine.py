@@ -219,8 +219,8 @@ class EmbeddedEngine:
         - `rewire`: replaces edges. See `Rewire`.
         - `movable_clock`: if not None, the API has a resource that moves this clock.
         - `environ`: the settings for the provisioning retries, the allowed origins, the public URL and `synchronous`.
-          The engine reads no other settings. An invalid setting raises ValidationError, InvalidOriginError or
-          DataFileError.
+          The engine reads no other settings. An invalid setting raises ValidationError, InvalidOriginError,
+          InvalidSettingError or DataFileError.
         - `lock_timeout`: how many seconds a write waits at most while another process holds the write lock.
         - `reset`: if not None, the API has the test controls. `reset` must replace this engine with an empty engine.
         - `observers`: get every finished request and delivery.
@@ -254,6 +254,7 @@ class EmbeddedEngine:
         self._http_client = WebhookHttpClient(ANY_RECEIVER)
         self._connected_users = ConnectedUsers()
         self._media_client = MediaHttpClient(ANY_RECEIVER)
+        self._twilio = TwilioCarrier(settings.public_url)
         self.media_folder = MediaFolder(data)
         self.phone_plans = PhonePlans()
         bus, queue = InProcessEventBus(), SqliteDeliveryQueue(self.queue, self._wake_deliveries)
@@ -270,7 +271,7 @@ class EmbeddedEngine:
                 copy_queue=queue,
                 carriers={
                     Provider.SIMULATED: self._simulated_carrier(now),
-                    Provider.TWILIO: TwilioCarrier(settings.public_url),
+                    Provider.TWILIO: self._twilio,
                 },
                 public_url=settings.public_url,
                 webhook_client=self._http_client,
@@ -349,7 +350,12 @@ class EmbeddedEngine:
             from convoke.embedded.chat.serving import new_chat_server  # noqa: PLC0415 - see above
 
             server = new_chat_server(
-                self.program, self.table, self._connected_users, runner, trust_forwarded=trust_forwarded
+                self.program,
+                self.table,
+                self._connected_users,
+                runner,
+                self.observers,
+                trust_forwarded=trust_forwarded,
             )
             self._tell_chat_clients = server.changed
             return server
@@ -411,10 +417,9 @@ class EmbeddedEngine:
             if self._scheduler:
                 self._scheduler.stop()
             if self._concurrent_deliveries:
-                await self._concurrent_deliveries.stop(self._stop_until - time.monotonic(), self._http_client.cut)
-            # Requests on worker threads may still wait for receivers, so cut the connections.
-            self._http_client.cut()
-            self._media_client.cut()
+                await self._concurrent_deliveries.stop(self._stop_until - time.monotonic(), self._cut_calls)
+            # Requests on worker threads may still wait for receivers.
+            self._cut_calls()
             # The sweeper may be waiting for this event loop, so stop the sweeper on another thread.
             await asyncio.to_thread(self._sweeper_loop.stop)
             self.table.detach()
@@ -437,8 +442,13 @@ class EmbeddedEngine:
         self.table.detach()
         self.close()
         # The data file is already closed. Requests that wait for a receiver now fail, and store nothing.
+        self._cut_calls()
+
+    def _cut_calls(self) -> None:
+        """End all calls to receivers, carriers and the servers of media."""
         self._http_client.cut()
         self._media_client.cut()
+        self._twilio.cut()
 
     def close(self) -> None:
         """Close the data file."""

@@ -1,7 +1,7 @@
-"""Report finished requests and deliveries to observers.
+"""Report finished requests, deliveries and calls of chat clients to observers.
 
-An observer shows requests and deliveries to people, for example on a terminal or in the console. Observers run on the
-event loop's thread, so they must be fast and must not wait.
+An observer shows them to people, for example on a terminal or in the console. Observers run on the event loop's thread,
+so they must be fast and must not wait.
 """
 
 from __future__ import annotations
@@ -17,6 +17,9 @@ from convoke.operations.webhook_delivery import BegunDelivery, Outcome
 logger = logging.getLogger(__name__)
 
 Finished = TypeVar("Finished")
+
+CONNECT = "connect"
+"""The action of a chat client that connects."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +58,29 @@ class FinishedDelivery:
         return not self.outcome.is_delivered and not self.begun.is_retried_after(self.outcome)
 
 
+@dataclass(frozen=True, slots=True)
+class FinishedChatCall:
+    """A call of a chat client, or its attempt to connect, with the answer. The data of the call is committed."""
+
+    action: str
+    """`connect`, or the HTTP method of the call."""
+    status: int
+    code: int | None
+    """The error code of the answer. None if the answer is not an error."""
+    sid: str | None
+    """The SID of the resource in the answer. After `connect`, the SID of the User."""
+    seconds: float
+    find_rule: Callable[[], str | None] = lambda: None
+    """Returns the rule of the call's route, or None if there is no route."""
+
+
 class Observer(Protocol):
     def request_finished(self, request: FinishedRequest) -> None: ...
 
     def delivery_finished(self, delivery: FinishedDelivery) -> None: ...
+
+    def chat_call_finished(self, call: FinishedChatCall) -> None:
+        """Called for each attempt to connect, each call that changes something, and each call that fails."""
 
 
 class Observers:
@@ -81,6 +103,10 @@ class Observers:
     def delivery_finished(self, delivery: FinishedDelivery) -> None:
         for observer in self._observers:
             _report(observer.delivery_finished, delivery)
+
+    def chat_call_finished(self, call: FinishedChatCall) -> None:
+        for observer in self._observers:
+            _report(observer.chat_call_finished, call)
 
 
 def _report(report: Callable[[Finished], None], finished: Finished) -> None:

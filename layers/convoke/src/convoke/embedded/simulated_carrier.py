@@ -37,6 +37,11 @@ class PhonePlans:
             else:
                 self.undelivered.add((account_sid, address))
 
+    def planned(self, account_sid: str, address: str) -> tuple[int, bool]:
+        """Return how many of the next copies to a phone fail, and whether the phone reports deliveries."""
+        with self._lock:
+            return self.failures.get((account_sid, address), 0), (account_sid, address) not in self.undelivered
+
     def fails(self, account_sid: str, address: str) -> bool:
         """Return whether this attempt to send a copy must fail.
 
@@ -76,7 +81,7 @@ class SimulatedCarrier:
                 from_=copy.sender.address,
                 to=copy.address,
                 body=copy.text,
-                media_urls=tuple(copy.media_urls),
+                media_urls=tuple(each.url for each in copy.media),
                 conversation_sid=receipt.conversation_sid,
                 message_sid=receipt.message_sid,
                 date_created=self.now(),

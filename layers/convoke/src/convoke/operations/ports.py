@@ -116,7 +116,7 @@ class MediaWriter(Protocol):
     def write(self, data: bytes) -> None:
         """Append a part of the content."""
 
-    def commit(self) -> None:
+    def commit(self, content_type: str) -> None:
         """Store the content durably. If the media already has content, replace the content."""
 
     def abort(self) -> None:

@@ -5,7 +5,7 @@ Only the embedded engine has simulated phones. See docs/behaviour/inbound-messag
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from convoke.domain.accounts import Account
@@ -14,7 +14,7 @@ from convoke.domain.errors import InvalidParameterError, MessageEmptyError, NotF
 from convoke.domain.inbound_messages import InboundMessage, Keyword, Outcome, Received
 from convoke.domain.instants import Clock
 from convoke.domain.pages import Page, PageRequest
-from convoke.domain.phones import PhoneMessage
+from convoke.domain.phones import PhoneMessage, SimulatedPhone
 from convoke.domain.receipts import Receipt
 from convoke.domain.senders import Provider
 from convoke.domain.sids import NewSid, Prefix
@@ -23,7 +23,7 @@ from convoke.domain.simulated_reports import NewDeliveryStatus
 from convoke.operations.copy_statuses import CopyStatuses
 from convoke.operations.inbound_messages import InboundMessageOperations
 from convoke.storage.address_configurations import AddressConfigurationRepository
-from convoke.storage.phones import OptOutRepository, PhoneRepository, keyword_write
+from convoke.storage.phones import OptOutRepository, PhoneRepository, StoredPhoneMessage, keyword_write
 from convoke.storage.senders import SenderRepository
 
 
@@ -57,13 +57,30 @@ class SimulatorOperations:
         inbound.check_addresses()
         if inbound.body is None and not inbound.media_urls:
             raise MessageEmptyError(field="body")
+        # Create the SID first, so that the message is in front of its answers in the thread of the phone.
+        sid = self.new_sid(Prefix.RECEIPT)
         # Receive the message before any write of this method, because this call may send a pre-event. A pre-event may
         # need another thread. In this case, the whole request starts again on the other thread.
         received = self.inbound_messages.receive(account, inbound)
         self._apply_keyword(account.sid, inbound)
         if received.outcome is not Outcome.REPEATED:
             self._deliver_to_others(account.sid, inbound)
+            self._store_sent(account.sid, sid, inbound, received)
         return received
+
+    def list_phones(self, account_sid: str, page: PageRequest) -> Page[SimulatedPhone]:
+        """Return a page of the phones that have received or sent messages, ordered by number."""
+        return self.phones.list_phones(account_sid, page)
+
+    def opted_out(self, account_sid: str, number: str) -> list[str]:
+        """Return the numbers from which a phone wants no messages, among those in its recent messages."""
+        known = self.phones.known_numbers(account_sid, number)
+        return [other for other in known if self.opt_outs.exists(account_sid, other, number)]
+
+    def list_thread(self, account_sid: str, number: str, page: PageRequest) -> Page[StoredPhoneMessage]:
+        """Return a page of at most 50 messages that a phone has received and sent, ordered by date."""
+        found = self.phones.list_thread(account_sid, number, page)
+        return Page([*self.phones.with_receipts(found.resources)], found.has_previous, found.has_next)
 
     def list_inbox(self, account_sid: str, number: str, page: PageRequest) -> Page[PhoneMessage]:
         """Return a page of the messages that a simulated phone has received, oldest first."""
@@ -134,9 +151,35 @@ class SimulatorOperations:
     def _deliver_to_others(self, account_sid: str, inbound: InboundMessage) -> None:
         """Deliver a group MMS to the receivers that are phones."""
         for number in inbound.other_receivers:
-            self._put(account_sid, inbound.sender, number, inbound.body or "", inbound.media_urls)
+            self._put(account_sid, inbound.sender, number, inbound.body or "", inbound.media_urls, inbound.numbers)
 
-    def _put(self, account_sid: str, sender: str, number: str, body: str, media_urls: Sequence[str] = ()) -> None:
+    def _store_sent(self, account_sid: str, sid: str, inbound: InboundMessage, received: Received) -> None:
+        self.phones.put(
+            PhoneMessage(
+                account_sid=account_sid,
+                sid=sid,
+                channel_message_sid=inbound.provider_message_id,
+                from_=inbound.sender,
+                to=inbound.business_address,
+                numbers=tuple(sorted(inbound.numbers)),
+                outcome=received.outcome,
+                body=inbound.body or "",
+                media_urls=inbound.media_urls,
+                conversation_sid=received.conversation_sid,
+                message_sid=received.message_sid,
+                date_created=self.now(),
+            )
+        )
+
+    def _put(
+        self,
+        account_sid: str,
+        sender: str,
+        number: str,
+        body: str,
+        media_urls: Sequence[str] = (),
+        numbers: Collection[str] = (),
+    ) -> None:
         self.phones.put(
             PhoneMessage(
                 account_sid=account_sid,
@@ -144,6 +187,7 @@ class SimulatorOperations:
                 channel_message_sid=self.new_sid(Prefix.SMS),
                 from_=sender,
                 to=number,
+                numbers=tuple(sorted(numbers)),
                 body=body,
                 media_urls=tuple(media_urls),
                 date_created=self.now(),

@@ -97,6 +97,15 @@ class CopyRepository:
         update = {"status": ReceiptStatus.QUEUED, "attempts": attempts}
         self._store(stored, stored.receipt.model_copy(update=update))
 
+    def count_failure(self, copy: Copy) -> int:
+        """Count that Convoke itself failed to process the copy. Return the number of these failures.
+
+        Raises ConditionFailedError if the receipt was deleted.
+        """
+        key = keys.receipt(copy.account_sid, copy.conversation_sid, copy.message_sid, copy.receipt_sid)
+        stored = self.table.update(Update(key, (Add("failures", 1),), Exists("pk")))
+        return items.to_resource(Receipt, stored).failures
+
     def change(
         self,
         stored: StoredCopy,

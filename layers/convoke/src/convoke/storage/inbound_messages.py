@@ -87,6 +87,7 @@ class InboundMessageRepository:
         message: Message,
         media: Sequence[Media],
         change: Change,
+        other_writes: Sequence[Write] = (),
     ) -> None:
         """Store a conversation that an inbound message creates, and all items of the conversation, in one transaction.
 
@@ -103,6 +104,7 @@ class InboundMessageRepository:
             message_write(message),
             *use_writes(message, media),
             change_write(change),
+            *other_writes,
         ]
         try:
             self.table.transact(writes)

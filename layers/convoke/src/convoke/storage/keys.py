@@ -199,6 +199,16 @@ def sender_address(address: str) -> Key:
     return Key(f"sender-address#{_digest(address)}", "sender")
 
 
+def sending_second(account_sid: str, sender_sid: str, second: int) -> Key:
+    """Return the key of the item that counts the copies of a sender in one second. `second` is a Unix time."""
+    return Key(f"{account_sid}#sending#{sender_sid}", f"second#{second}")
+
+
+def sending_turns(account_sid: str, sender_sid: str) -> Key:
+    """Return the key of the item that gives turns to the copies that exceed the limit of a sender."""
+    return Key(f"{account_sid}#sending#{sender_sid}", "turns")
+
+
 def credential(account_sid: str, credential_sid: str) -> Key:
     return Key(account_sid, f"credential#{credential_sid}")
 
@@ -209,7 +219,7 @@ def credentials() -> tuple[str, str]:
 
 
 def phone(account_sid: str, number: str) -> str:
-    """Return the partition key of the messages that a simulated phone has received."""
+    """Return the partition key of the messages that a simulated phone has received and sent."""
     return f"{account_sid}#phone#{_digest(number)}"
 
 
@@ -218,8 +228,26 @@ def phone_message(account_sid: str, number: str, receipt_sid: str) -> Key:
 
 
 def phone_messages() -> tuple[str, str]:
-    """Return the range of sort keys for a simulated phone's messages."""
+    """Return the range of sort keys for the messages that a simulated phone has received."""
     return _prefix_range("phone-message#")
+
+
+def sent_phone_message(account_sid: str, number: str, receipt_sid: str) -> Key:
+    return Key(phone(account_sid, number), f"phone-sent#{receipt_sid}")
+
+
+def sent_phone_messages() -> tuple[str, str]:
+    """Return the range of sort keys for the messages that a simulated phone has sent."""
+    return _prefix_range("phone-sent#")
+
+
+def simulated_phone(account_sid: str, address: str) -> Key:
+    return Key(account_sid, f"phone#{address}")
+
+
+def simulated_phones() -> tuple[str, str]:
+    """Return the range of sort keys for the simulated phones of an account."""
+    return _prefix_range("phone#")
 
 
 def opt_out(account_sid: str, business_address: str, address: str) -> Key:

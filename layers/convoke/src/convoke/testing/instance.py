@@ -6,7 +6,7 @@ The instance runs in the process of the tests, and stores its data in memory. Wi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from socket import socket
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from convoke.domain.configuration_webhooks import ConfigurationWebhooksChange
 from convoke.domain.durations import parse_duration
-from convoke.domain.events import POST_EVENTS, EventType
+from convoke.domain.events import POST_EVENTS, EventFilters, EventType
 from convoke.domain.inbound_messages import Received
 from convoke.domain.pages import PageRequest
 from convoke.domain.phones import PhoneMessage
@@ -37,6 +37,11 @@ HOST = "127.0.0.1"
 
 MAX_INBOX_MESSAGES = 1000
 """How many messages the inbox of a simulated phone shows at most."""
+
+MAX_EVENTS = 50
+"""How many of the newest events are searched for the event of a missing webhook."""
+
+NOT_SENT = "; there is such an event, but its request did not have the header X-Twilio-Webhook-Enabled: true"
 
 TIMEOUT_SECONDS = 10.0
 """How long to wait for a result by default. A result usually takes only a few milliseconds."""
@@ -74,7 +79,7 @@ class RunningInstance:
             from twilio.rest import Client  # noqa: PLC0415 - optional dependency
         except ModuleNotFoundError as error:
             raise RuntimeError(
-                "client() requires the Twilio SDK, which is not installed: pip install 'convoke-conversations[testing]'"
+                "client() requires the Twilio SDK, which is not installed: pip install twilio"
             ) from error
         client = Client(self.account_sid, self.auth_token)
         client.conversations.base_url = client.monitor.base_url = self.url
@@ -102,8 +107,16 @@ class RunningInstance:
         found = self.receiver.wait_for(lambda webhook: expected.items() <= webhook.parameters.items(), timeout)
         if found is None:
             received = [webhook.event_type for webhook in self.received_webhooks]
-            raise AssertionError(f"received no webhook with {expected} within {timeout} s, only {received}")
+            hint = NOT_SENT if self._has_unsent(expected) else ""
+            raise AssertionError(f"received no webhook with {expected} within {timeout} s, only {received}{hint}")
         return found
+
+    def _has_unsent(self, expected: Mapping[str, str]) -> bool:
+        """Return whether one of the newest events has these parameters, but is not for webhooks."""
+        newest = self._engine.program.events.list(
+            self.account_sid, EventFilters(), PageRequest(MAX_EVENTS, descending=True)
+        )
+        return any(not each.notify_webhooks and expected.items() <= each.payload.items() for each in newest.resources)
 
     def settle(self, timeout: float = TIMEOUT_SECONDS) -> None:
         """Wait until all participants are added and all webhooks are delivered.

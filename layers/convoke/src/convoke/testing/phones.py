@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from pydantic import ValidationError
+
+from convoke.api.errors import problems_of
 from convoke.domain.inbound_messages import Received
 from convoke.domain.phones import PhoneMessage
 from convoke.domain.simulated_messages import NewSimulatedMessage
@@ -27,7 +30,11 @@ class Phone:
         The result has the attributes `outcome`, `conversation_sid` and `message_sid`. Raise ValueError if a number or
         the message is not valid. See docs/behaviour/inbound-messages.md#simulated-phones.
         """
-        return self._send(NewSimulatedMessage(from_=self.number, to=[*receivers], body=body))
+        try:
+            message = NewSimulatedMessage(from_=self.number, to=[*receivers], body=body)
+        except ValidationError as error:
+            raise ValueError("; ".join(problem.message for problem in problems_of(error))) from None
+        return self._send(message)
 
     def fail_next(self, times: int) -> None:
         """Make the next `times` attempts to send a message of a conversation to this phone fail.

@@ -19,6 +19,9 @@ from convoke.webhooks.signature import sign
 POLL_INTERVAL_SECONDS = 0.05
 """How often the server thread checks whether it must stop."""
 
+FINAL_STATUSES = range(200, 600)
+"""The status codes of final answers (RFC 9110, section 15)."""
+
 SIGNATURE = "X-Twilio-Signature"
 
 
@@ -92,7 +95,10 @@ class Receiver:
         of this type to the receiver from now on. Raise ValueError if the event type does not exist.
 
         A mapping as `body` is sent as a JSON object. In the answer to a pre-event, this object changes the resource.
+        Raise ValueError if `status` is not between 200 and 599.
         """
+        if status not in FINAL_STATUSES:
+            raise ValueError(f"the status {status} is not between 200 and 599")
         if event_type is not None:
             check_event_type(event_type)
         answer = Answer(status, body if isinstance(body, str) else json.dumps(body))

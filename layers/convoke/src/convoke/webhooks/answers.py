@@ -23,6 +23,9 @@ class WebhookUnreachableError(Exception):
     entry: ClassVar[type[LogEntry]] = WebhookFailedError
     """The entry that the error log gets for this failure."""
 
+    is_sent = True
+    """Whether a part of the request may have been sent. False if there was no connection."""
+
 
 class WebhookLateError(WebhookUnreachableError):
     """No answer arrived within the time limit."""

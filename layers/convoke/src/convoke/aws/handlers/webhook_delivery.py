@@ -13,12 +13,12 @@ from convoke.aws.delivery_queue import FAILURES_ATTRIBUTE
 from convoke.aws.event_bus import BusEvent
 from convoke.aws.handlers.batches import batch_handler
 from convoke.domain.events import Event
+from convoke.domain.pauses import own_failure_pause_seconds
 from convoke.domain.webhooks import Delivery
 from convoke.operations.webhook_delivery import (
     DeliveryFailedError,
     RetryLaterError,
     WebhookDelivery,
-    own_failure_pause_seconds,
 )
 from convoke.program import Program
 from convoke.storage.circuit_breakers import CircuitBreakerRepository

@@ -5,12 +5,16 @@
 
 const settings = document.documentElement.dataset;
 const API_ROOT = new URL("../..", import.meta.url);
+/** The base URL for clients. */
+export const apiUrl = API_ROOT.href.replace(/\/$/, "");
 const SESSION = "convoke-session";
 
 /** The names of the resources that this engine serves, such as `Clock`. */
 export const resources = new Set((settings.resources || "").split(" "));
 /** Whether this is the embedded engine. Only the embedded engine serves the request log and the clock. */
 export const onOneMachine = resources.has("Requests");
+/** Whether the engine simulates phones. On AWS, carriers deliver messages to real phones. */
+export const simulatesPhones = resources.has("Phones");
 
 // The session ---------------------------------------------------------------------------------------------------------
 
@@ -213,6 +217,11 @@ export const newId = (name) => `${name}-${++ids}`;
 
 export const badge = (text, tone = "neutral") => h("span", { class: `badge ${tone}` }, text);
 
+const RECEIPT_TONES = { sent: "info", delivered: "good", read: "good", undelivered: "bad", failed: "bad" };
+/** Return the status of the copy of a message, and the error code if the copy failed. */
+export const receiptBadges = ({ status, error_code: code }) =>
+  [badge(status || "queued", RECEIPT_TONES[status]), code ? badge(String(code), "bad") : null];
+
 const STATE_TONES = { active: "good", inactive: "warn", closed: "neutral", initializing: "info" };
 export const stateBadge = (state) => badge(state, STATE_TONES[state]);
 
@@ -248,7 +257,7 @@ export const emptyState = (title, text, code) =>
 export const pythonClient = () => `from twilio.rest import Client
 
 client = Client("${services.accountSid}", "your Auth Token")
-client.conversations.base_url = "${API_ROOT.href.replace(/\/$/, "")}"
+client.conversations.base_url = "${apiUrl}"
 `;
 
 /** Return a list of names and values. Pairs with an empty value are omitted. */
@@ -296,8 +305,9 @@ export const cell = (className, ...children) => h("span", { class: `cell ${class
 export function field({ name, label, type = "text", value = "", hint, options, unseen, ...attributes }) {
   const id = newId("field");
   const common = { id, name, ...attributes, "aria-describedby": hint ? `${id}-hint` : null };
+  const text = hint && h("p", { class: "hint", id: `${id}-hint` }, hint);
   if (type === "checkbox") {
-    return h("div", { class: "field check" }, h("input", { type, checked: Boolean(value), ...common }), h("label", { for: id }, label));
+    return h("div", { class: "field check" }, h("input", { type, checked: Boolean(value), ...common }), h("label", { for: id }, label), text);
   }
   let control;
   if (options) {
@@ -305,7 +315,6 @@ export function field({ name, label, type = "text", value = "", hint, options, u
   } else {
     control = type === "textarea" ? h("textarea", { rows: 4, ...common, value }) : h("input", { type, ...common, value });
   }
-  const text = hint && h("p", { class: "hint", id: `${id}-hint` }, hint);
   return h("div", { class: unseen ? "field unseen" : "field" }, h("label", { for: id }, label), control, text);
 }
 

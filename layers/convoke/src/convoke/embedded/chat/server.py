@@ -19,7 +19,7 @@ from convoke.api.chat import frames
 from convoke.api.chat.calls import parse_call
 from convoke.api.chat.dispatch import ChatDispatcher, refused
 from convoke.api.chat.frames import Frame, InvalidFrameError, parse_frame, status_of
-from convoke.api.chat.requests import ChatAnswer
+from convoke.api.chat.requests import ChatAnswer, ChatRequest
 from convoke.api.origins import Origins
 from convoke.api.requests import request_origin
 from convoke.domain.errors import (
@@ -41,6 +41,7 @@ from convoke.embedded.chat.limits import (
     STOP_GRACE_SECONDS,
 )
 from convoke.embedded.gateway import Message, Receive, Send, headers_of
+from convoke.embedded.observation import CONNECT, FinishedChatCall, Observers
 from convoke.embedded.request_runner import NotAdmittedError, RequestRunner
 from convoke.embedded.suspension import RunAgainError
 from convoke.operations.access_tokens import AccessTokenOperations
@@ -59,6 +60,11 @@ The server confirms these frames, but sends all notifications.
 
 ANSWERED = ("message", "update", *NOTIFICATION_CONTEXTS)
 """The frames that the server answers after the frame `init`. The limits on the rate of calls apply to these frames."""
+
+METHODS = frozenset({"GET", "POST", "PUT", "DELETE"})
+
+OTHER_METHOD = "OTHER"
+"""The action of a call with another method. An observer gets no text that a client chooses."""
 
 OFFLOADED = status_of(HTTPStatus.PERMANENT_REDIRECT)
 """The status that tells a client to connect again."""
@@ -85,6 +91,7 @@ class ChatServer:
         hub: Hub,
         runner: RequestRunner,
         origins: Origins,
+        observers: Observers,
         *,
         trust_forwarded: bool = False,
     ) -> None:
@@ -93,6 +100,7 @@ class ChatServer:
         self._hub = hub
         self._runner = runner
         self._origins = origins
+        self._observers = observers
         self._trust_forwarded = trust_forwarded
         self._connections: set[Connection] = set()
         self._clients: set[ChatClient] = set()
@@ -163,17 +171,26 @@ class ChatServer:
         """Answer the frame `init`. Return None if the client is refused."""
         if frame.method != "init":
             raise InvalidFrameError("the first frame must be init")
+        begun = time.monotonic()
         try:
             session = await self._runner.run(partial(self._tokens.connect, _token(frame)))
         except ConversationsError as error:
+            self._report_connect(begun, error.status, code=error.code)
             connection.end(frames.reply(frame.id, status_of(error.status, error.code, error.message)))
             return None
         if self._per_account[session.account.sid] >= MAX_CONNECTIONS_PER_ACCOUNT:
             backoff = {"backoff_policy": {"reconnect_min_ms": RETRY_MILLISECONDS}}
+            self._report_connect(begun, HTTPStatus.TOO_MANY_REQUESTS)
             connection.end(frames.reply(frame.id, status_of(HTTPStatus.TOO_MANY_REQUESTS), payload=backoff))
             return None
         connection.send(frames.reply(frame.id, status_of(HTTPStatus.OK), _init_header(frame)))
+        self._report_connect(begun, HTTPStatus.OK, user_sid=session.user_sid)
         return ChatClient(connection, session, asyncio.get_running_loop().time())
+
+    def _report_connect(
+        self, begun: float, status: int, *, code: int | None = None, user_sid: str | None = None
+    ) -> None:
+        self._observers.chat_call_finished(FinishedChatCall(CONNECT, status, code, user_sid, time.monotonic() - begun))
 
     async def _serve(self, client: ChatClient, receive: Receive, base_url: str) -> None:
         """Answer the frames of a client. The answers can have another order than the frames."""
@@ -205,8 +222,31 @@ class ChatServer:
         client.connection.send(frames.reply_with_answer(frame.id, answer))
 
     async def _answer(self, client: ChatClient, frame: Frame, base_url: str) -> ChatAnswer:
+        begun = time.monotonic()
         try:
             request = parse_call(frame, client.session, base_url)
+        except ConversationsError as error:
+            return refused(error)
+        answer = await self._answered(client, request)
+        is_read = request.method == "GET" or request.path == SUBSCRIPTIONS_PATH
+        if not is_read or answer.status >= HTTPStatus.BAD_REQUEST:
+            self._observers.chat_call_finished(self._finished(request, answer, time.monotonic() - begun))
+        return answer
+
+    def _finished(self, request: ChatRequest, answer: ChatAnswer, seconds: float) -> FinishedChatCall:
+        body = answer.body if isinstance(answer.body, dict) else {}
+        is_error = answer.status >= HTTPStatus.BAD_REQUEST
+        return FinishedChatCall(
+            action=request.method if request.method in METHODS else OTHER_METHOD,
+            status=answer.status,
+            code=body.get("code") if is_error else None,
+            sid=None if is_error else body.get("sid"),
+            seconds=seconds,
+            find_rule=partial(self._dispatcher.rule_of, request.path),
+        )
+
+    async def _answered(self, client: ChatClient, request: ChatRequest) -> ChatAnswer:
+        try:
             if request.path == SUBSCRIPTIONS_PATH:
                 return self._hub.subscribe(client, request)
             compute = partial(self._dispatcher.answer, request, f"RQ{uuid4().hex}")
