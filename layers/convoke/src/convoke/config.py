@@ -99,7 +99,7 @@ class Settings:
 
     @property
     def first_account_sid(self) -> str:
-        """The SID of the first account, which the first request creates. The Auth Token exists before the account.
+        """The SID of the first account, which the first request creates. The Auth Token of this account exists earlier.
 
         The SID is empty if the deployment uses an existing table, because this table already contains all accounts.
         """

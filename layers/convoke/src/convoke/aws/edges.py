@@ -257,7 +257,7 @@ class AwsEdges:
     def _session(self) -> Session:
         """The botocore session that all clients share.
 
-        Convoke does not use boto3, because importing boto3 would take a quarter of the time of a cold start.
+        The functions do not use boto3, because importing boto3 would take a quarter of the time of a cold start.
         """
         from botocore.config import Config
         from botocore.session import get_session

@@ -54,7 +54,7 @@ class MediaBucket:
         return self._client.generate_presigned_url("get_object", Params=parameters, ExpiresIn=seconds)
 
     def uri(self, media: Media) -> str:
-        """Return the S3 URI of the content, for other services of AWS. The role of the caller must have read access."""
+        """Return the S3 URI of the content, for a call to another AWS service. The caller must have read access."""
         return f"s3://{self._bucket}/{_key(media.account_sid, media.sid)}"
 
     def delete(self, account_sid: str, media_sid: str) -> None:

@@ -1,7 +1,8 @@
 """Process the delivery queue: split events into deliveries and copies, and call receivers and carriers.
 
 A delivery goes to the receiver of a webhook. A copy of a message goes through a carrier to a phone. In this module, the
-line between a business number and a phone is also a receiver. A line gets one copy at a time, in order.
+line between a business number and a phone is also a receiver. A line gets one copy at a time, in order. Where a text
+below names only deliveries, it also means copies.
 
 Only the event loop's thread uses the table and the queue. A thread pool calls the receivers. The receivers take turns,
 and a receiver that does not answer occupies only a few threads. If several calls to a receiver fail in a row, a circuit
@@ -78,7 +79,11 @@ CUT_SECONDS = 1.0
 """How long the engine waits for calls to end after it has cut the connections."""
 
 OWN_FAILURE_RETRY_SECONDS = 5.0
-"""The length of the first pause of all deliveries, after a unit is dropped or the queue cannot be read."""
+"""The length of the first pause of all deliveries, after a failure of Convoke itself.
+
+Such a failure is a unit of work (embedded/unit.py) that is dropped, or a queue that cannot be read. Further failures
+make the pause longer.
+"""
 
 FAILED_IN_CONVOKE = "a webhook delivery failed in Convoke"
 
@@ -108,10 +113,10 @@ class Deliveries:
                     self.finish(message, begun, outcome) if outcome else self.fail(message)
 
     def begin(self, message: ReceivedMessage) -> Begun | None:
-        """Split the event in a queue message, or begin the delivery or the copy in a queue message.
+        """Begin the work that a queue message describes. An event is split.
 
-        Return the begun delivery or copy, which the caller must pass to `call`. Return None if there is nothing to
-        call.
+        For a delivery or a copy, an attempt begins. Return the begun delivery or copy, which the caller must pass to
+        `call`. Return None if there is nothing to call.
         """
         return self._settled(message, partial(self._begin, message))
 
@@ -163,7 +168,7 @@ class Deliveries:
         self.queue.dead_letter(message)
 
     def interrupt(self, message: ReceivedMessage, begun: Begun, outcome: AnyOutcome | None) -> None:
-        """Make a queue message visible again. The shutdown has ended or prevented the call to the receiver.
+        """Make a queue message visible again, because the shutdown has ended or prevented the call to the receiver.
 
         The attempt does not count. A copy keeps the status `sending` only if the carrier may have received the copy.
         `outcome` is None if there was no call, or if Convoke itself failed.
@@ -294,7 +299,7 @@ class ConcurrentDeliveries:
         self._pause: asyncio.TimerHandle | None = None
         """The timer that ends the pause after a failure. None if there is no pause."""
         self._failures = 0
-        """How many failures occurred in a row."""
+        """How many failures of Convoke itself occurred in a row."""
         self._stopping = False
         self._is_abandoned = False
         self._idle = asyncio.Event()
@@ -306,7 +311,10 @@ class ConcurrentDeliveries:
         return [*self._under_way]
 
     def is_idle(self) -> bool:
-        """Return whether no call is running and no delivery can start at the clock's present time."""
+        """Return whether no call is running, no event waits, and no delivery can start at the clock's present time.
+
+        Return True also while the engine stops, or while all deliveries pause after a failure of Convoke itself.
+        """
         if self._stopping or self._pause is not None:
             return True
         now, queue = self._now(), self._queue
@@ -336,8 +344,8 @@ class ConcurrentDeliveries:
     async def stop(self, grace_seconds: float, cut: Callable[[], None]) -> None:
         """Start no more calls to receivers. Wait up to `grace_seconds` for the running calls to end.
 
-        If calls are still running after this time, call `cut`, which must end them. If a call still does not end, the
-        next start of the engine makes its queue message visible again.
+        If calls are still running after that, call `cut`, which must end them. If a call still does not end, the next
+        start of the engine makes its queue message visible again.
         """
         self.begin_stop()
         try:
@@ -385,7 +393,8 @@ class ConcurrentDeliveries:
         """Keep each queue message invisible while its receiver is being called.
 
         A queue message can become visible too early for two reasons. A test can move the clock past the visibility
-        timeout. Or somebody sets the clock back, so that the remaining time exceeds the maximum.
+        timeout. Or somebody sets the clock back. The remaining time then exceeds MAX_PAUSE_SECONDS of the queue, and
+        the queue treats the queue message as visible.
         """
         now = self._now()
         latest = now + timedelta(seconds=VISIBILITY_TIMEOUT_SECONDS)

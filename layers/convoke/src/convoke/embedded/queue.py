@@ -67,7 +67,10 @@ class DurableQueue:
         )
 
     def receivers(self) -> list[str]:
-        """Return all receivers that have visible messages, sorted by name."""
+        """Return the keys of all receivers with a visible message to them, sorted.
+
+        Messages with an event have no receiver.
+        """
         # For each receiver, SQLite needs a few index lookups. The number of messages does not matter.
         return [receiver for (receiver,) in self.table.rows(_RECEIVERS, (self.name, self._seconds()))]
 
@@ -149,7 +152,8 @@ class DurableQueue:
     def make_received_visible(self, excluded: Collection[int] = ()) -> None:
         """Make all messages visible, except messages whose ids are in `excluded`.
 
-        The engine calls this method when it starts, and after somebody has set the clock back.
+        This includes messages that wait for a retry. The engine calls this method when it starts, and after somebody
+        has set the clock back.
         """
         invisible = f"queue = ? AND visible_at > 0 AND id NOT IN ({_placeholders(excluded)})"
         if self.table.rows(f"SELECT 1 FROM messages WHERE {invisible} LIMIT 1", (self.name, *excluded)):  # noqa: S608

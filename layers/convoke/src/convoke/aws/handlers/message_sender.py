@@ -32,7 +32,8 @@ MESSAGE: TypeAdapter[BusEvent | Copy] = TypeAdapter(
 )
 """Parses a queue message.
 
-The outbound queue contains events in EventBridge's envelope. The copy queue contains copies.
+The outbound queue contains the events of messages that must go to phones, in EventBridge's envelope. The copy queue
+contains copies, one for each phone.
 """
 
 
@@ -55,7 +56,7 @@ class Consumer:
         """Process one queue message.
 
         If Convoke itself fails to process a copy, SQS delivers the queue message again after a growing pause. After the
-        last failure, the copy fails. If Convoke fails to split an event, SQS delivers the event again.
+        last failure, the copy is given up. If Convoke fails to split an event, SQS delivers the event again.
         """
         try:
             message = MESSAGE.validate_json(record.body)
