@@ -26,7 +26,8 @@ Counted = dict[str, dict[str, Cost]]
 class SlowTime:
     """A clock for SIDs that advances one millisecond per reading. Therefore the SIDs rarely contain the same time.
 
-    Different times are the worst case for the cost. On a fast machine, the real clock would show a lower cost.
+    Different times are the worst case for the cost, because an item stores the common beginning of its SIDs only once.
+    On a fast machine, the real clock would show a lower cost.
     """
 
     def __init__(self) -> None:

@@ -21,7 +21,7 @@ from tests.support.trees import Tree
 ALICE = '{"identity": "alice"}'
 MASKED = json.dumps({"identity": "alice", "messaging_binding": {"projected_address": "+15017122662"}})
 PAUSE = timedelta(minutes=10)
-"""The maximum pause between two passes of the sweeper."""
+"""The maximum pause between the first passes of the sweeper for a deleted User. Later pauses can be longer."""
 
 
 @pytest.fixture(params=["the account's tree", "a service's tree"])

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from convoke.aws.message_bodies import escape_noncharacters
+from convoke.domain.copies import Copy
 from convoke.domain.sids import is_sid
 from convoke.domain.webhooks import Delivery
 from convoke.embedded.queue import NO_RECEIVER, QueuedMessage
@@ -181,7 +183,10 @@ def test_dlq_redrive_sends_other_messages_unchanged(deployed: StackTarget) -> No
 def test_dlq_redrive_keeps_the_message_group_of_a_copy(deployed: StackTarget) -> None:
     sqs, queues = deployed.client("sqs"), deployed.queues
     sids = {"account_sid": "AC1", "conversation_sid": "CH1", "message_sid": "IM1", "receipt_sid": "DY1"}
-    body, group = json.dumps(sids), {"MessageGroupId": "line", "MessageDeduplicationId": "DY1"}
+    body, group = (
+        json.dumps(sids | {"queued_at": "2026-01-02T03:04:05.678Z"}),
+        {"MessageGroupId": "line", "MessageDeduplicationId": "DY1"},
+    )
     sqs.send_message(QueueUrl=queues["CopyQueue"], MessageBody=body, **group)
     (sent,) = sqs.receive_message(QueueUrl=queues["CopyQueue"])["Messages"]
     sqs.delete_message(QueueUrl=queues["CopyQueue"], ReceiptHandle=sent["ReceiptHandle"])
@@ -190,7 +195,12 @@ def test_dlq_redrive_keeps_the_message_group_of_a_copy(deployed: StackTarget) ->
     deployed.printed("dlq", "redrive")
     # SQS drops a message whose deduplication id was used recently. Therefore a redrive needs a new deduplication id.
     (message,) = sqs.receive_message(QueueUrl=queues["CopyQueue"], AttributeNames=["All"])["Messages"]
-    assert (message["Body"], message["Attributes"]["MessageGroupId"]) == (body, "line")
+    assert message["Attributes"]["MessageGroupId"] == "line"
+    redriven = Copy.model_validate_json(message["Body"])
+    assert redriven.model_dump(include={*sids}) == sids
+    # A copy with its old date would count as delayed for too long.
+    assert redriven.queued_at
+    assert redriven.queued_at > datetime.now(UTC) - timedelta(minutes=1)
 
 
 def test_dlq_redrive_sends_only_characters_that_sqs_accepts(deployed: StackTarget) -> None:

@@ -31,7 +31,6 @@ def configure_pre_events(instance: EmbeddedInstance) -> None:
 
 
 def test_waiting_pre_event_does_not_block_other_requests() -> None:
-    """While one request waits for the answer to its pre-event, other requests get their responses."""
     called, may_answer = threading.Event(), threading.Event()
 
     def hold() -> None:

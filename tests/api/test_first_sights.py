@@ -119,7 +119,11 @@ def test_failed_provisioning_creates_no_user() -> None:
 
 
 class CountingTable:
-    """Wraps a table, and records the keys of each batch read and the number of writes in each transaction."""
+    """Wraps a table, and counts the reads and writes of Users.
+
+    `read` has the number of keys and the consistency of each batch read of Users. `written` has the number of Users in
+    each transaction.
+    """
 
     def __init__(self, table: Any) -> None:
         self._table = table

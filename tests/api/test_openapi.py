@@ -97,6 +97,7 @@ EXAMPLES: dict[str, str | list[str]] = {
     "ReachabilityEnabled": "true",
     "Signature": "x",
     "Provider": "twilio",
+    "MaxMessagesPerSecond": "10",
     "Twilio.AccountSid": "AC" + "0" * 32,
     "Twilio.AuthToken": "token",
     "Sandbox": "true",
@@ -110,7 +111,10 @@ EXAMPLES: dict[str, str | list[str]] = {
     "UniqueName": "free",
     "Url": "https://hooks.example.com/x",
 }
-"""Maps each form parameter to a valid value. The parameters in SERVICE_SIDS and ROLE_SIDS are missing."""
+"""Maps each form parameter to a valid value.
+
+The parameters in SERVICE_SIDS and ROLE_SIDS are missing, because their values differ between instances.
+"""
 
 OWN_EXAMPLES: dict[str, dict[str, str]] = {
     "createAddressConfiguration": {"Type": "sms"},

@@ -28,6 +28,7 @@ SID = "XE" + "0" * 32
 CREDENTIALS = {"Twilio.AccountSid": "AC" + "1" * 32, "Twilio.AuthToken": "very-secret-token"}
 TWILIO = {"Address": NUMBER, "Provider": "Twilio", **CREDENTIALS}
 SIMULATED = {"Address": NUMBER, "Provider": "simulated"}
+LIMIT = "MaxMessagesPerSecond"
 
 
 def edges_of(instance: Instance) -> Edges:
@@ -67,6 +68,7 @@ def test_sender_is_created_and_fetched_without_its_secret(instance: Instance) ->
             "friendly_name": "Support",
             "origination_identity": None,
             "configuration_set": None,
+            "max_messages_per_second": None,
             "date_created": fetched["date_created"],
             "date_updated": fetched["date_created"],
             "url": f"{ORIGIN}{SENDERS}/{sid}",
@@ -143,6 +145,28 @@ def test_update_changes_given_fields(clocked: Instance, clock: ManualClock) -> N
     assert (refused.status, refused.body["details"]["parameter"]) == (400, "Twilio.AccountSid")
 
 
+@pytest.mark.each_engine
+def test_limit_is_stored_changed_and_removed(instance: Instance) -> None:
+    created = instance.call("POST", SENDERS, TWILIO | {LIMIT: "500"}).body
+    path = f"{SENDERS}/{created['sid']}"
+    limits = [created["max_messages_per_second"]]
+    for form in ({"FriendlyName": "Sales"}, {LIMIT: "1"}, {LIMIT: ""}):
+        instance.call("POST", path, form)
+        limits.append(instance.call("GET", path).body["max_messages_per_second"])
+    assert limits == [500, 500, 1, None]
+    refused = instance.call("POST", path, {LIMIT: "0"})
+    assert refused.body["message"] == "MaxMessagesPerSecond must be an integer from 1 to 500"
+
+
+def test_account_cannot_change_the_limit_of_an_assigned_sender(instance: Instance) -> None:
+    requested = AssignedSender(address=NUMBER, origination_identity="arn", max_messages_per_second=3)
+    path = f"{SENDERS}/{senders_of(instance).assign(instance.account.sid, requested).sid}"
+    for limit in ("9", ""):
+        refused = instance.call("POST", path, {LIMIT: limit})
+        assert (refused.status, refused.body["code"], refused.body["details"]["parameter"]) == (400, 20001, LIMIT)
+    assert instance.call("POST", path, {"FriendlyName": "Sales"}).body["max_messages_per_second"] == 3
+
+
 def test_update_does_not_bring_a_deleted_sender_back(instance: Instance) -> None:
     sid = instance.call("POST", SENDERS, SIMULATED).body["sid"]
     repository = SenderRepository(instance.table)
@@ -168,6 +192,7 @@ def test_update_does_not_bring_a_deleted_sender_back(instance: Instance) -> None
         ({"Address": NUMBER, "Provider": "twilio", "Twilio.AccountSid": "AC" + "1" * 32}, 20001, "Twilio.AuthToken"),
         ({**TWILIO, "Address": "hello@example.com"}, 20001, "Address"),
         (SIMULATED | {"FriendlyName": "x" * 257}, 50003, "FriendlyName"),
+        *((SIMULATED | {LIMIT: wrong}, 20001, LIMIT) for wrong in ("0", "501", "-1", "1.5", "many", "1" * 5000)),
     ],
 )
 def test_invalid_sender_is_refused_and_not_stored(

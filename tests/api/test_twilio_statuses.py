@@ -6,7 +6,7 @@ A local fake replaces Twilio.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -17,12 +17,21 @@ from twilio.request_validator import RequestValidator
 
 from convoke.carriers.twilio import TwilioCarrier
 from convoke.domain.carriers import OutboundCopy, SentCopy
-from convoke.domain.errors import CarrierFailedError, CopyFilteredError, LogEntry, PhoneUnreachableError
+from convoke.domain.errors import (
+    CarrierFailedError,
+    CopyDelayedTooLongError,
+    CopyFilteredError,
+    LogEntry,
+    MediaNotCarriedError,
+    PhoneUnreachableError,
+)
+from convoke.domain.media import Media
 from convoke.domain.receipts import ReceiptStatus
 from convoke.domain.senders import Provider
 from convoke.domain.twilio_statuses import status_in
 from convoke.embedded.engine import EmbeddedEdges
 from convoke.embedded.gateway import RequestContext
+from convoke.storage.media import MediaRepository
 from tests.support.carriers import ACCOUNT, TOKEN, Reply, StandIn, twilio_stand_in
 from tests.support.examples import CHAT_AND_SMS, GROUP_MMS
 from tests.support.instances import ORIGIN, EmbeddedInstance, Instance, event_of, held_instance
@@ -228,7 +237,7 @@ def test_member_of_a_group_gets_a_copy_with_the_name_of_the_author(
     send(connected, *GROUP_MMS, author=BUSINESS)
     bodies = [request["form"]["Body"] for request in twilio.requests]
     assert bodies == [[f"{BUSINESS}: Hello"]] * 2
-    # Convoke stores one record for each member. When a member answers, Convoke finds the group with this record.
+    # Convoke stores one record for each member. When a member answers, this record leads to the group's conversation.
     assert len(connected.items("CH")) == 2
 
 
@@ -245,6 +254,24 @@ def test_twilio_gets_links_to_media_if_it_can_reach_them(twilio: StandIn, public
     assert (answered["statusCode"], answered["headers"]["Content-Type"]) == (200, "image/png")
 
 
+def test_media_of_a_copy_are_read_at_once(embedded: EmbeddedInstance) -> None:
+    sids = [media_sid(embedded) for _ in range(3)]
+    links_to = embedded.engine.program.message_sender.links_to
+    reads: list[int] = []
+
+    class Counting(MediaRepository):
+        def fetch_many(self, account_sid: str, media_sids: Sequence[str]) -> dict[str, Media]:
+            reads.append(len(media_sids))
+            return super().fetch_many(account_sid, media_sids)
+
+        def fetch(self, account_sid: str, media_sid: str) -> Media | None:
+            raise NotImplementedError
+
+    found = replace(links_to, media=Counting(embedded.table))(embedded.account.sid, [*sids, "ME" + "0" * 32])
+    assert ([each.media.sid for each in found], reads) == (sids, [4])
+    assert all(sid in each.url for sid, each in zip(sids, found, strict=True))
+
+
 def test_simulated_phone_gets_a_link_to_the_media(embedded: EmbeddedInstance) -> None:
     send(embedded, media_sid=media_sid(embedded))
     (item,) = embedded.items("phone-message#")
@@ -259,6 +286,8 @@ def test_simulated_phone_gets_a_link_to_the_media(embedded: EmbeddedInstance) ->
         ({"MessageStatus": "Read"}, ReceiptStatus.READ, None),
         ({"MessageStatus": "delivered", "ErrorCode": ""}, ReceiptStatus.DELIVERED, None),
         ({"MessageStatus": "failed", "ErrorCode": "30003"}, ReceiptStatus.FAILED, PhoneUnreachableError),
+        ({"MessageStatus": "failed", "ErrorCode": "30001"}, ReceiptStatus.FAILED, CopyDelayedTooLongError),
+        ({"MessageStatus": "failed", "ErrorCode": "30019"}, ReceiptStatus.FAILED, MediaNotCarriedError),
         ({"MessageStatus": "undelivered", "ErrorCode": "30034"}, ReceiptStatus.UNDELIVERED, CopyFilteredError),
         ({"MessageStatus": "undelivered", "ErrorCode": "39999"}, ReceiptStatus.UNDELIVERED, CarrierFailedError),
         ({"MessageStatus": "undelivered"}, ReceiptStatus.UNDELIVERED, CarrierFailedError),

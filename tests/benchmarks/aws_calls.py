@@ -1,4 +1,4 @@
-"""Count the AWS calls, capacity units and events of one conversation until the conversation is settled.
+"""Count the AWS calls, capacity units and events of one conversation until it is settled: until no work is left.
 
 Run `uv run python -m tests.benchmarks.aws_calls [--json PATH]`. The counts are the same on every machine.
 
@@ -9,8 +9,9 @@ On AWS, some work needs no call from Convoke: reading the queues and the stream,
 queue, and state transitions. The program does not count this work.
 
 The program creates one conversation after the other, so each invocation works for one conversation only. The step
-`publish` gets two changes from the stream in one batch. AWS may deliver the two changes in two batches. Credentials and
-configuration are already cached. The webhook receiver answers 200.
+`publish` gets two of the three changes from the stream, in one batch. AWS may deliver them in two batches. The step
+`finalize` itself publishes the third change. Credentials and configuration are already cached. The webhook receiver
+answers 200.
 """
 
 from __future__ import annotations
@@ -67,15 +68,15 @@ In the other measurements, the Users already exist.
 """
 
 EXISTING = (10, 100)
-"""The numbers of existing conversations before the last two measurements.
+"""The numbers of existing conversations in two of the measurements.
 
-These measurements show whether the counts grow with the number of existing conversations.
+These two measurements show whether the counts grow with the number of existing conversations.
 """
 
 MEMBERS_OF_MESSAGE = (10, 1000)
-"""The numbers of members in two conversations that get a message.
+"""The numbers of members of two conversations. In each, one measurement creates a message.
 
-The measurements show whether the cost of a message grows with the number of members.
+These two measurements show whether the cost of a message grows with the number of members.
 """
 
 READ_UNIT = 4096
@@ -272,7 +273,7 @@ def measure(
 
 
 def measure_message(members: int, *, account: int) -> dict[str, Cost]:
-    """Create a message in a conversation with `members` chat members. Map each step's name to its cost.
+    """Create a message in a conversation with `members` chat members. Return a mapping from each step to its cost.
 
     The author of the message is a member. See `measure` for `account`.
     """

@@ -32,10 +32,10 @@ Row = list[Any]
 def copy(data: Path, conversation_sid: str, count: int) -> list[str]:
     """Add `count` copies of the conversation to the data file. Return the SIDs of the copies.
 
-    No process may have the data file open.
+    During the copying, no process may have the data file open.
     """
     with closing(sqlite3.connect(data, isolation_level=None)) as connection:
-        # This setting makes writes fast, but an interrupted run breaks the data file. A broken data file does no harm,
+        # This setting makes writes fast, but a power failure can break the data file. A broken data file does no harm,
         # because the next run starts with a new data file.
         connection.execute("PRAGMA synchronous = OFF")
         connection.execute("PRAGMA cache_size = -262144")

@@ -336,7 +336,7 @@ def test_hostile_text_in_every_field_stays_text(page: Page, visit: Visit, instan
 def foreign_page(target: str) -> Iterator[str]:
     """Serve a page of another origin.
 
-    When the page is open, it posts a form to `target`.
+    The page contains the console in a frame, and posts a form to `target` as soon as the page is open.
     """
 
     class Handler(http.server.BaseHTTPRequestHandler):

@@ -13,13 +13,14 @@ from typing import Any
 import pytest
 
 from convoke.aws.edges import AwsEdges
-from convoke.aws.sms_carrier import SERVICE, SmsCarrier
+from convoke.aws.sms_carrier import MAX_BYTES, SERVICE, SmsCarrier
 from convoke.carriers.twilio import TwilioCarrier
 from convoke.cli.ministack import free_port
 from convoke.domain.carriers import (
     CarrierRefusedError,
     CarrierThrottledError,
     CarrierUnavailableError,
+    CopyMedia,
     OutboundCopy,
     SentCopy,
 )
@@ -28,10 +29,12 @@ from convoke.domain.errors import (
     CopyBlockedError,
     LandlineError,
     LogEntry,
+    MediaNotCarriedError,
     OptedOutError,
     PhoneUnknownError,
     SenderMissingError,
 )
+from convoke.domain.media import PHONE_TYPES, Category, Content, Media
 from convoke.domain.receipts import Receipt, ReceiptStatus
 from convoke.domain.senders import Provider, Sender, TwilioCredentials
 from convoke.operations.ports import Carrier
@@ -65,6 +68,19 @@ RECEIPT = Receipt(
 COPY = OutboundCopy(RECEIPT, SENDER, PHONE, "Grüße & +1 €", TwilioCredentials(account_sid=ACCOUNT, auth_token=TOKEN))
 
 
+def picture(url: str = "https://m/1", content_type: str = "image/png", size: int = 2 * 1024 * 1024) -> CopyMedia:
+    media = Media(
+        account_sid=RECEIPT.account_sid,
+        chat_service_sid="IS" + "0" * 32,
+        sid="ME" + "0" * 32,
+        category=Category.MEDIA,
+        content=Content(content_type=content_type, size=size),
+        date_created=NOW,
+        date_updated=NOW,
+    )
+    return CopyMedia(media, url)
+
+
 @pytest.fixture
 def twilio() -> Iterator[StandIn]:
     with twilio_stand_in() as stand_in:
@@ -81,7 +97,7 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[StandIn]:
 
 
 def sms_carrier() -> Carrier:
-    return AwsEdges({"AWS_REGION": "us-east-1"}).carriers[Provider.AWS]
+    return AwsEdges({"AWS_REGION": "us-east-1", "CONVOKE_MEDIA_BUCKET": "media"}).carriers[Provider.AWS]
 
 
 @contextmanager
@@ -96,7 +112,7 @@ def refused(entry: type[LogEntry]) -> Iterator[None]:
 
 def test_twilio_gets_the_copy_and_the_url_for_its_statuses(twilio: StandIn) -> None:
     carrier = TwilioCarrier("https://chat.example.com", twilio.url)
-    sent = carrier.send(COPY._replace(media_urls=["https://m/1", "/relative", "https://m/2"]))
+    sent = carrier.send(COPY._replace(media=[picture("https://m/1"), picture("/relative"), picture("https://m/2")]))
     assert sent == ("SM" + f"{1:032x}", ReceiptStatus.SENT)
     (request,) = twilio.requests
     sids = {"ConversationSid": RECEIPT.conversation_sid, "MessageSid": RECEIPT.message_sid, "ReceiptSid": RECEIPT.sid}
@@ -221,12 +237,45 @@ def test_aws_gets_the_copy_and_the_context_for_its_events(aws: StandIn) -> None:
     assert not carrier.sends_group_mms
 
 
-def test_aws_sends_no_media_and_refuses_a_copy_without_text(aws: StandIn) -> None:
-    sms_carrier().send(COPY._replace(media_urls=["https://m/1"]))
-    assert aws.requests[0]["MessageBody"] == COPY.text
+@pytest.mark.parametrize("text", ["Look", "", " "])
+def test_aws_reads_the_media_of_a_copy_from_the_bucket(aws: StandIn, text: str) -> None:
+    sender = SENDER.model_copy(update={"configuration_set": "events"})
+    sent = sms_carrier().send(COPY._replace(sender=sender, text=text, media=[picture()]))
+    assert sent == ("message-1", ReceiptStatus.SENT)
+    (request,) = aws.requests
+    assert request.pop("Context")["receipt"] == RECEIPT.sid
+    assert request == {
+        "DestinationPhoneNumber": PHONE,
+        "OriginationIdentity": ARN,
+        "ConfigurationSetName": "events",
+        "MediaUrls": [f"s3://media/{RECEIPT.account_sid}/ME{'0' * 32}"],
+        **({"MessageBody": "Look"} if text.strip() else {}),
+    }
+
+
+@pytest.mark.parametrize(
+    "media",
+    [
+        [picture(), picture()],
+        [picture(size=2 * 1024 * 1024 + 1)],
+        [picture(content_type="video/mp4", size=600 * 1024 + 1)],
+        [picture(content_type="image/webp", size=1)],
+    ],
+)
+def test_media_that_aws_does_not_send_are_refused_without_a_call(aws: StandIn, media: list[CopyMedia]) -> None:
+    with refused(MediaNotCarriedError):
+        sms_carrier().send(COPY._replace(media=media))
+    assert aws.requests == []
+
+
+def test_phones_can_get_each_type_of_media_that_aws_sends() -> None:
+    assert set(MAX_BYTES) <= PHONE_TYPES
+
+
+def test_aws_refuses_a_copy_without_content(aws: StandIn) -> None:
     with refused(CarrierFailedError):
-        sms_carrier().send(COPY._replace(text="", media_urls=["https://m/1"]))
-    assert len(aws.requests) == 1
+        sms_carrier().send(COPY._replace(text=" "))
+    assert aws.requests == []
 
 
 @pytest.mark.parametrize(
@@ -235,6 +284,7 @@ def test_aws_sends_no_media_and_refuses_a_copy_without_text(aws: StandIn) -> Non
         ("ConflictException", "DESTINATION_PHONE_NUMBER_OPTED_OUT", OptedOutError),
         ("ConflictException", "NO_ORIGINATION_IDENTITIES_FOUND", SenderMissingError),
         ("ValidationException", "DESTINATION_COUNTRY_BLOCKED", CopyBlockedError),
+        ("ValidationException", "MEDIA_TYPE_NOT_SUPPORTED", MediaNotCarriedError),
         ("ValidationException", "OTHER", CarrierFailedError),
         ("ResourceNotFoundException", "", SenderMissingError),
     ],
@@ -289,7 +339,7 @@ def test_client_of_aws_is_made_with_the_first_copy() -> None:
         made.append(SERVICE)
         return Client()
 
-    carrier = SmsCarrier(client)
+    carrier = SmsCarrier(client, lambda media: media.sid)
     assert made == []
     carrier.send(COPY)
     assert made == [SERVICE]

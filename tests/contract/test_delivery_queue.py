@@ -106,7 +106,11 @@ def test_postponed_message_is_received_at_its_time_by_the_given_clock(queue: Dur
 def test_message_is_visible_at_the_next_visible_time_whatever_its_fraction_of_a_microsecond(
     queue: DurableQueue, clock: ManualClock, nanoseconds: int
 ) -> None:
-    """If the message were still invisible, a clock that moves to this time would never advance."""
+    """A test clock moves to the time that `next_visible` returns.
+
+    If the message were still invisible at that time, `next_visible` would return the same time again, and the clock
+    would never advance.
+    """
     send(queue, "a")
     queue.change_visibility(received(queue), 60 + nanoseconds / 1e9)
     visible = queue.next_visible(clock.now())

@@ -223,7 +223,7 @@ def received(instance: EmbeddedInstance, *urls: str) -> list[dict[str, Any]]:
     program = instance.engine.program
     service = program.known_services.fetch(instance.account.sid, instance.account.default_chat_service_sid)
     assert service is not None
-    sids = program.inbound_media.fetch(service, urls)
+    sids = program.inbound_media.fetch(service, urls).sids
     return [program.media.fetch(service, sid).in_message.model_dump(exclude={"sid"}) for sid in sids]
 
 

@@ -95,7 +95,7 @@ def put(store: MediaStore, *parts: bytes, account_sid: str = ACCOUNT) -> None:
     writer = store.writer(account_sid, SID)
     for part in parts:
         writer.write(part)
-    writer.commit()
+    writer.commit("image/png")
 
 
 def read(store: MediaStore, account_sid: str = ACCOUNT) -> bytes | None:
@@ -119,7 +119,7 @@ def test_nobody_reads_content_before_commit(store: MediaStore) -> None:
     writer = store.writer(ACCOUNT, SID)
     writer.write(b"new")
     assert read(store) is None
-    writer.commit()
+    writer.commit("image/png")
     assert read(store) == b"new"
 
 
@@ -185,6 +185,16 @@ def test_link_of_s3_expires_and_downloads_as_an_attachment() -> None:
         assert query["X-Amz-Algorithm"] == ["AWS4-HMAC-SHA256"]
         page = bucket.link(media(content_type="text/html"), FIVE_MINUTES)
         assert "response-content-type=application%2Foctet-stream" in str(page)
+
+
+def test_object_of_s3_has_the_type_and_the_uri_of_its_media() -> None:
+    with mock_aws():
+        client = client_of(shared_session())
+        bucket = bucket_of(client)
+        put(bucket, b"content")
+        name, _, key = bucket.uri(media()).removeprefix("s3://").partition("/")
+        found = client.get_object(Bucket=name, Key=key)
+        assert (found["Body"].read(), found["ContentType"]) == (b"content", "image/png")
 
 
 @pytest.mark.xdist_group("ministack")
@@ -256,7 +266,7 @@ def test_full_disk_is_temporarily_unavailable(tmp_path: Path, monkeypatch: pytes
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(UnavailableError):
-        writer.commit()
+        writer.commit("image/png")
     writer.abort()
     assert read(MediaFolder(str(tmp_path / "convoke.db"))) is None
 

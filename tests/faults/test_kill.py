@@ -196,7 +196,7 @@ def test_shutdown_ends_attempts_to_connect_in_time(tmp_path: Path) -> None:
     ("method", "when", "is_stored"),
     [
         ("_store", "before", False),
-        ("_write_pending", "after", False),  # The process dies inside the flush.
+        ("_write_pending", "after", False),  # The items are written, but not committed.
         ("_store", "after", True),  # The process dies after the commit, but before the response.
         ("_announce", "after", True),
     ],

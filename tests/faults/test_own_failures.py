@@ -15,22 +15,27 @@ from typing import Any
 
 import pytest
 
+from convoke.aws.copy_queue import SqsCopyQueue
 from convoke.aws.delivery_queue import SqsDeliveryQueue
 from convoke.domain import instants
 from convoke.domain.events import ErrorLogType, Event
+from convoke.domain.pauses import MAX_OWN_FAILURES
 from convoke.domain.provisioning import MAX_LATE_PAUSE, ProvisioningRetries
 from convoke.embedded.clock import MovableClock
 from convoke.operations.conversation_finalizer import ConversationFinalizer
 from convoke.operations.conversations import ConversationOperations
 from convoke.operations.due_conversations import DueConversations
+from convoke.operations.message_sender import MessageSender
 from convoke.operations.participants import ParticipantOperations
-from convoke.operations.webhook_delivery import MAX_OWN_FAILURES, WebhookDelivery
+from convoke.operations.webhook_delivery import WebhookDelivery
+from convoke.storage.copies import CopyRepository
 from convoke.storage.webhook_levels import WebhookLevelsRepository
 from convoke.webhooks.client import WebhookHttpClient
 from tests.contract.test_webhook_client import receiver
 from tests.support.aws import moto_instance
-from tests.support.examples import chat
+from tests.support.examples import CHAT_AND_SMS, chat
 from tests.support.instances import EmbeddedInstance, held_instance
+from tests.support.phones import conversation_with
 from tests.support.template import resources
 
 HEADER = {"X-Twilio-Webhook-Enabled": "true"}
@@ -127,7 +132,7 @@ def test_failing_delivery_is_retried_with_growing_pauses_and_becomes_a_dead_lett
     monkeypatch.setattr(WebhookDelivery, part, broken)
     assert instance.call("POST", "/v1/Conversations", headers=HEADER).status == 201
     pauses = work_for_a_day(instance, clock)
-    # The failed call of `split` before the event was in the queue has no pause.
+    # Convoke calls `split` once before it puts the event into the queue. No pause follows this call.
     assert pauses == pytest.approx(DOUBLING, abs=0.01)
     assert (instance.waiting_messages("delivery"), instance.waiting_messages("delivery-dlq")) == (0, 1)
     (alert,) = alerts(instance)
@@ -369,7 +374,10 @@ DELETIONS = pytest.mark.parametrize(
 )
 """Runs a test for a deleted User and for a deleted service.
 
-`operations` is the class whose method `delete` deletes the participants or conversations.
+- `delete` creates and deletes the User or the service.
+- `operations` is the class whose method `delete` the sweeper calls: for each participant of the User, or for each
+  conversation of the service.
+- `kind` is the kind of the due item.
 """
 
 
@@ -488,6 +496,61 @@ def test_own_failures_on_aws_use_up_no_attempt_of_the_receiver(monkeypatch: pyte
             moto.forget_pauses()
         assert moto.receivers.retry_counts == [0, 1, 2, 3]
         assert moto.waiting_messages("delivery-dlq") == 1
+
+
+@pytest.mark.parametrize("part", ["begin", "finish"])
+def test_failing_copy_on_aws_is_retried_with_growing_pauses_and_fails(
+    part: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pauses: list[float] = []
+    monkeypatch.setattr(SqsCopyQueue, "postpone", lambda _, __, seconds: pauses.append(seconds))
+    with moto_instance() as moto:
+        conversation = conversation_with(moto, *CHAT_AND_SMS)
+        message = conversation.messages.create(body="Hello")
+        with monkeypatch.context() as broken:
+            broken.setattr(MessageSender, part, fail)
+            for _ in range(2 * MAX_OWN_FAILURES):
+                moto.work()
+                moto.forget_pauses()
+        assert pauses == DOUBLING
+        assert (moto.waiting_messages("copy"), moto.waiting_messages("copy-failure")) == (0, 1)
+        (receipt,) = moto.items("receipt#")
+        assert (receipt["status"], receipt["error_code"]) == ("failed", 30008)
+        assert conversation.messages(message.sid).fetch().delivery["failed"] == "all"
+        (alert,) = moto.call("GET", "/v1/Alerts").body["alerts"]
+        assert (alert["error_code"], alert["resource_sid"]) == ("30008", message.sid)
+        # Clients have already been told that the copy has failed. Therefore a redrive does not send the copy.
+        sent = moto.items("phone-message#")
+        moto.redrive_copies()
+        moto.work()
+        assert (moto.waiting_messages("copy"), moto.items("receipt#")) == (0, [receipt])
+        assert moto.items("phone-message#") == sent
+        assert len(sent) == (part == "finish")
+
+
+def test_own_failures_on_aws_use_up_no_attempt_of_a_copy(monkeypatch: pytest.MonkeyPatch) -> None:
+    with moto_instance() as moto:
+        conversation_with(moto, *CHAT_AND_SMS).messages.create(body="Hello")
+        begin, outcomes = MessageSender.begin, iter((False, False, True))
+        monkeypatch.setattr(MessageSender, "begin", lambda *given: begin(*given) if next(outcomes) else fail())
+        for _ in range(3):
+            moto.work()
+            moto.forget_pauses()
+        (receipt,) = moto.items("receipt#")
+        assert (receipt["status"], receipt["attempts"], receipt["failures"]) == ("delivered", 1, 2)
+
+
+def test_failure_of_the_table_on_aws_does_not_make_a_copy_fail(monkeypatch: pytest.MonkeyPatch) -> None:
+    with moto_instance() as moto:
+        conversation_with(moto, *CHAT_AND_SMS).messages.create(body="Hello")
+        with monkeypatch.context() as broken:
+            for part in ("fetch", "count_failure"):
+                broken.setattr(CopyRepository, part, fail)
+            for _ in range(2 * MAX_OWN_FAILURES):
+                moto.work()
+                moto.forget_pauses()
+        moto.work()
+        assert [receipt["status"] for receipt in moto.items("receipt#")] == ["delivered"]
 
 
 def test_sqs_receives_a_message_more_often_than_convoke_may_fail() -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from convoke.aws.copy_queue import CopiesNotSentError, SqsCopyQueue
+from convoke.aws.handlers.message_sender import MAX_RECEIVES
 from convoke.domain.copies import Copy
 from tests.functions.test_handlers import EVENTS, sample
 from tests.support.aws import FunctionContext, MotoInstance, moto_instance
@@ -41,6 +42,20 @@ def test_copy_that_the_carrier_does_not_take_is_postponed_by_seconds(moto: MotoI
     moto.work()
     (receipt,) = moto.items("receipt#")
     assert (receipt["status"], moto.waiting_messages("copy")) == ("queued", 1)
+
+
+@pytest.mark.parametrize(("receives", "status"), [(MAX_RECEIVES - 1, "queued"), (MAX_RECEIVES, "failed")])
+def test_copy_fails_before_sqs_gives_it_up(moto: MotoInstance, receives: int, status: str) -> None:
+    conversation = conversation_with(moto, *CHAT_AND_SMS)
+    moto.phone_plans.plan(moto.account.sid, PHONE, failures=2, reports_delivery=True)
+    conversation.messages.create(body="Hello")
+    moto.work()
+    moto.forget_pauses(receives=receives - 1)
+    moto.work()
+    (receipt,) = moto.items("receipt#")
+    is_failed = status == "failed"
+    assert (receipt["status"], receipt["error_code"]) == (status, 30008 if is_failed else 0)
+    assert (moto.waiting_messages("copy"), moto.waiting_messages("copy-failure")) == (not is_failed, is_failed)
 
 
 def test_unreadable_queue_message_is_given_up_at_once(moto: MotoInstance) -> None:

@@ -39,6 +39,7 @@ GIVEN: dict[str, object] = {
     "role_sid": "RL",
     "key_sid": "SK",
     "sender_sid": "XE",
+    "second": "SECOND",
     "media_sid": "ME",
     "business_address": "BUSINESS",
     "number": "+1",

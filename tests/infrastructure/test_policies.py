@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, cast
 import pytest
 
 from convoke.aws.edges import AwsEdges
+from convoke.aws.handlers.message_sender import MAX_RECEIVES
 from convoke.domain.carriers import CarrierRefusedError, OutboundCopy, SentCopy
 from convoke.domain.errors import OptedOutError
 from convoke.domain.senders import Provider
@@ -46,7 +47,10 @@ class Call(NamedTuple):
 
 
 SECRETS = "auth-tokens/*"
-"""Stands for all secrets with Auth Tokens, because most accounts are created after the deployment."""
+"""Stands for all secrets with Auth Tokens.
+
+A policy cannot name each secret, because most accounts are created after the deployment.
+"""
 
 SENDERS = "senders/*"
 """Stands for all secrets with the credentials of senders."""
@@ -233,7 +237,7 @@ def live(instance: MotoInstance) -> None:
 
     create(unique_name="timed", participant=CHAT_AND_SMS, timers_inactive="PT1M", timers_closed="PT10M")
     instance.work()
-    instance.phone_plans.plan(instance.account.sid, PHONE, failures=1, reports_delivery=True)
+    instance.phone_plans.plan(instance.account.sid, PHONE, failures=3, reports_delivery=True)
     v1.conversations("timed").messages.create(body="Hello")
     v1.conversations("timed").messages.create(body="Hello again")
     picture = v1.conversations("timed").messages.create(media_sid=media_sid(instance)).sid
@@ -246,6 +250,8 @@ def live(instance: MotoInstance) -> None:
     )
     instance.work()
     assert instance.receivers.posted[-1].url == "https://hooks.example.com/own"
+    instance.forget_pauses(receives=MAX_RECEIVES)
+    instance.work()
     v1.roles.create(friendly_name="guest", type="conversation", permission=["sendMessage"])
     v1.users("alice").delete()
     sender = instance.call("POST", "/convoke/v1/Senders", TWILIO_SENDER).body["sid"]
@@ -336,7 +342,8 @@ def test_message_sender_sends_only_from_given_numbers() -> None:
     _, role = roles()["message_sender"]
     (policy,) = deployed("AWS::IAM::Role", SmsSenderArns=arns)[role]["Properties"]["Policies"]
     statements = policy["PolicyDocument"]["Statement"]
-    (sends,) = [each for each in statements if each["Action"] == "sms-voice:SendTextMessage"]
+    actions = ["sms-voice:SendTextMessage", "sms-voice:SendMediaMessage"]
+    (sends,) = [each for each in statements if each["Action"] == actions]
     assert sends["Resource"] == {"Fn::Split": [",", {"Ref": "SmsSenderArns"}]}
 
 

@@ -6,6 +6,7 @@ import json
 import re
 
 from convoke.aws.event_bus import SOURCE
+from convoke.aws.handlers.message_sender import MAX_RECEIVES
 from convoke.cli.deployment import CHANGE_DEAD_LETTERS, FIRST_ACCOUNT, OUTPUTS, QUEUES
 from convoke.domain.carriers import MAX_ATTEMPTS
 from convoke.domain.connections import MAX_RETRIES
@@ -37,7 +38,10 @@ def test_environment_variables_are_those_that_the_settings_read() -> None:
 
 
 def test_functions_on_aws_call_aws() -> None:
-    """An empty value means the real AWS. `sam local invoke` can set only variables that the template declares."""
+    """An empty value means the real AWS.
+
+    The template declares the variable, because `sam local invoke` can set only declared variables.
+    """
     for properties in functions().values():
         assert properties["Environment"]["Variables"]["AWS_ENDPOINT_URL"] == ""
 
@@ -84,7 +88,7 @@ def test_receives_without_an_attempt_do_not_use_up_the_receives_of_a_message() -
     queues = resources("AWS::SQS::Queue")
     for name in ("ParticipantQueue", "DeliveryQueue", "OutboundQueue"):
         assert queues[name]["RedrivePolicy"]["maxReceiveCount"] == 100 > 10 * (1 + MAX_RETRIES)
-    assert queues["CopyQueue"]["RedrivePolicy"]["maxReceiveCount"] == 1000 > 10 * MAX_ATTEMPTS
+    assert queues["CopyQueue"]["RedrivePolicy"]["maxReceiveCount"] == 1000 > MAX_RECEIVES > 10 * MAX_ATTEMPTS
     redriven = {
         queue["RedrivePolicy"]["deadLetterTargetArn"]["Fn::GetAtt"]
         for queue in queues.values()

@@ -19,7 +19,7 @@ from tests.support.template import functions, resources, state_machine
 from tests.support.translated import deployed, references
 
 GATEWAY_SECONDS = 30
-"""How long an HTTP API waits for a function, at most.
+"""The maximum time that an HTTP API waits for a function.
 
 See https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-quotas.html.
 """

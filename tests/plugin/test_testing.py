@@ -1,4 +1,4 @@
-"""RunningInstance has methods that the example project does not use (testing/instance.py)."""
+"""The tests call the methods of RunningInstance that the example project does not call (testing/instance.py)."""
 
 from __future__ import annotations
 

@@ -31,6 +31,7 @@ from moto.sqs.models import sqs_backends
 from convoke.api.requests import InvocationContext
 from convoke.aws.edges import AwsEdges
 from convoke.aws.handlers.invocations import Handler
+from convoke.cli.sqs_dead_letters import SqsDeadLetters
 from convoke.domain.senders import Provider
 from convoke.embedded.simulated_carrier import PhonePlans, SimulatedCarrier
 from convoke.program import Program
@@ -133,7 +134,7 @@ class Deployment:
         )
         self.values["ConversationFinalizerStateMachine"] = created["stateMachineArn"]
         for name in resources("AWS::S3::Bucket"):
-            # All AWS accounts share the names of buckets. Therefore the name needs random digits.
+            # The name of a bucket must be unique among all AWS accounts. Therefore the name has random digits.
             self.values[name] = f"{name.lower()}-{token_hex(4)}"
             self.client("s3").create_bucket(Bucket=self.values[name])
         create_api_key_master(self.client("secretsmanager"))
@@ -153,7 +154,10 @@ class Deployment:
 
 
 class TaskError(Exception):
-    """Simulates a failed task of the state machine. The message is the error's name: `Lambda.ServiceException`."""
+    """Simulates a failed task of the state machine.
+
+    The message is the name by which the state machine knows the error, for example `Lambda.ServiceException`.
+    """
 
 
 def matches(error: Exception, handler: dict[str, Any]) -> bool:
@@ -249,7 +253,10 @@ class AwsInstance(Instance):
         return self.handler("inbound_messages")
 
     def publish_from_phone(self, **payload: object) -> None:
-        """Pass an SNS notification with this payload to the handler, as AWS End User Messaging does."""
+        """Pass an SNS notification with this payload to the function for inbound messages.
+
+        On AWS, AWS End User Messaging publishes the notification, and SNS invokes the function.
+        """
         self._inbound_messages({"Records": [{"Sns": {"Message": json.dumps(payload)}}]}, FunctionContext())
 
     @cached_property
@@ -291,9 +298,9 @@ class AwsInstance(Instance):
         return True
 
     def _publish(self) -> bool:
-        """Pass new stream records to the handler. Return whether there were new records.
+        """Pass new stream records to the event publisher. Return whether the event publisher received any records.
 
-        The filter of the event source mapping removes some records first.
+        Records that do not pass the filter of the event source mapping are left out.
         """
         records = [json.loads(json.dumps(record, default=datetime.timestamp)) for record in self.new_records()]
         wanted = [record for record in records if passes_filter(record)]
@@ -385,6 +392,7 @@ class AwsInstance(Instance):
             "change-dlq": "ChangeDeadLetterQueue",
             "outbound-failure": "OutboundFailureQueue",
             "copy": "CopyQueue",
+            "copy-failure": "CopyFailureQueue",
         }[queue]
         states = ("", "NotVisible", "Delayed")
         names = [f"ApproximateNumberOfMessages{state}" for state in states]
@@ -403,7 +411,7 @@ class AwsInstance(Instance):
 class MotoInstance(AwsInstance):
     """Runs Convoke's AWS engine on moto.
 
-    moto has no streams API. Therefore this class reads the stream records from internal attributes of moto.
+    This class reads the stream records from internal attributes of moto, and does not call the API of the stream.
     """
 
     _read_records = 0
@@ -415,9 +423,19 @@ class MotoInstance(AwsInstance):
         self._read_records += len(records)
         return records
 
-    def forget_pauses(self) -> None:
-        for message in sqs_backends["123456789012"][REGION].queues["DeliveryQueue"]._messages:
+    def redrive_copies(self) -> None:
+        """Move the dead letters of copies back to the copy queue, in the way of `convoke dlq redrive`."""
+        sqs, values = self.deployment.client("sqs"), self.deployment.values
+        letters = SqsDeadLetters(sqs, "copy-failure", values["CopyFailureQueue"], values["CopyQueue"])
+        assert letters.redrive(lambda body: body) == 1
+
+    def forget_pauses(self, receives: int | None = None) -> None:
+        """Make all deliveries and copies visible. `receives` replaces the number of their receives."""
+        queues = sqs_backends["123456789012"][REGION].queues
+        for message in (*queues["DeliveryQueue"]._messages, *queues["CopyQueue.fifo"]._messages):
             message.visible_at = message.delayed_until = 0
+            if receives is not None:
+                message.approximate_receive_count = receives
 
 
 def make_handler(function: str, edges: AwsEdges) -> Handler:

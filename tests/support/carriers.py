@@ -75,12 +75,14 @@ class _TwilioHandler(_Handler):
 
 
 class _AwsHandler(_Handler):
-    """Implements the operation SendTextMessage according to botocore's service description."""
+    """Implements the operations that send an SMS or an MMS according to botocore's service description."""
 
     def accept(self, body: bytes) -> Reply:
-        assert self.headers["X-Amz-Target"] == "PinpointSMSVoiceV2.SendTextMessage"
+        service, _, operation = self.headers["X-Amz-Target"].partition(".")
         sent = json.loads(body)
-        model = get_session().get_service_model("pinpoint-sms-voice-v2").operation_model("SendTextMessage")
+        assert service == "PinpointSMSVoiceV2"
+        assert operation == ("SendMediaMessage" if "MediaUrls" in sent else "SendTextMessage")
+        model = get_session().get_service_model("pinpoint-sms-voice-v2").operation_model(operation)
         assert model.input_shape
         validate_parameters(sent, model.input_shape)
         self.stand_in.requests.append(sent)

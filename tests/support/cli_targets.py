@@ -54,7 +54,7 @@ class CliTarget:
     options: tuple[str, str]
     """The command-line option that selects the target, and its value. The option is `--data` or `--stack`."""
     api: Callable[[], AbstractContextManager[Resolve]]
-    """Starts the API on the target's data until the block ends."""
+    """Returns a context manager that runs the API on the target's data."""
     environ: Mapping[str, str | None]
 
     @property
@@ -92,7 +92,7 @@ def data_file_target(data: Path) -> Iterator[CliTarget]:
 class StackTarget(CliTarget):
     cloudformation: CloudFormation
     token: str
-    """The Auth Token of the first account. A real deployment creates this token."""
+    """The Auth Token of the first account. In a real deployment, Secrets Manager generates this token."""
     queues: Mapping[str, str]
     """Maps each queue's logical ID to its URL."""
 

@@ -44,7 +44,7 @@ CRASH_POINTS: Counter[str] = Counter()
 """Maps each test to the number of crashes that the test simulated."""
 
 EDGES = ("table", "participant_queue", "workflow", "event_bus", "delivery_queue", "copy_queue", "webhook_client")
-"""The edges that can crash. A crash happens before or after a call."""
+"""The edges whose calls can crash: before a call or after it. Calls to carriers and the media store can crash too."""
 
 
 INSIDE_A_COMMIT = ("_write_pending", "_store", "_announce")

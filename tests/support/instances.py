@@ -187,9 +187,9 @@ class Instance(ABC):
 
     @abstractmethod
     def sweep(self, later: timedelta) -> int:
-        """Run the sweeper with a clock that is ahead by `later`.
+        """Run the sweeper for everything that is due within the time `later` from now.
 
-        Return how many conversations the sweeper processed.
+        Return how many resources the sweeper processed.
         """
 
     @abstractmethod
@@ -202,11 +202,14 @@ class Instance(ABC):
 
     @abstractmethod
     def waiting_messages(self, queue: str) -> int:
-        """Return the number of messages in a queue. `queue` is `delivery`, `delivery-dlq` or `change-dlq`."""
+        """Return the number of messages in a queue.
+
+        On both engines, `queue` can be `delivery`, `delivery-dlq` or `change-dlq`. AwsInstance knows more queues.
+        """
 
     @abstractmethod
     def repeat(self, record: dict[str, Any]) -> None:
-        """Send the participant queue's message for a stored provisioning record a second time."""
+        """Send the message of a stored provisioning record to the participant queue again."""
 
     @abstractmethod
     def clear_caches(self) -> None:
@@ -283,7 +286,7 @@ class EmbeddedInstance(Instance):
         return Answer(response.status_code, answered, response.body or "")
 
     def run_steps(self) -> None:
-        """Run all waiting steps in one unit of the table, without publishing the stream."""
+        """Run all waiting steps in one unit of work. The changes in the stream are not published."""
         steps = self.engine.steps
         with self.engine.table.unit():
             steps.stream.may_have_records = False
@@ -326,7 +329,10 @@ def held_instance(
 ) -> Iterator[EmbeddedInstance]:
     """Run an embedded instance with fake webhook receivers until the block ends.
 
-    Each keyword argument replaces the edge with that name.
+    - `rewire` receives the edges and returns the edges that the engine uses.
+    - `movable_clock` becomes the clock of the engine, as with `convoke up --test-clock`.
+    - `lock_timeout` is the maximum wait for the data file's write lock, in seconds.
+    - Each further keyword argument replaces the edge with that name, before `rewire` is called.
     """
     receivers = Receivers()
     engine = EmbeddedEngine(

@@ -122,7 +122,7 @@ def _components() -> dict[str, Schema]:
 def check_against_openapi(method: str, path: str, status: int, text: str) -> None:
     """Raise AssertionError if an API response contradicts the description of its operation."""
     operation = operation_of(method, path)
-    # A browser sends a preflight request before the actual request. The document does not describe preflight requests.
+    # A browser sends a preflight request before the actual request. `/openapi.json` does not describe it.
     if method == "OPTIONS" and status == HTTPStatus.NO_CONTENT:
         assert text == ""
         return

@@ -109,7 +109,7 @@ def _name(schema: Schema) -> str:
 
 
 def _richness(example: Any) -> int:
-    """Return how many values of an example are not null or empty."""
+    """Return how many values of an example are neither null nor empty."""
     if isinstance(example, dict):
         return sum(map(_richness, example.values()))
     if isinstance(example, list):

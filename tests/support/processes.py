@@ -23,7 +23,7 @@ from twilio.rest import Client
 UP = (sys.executable, "-m", "convoke", "up", "--port", "0", "--json")
 
 TIMEOUT_SECONDS = 20.0
-"""How long to wait for a process, at most. Other tests can make the machine slow."""
+"""The maximum wait for a process. It is long, because other tests can make the machine slow."""
 
 
 @dataclass(frozen=True)

@@ -155,7 +155,7 @@ def environment(function: str, values: Mapping[str, str]) -> dict[str, str]:
 
 
 def resolved(value: Any, values: Mapping[str, str]) -> str:
-    """Evaluate a text, a `!Ref`, a `!Sub` or the API's URL.
+    """Evaluate a text, a `!Ref`, a `!Sub` or the `!GetAtt` of the API's URL.
 
     A parameter that is missing from `values` has its default value.
     """

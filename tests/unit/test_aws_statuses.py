@@ -8,7 +8,7 @@ import pytest
 from botocore.session import get_session
 
 from convoke.domain.aws_statuses import EVENTS, REASONS, Outcome, copy_in, outcome_in
-from convoke.domain.errors import CopyFilteredError, PhoneUnreachableError
+from convoke.domain.errors import CarrierFailedError, CopyFilteredError, MediaNotCarriedError, PhoneUnreachableError
 from convoke.domain.receipts import ReceiptStatus
 
 CONTEXT = {"account": "AC1", "conversation": "CH1", "message": "IM1", "receipt": "DY1"}
@@ -27,6 +27,11 @@ def names(shape: str) -> set[str]:
         ("TEXT_SUCCESSFUL", Outcome(ReceiptStatus.DELIVERED)),
         ("TEXT_SPAM", Outcome(ReceiptStatus.UNDELIVERED, CopyFilteredError)),
         ("TEXT_TTL_EXPIRED", Outcome(ReceiptStatus.UNDELIVERED, PhoneUnreachableError)),
+        ("MEDIA_DELIVERED", Outcome(ReceiptStatus.DELIVERED)),
+        ("MEDIA_FILE_INACCESSIBLE", Outcome(ReceiptStatus.FAILED, CarrierFailedError)),
+        ("MEDIA_FILE_SIZE_EXCEEDED", Outcome(ReceiptStatus.FAILED, MediaNotCarriedError)),
+        ("MEDIA_FILE_TYPE_UNSUPPORTED", Outcome(ReceiptStatus.FAILED, MediaNotCarriedError)),
+        ("MEDIA_PENDING", None),
         ("TEXT_QUEUED", None),
         ("TEXT_PENDING", None),
         ("TEXT_UNKNOWN", None),
@@ -49,5 +54,6 @@ def test_event_of_another_message_names_no_copy(event: dict[str, Any]) -> None:
 
 
 def test_every_event_type_and_reason_exists_at_aws() -> None:
-    assert {f"TEXT_{kind}" for kind in EVENTS} <= names("EventType")
+    known = {name.removeprefix("TEXT_").removeprefix("MEDIA_") for name in names("EventType")}
+    assert set(EVENTS) <= known
     assert set(REASONS) <= names("ConflictExceptionReason") | names("ValidationExceptionReason")

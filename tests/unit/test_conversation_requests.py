@@ -52,7 +52,7 @@ def asked(**parameters: str) -> ConversationChange:
 
 
 MOMENTS = {"date_updated", "date_inactive", "date_closed"}
-"""The dates that change with every update."""
+"""The dates that every update sets: the date of the update, and the ends of the timers, which start again."""
 
 
 def changed(standing: Conversation, **parameters: str) -> dict[str, Any]:

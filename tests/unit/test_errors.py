@@ -203,7 +203,7 @@ def test_error_without_arguments_has_no_parameter_and_no_details() -> None:
 
 
 def test_log_only_codes_are_not_in_the_catalogue() -> None:
-    assert set(LOG_ENTRIES) == {21610, 21703, *range(30003, 30009), 50057, 50076, 50427}
+    assert set(LOG_ENTRIES) == {11200, 21610, 21703, 30001, *range(30003, 30009), 30019, 50057, 50076, 50427}
     assert not set(LOG_ENTRIES) & set(CATALOGUE)
     for entry in LOG_ENTRIES.values():
         assert not issubclass(entry, BaseException)
@@ -268,7 +268,7 @@ def names_in_use(node: ast.AST, *, in_use: bool = False) -> Iterator[str]:
 
 
 def kept_errors() -> list[tuple[str, int]]:
-    """Return the name and the code of each error class in the decision record's table."""
+    """Return the name and the code of each error class in the table of DECISION."""
     return [
         (name, int(code)) for name, code in re.findall(r"^\| `(\w+)` \| (\d+) \|", DECISION.read_text(), re.MULTILINE)
     ]

@@ -107,7 +107,7 @@ class Machine:
     table: SqliteTable
     waiters: ConversationWaiters
     log: list[str]
-    """The names of the received notifications in order. They are `arrived` and `answered`."""
+    """The received notifications in order. Each one is `arrived` or `answered`."""
 
 
 def no_chat() -> NoReturn:

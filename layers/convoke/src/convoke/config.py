@@ -51,6 +51,10 @@ class Settings:
         return self._required("CONVOKE_COPY_QUEUE_URL")
 
     @property
+    def copy_failure_queue_url(self) -> str:
+        return self._required("CONVOKE_COPY_FAILURE_QUEUE_URL")
+
+    @property
     def outbound_failure_queue_url(self) -> str:
         return self._required("CONVOKE_OUTBOUND_FAILURE_QUEUE_URL")
 
@@ -95,7 +99,7 @@ class Settings:
 
     @property
     def first_account_sid(self) -> str:
-        """The SID of the first account, which the first request creates. The Auth Token exists before the account.
+        """The SID of the first account, which the first request creates. The Auth Token of this account exists earlier.
 
         The SID is empty if the deployment uses an existing table, because this table already contains all accounts.
         """

@@ -145,12 +145,13 @@ class Edges(Protocol):
 class Program:
     """The program of one process. Each property builds one part of the program at the first use.
 
-    The program caches accounts, Auth Tokens, API keys, services and the existence of Users. Cached data can be some
-    seconds old. Only these lookups use a cache:
+    The program caches accounts, Auth Tokens, API keys, services, senders and the existence of Users. Cached data can be
+    some seconds old. Only these lookups use a cache:
     - The lookups for authentication.
     - The lookup of the service in a URL, or of the service that gets new participants.
     - The lookup of the Auth Token that signs a webhook.
     - The lookup of the Users of new participants.
+    - The lookup of the sender to which a request from Twilio belongs.
     """
 
     def __init__(self, edges: Edges, extra_routes: Sequence[ExtraRoute] = ()) -> None:
@@ -187,7 +188,7 @@ class Program:
         return FirstSights(self.edges.table)
 
     def clear_caches(self) -> None:
-        """Remove all entries from all caches."""
+        """Remove the cached accounts, Auth Tokens, services, owners of API keys and Users. Cached senders remain."""
         for cache in (
             self.auth_tokens.fetch,
             self.known_accounts.fetch,
@@ -457,6 +458,7 @@ class Program:
         from convoke.operations.message_sender import MessageSender
         from convoke.storage.copies import CopyRepository
         from convoke.storage.media import MediaRepository
+        from convoke.storage.sending_limits import SendingLimits
 
         edges = self.edges
         return MessageSender(
@@ -464,6 +466,7 @@ class Program:
             self.copy_statuses,
             edges.copy_queue,
             self.find_sender,
+            SendingLimits(edges.table),
             edges.carriers,
             edges.sender_secrets,
             MediaLinks(MediaRepository(edges.table), edges.media_store, lambda: self.media, edges.public_url),

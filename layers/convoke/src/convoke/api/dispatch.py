@@ -206,5 +206,9 @@ class Dispatcher:
 
 
 def request_id(context: InvocationContext) -> str:
-    """Return Lambda's request id in Twilio's format. All log entries of the request contain this id."""
+    """Return the id of a request in Twilio's format. On AWS, this is Lambda's request id.
+
+    On AWS, all log entries of the request contain this id. On the embedded engine, the entries about failures contain
+    it.
+    """
     return "RQ" + context.aws_request_id.replace("-", "")

@@ -51,7 +51,11 @@ class InvocationContext(Protocol):
 
 @dataclass(frozen=True)
 class CarrierRequest:
-    """A request that is not authenticated, such as a request from a carrier."""
+    """The part of a request that does not depend on an account.
+
+    Handlers of carrier routes get this object, because a carrier sends no credentials. Handlers of account routes get a
+    `Request`, and handlers of service routes get a `ServiceRequest`.
+    """
 
     event: Mapping[str, Any]
     public_url: str | None = field(default=None, kw_only=True)
@@ -94,7 +98,10 @@ class Request(CarrierRequest):
     identity: str | None = field(default=None, kw_only=True)
     """The identity of the chat user who sends the request. None if the account sends the request."""
     seconds_left: Callable[[], float] = field(default=lambda: inf, kw_only=True)
-    """Returns how many seconds are left before the Lambda invocation times out."""
+    """Returns how many seconds are left before the Lambda invocation times out.
+
+    On the embedded engine, requests have no time limit, so the function returns a constant.
+    """
 
     @property
     def body(self) -> bytes:

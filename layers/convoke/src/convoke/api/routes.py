@@ -1,4 +1,7 @@
-"""The routes of the API. Each route has a method, a path, a handler and a contract.
+"""The routes of the API. Each route has a method, a rule, a handler and a contract.
+
+The rule of a route is the pattern of its path. In a rule, a name such as `<sid>` stands for a path parameter. The
+property `rules` returns the complete patterns, with the prefix.
 
 A route in `SERVICE_ROUTES` has two paths. The path `/v1/...` belongs to the account's default service, and the path
 `/v1/Services/{sid}/...` to the service with this SID. See docs/behaviour/requests-and-answers.md#two-trees.

@@ -1,5 +1,7 @@
 """Start a deployed function, and prepare its SnapStart snapshot.
 
+With SnapStart, Lambda stores the memory of a started function as a snapshot. New environments start from this snapshot.
+
 See docs/decisions/0058-cold-start.md and docs/decisions/0061-snapstart.md.
 """
 
@@ -23,8 +25,8 @@ def started(function: str, environ: Mapping[str, str]) -> Handler:
     """Return the handler of a deployed function. `function` is the name of its module in `convoke.aws.handlers`.
 
     The garbage collector is off during the imports. Nearly every object that a cold start creates lives as long as the
-    process, so a collection would free almost no memory. `app.py` must not import any other module of this package,
-    because only this function turns the garbage collector off.
+    process, so a collection would free almost no memory. The `app.py` of a function must not import any other module of
+    Convoke, because only `started` turns the garbage collector off.
     """
     gc.disable()
     # Import here, while the garbage collector is off.

@@ -1,5 +1,7 @@
 """Make delivery attempts on AWS. All processes of a deployment share the circuit breakers.
 
+A receive is one delivery of a queue message by SQS to the function.
+
 A receiver whose deliveries succeed causes no reads and writes of circuit breakers. See
 docs/behaviour/webhook-delivery.md#circuit-breaker and docs/decisions/0086-circuit-breaker-on-aws.md.
 """
@@ -27,17 +29,17 @@ A probe is the first call to a receiver after a pause. Every probe takes less th
 """
 
 MAX_PAUSED_RECEIVES = 90
-"""After this many receives, a delivery is attempted even if its receiver is paused.
+"""After this many receives of its queue message, a delivery is attempted even if its receiver is paused.
 
 Each pause uses one receive. After `maxReceiveCount` receives, SQS moves the queue message to the dead-letter queue.
-This number leaves enough receives for all attempts.
+This number leaves enough of these receives for all attempts.
 """
 
 MAX_SPREAD_SECONDS = 900.0
 """The upper limit of the random time that is added to a pause.
 
-The random time has a maximum, which doubles with each receive up to this limit. Without the random time, all waiting
-deliveries to a receiver would be attempted at the same moment.
+The random time lies between 0 and a maximum. The maximum doubles with each receive, up to this limit. Without the
+random time, all waiting deliveries to a receiver would be attempted at the same moment.
 """
 
 
@@ -77,6 +79,8 @@ class SharedCircuitBreakers:
     def admit(self, receiver: str, *, look_up: bool, may_pause: bool = True) -> Permit:
         """Return the permission to call a receiver. Raise ReceiverPausedError if deliveries to the receiver are paused.
 
+        `receiver` is the key from `receiver_key`.
+
         After a pause, only one process gets the permission. If `look_up` is True and the circuit breaker is not cached,
         read the circuit breaker from the table. If `may_pause` is False, return the permission even during a pause.
         """
@@ -109,8 +113,9 @@ class SharedCircuitBreakers:
     def _record_failure(self, permit: Permit) -> datetime | None:
         receiver, breaker, stored = permit
         now = self._now()
-        # Another process can change the circuit breaker at the same time. Then try again. After FAILURES_TO_OPEN such
-        # conflicts, the other processes have opened the circuit breaker, so this failure no longer matters.
+        # Another process can change the circuit breaker at the same time. In this case, `replace` returns the changed
+        # circuit breaker, and the loop tries again with it. After FAILURES_TO_OPEN such conflicts, the other processes
+        # have opened the circuit breaker, so this failure no longer matters.
         for _ in range(FAILURES_TO_OPEN):
             after = breaker.after(now, is_failure=True)
             if after == stored:

@@ -183,6 +183,12 @@ class AwsEdges:
         return SqsCopyQueue(self._sqs, self.settings.copy_queue_url)
 
     @cached_property
+    def copy_failure_queue(self) -> SqsCopyQueue:
+        from convoke.aws.copy_queue import SqsCopyQueue
+
+        return SqsCopyQueue(self._sqs, self.settings.copy_failure_queue_url)
+
+    @cached_property
     def outbound_failure_queue(self) -> SqsDeadLetterQueue:
         from convoke.aws.delivery_queue import SqsDeadLetterQueue
 
@@ -196,7 +202,7 @@ class AwsEdges:
 
         return {
             Provider.TWILIO: TwilioCarrier(self.public_url),
-            Provider.AWS: SmsCarrier(lambda: self._sms),
+            Provider.AWS: SmsCarrier(lambda: self._sms, lambda media: self.media_store.uri(media)),
         }
 
     @cached_property
@@ -251,7 +257,7 @@ class AwsEdges:
     def _session(self) -> Session:
         """The botocore session that all clients share.
 
-        Convoke does not use boto3, because importing boto3 would take a quarter of the time of a cold start.
+        The functions do not use boto3, because importing boto3 would take a quarter of the time of a cold start.
         """
         from botocore.config import Config
         from botocore.session import get_session

@@ -53,6 +53,10 @@ class MediaBucket:
         seconds = int(lifetime.total_seconds())
         return self._client.generate_presigned_url("get_object", Params=parameters, ExpiresIn=seconds)
 
+    def uri(self, media: Media) -> str:
+        """Return the S3 URI of the content, for a call to another AWS service. The caller must have read access."""
+        return f"s3://{self._bucket}/{_key(media.account_sid, media.sid)}"
+
     def delete(self, account_sid: str, media_sid: str) -> None:
         self._client.delete_object(Bucket=self._bucket, Key=_key(account_sid, media_sid))
 
@@ -69,8 +73,11 @@ class MediaObject:
     def write(self, data: bytes) -> None:
         self._parts.append(data)
 
-    def commit(self) -> None:
-        self._client.put_object(Bucket=self._bucket, Key=self._key, Body=b"".join(self._parts))
+    def commit(self, content_type: str) -> None:
+        # AWS End User Messaging reads the object itself, and learns the type of the media from S3.
+        self._client.put_object(
+            Bucket=self._bucket, Key=self._key, Body=b"".join(self._parts), ContentType=content_type
+        )
 
     def abort(self) -> None:
         self._parts.clear()

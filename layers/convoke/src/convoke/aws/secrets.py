@@ -68,8 +68,8 @@ CURRENT = "current"
 class SecretApiKeyMasters:
     """Implements `ApiKeyMasters` with Secrets Manager.
 
-    The secret is a JSON object that maps each version to its master secret. The additional key `current` contains the
-    current version. template.yaml creates the secret with the first version.
+    The text of the secret is a JSON object that maps each version to its master secret. The additional key `current`
+    contains the current version. template.yaml creates the secret with the first version.
     """
 
     client: SecretsManagerClient
@@ -86,7 +86,7 @@ class SecretApiKeyMasters:
         """Replace the master secrets.
 
         The method does not compare `before` with the stored secrets, because only the command line changes the master
-        secrets.
+        secrets. Therefore the result is always True.
         """
         content = json.dumps({CURRENT: after.current, **after.secrets})
         if before is None:

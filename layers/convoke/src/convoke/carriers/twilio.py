@@ -68,7 +68,7 @@ class TwilioCarrier:
             raise CarrierRefusedError(SenderMissingError, "the sender was deleted")
         form = [("From", copy.sender.address), ("To", copy.address), ("Body", copy.text)]
         # Twilio cannot use relative links. Links are relative if the API has no public URL.
-        form += [("MediaUrl", url) for url in copy.media_urls if "://" in url]
+        form += [("MediaUrl", each.url) for each in copy.media if "://" in each.url]
         if self._public_url:
             form.append(("StatusCallback", status_url(self._public_url, copy.sender, copy.receipt)))
         headers = urllib3.make_headers(basic_auth=f"{copy.secret.account_sid}:{copy.secret.auth_token}")

@@ -51,8 +51,9 @@ QUEUES = (
 - the stack output with the URL of the original queue
 - the stack output with the URL of the dead-letter queue
 
-The delivery queue has two dead-letter queues. If a receiver does not accept a delivery, the program moves the delivery
-to `delivery`. If the program cannot process a queue message, AWS moves the queue message to `delivery-failure`.
+The delivery queue has two dead-letter queues. If the last attempt of a delivery fails, the program adds the delivery to
+`delivery`. If Convoke itself cannot process a queue message, the queue message goes to `delivery-failure`. The program
+adds it there, or SQS does so after too many receives.
 """
 
 CHANGE_DEAD_LETTERS = "ChangeDeadLetterQueueUrl"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -14,10 +13,12 @@ from pydantic import Field, TypeAdapter, ValidationError
 from convoke.cli.data_file import existing_data_option
 from convoke.cli.installation import Installation, open_installation, stack_option
 from convoke.cli.output import print_rows
+from convoke.domain.copies import Copy
 from convoke.domain.events import EventFilters, UnpublishedChange
 from convoke.domain.model import Model
 from convoke.domain.sids import Prefix
 from convoke.domain.webhooks import Delivery
+from convoke.program import Edges
 from convoke.storage.events import UnreadableChangeError
 
 FIRST_RECORD, LAST_RECORD = "approximateArrivalOfFirstRecord", "approximateArrivalOfLastRecord"
@@ -49,6 +50,8 @@ class StreamBatchLetter(Model):
             start_date=self.batch.first - MAX_ARRIVAL_DELAY, end_date=self.batch.last + MAX_ARRIVAL_DELAY
         )
 
+
+_MESSAGE: TypeAdapter[Delivery | Copy] = TypeAdapter(Delivery | Copy)
 
 _CHANGE_LETTER: TypeAdapter[UnpublishedChange | StreamBatchLetter] = TypeAdapter(UnpublishedChange | StreamBatchLetter)
 
@@ -90,24 +93,26 @@ def dlq_redrive(data: str, stack: str | None) -> None:
     stays in the queue.
     """
     with open_installation(data, stack) as installation:
-        rewrite = partial(_with_new_replay, lambda: installation.program.edges.new_sid(Prefix.REPLAY))
+        rewrite = partial(_renewed, installation.program.edges)
         redriven = [(letters.name, letters.redrive(rewrite)) for letters in installation.dead_letters()]
         changes = installation.change_dead_letters()
         redriven.append((changes.name, changes.consume(partial(_republish, installation))))
         print_rows({"queue": name, "redriven": number} for name, number in redriven)
 
 
-def _with_new_replay(new_replay_sid: Callable[[], str], body: str) -> str:
-    """Give a delivery a new replay SID, and return its new body. Return any other body unchanged.
+def _renewed(edges: Edges, body: str) -> str:
+    """Give a delivery a new replay SID, or a copy a new date, and return its new body. Return any other body unchanged.
 
     Attempts are numbered separately for each event, target and replay. With a new replay SID, the numbers start at 1
-    again.
+    again. With a new date, a copy can be delayed for as long as a new copy.
     """
     try:
-        delivery = Delivery.model_validate_json(body)
+        message = _MESSAGE.validate_json(body)
     except ValidationError:
         return body
-    return delivery.model_copy(update={"replay_sid": new_replay_sid()}).model_dump_json()
+    is_copy = isinstance(message, Copy)
+    update = {"queued_at": edges.now()} if is_copy else {"replay_sid": edges.new_sid(Prefix.REPLAY)}
+    return message.model_copy(update=update).model_dump_json()
 
 
 def _republish(installation: Installation, body: str) -> bool:

@@ -192,7 +192,7 @@ def deploy(
 ) -> Stack:
     """Deploy the template to the MiniStack at `url`, and return the stack. Raise StackError if the deployment fails.
 
-    `bootstrap` is the script that `bootstrap_script` returns.
+    `bootstrap` is the script that `bootstrap_script` returns. `given_parameters` are further template parameters.
     """
     api_url = f"{url}/_aws/execute-api/{name}/$default"
     _create_stack(url, bootstrap, name, {**PARAMETERS, "PublicUrl": api_url, **given_parameters})
@@ -375,7 +375,10 @@ def bootstrap_script(folder: Path) -> str:
 
 
 def _artifact(name: str, path: Path, bootstrap: str) -> bytes:
-    """Return what to upload for a path in the template."""
+    """Return what to upload for a path in the template.
+
+    `name` is the property that contains the path, such as `CodeUri`.
+    """
     if name == "DefinitionUri":
         return path.read_bytes()
     # The layer is empty. The functions run in the current environment, where Convoke is already installed.

@@ -1,7 +1,8 @@
 """Print the lines of `convoke up` about requests, deliveries and calls of chat clients.
 
 A line never contains a name, an address, an identity or a query. A line about a request contains the rule of the route
-instead of the path. A line about a delivery contains only the scheme, the host and the path of the receiver's URL.
+instead of the path, such as `/v1/Conversations/{sid}`. A line about a delivery contains only the scheme, the host and
+the path of the receiver's URL.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from convoke.domain.webhooks import receiver_of
 from convoke.embedded.observation import CONNECT, FinishedChatCall, FinishedDelivery, FinishedRequest
 
 MAX_WAITING_LINES = 10_000
-"""How many lines wait while the terminal is slow. Further lines are dropped and counted."""
+"""How many lines can wait at most while the terminal is slow. Further lines are dropped and counted."""
 
 FLUSH_SECONDS = 1.0
 """How long the program waits for the terminal when it ends."""

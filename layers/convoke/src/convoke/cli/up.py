@@ -33,7 +33,7 @@ SWITCH_INTERVAL_SECONDS = 0.0005
 """How long a thread may run before it must give the interpreter to a waiting thread.
 
 The sqlite3 module releases the interpreter for every row that it reads. Another thread can then take the interpreter.
-With Python's default of 5 ms, such a row takes 5 ms. See
+With Python's default, the reading thread would wait 5 ms at each such row. See
 https://docs.python.org/3/library/sys.html#sys.setswitchinterval.
 """
 
@@ -205,7 +205,10 @@ def up_embedded(
     test_controls: bool,
     traffic_format: str | None,
 ) -> None:
-    """Serve the API on the embedded engine until SIGINT or SIGTERM. If `traffic_format` is None, print no traffic."""
+    """Serve the API on the embedded engine until SIGINT or SIGTERM.
+
+    If `traffic_format` is None, print no lines about requests and deliveries.
+    """
     make_engine = partial(new_engine, data, has_movable_clock=test_clock)
     try:
         with lock_data_file(data), ExitStack() as stack:
@@ -327,8 +330,8 @@ def configure_logging(data: str, *, as_json: bool) -> None:
 def hide_attempts(record: logging.LogRecord) -> bool:
     """Drop warnings about failed attempts and paused receivers. Return False to drop a log record, otherwise True.
 
-    The lines about traffic already show each attempt. If the last attempt fails, `embedded/deliveries.py` logs an
-    error.
+    The lines about requests and deliveries already show each attempt. The option `--quiet` hides these lines too. If
+    the last attempt fails, `embedded/deliveries.py` logs an error.
     """
     return record.name != webhook_delivery.__name__ or record.levelno >= logging.ERROR
 

@@ -77,7 +77,8 @@ address.
 class AutoCreationType(StrEnum):
     """The types of autocreation, which creates a conversation for an inbound message.
 
-    The type determines what Convoke adds to the conversation: a scoped webhook, a Studio flow, or nothing.
+    The type determines what Convoke adds to the conversation: a scoped webhook with the target `webhook` (WEBHOOK), a
+    scoped webhook with the target `studio` (STUDIO), or nothing (DEFAULT).
     """
 
     WEBHOOK = "webhook"
@@ -124,7 +125,7 @@ class AddressConfiguration(Model):
         return {name: value for name, value in settings.items() if value is not None}
 
     def webhook(self, conversation_sid: str, sid: str, moment: datetime) -> ScopedWebhook | None:
-        """Return the webhook that autocreation adds to a new conversation, or None if autocreation adds no webhook."""
+        """Return the scoped webhook that autocreation adds to a new conversation, or None if the type is DEFAULT."""
         requested: dict[str, object]
         match self.auto_creation_type:
             case AutoCreationType.WEBHOOK:

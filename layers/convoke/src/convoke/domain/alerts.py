@@ -16,11 +16,18 @@ from pydantic import AfterValidator, BeforeValidator
 
 from convoke.domain.conversations import Conversation
 from convoke.domain.date_filters import Period
-from convoke.domain.errors import InternalError, InvalidParameterError, LogEntry, ProvisioningFailedError
+from convoke.domain.errors import (
+    InternalError,
+    InvalidParameterError,
+    LogEntry,
+    MediaLostError,
+    ProvisioningFailedError,
+)
 from convoke.domain.event_attempts import EventAttempt
 from convoke.domain.events import Change, ErrorLogType, Event
 from convoke.domain.instants import Instant, to_milliseconds
 from convoke.domain.json_schema import IN_EITHER_CASE, word_schema
+from convoke.domain.messages import Message
 from convoke.domain.model import Model
 from convoke.domain.provisioning import Cause, Provisioning
 from convoke.domain.receipts import Receipt
@@ -174,6 +181,26 @@ def copy_failed_alert(conversation: Conversation, receipt: Receipt, entry: type[
         code=entry.code,
         text=f"{entry.text} (receipt {receipt.sid}, participant {receipt.participant_sid}{repeated})",
         more_info=entry.more_info,
+        date_created=at,
+    )
+
+
+def media_lost_alert(message: Message, service_sid: str, sent: int, reasons: Sequence[str], at: datetime) -> Alert:
+    """Return the alert about media of a message from a phone that Convoke could not fetch.
+
+    `sent` is the number of media that the phone sent. `reasons` has one reason for each lost media. The reasons must
+    not contain a URL, because a URL can contain a phone number or a token.
+    """
+    lost = f"{len(reasons)} of {sent}, {', '.join(dict.fromkeys(reasons))}"
+    return Alert(
+        sid=_alert_sid(f"{message.sid}#media-lost"),
+        account_sid=message.account_sid,
+        service_sid=service_sid,
+        conversation_sid=message.conversation_sid,
+        resource_sid=message.sid,
+        code=MediaLostError.code,
+        text=f"{MediaLostError.text}: {lost}",
+        more_info=MediaLostError.more_info,
         date_created=at,
     )
 

@@ -16,6 +16,7 @@ from convoke.domain.errors import (
     CopyFilteredError,
     LandlineError,
     LogEntry,
+    MediaNotCarriedError,
     OptedOutError,
     PhoneUnknownError,
     PhoneUnreachableError,
@@ -34,6 +35,7 @@ REASONS: Mapping[str, type[LogEntry]] = MappingProxyType(
         "INTERNATIONAL_SENDING_NOT_SUPPORTED": CopyBlockedError,
         "INVALID_ARN": SenderMissingError,
         "INVALID_IDENTITY_FOR_DESTINATION_COUNTRY": CopyBlockedError,
+        "MEDIA_TYPE_NOT_SUPPORTED": MediaNotCarriedError,
         "MESSAGE_TYPE_MISMATCH": SenderMissingError,
         "NO_ORIGINATION_IDENTITIES_FOUND": SenderMissingError,
         "NUMBER_CAPABILITIES_MISMATCH": SenderMissingError,
@@ -62,10 +64,15 @@ EVENTS: Mapping[str, Outcome] = MappingProxyType(
         "CARRIER_BLOCKED": Outcome(ReceiptStatus.UNDELIVERED, CopyFilteredError),
         "PROTECT_BLOCKED": Outcome(ReceiptStatus.UNDELIVERED, CopyBlockedError),
         "SPAM": Outcome(ReceiptStatus.UNDELIVERED, CopyFilteredError),
+        "FILE_INACCESSIBLE": Outcome(ReceiptStatus.FAILED, CarrierFailedError),
+        "FILE_SIZE_EXCEEDED": Outcome(ReceiptStatus.FAILED, MediaNotCarriedError),
+        "FILE_TYPE_UNSUPPORTED": Outcome(ReceiptStatus.FAILED, MediaNotCarriedError),
         "TTL_EXPIRED": Outcome(ReceiptStatus.UNDELIVERED, PhoneUnreachableError),
     }
 )
-"""Maps each event type, without its prefix `TEXT_`, to the outcome. Other event types change no receipt.
+"""Maps each event type, without its prefix `TEXT_` (SMS) or `MEDIA_` (MMS), to the outcome.
+
+The event types about files exist only for an MMS. Other event types change no receipt.
 
 `SUCCESSFUL` and `DELIVERED` have the same meaning. AWS uses one or the other, depending on the country. If the carrier
 reports nothing for 72 hours, AWS sends the event type `UNKNOWN`. The status of the receipt then stays `sent`.

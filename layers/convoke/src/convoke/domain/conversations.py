@@ -72,7 +72,10 @@ class EmailBinding(Model):
 
 
 class Conversation(Model):
-    """A stored conversation. Responses do not contain the fields from `requested_state` to the end of this class."""
+    """A stored conversation.
+
+    Responses contain neither `creator_joined` nor the fields from `requested_state` to the end of this class.
+    """
 
     account_sid: str
     chat_service_sid: str
@@ -91,11 +94,15 @@ class Conversation(Model):
     created_by: str | None = None
     """The identity of the chat user who created the conversation. None if no chat user created the conversation."""
     creator_joined: bool | None = None
-    """True if the chat user who created the conversation was a participant at least once."""
+    """True if the chat user who created the conversation was a participant at least once. Otherwise None.
+
+    Until then, this user may see the conversation without being a participant.
+    """
     timers: Timers = Timers()
     requested_state: State = State.ACTIVE
+    """The state that the conversation gets after `initializing`, if Convoke can add all participants."""
     attempts: int = 0
-    """The number of times that the sweeper has tried to finish or delete the conversation."""
+    """The number of times that the sweeper has tried to finish the conversation, or to erase it after its deletion."""
     due_at: Instant | None = None
     """The time at which the sweeper must process the conversation next. None if the sweeper has nothing to do.
 
@@ -116,7 +123,11 @@ class Conversation(Model):
     against concurrent changes.
     """
     revision: int = 0
-    """The number of times that the conversation was changed. Optimistic locking compares this number."""
+    """The number of times that the conversation was changed. Optimistic locking compares this number.
+
+    Also increases when a message, a webhook or a participant changes. Does not increase when the sweeper claims the
+    conversation, or when only a read position, a notification level or a receipt changes.
+    """
     next_index: int = 0
     """The index of the next message. Optimistic locking ensures that no two messages get the same index."""
     deleted_messages: int | None = None
@@ -124,8 +135,8 @@ class Conversation(Model):
     event_id: int | None = None
     """The event id of the last change of the conversation, a message or a participant.
 
-    If None, the event id is derived from `date_updated`. A new read position or notification level does not change this
-    field.
+    If None, `last_event_id` derives the event id from `date_updated` and `state_event_id`. A new read position or
+    notification level does not change this field.
     """
     state_event_id: int | None = None
     """The event id of the last change of the state. If None, the event id is derived from `date_created`."""
@@ -205,9 +216,7 @@ class Conversation(Model):
             raise ConversationInitializingError
 
     def refuse_webhooks(self) -> None:
-        """Raise an error if the conversation is deleted or closed.
-
-        Clients cannot create or update the webhooks of a deleted or closed conversation.
+        """Raise an error if clients cannot create or update webhooks, because the conversation is deleted or closed.
 
         In the state `initializing`, clients can change the webhooks of a conversation, but no other resources.
         """
@@ -446,7 +455,7 @@ class ConversationChange(ConversationParameters):
     def changes_nothing(self, conversation: Conversation) -> bool:
         """Return whether the request leaves the conversation unchanged.
 
-        Such a request has no parameters, or sets only the state that the conversation already has.
+        The result is True if the request has no parameters, or sets only the state that the conversation already has.
         """
         return not self.model_fields_set or (self.changes_only_state and self.state is conversation.state)
 

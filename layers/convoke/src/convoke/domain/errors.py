@@ -249,7 +249,7 @@ class InternalError(
 class UnavailableError(
     ConversationsError, code=20503, status=503, text="Temporarily unavailable: try again in a second"
 ):
-    """Too many requests tried to change one resource at the same time. Convoke did not store the change."""
+    """Convoke is overloaded, or too many requests changed one resource at the same time. The client can try again."""
 
 
 # Services and configuration webhooks
@@ -289,12 +289,22 @@ class WebhookRejectedError(
     """The receiver of a pre-event rejected the change. Therefore Convoke did not make the change."""
 
 
+class MediaLostError(LogEntry, code=11200, text="Media of a message from a phone could not be fetched"):
+    """The message was stored without these media. See docs/behaviour/media.md#media-of-phones."""
+
+
 class OptedOutError(LogEntry, code=21610, text="The phone has opted out of messages from this business number"):
     """The phone has answered STOP. Therefore the carrier refuses the copy."""
 
 
 class SenderMissingError(LogEntry, code=21703, text="The account has no sender for the business address"):
-    """Convoke cannot send the copy, because only the sender determines which carrier sends the copy."""
+    """The sender determines which carrier sends the copies. Without a usable sender, Convoke cannot send the copy."""
+
+
+class CopyDelayedTooLongError(
+    LogEntry, code=30001, text="The limit of the sender, or the carrier, delayed the copy for too long"
+):
+    """The maximum is `MAX_DELAY` in domain/carriers.py. See docs/phones.md#limits."""
 
 
 class PhoneUnreachableError(LogEntry, code=30003, text="The phone cannot be reached at present"):
@@ -318,11 +328,17 @@ class CopyFilteredError(LogEntry, code=30007, text="The carrier has filtered the
 
 
 class CarrierFailedError(LogEntry, code=30008, text="The carrier did not deliver the message and gave no known reason"):
-    """The carrier failed at every attempt, or reported a reason for which the catalogue has no other code."""
+    """All attempts failed, Convoke lost the outcomes, or the carrier reported a reason that has no other code."""
+
+
+class MediaNotCarriedError(
+    LogEntry, code=30019, text="The carrier does not send media of this type, of this size or of this number"
+):
+    """The text of the message was not sent either, because the copy would have been incomplete."""
 
 
 class WebhookFailedError(LogEntry, code=50057, text="The receiver of a webhook answered with an error, or not at all"):
-    """Convoke records this error in an alert if the last attempt of a delivery fails in this way."""
+    """The alert is about the last attempt to deliver an event, or about a pre-event without an answer."""
 
 
 class NotificationTemplateTooLongError(
@@ -338,7 +354,7 @@ class NotificationSoundTooLongError(
 
 
 class WebhookTimeoutError(LogEntry, code=50076, text="The receiver of a webhook did not answer within 5 seconds"):
-    """Convoke records this error in an alert if the last attempt of a delivery fails in this way."""
+    """The URL of the webhook can set another time limit. The alert is about a last attempt or about a pre-event."""
 
 
 # Roles and users
@@ -353,7 +369,7 @@ class UnknownConversationRoleError(
 class UnknownServiceRoleError(
     ConversationsError, code=50102, text="The role must be a role of this service with the type service"
 ):
-    """The role of a user, or the default role for users of a service, is invalid."""
+    """The role of a User is invalid, or the default role for the Users of a service is invalid."""
 
 
 class RoleSidMissingError(ConversationsError, code=50103, text="The role SID must not be empty"):
@@ -631,7 +647,7 @@ class WebhookUrlTooLongError(
 
 
 class InvalidAddressError(ConversationsError, code=50407, text="Invalid messaging binding address"):
-    """The address is malformed, is the account's own, cannot be in a group, or comes with a projected address."""
+    """The address is malformed, belongs to the account, cannot be in a group MMS, or does not fit the other fields."""
 
     def _sentence(self) -> str:
         sentence, wanted = self._named(str(self)), self.details.get("wanted")
@@ -686,7 +702,7 @@ class BindingTakenError(
     " in Conversation {conflicting_conversation_sid}",
     names_parameter=False,
 ):
-    """An open conversation has this pair of addresses. Clients parse the SID at the end of the error message."""
+    """A conversation that is not closed has this pair. Clients parse the SID at the end of the error message."""
 
 
 class TooManyParticipantsError(
@@ -790,7 +806,7 @@ class GroupExistsError(
     text="Group MMS with given participant list already exists as Conversation {conflicting_conversation_sid}",
     names_parameter=False,
 ):
-    """An open conversation has the same set of numbers. Clients parse the SID at the end of the error message."""
+    """A conversation that is not closed has these numbers. Clients parse the SID at the end of the error message."""
 
 
 class ProjectedAddressNotOwnedError(

@@ -34,6 +34,7 @@ class EventAttempt(Model):
 
     event_id: str
     replay_sid: str
+    """The SID of the event replay that caused the delivery. Empty if the delivery is not a replay."""
     target: str
     number: int
     """The number of the attempt. The first attempt of a delivery has the number 1."""

@@ -7,7 +7,8 @@ greater than the id of the previous event.
 The repositories call `Change.following` in domain/events.py to get the event id of a change. This module only converts
 times to event ids and back.
 
-An item without the attribute `event_id` has the event id `to_event_id(date_updated)`.
+An item without the attribute `event_id` has the event id `to_event_id(date_updated)`. For a conversation, a later
+`state_event_id` has priority.
 """
 
 from __future__ import annotations

@@ -129,7 +129,10 @@ class Event(Model):
     type: AnyEventType
     account_sid: str
     conversation_sid: str | None = None
-    """The conversation that the event is about. None for an event about a User."""
+    """The conversation that the event is about.
+
+    None for an event about a User, and for an event about an alert that concerns no conversation.
+    """
     occurred_at: Instant
     payload: dict[str, str]
     notify_webhooks: bool = Field(alias="webhooks")
@@ -150,7 +153,10 @@ class Change(Model):
     sid: str
     account_sid: str
     conversation_sid: str | None = None
-    """The changed conversation. None if the change affects only a User."""
+    """The changed conversation.
+
+    None if the change affects only a User, or if the change is a new alert that concerns no conversation.
+    """
     events: tuple[Event, ...]
     notify_webhooks: bool = Field(alias="webhooks")
     """Whether webhooks get at least one of the events. In stored items, the name of the field is `webhooks`."""
@@ -159,7 +165,8 @@ class Change(Model):
     published_by_maker: bool = False
     """Whether the code that makes the change also publishes the events.
 
-    If True, the consumer of the table stream ignores the change.
+    If True, the consumer of the table stream ignores the change. Also True for the deletion of a User, which has no
+    events.
     """
     event_id: int | None = None
     """The event id that chat clients get. If None, `last_event_id` derives the event id from the SID and the time."""
@@ -188,10 +195,11 @@ class Change(Model):
         return self if event_id == self.last_event_id else self.model_copy(update={"event_id": event_id})
 
     def not_later(self, event_id: int) -> int | None:
-        """Return the event id that a new item must store, or None if the item must store no event id.
+        """Return the event id that a new item must store, or None if the item need not store an event id.
 
-        `event_id` is the event id that is derived from the item's `date_updated`. The item must store an event id only
-        if a client has set `date_updated` to a date in the future.
+        `event_id` is the event id that is derived from the item's `date_updated`. If a client has set `date_updated` to
+        a date in the future, the derived event id is greater than the event id of this change. Only in this case, the
+        item must store the event id of this change.
         """
         return self.last_event_id if event_id > self.last_event_id else None
 
@@ -212,10 +220,11 @@ class Change(Model):
 
     @property
     def members_action(self) -> Action | None:
-        """What the change does to the conversation in each member's map of conversations.
+        """What the change does to the conversation in the maps of its members.
 
-        None if the change does not touch these maps. `touches` does not contain these touches, because a conversation
-        can have 1,000 members.
+        Each chat user has a Sync object that maps conversation SIDs to the user's conversations. None if the change
+        does not touch the maps of all members. `touches` does not contain these touches, because a conversation can
+        have 1,000 members.
         """
         for event in self.own_events:
             if event.type is EventType.CONVERSATION_REMOVED:
@@ -286,7 +295,7 @@ MESSAGE_ACTIONS: Mapping[AnyEventType, Action] = {
 
 
 class UnpublishedChange(Model):
-    """A dead letter about a change record that Convoke could not read. The events of the change are unpublished.
+    """A dead letter about a change record that Convoke could not read. The events of the change were not published.
 
     The dead letter contains only SIDs. The event ledger contains the events.
     """
@@ -370,8 +379,8 @@ def conversation_updated(
 ) -> Change:
     """Return the record of an update of a conversation.
 
-    If the update changed the state, the record contains the event `onConversationStateUpdated`. If the update set other
-    fields too (`state_alone` is False), the record also contains the event `onConversationUpdated`.
+    If `state_alone` is False, the request set other fields than the state, and the record contains the event
+    `onConversationUpdated`. If the update changed the state, the record contains `onConversationStateUpdated`.
     """
     data: list[EventData] = [] if state_alone else [(EventType.CONVERSATION_UPDATED, conversation_payload(after))]
     if after.state is not before.state:

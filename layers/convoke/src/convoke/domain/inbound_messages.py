@@ -25,7 +25,7 @@ from convoke.domain.events import Payload, Source, media_json
 from convoke.domain.groups import MAX_GROUP_PARTICIPANTS, WANTED_GROUP_NUMBER, is_group_number
 from convoke.domain.instants import Instant
 from convoke.domain.media import Media
-from convoke.domain.messages import Body, Message, NewMediaMessage
+from convoke.domain.messages import Body, Message, NewPhoneMessage
 from convoke.domain.model import Model
 from convoke.domain.participants import Address, NewBinding, NewParticipant, ProxyAddress
 from convoke.domain.pre_events import PreEvent, conversation_add
@@ -64,7 +64,10 @@ class Outcome(StrEnum):
     REJECTED = "rejected"
     """The receiver of a pre-event rejected the message."""
     UNCLAIMED = "unclaimed"
-    """The message belongs to no conversation, and no address configuration creates a conversation for the message."""
+    """The message belongs to no conversation, and no address configuration creates a conversation for the message.
+
+    Convoke then stores no message in a conversation, and sends no events.
+    """
 
 
 class Received(Model):
@@ -78,7 +81,7 @@ class Received(Model):
 class InboundRecord(Model):
     """A record which shows that an inbound message was stored.
 
-    Convoke needs the record, because a carrier can deliver the same message more than once.
+    A carrier can deliver the same message more than once. With the record, Convoke recognizes a repeated delivery.
     """
 
     account_sid: str
@@ -97,6 +100,7 @@ class InboundMessage(Model):
     """A message from a phone, with the data that the carrier delivers."""
 
     sender: Address
+    """The phone that has sent the message. In other modules, a sender is usually the resource `Sender`."""
     business_address: ProxyAddress
     """The address at which the message arrived."""
     other_receivers: tuple[Address, ...] = ()
@@ -138,7 +142,7 @@ class InboundMessage(Model):
     def is_group(self) -> bool:
         """Whether the message has several receivers.
 
-        The set of numbers alone determines the conversation of such a message.
+        The conversation of such a message is the group with the same set of numbers (see `numbers`).
         """
         return bool(self.other_receivers)
 
@@ -148,7 +152,10 @@ class InboundMessage(Model):
 
     @property
     def reached(self) -> tuple[str, ...]:
-        """The addresses to which the carrier has already delivered the message as a group MMS."""
+        """The addresses that have already got the message from the carrier. Convoke sends them no copy.
+
+        Empty if the message is not a group MMS.
+        """
         return self.receivers if self.is_group else ()
 
     @property
@@ -183,12 +190,13 @@ class InboundMessage(Model):
         content = {"MessageBody": self.body, "Media": media_json([each.in_message for each in media])}
         return PreEvent(subject, (event_type, {**payload, **self.binding_payload, **content}))
 
-    def message(self, media_sids: tuple[str, ...]) -> NewMediaMessage:
+    def message(self, media_sids: tuple[str, ...]) -> NewPhoneMessage:
         """Return the parameters that create this message in the conversation.
 
         `media_sids` are the SIDs of the media that Convoke fetched from the provider.
         """
-        return NewMediaMessage(author=self.sender, body=self.body, media_sids=media_sids)
+        has_lost_media = len(media_sids) < len(self.media_urls)
+        return NewPhoneMessage(author=self.sender, body=self.body, media_sids=media_sids, has_lost_media=has_lost_media)
 
     def participants(self) -> tuple[NewParticipant, ...]:
         """Return the participants of the conversation that the message creates. The sender comes first."""

@@ -112,9 +112,9 @@ class Message(Model):
     @model_validator(mode="before")
     @classmethod
     def _from_old_item(cls, stored: Mapping[str, object]) -> Mapping[str, object]:
-        """Read an item of version 1.0 or earlier.
+        """Convert an item that Convoke 1.0 or earlier has stored. Newer items do not change.
 
-        Such an item has at most one media, in the attribute `media_sid`. The attribute `delivery` contains the number
+        The old item has at most one media, in the attribute `media_sid`. The attribute `delivery` contains the number
         of copies. Each of these copies has the status `sent`.
         """
         old = {}
@@ -268,10 +268,14 @@ class NewMessage(MessageParameters):
         This method is not a model validator, because Convoke must first find the conversation. If the conversation does
         not exist, the client gets NotFoundError and not an error of this method.
         """
-        if not (self.body or self.named_media or self.content_sid):
+        if self.is_empty:
             raise MessageEmptyError(field="body")
         check_group_author(participants, self.author)
         check_body_length_outside_chat(participants, self.shown_body)
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self.body or self.named_media or self.content_sid)
 
     @property
     def shown_body(self) -> str | None:
@@ -319,6 +323,21 @@ class NewMediaMessage(NewMessage):
         return self.media_sids
 
 
+class NewPhoneMessage(NewMediaMessage):
+    """The parameters with which a message from a phone is created."""
+
+    has_lost_media: bool = False
+    """Whether the phone sent media that Convoke could not fetch.
+
+    If True, Convoke does not refuse an empty message, because the carrier has already told the phone that the message
+    was delivered.
+    """
+
+    @property
+    def is_empty(self) -> bool:
+        return super().is_empty and not self.has_lost_media
+
+
 class MessageChange(MessageParameters):
     """The parameters of a request that updates a message.
 
@@ -357,7 +376,7 @@ class MessageChange(MessageParameters):
         given = self.model_fields_set
         if "body" in given and edited.media:
             raise MediaMessageBodyFixedError(field="body")
-        if not (edited.body or edited.media or edited.content_sid):
+        if "body" in given and not (edited.body or edited.content_sid):
             raise MessageEmptyError(field="body")
         if "author" in given:
             check_group_author(participants, edited.author)

@@ -28,7 +28,10 @@ class PageRequest:
     size: int
     """The maximum number of resources on the page."""
     position: str | None = None
-    """The sort key of the resource next to the page, usually a SID. None means the start of the list."""
+    """The sort key of the resource that comes directly before or after the page, usually a SID. See `forward`.
+
+    None means the start of the list.
+    """
     forward: bool = True
     """Whether the page begins after `position`. If False, the page ends before `position`."""
     descending: bool = False

@@ -67,7 +67,7 @@ class MessagingBinding(Model):
     def pair(self) -> tuple[str, str] | None:
         """The address and the proxy address, or None if the binding does not have both addresses.
 
-        In one account, two open conversations cannot contain the same pair.
+        In one account, two conversations that are not closed cannot contain the same pair.
         """
         return (self.address, self.proxy_address) if self.address and self.proxy_address else None
 
@@ -158,8 +158,8 @@ class Participant(Member):
     revision: int | None = None
     """The number of times that the participant was changed. None if the participant was never changed.
 
-    An update of a read position or a notification level uses this number for optimistic locking, because such an update
-    does not change the conversation.
+    Optimistic locking compares this number and the revision of the conversation. The revision of the conversation alone
+    is not enough, because an update of a read position or a notification level does not change the conversation.
     """
     event_id: int | None = None
     """The event id of the last change. If None, the event id is derived from `date_updated`."""

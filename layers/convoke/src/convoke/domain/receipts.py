@@ -25,7 +25,7 @@ class ReceiptStatus(StrEnum):
     QUEUED = "queued"
     """No carrier has accepted the copy yet.
 
-    Responses show `queued` and `sending` as null, because Twilio has no such status.
+    Responses show the statuses `queued` and `sending` as null, because Twilio does not have these statuses.
     """
     SENDING = "sending"
     """Convoke called a carrier, and the outcome of the call is not stored yet."""
@@ -74,6 +74,8 @@ class Receipt(Model):
     """Whether the recipient is a member of a group MMS. The carrier may nevertheless send a separate copy."""
     attempts: int = Field(default=0, exclude_if=not_)
     """The number of attempts to send the copy."""
+    failures: int = Field(default=0, exclude_if=not_)
+    """How often Convoke itself failed to process the copy. On one machine, the queue counts these failures instead."""
     may_be_repeated: bool = Field(default=False, exclude_if=not_)
     """Whether the phone may have received the copy twice, because Convoke lost the outcome of a call to the carrier."""
     provider: str | None = None

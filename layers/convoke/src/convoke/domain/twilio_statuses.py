@@ -14,9 +14,11 @@ from convoke.domain.copies import Copy
 from convoke.domain.errors import (
     CarrierFailedError,
     CopyBlockedError,
+    CopyDelayedTooLongError,
     CopyFilteredError,
     LandlineError,
     LogEntry,
+    MediaNotCarriedError,
     OptedOutError,
     PhoneUnknownError,
     PhoneUnreachableError,
@@ -39,13 +41,16 @@ REASONS: Mapping[int, type[LogEntry]] = MappingProxyType(
         21610: OptedOutError,
         21612: PhoneUnreachableError,
         21614: LandlineError,
+        21623: MediaNotCarriedError,
         21659: SenderMissingError,
         21660: SenderMissingError,
+        30001: CopyDelayedTooLongError,
         30003: PhoneUnreachableError,
         30004: CopyBlockedError,
         30005: PhoneUnknownError,
         30006: LandlineError,
         30007: CopyFilteredError,
+        30019: MediaNotCarriedError,
         30034: CopyFilteredError,
     }
 )

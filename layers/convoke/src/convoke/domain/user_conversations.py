@@ -30,7 +30,8 @@ MAX_UNREAD_MESSAGES = 1000
 def unread_messages(conversation: Conversation, participant: Participant) -> int | None:
     """Return the number of messages after the read position, or None if the participant has no read position.
 
-    The number also includes deleted messages, because the number is the difference of two message indexes.
+    The number is at most MAX_UNREAD_MESSAGES. The number also includes deleted messages, because the number is the
+    difference of two message indexes.
     """
     position = participant.last_read_message_index
     if position is None:

@@ -45,7 +45,7 @@ def user_sid(chat_service_sid: str, identity: str) -> str:
 
 
 class Leaving(Model):
-    """Identifies the participants of a deleted User that the sweeper must still delete."""
+    """Describes which participants the sweeper must still delete after the deletion of a User."""
 
     before_sid: str
     """A SID that was created when the User was deleted. The sweeper deletes the participants with older SIDs."""
@@ -82,9 +82,9 @@ class User(Model):
     A deleted User becomes a tombstone. The API does not show tombstones.
     """
     leaving: Leaving | None = None
-    """The participants of a deleted User that the sweeper must still delete, or None.
+    """Describes which participants the sweeper must still delete after the deletion of the User. Otherwise None.
 
-    A new User has this field if the new User has replaced a deleted User with the same identity.
+    A new User also has this field if the new User has replaced a deleted User with the same identity.
     """
     due_at: Instant | None = None
     """The time at which the sweeper must process the User next. None if `leaving` is None."""

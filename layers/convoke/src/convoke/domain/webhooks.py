@@ -40,7 +40,7 @@ IDEMPOTENCY_NAMESPACE = UUID("0e5e2a53-1d3c-4b6e-9f0a-7a2d3a7e6c15")
 
 
 def receiver_of(url: str) -> str:
-    """Return the scheme, host and path of a webhook URL.
+    """Return the scheme, host, port and path of a webhook URL.
 
     Users put secrets into the other parts of the URL: the user information, the query and the fragment.
     """

@@ -1,5 +1,7 @@
 """Delay or refuse requests while asynchronous steps are late (admission control).
 
+A step is work that a request leaves behind, such as adding participants (embedded/steps.py).
+
 The gateway checks each request before the API handles the request. A refused request gets status 503, code 20503 and
 the header `Retry-After`. The engine on AWS has no admission control, because AWS adds capacity under load. See
 docs/how-it-works.md#load.
@@ -15,7 +17,10 @@ import re
 from collections.abc import Callable
 
 MAX_STEP_AGE_SECONDS = 0.25
-"""The steps are late if the oldest step or stream record has waited longer than this time."""
+"""The steps are late if the oldest step or stream record has waited longer than this time.
+
+A stream record contains events that are not yet published.
+"""
 
 MAX_ADMISSION_WAIT_SECONDS = 1.0
 """How long a request waits while the steps are late. After this time, the request is refused."""
@@ -30,7 +35,7 @@ SHED_PATHS = re.compile(
 )
 """The paths under admission control: conversations, participants and messages. Only chat clients use the second prefix.
 
-The gateway always serves GET requests, and requests to paths under `/convoke/v1`.
+The gateway never delays or refuses GET requests, or requests to other paths, such as `/convoke/v1/Events`.
 """
 
 
@@ -42,7 +47,7 @@ class Admission:
         self._age = age
         self.request_arrived: Callable[[], None] = _nothing
         self.request_answered: Callable[[], None] = _nothing
-        """The gateway calls `request_arrived` before the API handles a request, and `request_answered` after that.
+        """The gateway calls `request_arrived` before the API handles a request, and `request_answered` afterwards.
 
         The step scheduler counts the running requests this way, because steps and requests share the event loop's
         thread.

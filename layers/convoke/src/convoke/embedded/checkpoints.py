@@ -32,8 +32,8 @@ MAX_ROUNDS = 8
 RESTART_FRAMES = 16_000
 """If the log has at least this many pages (64 MB), a checkpoint forces the log to restart.
 
-During a forced restart, the checkpoint holds the write lock, copies the remaining pages and calls fsync. See `make
-bench`.
+During a forced restart, the checkpoint holds the write lock, copies the remaining pages and calls fsync. All writes
+wait meanwhile. `make bench` measures how long they wait.
 """
 
 RESTART_TIMEOUT_MILLISECONDS = 10
@@ -44,7 +44,10 @@ After that, the restart waits for readers, up to the same time.
 
 
 class Checkpoints:
-    """A thread that runs a checkpoint after each call of `wake`. The thread has its own connection to the data file."""
+    """A thread that runs a checkpoint after each call of `wake`. The thread has its own connection to the data file.
+
+    Several calls of `wake` between two checkpoints cause only one checkpoint.
+    """
 
     def __init__(self, path: str, failures: DataFileFailures) -> None:
         self._path = path

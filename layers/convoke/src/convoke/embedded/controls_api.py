@@ -42,7 +42,7 @@ class Controls:
     settle: Callable[[timedelta], bool]
     """Waits until all work is done, but no longer than the given time. Returns whether all work is done."""
     reject_in_next: Callable[[str, int, int], None]
-    """Makes the account's next conversation fail, because one participant is rejected.
+    """Makes the account's next ConversationWithParticipants fail, because one participant is rejected.
 
     The arguments are the Account SID, the index of the participant and the error code.
     """

@@ -197,9 +197,9 @@ Tests replace edges with such a function.
 class EmbeddedEngine:
     """Runs the program on one machine.
 
-    `api` handles requests. A request can create background work: steps and webhook deliveries. With an event loop, call
-    `start` once, and the engine does the background work by itself. Without an event loop, call `work` after the
-    requests.
+    `api` handles requests. A request can create background work: steps (embedded/steps.py) and webhook deliveries. With
+    an event loop, call `start` once, and the engine does the background work by itself. Without an event loop, call
+    `work` after the requests.
     """
 
     def __init__(
@@ -216,12 +216,14 @@ class EmbeddedEngine:
         """Open the data file and build the program. Raise DataFileError if the data file cannot be used.
 
         - `data`: the path of the data file, or `:memory:`.
+        - `rewire`: replaces edges. See `Rewire`.
         - `movable_clock`: if not None, the API has a resource that moves this clock.
         - `environ`: the settings for the provisioning retries, the allowed origins, the public URL and `synchronous`.
           The engine reads no other settings. An invalid setting raises ValidationError, InvalidOriginError,
           InvalidSettingError or DataFileError.
         - `lock_timeout`: how many seconds a write waits at most while another process holds the write lock.
         - `reset`: if not None, the API has the test controls. `reset` must replace this engine with an empty engine.
+        - `observers`: get every finished request and delivery.
         """
         now: Clock = movable_clock or instants.now
         settings = Settings(environ)
@@ -570,7 +572,7 @@ class EmbeddedEngine:
         self.steps.run(until=time.monotonic() + SLICE_SECONDS)
 
     def _sweep(self) -> None:
-        """Process every conversation that is due.
+        """Process every resource that is due.
 
         The first sweep also runs retries that an earlier process scheduled for a later time.
         """

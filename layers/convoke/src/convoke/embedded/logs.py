@@ -33,7 +33,10 @@ def hold(record: logging.LogRecord) -> bool:
 
 
 def hold_log_lines() -> None:
-    """Add the filter `hold` to all loggers of this package. First import all modules."""
+    """Add the filter `hold` to all existing loggers of Convoke.
+
+    Call this function after all modules are imported, because each module creates its logger during the import.
+    """
     # A filter of the logger `convoke` would not be enough, because a logger does not filter the records of child
     # loggers.
     for name in [*logging.root.manager.loggerDict]:

@@ -91,7 +91,7 @@ class MediaFile:
         with _unavailable():
             self._opened().write(data)
 
-    def commit(self) -> None:
+    def commit(self, content_type: str) -> None:  # noqa: ARG002 - the record of the media has the type
         with _unavailable():
             file = self._opened()
             file.flush()

@@ -95,9 +95,9 @@ class PlannedFailures:
         return process_unless_held
 
     def admit(self, otherwise: Admit) -> Admit:
-        """Return an `Admit` that rejects the planned participants.
+        """Return a function of the type `Admit`, which rejects the planned participants.
 
-        For all other participants, this `Admit` calls `otherwise`.
+        For all other participants, this function calls `otherwise`.
         """
 
         def admit(provisioning: Provisioning, participant: Participant) -> None:

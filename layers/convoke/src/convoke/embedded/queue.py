@@ -67,18 +67,21 @@ class DurableQueue:
         )
 
     def receivers(self) -> list[str]:
-        """Return all receivers that have visible messages, sorted by name."""
+        """Return the keys of all receivers with a visible message to them, sorted.
+
+        Messages with an event have no receiver.
+        """
         # For each receiver, SQLite needs a few index lookups. The number of messages does not matter.
         return [receiver for (receiver,) in self.table.rows(_RECEIVERS, (self.name, self._seconds()))]
 
-    def receive(self, receiver: str) -> ReceivedMessage | None:
+    def receive(self, receiver: str, *, in_order: bool = False) -> ReceivedMessage | None:
         """Receive the message to `receiver` that has been visible for the longest time.
 
-        The message becomes invisible, and its receive count increases by 1. Return None if no message to `receiver` is
-        visible.
+        With `in_order`, receive the visible message that was sent first, even if it was postponed. The message becomes
+        invisible, and its receive count increases by 1. Return None if no message to `receiver` is visible.
         """
         now = self._seconds()
-        found = self.table.rows(_OLDEST, (self.name, now, receiver))
+        found = self.table.rows(_EARLIEST if in_order else _OLDEST, (self.name, now, receiver))
         if not found:
             return None
         id_, account_sid, receiver, body, receive_count, failures = found[0]
@@ -149,7 +152,8 @@ class DurableQueue:
     def make_received_visible(self, excluded: Collection[int] = ()) -> None:
         """Make all messages visible, except messages whose ids are in `excluded`.
 
-        The engine calls this method when it starts, and after somebody has set the clock back.
+        This includes messages that wait for a retry. The engine calls this method when it starts, and after somebody
+        has set the clock back.
         """
         invisible = f"queue = ? AND visible_at > 0 AND id NOT IN ({_placeholders(excluded)})"
         if self.table.rows(f"SELECT 1 FROM messages WHERE {invisible} LIMIT 1", (self.name, *excluded)):  # noqa: S608
@@ -163,10 +167,14 @@ _INSERT = "INSERT INTO messages (queue, account_sid, receiver, body, visible_at)
 
 _VISIBLE = f"(visible_at <= ?2 OR visible_at > ?2 + {MAX_PAUSE_SECONDS})"
 
-_OLDEST = (
+_VISIBLE_TO = (
     "SELECT id, account_sid, receiver, body, receive_count, failures FROM messages"  # noqa: S608 - only constants
-    f" WHERE queue = ?1 AND receiver = ?3 AND {_VISIBLE} ORDER BY visible_at, id LIMIT 1"
+    f" WHERE queue = ?1 AND receiver = ?3 AND {_VISIBLE}"
 )
+
+_OLDEST = f"{_VISIBLE_TO} ORDER BY visible_at, id LIMIT 1"
+
+_EARLIEST = f"{_VISIBLE_TO} ORDER BY id LIMIT 1"
 
 _FIRST = "SELECT visible_at FROM messages WHERE queue = ?1 AND receiver = ?2 ORDER BY id LIMIT 1"
 

@@ -59,7 +59,8 @@ class RequestRunner:
         """Call `compute`. Return the result after all data in the result is committed.
 
         If `compute` raises RunAgainError, call `compute` again after a pause. Raise UnavailableError if the commit
-        fails, or if `compute` still raises RunAgainError after the maximum time.
+        fails, or if `compute` still raises RunAgainError after the lock timeout. After a conflict with another writer,
+        the maximum is MAX_CONTENTION_SECONDS instead.
         """
         loop = asyncio.get_running_loop()
         begun, pause = loop.time(), FIRST_PAUSE_SECONDS

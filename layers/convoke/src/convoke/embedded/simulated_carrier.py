@@ -21,7 +21,7 @@ class PhonePlans:
     """Stores what a test plans for simulated phones. The plans are only in memory."""
 
     failures: dict[tuple[str, str], int] = field(default_factory=dict)
-    """Maps a phone to the number of next attempts that fail. A phone is a pair of Account SID and address."""
+    """Maps a phone to how many of its next attempts fail. A phone is a pair of Account SID and address."""
     undelivered: set[tuple[str, str]] = field(default_factory=set)
     """The phones that report no delivery, as pairs of Account SID and address. A copy to such a phone stays `sent`."""
     _lock: Lock = field(default_factory=Lock)
@@ -81,7 +81,7 @@ class SimulatedCarrier:
                 from_=copy.sender.address,
                 to=copy.address,
                 body=copy.text,
-                media_urls=tuple(copy.media_urls),
+                media_urls=tuple(each.url for each in copy.media),
                 conversation_sid=receipt.conversation_sid,
                 message_sid=receipt.message_sid,
                 date_created=self.now(),

@@ -211,8 +211,8 @@ class SqliteTable:
     def unit(self) -> Iterator[None]:
         """Commit all writes in the `with` block as one unit. If the block raises an exception, drop the unit.
 
-        If an event loop owns the table, this context manager does nothing, because each tick has its own unit. Then
-        only the event loop's thread may use this context manager.
+        If an event loop owns the table, this context manager does nothing, because each tick has its own unit. In this
+        case, only the event loop's thread may use this context manager.
         """
         if self._owner:
             yield
@@ -451,7 +451,7 @@ class SqliteTable:
             if self._unit is None and _is_busy(error):
                 raise RunAgainError from error
             unavailable = self._failures.unavailable(error)
-            # After some I/O errors, SQLite rolls back the transaction by itself. Then drop the unit. Without a
+            # After some I/O errors, SQLite rolls back the transaction by itself. In this case, drop the unit. Without a
             # transaction, SQLite would commit each further statement of the unit separately.
             if self._unit is not None and not self._connection.in_transaction:
                 self._abandon(unavailable)

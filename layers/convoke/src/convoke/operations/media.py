@@ -160,7 +160,7 @@ class MediaUpload:
 
         Raises NotFoundError if the record was deleted meanwhile.
         """
-        self._writer.commit()
+        self._writer.commit(content_type)
         content = Content(content_type=content_type, filename=filename, size=self._size)
         if not self._operations.media.complete(self.media, content):
             raise NotFoundError

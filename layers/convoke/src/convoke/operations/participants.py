@@ -237,7 +237,8 @@ class ParticipantOperations:
         """Return a participant of a conversation. Raises NotFoundError.
 
         The caller must read the conversation before this call. If another request changes the participant between these
-        two reads, that request also increments the revision of the conversation. The caller's write then fails.
+        two reads, that request usually also increments the revision of the conversation. The caller's write then fails.
+        Only a new read position or notification level does not increment this revision, and causes no conflict.
         """
         known = parse_sid(sid, Prefix.PARTICIPANT) or self._sid_of(conversation, sid)
         found = known and self.participants.fetch(conversation.account_sid, conversation.sid, known)

@@ -36,16 +36,6 @@ MAX_ANSWER_BYTES = 4096
 RETRIED_STATUSES = frozenset({429, *range(500, 600)})
 
 
-MAX_OWN_FAILURES = 8
-"""The number of failures of Convoke itself after which a queue message moves to the dead-letter queue.
-
-On AWS, this number does not include crashes of the whole invocation. If the invocation crashes each time, SQS itself
-moves the queue message to the dead-letter queue after `maxReceiveCount` receives.
-"""
-
-FIRST_OWN_FAILURE_PAUSE_SECONDS = 5.0
-
-
 class RetryLaterError(Exception):
     """The attempt failed. The queue must deliver the queue message again after `seconds`."""
 
@@ -80,6 +70,7 @@ class Outcome(NamedTuple):
 
     @property
     def is_retryable(self) -> bool:
+        """Whether a further attempt can succeed. The circuit breaker counts only such an outcome as a failure."""
         return self.status is None or self.status in RETRIED_STATUSES
 
 
@@ -129,7 +120,7 @@ class WebhookDelivery:
         return [each.target for each in deliveries]
 
     def next_number(self, delivery: Delivery) -> int | None:
-        """Return the number of the next attempt. Return None if the receiver has already accepted the event.
+        """Return the number of the attempt to make now. Return None if the receiver has already accepted the event.
 
         The recorded attempts determine the number. In two cases, the method returns the number of the last recorded
         attempt again:
@@ -261,16 +252,6 @@ def report_pause(receiver: str, breaker: CircuitBreaker) -> None:
             "deliveries to a receiver pause",
             extra={"account_sid": account_sid_of(receiver), "failures": breaker.failures},
         )
-
-
-def own_failure_pause_seconds(failures: int) -> float | None:
-    """Return the pause in seconds after `failures` failures of Convoke itself.
-
-    Each pause is twice as long as the previous pause. Return None if Convoke must give up the queue message.
-    """
-    if failures >= MAX_OWN_FAILURES:
-        return None
-    return FIRST_OWN_FAILURE_PAUSE_SECONDS * (1 << (failures - 1))
 
 
 def retry_delay_seconds(number: int) -> float:

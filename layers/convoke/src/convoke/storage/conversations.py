@@ -218,8 +218,8 @@ class ConversationRepository:
     def claim(self, conversation: Conversation, due_at: datetime) -> bool:
         """Increment the number of attempts to finish a conversation, and set its next due time to `due_at`.
 
-        Returns False if the stored due time is no longer the due time that the caller read. In this case, another
-        sweeper has claimed the conversation first. Also returns False if the conversation has no due time.
+        Returns False if the stored due time is no longer the due time that the caller read. In this case, usually
+        another sweeper has claimed the conversation first. Also returns False if the conversation has no due time.
         """
         seen = conversation.due_at
         if seen is None:
@@ -263,7 +263,7 @@ class ConversationRepository:
         return None
 
     def put_off(self, before: Conversation, after: Conversation) -> None:
-        """Store a new due time for a conversation.
+        """Store a new due time for a conversation. Unlike `claim`, this method does not count an attempt.
 
         Raises ChangedMeanwhileError if another request changed the conversation after the caller read the conversation.
         """

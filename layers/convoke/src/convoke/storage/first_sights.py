@@ -13,8 +13,8 @@ from convoke.storage.table import Equals, NotExists, Put, Table, TransactionCanc
 MAX_FIRST_SIGHT_ATTEMPTS = 12
 """The maximum number of transactions in which Convoke tries to create the Users of one request.
 
-A transaction fails only if another request has meanwhile created at least one of these Users. A request contains at
-most ten Users.
+A transaction is repeated only if another request has meanwhile created at least one of these Users. A request contains
+at most ten Users.
 """
 
 

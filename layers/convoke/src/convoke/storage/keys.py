@@ -61,8 +61,9 @@ MEMBERSHIPS = Index(name="memberships", partition="member", sort="pk")
 """The index of the participants of each service. The index projects only keys.
 
 Each partition contains the participants with the same identity or address, ordered by the SID of their conversation.
-Most updates of a participant do not write this index. The attribute `member` changes only if the update gives the
-participant an identity. See docs/decisions/0091-memberships-in-order-of-conversations.md.
+Most updates of a participant do not write this index. The attribute `member` changes only if an update gives the
+participant an identity, or if the sweeper removes the identity of a deleted User. See
+docs/decisions/0091-memberships-in-order-of-conversations.md.
 """
 
 INDEXES = (DUE, LISTED, MEMBERSHIPS)
@@ -76,7 +77,7 @@ https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/bp-partition-ke
 """
 
 LIST_SHARDS = 4
-"""How many partitions each list has in the index `listed`.
+"""How many partitions (shards) each list has in the index `listed`.
 
 Each item is in only one partition. To build a page, all partitions are queried.
 """
@@ -197,6 +198,16 @@ def sender_owner(sender_sid: str) -> Key:
 def sender_address(address: str) -> Key:
     """Return the key of the lock on an address that has a sender. The lock contains the SIDs of account and sender."""
     return Key(f"sender-address#{_digest(address)}", "sender")
+
+
+def sending_second(account_sid: str, sender_sid: str, second: int) -> Key:
+    """Return the key of the item that counts the copies of a sender in one second. `second` is a Unix time."""
+    return Key(f"{account_sid}#sending#{sender_sid}", f"second#{second}")
+
+
+def sending_turns(account_sid: str, sender_sid: str) -> Key:
+    """Return the key of the item that contains the next free turn for a delayed copy. See storage/sending_limits.py."""
+    return Key(f"{account_sid}#sending#{sender_sid}", "turns")
 
 
 def credential(account_sid: str, credential_sid: str) -> Key:

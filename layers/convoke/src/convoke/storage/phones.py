@@ -24,7 +24,7 @@ MAX_RECENT_MESSAGES = 1000
 
 
 class StoredPhoneMessage(NamedTuple):
-    """A message of a phone, with what is stored now about the message of the conversation."""
+    """A message of a simulated phone, with the current receipt of the copy and the current conversation."""
 
     message: PhoneMessage
     receipt: Receipt | None
@@ -34,7 +34,7 @@ class StoredPhoneMessage(NamedTuple):
 
     @property
     def numbers(self) -> list[str]:
-        """The numbers to which an answer goes: those of the group, or the number of the other side."""
+        """The numbers to which an answer of the phone goes: the other numbers of the group, or the business number."""
         group = self.conversation.number_group if self.conversation and self.receipt and self.receipt.in_group else ()
         return sorted({*self.message.others, *group} - {self.message.phone})
 
@@ -78,7 +78,10 @@ class PhoneRepository:
         return sorted({other for each in newest.resources for other in each.others})
 
     def with_receipts(self, messages: Sequence[PhoneMessage]) -> Sequence[StoredPhoneMessage]:
-        """Return at most 50 messages with their receipts and conversations, which take one read of the table."""
+        """Return the messages with their receipts and conversations.
+
+        `messages` must contain at most 50 messages. Each message needs two keys, and `get_many` accepts at most 100.
+        """
         found = self.table.get_many([key for each in messages if each.conversation_sid for key in _related(each)])
         stored = []
         for message in messages:
@@ -101,7 +104,10 @@ class PhoneRepository:
         between: tuple[str, str],
         key_of: Callable[[str, str, str], Key],
     ) -> Sequence[PhoneMessage]:
-        """Return one message more than the page holds, if there are so many messages in the range `between`."""
+        """Return messages in the range `between`, at most one message more than the page holds.
+
+        `key_of` returns the key of a message from the account SID, the number of the phone and the SID of the message.
+        """
         found = self.table.query(
             keys.phone(account_sid, number),
             limit=page.size + 1,

@@ -31,7 +31,10 @@ EVENT_ID, STATE_EVENT_ID = "event_id", "state_event_id"
 
 
 class ChangedMeanwhileError(Exception):
-    """Optimistic locking failed. Another request changed the conversation after this request read the conversation."""
+    """Optimistic locking failed. Another request changed the resource after this request read the resource.
+
+    `retry_on_conflict` in operations/conversations.py repeats most operations after this error.
+    """
 
 
 def revise(

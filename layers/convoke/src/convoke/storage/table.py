@@ -233,8 +233,8 @@ class Table(Protocol):
         """Return a dict that maps the key of each existing item to the item.
 
         If `consistent` is True, the read of each item is strongly consistent. On DynamoDB, an eventually consistent
-        read costs half as much. `keys` may be empty. The same key may occur more than once. Raises ValueError for more
-        than `MAX_KEYS` keys.
+        read (`consistent` is False) costs half as much. `keys` may be empty. The same key may occur more than once.
+        Raises ValueError for more than `MAX_KEYS` keys.
         """
 
     def query(

@@ -40,7 +40,7 @@ MAX_INBOX_MESSAGES = 1000
 """How many messages the inbox of a simulated phone shows at most."""
 
 MAX_EVENTS = 50
-"""The maximum number of events in which a missing webhook is searched."""
+"""How many of the newest events are searched for the event of a missing webhook."""
 
 NOT_SENT = "; there is such an event, but its request did not have the header X-Twilio-Webhook-Enabled: true"
 
@@ -91,15 +91,16 @@ class RunningInstance:
         """All webhooks that the receiver has received until now, in the order of arrival.
 
         As with Twilio, a request causes webhooks only if it has the header `X-Twilio-Webhook-Enabled: true`. A state
-        change without a request always causes webhooks, for example when a timer ends.
+        change that Convoke makes later by itself always causes a webhook. Examples are the end of a timer, and the end
+        of the state `initializing`.
         """
         return self.receiver.received
 
     def wait_for_webhook(self, event_type: str, timeout: float = TIMEOUT_SECONDS, **parameters: str) -> ReceivedWebhook:
         """Return the first webhook with this event type and all given parameters.
 
-        If no such webhook has arrived yet, wait up to `timeout` seconds for it. Raise AssertionError if none arrives in
-        this time. Raise ValueError immediately if the event type does not exist. Example:
+        If no such webhook has arrived yet, wait up to `timeout` seconds for it. Raise AssertionError if none arrives
+        within `timeout`. Raise ValueError immediately if the event type does not exist. Example:
         `wait_for_webhook("onConversationStateUpdated", StateTo="closed")`.
         """
         check_event_type(event_type)
@@ -131,7 +132,7 @@ class RunningInstance:
 
         `by` is a timedelta, or an ISO 8601 duration such as `PT30M`. Raise ValueError if `by` is not a duration. While
         a webhook is called, the clock stands still. If a delivery fails, this method also waits for each retry that
-        becomes due on the way.
+        becomes due before the new time.
         """
         return self._engine.advance(_duration(by) if isinstance(by, str) else by)
 

@@ -110,8 +110,8 @@ class Receiver:
     def wait_for(self, matches: Callable[[ReceivedWebhook], bool], timeout: float) -> ReceivedWebhook | None:
         """Return the first webhook for which `matches` returns True.
 
-        If no such webhook has arrived yet, wait up to `timeout` seconds for it. Return None if none arrives in this
-        time.
+        If no such webhook has arrived yet, wait up to `timeout` seconds for it. Return None if none arrives within
+        `timeout`.
         """
         with self._changed:
             return self._changed.wait_for(lambda: next(filter(matches, self._received), None), timeout)
@@ -119,7 +119,7 @@ class Receiver:
     def clear(self) -> None:
         """Remove all stored webhooks and planned answers, and change the URL.
 
-        After that, webhooks that still use the old URL are ignored.
+        After that, the receiver answers webhooks to the old URL with status 204, but does not store them.
         """
         with self._changed:
             self._received.clear()

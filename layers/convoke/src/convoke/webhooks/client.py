@@ -1,6 +1,7 @@
 """Call webhooks: send one signed request for each delivery, and return the answer.
 
-`BoundedHttpClient` is also the base of the client that fetches media, and the client that calls Twilio.
+`BoundedHttpClient` has two more uses. It is the base class of the client that fetches media, and carriers/twilio.py
+calls Twilio with it.
 
 A webhook call has two restrictions that urllib3 does not support. First, the whole call has a maximum total time.
 Second, the client connects only to IP addresses that the receiver rules allow. The class `_BoundedConnection` applies
@@ -36,7 +37,7 @@ USER_AGENT = "Convoke/1.0"
 MAX_CONNECTIONS = 32
 """The maximum number of connection pools, and of idle connections in each pool.
 
-Each receiver has its own connection pool.
+Each combination of scheme, host and port has its own connection pool.
 """
 
 MAX_IDLE_SECONDS = 4.0
@@ -91,7 +92,7 @@ def _get_addresses(host: str, port: int, flags: int = 0) -> list[Address]:
 
 
 class _Call:
-    """Limits one webhook call: the deadline of its name lookup and its connection, and the addresses it may use.
+    """Limits one webhook call: how long the call may take, and which IP addresses the call may use.
 
     At the deadline, a timer shuts the connection down. A socket timeout would not be enough, because it limits only
     each single read. A receiver could block a call forever by sending one byte at a time. The timer uses a duplicate of
@@ -127,7 +128,7 @@ class _Call:
         return time.monotonic() >= self._deadline
 
     def connect(self, host: str, port: int) -> socket.socket:
-        """Connect to a host. Use only IP addresses that the rules allow.
+        """Connect to a host. Use only IP addresses that the receiver rules allow.
 
         Raise WebhookUnreachableError if the connection fails. Raise WebhookLateError if the connection takes too long.
         The host name is looked up only once. A second lookup could return a forbidden address (DNS rebinding).
@@ -149,7 +150,8 @@ class _Call:
             if allowed:
                 return self._connect_to_any(allowed, until)
         except (OSError, UnicodeError, CancelledError) as error:
-            # At the end of the time, the call may get another error first: the timer resets the connection.
+            # At the deadline, the call may get another error than TimeoutError, because the timer shuts the connection
+            # down.
             if self.is_over or isinstance(error, TimeoutError):
                 raise WebhookLateError(f"no answer within {self.settings.connect:g} s") from error
             raise WebhookUnreachableError(f"no connection ({type(error).__name__})") from error
@@ -186,7 +188,8 @@ class _Call:
     def use(self, sock: socket.socket) -> None:
         """Store a duplicate of a socket, so that the timer can shut the connection down.
 
-        The socket may still be without a connection. On Linux, a shutdown also ends an attempt to connect.
+        Each call replaces the earlier duplicate. The socket need not be connected yet, because on Linux, a shutdown
+        also ends an attempt to connect.
         """
         with self._lock:
             if self._socket:
@@ -343,6 +346,8 @@ class WebhookHttpClient(BoundedHttpClient):
     def call(self, delivery: Delivery, *, retry_count: int, auth_token: str, max_answer_bytes: int) -> WebhookAnswer:
         """Send one delivery and return the answer. The answer contains at most `max_answer_bytes` bytes of the body.
 
+        `retry_count` tells how many attempts of this delivery were made before.
+
         Raise WebhookLateError if no answer arrives in time. Raise WebhookUnreachableError if no answer arrives for
         another reason.
         """
@@ -353,7 +358,7 @@ class WebhookHttpClient(BoundedHttpClient):
     def _send(self, request: SignedRequest, settings: ConnectionSettings, max_answer_bytes: int) -> WebhookAnswer:
         """Send a request and return the answer.
 
-        If the connection breaks too early, the answer contains only the received part of the body.
+        If the connection breaks before the end of the body, the answer contains only the received part.
         """
         method, url, headers, body = request
         response = self.request(method, url, headers, settings, body)

@@ -27,7 +27,8 @@ from convoke.domain.idempotency import IDEMPOTENCY_KEY
 WAIT_MARGIN_SECONDS = 5
 """The minimum time between the end of a wait and the timeout of the Lambda invocation.
 
-After the wait, the function reads the table once more. This read can take seconds if DynamoDB throttles the read.
+After the wait, the function reads the table once more. This read can take seconds if DynamoDB throttles the read. On
+the embedded engine, the margin has no effect.
 """
 
 RELATION_ERRORS = (

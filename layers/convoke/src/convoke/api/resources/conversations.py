@@ -90,7 +90,7 @@ def represent(
 
 
 def create(operations: Operations, request: ServiceRequest) -> Response:
-    """Create a conversation. Call the operation ConversationWithParticipants with an empty list of participants."""
+    """Create a conversation. The request is handled as a ConversationWithParticipants without participants."""
     request_webhooks, idempotent_request = operations.request_webhooks(request), parse_idempotency_key(request)
     created = operations.conversation_with_participants.create(
         request.account,

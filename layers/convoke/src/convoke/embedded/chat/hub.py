@@ -1,8 +1,12 @@
 """Store the subscriptions of chat clients to Sync objects, and notify the subscribers of each change.
 
+A Sync object shows a client some data, such as the messages of a conversation. A touch is the effect of a change on one
+Sync object. A replay contains the events of a Sync object that a client has missed. See domain/sync_objects.py and
+operations/sync.py.
+
 The engine passes each change to the hub right after the commit. The hub queues tasks and runs them in order while no
-unit of work is open, so clients see only committed data. A client gets the replay of an object before all later events
-of this object.
+unit of work (embedded/unit.py) is open, so clients see only committed data. A client gets the replay of an object
+before all later events of this object.
 """
 
 from __future__ import annotations
@@ -44,7 +48,7 @@ TYPING_INDICATOR = "twilio.ipmsg.typing_indicator"
 EVENT_PROTOCOL_VERSION = 4
 
 ESTIMATED_DELIVERY_MILLISECONDS = 5_000
-"""If no notification about a requested subscription arrives in this time, a client requests the subscription again."""
+"""A client requests a subscription again if it gets no notification about the subscription within this time."""
 
 SUBSCRIPTION_LIFETIME_SECONDS = 86_400
 

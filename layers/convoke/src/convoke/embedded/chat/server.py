@@ -59,7 +59,7 @@ The server confirms these frames, but sends all notifications.
 """
 
 ANSWERED = ("message", "update", *NOTIFICATION_CONTEXTS)
-"""The frames that the server answers. The limits on the rate of calls apply to each of these frames."""
+"""The frames that the server answers after the frame `init`. The limits on the rate of calls apply to these frames."""
 
 METHODS = frozenset({"GET", "POST", "PUT", "DELETE"})
 
