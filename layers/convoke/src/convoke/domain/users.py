@@ -99,7 +99,10 @@ class User(Model):
         return self.event_id or to_event_id(self.date_updated)
 
     def as_tombstone(self, moment: datetime, sid: str, *, notify_webhooks: bool) -> Self:
-        """Return the User as a tombstone. The only personal data in a tombstone is the identity. `sid` is a new SID."""
+        """Return the User as a tombstone. The only personal data in a tombstone is the identity.
+
+        `sid` must be a new SID with the prefix of changes. The tombstone stores this SID as `Leaving.before_sid`.
+        """
         update = {
             "friendly_name": None,
             "attributes": "{}",

@@ -263,7 +263,7 @@ def _migrate(connection: sqlite3.Connection, version: int) -> None:
             " FROM messages_4"
         )
         connection.execute("DROP TABLE messages_4")
-    # Some files of format 6 already have the column `failures`.
+    # Files of format 5 and some files of format 6 do not have the column `failures`. All later files have the column.
     elif not connection.execute("SELECT 1 FROM pragma_table_info('messages') WHERE name = 'failures'").fetchone():
         connection.execute("ALTER TABLE messages ADD COLUMN failures INTEGER NOT NULL DEFAULT 0")
     # Before format 6, the index `memberships` ordered the participants by their own sort key.
