@@ -466,7 +466,7 @@ def test_identity_that_was_removed_from_a_participant_leaves_the_map(instance: E
     reader, sid = SyncReader(instance, "alice"), alice.conversation_sid
     seen = reader.event_id("alice.channels")
     next_millisecond()
-    instance.engine.program.operations.participants.remove_identity(
+    instance.engine.program.participants.remove_identity(
         reader.service, sid, alice.sid, request_webhooks=LaterWebhooks(enabled=False)
     )
     assert reader.missed("alice.channels", seen) == [(Action.REMOVED, sid)]

@@ -22,7 +22,7 @@ from convoke.api.parameters import FORM_NAMES, parse
 from convoke.api.representations import Representation, StreamDate, json_response
 from convoke.api.requests import CONVOKE_PREFIX, Request
 from convoke.api.responses import Response
-from convoke.api.routes import AccountRoute
+from convoke.api.routes import AccountRoute, Endpoint
 from convoke.domain import errors
 from convoke.domain.inbound_messages import Outcome
 from convoke.domain.phones import PhoneMessage
@@ -147,10 +147,10 @@ def simulate_routes(simulator: Callable[[], SimulatorOperations], plans: PhonePl
         return json_response(PhoneRepresentation(account_sid=account_sid, number=number, **planned.model_dump()))
 
     return (
-        AccountRoute("POST", STATUS, report, REPORT, CONVOKE_PREFIX),
-        AccountRoute("POST", PHONE, plan, PLAN, CONVOKE_PREFIX),
-        AccountRoute("POST", SEND, create, CREATE, CONVOKE_PREFIX),
-        AccountRoute("GET", INBOX, list_, LIST, CONVOKE_PREFIX),
+        AccountRoute("POST", STATUS, Endpoint(report, REPORT), CONVOKE_PREFIX),
+        AccountRoute("POST", PHONE, Endpoint(plan, PLAN), CONVOKE_PREFIX),
+        AccountRoute("POST", SEND, Endpoint(create, CREATE), CONVOKE_PREFIX),
+        AccountRoute("GET", INBOX, Endpoint(list_, LIST), CONVOKE_PREFIX),
     )
 
 

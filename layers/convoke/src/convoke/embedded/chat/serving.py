@@ -16,9 +16,9 @@ from convoke.program import Program
 def new_chat_server(
     program: Program, table: SqliteTable, users: ConnectedUsers, runner: RequestRunner, *, trust_forwarded: bool
 ) -> ChatServer:
-    hub = Hub(table, SyncFeed(program.operations), users)
+    hub = Hub(table, SyncFeed(program), users)
     return ChatServer(
-        ChatDispatcher(program.operations, (typing_route(hub),)),
+        ChatDispatcher(program, (typing_route(hub),)),
         program.access_tokens,
         hub,
         runner,
