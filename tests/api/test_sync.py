@@ -20,7 +20,7 @@ from convoke.domain.event_ids import to_event_id
 from convoke.domain.sync_objects import Action, ObjectKind, object_of_sid
 from convoke.domain.users import user_sid
 from convoke.operations import sync
-from convoke.operations.pre_events import LaterWebhooks
+from convoke.operations.request_webhooks import LaterWebhooks
 from convoke.operations.sync import ItemsRequest
 from convoke.storage import keys
 from convoke.storage.events import change_of

@@ -175,7 +175,7 @@ def test_forgotten_step_is_named(forgotten: Forgotten) -> None:
 
 
 def test_forgotten_path_value_is_named() -> None:
-    with pytest.raises(LookupError, match=r"PATH_VALUES in api/routes\.py has no entry 'Unknown'.*/Unknown/<sid>"):
+    with pytest.raises(LookupError, match=r"PATH_VALUES in api/path_values\.py has no entry 'Unknown'.*/Unknown/<sid>"):
         path_value("Unknown", "/v1/Unknown/<sid>")
 
 

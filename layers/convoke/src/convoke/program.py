@@ -11,33 +11,22 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
-from convoke.domain.instants import Clock, Sleep
-from convoke.domain.provisioning import ProvisioningRetries
-from convoke.domain.receivers import ReceiverRules
-from convoke.domain.senders import Provider
-from convoke.domain.sids import NewSid
-from convoke.observability import Metrics
-from convoke.operations.ports import (
-    Carrier,
-    CopyQueue,
-    DeliveryQueue,
-    EventBus,
-    MediaClient,
-    MediaStore,
-    ParticipantQueue,
-    Presence,
-    WebhookClient,
-    Workflow,
-)
-from convoke.storage.auth_tokens import AuthTokens, CachedAuthTokens
-from convoke.storage.sender_secrets import SenderSecrets
-from convoke.storage.table import Table
+from convoke.operations.request_webhooks import RequestWebhooks
+from convoke.storage.auth_tokens import CachedAuthTokens
 
 if TYPE_CHECKING:
     from convoke.api.app import Api
     from convoke.api.requests import Request
     from convoke.api.routes import Route
     from convoke.domain.access_tokens import ChatSession
+    from convoke.domain.events import Origin
+    from convoke.domain.instants import Clock, Sleep
+    from convoke.domain.pre_events import PreEvent, Reply
+    from convoke.domain.provisioning import ProvisioningRetries
+    from convoke.domain.receivers import ReceiverRules
+    from convoke.domain.senders import Provider
+    from convoke.domain.sids import NewSid
+    from convoke.observability import Metrics
     from convoke.operations.access_tokens import AccessTokenOperations
     from convoke.operations.account_configuration import AccountConfigurationOperations
     from convoke.operations.accounts import AccountOperations
@@ -62,7 +51,19 @@ if TYPE_CHECKING:
     from convoke.operations.participant_adder import Admit, ParticipantAdder
     from convoke.operations.participant_conversations import ParticipantConversationOperations
     from convoke.operations.participants import ParticipantOperations
-    from convoke.operations.pre_events import PreEvents, RequestWebhooks
+    from convoke.operations.ports import (
+        Carrier,
+        CopyQueue,
+        DeliveryQueue,
+        EventBus,
+        MediaClient,
+        MediaStore,
+        ParticipantQueue,
+        Presence,
+        WebhookClient,
+        Workflow,
+    )
+    from convoke.operations.pre_events import PreEvents
     from convoke.operations.provisioning import ProvisioningOperations
     from convoke.operations.receipts import ReceiptOperations
     from convoke.operations.republisher import Republisher
@@ -84,8 +85,11 @@ if TYPE_CHECKING:
     from convoke.storage.accounts import CachedAccounts
     from convoke.storage.api_key_masters import ApiKeyMasters
     from convoke.storage.api_keys import CachedApiKeys
+    from convoke.storage.auth_tokens import AuthTokens
     from convoke.storage.first_sights import FirstSights
+    from convoke.storage.sender_secrets import SenderSecrets
     from convoke.storage.services import CachedServices
+    from convoke.storage.table import Table
 
 
 class Edges(Protocol):
@@ -264,7 +268,11 @@ class Program:
         return self.access_tokens.authenticate(token)
 
     def request_webhooks(self, request: Request) -> RequestWebhooks:
-        return self.pre_events.for_request(request.origin)
+        return RequestWebhooks(self.send_pre_event, request.origin)
+
+    def send_pre_event(self, pending: PreEvent, origin: Origin) -> Reply:
+        # Most requests do not enable webhooks. Therefore only the first pre-event imports the webhook client.
+        return self.pre_events.send(pending, origin)
 
     @cached_property
     def configuration(self) -> ConfigurationOperations:
@@ -577,7 +585,7 @@ class Program:
             self.messages,
             AddressConfigurationRepository(table),
             self.known_services,
-            self.pre_events,
+            self.send_pre_event,
             lambda: self.inbound_media,
             edges.now,
             edges.new_sid,

@@ -8,6 +8,8 @@ if TYPE_CHECKING:
     # The handlers get these objects from the program. An import at run time would import every resource.
     from convoke.api.requests import Request
     from convoke.domain.access_tokens import ChatSession
+    from convoke.domain.events import Origin
+    from convoke.domain.pre_events import PreEvent, Reply
     from convoke.operations.account_configuration import AccountConfigurationOperations
     from convoke.operations.accounts import AccountOperations
     from convoke.operations.address_configurations import AddressConfigurationOperations
@@ -23,9 +25,9 @@ if TYPE_CHECKING:
     from convoke.operations.messages import MessageOperations
     from convoke.operations.participant_conversations import ParticipantConversationOperations
     from convoke.operations.participants import ParticipantOperations
-    from convoke.operations.pre_events import PreEvents, RequestWebhooks
     from convoke.operations.provisioning import ProvisioningOperations
     from convoke.operations.receipts import ReceiptOperations
+    from convoke.operations.request_webhooks import RequestWebhooks
     from convoke.operations.roles import RoleOperations
     from convoke.operations.scoped_webhooks import ScopedWebhookOperations
     from convoke.operations.senders import SenderOperations
@@ -91,8 +93,6 @@ class Operations(Protocol):
     @property
     def senders(self) -> SenderOperations: ...
     @property
-    def pre_events(self) -> PreEvents: ...
-    @property
     def events(self) -> EventOperations: ...
     @property
     def alerts(self) -> AlertOperations: ...
@@ -103,6 +103,9 @@ class Operations(Protocol):
 
     def authenticate_chat_user(self, token: str) -> ChatSession:
         """Return the chat user with an access token. See `AccessTokenOperations.authenticate`."""
+
+    def send_pre_event(self, pending: PreEvent, origin: Origin) -> Reply:
+        """Send a pre-event and return the receiver's reply. See `PreEvents.send`."""
 
     def request_webhooks(self, request: Request) -> RequestWebhooks:
         """Return the object that sends the pre-event of this request.

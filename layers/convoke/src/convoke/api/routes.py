@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING, Any, Concatenate, Generic, NamedTuple, TypeVar
 
 from convoke.api.contracts import Contract
 from convoke.api.requests import CONVOKE_PREFIX, REST_PREFIX, TWILIO_PREFIX
-from convoke.domain.event_attempts import ATTEMPT_NAME
-from convoke.domain.sids import Prefix
 
 if TYPE_CHECKING:
     from convoke.api.deferred import Deferred
@@ -237,29 +235,3 @@ SERVICE_ROUTES = (
 Route = PublicRoute | CarrierRoute | AccountRoute | ServiceRoute
 
 ROUTES: tuple[Route, ...] = (*PUBLIC_ROUTES, *ACCOUNT_ROUTES, *SERVICE_ROUTES)
-
-PATH_VALUES: Mapping[str, Prefix | Mapping[str, str]] = {
-    "Services": Prefix.SERVICE,
-    "Conversations": {"description": "A SID or a unique name."},
-    "Participants": {"description": "A SID or an identity."},
-    "Media": Prefix.MEDIA,
-    "Messages": Prefix.MESSAGE,
-    "Receipts": Prefix.RECEIPT,
-    "Webhooks": Prefix.WEBHOOK,
-    "Roles": Prefix.ROLE,
-    "Users": {"description": "A SID or an identity."},
-    "Events": {"pattern": f"^{Prefix.CHANGE}[0-9a-fA-F]{{32}}-[0-9]+$"},
-    "Alerts": Prefix.ALERT,
-    "Attempts": {"pattern": f"^{ATTEMPT_NAME.pattern}$"},
-    "Accounts": Prefix.ACCOUNT,
-    "Keys": Prefix.API_KEY,
-    "Addresses": {"description": "A SID or an address."},
-    "Bindings": Prefix.BINDING,
-    "Credentials": Prefix.CREDENTIAL,
-    "Senders": Prefix.SENDER,
-    "Phones": {"description": "The number of a simulated phone."},
-}
-"""The valid values of path parameters. The key is the segment before the path parameter.
-
-The value is the prefix of a SID, or keywords of a JSON Schema.
-"""

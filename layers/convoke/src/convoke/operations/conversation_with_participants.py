@@ -32,7 +32,7 @@ from convoke.domain.sids import NewSid, Prefix
 from convoke.observability import Measure, Metrics
 from convoke.operations.participants import binding_ownership_problems, new_participant
 from convoke.operations.ports import ParticipantQueue
-from convoke.operations.pre_events import RequestWebhooks
+from convoke.operations.request_webhooks import RequestWebhooks
 from convoke.storage.conversations import ConversationRepository
 from convoke.storage.roles import RoleRepository
 

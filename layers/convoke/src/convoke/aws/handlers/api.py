@@ -27,7 +27,7 @@ Most first requests need one of these resources. During the cold start, Lambda g
 request.
 """
 
-NEEDED_BY_ALL = ("accounts", "services", "pre_events")
+NEEDED_BY_ALL = ("accounts", "services")
 """The operations that requests to every resource need."""
 
 OPERATIONS = tuple(name for name, member in vars(Operations).items() if isinstance(member, property))
