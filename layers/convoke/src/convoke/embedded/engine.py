@@ -14,7 +14,6 @@ from threading import Lock
 from types import MappingProxyType
 
 from convoke.api.routes import AccountRoute, PublicRoute
-from convoke.carriers.twilio import TwilioCarrier
 from convoke.config import Settings
 from convoke.domain import instants
 from convoke.domain.errors import UnavailableError
@@ -52,6 +51,7 @@ from convoke.embedded.handover import (
     InProcessEventBus,
     SqliteDeliveryQueue,
 )
+from convoke.embedded.late_clients import LateMediaClient, LateTwilioCarrier, LateWebhookClient
 from convoke.embedded.logs import HeldMetrics, hold_log_lines
 from convoke.embedded.loops import SLICE_SECONDS, PeriodicThread, StepScheduler
 from convoke.embedded.media_folder import MediaFolder
@@ -93,8 +93,6 @@ from convoke.storage.sender_secrets import SenderSecrets, SenderSecretTable
 from convoke.storage.services import ServiceRepository
 from convoke.storage.table import Item, Table
 from convoke.webhooks.answers import FetchedMedia, WebhookAnswer
-from convoke.webhooks.client import WebhookHttpClient
-from convoke.webhooks.media_client import MediaHttpClient
 
 SWEEP_INTERVAL_SECONDS = 1.0
 
@@ -248,9 +246,9 @@ class EmbeddedEngine:
         self._participants: Waiting[Provisioning] = Waiting()
         self._executions: Waiting[Execution] = Waiting()
         self.failures = PlannedFailures()
-        self._http_client = WebhookHttpClient(ANY_RECEIVER)
+        self._http_client = LateWebhookClient(ANY_RECEIVER)
         self._connected_users = ConnectedUsers()
-        self._media_client = MediaHttpClient(ANY_RECEIVER)
+        self._media_client = LateMediaClient(ANY_RECEIVER)
         self.media_folder = MediaFolder(data)
         self.phone_plans = PhonePlans()
         bus, queue = InProcessEventBus(), SqliteDeliveryQueue(self.queue, self._wake_deliveries)
@@ -267,7 +265,7 @@ class EmbeddedEngine:
                 copy_queue=queue,
                 carriers={
                     Provider.SIMULATED: self._simulated_carrier(now),
-                    Provider.TWILIO: TwilioCarrier(settings.public_url),
+                    Provider.TWILIO: LateTwilioCarrier(settings.public_url),
                 },
                 public_url=settings.public_url,
                 webhook_client=self._http_client,
