@@ -68,13 +68,10 @@ class Dispatcher:
         self._path_delimiters = path_delimiters
         self._public_url = public_url
         self._console_poll_seconds = console_poll_seconds
-        # The OpenAPI document omits routes without a successful status: the routes that carriers call, and routes that
-        # always answer 404 with the command-line option that would enable the route.
-        self._described_routes = tuple(route for route in extra_routes if route.contract.statuses)
+        self._extra_routes = extra_routes
         self._described: str | None = None
         self._root: RoutingTree[Handler] = RoutingTree()
         routes: tuple[Route, ...] = (*PUBLIC_ROUTES, *ACCOUNT_ROUTES, *extra_routes, *SERVICE_ROUTES)
-        self._rules = tuple(route.rule for route in (*ROUTES, *self._described_routes))
         for route in routes:
             handler = self._handler(route)
             for rule in route.rules:
@@ -131,7 +128,16 @@ class Dispatcher:
         # Import only when a browser asks for the console, because an earlier import would slow every cold start.
         from convoke.api.console import page  # noqa: PLC0415 - see above
 
-        return page(path, event, poll_seconds, self._rules, self._public_url)
+        rules = [route.rule for route in (*ROUTES, *self._described_routes())]
+        return page(path, event, poll_seconds, rules, self._public_url)
+
+    def _described_routes(self) -> tuple[Route, ...]:
+        """Return the extra routes that the OpenAPI document describes.
+
+        The OpenAPI document omits routes without a successful status: the routes that carriers call, and routes that
+        always answer 404 with the command-line option that would enable the route.
+        """
+        return tuple(route for route in self._extra_routes if route.contract.statuses)
 
     def _handler(self, route: Route) -> Handler:
         if isinstance(route, PublicRoute):
@@ -148,7 +154,7 @@ class Dispatcher:
         from convoke.api.resources.description import document_of  # noqa: PLC0415 - see above
 
         if self._described is None:
-            self._described = members(self._described_routes)
+            self._described = members(self._described_routes())
         return document_of(self._described, base_url(event, self._public_url))
 
     def _public_handler(self, route: PublicRoute) -> Handler:

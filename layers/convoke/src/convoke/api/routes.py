@@ -43,11 +43,19 @@ class Endpoint(NamedTuple, Generic[Handler]):
 class RouteTo(Generic[Handler]):
     """A route. Each subclass passes other arguments to the handler. The values in the path are keyword arguments."""
 
-    def __init__(self, method: str, rule: str, endpoint: Endpoint[Handler] | str, version: str = TWILIO_PREFIX) -> None:
+    def __init__(
+        self,
+        method: str,
+        rule: str,
+        endpoint: Endpoint[Handler] | Callable[[], Endpoint[Handler]] | str,
+        version: str = TWILIO_PREFIX,
+    ) -> None:
         """`endpoint` can be the name of a handler in `resources/`, such as `roles.list_`. Its contract is `roles.LIST`.
 
-        The route imports the module of a named handler at the first use. Therefore a process imports only the resources
-        that clients use. See docs/decisions/0058-cold-start.md.
+        `endpoint` can also be a function that returns the endpoint.
+
+        The route imports a named handler, or calls the function, when a client first uses the route. Therefore a
+        process imports only the resources that clients use. See docs/decisions/0058-cold-start.md.
         """
         self.method = method
         self.rule = rule
@@ -75,6 +83,8 @@ class RouteTo(Generic[Handler]):
         """Return the handler and its contract. The first call imports the module of a named handler."""
         if isinstance(self._endpoint, Endpoint):
             return self._endpoint
+        if not isinstance(self._endpoint, str):
+            return self._endpoint()
         module, _, name = self._endpoint.partition(".")
         resource = import_module(f"convoke.api.resources.{module}")
         return Endpoint(getattr(resource, name), getattr(resource, name.removesuffix("_").upper()))

@@ -61,7 +61,7 @@ from convoke.embedded.queue import DeadLetterQueue, DurableQueue
 from convoke.embedded.request_log import RequestLog
 from convoke.embedded.request_log_api import request_log_route
 from convoke.embedded.request_runner import RequestRunner
-from convoke.embedded.simulate_api import simulate_routes
+from convoke.embedded.simulate_routes import simulate_routes
 from convoke.embedded.simulated_carrier import PhonePlans, SimulatedCarrier
 from convoke.embedded.sqlite import LOCK_TIMEOUT_SECONDS, SqliteTable
 from convoke.embedded.steps import StateMachine, Steps, Waiting

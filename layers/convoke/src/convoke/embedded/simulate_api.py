@@ -8,9 +8,9 @@ The engine on AWS never has these resources. See docs/behaviour/inbound-messages
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 from urllib.parse import quote
 
 from pydantic import ConfigDict, Field
@@ -22,24 +22,19 @@ from convoke.api.parameters import FORM_NAMES, parse
 from convoke.api.representations import Representation, StreamDate, json_response
 from convoke.api.requests import CONVOKE_PREFIX, Request
 from convoke.api.responses import Response
-from convoke.api.routes import AccountRoute, Endpoint
+from convoke.api.routes import Endpoint
 from convoke.domain import errors
 from convoke.domain.inbound_messages import Outcome
 from convoke.domain.phones import PhoneMessage
 from convoke.domain.receipts import ShownStatus
 from convoke.domain.simulated_messages import NewSimulatedMessage
 from convoke.domain.simulated_reports import NewDeliveryStatus, PhonePlan
+from convoke.embedded.simulate_routes import INBOX, PHONE, SEND, STATUS
 from convoke.embedded.simulated_carrier import PhonePlans
 from convoke.operations.simulator import SimulatorOperations
 
-SEND = "/Simulate/InboundMessages"
-
-INBOX = "/Simulate/Phones/<number>/Messages"
-
-
-STATUS = "/Simulate/DeliveryStatus"
-
-PHONE = "/Simulate/Phones/<number>"
+if TYPE_CHECKING:
+    from convoke.api.routes import AccountHandler
 
 
 class CreateDeliveryStatus(NewDeliveryStatus):
@@ -120,8 +115,10 @@ REPORT = Contract(
 PLAN = Contract("Phone", PhoneRepresentation, form=UpdatePhone)
 
 
-def simulate_routes(simulator: Callable[[], SimulatorOperations], plans: PhonePlans) -> tuple[AccountRoute, ...]:
-    """Return the routes of simulated phones."""
+def simulate_endpoints(
+    simulator: Callable[[], SimulatorOperations], plans: PhonePlans
+) -> Mapping[str, Endpoint[AccountHandler]]:
+    """Return the handlers of the routes in simulate_routes.py. The key is the rule of the route."""
 
     def create(_: Operations, request: Request) -> Response:
         received = simulator().send(request.account, parse(CreateSimulatedMessage, request.form))
@@ -146,12 +143,12 @@ def simulate_routes(simulator: Callable[[], SimulatorOperations], plans: PhonePl
         account_sid = request.account.sid
         return json_response(PhoneRepresentation(account_sid=account_sid, number=number, **planned.model_dump()))
 
-    return (
-        AccountRoute("POST", STATUS, Endpoint(report, REPORT), CONVOKE_PREFIX),
-        AccountRoute("POST", PHONE, Endpoint(plan, PLAN), CONVOKE_PREFIX),
-        AccountRoute("POST", SEND, Endpoint(create, CREATE), CONVOKE_PREFIX),
-        AccountRoute("GET", INBOX, Endpoint(list_, LIST), CONVOKE_PREFIX),
-    )
+    return {
+        STATUS: Endpoint(report, REPORT),
+        PHONE: Endpoint(plan, PLAN),
+        SEND: Endpoint(create, CREATE),
+        INBOX: Endpoint(list_, LIST),
+    }
 
 
 def represent_message(base_url: str, message: PhoneMessage) -> PhoneMessageRepresentation:
