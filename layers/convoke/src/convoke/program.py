@@ -158,9 +158,9 @@ class Edges(Protocol):
     def provisioning_retries(self) -> ProvisioningRetries: ...
     @property
     def admit(self) -> Admit | None:
-        """Return the function that checks whether a participant may be added to a conversation.
+        """Return a function that checks whether a participant may be added to a conversation.
 
-        None means that the program uses `AdmitByService`.
+        None means that every participant may be added.
         """
 
     @property
@@ -672,15 +672,14 @@ class Program:
 
     @cached_property
     def participant_adder(self) -> ParticipantAdder:
-        from convoke.operations.participant_adder import AdmitByService, ParticipantAdder
+        from convoke.operations.participant_adder import ParticipantAdder
         from convoke.storage.provisioning import ProvisioningRepository
 
         edges = self.edges
-        admit = edges.admit or AdmitByService(self.known_services.fetch)
         return ParticipantAdder(
             ProvisioningRepository(edges.table),
             edges.workflow,
-            admit,
+            edges.admit,
             self.known_services.fetch,
             self.first_sights,
             edges.now,

@@ -43,6 +43,10 @@ _DECODER = json.JSONDecoder(parse_constant=refuse_constant)
 
 PARTICIPANTS = TypeAdapter(tuple[NewParticipant, ...], config=ConfigDict(hide_input_in_errors=True, defer_build=True))
 
+PARTICIPANT_KEYS = frozenset(NewParticipant.model_fields)
+BINDING_KEYS = frozenset(NewBinding.model_fields)
+"""The keys of a participant and of its messaging binding in the parameter `Participant`."""
+
 FORM_NAMES = ConfigDict(alias_generator=form_name)
 """The configuration of the form and query models."""
 
@@ -184,8 +188,8 @@ def _with_hints(
 def _unknown_keys(participant: Mapping[str, object]) -> dict[str, str | None]:
     """Return the unknown keys in the JSON object of a participant, and the nearest known key of each unknown key."""
     binding = participant.get("messaging_binding")
-    keys = list(binding) if isinstance(binding, dict) else []
-    return unknown_names(participant, NewParticipant.model_fields) | unknown_names(keys, NewBinding.model_fields)
+    unknown = unknown_names(participant, PARTICIPANT_KEYS)
+    return unknown | unknown_names(binding, BINDING_KEYS) if isinstance(binding, dict) else unknown
 
 
 def parse_json_object(value: str) -> dict[str, object]:

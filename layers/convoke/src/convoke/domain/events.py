@@ -192,7 +192,8 @@ class Change(Model):
         Return None if the item needs no stored event id. The item needs a stored event id only if a client has set
         `date_updated` to a date in the future.
         """
-        return self.last_event_id if event_id > self.last_event_id else None
+        last_event_id = self.last_event_id
+        return last_event_id if event_id > last_event_id else None
 
     @property
     def touches(self) -> tuple[Touch, ...]:

@@ -67,7 +67,7 @@ from convoke.embedded.sqlite import LOCK_TIMEOUT_SECONDS, SqliteTable
 from convoke.embedded.steps import StateMachine, Steps, Waiting
 from convoke.embedded.suspension import NeedsThreadError, RunAgainError
 from convoke.observability import Metrics, NoMetrics
-from convoke.operations.participant_adder import Admit, AdmitByService
+from convoke.operations.participant_adder import Admit
 from convoke.operations.ports import (
     Carrier,
     CopyQueue,
@@ -90,7 +90,6 @@ from convoke.storage.due import DueRepository
 from convoke.storage.keys import is_streamed_to_consumers
 from convoke.storage.phones import OptOutRepository, PhoneRepository
 from convoke.storage.sender_secrets import SenderSecrets, SenderSecretTable
-from convoke.storage.services import ServiceRepository
 from convoke.storage.table import Item, Table
 from convoke.webhooks.answers import FetchedMedia, WebhookAnswer
 
@@ -277,7 +276,7 @@ class EmbeddedEngine:
                 new_sid=SidFactory(),
                 provisioning_retries=ProvisioningRetries.model_validate(settings.provisioning_retries),
                 allowed_origins=settings.allowed_origins,
-                admit=self.failures.admit(AdmitByService(ServiceRepository(self.table).fetch)) if reset else None,
+                admit=self.failures.admit if reset else None,
             )
         )
         self.edges = replace(

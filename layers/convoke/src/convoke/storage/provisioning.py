@@ -77,10 +77,11 @@ class ProvisioningRepository:
 
         def make_writes(new_users: Sequence[User]) -> list[Write]:
             change = make_change(new_users)
+            change_event_id = change.last_event_id
             writes: list[Write] = [_provisioning_update(provisioning)]
             for participant in provisioning.participants:
-                event_id = change.not_later(participant.last_event_id)
-                added = participant.model_copy(update={"event_id": event_id}) if event_id else participant
+                is_later = participant.last_event_id > change_event_id
+                added = participant.model_copy(update={"event_id": change_event_id}) if is_later else participant
                 writes.append(Put(items.participant_item(added, provisioning.chat_service_sid)))
                 # These writes need no condition, because no other request writes identity locks while the provisioning
                 # is pending. Convoke has refused every request that names an identity twice.
