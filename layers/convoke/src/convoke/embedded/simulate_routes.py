@@ -1,7 +1,4 @@
-"""The routes of simulated phones, below `/convoke/v1/Simulate`. Only the first request imports the handlers.
-
-The handlers and their models take 5 % of the instructions of a start.
-"""
+"""The routes of simulated phones, below `/convoke/v1/Simulate`. simulate_api.py has the handlers."""
 
 from __future__ import annotations
 
@@ -14,8 +11,6 @@ from convoke.api.routes import AccountRoute, Endpoint
 
 if TYPE_CHECKING:
     from convoke.api.routes import AccountHandler
-    from convoke.embedded.simulated_carrier import PhonePlans
-    from convoke.operations.simulator import SimulatorOperations
 
 SEND = "/Simulate/InboundMessages"
 
@@ -28,17 +23,12 @@ PHONE = "/Simulate/Phones/<number>"
 METHODS = {STATUS: "POST", PHONE: "POST", SEND: "POST", INBOX: "GET"}
 
 
-def simulate_routes(simulator: Callable[[], SimulatorOperations], plans: PhonePlans) -> tuple[AccountRoute, ...]:
-    """Return the routes of simulated phones."""
-
-    @cache
-    def endpoints() -> Mapping[str, Endpoint[AccountHandler]]:
-        from convoke.embedded.simulate_api import simulate_endpoints  # noqa: PLC0415 - see the docstring of the module
-
-        return simulate_endpoints(simulator, plans)
+def simulate_routes(load: Callable[[], Mapping[str, Endpoint[AccountHandler]]]) -> tuple[AccountRoute, ...]:
+    """Return the routes. `load` returns the handler of each rule. Only the first request calls `load`."""
+    loaded = cache(load)
 
     def endpoint(rule: str) -> Endpoint[AccountHandler]:
-        return endpoints()[rule]
+        return loaded()[rule]
 
     return tuple(
         AccountRoute(method, rule, partial(endpoint, rule), CONVOKE_PREFIX) for rule, method in METHODS.items()
