@@ -1,10 +1,12 @@
-"""At the end of a test run, print how many crash points each test tried.
+"""Fixtures and hooks for all tests.
 
-The counts of all xdist workers are added.
+At the end of a test run, a hook prints how many crash points each test tried. The counts of all pytest-xdist workers
+are added.
 """
 
 from __future__ import annotations
 
+import signal
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
@@ -19,9 +21,14 @@ from tests.support.crashes import CRASH_POINTS
 KEY = "crash points"
 
 
+def pytest_configure() -> None:
+    # A shell makes a background command ignore SIGINT. The processes of the tests would inherit this setting.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 @pytest.fixture(autouse=True)
 def event_loop_is_never_blocked(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Make a test fail if the product sleeps, or waits for a lock, on the thread of an event loop."""
+    """Make a test fail if Convoke sleeps, or waits for a lock, on an event loop's thread."""
     guard = BlockingGuard()
     guard.install(monkeypatch)
     token = sleep_before_retry.set(guard.sleep)
@@ -37,7 +44,7 @@ def ministack_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """If this process is an xdist worker, send its counts to the controller."""
+    """Send the counts of a pytest-xdist worker to the controller."""
     if output := getattr(session.config, "workeroutput", None):
         output[KEY] = dict(CRASH_POINTS)
 

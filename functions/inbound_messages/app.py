@@ -1,4 +1,4 @@
-"""The inbound messages function. It processes the messages and delivery events of AWS End User Messaging SMS."""
+"""The inbound messages function. It processes messages and delivery events from AWS End User Messaging SMS."""
 
 from __future__ import annotations
 
@@ -14,5 +14,5 @@ receive = started("inbound_messages", os.environ)
 
 
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> None:
-    """Store the messages that phones have sent, and record the delivery events of copies."""
+    """Store messages from phones, and record the delivery events of copies."""
     receive(event, context)

@@ -1,4 +1,4 @@
-"""The message sender function, which sends copies of messages to phones."""
+"""The message sender function. It sends copies of messages to phones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The participant adder function, which adds the requested participants to a new conversation."""
+"""The participant adder function. It adds the requested participants to new conversations."""
 
 from __future__ import annotations
 

@@ -17,5 +17,5 @@ sweep = started("sweeper", os.environ)
 
 
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> Any:
-    """Process every resource that is due now. Return the number of processed resources."""
+    """Process every resource that is due now, in the shard that the event names. Return the number of resources."""
     return sweep(event, context)

@@ -1,4 +1,4 @@
-"""The webhook delivery function, which sends events to webhooks."""
+"""The webhook delivery function. It sends events to webhooks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-// A test kit for Convoke: an instance in a separate process, and a webhook receiver in this process.
+// Run Convoke in tests: an instance in a separate process, and a webhook receiver in this process.
 import { spawn } from "node:child_process";
 import { EventEmitter, once } from "node:events";
 import { createServer } from "node:http";
@@ -120,10 +120,20 @@ class Convoke {
     if (found) return found;
     const received = this.receivedWebhooks.map((webhook) => webhook.eventType).join(", ") || "none";
     const wanted = JSON.stringify(Object.fromEntries(expected));
-    throw new Error(`received no webhook with ${wanted} within ${timeout} ms, only: ${received}`);
+    const hint = (await this.#hasUnsent(expected))
+      ? "; there is such an event, but its request did not have the header X-Twilio-Webhook-Enabled: true"
+      : "";
+    throw new Error(`received no webhook with ${wanted} within ${timeout} ms, only: ${received}${hint}`);
+  }
+
+  /** Whether one of the newest events has these parameters, but is not for webhooks. */
+  async #hasUnsent(expected) {
+    const { events } = await call(this.#account, "GET", "Events");
+    return events.some(({ webhooks, payload }) => !webhooks && expected.every(([name, value]) => payload[name] === value));
   }
 
   async answer(status, body = "", { times = 1, eventType = null } = {}) {
+    if (!(status >= 200 && status <= 599)) throw new RangeError(`the status ${status} is not between 200 and 599`);
     if (eventType !== null) checkEventType(eventType);
     this.#receiver.plan(eventType, { status, body: typeof body === "string" ? body : JSON.stringify(body) }, times);
     if (PRE_EVENT_TYPES.includes(eventType)) {
@@ -188,7 +198,7 @@ class Convoke {
   }
 }
 
-/** An HTTP server that stores webhooks. It answers 204, unless a test has planned another answer. */
+/** An HTTP server that stores webhooks. The server answers with status 204, unless a test plans another answer. */
 class Receiver {
   #authToken;
   #server;
@@ -212,7 +222,7 @@ class Receiver {
     return `${this.#base}/webhooks/${this.#generation}`;
   }
 
-  /** Remove webhooks and planned answers. Change the URL, so that late webhooks of the previous test are ignored. */
+  /** Remove all webhooks and planned answers. Change the URL, so that late webhooks of the last test are ignored. */
   clear() {
     this.received = [];
     this.#answers.clear();

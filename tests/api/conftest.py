@@ -6,7 +6,7 @@ How to choose the engine of a test:
   `instance` without a mark. The test runs once, on the embedded engine.
 - Transactions, conditions, index queries, paging, queues, the stream, timeouts and the Lambda handlers can differ by
   engine. A test of such a feature has the mark `@pytest.mark.each_engine`. The test runs twice: on the embedded engine,
-  and on the AWS engine with moto, which imitates AWS. A run on moto takes much longer than on the embedded engine.
+  and on the AWS engine with moto, which imitates AWS. moto is much slower than the embedded engine.
 """
 
 from __future__ import annotations
@@ -37,11 +37,10 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run each test that is marked `each_engine` once on every engine.
+    """Run each test with the mark `each_engine` once on every engine.
 
-    The test ids start with the engine, because this hook runs first. Without `tryfirst`, the order of the parameters in
-    an id would depend on the command line of pytest. In that case, `make mutants` could not find tests by the ids that
-    `make coverage` recorded.
+    This hook must run first, so that every test id starts with the engine. Otherwise the ids would depend on pytest's
+    command line, and `make mutants` could not find the ids that `make coverage` recorded.
     """
     if metafunc.definition.get_closest_marker("each_engine"):
         metafunc.parametrize("engine", ENGINES)
@@ -49,10 +48,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture
 def engine() -> str:
-    """Return the name of the embedded engine.
-
-    For a test that is marked `each_engine`, `pytest_generate_tests` overrides the name.
-    """
+    """Return `embedded`. For a test with the mark `each_engine`, `pytest_generate_tests` chooses the engine."""
     return EMBEDDED
 
 
@@ -60,7 +56,7 @@ def engine() -> str:
 def instance(engine: str) -> Iterator[Instance]:
     """Run Convoke on the embedded engine.
 
-    Mark a test `each_engine` if its outcome can depend on the engine. The test then runs once on every engine.
+    A test whose outcome can depend on the engine needs the mark `each_engine`. The test then runs on every engine.
     """
     with ENGINES[engine]() as made:
         yield made
@@ -68,39 +64,45 @@ def instance(engine: str) -> Iterator[Instance]:
 
 @pytest.fixture(params=["the account's tree", "a service's tree"])
 def tree(instance: Instance, request: pytest.FixtureRequest) -> Tree:
-    """Return a tree of paths. Each test runs twice: in the account's default service, and in another service."""
+    """Return a tree of paths.
+
+    The test runs twice: with the paths of the account's default service, and with the paths of another service.
+    """
     return Tree(instance, in_service=request.param == "a service's tree")
 
 
 @pytest.fixture
 def clock() -> ManualClock:
-    """Return a clock that moves only when the test moves the clock."""
+    """Return a clock that only the test moves."""
     return ManualClock()
 
 
 @pytest.fixture
 def clocked(engine: str, clock: ManualClock) -> Iterator[Instance]:
-    """Run Convoke on the same engine as `instance`, with `clock` as its clock."""
+    """Run Convoke with the clock `clock`, on the same engine as the fixture `instance`."""
     with ENGINES[engine](now=clock.now, sleep=clock.sleep) as made:
         yield made
 
 
 @pytest.fixture
 def embedded() -> Iterator[EmbeddedInstance]:
-    """Run Convoke on the embedded engine. Tests that concern only the embedded engine use this fixture."""
+    """Run Convoke on the embedded engine, for tests of features that only this engine has."""
     with held_instance() as made:
         yield made
 
 
 @pytest.fixture(params=["data file", "stack"])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[CliTarget]:
-    """Run the test for each target of the command line: a data file (`--data`) and a deployed stack (`--stack`)."""
+    """Return a target of the command line.
+
+    The test runs twice: with a data file (`--data`) and with a deployed stack (`--stack`).
+    """
     with stack_target() if request.param == "stack" else data_file_target(tmp_path / "convoke.db") as made:
         yield made
 
 
 @pytest.fixture
 def deployed() -> Iterator[StackTarget]:
-    """Provide a deployed stack as the target of the command line (`--stack`)."""
+    """Return a deployed stack as the target of the command line (`--stack`)."""
     with stack_target() as made:
         yield made

@@ -1,4 +1,4 @@
-"""The access tokens of chat clients are verified (domain/access_tokens.py, operations/access_tokens.py)."""
+"""Convoke verifies the access tokens of chat clients (domain/access_tokens.py, operations/access_tokens.py)."""
 
 from __future__ import annotations
 
@@ -101,10 +101,10 @@ def test_token_is_valid_for_a_limited_time(tokens: AccessTokenOperations, key: K
     day = int(timedelta(hours=24).total_seconds())
     assert code_of(tokens, signed(key, claims_of(key, exp=now - 1))) == 20104
     assert code_of(tokens, signed(key, claims_of(key, iat=None, exp=now + day + 100))) == 20101
-    # An `iat` in the future does not extend the lifetime.
+    # The lifetime of a token starts now at the latest, even if `iat` is in the future.
     assert code_of(tokens, signed(key, claims_of(key, iat=now + day, exp=now + 2 * day))) == 20101
     assert tokens.verify(signed(key, claims_of(key, iat=None, exp=now + day - 100))).identity == "alice"
-    # The server that signs tokens can have a clock that is some seconds ahead.
+    # The server that signs tokens can have a clock that is some seconds ahead. Convoke accepts such tokens.
     assert tokens.verify(signed(key, claims_of(key, iat=now + 5, nbf=now + 5, exp=now + 5 + day))).identity == "alice"
 
 

@@ -1,4 +1,4 @@
-"""`convoke account` prints the same output for a data file as for a deployed stack."""
+"""`convoke account` prints the same output for a data file and for a deployed stack."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ def test_cloudformation_error_is_reported_in_one_line(deployed: StackTarget) -> 
 def test_secrets_manager_and_dynamodb_errors_are_reported_in_one_line(
     deployed: StackTarget, arguments: list[str]
 ) -> None:
-    # If a secret is scheduled for deletion, nobody can read or write the secret in Secrets Manager.
+    # Secrets Manager refuses to read or write a secret whose deletion is scheduled.
     deployed.client("secretsmanager").delete_secret(SecretId=deployed.secret)
     assert "GetSecretValue" in refusal(deployed.run("account", *arguments))
     deployed.client("dynamodb").delete_table(TableName=TABLE_NAME)

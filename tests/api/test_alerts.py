@@ -1,4 +1,4 @@
-"""Tests of alerts and of the error log webhook. The SDK fetches the alerts. See docs/behaviour/alerts.md."""
+"""Convoke records failures as alerts, and sends the alerts to the error log webhook. See docs/behaviour/alerts.md."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def refuse(provisioning: Provisioning, participant: Participant) -> None:
 
 @pytest.fixture
 def refusing() -> Iterator[Instance]:
-    """Run Convoke so that provisioning refuses every participant that has an identity."""
+    """Run Convoke with an admission rule that refuses every participant with an identity."""
     with held_instance(admit=refuse) as made:
         yield made
 
@@ -54,9 +54,9 @@ def log_to(instance: Instance, url: str) -> Any:
 
 
 def give_up(instance: Instance, *statuses: int | WebhookUnreachableError | None) -> str:
-    """Create a conversation, and deliver its event until the delivery succeeds or no attempt is left.
+    """Create a conversation and deliver its event until a delivery succeeds or Convoke gives up.
 
-    The receiver answers the attempts with `statuses`, in this order. Return the SID of the conversation.
+    The receiver answers the attempts with `statuses`, in this order. Return the conversation SID.
     """
     configure(instance, STATE)
     instance.receivers.statuses = [*statuses]
@@ -222,7 +222,7 @@ def test_alert_is_recorded_as_event_and_can_be_replayed(instance: Instance) -> N
 
 @pytest.mark.each_engine
 def test_repeated_delivery_message_creates_one_alert(instance: Instance) -> None:
-    """If the queue message arrives again, Convoke creates no second alert. A replay creates a second alert."""
+    """A replay, however, creates a second alert."""
     give_up(instance, 403)
     (delivery,) = instance.receivers.posted
     stored = instance.items("alert")

@@ -1,4 +1,4 @@
-"""The embedded engine serves `/docs`, a page that shows the API description.
+"""The embedded engine serves `/docs`, a page that shows the OpenAPI document.
 
 See docs/api-coverage.md#openapi. tests/browser/test_api_docs.py opens the page in a browser.
 """
@@ -53,7 +53,7 @@ def test_other_method_is_refused(embedded: EmbeddedInstance) -> None:
 
 
 @pytest.mark.parametrize("path", ["/docs/", "/docs/../secrets", "/docs/html.py", "/docsx"])
-def test_other_paths_are_no_files(embedded: EmbeddedInstance, path: str) -> None:
+def test_other_paths_are_not_files(embedded: EmbeddedInstance, path: str) -> None:
     assert answer(embedded, path).status_code == 401
 
 
@@ -61,7 +61,9 @@ def test_missing_package_is_one_clear_line(embedded: EmbeddedInstance, monkeypat
     monkeypatch.setattr(api_docs, "PACKAGE", "package_that_is_not_installed")
     missing = answer(embedded, "/docs")
     assert (missing.status_code, missing.headers["Content-Type"]) == (404, "text/plain; charset=utf-8")
-    assert missing.body == "/docs needs the Swagger UI: pip install 'convoke-conversations[docs]'\n"
+    assert missing.body == (
+        "/docs needs the Swagger UI: install Convoke with the extra `docs`, in a checkout with `make setup`\n"
+    )
 
 
 def test_aws_has_no_such_page() -> None:

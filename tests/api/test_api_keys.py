@@ -67,7 +67,7 @@ def test_api_key_gives_access_to_its_own_account_only(instance: Instance) -> Non
     instance.work()
     (member,) = v1.conversations("visit").participants.list()
     other = instance.accounts.create()
-    # The SDK client needs an account SID, but no path of this API contains an account SID.
+    # The SDK client requires an account SID, but the paths of this API do not contain it.
     theirs = instance.client(instance.account.sid, key=new_key(instance, other.sid)).conversations.v1
     for name in (ours.sid, "visit"):
         assert refusal(theirs.conversations(name).fetch).code == 20404
@@ -159,7 +159,7 @@ def test_recently_used_api_key_costs_no_table_read() -> None:
 
 
 def test_secret_of_an_api_key_is_derived_from_the_master_secret() -> None:
-    """The expected secret is fixed, because every program must derive the same secret from a master secret."""
+    """The expected secret is a literal, because every version of Convoke must derive the same secret."""
     assert derive_secret("m" * 64, UNKNOWN, UNKNOWN_KEY) == "wtfaPmtnZ2FwQ1FccHdlIAuJlu8h4RBy"
     assert derive_secret("m" * 64, FIRST, "SK" + "1" * 32) != derive_secret("m" * 64, FIRST, UNKNOWN_KEY)
     assert derive_secret("n" * 64, FIRST, UNKNOWN_KEY) != derive_secret("m" * 64, FIRST, UNKNOWN_KEY)
@@ -178,7 +178,7 @@ def test_table_and_log_contain_neither_secret_nor_master(
     masters = instance.accounts.api_keys.masters
     hidden = [created["secret"], hash_secret(created["secret"]), *(masters.secret(version) for version in "12")]
     written = capfd.readouterr()
-    # The embedded engine stores the master secrets in one item of the table. Ignore this item.
+    # Ignore the item in which the embedded engine stores the master secrets.
     kept = str([item for item in instance.items("") if item["pk"] != "api-key-masters"])
     assert [each for each in hidden if not each or each in kept + written.out + written.err + caplog.text] == []
     (owner,) = (item for item in instance.items("owner") if item["pk"] == created["sid"])
@@ -208,7 +208,7 @@ def test_rotation_of_the_master_secret_keeps_existing_keys(instance: Instance) -
 def test_key_whose_master_secret_is_gone_is_refused(embedded: EmbeddedInstance) -> None:
     key = new_key(embedded)
     embedded.table.transact([Delete(keys.api_key_masters())])
-    # Imitate a process that has not read the master secret yet.
+    # Simulate a process that has not read the master secret yet.
     other = ApiKeyOperations(
         embedded.accounts.api_keys.api_keys,
         KnownMasters(ApiKeyMasterTable(embedded.table)),
@@ -284,7 +284,7 @@ def test_api_keys_are_listed_over_pages_with_the_sdk(instance: Instance) -> None
     assert [key.sid for key in second.previous_page()] == made[:2]
 
 
-def test_bodies_have_the_form_of_the_oldest_api(clocked: Instance, clock: ManualClock) -> None:
+def test_bodies_have_the_form_of_the_2010_api(clocked: Instance, clock: ManualClock) -> None:
     clock.present = datetime(2016, 6, 13, 22, 50, 8, 900_000, tzinfo=UTC)
     path = keys_path(clocked)
     created = clocked.call("POST", path)
@@ -351,7 +351,10 @@ def test_friendly_name_of_an_api_key_has_at_most_64_characters(instance: Instanc
 
 @pytest.fixture
 def account(place: CliTarget) -> str:
-    """Create an account. Return the SID of the oldest account. In a stack, this is the account of the deployment."""
+    """Create an account. Return the SID of the oldest account.
+
+    In a stack, the deployment has created the oldest account.
+    """
     place.printed("account", "create")
     oldest: str = place.printed("account", "list")[0]["sid"]
     return oldest

@@ -1,4 +1,4 @@
-"""AWS calls, write units and cost per conversation stay within fixed limits. The AWS calls go to MiniStack."""
+"""AWS calls, write units and cost per conversation stay within fixed limits. MiniStack takes the place of AWS."""
 
 from __future__ import annotations
 
@@ -24,9 +24,10 @@ Counted = dict[str, dict[str, Cost]]
 
 
 class SlowTime:
-    """A clock for SIDs. It advances one millisecond at each reading, so two SIDs rarely contain the same time.
+    """A clock for SIDs that advances one millisecond per reading. Therefore the SIDs rarely contain the same time.
 
-    The measured units are then the units of the worst case, on a fast machine too.
+    Different times are the worst case for the cost, because an item stores the common beginning of its SIDs only once.
+    On a fast machine, the real clock would show a lower cost.
     """
 
     def __init__(self) -> None:
@@ -38,7 +39,7 @@ class SlowTime:
 
 @pytest.fixture(scope="module")
 def costs(ministack_url: str) -> Iterator[Counted]:
-    """Return the cost of each step for several kinds of conversations. Each conversation has its own account."""
+    """Return the cost of each step, for several kinds of conversations. Each kind uses its own account."""
     with pytest.MonkeyPatch.context() as patched, redirect_stdout(StringIO()):
         for name, value in {**CREDENTIALS, "AWS_ENDPOINT_URL": ministack_url}.items():
             patched.setenv(name, value)
@@ -78,7 +79,7 @@ def test_new_identity_costs_three_write_units_and_one_event(costs: Counted) -> N
     assert new["add"].read_units == known["add"].read_units
     assert new["add"].calls == known["add"].calls
     assert new["all"].bus_events == known["all"].bus_events + 10
-    # The record of the change contains ten more events. These events cost at most two write units.
+    # The change record contains ten more events. These events cost at most two write units.
     assert units(new["all"]) - units(known["all"]) <= 3 * 10 + 2
 
 
@@ -92,9 +93,10 @@ def test_create_makes_two_aws_calls_and_no_read(costs: Counted) -> None:
 def test_provisioning_makes_at_most_seven_aws_calls(costs: Counted) -> None:
     """Count the AWS calls until the conversation is active.
 
-    The steps `add` and `publish` make at most five calls. One of these calls reads the Users that the process does not
-    know. `finalize` makes two calls to activate the conversation, so the sum is seven. Two later calls of `finalize` do
-    not count: `events:PutEvents` publishes the state event, and `dynamodb:UpdateItem` settles the conversation.
+    The steps `add` and `publish` make at most five calls, including one call that reads unknown Users. The step
+    `finalize` makes two calls that activate the conversation. Two later calls of `finalize` do not count, because the
+    conversation is already active: `events:PutEvents` publishes the state event, and `dynamodb:UpdateItem` settles the
+    conversation.
     """
     for asked in ("1 chat", "10 chat", "10 sms"):
         steps = costs[asked]

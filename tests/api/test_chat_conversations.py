@@ -60,7 +60,7 @@ def test_conversation_has_the_keys_that_the_sdk_reads(embedded: EmbeddedInstance
     assert alice.call("GET", url) == answer
 
 
-def test_creator_is_no_participant_until_it_joins_and_is_then_admin(alice: ChatUser) -> None:
+def test_creator_is_not_a_participant_until_joining_and_is_then_admin(alice: ChatUser) -> None:
     instance = alice.instance
     created = alice.call(
         "POST", "/Conversations", {"friendly_name": "Order", "unique_name": None, "attributes": "{}", "access": "x"}
@@ -79,7 +79,7 @@ def test_creator_is_no_participant_until_it_joins_and_is_then_admin(alice: ChatU
     assert found.conversation_created_by == "alice"
 
 
-def test_creator_who_was_removed_sees_nothing_more_and_is_no_admin_again(alice: ChatUser) -> None:
+def test_removed_creator_sees_nothing_more_and_does_not_become_admin_again(alice: ChatUser) -> None:
     created = alice.call("POST", "/Conversations", {})
     url, participants = created.body["links"]["self"], created.body["links"]["participants"]
     conversation = alice.instance.client().conversations.v1.conversations(created.body["sid"])
@@ -226,7 +226,9 @@ def test_closed_conversation_is_shown_but_not_changed(embedded: EmbeddedInstance
     assert alice.call("POST", alice.conversation(sid, "/Messages"), {"body": "x"}).error == (400, 50377)
 
 
-def test_webhooks_are_told_source_and_identity_without_a_header(embedded: EmbeddedInstance, alice: ChatUser) -> None:
+def test_webhook_requests_name_source_and_identity_without_a_header(
+    embedded: EmbeddedInstance, alice: ChatUser
+) -> None:
     receive_webhooks(
         embedded, "onConversationAdd", "onConversationAdded", "onConversationUpdate", "onConversationRemove"
     )
@@ -234,9 +236,8 @@ def test_webhooks_are_told_source_and_identity_without_a_header(embedded: Embedd
     alice.call("POST", created.body["links"]["participants"], {"identity": "alice"})
     alice.call("POST", created.body["links"]["self"], {"friendly_name": "Other"})
     alice.call("DELETE", created.body["links"]["self"])
-    received = received_webhooks(embedded)
-    told = [(each["EventType"], each["Source"], each["ClientIdentity"]) for each in received]
-    assert sorted(told) == [
+    received = [(each["EventType"], each["Source"], each["ClientIdentity"]) for each in received_webhooks(embedded)]
+    assert sorted(received) == [
         (name, "SDK", "alice")
         for name in ("onConversationAdd", "onConversationAdded", "onConversationRemove", "onConversationUpdate")
     ]

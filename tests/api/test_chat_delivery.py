@@ -1,4 +1,4 @@
-"""The hub (embedded/chat/hub.py) notifies chat clients of changes.
+"""The hub notifies chat clients of changes (embedded/chat/hub.py).
 
 These tests use real Sync objects and real sockets.
 """
@@ -31,9 +31,9 @@ def instance() -> Iterator[EmbeddedInstance]:
 
 
 def run(instance: EmbeddedInstance, scenario: Scenario) -> None:
-    """Serve the instance while `scenario` runs.
+    """Run `scenario` on a chat server.
 
-    The scenario gets an API key and the SID of a conversation. The participants of the conversation are `MEMBERS`.
+    The scenario receives the chat server, an API key, and the SID of a conversation with the participants `MEMBERS`.
     """
 
     async def served() -> None:
@@ -48,7 +48,7 @@ def run(instance: EmbeddedInstance, scenario: Scenario) -> None:
 
 
 async def next_event(client: TestClient, wanted: str) -> dict[str, Any]:
-    """Wait for a frame that has an event of the type `wanted`. Return the data of the first event in this frame."""
+    """Wait for a frame with an event of the type `wanted`. Return the data of the frame's first event."""
     frame = await client.next(lambda frame: any(event_type == wanted for event_type, _ in events_in(frame)))
     return events_in(frame)[0][1]
 
@@ -58,7 +58,7 @@ async def send(instance: EmbeddedInstance, sid: str, body: str) -> None:
     assert answer.status == 201
 
 
-def test_member_hears_of_a_message_of_the_rest_api(instance: EmbeddedInstance) -> None:
+def test_member_is_notified_of_a_message_of_the_rest_api(instance: EmbeddedInstance) -> None:
     async def scenario(serving: ChatServing, key: Key, sid: str) -> None:
         async with serving.client(key.token("bob")) as bob:
             await subscribe(bob, f"{sid}.messages")
@@ -115,14 +115,14 @@ def test_strangers_cannot_read_or_subscribe(instance: EmbeddedInstance) -> None:
     run(instance, scenario)
 
 
-def test_removed_member_hears_only_of_its_removal(instance: EmbeddedInstance) -> None:
+def test_removed_member_is_notified_only_of_the_removal(instance: EmbeddedInstance) -> None:
     async def scenario(serving: ChatServing, key: Key, sid: str) -> None:
         async with serving.client(key.token("bob")) as bob, serving.client(key.token("alice")) as alice:
             for client, identity in ((bob, "bob"), (alice, "alice")):
                 await subscribe(client, f"{identity}.channels")
                 await subscribe(client, f"{sid}.messages")
             path = f"/v1/Conversations/{sid}"
-            # All requests run in one tick of the event loop. Therefore one commit stores all changes.
+            # The event loop runs all requests in one tick. Therefore one commit stores all changes.
             await asyncio.gather(
                 instance.asked("DELETE", f"{path}/Participants/bob"),
                 *(send(instance, sid, f"Message {number}") for number in range(5)),
@@ -138,7 +138,7 @@ def test_removed_member_hears_only_of_its_removal(instance: EmbeddedInstance) ->
     run(instance, scenario)
 
 
-def test_user_whose_role_no_longer_shows_all_conversations_hears_nothing_more(
+def test_user_who_may_no_longer_see_all_conversations_gets_no_more_events(
     instance: EmbeddedInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("convoke.embedded.chat.server.TICK_SECONDS", 0.05)
@@ -228,7 +228,7 @@ def message_call(path: str) -> dict[str, Any]:
 
 
 async def slow_pre_event(instance: EmbeddedInstance, seconds: float) -> None:
-    """Configure a pre-event. The receiver answers the pre-event after `seconds`."""
+    """Configure a pre-event whose receiver answers after `seconds`."""
     settings = {"PreWebhookUrl": "http://127.0.0.1:9/", "Filters": "onMessageAdd"}
     await instance.asked("POST", "/v1/Configuration/Webhooks", settings)
     instance.receivers.on_call = lambda: time.sleep(seconds)
@@ -306,7 +306,7 @@ def test_answers_for_a_client_that_reads_nothing_need_limited_memory(instance: E
 def test_confirmations_for_a_client_that_reads_nothing_need_limited_memory(instance: EmbeddedInstance) -> None:
     async def scenario(serving: ChatServing, key: Key, sid: str) -> None:
         async with serving.client(key.token("alice")) as alice:
-            # A reply contains the id of the frame.
+            # The server's reply repeats the id of the frame. Therefore a long id makes a long reply.
             frame = write_frame(Frame("put_notification_ctx", "x" * 60_000))
 
             async def flood() -> None:

@@ -45,7 +45,7 @@ def send(
     service_sid: str | None = None,
     **headers: str,
 ) -> Answer:
-    """Send a request to the media service, with the access token of `user` and the `Origin` of a page."""
+    """Send a request to the media service with the user's access token and a web page's `Origin`."""
     url = f"{ORIGIN}/v1/Services/{service_sid or user.service_sid}/{path or 'Media'}"
     sent: Mapping[str, str] = {"X-Twilio-Token": key.token(user.identity), "Origin": PAGE, **headers}
     return call(user.instance.api, method, url, data=data, headers=sent)

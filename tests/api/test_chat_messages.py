@@ -23,7 +23,7 @@ def alice(embedded: EmbeddedInstance) -> ChatUser:
 
 @pytest.fixture
 def sid(embedded: EmbeddedInstance) -> str:
-    """Return the SID of a conversation with the chat users alice and bob."""
+    """Create a conversation with the chat users alice and bob. Return the conversation SID."""
     return chat_conversation(embedded, "alice", "bob")
 
 
@@ -179,7 +179,7 @@ def test_message_has_no_channel_metadata(alice: ChatUser, sid: str) -> None:
     assert alice.call("GET", alice.conversation(sid, f"/Messages/{message}/ChannelMetadata")).error == (404, 50530)
 
 
-def test_webhooks_are_told_source_and_identity(embedded: EmbeddedInstance, alice: ChatUser, sid: str) -> None:
+def test_webhook_requests_name_source_and_identity(embedded: EmbeddedInstance, alice: ChatUser, sid: str) -> None:
     names = [f"onMessage{each}" for each in ("Add", "Added", "Update", "Updated", "Remove", "Removed")]
     receive_webhooks(embedded, *names)
     path = alice.conversation(sid, "/Messages")

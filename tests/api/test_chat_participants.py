@@ -25,9 +25,9 @@ def alice(embedded: EmbeddedInstance) -> ChatUser:
 
 
 def own_conversation(user: ChatUser) -> str:
-    """Create a conversation as `user`, and join the conversation. Return the SID of the conversation.
+    """Create a conversation as `user`, and join the conversation. Return the conversation SID.
 
-    The creator of a conversation becomes the admin of the conversation when the creator joins.
+    The creator becomes the conversation's admin by joining.
     """
     created = user.call("POST", "/Conversations", {})
     assert user.call("POST", created.body["links"]["participants"], {"identity": user.identity}).status == 201
@@ -159,7 +159,7 @@ def test_new_participants_of_a_deleted_role_count_as_channel_users(embedded: Emb
     assert alice.call("DELETE", alice.conversation(sid)).error == (403, 50107)
 
 
-def test_webhooks_are_told_source_and_identity_and_pre_events_are_asked(
+def test_webhook_requests_name_source_and_identity_and_pre_events_can_refuse(
     embedded: EmbeddedInstance, alice: ChatUser
 ) -> None:
     sid = own_conversation(alice)
@@ -171,8 +171,8 @@ def test_webhooks_are_told_source_and_identity_and_pre_events_are_asked(
     alice.call("POST", path, {"identity": "bob"})
     alice.call("POST", f"{path}/bob", {"attributes": "{}"})
     alice.call("DELETE", f"{path}/bob")
-    told = [(each["EventType"], each["Source"], each["ClientIdentity"]) for each in received_webhooks(embedded)]
-    assert sorted(told) == sorted((name, "SDK", "alice") for name in names)
+    received = [(each["EventType"], each["Source"], each["ClientIdentity"]) for each in received_webhooks(embedded)]
+    assert sorted(received) == sorted((name, "SDK", "alice") for name in names)
     embedded.receivers.statuses = [403]
     assert alice.call("POST", path, {"identity": "carol"}).error == (400, 50056)
     assert identities(alice, sid) == ["alice"]

@@ -1,4 +1,4 @@
-"""Each chat route permits exactly what the roles of the user permit. See docs/behaviour/roles.md#permissions."""
+"""A user's roles determine which requests each chat route permits. See docs/behaviour/roles.md#permissions."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ SMS = {"address": "+15558675310", "proxy_address": "+15017122661"}
 
 @dataclass
 class Scene:
-    """A conversation with the participant bob. Alice calls the routes, and can be a participant too."""
+    """A conversation with the participant bob. Alice sends the requests, and can be a participant too."""
 
     alice: ChatUser
     conversation_sid: str
     own: bool
-    """Whether alice acts on her own message, participant or User."""
+    """Whether alice changes her own message, participant or User. Otherwise she changes bob's."""
 
     @property
     def path(self) -> str:
@@ -32,7 +32,7 @@ class Scene:
 
     @property
     def target(self) -> str:
-        """The identity whose message, participant or User alice acts on."""
+        """The identity of the user whose message, participant or User alice changes."""
         return "alice" if self.own else "bob"
 
     @property
@@ -42,7 +42,7 @@ class Scene:
 
     @property
     def media_sid(self) -> str:
-        """The SID of a new media. Each access to this property uploads a media as alice."""
+        """The SID of a new media resource. Each read of this property uploads another media resource as alice."""
         operations = self.alice.instance.engine.program
         service = operations.services.fetch(self.alice.instance.account.sid, self.alice.service_sid)
         upload = operations.media.begin(service, Category.MEDIA, "alice")
@@ -77,13 +77,16 @@ CALLS: dict[Action, Callable[[Scene], ChatResponse]] = {
 }
 
 NEEDS_MEMBER = frozenset({Action.EDIT_NOTIFICATION_LEVEL})
-"""The actions that only a participant can perform. The permission of a service role is not sufficient."""
+"""Actions that only a participant can perform. The permission of a service role is not enough."""
 
 OUTCOMES = {Decision.NOT_PERMITTED: (403, 50107), Decision.NOT_A_PARTICIPANT: (403, 50430)}
 
 
 def roles_for(instance: EmbeddedInstance, action: Action, role_type: RoleType) -> Iterator[Role]:
-    """Yield one role that does not permit the action, and one role for each permission that permits the action."""
+    """Yield one role without a suitable permission, and one role for each suitable permission.
+
+    A permission is suitable if it permits the action.
+    """
     rule = RULES[action]
     other = {
         RoleType.SERVICE: (Permission.JOIN_CONVERSATION, Permission.EDIT_ANY_USER_INFO),
@@ -124,7 +127,7 @@ def test_call_is_permitted_exactly_if_the_roles_permit_it(embedded: EmbeddedInst
                 if decision is Decision.PERMITTED:
                     assert answer.status < 400 or answer.status in (404, 409), (context, answer)
                 outcomes.add(decision)
-                # Release the address pair, because the next conversation uses the same address pair.
+                # The next conversation needs the same address pair. Therefore release the pair.
                 if action is Action.ADD_NON_CHAT_PARTICIPANT:
                     v1.conversations(sid).delete()
     assert Decision.PERMITTED in outcomes

@@ -1,4 +1,4 @@
-"""Chat clients fetch the configuration, Users, and their own conversations. See docs/chat.md."""
+"""Chat clients fetch the service's configuration, Users, and their own conversations. See docs/chat.md."""
 
 from __future__ import annotations
 
@@ -225,14 +225,14 @@ def test_bad_read_state_has_the_codes_of_the_rest_api(
     assert alice.call("POST", path, body).error == error
 
 
-def test_webhooks_are_told_source_and_identity(embedded: EmbeddedInstance, alice: ChatUser) -> None:
+def test_webhook_requests_name_source_and_identity(embedded: EmbeddedInstance, alice: ChatUser) -> None:
     sid = chat_conversation(embedded, "alice")
     receive_webhooks(embedded, "onUserUpdate", "onUserUpdated", "onParticipantUpdate", "onParticipantUpdated")
     alice.call("POST", "/Users/alice", {"friendly_name": "Alice"})
     alice.call("POST", f"/Users/{alice.sid}/Conversations/{sid}", {"notification_level": "muted"})
-    told = [(each["EventType"], each["Source"], each["ClientIdentity"]) for each in received_webhooks(embedded)]
+    received = [(each["EventType"], each["Source"], each["ClientIdentity"]) for each in received_webhooks(embedded)]
     names = ("onParticipantUpdate", "onParticipantUpdated", "onUserUpdate", "onUserUpdated")
-    assert sorted(told) == [(name, "SDK", "alice") for name in names]
+    assert sorted(received) == [(name, "SDK", "alice") for name in names]
     embedded.receivers.statuses = [403]
     assert alice.call("POST", "/Users/alice", {"friendly_name": "x"}).error == (400, 50056)
     assert alice.call("GET", "/Users/alice").body["friendly_name"] == "Alice"

@@ -1,4 +1,4 @@
-"""Clients can move the clock of `convoke up --test-clock` with requests.
+"""Requests can move the clock of `convoke up --test-clock`.
 
 See docs/behaviour/states-and-timers.md#test-clock.
 """
@@ -28,7 +28,7 @@ from tests.support.waiting import eventually
 CLOCK = "/convoke/v1/Clock"
 MINUTE = timedelta(minutes=1)
 A_MOMENT = timedelta(seconds=30)
-"""A duration that is longer than each of these tests takes."""
+"""Each of these tests takes less real time than this duration."""
 
 
 @pytest.fixture
@@ -48,7 +48,10 @@ def present(instance: EmbeddedInstance) -> datetime:
 
 
 def states(instance: Instance) -> list[tuple[str, str, str]]:
-    """Return the time, conversation SID and new state of each state change by a timer, sorted by time."""
+    """Return the state changes that timers caused, sorted by time.
+
+    Each entry has the time, the conversation SID and the new state.
+    """
     events = [event for change in instance.changes() for event in change["events"]]
     payloads = [event["payload"] for event in events if event["payload"].get("Reason") == "TIMER"]
     return sorted((payload["StateUpdated"], payload["ConversationSid"], payload["StateTo"]) for payload in payloads)
@@ -171,7 +174,7 @@ def test_provisioning_retries_keep_their_backoff_in_moved_time() -> None:
         conversation = stored(instance)[sid]
         assert conversation["state"] == "closed"
         assert [alert["code"] for alert in instance.items("alert")] == [50427]
-    # The first pause starts at the creation. Therefore replace the time of the first attempt with the creation time.
+    # The first pause begins when the conversation is created. Therefore replace the first attempt's time.
     moments[0] = datetime.fromisoformat(conversation["date_created"])
     pauses = [round((later - earlier).total_seconds()) for earlier, later in pairwise(moments)]
     assert pauses == [10, 20, 40, 80, 160, 320, 600, 600]
@@ -265,7 +268,7 @@ def test_pause_of_a_circuit_breaker_ends_while_time_moves() -> None:
 
 
 class HeldClock(MovableClock):
-    """A clock whose `freeze_at` waits until the test sets `may_go_on`. The wait is at most five seconds."""
+    """A clock whose `freeze_at` waits up to five seconds for `may_go_on`."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""If 100 concurrent requests claim the same unique value, exactly one request gets the value."""
+"""If 100 requests claim the same unique value at the same time, exactly one request succeeds."""
 
 from __future__ import annotations
 
@@ -45,16 +45,13 @@ CLAIMS: dict[str, tuple[dict[str, Any], int]] = {
     "pair": ({"Participant": CHAT_AND_SMS}, 50425),
     "group": ({"Participant": GROUP_MMS}, 50438),
 }
-"""The key names a unique value.
-
-The entry has the form that claims the unique value, and the error code of each refused request.
-"""
+"""Maps the name of each unique value to the form that claims the value, and to the error code of a refused claim."""
 
 Credentials = tuple[str, str]
 
 
 def ask(api: Resolve, credentials: Credentials, data: dict[str, Any]) -> tuple[int, int | None]:
-    """Send a request that creates a conversation. Return the status and error code of the response."""
+    """Send a request that creates a conversation. Return the response's status and error code."""
     answered = call(api, "POST", ORIGIN + PATH, auth=credentials, data=data)
     return answered.status, answered.body.get("code")
 
@@ -122,7 +119,7 @@ FIRST_SIGHTS = 90
 def see_at_once(table: Table, api: Resolve, credentials: Credentials) -> tuple[int, int]:
     """Add the same new identity to 90 conversations at the same time.
 
-    Return the number of participants with the identity and the number of events `onUserAdded`.
+    Return the number of participants with this identity, and the number of `onUserAdded` events.
     """
     paths = [
         f"{ORIGIN}/v1/Conversations/{call(api, 'POST', ORIGIN + '/v1/Conversations', auth=credentials).body['sid']}"
@@ -195,7 +192,7 @@ def api_on(table: Table) -> Iterator[tuple[Resolve, Credentials]]:
 @pytest.mark.xdist_group("ministack")
 @pytest.mark.parametrize("claim", CLAIMS)
 def test_concurrent_threads_on_dynamodb_claim_unique_value_once(claim: str, ministack_url: str) -> None:
-    """The threads call the DynamoDB of MiniStack over HTTP, with one connection per thread."""
+    """The threads call MiniStack's DynamoDB over HTTP. Each thread has its own connection."""
     data, code = CLAIMS[claim]
     with ministack_table(ministack_url) as table, api_on(table) as (api, credentials):
         assert by_threads(api, credentials, data) == expected(code)
@@ -229,7 +226,7 @@ def test_steps_of_several_conversations_share_one_commit(embedded: EmbeddedInsta
 
 
 class DyingBus:
-    """An event bus whose second call of `publish` raises KeyboardInterrupt, as if the process ended."""
+    """An event bus that raises KeyboardInterrupt in the second call of `publish`, as if the process ended."""
 
     def __init__(self, bus: EventBus) -> None:
         self._bus = bus

@@ -1,4 +1,4 @@
-"""Concurrent messages get distinct indexes, in the order in which the messages are stored."""
+"""Concurrent messages get different indexes. The order of the indexes is the order of storage."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_fifty_concurrent_messages_get_distinct_indexes(tmp_path: Path, processe
 
 
 def test_list_during_writes_never_inserts_before_listed_messages(tmp_path: Path) -> None:
-    """Messages become visible in the order of the indexes. Each list begins with all messages of the previous list."""
+    """Every list must begin with all messages of the previous list, because messages become visible in index order."""
     with held_instance(str(tmp_path / "convoke.db")) as instance:
         sid = instance.client().conversations.v1.conversations.create().sid
         done = Event()
@@ -75,9 +75,9 @@ def test_list_during_writes_never_inserts_before_listed_messages(tmp_path: Path)
 
 @pytest.mark.xdist_group("ministack")
 def test_fifty_concurrent_messages_on_dynamodb_get_distinct_indexes(ministack_url: str) -> None:
-    """Create the messages on the DynamoDB of MiniStack, over HTTP.
+    """The requests use MiniStack's DynamoDB over HTTP.
 
-    On a slow machine a request can meet too many conflicts and get a 503. The test then sends the request again.
+    On a slow machine, a request can get a 503 after too many conflicts. The test then sends the request again.
     """
     with ministack_table(ministack_url) as table, api_on(table) as (api, credentials):
         sid = call(api, "POST", f"{ORIGIN}/v1/Conversations", auth=credentials).body["sid"]

@@ -1,4 +1,4 @@
-"""After concurrent changes of participants, the table contains exactly the locks of the remaining participants."""
+"""After concurrent changes, the table contains the locks of the remaining participants and no other locks."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def new(instance: EmbeddedInstance) -> str:
 
 
 def pairs_held(instance: EmbeddedInstance) -> set[tuple[str, str]]:
-    """Return the proxy address and the conversation SID of each locked address pair."""
+    """Return the proxy address and the conversation SID for each lock on an address pair."""
     return {(item["pk"].rpartition("#")[2], item["conversation_sid"]) for item in instance.items("+1501")}
 
 

@@ -1,4 +1,4 @@
-"""`/v1/Configuration` contains defaults for new conversations. See docs/behaviour/configuration.md."""
+"""`/v1/Configuration` holds the defaults for new conversations. See docs/behaviour/configuration.md."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`/v1/Configuration/Webhooks` configures webhooks. Convoke retries failed deliveries.
+"""`/v1/Configuration/Webhooks` configures the account's webhooks, and Convoke retries failed deliveries.
 
 See docs/behaviour/configuration-webhooks.md.
 """

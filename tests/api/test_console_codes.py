@@ -1,4 +1,4 @@
-"""The link to the console has a one-time code, which the console exchanges for an API key.
+"""The console's link contains a one-time code, which the console exchanges for an API key.
 
 See docs/behaviour/accounts-and-api-keys.md#console-codes.
 """
@@ -30,7 +30,7 @@ def exchange(instance: EmbeddedInstance, code: str, account_sid: str | None = No
 
 
 def codes(instance: EmbeddedInstance, real_time: datetime | None = None) -> ConsoleCodeOperations:
-    """Return the console code operations. The operations use `real_time`, or by default the current time."""
+    """Return the operations for console codes. Without `real_time`, the operations use the current time."""
     if real_time is None:
         return instance.engine.program.console_codes
     keys = instance.accounts.api_keys
@@ -101,7 +101,10 @@ def test_exchange_deletes_expired_codes_and_keys_only(embedded: EmbeddedInstance
 
 
 def test_moving_the_test_clock_does_not_end_a_sign_in() -> None:
-    """`convoke console` is another process, which does not know the time of the test clock."""
+    """`convoke console` runs in another process, and does not know the test clock.
+
+    Therefore codes and keys must expire by the real time.
+    """
     with held_instance(movable_clock=MovableClock()) as instance:
         key = exchange(instance, codes(instance).create(instance.account.sid))
         code = codes(instance).create(instance.account.sid)
@@ -111,7 +114,7 @@ def test_moving_the_test_clock_does_not_end_a_sign_in() -> None:
 
 
 def test_aws_has_no_codes() -> None:
-    """On AWS, each request without credentials to this path would read the table."""
+    """On AWS, each request with an invented code would read the table. Therefore there are no codes on AWS."""
     with moto_instance() as instance:
         form, url = {"AccountSid": instance.account.sid, "Code": "x"}, ORIGIN + PATH
         assert call(instance.api, "POST", url, data=form).status == 401

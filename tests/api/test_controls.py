@@ -1,4 +1,4 @@
-"""Tests in any language control an instance with requests (embedded/controls_api.py)."""
+"""Tests in any language can control an instance with HTTP requests (embedded/controls_api.py)."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def instance(session: RunningInstance) -> Iterator[RunningInstance]:
 def control(
     instance: RunningInstance, path: str, data: Any = None, *, method: str = "POST", client: Client | None = None
 ) -> tuple[int, Any]:
-    """Call a test control. Return the status and the body of the response."""
+    """Call a test control. Return the response's status and body."""
     client = client or instance.client()
     headers = {"Content-Type": "application/json"} if isinstance(data, str) else None
     path = f"/convoke/v1/{path}"
@@ -152,7 +152,7 @@ def test_held_conversation_stays_initializing_and_does_not_count_until_it_is_rel
     held = v1.conversation_with_participants.create(participant=chat(1)).sid
     other = v1.conversation_with_participants.create(participant=chat(1)).sid
     assert control(instance, "Settle") == (200, {"settled": True})
-    # Without the hold, the sweeper would activate or close the conversation `held` during this day.
+    # Without the hold, the sweeper would activate or close this conversation during the day.
     instance.advance("P1D")
     assert [v1.conversations(sid).fetch().state for sid in (held, other)] == ["initializing", "active"]
     assert control(instance, "Failures", method="DELETE") == (204, None)

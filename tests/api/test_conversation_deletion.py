@@ -1,4 +1,4 @@
-"""A deleted conversation is hidden immediately. Later the sweeper erases the items of the conversation.
+"""Convoke hides a deleted conversation at once. Later the sweeper erases the conversation's items.
 
 See docs/behaviour/conversations.md#delete.
 """
@@ -105,7 +105,7 @@ def test_sweep_erases_many_items_page_by_page(instance: Instance, monkeypatch: p
 
 
 def test_largest_messages_fit_into_one_erase_transaction(instance: Instance) -> None:
-    """DynamoDB limits a transaction to 4 MB. The test adds up the sizes, because moto and SQLite have no such limit."""
+    """DynamoDB limits a transaction to 4 MB. moto and SQLite have no such limit, so this test adds up the sizes."""
     conversation = instance.client().conversations.v1.conversations(conversation_in(instance, "active", chat(1)))
     text = "\N{GRINNING FACE}" * 256
     conversation.messages.create(
@@ -148,7 +148,7 @@ def test_erasing_twice_has_same_effect_as_once(instance: Instance) -> None:
 
 
 class AdmissionSwitch:
-    """An `admit` function that refuses every participant while `closed` is true."""
+    """An admission rule that refuses every participant while `closed` is true."""
 
     closed = True
 
@@ -161,7 +161,7 @@ class AdmissionSwitch:
 def failed_conversation(participants: list[str]) -> Iterator[tuple[EmbeddedInstance, str, str]]:
     """Yield an instance, the SID of a failed conversation, and the SID of a later conversation.
 
-    The later conversation claims the same unique name and addresses as the failed conversation.
+    The later conversation has the same unique name and the same addresses as the failed conversation.
     """
     admission = AdmissionSwitch()
     with held_instance(admit=admission) as instance:
@@ -196,7 +196,7 @@ def test_conversation_removed_event_has_last_stored_fields(instance: Instance) -
     v1 = instance.client().conversations.v1
     configure_webhook(v1)
     sid = v1.conversations.create(friendly_name="Visit", unique_name="visit", attributes='{"a": 1}').sid
-    # The Python SDK 9.13 accepts this header as an argument of `delete`, but does not send the header.
+    # The Python SDK 9.13 accepts this header in `delete`, but does not send the header.
     instance.call("DELETE", f"/v1/Conversations/{sid}", headers={"X-Twilio-Webhook-Enabled": "true"})
     (stored,) = instance.items("conversation")
     instance.work()
@@ -233,10 +233,10 @@ class BusSwitch:
 
 
 def test_unpublished_state_event_is_published_with_deletion() -> None:
-    """The finalizer normally publishes the state event, but here the event bus refuses the event.
+    """The event bus refuses the state event, and then the conversation is deleted.
 
-    Then the conversation is deleted. The finalizer no longer finds the conversation, so the deletion must publish
-    the state event.
+    The finalizer can no longer publish the state event, because the conversation is gone. Therefore the deletion must
+    publish the state event.
     """
     with held_instance(rewire=lambda edges: replace(edges, event_bus=BusSwitch(edges.event_bus))) as instance:
         v1, bus = instance.client().conversations.v1, instance.engine.edges.event_bus

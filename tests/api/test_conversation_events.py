@@ -21,7 +21,7 @@ def configure_webhook(v1: V1) -> None:
 
 
 def delivered(instance: Instance) -> list[dict[str, str]]:
-    """Deliver every pending event. Return the payloads of all deliveries since the last call of this function."""
+    """Deliver every pending event. Return the payloads that were delivered since the last call."""
     instance.work()
     payloads = [delivery.event.payload for delivery in instance.receivers.posted]
     instance.receivers.posted.clear()

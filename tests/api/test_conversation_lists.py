@@ -25,7 +25,7 @@ NEW_YEAR = datetime(2020, 1, 1, tzinfo=UTC)
 
 
 class StaleIndex:
-    """A table with an outdated index `listed`. The index shows no write after the creation of this object."""
+    """Simulates a table with an outdated index `listed`, which does not show writes after this object's creation."""
 
     def __init__(self, table: Table, shards: Sequence[str]) -> None:
         self._known = {shard: table.query(shard, index=keys.LISTED, limit=100) for shard in shards}
@@ -41,7 +41,7 @@ def make(instance: Instance, number: int, **parameters: Any) -> list[str]:
 
 
 def make_daily(instance: Instance, days: Sequence[int]) -> list[str]:
-    """Create a conversation at noon on each day in `days` of January 2020. Return the SIDs, sorted by date."""
+    """Create one conversation for each day in `days` of January 2020. Return the SIDs in the order of the dates."""
     made = {
         day: make(instance, 1, date_created=NEW_YEAR + timedelta(days=day - 1, hours=12), friendly_name=str(day))
         for day in days
@@ -60,7 +60,7 @@ def page(instance: Instance, url: str) -> Any:
 
 
 def pages(instance: Instance, query: str, direction: str = "next_page_url") -> list[list[str]]:
-    """Fetch a page by `query`, then follow the links to further pages in `direction`. Return the SIDs of each page."""
+    """Fetch the page at `query`, and follow the links in `direction`. Return the SIDs of each page."""
     found, url = [], f"{LIST}{query}"
     while url:
         body = page(instance, url)

@@ -1,4 +1,4 @@
-"""Conversations have states. Each state allows certain requests. See docs/behaviour/states-and-timers.md."""
+"""The state of a conversation determines which requests Convoke accepts. See docs/behaviour/states-and-timers.md."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ moment = datetime.fromisoformat
 
 
 def clock_of_whole_seconds() -> ManualClock:
-    """Return a clock that shows a whole second, because dates in responses have no fraction of a second."""
+    """Return a clock without fractions of a second, because dates in responses have no fractions."""
     clock = ManualClock()
     clock.present = clock.present.replace(microsecond=0)
     return clock

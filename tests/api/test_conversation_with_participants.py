@@ -185,7 +185,7 @@ def test_conversation_is_found_by_unique_name_with_any_characters(instance: Inst
 
 
 def test_names_with_a_question_mark_are_found_on_the_embedded_engine(instance: Instance) -> None:
-    """On AWS, Convoke refuses such names. See tests/functions/test_http_api_paths.py."""
+    """On AWS, Convoke refuses these names. See tests/functions/test_http_api_paths.py."""
     name = "what?"
     created = instance.client().conversations.v1.conversations.create(unique_name=name)
     path = f"/v1/Conversations/{quote(name, safe='')}"
@@ -210,7 +210,7 @@ def test_eleven_participants_are_refused(instance: Instance) -> None:
 
 
 @pytest.mark.parametrize("value", ["nonsense", "[]", "null", "7", '"alice"'])
-def test_participant_that_is_no_json_object_is_refused(instance: Instance, value: str) -> None:
+def test_participant_that_is_not_a_json_object_is_refused(instance: Instance, value: str) -> None:
     create = instance.client().conversations.v1.conversation_with_participants.create
     error = refusal(lambda: create(participant=[*chat(1), value]))
     assert (error.status, error.code, error.details["parameter"]) == (400, 50424, "Participant[1]")
@@ -261,7 +261,7 @@ def test_refused_request_stores_nothing(instance: Instance) -> None:
 
 
 class AdmissionSwitch:
-    """An `admit` function that refuses every participant while `closed` is true."""
+    """An admission rule that refuses every participant while `closed` is true."""
 
     def __init__(self) -> None:
         self.closed = True

@@ -1,4 +1,4 @@
-"""Clients can create and update conversations. See docs/behaviour/conversations.md."""
+"""Clients create and update conversations. See docs/behaviour/conversations.md."""
 
 from __future__ import annotations
 

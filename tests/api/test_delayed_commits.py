@@ -1,4 +1,4 @@
-"""The server commits data before a response shows the data. These tests delay the commits."""
+"""A response shows only data that the server has committed. These tests delay the commits."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def instance(data: str) -> Iterator[EmbeddedInstance]:
 
 
 def delay_commits(table: SqliteTable) -> None:
-    """Delay each commit by DELAY_SECONDS. Before the commit, other requests can see uncommitted data."""
+    """Delay each commit by DELAY_SECONDS. Until then, other requests can see uncommitted data."""
     end_tick = table._end_tick
 
     def delayed() -> None:
@@ -44,7 +44,7 @@ def delay_commits(table: SqliteTable) -> None:
 
 
 def stored_conversations(data: str) -> list[dict[str, Any]]:
-    """Return the committed conversations, as a second connection to the data file sees them."""
+    """Return the committed conversations, read over a second connection to the data file."""
     with closing(sqlite3.connect(data)) as connection:
         rows = connection.execute("SELECT body FROM items WHERE sk = 'conversation'").fetchall()
     return [json.loads(body) for (body,) in rows]
@@ -91,7 +91,7 @@ def test_wait_ends_after_commit_of_state_that_it_returns(instance: EmbeddedInsta
 
 
 def test_wait_does_not_return_state_that_is_dropped(instance: EmbeddedInstance, data: str) -> None:
-    """The waiting request can see the state `active` before the commit. The commit fails and drops the state."""
+    """The waiting request sees the uncommitted state `active`. Then the commit fails, and the state is dropped."""
 
     async def scenario() -> Answer:
         async with instance.served(), instance.without_sweeps():
@@ -104,7 +104,7 @@ def test_wait_does_not_return_state_that_is_dropped(instance: EmbeddedInstance, 
                 await asyncio.sleep(0.01)
             while not waiting.done():
                 if table._unit is not None:
-                    table._connection.execute("PRAGMA query_only = ON")  # The commit fails.
+                    table._connection.execute("PRAGMA query_only = ON")  # Make the commit fail.
                 await asyncio.sleep(0.01)
             assert [each["state"] for each in stored_conversations(data)] == ["initializing"]
             table._connection.execute("PRAGMA query_only = OFF")

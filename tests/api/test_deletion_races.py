@@ -31,11 +31,11 @@ from tests.support.instances import Instance
 
 
 def participants_not_added(instance: Instance) -> None:
-    """Do nothing, so the message to the participant adder stays in the queue."""
+    """Do nothing, so that the message to the participant adder stays in the queue."""
 
 
 def participants_added_by_adder(instance: Instance) -> None:
-    """Add the participants, but do not start the finalizer."""
+    """Add the participants without starting the finalizer."""
     (record,) = instance.items("provisioning")
     provisioning = unpack_provisioning(record)
     added = provisioning.added(provisioning.date_created)
@@ -71,7 +71,7 @@ def test_late_participant_message_after_deletion_has_no_effect(
 
 
 def repeat_participant_message(instance: Instance, record: dict[str, Any]) -> None:
-    """Deliver the message to the participant adder two more times. Run the next steps after each delivery."""
+    """Deliver the participant adder's message two more times. Run the next steps after each delivery."""
     for _ in range(2):
         instance.repeat(record)
         instance.work()
@@ -93,7 +93,7 @@ def add_members(instance: Instance, added: Provisioning) -> bool:
 
 
 class StaleWriter:
-    """A writer with outdated data. The constructor reads the conversation, and the methods use this read."""
+    """Writes with old data. The constructor reads the conversation, and the other methods use the result."""
 
     def __init__(self, instance: Instance, sid: str) -> None:
         self.instance = instance
@@ -167,10 +167,9 @@ def test_stale_write_after_deletion_is_refused(instance: Instance, write: str, s
 @pytest.mark.each_engine
 @pytest.mark.parametrize("end", ["finalize", "close"])
 def test_delete_read_before_initializing_ended_is_refused(instance: Instance, end: str) -> None:
-    """The deleting client read the conversation while the state was `initializing`. Then the state changed.
+    """The deleting client reads the conversation in the state `initializing`. Then the state changes.
 
-    The change added the state event or locks. The outdated read does not contain this addition. Therefore Convoke must
-    refuse the deletion.
+    The deletion must be refused, because the old data lacks the state event or the locks that the state change added.
     """
     sid = conversation_in(instance, "initializing")
     if end == "finalize":
@@ -184,7 +183,10 @@ def test_delete_read_before_initializing_ended_is_refused(instance: Instance, en
 
 @dataclass(frozen=True)
 class OvertakenRepository(ProvisioningRepository):
-    """A repository that calls `meanwhile` after each read, before the caller can write."""
+    """A repository in which another write can happen after a read.
+
+    `meanwhile` runs after each read and makes the other write.
+    """
 
     meanwhile: Callable[[], object]
 
@@ -196,7 +198,7 @@ class OvertakenRepository(ProvisioningRepository):
 
 @pytest.mark.each_engine
 @pytest.mark.parametrize("task", ["finalize", "close"])
-def test_finalizer_overtaken_by_deletion_raises_nothing_left(instance: Instance, task: str) -> None:
+def test_finalizer_overtaken_by_deletion_raises_nothing_to_finalize(instance: Instance, task: str) -> None:
     sid = conversation_in(instance, "initializing")
     if task == "finalize":
         participants_added_by_adder(instance)
@@ -208,7 +210,7 @@ def test_finalizer_overtaken_by_deletion_raises_nothing_left(instance: Instance,
 
 
 @pytest.mark.each_engine
-def test_finalizer_overtaken_by_another_finalizer_raises_not_in_yet(instance: Instance) -> None:
+def test_finalizer_overtaken_by_another_finalizer_raises_not_ready(instance: Instance) -> None:
     sid = conversation_in(instance, "initializing")
     participants_added_by_adder(instance)
     finalizer = finalizer_on(instance, OvertakenRepository(instance.table, StaleWriter(instance, sid).finalize))
@@ -223,7 +225,7 @@ def finalizer_on(instance: Instance, provisionings: ProvisioningRepository) -> C
 
 @pytest.mark.each_engine
 def test_stale_write_before_settling_is_refused(instance: Instance) -> None:
-    """Settling computes the due time from the timers. An outdated write would restore the old due time."""
+    """Settling computes the conversation's due time. An outdated write must not replace the new due time."""
     sid = conversation_in(instance, "initializing")
     participants_added_by_adder(instance)
     assert StaleWriter(instance, sid).finalize()
@@ -267,7 +269,7 @@ def test_stale_settle_or_claim_keeps_deleted_conversation_due(instance: Instance
 
 @pytest.mark.each_engine
 def test_delete_with_stale_provisioning_keeps_locks_of_another_conversation(instance: Instance) -> None:
-    """The outdated provisioning record lists locks of this conversation that now belong to another conversation."""
+    """The old provisioning record still lists locks that now belong to another conversation."""
     sid = conversation_in(instance, "initializing", CHAT_AND_SMS)
     early = StaleWriter(instance, sid)
     assert early.close()

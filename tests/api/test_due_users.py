@@ -21,7 +21,7 @@ from tests.support.trees import Tree
 ALICE = '{"identity": "alice"}'
 MASKED = json.dumps({"identity": "alice", "messaging_binding": {"projected_address": "+15017122662"}})
 PAUSE = timedelta(minutes=10)
-"""The longest pause between two passes of the sweeper."""
+"""The maximum pause between the first passes of the sweeper for a deleted User. Later pauses can be longer."""
 
 
 @pytest.fixture(params=["the account's tree", "a service's tree"])
@@ -49,7 +49,7 @@ def delete(tree: Tree, identity: str = "alice", *, webhooks: bool = False) -> No
     headers = {"X-Twilio-Webhook-Enabled": "true"} if webhooks else {}
     assert tree.call("DELETE", f"/Users/{identity}", headers=headers).status == 204
     if tree.instance.is_deployed:
-        # On AWS, the cache of the participant adder can contain the deleted User for some seconds. Clear the cache.
+        # On AWS, the participant adder's cache can contain the deleted User for some seconds.
         tree.instance.clear_caches()
 
 
@@ -126,8 +126,11 @@ def test_participant_of_an_initializing_conversation_leaves_later(clock: ManualC
 
 
 @pytest.mark.each_engine
-def test_identity_leaves_and_number_stays_if_the_group_would_collide(tree: Tree, clock: ManualClock) -> None:
-    """If Convoke deleted the participant, the second group would have the same numbers as the first group."""
+def test_only_the_identity_is_removed_if_two_groups_would_have_the_same_numbers(tree: Tree, clock: ManualClock) -> None:
+    """Without alice's number, two groups would have the same numbers.
+
+    Therefore Convoke removes only the identity and keeps the participant.
+    """
     tree.make(*GROUP_MMS)
     sid = tree.make(*GROUP_MMS, MASKED)
     delete(tree)
@@ -194,10 +197,8 @@ def test_tombstone_stays_until_the_deletion_is_visible_everywhere(tree: Tree, cl
 
 
 @pytest.mark.each_engine
-def test_user_that_is_deleted_while_its_participant_is_added_has_a_user_or_no_participant(
-    tree: Tree, clock: ManualClock
-) -> None:
-    """The process that adds the participant still has the deleted User in its cache."""
+def test_participant_added_while_its_user_is_deleted_has_a_user_or_is_removed(tree: Tree, clock: ManualClock) -> None:
+    """The process that adds the participant does not know about the deletion, because its cache contains the User."""
     tree.make(ALICE)
     conversation = tree.client.conversations(tree.client.conversations.create().sid)
     hooks = {"pre_webhook_url": "https://hooks.example.com/", "filters": ["onParticipantAdd"]}
@@ -223,7 +224,7 @@ def test_identity_that_an_outdated_cache_added_without_a_user_gets_one(clock: Ma
         first_sights = instance.engine.program.first_sights
         known = first_sights._known
         delete(tree)
-        # Imitate the cache of another process. For some seconds, this cache still contains the deleted User.
+        # Simulate the cache of another process, which contains the deleted User for some seconds.
         known.remember(True, instance.account.sid, tree.instance.items("user")[0]["sid"])
         sid = tree.make(ALICE)
         known.clear()
@@ -235,7 +236,7 @@ def test_identity_that_an_outdated_cache_added_without_a_user_gets_one(clock: Ma
 
 def test_participant_that_cannot_be_deleted_does_not_keep_the_others(clock: ManualClock) -> None:
     class Broken:
-        """Wraps a table. Reads of the conversation with the SID `broken` fail."""
+        """Makes reads of the conversation `broken` fail."""
 
         broken = ""
 
@@ -282,7 +283,7 @@ def test_interrupted_pass_goes_on_later(clock: ManualClock, caplog: pytest.LogCa
 
 
 def test_outdated_entry_of_the_index_changes_no_user(clock: ManualClock) -> None:
-    """On DynamoDB, the index is eventually consistent. The User of an entry can be missing, or no longer due."""
+    """On DynamoDB, an index can be outdated. Then the User of an entry is gone, or is no longer due."""
     with held_instance(now=clock.now, sleep=clock.sleep) as instance:
         tree = Tree(instance, in_service=False)
         process = instance.engine.sweeper.processes[keys.USER]

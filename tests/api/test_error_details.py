@@ -1,4 +1,4 @@
-"""The `details` of an error name the parameter, the index, the rule, and every further problem.
+"""The `details` of an error name the parameter, the index, the rule, and all further problems.
 
 See docs/behaviour/requests-and-answers.md#error-details.
 """
@@ -19,7 +19,7 @@ Body = dict[str, Any]
 
 
 def refused(instance: Instance, *participants: object, **parameters: str) -> Body:
-    """Send a request. Check that Convoke refuses the request and stores nothing. Return the body of the response."""
+    """Send a request that Convoke must refuse without storing anything. Return the body of the response."""
     values = [value if isinstance(value, str) else json.dumps(value) for value in participants]
     before = instance.items("")
     answered = instance.call("POST", PATH, {**parameters, "Participant": values})
@@ -30,7 +30,7 @@ def refused(instance: Instance, *participants: object, **parameters: str) -> Bod
 
 
 def problems(body: Body) -> list[tuple[int, str]]:
-    """Return the code and parameter of every problem. The main error comes first."""
+    """Return the code and the parameter of every problem. The main error comes first."""
     details = body["details"]
     return [
         (body["code"], details["parameter"]),
@@ -152,7 +152,7 @@ def test_numbers_outside_north_america_are_accepted_outside_groups(instance: Ins
 
 
 def test_error_details_never_repeat_personal_data(instance: Instance) -> None:
-    """Convoke logs errors. Therefore error details must not contain names, addresses, identities or attributes."""
+    """Convoke logs errors. Therefore the details must not contain names, addresses, identities or attributes."""
     private = ["Jane Doe", "+15558675310", "+15017122661", "jane@example.com", "secret"]
     values = [
         {"identity": "jane@example.com"},

@@ -1,4 +1,4 @@
-"""An error message says which parameter is wrong, and what to do. SDK exceptions show only the message."""
+"""An error message names the wrong parameter and the solution, because SDK exceptions show only the message."""
 
 from __future__ import annotations
 

@@ -1,13 +1,15 @@
-"""`convoke events` and `convoke dlq` print the same output for a data file as for a deployed stack."""
+"""`convoke events` and `convoke dlq` print the same output for a data file and for a deployed stack."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from convoke.aws.message_bodies import escape_noncharacters
+from convoke.domain.copies import Copy
 from convoke.domain.sids import is_sid
 from convoke.domain.webhooks import Delivery
 from convoke.embedded.queue import NO_RECEIVER, QueuedMessage
@@ -18,7 +20,7 @@ URL = "https://hooks.example.com/"
 
 
 def account(place: CliTarget) -> dict[str, Any]:
-    """Create an account, and configure a webhook of the account. Return the account."""
+    """Create an account with a webhook. Return the account."""
     (created,) = place.printed("account", "create")
     ask(place, created, "/v1/Configuration/Webhooks", {"PostWebhookUrl": URL, "Filters": "onConversationAdded"})
     return created
@@ -44,7 +46,7 @@ def create_conversation(place: CliTarget, who: dict[str, Any]) -> str:
 
 
 def received_deliveries(place: CliTarget) -> list[Delivery]:
-    """Receive every message of the delivery queue. Return the deliveries."""
+    """Receive all messages of the delivery queue. Return their deliveries."""
     if isinstance(place, StackTarget):
         sqs, url = place.client("sqs"), place.queues["DeliveryQueue"]
         received = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", [])
@@ -76,7 +78,7 @@ def show(place: CliTarget, who: dict[str, Any], event_id: str) -> dict[str, Any]
 
 
 def delivery(place: CliTarget, who: dict[str, Any]) -> Delivery:
-    """Create a delivery. Receive and return the delivery before Convoke calls the webhook."""
+    """Create a delivery, and receive it before Convoke calls the webhook. Return the delivery."""
     create_conversation(place, who)
     (listed,) = place.printed("events", "list", "--account", who["sid"])
     place.printed("events", "replay", listed["id"], "--account", who["sid"])
@@ -178,19 +180,27 @@ def test_dlq_redrive_sends_other_messages_unchanged(deployed: StackTarget) -> No
     assert message["Body"] == '{"conversation_sid": "CH1"}'
 
 
-def test_dlq_redrive_keeps_the_line_of_a_copy(deployed: StackTarget) -> None:
+def test_dlq_redrive_keeps_the_message_group_of_a_copy(deployed: StackTarget) -> None:
     sqs, queues = deployed.client("sqs"), deployed.queues
     sids = {"account_sid": "AC1", "conversation_sid": "CH1", "message_sid": "IM1", "receipt_sid": "DY1"}
-    body, group = json.dumps(sids), {"MessageGroupId": "line", "MessageDeduplicationId": "DY1"}
+    body, group = (
+        json.dumps(sids | {"queued_at": "2026-01-02T03:04:05.678Z"}),
+        {"MessageGroupId": "line", "MessageDeduplicationId": "DY1"},
+    )
     sqs.send_message(QueueUrl=queues["CopyQueue"], MessageBody=body, **group)
     (sent,) = sqs.receive_message(QueueUrl=queues["CopyQueue"])["Messages"]
     sqs.delete_message(QueueUrl=queues["CopyQueue"], ReceiptHandle=sent["ReceiptHandle"])
     sqs.send_message(QueueUrl=queues["CopyFailureQueue"], MessageBody=body, **group)
     assert deployed.printed("dlq", "list") == [{"queue": "copy-failure", **sids}]
     deployed.printed("dlq", "redrive")
-    # SQS drops a message with a recently used deduplication id. Therefore a redrive uses a new deduplication id.
+    # SQS drops a message whose deduplication id was used recently. Therefore a redrive needs a new deduplication id.
     (message,) = sqs.receive_message(QueueUrl=queues["CopyQueue"], AttributeNames=["All"])["Messages"]
-    assert (message["Body"], message["Attributes"]["MessageGroupId"]) == (body, "line")
+    assert message["Attributes"]["MessageGroupId"] == "line"
+    redriven = Copy.model_validate_json(message["Body"])
+    assert redriven.model_dump(include={*sids}) == sids
+    # A copy with its old date would count as delayed for too long.
+    assert redriven.queued_at
+    assert redriven.queued_at > datetime.now(UTC) - timedelta(minutes=1)
 
 
 def test_dlq_redrive_sends_only_characters_that_sqs_accepts(deployed: StackTarget) -> None:

@@ -1,4 +1,4 @@
-"""No request blocks the thread of the embedded engine's event loop."""
+"""No request blocks the thread on which the embedded engine's event loop runs."""
 
 from __future__ import annotations
 
@@ -30,8 +30,7 @@ def configure_pre_events(instance: EmbeddedInstance) -> None:
     assert instance.call("POST", "/v1/Configuration/Webhooks", form).status == 200
 
 
-def test_pre_event_and_unrelated_read_wait_for_neither() -> None:
-    """The receiver does not answer the pre-event yet. During this time, other requests get responses."""
+def test_waiting_pre_event_does_not_block_other_requests() -> None:
     called, may_answer = threading.Event(), threading.Event()
 
     def hold() -> None:
@@ -62,7 +61,7 @@ def test_pre_events_do_not_sleep_on_event_loop() -> None:
         async with instance.served():
             created = await asyncio.gather(*(instance.asked("POST", CONVERSATIONS, **HEADER) for _ in range(10)))
             assert {answered.status for answered in created} == {201}
-            # These requests conflict with each other, because every request updates the same conversation.
+            # These requests conflict, because each request updates the same conversation.
             path = f"{CONVERSATIONS}/{created[0].body['sid']}"
             updates = [
                 instance.asked("POST", path, {"Attributes": f'{{"n": {n}}}'}, **(HEADER if n % 2 else {}))
@@ -77,9 +76,9 @@ def test_pre_events_do_not_sleep_on_event_loop() -> None:
 
 @dataclass
 class InterruptedTable:
-    """A table in which another process writes before a transaction.
+    """A table in which another process writes just before a transaction.
 
-    Before each transaction, the table removes and calls one function of `meanwhile`. The function makes the write.
+    Each function in `meanwhile` makes one such write before one transaction.
     """
 
     table: Any
@@ -91,8 +90,8 @@ class InterruptedTable:
     def transact(self, writes: Sequence[Write]) -> None:
         if self.meanwhile:
             if self.table._unit is not None:
-                # The open unit of work holds the write lock, so the other process cannot write.
-                # Therefore run the request again in a later tick.
+                # The other process cannot write while the open unit of work holds the write lock. Therefore run the
+                # request again in a later tick.
                 raise RunAgainError
             self.meanwhile.pop()()
         self.table.transact(writes)
@@ -138,15 +137,15 @@ def test_moving_clock_does_not_sleep_on_event_loop() -> None:
 
 @pytest.mark.parametrize("code", ["time.sleep(0)", "threading.Event().wait(0.001)", "instance.engine._sweep()"])
 def test_product_that_blocks_event_loop_is_noticed(code: str) -> None:
-    """Test the guard that fails a test if Convoke blocks the event loop. All tests use this guard.
+    """Test the guard that fails every test in which Convoke blocks the event loop.
 
-    `_sweep` blocks, because `without_sweeps` holds a lock that `_sweep` needs.
+    `_sweep` blocks here, because `without_sweeps` holds the lock that `_sweep` needs.
     """
     guard = BlockingGuard()
 
     async def scenario(instance: EmbeddedInstance) -> None:
         async with instance.served(), instance.without_sweeps():
-            # The guard recognizes code of Convoke by the module name.
+            # The guard recognizes Convoke's code by the module name.
             module = {"__name__": "convoke.blocking", "instance": instance, "threading": threading, "time": time}
             with pytest.raises(AssertionError, match="on the event loop's thread"):
                 exec(code, module)

@@ -1,4 +1,4 @@
-"""Tests of events, of the delivery attempts of an event, and of replays. See docs/behaviour/events.md."""
+"""Clients list events and delivery attempts, and replay events. See docs/behaviour/events.md."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""If a commit fails, the engine drops the unit of work. Every response that depends on the unit is a 503."""
+"""If a commit fails, the engine drops the unit of work. All responses that depend on the unit become 503."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ CONVERSATIONS = "/v1/Conversations"
 WITH_PARTICIPANTS = "/v1/ConversationWithParticipants"
 
 LARGE = {"Attributes": '{"a": "' + "x" * 16_000 + '"}'}
-"""A form that is larger than the free space in the data file. To store the form, the data file must grow."""
+"""A form that does not fit into the free space of the data file, so the file must grow."""
 
 CANNOT_BE_USED = "the data file cannot be used"
 
@@ -42,7 +42,7 @@ def data(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 @contextmanager
 def full_disk(instance: EmbeddedInstance) -> Iterator[None]:
-    """Prevent the data file from growing during the block."""
+    """Keep the data file from growing until the block ends."""
     connection = instance.engine.table._connection
     (pages,) = connection.execute("PRAGMA page_count").fetchone()
     (limit,) = connection.execute("PRAGMA max_page_count").fetchone()
@@ -62,7 +62,7 @@ def test_every_answer_of_dropped_unit_is_503(data: str) -> None:
         async with instance.served(), instance.without_sweeps():
             taken = {"UniqueName": "visit", **LARGE}
             with full_disk(instance):
-                # All four requests are processed in one tick of the event loop, in this order.
+                # The event loop runs the four requests in one tick, in this order.
                 answers = await asyncio.gather(
                     instance.asked("POST", CONVERSATIONS, taken),
                     instance.asked("GET", f"{CONVERSATIONS}/visit"),
@@ -121,7 +121,7 @@ def test_participants_of_dropped_conversation_are_not_handed_over(data: str) -> 
 
 
 def test_caches_forget_dropped_unit(data: str) -> None:
-    """The first request sets a timer. The second request caches the account, including the timer. The commit fails."""
+    """The first request sets a timer. The second request caches the account with this timer. Then the commit fails."""
 
     async def scenario(instance: EmbeddedInstance) -> None:
         async with instance.served(), instance.without_sweeps():
@@ -141,7 +141,7 @@ def test_caches_forget_dropped_unit(data: str) -> None:
 def test_events_of_stream_are_published_after_failed_commit(data: str) -> None:
     """The engine drops the unit of work that publishes the events.
 
-    The engine must read the stream again, although no new change follows.
+    The engine must then read the stream again without waiting for a new change.
     """
 
     async def scenario(instance: EmbeddedInstance) -> None:
@@ -175,7 +175,7 @@ def test_failed_commits_are_logged_once_a_minute(data: str, caplog: pytest.LogCa
 
 
 def test_large_unit_that_fails_before_its_tick_ends_answers_503(data: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """If a unit of work has MAX_ROWS rows or more, the engine commits before the end of the tick."""
+    """A unit of work with MAX_ROWS rows or more is committed before the tick ends. Here, this commit fails."""
     monkeypatch.setattr("convoke.embedded.sqlite.MAX_ROWS", 1)
 
     async def scenario(instance: EmbeddedInstance) -> None:
@@ -217,7 +217,7 @@ def test_dropped_conversation_leaves_no_log_line_and_no_metric(data: str, caplog
 
 
 class FailureCounter:
-    """Counts, for each watched method, the calls that raise an exception."""
+    """Counts how often each watched method raises an exception."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self._monkeypatch = monkeypatch
@@ -276,7 +276,7 @@ def test_all_background_work_together_logs_one_failure_of_the_data_file(
                 await instance.asked("POST", WITH_PARTICIPANTS, {"Participant": chat(2)}, **header)
             connection = instance.engine.table._connection
             broken.set()
-            connection.execute("PRAGMA query_only = 1")  # All commits fail.
+            connection.execute("PRAGMA query_only = 1")  # Make all commits fail.
             queue = instance.engine.edges.participant_queue
             assert isinstance(queue, HoldingQueue)
             queue.release()
@@ -286,7 +286,7 @@ def test_all_background_work_together_logs_one_failure_of_the_data_file(
                 await asyncio.sleep(0.02)
                 if attempt == 20:
                     may_answer.set()
-                    connection.set_authorizer(lambda *_: sqlite3.SQLITE_DENY)  # All statements fail.
+                    connection.set_authorizer(lambda *_: sqlite3.SQLITE_DENY)  # Make all statements fail.
             connection.set_authorizer(None)
             connection.execute("PRAGMA query_only = 0")
             broken.clear()

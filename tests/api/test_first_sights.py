@@ -1,4 +1,4 @@
-"""Convoke creates a User when an identity is used in a service for the first time.
+"""Convoke creates a User when a service sees an identity for the first time.
 
 See docs/behaviour/users.md#first-sight.
 """
@@ -22,7 +22,7 @@ from tests.support.trees import Tree
 
 
 def make_group(tree: Tree) -> Any:
-    """Create a group MMS conversation, and return the participant that is a business number."""
+    """Create a group MMS conversation. Return the participant with the business number."""
     members = tree.client.conversations(tree.make(*GROUP_MMS)).participants
     return next(each for each in members.list() if "projected_address" in each.messaging_binding)
 
@@ -119,7 +119,11 @@ def test_failed_provisioning_creates_no_user() -> None:
 
 
 class CountingTable:
-    """Wraps a table. Records the keys of each batch read and the number of writes in each transaction."""
+    """Wraps a table, and counts the reads and writes of Users.
+
+    `read` has the number of keys and the consistency of each batch read of Users. `written` has the number of Users in
+    each transaction.
+    """
 
     def __init__(self, table: Any) -> None:
         self._table = table
@@ -154,7 +158,10 @@ def test_known_identities_are_neither_written_nor_read_twice() -> None:
 
 
 def test_identity_that_an_old_read_misses_is_read_again_consistently() -> None:
-    """On DynamoDB, an eventually consistent read can miss a User that was created a few milliseconds before."""
+    """On DynamoDB, an eventually consistent read can miss a new User.
+
+    Therefore Convoke reads an unknown identity again with strong consistency.
+    """
 
     class Stale(CountingTable):
         def get_many(self, keys: Sequence[Key], *, consistent: bool = True) -> Any:
@@ -178,7 +185,7 @@ def test_identity_that_an_old_read_misses_is_read_again_consistently() -> None:
 
 @contextmanager
 def counting_instance(counting: type[CountingTable] = CountingTable) -> Iterator[tuple[EmbeddedInstance, Any]]:
-    """Yield an instance and a `CountingTable`. All requests and steps of the instance use this table."""
+    """Yield an instance and the CountingTable that the instance uses."""
     tables: list[CountingTable] = []
 
     def rewire(edges: Any) -> Any:

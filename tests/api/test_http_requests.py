@@ -112,14 +112,14 @@ def test_multipart_body_is_taken_like_a_form(instance: Instance) -> None:
 
 @pytest.mark.each_engine
 @pytest.mark.parametrize("path", ["/v1/Conversations", "/v1/Services", "/convoke/v1/Events", "/v1/Alerts"])
-def test_last_value_of_a_repeated_query_parameter_counts(instance: Instance, path: str) -> None:
-    """`next_page_url` contains `PageSize`, but some clients add another `PageSize` to this URL."""
+def test_last_value_of_a_repeated_query_parameter_is_used(instance: Instance, path: str) -> None:
+    """Some clients add a second `PageSize` to `next_page_url`, which already contains a `PageSize`."""
     meta = instance.call("GET", f"{path}?PageSize=2&Page=0&PageSize=7").body["meta"]
     assert meta["page_size"] == 7
 
 
 @pytest.mark.each_engine
-def test_page_size_that_is_added_to_the_next_page_url_counts(instance: Instance) -> None:
+def test_page_size_added_to_the_next_page_url_is_used(instance: Instance) -> None:
     v1 = instance.client().conversations.v1
     made = [v1.conversations.create(friendly_name=str(number)).sid for number in range(4)]
     url = instance.call("GET", "/v1/Conversations?State=closed&State=active&PageSize=1").body["meta"]["next_page_url"]
@@ -240,7 +240,7 @@ def test_every_response_has_request_id_and_content_type(instance: Instance) -> N
 
 
 def test_concurrent_requests_never_mix_up_responses(embedded: EmbeddedInstance) -> None:
-    """Powertools stores the current request in a class attribute. Concurrent requests overwrite this attribute."""
+    """Powertools stores the current request in a class attribute, which concurrent requests overwrite."""
     instance = embedded
     v1 = instance.client().conversations.v1
     names = [v1.conversation_with_participants.create(unique_name=f"name {n}").unique_name for n in range(32)]
@@ -262,7 +262,7 @@ def test_concurrent_requests_never_mix_up_responses(embedded: EmbeddedInstance) 
 
 
 class SlowTable:
-    """A table with a slow `get`. If the partition key contains `slow`, `get` waits until the test sets `go`."""
+    """A table whose `get` waits for `go` if the partition key contains `slow`."""
 
     def __init__(self, table: Table) -> None:
         self._table = table

@@ -1,4 +1,4 @@
-"""Convoke executes requests with the same `Idempotency-Key` once, and returns the same response.
+"""Convoke executes requests with the same `Idempotency-Key` only once, and repeats the response.
 
 See docs/behaviour/requests-and-answers.md#idempotency-keys.
 """
@@ -142,7 +142,7 @@ def test_idempotency_keys_are_scoped_to_account(instance: Instance) -> None:
 
 @pytest.mark.each_engine
 def test_idempotency_key_expires_after_24_hours(clocked: Instance, clock: ManualClock) -> None:
-    """DynamoDB can delete an expired record days later. Until then, the record must have no effect."""
+    """DynamoDB can delete an expired record days later. Convoke must ignore the record until then."""
     data = {"Participant": chat(1)}
     first = create(clocked, data)
     (record,) = clocked.items("idempotency-record")

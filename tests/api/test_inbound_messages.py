@@ -41,7 +41,7 @@ def bodies(conversation: Any) -> list[str]:
 
 
 def events_since(instance: Instance, earlier: int) -> list[dict[str, str]]:
-    """Skip the first `earlier` changes. Return the payloads of all events in the later changes."""
+    """Return the payloads of all events, without the events of the first `earlier` changes."""
     return [event["payload"] for change in instance.changes()[earlier:] for event in change["events"]]
 
 
@@ -86,7 +86,7 @@ def test_closed_or_deleted_conversation_gets_no_message(embedded: EmbeddedInstan
 
 
 def test_message_waits_for_the_end_of_initializing(embedded: EmbeddedInstance) -> None:
-    """The message arrives while the conversation is `initializing`. Convoke waits, and then adds the message."""
+    """The message arrives while participants are still being added. Convoke adds the message afterwards."""
     configure(embedded)
     created = embedded.client().conversations.v1.conversation_with_participants.create(participant=[pair()])
     pauses = list[float]()
@@ -138,7 +138,7 @@ def test_message_that_nobody_expects_is_not_stored(
     assert embedded.items("message#") == embedded.items("conversation") == embedded.items("inbound") == []
     (logged,) = [record for record in caplog.records if record.getMessage() == "inbound message received"]
     assert vars(logged)["outcome"] == "unclaimed"
-    assert not any(told in str(vars(record)) for told in (PHONE, "a secret") for record in caplog.records)
+    assert not any(private in str(vars(record)) for private in (PHONE, "a secret") for record in caplog.records)
 
 
 def test_autocreation_creates_the_conversation_its_participant_and_the_message(embedded: EmbeddedInstance) -> None:
@@ -230,9 +230,9 @@ def test_stop_of_an_unknown_phone_creates_no_conversation(embedded: EmbeddedInst
 
 
 def test_group_message_goes_to_the_group_with_the_same_numbers(embedded: EmbeddedInstance) -> None:
-    """Convoke finds a group by the set of its numbers.
+    """The numbers of the sender and of all receivers identify a group.
 
-    Another conversation has the address pair of the sender. Convoke does not add the message to that conversation.
+    Another conversation has the address pair of the sender. The message must not go to that conversation.
     """
     configure(embedded)
     alone = conversation_with(embedded, pair())
@@ -279,7 +279,7 @@ def test_group_message_creates_a_group(embedded: EmbeddedInstance) -> None:
 
 
 def send_copy(instance: Instance, conversation: Any, at: datetime) -> None:
-    """Store the record that `BUSINESS` sent a copy to `PHONE`, a member of the group."""
+    """Store a record of a copy that `BUSINESS` sent to `PHONE`, a member of the group."""
     sid = conversation._solution["sid"]
     instance.table.transact([group_copy_write(instance.account.sid, sid, PHONE, BUSINESS, at)])
 
@@ -307,7 +307,7 @@ def test_answer_to_a_copy_goes_to_the_open_group_with_the_last_copy(clocked: Emb
 def test_phones_of_a_group_talk_through_copies(tmp_path: Path) -> None:
     """The carrier cannot send a group MMS.
 
-    Therefore each phone gets a separate copy, and answers only to the business number.
+    Therefore each phone gets its own copy, and answers only to the business number.
     """
     carrier = FakeCarrier()
     carriers = {Provider.SIMULATED: carrier}
@@ -326,7 +326,7 @@ def test_phones_of_a_group_talk_through_copies(tmp_path: Path) -> None:
         assert bodies(second) == ["Hello", "Hi too"]
 
 
-def test_group_message_is_no_answer_to_a_copy(embedded: EmbeddedInstance) -> None:
+def test_group_message_is_not_an_answer_to_a_copy(embedded: EmbeddedInstance) -> None:
     conversation = conversation_with(embedded, *group(PHONE, OTHER_PHONE))
     send_copy(embedded, conversation, instants.now())
     assert text(embedded, "to others", BUSINESS, GROUP_PHONES[0]).body["outcome"] == "unclaimed"
@@ -380,9 +380,10 @@ def test_message_that_is_delivered_again_is_stored_once(clocked: EmbeddedInstanc
 
 
 def test_second_delivery_during_the_first_is_stored_once(embedded: EmbeddedInstance) -> None:
-    """Convoke stores the message of the second delivery while the first delivery waits for a pre-event.
+    """The second delivery arrives while the first delivery waits for the answer to a pre-event.
 
-    The conversation with this message is closed before the first delivery continues.
+    Convoke stores the message of the second delivery. Then the conversation is closed, and the first delivery
+    continues.
     """
     ask_before_conversations(embedded)
     configure(embedded)

@@ -1,4 +1,4 @@
-"""Clients upload and download media, and send media in messages. Convoke removes media.
+"""Clients upload and download media and send media in messages, and Convoke removes unused media.
 
 See docs/behaviour/media.md.
 """
@@ -101,13 +101,13 @@ def test_media_can_be_in_one_message_only(instance: Instance) -> None:
     assert (error.status, error.code) == (400, 50508)
 
 
-# Convoke sends the pre-event between the check of the media and the storage of the message.
+# Convoke sends the pre-event after it checks the media, and before it stores the message.
 
 
 def asking(instance: Instance, meanwhile: Callable[[], object]) -> dict[str, str]:
-    """Configure a pre-event. Call `meanwhile` while the next pre-event waits for an answer.
+    """Configure a pre-event, and call `meanwhile` before the next pre-event is answered.
 
-    Return the header that makes a request send pre-events.
+    Return the header with which a request causes pre-events.
     """
     configured = {"PreWebhookUrl": "https://hooks.example.com/", "Filters": "onMessageAdd"}
     assert instance.call("POST", "/v1/Configuration/Webhooks", configured).status == 200
@@ -186,7 +186,7 @@ def test_media_of_another_service_or_account_is_unknown(instance: Instance) -> N
 
 
 @pytest.mark.parametrize("sid", ["..", "ME0", "%2e%2e%2f%2e%2e%2fconvoke.db", "ME" + "0" * 32])
-def test_other_names_are_no_media(instance: Instance, sid: str) -> None:
+def test_other_names_are_not_media(instance: Instance, sid: str) -> None:
     for path in ("", "/Content"):
         assert instance.call("GET", media_path(instance, sid) + path).status == 404
 
@@ -238,7 +238,7 @@ def test_token_of_a_link_is_valid_for_its_media_only(instance: Instance) -> None
     ):
         assert call(instance.api, "GET", f"{url}?token={changed}").status in (401, 403)
     assert call(instance.api, "GET", f"{other_url}?token={token}").status == 403
-    # The token authorizes only the download of the content.
+    # The token authorizes only the download of the content, not other requests.
     assert call(instance.api, "GET", f"{url.removesuffix('/Content')}?token={token}").status == 401
 
 
@@ -388,9 +388,9 @@ def test_chat_user_gets_its_own_media_and_the_media_of_its_conversations(instanc
 
 
 def expired(instance: Instance) -> list[dict[str, Any]]:
-    """Sweep twice, and return the remaining media records.
+    """Run the sweeper twice. Return the remaining media records.
 
-    The first sweep marks an unused media as deleted. The second sweep removes the media.
+    The first sweep marks unused media as deleted. The second sweep removes the media.
     """
     for _ in range(2):
         instance.sweep(timedelta(0))
@@ -406,7 +406,7 @@ def test_unused_media_is_removed_after_a_day() -> None:
         assert len(expired(instance)) == 2
         clock.move(timedelta(seconds=1))
         instance.sweep(timedelta(0))
-        # The first sweep hides the media from clients. The second sweep removes the content.
+        # The first sweep hides the media. The second sweep removes the content.
         assert instance.call("GET", media_path(instance, unused)).status == 404
         assert refusal(lambda: conversation.messages.create(media_sid=unused)).code == 50507
         assert [item["sid"] for item in expired(instance)] == [used]
@@ -451,11 +451,11 @@ def test_old_message_with_a_media_sid_can_be_deleted(instance: Any) -> None:
     assert conversation.messages.list() == []
 
 
-# Messages with several media, which the REST API cannot create
+# Messages with several media. The REST API cannot create such messages.
 
 
 def send(instance: Any, conversation: Any, sids: Sequence[str], identity: str | None = None) -> Any:
-    """Send a message with several media, as chat users and phones can."""
+    """Send a message with several media, as chat users and phones do."""
     operations = instance.engine.api._dispatcher._operations
     service = operations.services.fetch(instance.account.sid, instance.account.default_chat_service_sid)
     webhooks = LaterWebhooks(enabled=False)

@@ -1,4 +1,4 @@
-"""If a message from a phone has media, Convoke fetches the media and adds the media to the message."""
+"""Convoke fetches the media of a phone's message, and adds the media to the message."""
 
 from __future__ import annotations
 
@@ -9,22 +9,26 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from twilio.base.exceptions import TwilioRestException
 
 from convoke.domain.media import CarrierCredentials
 from convoke.webhooks.answers import FetchedMedia, MediaRefusedError
+from tests.api.conftest import EMBEDDED
 from tests.api.test_inbound_messages import ask_before_conversations, pair
 from tests.api.test_media import download
 from tests.api.test_simulator import inbox
 from tests.api.test_twilio_webhooks import TOKEN, TWILIO_ACCOUNT, create_sender, deliver
-from tests.support.instances import ORIGIN, EmbeddedInstance, held_instance
+from tests.support.aws import moto_instance
+from tests.support.instances import ORIGIN, EmbeddedInstance, Instance, held_instance
 from tests.support.media import PICTURE, media_sid
-from tests.support.phones import BUSINESS, OTHER_PHONE, configure, conversation_with, text
+from tests.support.phones import BUSINESS, OTHER_PHONE, PHONE, configure, conversation_with, text
 
 URL = "https://media.example.com/picture"
+GONE = "https://media.example.com/gone"
 
 
 class MediaServer:
-    """A fake media client. The client returns a picture for every URL in `pictures`, and refuses all other URLs."""
+    """A fake media client that returns a picture for every URL in `pictures` and refuses other URLs."""
 
     def __init__(self) -> None:
         self.fetched: list[tuple[str, CarrierCredentials | None]] = []
@@ -79,9 +83,72 @@ def test_message_with_text_and_pictures_goes_to_its_conversation(instance: Embed
 
 
 def test_picture_that_cannot_be_fetched_is_left_out(instance: EmbeddedInstance) -> None:
-    received = text(instance, "Look", MediaUrl=["https://media.example.com/gone", URL]).body
+    received = text(instance, "Look", MediaUrl=[GONE, URL]).body
     assert len(media_of(instance, received)) == 1
-    assert text(instance, None, MediaUrl="https://media.example.com/gone").body["code"] == 50503
+    (alert,) = alerts_about(instance, received["message_sid"])
+    assert alert["error_code"] == "11200"
+    assert alert["alert_text"] == "11200: Media of a message from a phone could not be fetched: 1 of 2, 404"
+
+
+def alerts_about(instance: Instance, message_sid: str) -> list[dict[str, Any]]:
+    alerts = instance.call("GET", "/v1/Alerts").body["alerts"]
+    return [alert for alert in alerts if alert["resource_sid"] == message_sid]
+
+
+@pytest.mark.parametrize("url", [GONE, "http://169.254.169.254/latest"])
+def test_message_without_text_arrives_although_its_picture_cannot_be_fetched(
+    instance: EmbeddedInstance, url: str
+) -> None:
+    first = text(instance, None, MediaUrl=[url, GONE]).body
+    again = text(instance, None, MediaUrl=url).body
+    assert first["conversation_sid"] == again["conversation_sid"]
+    messages = instance.client().conversations.v1.conversations(first["conversation_sid"]).messages
+    for received, lost in ((first, "2 of 2"), (again, "1 of 1")):
+        message = messages(received["message_sid"]).fetch()
+        assert (message.author, message.body, message.media) == (PHONE, None, None)
+        (alert,) = alerts_about(instance, received["message_sid"])
+        assert (alert["error_code"], lost in alert["alert_text"], url in str(alert)) == ("11200", True, False)
+
+
+def test_message_that_has_lost_its_picture_can_be_changed(instance: EmbeddedInstance) -> None:
+    received = text(instance, None, MediaUrl=GONE).body
+    message = (
+        instance.client().conversations.v1.conversations(received["conversation_sid"]).messages(received["message_sid"])
+    )
+    assert message.update(attributes='{"seen": true}').attributes == '{"seen": true}'
+    with pytest.raises(TwilioRestException) as refused:
+        message.update(body="")
+    assert refused.value.code == 50503
+    assert message.update(body="a picture of a cat").body == "a picture of a cat"
+
+
+def test_message_without_text_and_media_is_still_refused(instance: EmbeddedInstance) -> None:
+    assert text(instance, "").body["code"] == 50503
+    assert instance.items("message#") == []
+
+
+@contextmanager
+def engine_with(server: MediaServer, engine: str) -> Iterator[Instance]:
+    if engine == EMBEDDED:
+        with held_instance(media_client=server) as embedded:
+            yield embedded
+        return
+    with moto_instance() as moto:
+        vars(moto.edges("api"))["media_client"] = server
+        yield moto
+
+
+@pytest.mark.each_engine
+def test_message_of_a_carrier_with_a_lost_picture_is_stored_once(engine: str, server: MediaServer) -> None:
+    with engine_with(server, engine) as instance:
+        configure(instance)
+        sid = create_sender(instance)
+        for _ in range(2):
+            answer = deliver(instance, sid, Body="", NumMedia="1", MediaUrl0=GONE, MessageSid="MM" + "0" * 32)
+            assert answer["statusCode"] == 200
+        (message,) = instance.items("message#")
+        (alert,) = alerts_about(instance, message["sid"])
+        assert alert["error_code"] == "11200"
 
 
 def test_message_comes_again_if_convoke_cannot_store_its_picture(
@@ -102,7 +169,10 @@ def test_message_comes_again_if_convoke_cannot_store_its_picture(
 def test_picture_is_fetched_once_although_the_operation_is_repeated(
     instance: EmbeddedInstance, server: MediaServer
 ) -> None:
-    """While the first message waits for a pre-event, another message creates the conversation."""
+    """While the first message waits for a pre-event, another message creates the conversation.
+
+    Therefore Convoke repeats the operation for the first message.
+    """
     ask_before_conversations(instance)
 
     def text_again() -> None:

@@ -1,4 +1,4 @@
-"""A new webhook can receive earlier messages as a replay. See docs/behaviour/scoped-webhooks.md#replay-of-messages."""
+"""Convoke can send earlier messages to a new webhook. See docs/behaviour/scoped-webhooks.md#replay-of-messages."""
 
 from __future__ import annotations
 
@@ -33,7 +33,10 @@ def messages(conversation: Any, number: int, **parameters: Any) -> list[Any]:
 
 
 def create_webhook(conversation: Any, first: int | None, number: int = 0, **configuration: Any) -> str:
-    """Create a webhook that replays the messages from the index `first` on. Return the SID of the webhook."""
+    """Create a webhook. Return the webhook SID.
+
+    Convoke replays the messages from the index `first` on. If `first` is None, there is no replay.
+    """
     given: dict[str, Any] = {"target": "webhook", "configuration_filters": ["onMessageAdded"]}
     given |= {"configuration_url": f"{OWN}/{number}", **configuration}
     if first is not None:
@@ -42,7 +45,7 @@ def create_webhook(conversation: Any, first: int | None, number: int = 0, **conf
 
 
 def delivered(instance: Instance) -> list[tuple[str, int]]:
-    """Deliver every pending event. Return a sorted list with the URL and message index of each new delivery."""
+    """Deliver every pending event. Return the URL and the message index of each delivery, sorted."""
     instance.work()
     found = [(delivery.url, int(delivery.parameters["Index"])) for delivery in instance.receivers.posted]
     instance.receivers.posted.clear()
@@ -122,9 +125,9 @@ def test_messages_after_webhook_creation_are_delivered_once(instance: Instance, 
 @pytest.mark.parametrize("later", [0, 2])
 @pytest.mark.parametrize("pages", [1, 2, 3])
 def test_replay_covers_every_page_of_messages(instance: Instance, conversation: Any, pages: int, later: int) -> None:
-    """The replay contains `pages` times the messages of one search.
+    """The replay needs `pages` searches for messages.
 
-    After the webhook exists, clients create `later` more messages.
+    The `later` messages are newer than the webhook. Therefore they are not replayed.
     """
     number = pages * MESSAGES_PER_SEARCH + 1
     messages(conversation, number)

@@ -1,17 +1,20 @@
-"""Phones get copies of messages. A receipt shows the status of each copy. See docs/behaviour/receipts.md."""
+"""Convoke sends copies of messages to phones. A receipt shows each copy's status. See docs/behaviour/receipts.md."""
 
 from __future__ import annotations
 
+import json
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from convoke.domain.carriers import (
     MAX_ATTEMPTS,
+    MAX_DELAY,
     CarrierRefusedError,
     CarrierThrottledError,
     CarrierUnavailableError,
@@ -24,21 +27,35 @@ from convoke.domain.errors import PhoneUnknownError
 from convoke.domain.pages import PageRequest
 from convoke.domain.phones import PhoneMessage
 from convoke.domain.receipts import Receipt, ReceiptStatus
-from convoke.domain.senders import Provider
+from convoke.domain.senders import NewSender, Provider
 from convoke.embedded.clock import MovableClock
 from convoke.embedded.deliveries import Deliveries
 from convoke.operations.media import MediaOperations
-from convoke.operations.message_sender import CopyOutcome
-from convoke.storage import items
+from convoke.operations.message_sender import CopyOutcome, RetryCopyError
+from convoke.program import Edges, Program
+from convoke.storage import items, keys
 from convoke.storage.phones import OptOutRepository, PhoneRepository
+from convoke.storage.senders import SenderRepository
+from convoke.testing.instance import running
+from tests.support.aws import AwsInstance
 from tests.support.examples import CHAT_AND_SMS, GROUP_MMS
 from tests.support.instances import EmbeddedInstance, Instance, held_instance
+from tests.support.manual_clock import ManualClock
 from tests.support.media import media_sid
 from tests.support.phones import BUSINESS, OTHER_PHONE, PHONE, conversation_with
+from tests.support.waiting import TIMEOUT_SECONDS
 
 PAIR = CHAT_AND_SMS[0]
 
 OTHER_PAIR = PAIR.replace(PHONE, OTHER_PHONE)
+
+
+def edges_of(instance: Instance) -> Edges:
+    """Return the edges with which the instance sends copies."""
+    if isinstance(instance, AwsInstance):
+        return instance.edges("message_sender")
+    assert isinstance(instance, EmbeddedInstance)
+    return instance.engine.edges
 
 
 def inbox(instance: Instance, number: str = PHONE) -> list[PhoneMessage]:
@@ -109,7 +126,7 @@ def test_later_status_moves_a_receipt_forward_only(instance: EmbeddedInstance) -
     assert not recorder.record(copy.model_copy(update={"receipt_sid": "DY" + "0" * 32}), ReceiptStatus.READ)
 
 
-def test_edit_of_a_message_keeps_what_happened_to_its_copies(instance: EmbeddedInstance) -> None:
+def test_edited_message_keeps_the_statuses_of_its_copies(instance: EmbeddedInstance) -> None:
     conversation = conversation_with(instance, PAIR)
     sid = conversation.messages.create(body="Hello").sid
     instance.work()
@@ -126,9 +143,10 @@ def test_copies_of_a_deleted_message_are_not_sent(instance: EmbeddedInstance) ->
 
 @dataclass
 class FakeCarrier:
-    """A carrier that cannot send a group MMS, and that does not recognize a repeated copy.
+    """A carrier that cannot send a group MMS and does not recognize a repeated copy.
 
-    `send` takes the first element of `answers`, and raises the element or returns the element as the id.
+    Each call of `send` uses up one element of `answers`. If the element is an exception, `send` raises the exception. A
+    text is the id of the copy. Without further elements, every copy has the id `id`.
     """
 
     answers: list[Exception | str] = field(default_factory=list)
@@ -184,6 +202,13 @@ def test_carrier_that_fails_twice_gets_the_copy_at_the_third_attempt(
     assert not any(receipt.get("may_be_repeated") for receipt in machine.instance.items("receipt#"))
 
 
+def test_copy_that_is_tried_again_goes_before_the_later_copies_of_its_line(machine: Machine) -> None:
+    machine.carrier.answers = [CarrierUnavailableError()]
+    machine.send("first", "second")
+    machine.later(6)
+    assert [copy.text for copy in machine.carrier.sent] == ["first", "second"]
+
+
 def test_copy_fails_after_the_last_attempt(machine: Machine) -> None:
     machine.carrier.answers = [CarrierUnavailableError() for _ in range(MAX_ATTEMPTS)]
     machine.send("Hello")
@@ -198,8 +223,117 @@ def test_throttling_uses_up_no_attempt(machine: Machine) -> None:
     machine.carrier.answers = [CarrierThrottledError() for _ in range(2 * MAX_ATTEMPTS)]
     machine.send("Hello")
     for _ in range(2 * MAX_ATTEMPTS):
-        machine.later(6)
+        machine.later(60)
     assert statuses(machine.instance) == ["sent"]
+
+
+def test_copy_that_the_carrier_throttles_for_hours_fails(machine: Machine) -> None:
+    machine.carrier.answers = [CarrierThrottledError() for _ in range(1000)]
+    machine.send("Hello")
+    for _ in range(int(MAX_DELAY.total_seconds()) // 10):
+        assert statuses(machine.instance) == ["queued"]
+        machine.later(10)
+    # In the end, the copy comes back once a minute, and not every 10 seconds.
+    assert 600 < 1000 - len(machine.carrier.answers) < 700
+    machine.later(60)
+    (receipt,) = machine.instance.items("receipt#")
+    assert (receipt["status"], receipt["error_code"], receipt["attempts"]) == ("failed", 30001, 1)
+    (alert,) = machine.instance.call("GET", "/v1/Alerts").body["alerts"]
+    assert (alert["error_code"], alert["resource_sid"]) == ("30001", receipt["message_sid"])
+
+
+def test_date_of_a_message_does_not_make_a_throttled_copy_fail(machine: Machine) -> None:
+    machine.carrier.answers = [CarrierThrottledError()]
+    conversation = conversation_with(machine.instance, PAIR)
+    conversation.messages.create(body="Hello", date_created=datetime(2020, 1, 1, tzinfo=UTC))
+    machine.instance.work()
+    assert statuses(machine.instance) == ["queued"]
+    machine.later(6)
+    assert statuses(machine.instance) == ["sent"]
+
+
+def limit_sender(instance: Instance, limit: int, address: str = BUSINESS) -> None:
+    requested = NewSender(address=address, provider="simulated", max_messages_per_second=limit)
+    now = instance.account.date_created
+    assert SenderRepository(instance.table).create(requested.sender(instance.account.sid, "XE" + "0" * 32, now))
+
+
+@pytest.mark.each_engine
+def test_copy_over_the_limit_of_its_sender_waits_and_uses_up_no_attempt(clocked: Instance, clock: ManualClock) -> None:
+    limit_sender(clocked, 1)
+    conversation = conversation_with(clocked, PAIR, OTHER_PAIR)
+    conversation.messages.create(author="alice", body="Hello")
+    clocked.work()
+    assert Counter(statuses(clocked)) == {"delivered": 1, "queued": 1}
+    (waiting,) = (receipt for receipt in clocked.items("receipt#") if receipt["status"] == "queued")
+    assert "attempts" not in waiting
+    # Whatever the engine's queue does, the copy is not sent again in the same second.
+    sender = Program(edges_of(clocked)).message_sender
+    copy = Copy.of(items.to_resource(Receipt, waiting), clock.now())
+    with pytest.raises(RetryCopyError) as delayed:
+        sender.begin(copy)
+    clock.move(timedelta(seconds=delayed.value.seconds))
+    begun = sender.begin(copy)
+    assert begun
+    assert begun.stored.receipt.attempts == 1
+
+
+def test_limited_sender_sends_in_order_and_does_not_delay_other_senders(machine: Machine) -> None:
+    limit_sender(machine.instance, 2)
+    other_business = "+15017122662"
+    conversation = conversation_with(machine.instance, PAIR)
+    other = conversation_with(machine.instance, PAIR.replace(BUSINESS, other_business).replace(PHONE, OTHER_PHONE))
+    for number in range(7):
+        conversation.messages.create(body=str(number))
+        other.messages.create(body=str(number))
+    started = machine.instance.engine.edges.now()
+    machine.instance.work()
+    sent = machine.carrier.sent
+    assert len([copy for copy in sent if copy.sender.address == other_business]) == 7
+    assert len([copy for copy in sent if copy.sender.address == BUSINESS]) <= 2
+    while len(sent) < 14:
+        before = len(sent)
+        machine.later(1)
+        assert len(sent) - before <= 2
+    assert machine.instance.engine.edges.now() - started <= timedelta(seconds=6)
+    assert [copy.text for copy in sent if copy.sender.address == BUSINESS] == [str(number) for number in range(7)]
+    assert {receipt["attempts"] for receipt in machine.instance.items("receipt#")} == {1}
+
+
+def test_running_instance_sends_copies_at_the_limit_of_their_sender() -> None:
+    phones = [f"+1555867531{digit}" for digit in range(6)]
+    limit = {"Address": BUSINESS, "Provider": "simulated", "MaxMessagesPerSecond": "3"}
+    with running() as served:
+        client = served.client()
+        created = client.request("POST", f"{served.url}/convoke/v1/Senders", data=limit, auth=client.auth)
+        sender_sid = json.loads(created.text)["sid"]
+        asked = client.conversations.v1.conversation_with_participants
+        sid = asked.create(participant=[PAIR.replace(PHONE, phone) for phone in phones]).sid
+        served.settle()
+        client.conversations.v1.conversations(sid).messages.create(author="alice", body="Hello")
+        until = time.monotonic() + TIMEOUT_SECONDS
+        while sum(len(served.phone(phone).inbox) for phone in phones) < 6:
+            assert time.monotonic() < until
+            time.sleep(0.05)
+        partition = keys.sending_turns(served.account_sid, sender_sid).pk
+        stored = served._engine.table.query(partition, limit=10, consistent=True)
+    sent = [int(str(item["copies"])) for item in stored if "copies" in item]
+    assert (sum(sent), max(sent)) == (6, 3)
+
+
+def test_copy_over_the_limit_for_hours_fails(machine: Machine) -> None:
+    limit_sender(machine.instance, 1)
+    conversation_with(machine.instance, PAIR).messages.create(body="Hello")
+    (stored,) = machine.instance.items("receipt#")
+    now = machine.instance.engine.edges.now()
+    copy = Copy.of(items.to_resource(Receipt, stored), now - MAX_DELAY)
+    sender = machine.instance.engine.program.message_sender
+    found = sender.find_sender(machine.instance.account.sid, BUSINESS)
+    assert found
+    sender.limits.pause_before(found, now)
+    assert sender.begin(copy) is None
+    (receipt,) = machine.instance.items("receipt#")
+    assert (receipt["status"], receipt["error_code"]) == ("failed", 30001)
 
 
 def test_copy_that_the_carrier_refuses_is_never_tried_again(machine: Machine) -> None:
@@ -229,7 +363,7 @@ def test_failure_before_the_call_does_not_look_like_a_lost_outcome(instance: Emb
 
     sender = instance.engine.program.message_sender
     with pytest.raises(LookupError):
-        replace(sender, link_of=replace(sender.link_of, operations=fail)).begin(copy)
+        replace(sender, links_to=replace(sender.links_to, operations=fail)).begin(copy)
     assert statuses(instance) == ["queued"]
     instance.work()
     assert statuses(instance) == ["delivered"]

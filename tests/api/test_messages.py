@@ -1,4 +1,4 @@
-"""Clients can create, fetch, list, update and delete messages. See docs/behaviour/messages.md."""
+"""Clients create, fetch, list, update and delete messages. See docs/behaviour/messages.md."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CONTENT = "HX" + "0" * 32
 
 
 def conversation_of(instance: Instance, members: list[str], **parameters: Any) -> Any:
-    """Create a conversation, wait until its participants are added, and return the SDK's conversation context."""
+    """Create a conversation and wait until its participants are added. Return the SDK's conversation context."""
     v1 = instance.client().conversations.v1
     sid = v1.conversation_with_participants.create(participant=members, **parameters).sid
     instance.work()

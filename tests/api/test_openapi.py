@@ -1,6 +1,6 @@
-"""`/openapi.json` is valid and complete, and every operation conforms to the document.
+"""`/openapi.json` is valid and complete, and every operation behaves as the document says.
 
-`tests/support/openapi_checks.py` checks each response of every behaviour test against the document.
+`tests/support/openapi_checks.py` checks the responses of all behaviour tests against the document.
 """
 
 from __future__ import annotations
@@ -97,6 +97,7 @@ EXAMPLES: dict[str, str | list[str]] = {
     "ReachabilityEnabled": "true",
     "Signature": "x",
     "Provider": "twilio",
+    "MaxMessagesPerSecond": "10",
     "Twilio.AccountSid": "AC" + "0" * 32,
     "Twilio.AuthToken": "token",
     "Sandbox": "true",
@@ -110,14 +111,17 @@ EXAMPLES: dict[str, str | list[str]] = {
     "UniqueName": "free",
     "Url": "https://hooks.example.com/x",
 }
-"""Maps each form parameter to a valid value. The form parameters in SERVICE_SIDS and ROLE_SIDS are not included."""
+"""Maps each form parameter to a valid value.
+
+The parameters in SERVICE_SIDS and ROLE_SIDS are missing, because their values differ between instances.
+"""
 
 OWN_EXAMPLES: dict[str, dict[str, str]] = {
     "createAddressConfiguration": {"Type": "sms"},
     "createCredential": {"Type": "apn"},
     "updateCredential": {"Type": "gcm"},
 }
-"""Maps the ID of an operation to form parameters with their values. These values replace the values of EXAMPLES."""
+"""Maps an operation id to values that replace the values of EXAMPLES for this operation."""
 
 SERVICE_SIDS = ("AutoCreation.ConversationServiceSid", "DefaultChatServiceSid")
 
@@ -126,19 +130,19 @@ ROLE_SIDS = (
     "DefaultConversationRoleSid",
     "DefaultChatServiceRoleSid",
 )
-"""The form parameters whose value must be the SID of an existing role.
+"""The form parameters that need the SID of an existing role.
 
-SERVICE_SIDS lists the form parameters whose value must be the SID of an existing service.
+The form parameters in SERVICE_SIDS need the SID of an existing service.
 """
 
 QUERIES = {"ParticipantConversations": "?Identity=alice"}
-"""The query strings of paths that require a query. The key is the last segment of the path."""
+"""Maps the last segment of a path to the query string that the path requires."""
 
 JSON_BODIES = {"fetchServiceMediaSet": {"command": "get", "list": [{"media_sid": "ME" + "0" * 32}]}}
-"""Maps the ID of each operation that requires a JSON body to a valid body."""
+"""Maps each operation that needs a JSON body to a valid body. The key is the operation id."""
 
 OF_AWS = {"fetchServiceMediaContent": {302}}
-"""Maps the ID of an operation to the success statuses that only the engine on AWS returns."""
+"""Maps an operation id to the success statuses that only the AWS engine returns."""
 
 ADDRESS = {"Type": "sms", "Address": "+15017122663"}
 
@@ -156,9 +160,9 @@ FITTING = {
     "createParticipant": ("Identity", "Attributes", "DateCreated", "DateUpdated"),
     "updateParticipant": ("Attributes", "LastReadMessageIndex", "LastReadTimestamp"),
 }
-"""Maps the ID of an operation to form parameters that are valid together.
+"""Maps an operation id to parameters that a request can combine.
 
-These operations also have parameters that exclude each other.
+The other parameters of the operation exclude these parameters.
 """
 
 TEXT = st.text(st.characters(codec="utf-8"))
@@ -167,9 +171,9 @@ EVERY_OPERATION = pytest.mark.parametrize("operation", operations().values(), id
 
 
 class Examples(dict[str, Any]):
-    """Maps the name of a parameter to an example value.
+    """Maps each parameter name to an example value.
 
-    If an example is missing, the error message says where to add the example.
+    If no example exists, the error message says where to add the example.
     """
 
     def __missing__(self, name: str) -> Any:
@@ -179,7 +183,7 @@ class Examples(dict[str, Any]):
 
 
 class PopulatedInstance:
-    """An instance that contains a resource for every path of the document."""
+    """An instance that has a resource for every path in the document."""
 
     def __init__(self, instance: Instance) -> None:
         self.instance = instance
@@ -231,7 +235,7 @@ class PopulatedInstance:
 
 @pytest.fixture(scope="module")
 def shared() -> Iterator[PopulatedInstance]:
-    """Run one instance. All tests in this module that change no data share the instance."""
+    """Run one instance for all tests of this module that change no data."""
     with held_instance() as instance:
         yield PopulatedInstance(instance)
 
@@ -240,6 +244,11 @@ def test_document_is_public_and_valid(instance: Instance) -> None:
     answered = call(instance.api, "GET", f"{ORIGIN}/openapi.json")
     assert (answered.status, answered.headers["Content-Type"]) == (200, "application/json")
     validate(answered.body)
+
+
+def test_document_says_which_credentials_requests_need(instance: Instance) -> None:
+    described = call(instance.api, "GET", f"{ORIGIN}/openapi.json").body["info"]["description"]
+    assert all(word in described for word in ("Twilio Conversations v1", "Auth Token", "API key"))
 
 
 def test_document_supports_if_none_match(instance: Instance) -> None:
@@ -270,9 +279,10 @@ def test_similar_paths_require_credentials(instance: Instance) -> None:
 
 
 def routes_of(node: RoutingTree[Any], *segments: str) -> Iterator[tuple[str, str]]:
-    """Yield the method and the path of every route below a node of the dispatcher.
+    """Yield the method and the path of every route in the dispatcher.
 
-    Each element of `segments` is a literal or the suffix of a path parameter. A suffix is empty or begins with a dot.
+    `node` is a node of the dispatcher's tree. Each element of `segments` is a literal or the suffix of a path
+    parameter. The suffix is empty or starts with a dot.
     """
     for method, (_, names) in node.methods.items():
         values = iter(names)
@@ -288,22 +298,22 @@ def routes_of(node: RoutingTree[Any], *segments: str) -> Iterator[tuple[str, str
 
 def test_every_route_is_described_and_no_other(embedded: EmbeddedInstance) -> None:
     controls = {f"/convoke/v1/{name}" for name in ("Clock", "Reset", "Accounts", "Settle", "Failures")}
-    # The document leaves out the routes that carriers call, because carriers determine the parameters.
+    # Carriers determine the parameters of these routes. Therefore the document does not describe these routes.
     carriers = {f"/convoke/v1/{name}/Twilio/<sender_sid>" for name in ("Inbound", "Statuses")}
-    # The document leaves out the test controls. A test control answers 404 if the instance lacks the option.
+    # The document does not describe the test controls. They answer 404 unless an option enables them.
     left_out = controls | carriers
     served = {route for route in routes_of(embedded.engine.api._dispatcher._root) if route[1] not in left_out}
     document = call(embedded.api, "GET", f"{ORIGIN}/openapi.json").body
     methods = ((method.upper(), path) for path, item in document["paths"].items() for method in item)
     described = {(method, re.sub(r"{(\w+)}", r"<\1>", path)) for method, path in methods}
     assert described == served
-    # Both engines serve all operations in `operations`. The embedded engine serves additional operations.
+    # Every engine serves all operations in `operations`. The embedded engine serves more operations.
     assert {(each.method, re.sub(r"{(\w+)}", r"<\1>", each.path)) for each in operations().values()} < served
 
 
 @EVERY_OPERATION
 def test_operation_returns_every_described_status(embedded: EmbeddedInstance, operation: Operation) -> None:
-    """Send three requests: with the required parameters, with all parameters, and with an ETag."""
+    """Send three requests: with only the required parameters, with all parameters, and with an ETag."""
     populated = PopulatedInstance(embedded)
     examples = Examples(populated.examples | OWN_EXAMPLES.get(operation.id, {}))
     full = {name: examples[name] for name in FITTING.get(operation.id.replace("Service", ""), operation.form)}
@@ -316,7 +326,7 @@ def test_operation_returns_every_described_status(embedded: EmbeddedInstance, op
 
 
 def urls_in(body: Any) -> Iterator[str]:
-    """Yield every URL of the API in the body of a response."""
+    """Yield every URL of the API in a response body."""
     if isinstance(body, str) and body.startswith(f"{ORIGIN}/"):
         yield body
     elif isinstance(body, dict | list):
@@ -346,9 +356,9 @@ def test_operation_on_unknown_resource_is_not_found(shared: PopulatedInstance, o
 
 
 def wrong_values(schema: Schema, example: str | list[str]) -> st.SearchStrategy[Any]:
-    """Generate values that the schema of a form parameter forbids.
+    """Generate values that the schema of the form parameter forbids.
 
-    Generate nothing if the schema allows every value.
+    If the schema allows every value, generate nothing.
     """
     if schema["type"] != "array":
         return wrong_texts(schema)
@@ -359,7 +369,7 @@ def wrong_values(schema: Schema, example: str | list[str]) -> st.SearchStrategy[
 
 
 def wrong_texts(schema: Schema) -> st.SearchStrategy[str]:
-    """Generate texts that the schema forbids. Enumerations are not case-sensitive."""
+    """Generate texts that the schema forbids. Enumerations ignore case."""
     wrong: list[st.SearchStrategy[str]] = []
     if "maxLength" in schema:
         wrong.append(st.characters(codec="utf-8").map(lambda character: character * (schema["maxLength"] + 1)))
@@ -378,7 +388,7 @@ def wrong_texts(schema: Schema) -> st.SearchStrategy[str]:
 
 
 def wrong_members(schema: Schema) -> st.SearchStrategy[str]:
-    """Generate JSON objects for the parameter `Participant`. In each object, the schema forbids exactly one value."""
+    """Generate JSON objects for the parameter `Participant`. Each object has exactly one forbidden value."""
     binding = {"address": "+15558675310", "proxy_address": "+15017122661"}
     bindings = with_one_wrong(binding, resolved(schema["properties"]["messaging_binding"]))
     members = with_one_wrong({"identity": "alice"}, schema)
@@ -398,7 +408,7 @@ BOUNDED = [
     for name, schema in operation.form.items()
     if not wrong_values(schema, EXAMPLES.get(name, "")).is_empty
 ]
-"""Every form parameter whose schema forbids at least one value."""
+"""The form parameters whose schema forbids at least one value."""
 
 
 @pytest.mark.parametrize(("operation", "name"), BOUNDED)

@@ -1,4 +1,4 @@
-"""An instance accepts the example requests of `/openapi.json`, and returns the example responses."""
+"""An instance accepts the example requests in `/openapi.json`, and returns the example responses."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.support.openapi_examples import examples
 SCHEMAS = document()["components"]["schemas"]
 
 
-def test_examples_are_what_an_instance_takes_and_answers() -> None:
+def test_examples_equal_real_requests_and_responses() -> None:
     assert load_examples() == examples(), "run `make docs-tables`"
 
 

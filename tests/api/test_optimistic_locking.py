@@ -26,16 +26,13 @@ TIMES = 50
 
 @contextmanager
 def engines_on(data: Path, count: int) -> Iterator[list[EmbeddedInstance]]:
-    """Open several engines on one data file. Each engine has its own connection, as if it ran in its own process."""
+    """Open several engines on one data file, each with its own connection, like separate processes."""
     with ExitStack() as stack:
         yield [stack.enter_context(held_instance(str(data / "convoke.db"))) for _ in range(count)]
 
 
 def run_concurrently(*works: Callable[[], Any]) -> list[Any]:
-    """Run all functions at the same time.
-
-    Return the result of each function. If the request of a function is refused, return the error code instead.
-    """
+    """Run all functions at the same time. Return the result or the error code of each function."""
     together = Barrier(len(works))
 
     def start(work: Callable[[], Any]) -> Any:
@@ -65,7 +62,10 @@ FIELDS: dict[str, tuple[str, str, Callable[[Any], tuple[str, str]]]] = {
         lambda shown: (shown.bindings["email"]["projected_address"], shown.bindings["email"]["name"]),
     ),
 }
-"""Each case has two parameters, and a function that reads the values of these parameters from the resource."""
+"""Maps each case to two parameters and a function.
+
+The function returns the values of the two parameters in the resource.
+"""
 
 
 @pytest.mark.parametrize("processes", [1, 2])
@@ -90,7 +90,7 @@ def test_concurrent_updates_of_different_fields_are_both_kept(tmp_path: Path, pr
 
 
 def test_concurrent_updates_to_the_same_unique_name_both_succeed(tmp_path: Path) -> None:
-    """The second update finds a lock on the name. The update succeeds, because the same conversation holds the lock."""
+    """The second update finds a lock on the name. The update succeeds, because its own conversation holds the lock."""
     with engines_on(tmp_path, 2) as instances:
         sid = instances[0].client().conversations.v1.conversations.create().sid
         for name in map(str, range(TIMES)):
@@ -131,7 +131,7 @@ def test_concurrent_updates_to_one_unique_name_succeed_for_one_conversation(tmp_
 def test_unique_name_is_never_lost_by_concurrent_renames(tmp_path: Path) -> None:
     """Two conversations repeatedly take and release the same name.
 
-    If a lock remained at the end, no conversation could take the name again.
+    A lock that remained at the end would block the name forever.
     """
 
     def take_and_release(mine: Any) -> int:
@@ -150,7 +150,7 @@ def test_unique_name_is_never_lost_by_concurrent_renames(tmp_path: Path) -> None
 
 
 def code_of(request: Callable[[], object]) -> int | None:
-    """Return the error code of a refused request, or None if the request succeeds."""
+    """Send a request. Return the error code of a refused request, or None after a success."""
     try:
         request()
     except TwilioRestException as error:
@@ -200,7 +200,7 @@ def test_delete_during_provisioning_leaves_nothing(tmp_path: Path) -> None:
             one.work()
             one.sweep(timedelta(seconds=1))
             kinds = {item["sk"] for item in one.items("") if sid in str(item)}
-            # If the conversation was active before the deletion, a record for each User remains.
+            # The deletion of an active conversation also leaves a record for each User.
             assert kinds - {f"left#{sid}"} == {"change"}
         assert one.items("lock") == []
 

@@ -1,4 +1,4 @@
-"""A page of another site cannot use a browser to change data. A page of an allowed origin can use the API.
+"""Convoke refuses changes by web pages of other sites, except pages of an allowed origin.
 
 See docs/behaviour/requests-and-answers.md#browsers.
 """

@@ -33,7 +33,7 @@ def messages(instance: Instance, tree: Any) -> tuple[Any, list[str]]:
 
 
 def receipts(instance: Instance, tree: Any) -> tuple[Any, list[str]]:
-    """Create receipts. Return the SDK's receipt list, and the SIDs of the receipts in ascending order."""
+    """Create receipts. Return the SDK's receipt list and the sorted receipt SIDs."""
     created = tree.conversation_with_participants.create(
         participant=sms(ITEMS), messaging_service_sid=MESSAGING_SERVICE
     )
@@ -89,11 +89,11 @@ def test_every_list_is_complete_with_any_page_size(
     assert second.next_page_url.startswith(f"{ORIGIN}/v1/{'Services/' if in_service else ''}")
 
 
-# Pages that end early, because a full page would be too large for a response of Lambda
+# Some pages end early. A full page would be too large for a Lambda response.
 
 
 def every_list(instance: Instance) -> dict[str, str]:
-    """Create resources of every kind. Map the path of each list to the key of the resources in the response."""
+    """Create resources of every kind. Map the path of each list to the name of the list in the response."""
     v1 = instance.client().conversations.v1
     v1.configuration.webhooks().update(post_webhook_url="https://hooks.example.com/", filters=["onMessageAdded"])
     for _ in range(2):
@@ -107,7 +107,7 @@ def every_list(instance: Instance) -> dict[str, str]:
         webhook = {"configuration_url": "https://hooks.example.com/", "configuration_filters": ["onMessageAdded"]}
         conversation.webhooks.create(target="webhook", **webhook)
     instance.receivers.statuses = [400] * (2 * ITEMS)
-    # The author gets no copy. With a copy for every phone, there would be more events than fit on the largest page.
+    # The author gets no copy. Copies to every phone would cause more events than fit on the largest page.
     text = {"body": "Hello", "author": "+15558670000", "x_twilio_webhook_enabled": "true"}
     message = [conversation.messages.create(**text) for _ in range(2)][-1]
     instance.work()
@@ -132,7 +132,7 @@ def every_list(instance: Instance) -> dict[str, str]:
 
 
 def walked(instance: Instance, path: str, key: str, direction: str) -> tuple[list[Any], str]:
-    """Read all pages from `path` on, in the given direction. Return the resources by page, and the last page's URL."""
+    """Read all pages from `path` on in one direction. Return the resources of each page, and the last URL."""
     pages, url = [], path
     while True:
         content = instance.call("GET", url).body
@@ -152,7 +152,7 @@ def test_pages_that_end_early_miss_and_repeat_nothing(instance: Instance, monkey
     for path, key in lists.items():
         forward, last = walked(instance, path, key, "next_page_url")
         assert [page for page in forward if page] == [[resource] for resource in listed[path]], path
-        # Walk backward from the last page, which may be empty.
+        # Read backward from the last page, which may be empty.
         backward, _ = walked(instance, last, key, "previous_page_url")
         assert [page for page in reversed(backward) if page] == [[resource] for resource in listed[path]], path
 

@@ -1,4 +1,4 @@
-"""Clients can create, update and delete participants.
+"""Clients create, update and delete participants.
 
 See docs/behaviour/participants.md and docs/behaviour/group-mms.md.
 """
@@ -19,7 +19,7 @@ P1, P2 = "+15017122661", "+15017122662"
 
 
 def members_of(instance: Instance, **parameters: Any) -> Any:
-    """Create a conversation, and return the SDK's participant list of that conversation."""
+    """Create a conversation. Return the SDK's participant list of the conversation."""
     v1 = instance.client().conversations.v1
     return v1.conversations(v1.conversations.create(**parameters).sid).participants
 

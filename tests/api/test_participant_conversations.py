@@ -1,4 +1,4 @@
-"""`ParticipantConversations` lists the conversations of an identity or an address.
+"""`ParticipantConversations` lists the conversations that contain a given identity or address.
 
 See docs/behaviour/participant-conversations.md.
 """
@@ -258,7 +258,10 @@ def test_stale_index_entries_are_not_listed(instance: Instance) -> None:
 
 
 class StaleIndex:
-    """A table with an outdated index `memberships`. The index shows no write after the creation of this object."""
+    """Simulates a table with an outdated index `memberships`.
+
+    The index does not show writes after this object's creation.
+    """
 
     def __init__(self, instance: Instance, partition: str) -> None:
         self._known = instance.table.query(partition, index=keys.MEMBERSHIPS, limit=100)

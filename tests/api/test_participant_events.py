@@ -14,7 +14,7 @@ FILTERS = ["onParticipantAdded", "onParticipantUpdated", "onParticipantRemoved"]
 
 
 def delivered(instance: Instance) -> list[dict[str, str]]:
-    """Deliver every pending event. Return the payloads of all deliveries since the last call of this function."""
+    """Deliver every pending event. Return the payloads that were delivered since the last call."""
     instance.work()
     payloads = [delivery.event.payload for delivery in instance.receivers.posted]
     instance.receivers.posted.clear()
@@ -22,7 +22,7 @@ def delivered(instance: Instance) -> list[dict[str, str]]:
 
 
 def new_conversation(instance: Instance, form: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-    """Configure a webhook and create a conversation. Return the path of the participants, and the conversation."""
+    """Configure a webhook and create a conversation. Return the participants' path and the conversation."""
     v1 = instance.client().conversations.v1
     v1.configuration.webhooks().update(post_webhook_url="https://hooks.example.com/", filters=FILTERS)
     conversation = instance.call("POST", "/v1/Conversations", form).body

@@ -1,4 +1,4 @@
-"""Clients can list and fetch participants. See docs/behaviour/participants.md and docs/behaviour/pagination.md."""
+"""Clients list and fetch participants. See docs/behaviour/participants.md and docs/behaviour/pagination.md."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_page_token_is_valid_for_its_own_list_only(instance: Instance) -> None:
 
 @pytest.mark.each_engine
 def test_next_page_continues_while_participants_are_added(instance: Instance) -> None:
-    """A page token refers to a participant, not to an offset. Therefore new participants do not shift the next page."""
+    """A page token names a participant instead of an offset. Therefore new participants do not shift the next page."""
     v1 = instance.client().conversations.v1
     created = v1.conversation_with_participants.create(participant=chat(4))
     first = v1.conversations(created.sid).participants.page(page_size=2)

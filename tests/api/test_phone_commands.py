@@ -1,4 +1,4 @@
-"""`convoke phone` sends messages as a simulated phone to a running instance."""
+"""`convoke phone` sends messages from a simulated phone to a running instance."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def send(instance: RunningInstance, *options: str) -> Result:
     return run("send", "--from", PHONE, "--url", instance.url, *options, **credentials)
 
 
-def test_phone_send_prints_what_became_of_the_message() -> None:
+def test_phone_send_prints_the_outcome_of_the_message() -> None:
     with running() as instance:
         v1 = instance.client().conversations.v1
         v1.address_configurations.create(type="sms", address=BUSINESS, auto_creation_enabled=True)
@@ -38,7 +38,7 @@ def test_phone_send_prints_what_became_of_the_message() -> None:
         assert refused.stderr.startswith("Error: To[0]: Invalid messaging binding address")
 
 
-def test_phone_inbox_prints_what_the_phone_has_got() -> None:
+def test_phone_inbox_prints_the_received_messages() -> None:
     with running() as instance:
         v1 = instance.client().conversations.v1
         v1.address_configurations.create(type="sms", address=BUSINESS, auto_creation_enabled=True)
@@ -50,10 +50,13 @@ def test_phone_inbox_prints_what_the_phone_has_got() -> None:
         (got,) = map(json.loads, printed.splitlines())
         assert (got["from"], got["to"], got["body"]) == (BUSINESS, PHONE, "Hi there")
         assert run("inbox", "+15558675311", "--url", instance.url, **credentials).stdout == ""
+        refused = run("inbox", "5558675310", "--url", instance.url, **credentials)
+        assert (refused.exit_code, refused.stdout) == (2, "")
+        assert "must be the address of a phone" in refused.stderr
 
 
 def test_stop_is_answered_once_although_a_pre_event_interrupts_the_request() -> None:
-    """The event loop must not wait for the receiver. Therefore the request runs again on a worker thread."""
+    """A pre-event makes Convoke run the request again on a worker thread, because the event loop must not wait."""
     with running() as instance:
         v1 = instance.client().conversations.v1
         v1.address_configurations.create(type="sms", address=BUSINESS, auto_creation_enabled=True)

@@ -1,4 +1,4 @@
-"""The receiver of a pre-event can modify or refuse the change.
+"""The receiver of a pre-event can modify or refuse the requested change.
 
 See docs/behaviour/webhook-delivery.md#pre-events.
 """
@@ -30,7 +30,7 @@ HEADER = {"X-Twilio-Webhook-Enabled": "true"}
 
 @pytest.fixture
 def receiving(instance: Instance) -> Instance:
-    """Return an instance whose account receives every pre-event and no other event."""
+    """Configure the instance to send every pre-event and no other event."""
     return receive_pre_events(instance)
 
 
@@ -40,25 +40,25 @@ def receive_pre_events(instance: Instance) -> Instance:
 
 
 def sent_pre_events(instance: Instance) -> list[dict[str, str]]:
-    """Return the parameters of each pre-event that was sent since the last call of this function."""
+    """Return the parameters of the pre-events that were sent since the last call."""
     posted = [dict(delivery.event.payload) for delivery in instance.receivers.posted]
     instance.receivers.posted.clear()
     return posted
 
 
 def answer(instance: Instance, body: object, status: int = 200) -> None:
-    """Set the receiver's answer to the next pre-event."""
+    """Set the answer of the receiver to the next pre-event."""
     instance.receivers.statuses = [status]
     instance.receivers.bodies = [body if isinstance(body, bytes) else json.dumps(body).encode()]
 
 
 @dataclass
 class Change:
-    """A kind of change, and the type of its pre-event. A test can make the change several times."""
+    """A kind of change that causes a pre-event."""
 
     event_type: str
     make: Callable[[Any], Any]
-    """A function that requests the change. The argument is a `Populated` conversation."""
+    """Requests the change for a `Populated` conversation. A test can call this function several times."""
 
 
 def changes() -> Iterator[Change]:
@@ -80,7 +80,7 @@ EVERY_CHANGE = pytest.mark.parametrize(
 
 
 class Populated:
-    """A conversation with participants and a message, and methods that send requests."""
+    """A conversation with participants and a message, and methods that request changes."""
 
     def __init__(self, instance: Instance) -> None:
         self._instance = instance
@@ -331,7 +331,7 @@ def test_invalid_request_is_refused_before_pre_event(receiving: Instance) -> Non
 
 @pytest.mark.each_engine
 def test_retry_after_conflict_sends_no_second_pre_event(receiving: Instance) -> None:
-    """Another request changes the conversation before the receiver answers the pre-event."""
+    """Another request changes the conversation before the receiver answers."""
     it = Populated(receiving)
     v1 = receiving.client().conversations.v1
     sid = it.path.rpartition("/")[2]

@@ -28,7 +28,7 @@ from tests.support.processes import TIMEOUT_SECONDS
 PATH = "/v1/ConversationWithParticipants"
 
 WAITING = 300
-"""The number of concurrent requests. The server has fewer threads than this number."""
+"""The number of concurrent requests. This number is greater than the number of server threads."""
 
 
 def create(instance: Instance, prefer: str, **headers: str) -> Answer:
@@ -36,7 +36,7 @@ def create(instance: Instance, prefer: str, **headers: str) -> Answer:
 
 
 def after(pauses: int, then: Callable[[], object], clock: ManualClock) -> None:
-    """Make the clock call `then` when Convoke has slept `pauses` times."""
+    """Make the clock call `then` once. `pauses` is the number of calls to `sleep` that come first."""
 
     def on_sleep() -> None:
         if len(clock.pauses) == pauses:
@@ -125,7 +125,7 @@ def test_repeated_request_does_not_wait(clocked: Instance, clock: ManualClock) -
 
 
 class UnreadableTable:
-    """A table that raises an error when Convoke reads a conversation."""
+    """Makes reads of conversations fail."""
 
     def __init__(self, table: Any) -> None:
         self._table = table
@@ -206,7 +206,7 @@ def test_time_spent_on_creating_is_not_waited_again(clock: ManualClock, writing:
 
 
 class HoldingQueue:
-    """A participant queue that delivers no messages until a test calls `release`."""
+    """A participant queue that keeps its messages until a test calls `release`."""
 
     def __init__(self, queue: ParticipantQueue) -> None:
         self._queue = queue

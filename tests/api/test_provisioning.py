@@ -1,4 +1,4 @@
-"""Each step of provisioning takes effect once, even if the queue message of the step is late or repeated.
+"""Each step of provisioning takes effect once, even if its queue message is late or repeated.
 
 See docs/behaviour/provisioning.md.
 """
@@ -26,7 +26,7 @@ from tests.support.instances import Instance
 
 
 class ProvisioningSteps:
-    """A new conversation, and one method for each step of provisioning. A test can call the steps in any order."""
+    """A new conversation, with one method for each provisioning step. A test can run the steps in any order."""
 
     def __init__(self, instance: Instance) -> None:
         self.instance = instance
@@ -134,7 +134,7 @@ def test_settle_ignores_initializing_and_missing_conversations(steps: Provisioni
 
 
 @pytest.mark.each_engine
-def test_sweep_attends_once_and_postpones_the_next_attempt(clocked: Instance) -> None:
+def test_sweep_processes_once_and_postpones_the_next_attempt(clocked: Instance) -> None:
     create = clocked.client().conversations.v1.conversation_with_participants.create
     create(participant=CHAT_AND_SMS)
     clocked.lose_messages()

@@ -1,4 +1,4 @@
-"""The Provisioning resource shows the outcome for each participant. See docs/behaviour/provisioning.md."""
+"""The Provisioning resource shows each participant's outcome. See docs/behaviour/provisioning.md."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_provisioning_is_found_by_unique_name_and_in_service(instance: Instance)
 
 @pytest.mark.parametrize("run", [held_instance, moto_instance], ids=["embedded", "aws-on-moto"])
 def test_failed_participant_has_error_code_and_message(run: Callable[..., AbstractContextManager[Instance]]) -> None:
-    """The SMS participants have no role, so they get no error code. They fail only because alice fails."""
+    """Convoke adds all participants or none. Therefore the valid SMS participants also fail, without an error code."""
     person = '{"identity": "alice", "messaging_binding": {"projected_address": "+15017122662"}}'
     with run(admit=refuse_roles) as instance:
         sid = create(instance, [*GROUP_MMS[:2], person])
@@ -120,7 +120,7 @@ def test_unexpected_error_is_reported_for_conversation_and_each_participant() ->
 
 
 class CountedTable:
-    """A table that records the name of every method that is called."""
+    """A table that records the names of the called methods."""
 
     def __init__(self, table: Table) -> None:
         self._table = table

@@ -1,4 +1,4 @@
-"""If an instance has a public URL, every URL in a response begins with the public URL.
+"""If an instance has a public URL, every URL in a response starts with it.
 
 See docs/deploy-to-aws.md#your-own-url.
 """
@@ -18,9 +18,9 @@ PUBLIC_URL = "https://example.com/chat"
 
 @pytest.fixture
 def proxied() -> Iterator[EmbeddedInstance]:
-    """Run an instance that has a public URL.
+    """Run an instance with a public URL.
 
-    As behind a proxy, the requests of the tests have another host and no path prefix.
+    The requests of the tests use another host and no path prefix, as behind a proxy.
     """
     with held_instance(public_url=PUBLIC_URL) as instance:
         yield instance

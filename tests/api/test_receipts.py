@@ -1,4 +1,4 @@
-"""Clients can list and fetch the delivery receipts of a message. See docs/behaviour/receipts.md."""
+"""Clients list and fetch the delivery receipts of a message. See docs/behaviour/receipts.md."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An unreadable change does not block other changes. Convoke can publish the events of the change later.
+"""An unreadable change does not block other changes. The change's events can be published later.
 
 See docs/decisions/0076-unreadable-changes.md.
 """
@@ -37,7 +37,7 @@ def change_sid(instance: Instance, conversation_sid: str) -> str:
 
 
 def corrupt(table: Table, account_sid: str, sid: str) -> Item:
-    """Make a change unreadable, and return the original item. The stream gets a record of the unreadable item."""
+    """Make a change unreadable, and return the original item. The unreadable item also gets into the stream."""
     key = keys.change(account_sid, sid)
     readable = table.get(key)
     assert readable is not None
@@ -51,7 +51,7 @@ def test_unreadable_change_becomes_a_dead_letter_and_blocks_no_other(instance: I
     first, readable = create(instance), create(instance)
     instance.work()
     corrupt_sid = change_sid(instance, first)
-    # On DynamoDB, the publisher gets only records of new items. Therefore store the unreadable item under a new key.
+    # On DynamoDB, the publisher receives only new items. Therefore store the unreadable item under a new key.
     item = corrupt(instance.table, instance.account.sid, corrupt_sid)
     renamed = keys.change(instance.account.sid, "IM" + "f" * 32)._asdict()
     instance.table.transact([Put({**item, **renamed, "events": "nonsense"})])
@@ -76,7 +76,7 @@ def ask(place: CliTarget, who: Mapping[str, Any], path: str, form: Mapping[str, 
 
 
 def published(place: CliTarget) -> list[str]:
-    """Return the conversation SIDs of the published events, and remove the events from the queue."""
+    """Remove the published events from the queue. Return the conversation SIDs of the events."""
     if isinstance(place, StackTarget):
         sqs, url = place.client("sqs"), place.queues["DeliveryQueue"]
         messages = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", [])
@@ -90,7 +90,7 @@ def published(place: CliTarget) -> list[str]:
 
 
 def connect_bus(place: CliTarget) -> None:
-    """Add a rule to the event bus of the stack. The rule sends all events to the delivery queue."""
+    """Make the stack's event bus send all events to the delivery queue."""
     if isinstance(place, StackTarget):
         events, sqs = place.client("events"), place.client("sqs")
         answer = sqs.get_queue_attributes(QueueUrl=place.queues["DeliveryQueue"], AttributeNames=["QueueArn"])
@@ -114,7 +114,10 @@ def redriven(place: CliTarget) -> int:
 
 
 def test_dlq_redrive_publishes_the_events_of_a_change_and_of_a_period(place: CliTarget) -> None:
-    """A dead letter from Convoke names a change. A dead letter from Lambda contains the period of a failed batch."""
+    """A dead letter comes from Convoke or from Lambda.
+
+    Convoke's dead letter names one change. Lambda's dead letter contains the first and the last time of a failed batch.
+    """
     connect_bus(place)
     who = account(place)
     sid = ask(place, who, "/v1/Conversations", {})["sid"]

@@ -1,4 +1,4 @@
-"""The embedded engine keeps the last requests of each account in memory. See docs/console.md#requests."""
+"""The embedded engine keeps each account's last requests in memory. See docs/console.md#requests."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def test_requests_without_valid_credentials_are_not_kept() -> None:
     served(use)
 
 
-def test_what_the_console_itself_reads_is_not_kept() -> None:
+def test_requests_of_the_console_itself_are_not_kept() -> None:
     async def use(instance: EmbeddedInstance) -> None:
         auth, headers = (instance.account.sid, instance.token), {"Sec-Fetch-Site": "same-origin"}
         assert await send(instance, "GET", "/v1/Services", auth, headers=headers) == 200

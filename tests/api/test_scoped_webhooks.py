@@ -30,13 +30,13 @@ PATH = "/v1/Conversations/visit/Webhooks"
 
 
 def new_conversation(instance: Instance) -> Any:
-    """Create a conversation with the unique name `visit`, and return the SDK's conversation context."""
+    """Create a conversation with the unique name `visit`. Return the SDK's conversation context."""
     v1 = instance.client().conversations.v1
     return v1.conversations(v1.conversations.create(unique_name="visit").sid)
 
 
 def create_webhook(conversation: Any, **parameters: Any) -> Any:
-    """Create a webhook, and return the SDK's webhook context."""
+    """Create a webhook. Return the SDK's webhook context."""
     given = {"target": "webhook", "configuration_url": URL, "configuration_filters": ["onMessageAdded"], **parameters}
     return conversation.webhooks(conversation.webhooks.create(**given).sid)
 

@@ -1,4 +1,4 @@
-"""`convoke sender` assigns phone numbers of an AWS account to Convoke accounts, and lists and releases senders."""
+"""`convoke sender` assigns an AWS account's phone numbers to Convoke accounts, and lists and releases the senders."""
 
 from __future__ import annotations
 
@@ -29,6 +29,18 @@ def test_assigned_sender_is_listed_and_released(deployed: StackTarget) -> None:
     assert deployed.printed("sender", "list") == []
 
 
+def test_operator_sets_and_removes_the_limit(deployed: StackTarget) -> None:
+    (assigned,) = deployed.printed(*assign(deployed), "--max-messages-per-second", "3")
+    assert assigned["max_messages_per_second"] == 3
+    for arguments, limit in ((["10"], 10), ([], None)):
+        (changed,) = deployed.printed("sender", "limit", assigned["sid"], *arguments)
+        assert changed["max_messages_per_second"] == limit
+        assert deployed.printed("sender", "list") == [changed]
+    wanted = "must be an integer from 1 to 500"
+    assert wanted in refusal(deployed.run("sender", "limit", assigned["sid"], "0"))
+    assert wanted in refusal(deployed.run(*assign(deployed), "--max-messages-per-second", "0"))
+
+
 def test_number_is_assigned_to_one_account(deployed: StackTarget) -> None:
     (other,) = deployed.printed("account", "create")
     deployed.printed(*assign(deployed, other["sid"]))
@@ -50,9 +62,9 @@ def test_assignment_needs_a_stack(tmp_path: Path) -> None:
     assert line == "Error: only an AWS deployment has senders of its AWS account: use --stack"
 
 
-def test_unknown_sender_is_not_released(place: CliTarget) -> None:
+def test_unknown_sender_is_neither_released_nor_limited(place: CliTarget) -> None:
     place.printed("account", "create")
     sid = "XE" + "0" * 32
-    assert (
-        refusal(place.run("sender", "release", sid)) == f"Error: there is no sender {sid} in {place.name_in_messages}"
-    )
+    for command in ("release", "limit"):
+        line = refusal(place.run("sender", command, sid))
+        assert line == f"Error: there is no sender {sid} in {place.name_in_messages}"

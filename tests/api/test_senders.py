@@ -1,4 +1,4 @@
-"""A sender determines which carrier delivers the messages of a business address.
+"""A sender determines which carrier sends the messages of a business address.
 
 See docs/behaviour/senders.md.
 """
@@ -29,6 +29,7 @@ SID = "XE" + "0" * 32
 CREDENTIALS = {"Twilio.AccountSid": "AC" + "1" * 32, "Twilio.AuthToken": "very-secret-token"}
 TWILIO = {"Address": NUMBER, "Provider": "Twilio", **CREDENTIALS}
 SIMULATED = {"Address": NUMBER, "Provider": "simulated"}
+LIMIT = "MaxMessagesPerSecond"
 
 
 def edges_of(instance: Instance) -> Edges:
@@ -44,7 +45,7 @@ def found(instance: Instance, account_sid: str) -> Sender | None:
 
 
 def post_as_other(instance: Instance, path: str, form: dict[str, str] | None = None, method: str = "POST") -> Answer:
-    """Create another account, and send a request with the credentials of that account."""
+    """Create a second account, and send a request with the second account's credentials."""
     other = instance.accounts.create()
     token = instance.accounts.token(other.sid)
     return call(instance.api, method, ORIGIN + path, auth=(other.sid, token), data=form)
@@ -68,6 +69,7 @@ def test_sender_is_created_and_fetched_without_its_secret(instance: Instance) ->
             "friendly_name": "Support",
             "origination_identity": None,
             "configuration_set": None,
+            "max_messages_per_second": None,
             "date_created": fetched["date_created"],
             "date_updated": fetched["date_created"],
             "url": f"{ORIGIN}{SENDERS}/{sid}",
@@ -98,7 +100,7 @@ def test_other_account_that_came_first_keeps_the_address(instance: Instance) -> 
 
 @pytest.mark.each_engine
 def test_simultaneous_create_of_another_account_leaves_no_secret(instance: Instance) -> None:
-    """The request reads that the address is free. Then another account takes the address before the request writes."""
+    """The request finds the address free. Then another account takes the address before the request writes."""
     other, edges = instance.accounts.create(), edges_of(instance)
 
     class Late(SenderRepository):
@@ -144,6 +146,28 @@ def test_update_changes_given_fields(clocked: Instance, clock: ManualClock) -> N
     assert (refused.status, refused.body["details"]["parameter"]) == (400, "Twilio.AccountSid")
 
 
+@pytest.mark.each_engine
+def test_limit_is_stored_changed_and_removed(instance: Instance) -> None:
+    created = instance.call("POST", SENDERS, TWILIO | {LIMIT: "500"}).body
+    path = f"{SENDERS}/{created['sid']}"
+    limits = [created["max_messages_per_second"]]
+    for form in ({"FriendlyName": "Sales"}, {LIMIT: "1"}, {LIMIT: ""}):
+        instance.call("POST", path, form)
+        limits.append(instance.call("GET", path).body["max_messages_per_second"])
+    assert limits == [500, 500, 1, None]
+    refused = instance.call("POST", path, {LIMIT: "0"})
+    assert refused.body["message"] == "MaxMessagesPerSecond must be an integer from 1 to 500"
+
+
+def test_account_cannot_change_the_limit_of_an_assigned_sender(instance: Instance) -> None:
+    requested = AssignedSender(address=NUMBER, origination_identity="arn", max_messages_per_second=3)
+    path = f"{SENDERS}/{senders_of(instance).assign(instance.account.sid, requested).sid}"
+    for limit in ("9", ""):
+        refused = instance.call("POST", path, {LIMIT: limit})
+        assert (refused.status, refused.body["code"], refused.body["details"]["parameter"]) == (400, 20001, LIMIT)
+    assert instance.call("POST", path, {"FriendlyName": "Sales"}).body["max_messages_per_second"] == 3
+
+
 def test_update_does_not_bring_a_deleted_sender_back(instance: Instance) -> None:
     sid = instance.call("POST", SENDERS, SIMULATED).body["sid"]
     repository = SenderRepository(instance.table)
@@ -169,6 +193,7 @@ def test_update_does_not_bring_a_deleted_sender_back(instance: Instance) -> None
         ({"Address": NUMBER, "Provider": "twilio", "Twilio.AccountSid": "AC" + "1" * 32}, 20001, "Twilio.AuthToken"),
         ({**TWILIO, "Address": "hello@example.com"}, 20001, "Address"),
         (SIMULATED | {"FriendlyName": "x" * 257}, 50003, "FriendlyName"),
+        *((SIMULATED | {LIMIT: wrong}, 20001, LIMIT) for wrong in ("0", "501", "-1", "1.5", "many", "1" * 5000)),
     ],
 )
 def test_invalid_sender_is_refused_and_not_stored(

@@ -1,4 +1,4 @@
-"""Clients fetch and update the notification configuration of a service.
+"""Clients fetch and update a service's notification configuration.
 
 See docs/behaviour/configuration.md#notification-configuration.
 """

@@ -69,7 +69,7 @@ def test_service_list_stops_at_limit_over_pages(instance: Instance) -> None:
 
 
 def belongings(instance: Instance, sid: str) -> set[str]:
-    """Return the kinds of the items that contain the SID of the service. Changes are not included."""
+    """Return the kinds of the items that mention the service SID, except changes."""
     found = {str(item["sk"]).partition("#")[0] for item in instance.items("") if sid in str(item)}
     return found - {"change"}
 
@@ -164,7 +164,7 @@ def test_conversation_that_a_running_request_creates_in_a_deleted_service_is_del
     assert service
     assert v1.services(sid).delete()
     for _ in range(3):
-        # Imitate a process that read the service before the deletion. This process still accepts requests.
+        # Simulate a process that read the service before the deletion, and that still accepts requests for the service.
         services.fetch.remember(service, clocked.account.sid, sid)
         made = clocked.call("POST", f"/v1/Services/{sid}/ConversationWithParticipants", {"Participant": chat(2)})
         assert made.status == 202

@@ -1,4 +1,4 @@
-"""Clients can check the signature of a webhook request. See docs/behaviour/webhook-delivery.md#signature."""
+"""Clients can check whether Convoke signed a webhook request. See docs/behaviour/webhook-delivery.md#signature."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_check_with_an_api_key_uses_the_auth_token_of_the_account(instance: Inst
     [("Url", MAX_URL_CHARACTERS), ("Signature", MAX_SIGNATURE_CHARACTERS), ("Body", MAX_BODY_CHARACTERS)],
 )
 def test_too_long_parameter_is_refused(instance: Instance, parameter: str, limit: int) -> None:
-    """The embedded engine checks signatures on the event loop. The limits keep each check short."""
+    """Convoke checks signatures on the event loop. The length limits make sure that each check is short."""
     form = {"Url": URL, "Signature": "x", "Body": ""}
     assert instance.call("POST", "/convoke/v1/SignatureChecks", form | {parameter: "a" * limit}).status == 200
     refused = instance.call("POST", "/convoke/v1/SignatureChecks", form | {parameter: "a" * (limit + 1)})

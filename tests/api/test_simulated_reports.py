@@ -1,4 +1,4 @@
-"""Clients report delivery statuses for simulated phones.
+"""Clients can report delivery statuses on behalf of simulated phones.
 
 See docs/behaviour/inbound-messages.md#simulated-phones.
 """
@@ -15,9 +15,9 @@ STATUS = "/convoke/v1/Simulate/DeliveryStatus"
 
 
 def sent_copy(instance: Instance) -> dict[str, str]:
-    """Send a copy to a simulated phone that reports no delivery.
+    """Send a copy to a simulated phone that does not report the delivery.
 
-    Return the parameters that identify the receipt of the copy.
+    Return the parameters with which a test reports the copy's status.
     """
     plan = {"ReportsDelivery": "false"}
     assert instance.call("POST", f"/convoke/v1/Simulate/Phones/{PHONE}", plan).body["reports_delivery"] is False
@@ -78,7 +78,7 @@ def test_bad_report_is_refused(instance: EmbeddedInstance, change: dict[str, str
     assert instance.items("receipt#")[0]["status"] == "sent"
 
 
-def test_copy_that_no_simulated_phone_has_got_has_no_report(instance: EmbeddedInstance) -> None:
+def test_copy_that_no_simulated_phone_has_received_has_no_report(instance: EmbeddedInstance) -> None:
     message = conversation_with(instance, CHAT_AND_SMS[0]).messages.create(body="Hello")
     (receipt,) = instance.items("receipt#")
     sids = {"ConversationSid": message.conversation_sid, "MessageSid": message.sid, "ReceiptSid": receipt["sid"]}

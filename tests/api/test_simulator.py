@@ -1,4 +1,4 @@
-"""Simulated phones reach only business numbers whose sender is simulated."""
+"""Simulated phones can write only to business numbers with a simulated sender."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def refused(instance: EmbeddedInstance, *receivers: str) -> bool:
     return bool(answered.body["code"] == 20001 and answered.body["details"]["parameter"] == "To")
 
 
-def test_number_with_a_carrier_is_out_of_reach(embedded: EmbeddedInstance) -> None:
+def test_simulated_phone_cannot_reach_a_number_with_a_carrier(embedded: EmbeddedInstance) -> None:
     create_sender(embedded)
     configure(embedded)
     assert refused(embedded)
@@ -24,7 +24,7 @@ def test_number_with_a_carrier_is_out_of_reach(embedded: EmbeddedInstance) -> No
     assert embedded.items("message#") == []
 
 
-def test_number_of_another_account_is_out_of_reach(embedded: EmbeddedInstance) -> None:
+def test_simulated_phone_cannot_reach_a_number_of_another_account(embedded: EmbeddedInstance) -> None:
     other = embedded.accounts.create()
     auth = (other.sid, embedded.accounts.token(other.sid))
     form = {"Address": BUSINESS, "Provider": "simulated"}
@@ -33,7 +33,7 @@ def test_number_of_another_account_is_out_of_reach(embedded: EmbeddedInstance) -
     assert refused(embedded)
 
 
-def test_number_with_a_simulated_sender_is_reached(embedded: EmbeddedInstance) -> None:
+def test_simulated_phone_reaches_a_number_with_a_simulated_sender(embedded: EmbeddedInstance) -> None:
     embedded.call("POST", "/convoke/v1/Senders", {"Address": BUSINESS, "Provider": "simulated"})
     configure(embedded)
     assert text(embedded).body["outcome"] == "added"
@@ -61,7 +61,7 @@ def inbox(instance: EmbeddedInstance, number: str = PHONE) -> list[dict[str, Any
 
 
 def reply(instance: EmbeddedInstance, conversation_sid: str, body: str) -> list[tuple[str, int]]:
-    """Send a message to the phones of a conversation. Return the status and error code of each copy."""
+    """Send a message to the conversation's phones. Return the status and the error code of each copy."""
     conversation = instance.client().conversations.v1.conversations(conversation_sid)
     message = conversation.messages.create(author=BUSINESS, body=body)
     instance.work()
@@ -169,3 +169,125 @@ def test_refused_message_reaches_nobody(embedded: EmbeddedInstance) -> None:
     assert text(embedded, None, BUSINESS, OTHER_PHONE).body["code"] == 50503
     assert text(embedded, "STOP", BUSINESS, OTHER_PHONE, "+16715550123").body["code"] == 50407
     assert inbox(embedded, PHONE) == inbox(embedded, OTHER_PHONE) == []
+
+
+def thread(instance: EmbeddedInstance, number: str = PHONE) -> list[dict[str, Any]]:
+    path = f"/convoke/v1/Simulate/Phones/{quote(number, safe='')}/Thread"
+    listed: list[dict[str, Any]] = instance.call("GET", path).body["messages"]
+    return listed
+
+
+def phone(instance: EmbeddedInstance, number: str = PHONE) -> dict[str, Any]:
+    fetched: dict[str, Any] = instance.call("GET", f"/convoke/v1/Simulate/Phones/{quote(number, safe='')}").body
+    return fetched
+
+
+def test_phones_that_have_messages_are_listed(embedded: EmbeddedInstance) -> None:
+    def numbers() -> list[str]:
+        phones: list[dict[str, str]] = embedded.call("GET", "/convoke/v1/Simulate/Phones").body["phones"]
+        return [each["number"] for each in phones]
+
+    assert numbers() == []
+    text(embedded, "Nobody expects this")
+    configure(embedded)
+    text(embedded, "Hello", OTHER_PHONE, BUSINESS)
+    assert numbers() == [PHONE, OTHER_PHONE]
+    first = embedded.call("GET", "/convoke/v1/Simulate/Phones?PageSize=1").body
+    second = embedded.call("GET", first["meta"]["next_page_url"].removeprefix(ORIGIN)).body
+    assert [each["number"] for each in second["phones"]] == [OTHER_PHONE]
+    assert second["meta"]["next_page_url"] is None
+
+
+def test_thread_has_what_a_phone_has_sent_and_got_newest_first(embedded: EmbeddedInstance) -> None:
+    configure(embedded)
+    received = text(embedded, "Hello").body
+    sid = received["conversation_sid"]
+    reply(embedded, sid, "Good morning")
+    copy, sent = thread(embedded)
+    conversation = embedded.client().conversations.v1.conversations(sid).fetch()
+    assert sent == {
+        "sid": sent["sid"],
+        "from": PHONE,
+        "to": BUSINESS,
+        "body": "Hello",
+        "media_urls": [],
+        "conversation_sid": sid,
+        "message_sid": received["message_sid"],
+        "date_created": sent["date_created"],
+        "numbers": [BUSINESS],
+        "outcome": "added",
+        "status": None,
+        "error_code": 0,
+        "chat_service_sid": conversation.chat_service_sid,
+    }
+    assert (copy["from"], copy["to"], copy["body"]) == (BUSINESS, PHONE, "Good morning")
+    assert (copy["numbers"], copy["outcome"]) == ([BUSINESS], None)
+    assert (copy["status"], copy["error_code"]) == ("delivered", 0)
+    assert copy["chat_service_sid"] == conversation.chat_service_sid
+    assert [each["body"] for each in inbox(embedded)] == ["Good morning"]
+
+
+def test_thread_shows_later_reports_and_forgets_deleted_conversations(embedded: EmbeddedInstance) -> None:
+    configure(embedded)
+    sid = text(embedded, "Hello").body["conversation_sid"]
+    reply(embedded, sid, "Good morning")
+    copy = thread(embedded)[0]
+    form = {"ConversationSid": sid, "MessageSid": copy["message_sid"], "ReceiptSid": copy["sid"], "Status": "read"}
+    embedded.call("POST", "/convoke/v1/Simulate/DeliveryStatus", form)
+    assert thread(embedded)[0]["status"] == "read"
+    embedded.client().conversations.v1.conversations(sid).delete()
+    assert [(each["status"], each["chat_service_sid"]) for each in thread(embedded)] == [(None, None)] * 2
+
+
+def test_thread_has_pages_across_what_was_sent_and_got(embedded: EmbeddedInstance) -> None:
+    configure(embedded)
+    sid = text(embedded, "0").body["conversation_sid"]
+    for number in range(1, 6):
+        text(embedded, str(number)) if number % 3 else reply(embedded, sid, str(number))
+    path: str | None = f"/convoke/v1/Simulate/Phones/{quote(PHONE, safe='')}/Thread?PageSize=2"
+    pages = []
+    while path:
+        page = embedded.call("GET", path).body
+        pages.append([each["body"] for each in page["messages"]])
+        path = page["meta"]["next_page_url"] and page["meta"]["next_page_url"].removeprefix(ORIGIN)
+    assert pages == [["5", "4"], ["3", "2"], ["1", "0"]]
+    previous = embedded.call("GET", page["meta"]["previous_page_url"].removeprefix(ORIGIN)).body
+    assert [each["body"] for each in previous["messages"]] == ["3", "2"]
+
+
+def test_thread_has_messages_that_no_conversation_took_once(embedded: EmbeddedInstance) -> None:
+    assert text(embedded, "Anybody?").body["outcome"] == "unclaimed"
+    (sent,) = thread(embedded)
+    assert (sent["body"], sent["outcome"], sent["conversation_sid"]) == ("Anybody?", "unclaimed", None)
+    configure(embedded)
+    for _ in range(2):
+        text(embedded, "Again", MessageSid="SM" + "1" * 32)
+    assert [each["body"] for each in thread(embedded)] == ["Again", "Anybody?"]
+
+
+def test_every_message_of_a_group_names_the_numbers_of_an_answer(embedded: EmbeddedInstance) -> None:
+    configure(embedded)
+    sid = text(embedded, "Hello all", OTHER_PHONE, BUSINESS).body["conversation_sid"]
+    reply(embedded, sid, "Good morning")
+    found = [thread(embedded), thread(embedded, OTHER_PHONE)]
+    assert [[each["from"] for each in messages] for messages in found] == [[BUSINESS, PHONE]] * 2
+    assert [each["numbers"] for each in found[0]] == [[BUSINESS, OTHER_PHONE]] * 2
+    assert [each["numbers"] for each in found[1]] == [[BUSINESS, PHONE]] * 2
+
+
+def test_phone_tells_from_which_numbers_it_has_opted_out(embedded: EmbeddedInstance) -> None:
+    second = "+15017122662"
+    for number in (BUSINESS, second):
+        text(embedded, "STOP", number)
+    text(embedded, "START", second)
+    assert phone(embedded)["opted_out"] == [BUSINESS]
+    assert [each["body"].split()[0] for each in thread(embedded)] == ["You", "START", "You", "STOP", "You", "STOP"]
+    assert phone(embedded, OTHER_PHONE)["opted_out"] == []
+
+
+def test_phone_tells_how_it_behaves(embedded: EmbeddedInstance) -> None:
+    expected = {"account_sid": embedded.account.sid, "number": PHONE, "opted_out": []}
+    assert phone(embedded) == {**expected, "fail_next": 0, "reports_delivery": True}
+    form = {"FailNext": "2", "ReportsDelivery": "false"}
+    planned = embedded.call("POST", f"/convoke/v1/Simulate/Phones/{quote(PHONE, safe='')}", form).body
+    assert planned == phone(embedded) == {**expected, "fail_next": 2, "reports_delivery": False}

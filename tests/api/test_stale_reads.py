@@ -1,7 +1,7 @@
 """Clients never see outdated data, although eventually consistent reads can return outdated data.
 
-See docs/how-it-works.md#promises. On DynamoDB, every query of an index is eventually consistent. A query of
-the table is eventually consistent too, unless Convoke requests strong consistency.
+On DynamoDB, all queries of an index are eventually consistent. A query of the table is consistent only if Convoke
+requests consistency. See docs/how-it-works.md#promises.
 """
 
 from __future__ import annotations
@@ -34,7 +34,10 @@ class Stale:
 
 @pytest.fixture
 def stale() -> Iterator[Stale]:
-    """Run an instance whose eventually consistent reads show only writes before the last `table.catch_up()`."""
+    """Run an instance whose eventually consistent queries do not show new writes.
+
+    After `table.catch_up()`, the queries show all earlier writes.
+    """
     tables: list[StaleTable] = []
 
     def rewire(edges: EmbeddedEdges) -> EmbeddedEdges:
@@ -140,7 +143,7 @@ def test_everything_of_a_deleted_conversation_is_erased(stale: Stale) -> None:
     assert [item for item in stale.instance.items("") if item["pk"].endswith(sid) and item["sk"] != "change"] == []
 
 
-def test_finished_conversation_that_the_index_still_calls_due_is_left_alone(stale: Stale) -> None:
+def test_finished_conversation_with_an_outdated_index_entry_is_not_changed(stale: Stale) -> None:
     sid = stale.v1.conversation_with_participants.create(participant=chat(2)).sid
     stale.table.catch_up()
     stale.instance.work()

@@ -1,4 +1,4 @@
-"""Requests with invented credentials cause few AWS calls.
+"""Requests with made-up credentials cause few AWS calls.
 
 See docs/behaviour/requests-and-answers.md#unknown-credentials.
 """
@@ -32,7 +32,7 @@ def status(instance: Instance, sid: str, password: str = "guessed") -> int:
 
 
 def recorded_calls(instance: MotoInstance) -> list[str]:
-    """Record the later calls of the API function to DynamoDB and Secrets Manager. Return the growing list."""
+    """Return a list that will collect the API function's calls to DynamoDB and Secrets Manager."""
     calls: list[str] = []
     edges = instance.edges("api")
     for client in (edges.table._client, edges.auth_tokens.client):

@@ -1,6 +1,6 @@
-"""Chat clients read Sync objects.
+"""Chat clients read Sync objects, which Convoke computes from its own resources.
 
-Convoke makes these objects from the stored conversations, participants, messages and Users.
+The resources are conversations, participants, messages and Users.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from tests.support.sync import SyncReader
 ALICE_AND_BOB = ('{"identity": "alice"}', '{"identity": "bob"}')
 
 LONG_AGO = 1_000_000
-"""An event id from a time before the oldest stored record of a removal."""
+"""An event id that is older than every stored record of a removal."""
 
 STORED_BEFORE_0154 = Path(__file__).parents[1] / "unit/stored/before_0154.json"
 
@@ -42,7 +42,7 @@ STORED_BEFORE_0154 = Path(__file__).parents[1] / "unit/stored/before_0154.json"
 def no_margin(monkeypatch: pytest.MonkeyPatch) -> None:
     """Start each replay exactly at the given event.
 
-    A test makes all changes in a few milliseconds. Therefore a replay with the usual margin would contain all changes.
+    The usual margin is longer than a test takes. A replay with this margin would contain all changes of the test.
     """
     monkeypatch.setattr(sync, "REPLAY_MARGIN", 0)
 
@@ -60,12 +60,12 @@ def send(conversation: Any, count: int, author: str = "bob") -> list[Any]:
 
 
 def next_millisecond() -> None:
-    """Wait two milliseconds, so that later changes have greater event ids, even in other conversations."""
+    """Wait two milliseconds. Later changes, even in other conversations, then have greater event ids."""
     time.sleep(0.002)
 
 
 def refusal_of(reader: SyncReader, name: str) -> type[ConversationsError]:
-    """Try every way to read an object. Return the type of the errors, which must be the same for all reads."""
+    """Try every kind of read. Return the type of the error, which must be the same for all reads."""
     found = set()
     for read in (reader.event_id, reader.items, lambda each: reader.replay(each, LONG_AGO)):
         try:
@@ -251,13 +251,16 @@ def test_conversation_is_invisible_until_its_participants_are_added(instance: In
     instance.work()
     assert len(reader.items(f"{sid}.roster")) == 2
     assert reader.missed("alice.channels", before) == [(Action.ADDED, sid)]
-    assert (Action.ADDED, sid) in [(event.action, event.key) for event in reader.told("alice.channels")]
+    assert (Action.ADDED, sid) in [(event.action, event.key) for event in reader.events("alice.channels")]
 
 
 def test_members_miss_a_conversation_that_became_visible_long_after_its_request(
     instance: EmbeddedInstance,
 ) -> None:
-    """The items of the participants are older than the last event that the client has seen."""
+    """The participants have the date of the request, which is before the client's last event.
+
+    The conversation became visible only after this event. Therefore the replay must contain the conversation.
+    """
     v1 = instance.client().conversations.v1
     other = conversation_with(instance, "alice")
     sid = v1.conversation_with_participants.create(participant=ALICE_AND_BOB).sid
@@ -386,7 +389,7 @@ def test_clients_cannot_write_sync_objects(instance: EmbeddedInstance, method: s
 
 
 @pytest.mark.each_engine
-def test_replay_tells_of_new_edited_and_deleted_messages(instance: Instance) -> None:
+def test_replay_has_events_for_new_edited_and_deleted_messages(instance: Instance) -> None:
     conversation = conversation_with(instance, "alice")
     messages = send(conversation, 3)
     name, reader = f"{messages[0].conversation_sid}.messages", SyncReader(instance, "alice")
@@ -400,7 +403,7 @@ def test_replay_tells_of_new_edited_and_deleted_messages(instance: Instance) -> 
 
 
 @pytest.mark.each_engine
-def test_replay_tells_who_joined_changed_and_left(instance: Instance) -> None:
+def test_replay_has_events_for_participants_who_joined_changed_and_left(instance: Instance) -> None:
     conversation = conversation_with(instance, "alice", "bob", "carol")
     alice, bob, carol = conversation.participants.list()
     name, reader = f"{alice.conversation_sid}.roster", SyncReader(instance, "alice")
@@ -419,7 +422,7 @@ def test_replay_tells_who_joined_changed_and_left(instance: Instance) -> None:
 
 
 @pytest.mark.each_engine
-def test_replay_tells_of_conversations_that_a_user_left_or_that_were_deleted(instance: Instance) -> None:
+def test_replay_has_events_for_conversations_that_a_user_left_or_that_were_deleted(instance: Instance) -> None:
     v1 = instance.client().conversations.v1
     left, deleted, erased, kept, again = (v1.conversations.create().sid for _ in range(5))
     for sid in (left, deleted, erased, kept, again):
@@ -446,7 +449,7 @@ def test_replay_tells_of_conversations_that_a_user_left_or_that_were_deleted(ins
     assert reader.missed("alice.channels", reader.event_id("alice.channels")) == []
 
 
-def test_user_that_left_again_after_joining_again_is_told_once(instance: EmbeddedInstance) -> None:
+def test_replay_has_one_removal_although_the_user_left_several_times(instance: EmbeddedInstance) -> None:
     conversation = conversation_with(instance, "alice", "bob")
     reader = SyncReader(instance, "alice")
     seen = reader.event_id("alice.channels")
@@ -459,7 +462,7 @@ def test_user_that_left_again_after_joining_again_is_told_once(instance: Embedde
 
 
 def test_identity_that_was_removed_from_a_participant_leaves_the_map(instance: EmbeddedInstance) -> None:
-    """If the deletion of a participant would give two groups the same numbers, Convoke removes only the identity."""
+    """Convoke removes only the identity if two groups would otherwise have the same numbers."""
     participants = conversation_with(instance).participants
     participants.create(messaging_binding_address="+15558675310")
     alice = participants.create(identity="alice", messaging_binding_projected_address="+15017122661")
@@ -470,7 +473,7 @@ def test_identity_that_was_removed_from_a_participant_leaves_the_map(instance: E
         reader.service, sid, alice.sid, request_webhooks=LaterWebhooks(enabled=False)
     )
     assert reader.missed("alice.channels", seen) == [(Action.REMOVED, sid)]
-    assert (Action.REMOVED, sid) in [(event.action, event.key) for event in reader.told("alice.channels")]
+    assert (Action.REMOVED, sid) in [(event.action, event.key) for event in reader.events("alice.channels")]
 
 
 def test_interrupted_replay_loses_no_message_that_follows_an_edited_one(
@@ -485,7 +488,7 @@ def test_interrupted_replay_loses_no_message_that_follows_an_edited_one(
     found: list[tuple[Action, str | None]] = []
     while not (replay := reader.replay(name, since)).is_complete:
         found += [(event.action, event.key) for event in replay.events]
-        # A client requests the events after the greatest event id that the client has received.
+        # The client's next request asks for the events after this event id.
         assert replay.last_event_id == max(event.event_id for event in replay.events) > since
         since = replay.last_event_id
     found += [(event.action, event.key) for event in replay.events]
@@ -503,15 +506,15 @@ def test_long_replay_of_messages_starts_at_the_first_missed_one(
     name, reader = f"{messages[0].conversation_sid}.messages", SyncReader(instance, "alice")
     seen = reader.event_id(name)
     send(conversation, 9)
-    # The search for the first missed message must also work if messages were deleted.
+    # Some messages are deleted. The search for the first missed message must still work.
     for message in conversation.messages.list()[7:10]:
         message.delete()
     added = [key for action, key in reader.missed(name, seen) if action is Action.ADDED]
     assert added == [str(index) for index in range(10, 17)]
 
 
-def test_replay_tells_of_recent_messages_whose_receipts_changed(instance: EmbeddedInstance) -> None:
-    """A change to a receipt updates the message, but not the conversation."""
+def test_replay_has_events_for_recent_messages_whose_receipts_changed(instance: EmbeddedInstance) -> None:
+    """A change of a receipt changes only the message. Therefore the replay must also read recent messages."""
     conversation = conversation_with(instance, "alice")
     conversation.participants.create(
         messaging_binding_address="+15558675310", messaging_binding_proxy_address="+15017122661"
@@ -525,7 +528,7 @@ def test_replay_tells_of_recent_messages_whose_receipts_changed(instance: Embedd
     assert reader.missed(name, seen) == [(Action.UPDATED, "1")]
 
 
-def test_edited_recent_message_is_told_once(instance: EmbeddedInstance) -> None:
+def test_replay_has_one_event_for_an_edited_recent_message(instance: EmbeddedInstance) -> None:
     conversation = conversation_with(instance, "alice")
     message = send(conversation, 1)[0]
     name, reader = f"{message.conversation_sid}.messages", SyncReader(instance, "alice")
@@ -534,7 +537,7 @@ def test_edited_recent_message_is_told_once(instance: EmbeddedInstance) -> None:
     assert reader.missed(name, seen) == [(Action.UPDATED, "0")]
 
 
-def test_replay_without_an_event_tells_of_the_last_seconds(
+def test_replay_without_an_event_id_covers_the_last_seconds(
     instance: EmbeddedInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     conversation = conversation_with(instance, "alice")
@@ -567,13 +570,13 @@ def test_replay_of_a_document_and_of_a_user(instance: Instance) -> None:
 def test_document_changes_with_its_conversation_and_its_last_message(instance: EmbeddedInstance) -> None:
     conversation = conversation_with(instance, "alice")
     reader, name = SyncReader(instance, "alice"), f"{conversation.fetch().sid}.channel"
-    assert reader.told(name) == []
+    assert reader.events(name) == []
     conversation.update(friendly_name="renamed")
     send(conversation, 2)
     conversation.participants("alice").update(last_read_message_index=0)
-    told = reader.told(name)
-    assert [event.action for event in told] == [Action.UPDATED] * 3
-    assert {event.data and event.data["lastMessage"]["index"] for event in told} == {1}
+    events = reader.events(name)
+    assert [event.action for event in events] == [Action.UPDATED] * 3
+    assert {event.data and event.data["lastMessage"]["index"] for event in events} == {1}
 
 
 # Changes without an event for webhooks.
@@ -584,7 +587,7 @@ def test_deletion_of_a_user_touches_its_map_and_notifies_nobody(instance: Instan
     conversation_with(instance, "alice")
     reader = SyncReader(instance, "alice")
     instance.client().conversations.v1.users("alice").delete()
-    (removed,) = [event for event in reader.told(f"{reader.user_sid}.info") if event.action is Action.REMOVED]
+    (removed,) = [event for event in reader.events(f"{reader.user_sid}.info") if event.action is Action.REMOVED]
     assert removed.key is None
     assert not [event for change in instance.changes() for event in change["events"] if "Removed" in event["type"]]
 
@@ -596,10 +599,10 @@ def test_deletion_of_a_conversation_touches_its_objects_and_the_map_of_each_memb
     conversation.delete()
     reader = SyncReader(instance, "alice")
     for name in (f"{sid}.channel", f"{sid}.messages", f"{sid}.roster"):
-        assert (Action.REMOVED, None) in [(event.action, event.key) for event in reader.told(name)]
+        assert (Action.REMOVED, None) in [(event.action, event.key) for event in reader.events(name)]
     for identity in ("alice", "bob"):
-        told = SyncReader(instance, identity).told(f"{identity}.channels")
-        assert [(event.action, event.key) for event in told] == [(Action.REMOVED, sid)]
+        events = SyncReader(instance, identity).events(f"{identity}.channels")
+        assert [(event.action, event.key) for event in events] == [(Action.REMOVED, sid)]
 
 
 def test_notification_level_touches_the_map_of_its_user(instance: EmbeddedInstance) -> None:
@@ -657,17 +660,17 @@ def test_event_ids_of_a_message_grow_after_a_receipt_from_a_process_whose_clock_
     key = keys.message(instance.account.sid, message.conversation_sid, message.sid)
     instance.table.update(Update(key, (Set("event_id", ahead),)))
     conversation.messages(message.sid).update(body="edited")
-    edited = reader.told(name)[-1].event_id
+    edited = reader.events(name)[-1].event_id
     instance.table.update(Update(key, (Set("event_id", 2 * ahead),)))
     conversation.messages(message.sid).delete()
-    assert ahead < edited < 2 * ahead < reader.told(name)[-1].event_id
+    assert ahead < edited < 2 * ahead < reader.events(name)[-1].event_id
 
 
 # Items of other versions.
 
 
 def test_items_of_the_version_before_decision_0154_are_read(instance: EmbeddedInstance) -> None:
-    """These items have no event ids. Convoke computes the event ids from the dates of the items."""
+    """These items have no event ids. Convoke computes the event ids from the items' dates."""
     account_sid, service_sid = instance.account.sid, instance.account.default_chat_service_sid
     text = STORED_BEFORE_0154.read_text()
     stored = json.loads(text)

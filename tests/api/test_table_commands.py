@@ -1,4 +1,7 @@
-"""`convoke table prepare` makes a kept or restored table usable for a new stack. These tests use moto."""
+"""`convoke table prepare` prepares a kept or restored table for a new stack.
+
+These tests use moto.
+"""
 
 from __future__ import annotations
 
@@ -23,9 +26,9 @@ RESTORED = "restored"
 
 @pytest.fixture
 def restored(deployed: StackTarget) -> StackTarget:
-    """Restore the table of a stack that has two accounts.
+    """Restore the table of a stack with two accounts.
 
-    As on DynamoDB, the restored table has no stream and no settings.
+    A restored table has no stream and no settings, as on DynamoDB.
     """
     deployed.printed("account", "create")
     client = deployed.client("dynamodb")
@@ -37,7 +40,7 @@ def restored(deployed: StackTarget) -> StackTarget:
 
 
 def prepare(target: StackTarget, *arguments: str, **environ: str | None) -> Result:
-    """Run `convoke table prepare` in the environment of the target, without `--data` and `--stack`."""
+    """Run `convoke table prepare` in the target's environment, without `--data` and `--stack`."""
     return CliRunner().invoke(main, ["table", "prepare", *arguments], env={**target.environ, **environ})
 
 

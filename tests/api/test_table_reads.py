@@ -1,6 +1,6 @@
-"""The number of items that a request reads does not grow with the number of stored items.
+"""A request reads the same number of items, however many items are stored.
 
-The tests count reads. They do not measure time.
+The tests count reads instead of measuring time.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from tests.support.members import add_members
 
 @dataclass
 class CountingTable:
-    """Wraps a table. Records the name of each call and the number of items that the call returned or wrote."""
+    """Wraps a table, and records each call with the number of items that were returned or written."""
 
     table: Table
     calls: list[tuple[str, int]] = field(default_factory=list)
@@ -59,7 +59,7 @@ class CountingTable:
 
 
 def test_message_costs_as_many_reads_with_1000_members_as_with_10() -> None:
-    """The test counts reads of the table. `tests/api/test_aws_calls.py` counts the calls on AWS."""
+    """The test counts reads of the table. `tests/api/test_aws_calls.py` counts calls to AWS."""
     counted: list[list[tuple[str, int]]] = []
     tables: list[CountingTable] = []
 
@@ -77,8 +77,7 @@ def test_message_costs_as_many_reads_with_1000_members_as_with_10() -> None:
             table.calls.clear()
             message = instance.call("POST", path, {"Body": "Hello", "Author": "member 3"}).body
             assert message["participant_sid"]
-            # `get_many` reads the conversation and its provisioning record. `get` reads the lock of the author's
-            # identity.
+            # `get_many` reads the conversation and its provisioning record. `get` reads the author's identity lock.
             assert table.calls == [("get_many", 2), ("get", 1), ("transact", 3)]
             instance.call("POST", path, {"Body": "Hello", "Author": "stranger"})
             instance.call("POST", f"{path}/{message['sid']}", {"Body": "Goodbye", "Author": "member 4"})
@@ -92,26 +91,26 @@ def test_message_costs_as_many_reads_with_1000_members_as_with_10() -> None:
 PAGE_SIZE = 50
 
 ITEMS = 52
-"""The number of resources that the tests create for each list. This number is greater than PAGE_SIZE."""
+"""The number of resources in each list. This number is greater than PAGE_SIZE."""
 
 MAX_RESOURCES = {"Receipts": 50, "ScopedWebhooks": 5}
-"""The maximum number of resources in each list that cannot contain `ITEMS` resources."""
+"""Maps each list that cannot contain `ITEMS` resources to its maximum number of resources."""
 
 ITEMS_OF_RESOURCE = {"ParticipantConversations": 2, "UserConversations": 2}
-"""The number of items that a list reads for each resource. The key is the name of the list.
+"""Maps a list to the number of items that make up one of its resources.
 
-A resource of these lists consists of a conversation and a participant. All other lists read one item for each resource.
+Each of these resources consists of a conversation and a participant. In all other lists, each resource is one item.
 """
 
 
 class FilledInstance:
-    """An instance in which each list has more resources than fit on a page."""
+    """An instance whose lists have more resources than fit on one page."""
 
     def __init__(self, instance: EmbeddedInstance) -> None:
         self.instance = instance
         hooks = {"PostWebhookUrl": "https://hooks.example.com/", "Filters": "onConversationStateUpdated"}
         self.post("/v1/Configuration/Webhooks", hooks)
-        # Each conversation causes a webhook call. The receiver answers 404, so each call causes an alert.
+        # Each conversation causes a webhook call. The 404 of the receiver causes an alert.
         instance.receivers.statuses = [404] * ITEMS
         made = [self.post("/v1/ConversationWithParticipants", {"Participant": chat(1)}) for _ in range(ITEMS)]
         instance.work()
@@ -152,7 +151,7 @@ class FilledInstance:
         return answer.body
 
     def path(self, rule: str) -> str:
-        """Return the path of a list. The SIDs in the path belong to resources that `__init__` created."""
+        """Return the path of a list. `__init__` created the resources whose SIDs the path needs."""
         if rule.endswith("/Receipts"):
             rule = rule.partition("Conversations/")[0] + self.receipts
         values = {
@@ -179,11 +178,11 @@ LISTS = [(rule, route) for route in ROUTES if route.contract.page for rule in ro
 def test_page_of_50_reads_at_most_51_items(
     filled: FilledInstance, monkeypatch: pytest.MonkeyPatch, rule: str, route: Route
 ) -> None:
-    """`FilledInstance` must create resources for every list of the API. Otherwise the page is not full."""
+    """If this test fails for a new list, `FilledInstance` may not create enough resources."""
     resource, page = route.contract.resource, route.contract.page
     assert page
     path = f"{filled.path(rule)}&PageSize={PAGE_SIZE}"
-    # Fill the caches with the account and the service, so that the second request does not read them.
+    # The first request fills the caches with the account and the service.
     filled.instance.call("GET", path)
     decoded: list[Item] = []
     original = rows.decode

@@ -1,4 +1,4 @@
-"""Tests of the inactive timer and the closed timer. See docs/behaviour/states-and-timers.md#timers."""
+"""Timers make a conversation inactive and then closed. See docs/behaviour/states-and-timers.md#timers."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ Meanwhile = Callable[[], object]
 
 @pytest.fixture
 def clock() -> ManualClock:
-    """Return a clock that shows a whole second, because dates in responses have no fraction of a second."""
+    """Return a clock without fractions of a second, because dates in responses have no fractions."""
     made = ManualClock()
     made.present = made.present.replace(microsecond=0)
     return made
@@ -56,7 +56,7 @@ def delivered_states(instance: Instance) -> list[tuple[str, ...]]:
 
 
 def create(instance: Instance, **parameters: Any) -> Any:
-    """Create a conversation with an inactive and a closed timer. `parameters` can set other timers."""
+    """Create a conversation with an inactive timer and a closed timer. `parameters` can override the timers."""
     timers = {"timers_inactive": "PT1M", "timers_closed": "PT10M"}
     return instance.client().conversations.v1.conversations.create(**{**timers, **parameters})
 
@@ -73,7 +73,6 @@ def moments(shown: Any) -> dict[str, datetime]:
 
 @pytest.mark.each_engine
 def test_timers_set_inactive_and_closed_to_the_second(clocked: Instance, clock: ManualClock) -> None:
-    """For example, timers of PT1M and PT10M that start at 22:18:38 fire at 22:19:38 and 22:28:38."""
     configure_webhook(clocked)
     conversation, begun = create(clocked), clock.present
     both = {"date_inactive": begun + MINUTE, "date_closed": begun + 10 * MINUTE}
@@ -286,7 +285,7 @@ def test_deleted_conversation_is_erased_regardless_of_timers(clocked: Instance, 
 
 
 def test_sweep_that_looks_ahead_fires_no_timer_early(embedded: EmbeddedInstance) -> None:
-    """The first sweep of a process also finds conversations that are due later. The sweep must not fire the timers."""
+    """The first sweep of a process also finds conversations that are due later. Their timers must not fire yet."""
     conversation, before = create(embedded), embedded.items("")
     assert embedded.sweep(10 * MINUTE) == 1
     assert embedded.items("") == before
@@ -298,7 +297,10 @@ def test_sweep_that_looks_ahead_fires_no_timer_early(embedded: EmbeddedInstance)
 
 @dataclass(frozen=True)
 class OvertakenRepository(ProvisioningRepository):
-    """A repository that calls `meanwhile` after each read, before the caller can write."""
+    """A repository in which another write can happen after a read.
+
+    `meanwhile` runs after each read and makes the other write.
+    """
 
     meanwhile: Meanwhile
 
@@ -353,7 +355,10 @@ def test_two_sweepers_fire_a_timer_once(
 
 @dataclass(frozen=True)
 class InterruptedTable:
-    """A table that removes and calls one function of `meanwhile` when the condition of an update fails."""
+    """A table that calls one function of `meanwhile` when an update's condition fails.
+
+    Each function is called once.
+    """
 
     table: Any
     meanwhile: list[Meanwhile]
@@ -406,7 +411,7 @@ def test_one_sweep_handles_1000_due_conversations_page_by_page(embedded: Embedde
 
 
 class PageRecorder:
-    """A table that records how many items each query returns."""
+    """A table that records the number of items in each query result."""
 
     def __init__(self, table: Any) -> None:
         self._table = table

@@ -1,12 +1,12 @@
-"""Twilio sends copies and reports the status of each copy. See docs/phones/twilio.md.
+"""Twilio sends message copies and reports each copy's status. See docs/phones/twilio.md.
 
-These tests use a local stand-in for Twilio.
+A local fake replaces Twilio.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -17,12 +17,21 @@ from twilio.request_validator import RequestValidator
 
 from convoke.carriers.twilio import TwilioCarrier
 from convoke.domain.carriers import OutboundCopy, SentCopy
-from convoke.domain.errors import CarrierFailedError, CopyFilteredError, LogEntry, PhoneUnreachableError
+from convoke.domain.errors import (
+    CarrierFailedError,
+    CopyDelayedTooLongError,
+    CopyFilteredError,
+    LogEntry,
+    MediaNotCarriedError,
+    PhoneUnreachableError,
+)
+from convoke.domain.media import Media
 from convoke.domain.receipts import ReceiptStatus
 from convoke.domain.senders import Provider
 from convoke.domain.twilio_statuses import status_in
 from convoke.embedded.engine import EmbeddedEdges
 from convoke.embedded.gateway import RequestContext
+from convoke.storage.media import MediaRepository
 from tests.support.carriers import ACCOUNT, TOKEN, Reply, StandIn, twilio_stand_in
 from tests.support.examples import CHAT_AND_SMS, GROUP_MMS
 from tests.support.instances import ORIGIN, EmbeddedInstance, Instance, event_of, held_instance
@@ -46,7 +55,7 @@ def twilio() -> Iterator[StandIn]:
 
 
 class HastyCarrier(TwilioCarrier):
-    """A carrier that calls `report` before the message sender stores the outcome of the copy."""
+    """A carrier that calls `report` before the message sender stores the copy's outcome."""
 
     report: Callable[[], object] = staticmethod(lambda: None)
 
@@ -60,7 +69,7 @@ class HastyCarrier(TwilioCarrier):
 def instance_with(
     stand_in: StandIn, public_url: str | None = ORIGIN, carrier: TwilioCarrier | None = None
 ) -> Iterator[EmbeddedInstance]:
-    """Run an instance. The sender of the business number uses the stand-in for Twilio."""
+    """Run an instance whose business number uses the fake Twilio."""
     carrier = carrier or TwilioCarrier(ORIGIN, stand_in.url)
 
     def rewire(edges: EmbeddedEdges) -> EmbeddedEdges:
@@ -79,7 +88,7 @@ def connected(twilio: StandIn) -> Iterator[EmbeddedInstance]:
 
 
 def report(instance: Instance, url: str, token: str = TOKEN, **parameters: str) -> int:
-    """Send a status report to the StatusCallback `url`, with the signature of Twilio. Return the HTTP status."""
+    """Send a status report with Twilio's signature to the StatusCallback `url`. Return the HTTP status."""
     form = {"MessageSid": "SM" + "0" * 32, "AccountSid": ACCOUNT, **parameters}
     signature = RequestValidator(token).compute_signature(url, form)
     event = event_of("POST", url, data=form, headers={"X-Twilio-Signature": signature})
@@ -87,7 +96,7 @@ def report(instance: Instance, url: str, token: str = TOKEN, **parameters: str) 
 
 
 def callback(stand_in: StandIn, number: int = -1) -> str:
-    """Return the StatusCallback of a copy that the stand-in received. The default is the latest copy."""
+    """Return the StatusCallback of a copy that the fake Twilio received. By default, this is the latest copy."""
     return str(stand_in.requests[number]["form"]["StatusCallback"][0])
 
 
@@ -192,7 +201,7 @@ def test_carrier_that_fails_twice_gets_the_copy_three_times(connected: EmbeddedI
         connected.work()
     (receipt,) = message.delivery_receipts.list()
     assert (receipt.status, len(twilio.requests)) == ("sent", 3)
-    # After the first answer, Convoke does not know whether Twilio accepted the copy.
+    # After the first response, a 500, Convoke does not know whether Twilio accepted the copy.
     assert connected.items("receipt#")[0]["may_be_repeated"] is True
 
 
@@ -228,7 +237,7 @@ def test_member_of_a_group_gets_a_copy_with_the_name_of_the_author(
     send(connected, *GROUP_MMS, author=BUSINESS)
     bodies = [request["form"]["Body"] for request in twilio.requests]
     assert bodies == [[f"{BUSINESS}: Hello"]] * 2
-    # Convoke stores a record for each member. With this record, Convoke finds the group when a member answers.
+    # Convoke stores one record for each member. When a member answers, this record leads to the group's conversation.
     assert len(connected.items("CH")) == 2
 
 
@@ -245,6 +254,24 @@ def test_twilio_gets_links_to_media_if_it_can_reach_them(twilio: StandIn, public
     assert (answered["statusCode"], answered["headers"]["Content-Type"]) == (200, "image/png")
 
 
+def test_media_of_a_copy_are_read_at_once(embedded: EmbeddedInstance) -> None:
+    sids = [media_sid(embedded) for _ in range(3)]
+    links_to = embedded.engine.program.message_sender.links_to
+    reads: list[int] = []
+
+    class Counting(MediaRepository):
+        def fetch_many(self, account_sid: str, media_sids: Sequence[str]) -> dict[str, Media]:
+            reads.append(len(media_sids))
+            return super().fetch_many(account_sid, media_sids)
+
+        def fetch(self, account_sid: str, media_sid: str) -> Media | None:
+            raise NotImplementedError
+
+    found = replace(links_to, media=Counting(embedded.table))(embedded.account.sid, [*sids, "ME" + "0" * 32])
+    assert ([each.media.sid for each in found], reads) == (sids, [4])
+    assert all(sid in each.url for sid, each in zip(sids, found, strict=True))
+
+
 def test_simulated_phone_gets_a_link_to_the_media(embedded: EmbeddedInstance) -> None:
     send(embedded, media_sid=media_sid(embedded))
     (item,) = embedded.items("phone-message#")
@@ -259,6 +286,8 @@ def test_simulated_phone_gets_a_link_to_the_media(embedded: EmbeddedInstance) ->
         ({"MessageStatus": "Read"}, ReceiptStatus.READ, None),
         ({"MessageStatus": "delivered", "ErrorCode": ""}, ReceiptStatus.DELIVERED, None),
         ({"MessageStatus": "failed", "ErrorCode": "30003"}, ReceiptStatus.FAILED, PhoneUnreachableError),
+        ({"MessageStatus": "failed", "ErrorCode": "30001"}, ReceiptStatus.FAILED, CopyDelayedTooLongError),
+        ({"MessageStatus": "failed", "ErrorCode": "30019"}, ReceiptStatus.FAILED, MediaNotCarriedError),
         ({"MessageStatus": "undelivered", "ErrorCode": "30034"}, ReceiptStatus.UNDELIVERED, CopyFilteredError),
         ({"MessageStatus": "undelivered", "ErrorCode": "39999"}, ReceiptStatus.UNDELIVERED, CarrierFailedError),
         ({"MessageStatus": "undelivered"}, ReceiptStatus.UNDELIVERED, CarrierFailedError),
@@ -266,7 +295,7 @@ def test_simulated_phone_gets_a_link_to_the_media(embedded: EmbeddedInstance) ->
         ({}, None, None),
     ],
 )
-def test_status_callback_has_its_meaning(
+def test_status_callback_becomes_the_matching_status(
     parameters: dict[str, str], status: ReceiptStatus | None, entry: type[LogEntry] | None
 ) -> None:
     assert status_in(parameters) == (status, entry)

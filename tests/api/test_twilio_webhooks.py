@@ -1,4 +1,4 @@
-"""Twilio Programmable Messaging delivers messages from phones to Convoke.
+"""Twilio Programmable Messaging passes messages from phones to Convoke.
 
 See docs/behaviour/inbound-messages.md#carriers.
 """
@@ -24,7 +24,7 @@ SID = "SM" + "0" * 32
 
 
 def create_sender(instance: Instance, address: str = BUSINESS, token: str = TOKEN) -> str:
-    """Create a sender with Twilio as its carrier, and return its SID."""
+    """Create a sender whose carrier is Twilio. Return the sender SID."""
     form = {"Address": address, "Provider": "twilio", "Twilio.AccountSid": TWILIO_ACCOUNT, "Twilio.AuthToken": token}
     created = instance.call("POST", "/convoke/v1/Senders", form)
     assert created.status == 201, created.text
@@ -34,7 +34,7 @@ def create_sender(instance: Instance, address: str = BUSINESS, token: str = TOKE
 def deliver(
     instance: Instance, sender_sid: str, token: str = TOKEN, origin: str = ORIGIN, **changed: str
 ) -> dict[str, Any]:
-    """Send the webhook of an incoming message, with the signature of Twilio. Return the response."""
+    """Call Convoke's webhook for incoming messages, with Twilio's signature. Return the response."""
     parameters = {
         "MessageSid": SID,
         "SmsSid": SID,
@@ -49,7 +49,10 @@ def deliver(
 
 
 def webhook(sender_sid: str, parameters: dict[str, str], token: str = TOKEN, origin: str = ORIGIN) -> dict[str, Any]:
-    """Return the API Gateway event of a webhook. Twilio signed the webhook for the base URL `origin`."""
+    """Return a webhook call as an API Gateway event.
+
+    Twilio signed the call for the base URL `origin`.
+    """
     path = f"/convoke/v1/Inbound/Twilio/{sender_sid}"
     signature = RequestValidator(token).compute_signature(origin + path, parameters)
     return event_of("POST", ORIGIN + path, data=parameters, headers={"X-Twilio-Signature": signature})
@@ -105,7 +108,7 @@ def test_sender_without_a_carrier_gets_no_message_of_twilio(instance: Instance) 
 
 
 def test_message_to_another_number_is_not_stored(instance: Instance) -> None:
-    """The URL of the webhook identifies a sender. Convoke ignores messages to any number except the sender's number."""
+    """The webhook's URL identifies a sender. Convoke stores only messages to that sender's number."""
     sid = create_sender(instance)
     configure(instance, "+15017122662")
     assert deliver(instance, sid, To="+15017122662")["statusCode"] == 200
@@ -132,7 +135,7 @@ WRITERS = 20
 def test_simultaneous_first_messages_on_dynamodb_make_one_conversation(
     ministack_url: str, others: dict[str, str]
 ) -> None:
-    """Half of the writers deliver a message that another writer delivers too.
+    """Some messages are delivered by two writers at the same time.
 
     After a 503, the writer delivers the message again, as Twilio does.
     """

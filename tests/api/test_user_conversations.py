@@ -191,7 +191,7 @@ def test_concurrent_updates_of_read_position_and_attributes_both_take_effect(tre
     read, changed = {"LastReadMessageIndex": "0"}, {"Attributes": "[1]"}
 
     def interrupted(first: tuple[str, dict[str, str]], second: tuple[str, dict[str, str]]) -> None:
-        """Send the second request while the first request waits for the response to its pre-event."""
+        """Send the second request while the first request waits for an answer to its pre-event."""
 
         def meanwhile() -> None:
             tree.instance.receivers.on_call = lambda: None
@@ -208,7 +208,7 @@ def test_concurrent_updates_of_read_position_and_attributes_both_take_effect(tre
         "[2]",
         "muted",
     )
-    # The event must contain the participant as it is stored.
+    # Each event must contain the attributes that were stored at that time.
     events = [event for change in tree.instance.changes() for event in change["events"]]
     assert sorted(event["payload"]["Attributes"] for event in events if event["type"] == "onParticipantUpdated") == [
         *("[1]", "[2]", "[2]", "{}"),

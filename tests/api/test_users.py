@@ -144,7 +144,7 @@ EVENTS = ["onUserAdded", "onUserUpdate", "onUserUpdated", "onParticipantAdded", 
 
 
 def listen(tree: Tree) -> None:
-    """Configure webhooks that receive every event in `EVENTS`."""
+    """Configure webhooks that receive all events in `EVENTS`."""
     tree.instance.client().conversations.v1.configuration.webhooks().update(
         pre_webhook_url="https://hooks.example.com/pre",
         post_webhook_url="https://hooks.example.com/post",
@@ -153,7 +153,7 @@ def listen(tree: Tree) -> None:
 
 
 def posted(tree: Tree) -> list[dict[str, str]]:
-    """Deliver all waiting events, and return the payloads of the deliveries since the last call of this function."""
+    """Deliver all waiting events. Return the payloads that were delivered since the last call."""
     tree.instance.work()
     payloads = [delivery.event.payload for delivery in tree.instance.receivers.posted]
     tree.instance.receivers.posted.clear()

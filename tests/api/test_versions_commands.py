@@ -10,7 +10,7 @@ from tests.support.cli_targets import StackTarget, refusal
 
 
 def add_function(deployed: StackTarget, name: str, versions: int) -> Any:
-    """Add a function to the stack, and publish `versions` versions of the function. Return a Lambda client."""
+    """Add a function with `versions` published versions to the stack. Return a Lambda client."""
     iam, client = deployed.client("iam"), deployed.client("lambda")
     role = iam.create_role(RoleName=name, AssumeRolePolicyDocument="{}")["Role"]["Arn"]
     for number in range(versions):

@@ -23,7 +23,7 @@ def test_postponed_work_continues_and_calls_under_way_are_not_repeated(
 ) -> None:
     """When the clock is set back, one delivery is running and another delivery is postponed.
 
-    Also, the message in the participant queue is lost, so the sweeper must add the participants.
+    The participant queue has lost its message. Therefore the sweeper must add the participants.
     """
     monkeypatch.setattr(engine, "SWEEP_INTERVAL_SECONDS", 0.02)
     monkeypatch.setattr(engine, "DELIVERY_POLL_SECONDS", 0.01)
@@ -57,7 +57,8 @@ def test_postponed_work_continues_and_calls_under_way_are_not_repeated(
             instance.lose_messages()
             async with instance.without_sweeps():
                 clock.move(-STEP_BACK)
-                # The postponed delivery is now due later than any pause allows. Therefore the engine delivers at once.
+                # After the step back, the due time is further away than the longest pause. Therefore the engine
+                # delivers at once.
                 await asyncio.to_thread(called.acquire)
                 difference[0] = -STEP_BACK.total_seconds()
             async with asyncio.timeout(TIMEOUT_SECONDS):

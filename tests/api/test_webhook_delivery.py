@@ -1,4 +1,4 @@
-"""Each event goes to the correct webhooks only. See docs/behaviour/webhook-delivery.md."""
+"""Each event goes only to the webhooks that are configured for it. See docs/behaviour/webhook-delivery.md."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def create_webhook(conversation: Any, number: int = 0, **configuration: Any) -> 
 
 
 def delivered(instance: Instance) -> list[tuple[str, str]]:
-    """Deliver every pending event. Return a sorted list with the URL and event type of each new delivery."""
+    """Deliver every pending event. Return the URL and the event type of each delivery, sorted."""
     instance.work()
     deliveries = [(delivery.url, delivery.parameters["EventType"]) for delivery in instance.receivers.posted]
     instance.receivers.posted.clear()
@@ -44,7 +44,7 @@ def delivered(instance: Instance) -> list[tuple[str, str]]:
 
 
 def delete(instance: Instance, conversation: Any) -> Answer:
-    # The Python SDK 9.13 does not send this header with DELETE requests.
+    # The Python SDK 9.13 does not send this header in DELETE requests.
     return instance.call("DELETE", f"/v1/Conversations/{conversation.fetch().sid}", headers=HEADER)
 
 
@@ -191,7 +191,7 @@ def test_url_fragment_sets_number_of_retries(
     instance.receivers.statuses = [503] * 10
     instance.work()
     until = time.monotonic() + TIMEOUT_SECONDS
-    # On AWS, the fifth failure in a row pauses the receiver for a second.
+    # On AWS, the fifth failure in a row pauses the receiver for one second.
     while instance.waiting_messages("delivery") and time.monotonic() < until:
         instance.forget_pauses()
         instance.work()

@@ -45,9 +45,9 @@ def wait_until(look: Callable[[], Any]) -> Any:
 
 
 def attempts(instance: EmbeddedInstance) -> dict[str, list[Any]]:
-    """Map the URL of each receiver to the statuses of the completed attempts.
+    """Return a mapping from each receiver's URL to the statuses of its completed attempts.
 
-    If the receiver did not answer an attempt, the status is None.
+    The status of an unanswered attempt is None.
     """
     found: dict[str, list[Any]] = {}
     for item in instance.items("attempt#"):
@@ -113,7 +113,7 @@ def test_pre_event_uses_timeout_from_url_fragment(running: EmbeddedInstance) -> 
 
 
 class HangingHost(Receivers):
-    """Fake receivers. Calls to `https://hanging.example` return only after the test has set `is_over`."""
+    """Fake receivers. A call to `https://hanging.example` returns only after the test has set `is_over`."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""While another process holds the write lock of the data file, writes wait for the lock. Reads do not wait."""
+"""While another process holds the data file's write lock, writes wait for the lock, but reads continue."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.support.instances import EmbeddedInstance, held_instance
 CONVERSATIONS = "/v1/Conversations"
 
 LOCK_TIMEOUT_SECONDS = 0.4
-"""The maximum wait for the write lock in some of these tests. The default is five seconds."""
+"""The maximum wait for the write lock in some tests. The default is five seconds."""
 
 HELD_SECONDS = 0.1
 
@@ -31,7 +31,7 @@ def data(tmp_path: Path) -> str:
 
 @contextmanager
 def held_write_lock(data: str) -> Iterator[sqlite3.Connection]:
-    """Hold the write lock of the data file. The end of the block or the end of the transaction releases the lock."""
+    """Hold the data file's write lock until the block or the transaction ends."""
     with closing(sqlite3.connect(data, isolation_level=None, check_same_thread=False)) as connection:
         connection.execute("BEGIN IMMEDIATE")
         yield connection
@@ -39,10 +39,10 @@ def held_write_lock(data: str) -> Iterator[sqlite3.Connection]:
 
 @asynccontextmanager
 async def write_lock(data: str) -> AsyncIterator[sqlite3.Connection]:
-    """Take the write lock in a thread, not on the event loop.
+    """Take the write lock in a thread.
 
-    The engine on the event loop can hold the lock until the next commit. If the event loop waited for the lock, the
-    engine could not commit.
+    The engine can hold the lock until its next commit. If the event loop waited for the lock, the engine could not
+    commit.
     """
     held = held_write_lock(data)
     connection = await asyncio.to_thread(held.__enter__)
@@ -99,7 +99,7 @@ def test_write_succeeds_when_lock_is_released_in_time(data: str) -> None:
 
 
 def test_write_of_other_process_is_seen_by_write_that_waited(data: str) -> None:
-    """The waiting request reads the items only after the other process has released the write lock."""
+    """The waiting request must not use items that it read before the other process wrote."""
 
     async def scenario(instance: EmbeddedInstance) -> None:
         async with instance.served():
@@ -143,7 +143,7 @@ def test_steps_wait_for_lock_and_run_after_its_release(data: str) -> None:
 
 
 def test_thread_waits_for_lock_and_gives_up(data: str) -> None:
-    """The sweeper, the clock, and requests that call a receiver use the table on separate threads."""
+    """The sweeper, the clock, and requests that call a receiver use the table on threads of their own."""
 
     async def scenario(instance: EmbeddedInstance) -> None:
         async with instance.served():

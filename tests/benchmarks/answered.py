@@ -1,9 +1,9 @@
-"""Run the API function in this process. A stub answers every AWS call without delay.
+"""Run the API function in this process, with a stub that answers every AWS call without delay.
 
-`warm.py` runs this program with the built layer. The arguments of the program are an Account SID and an Auth Token. The
-program first creates this account. Standard input is a gateway event that creates a conversation. The program calls the
-function with this event many times, in several rounds. The program then writes a JSON list to standard error. The list
-has one number for each round: the average processor time of a call in milliseconds.
+`warm.py` runs this program with the built layer. The arguments are an Account SID and an Auth Token. The program first
+creates this account. Standard input is a gateway event that creates a conversation. The program calls the function with
+this event many times, in several rounds. Then the program writes a JSON list to standard error. The list has one number
+for each round: the average processor time of a call in milliseconds.
 """
 
 from __future__ import annotations
@@ -48,8 +48,8 @@ class _Context:
 def _answer(operation: str, given: Any) -> Any:
     """Return the response of an AWS operation.
 
-    The stub stores only the first transaction, which creates the account. The stub accepts all later transactions
-    without storing them. Therefore no request finds a lock of an earlier request.
+    The stub stores only the first transaction, which creates the account. Later transactions are accepted but not
+    stored. Therefore no request finds a lock of an earlier request.
     """
     match operation:
         case "GetSecretValue":
@@ -79,7 +79,7 @@ def send(_: URLLib3Session, request: Any) -> AWSResponse:
 
 
 def create(event: str, times: int) -> float:
-    """Create `times` conversations. Return the average processor time for one conversation in milliseconds."""
+    """Create `times` conversations. Return the average processor time per conversation in milliseconds."""
     before = time.process_time()
     for _ in range(times):
         answered = app.lambda_handler(json.loads(event), _Context())

@@ -1,15 +1,17 @@
-"""Count AWS calls, capacity units and events of one conversation, from the POST until the conversation is settled.
+"""Count the AWS calls, capacity units and events of one conversation until it is settled: until no work is left.
 
 Run `uv run python -m tests.benchmarks.aws_calls [--json PATH]`. The counts are the same on every machine.
 
-The handlers run in this process and call MiniStack instead of AWS. The program counts the invocations of the handlers.
-It also counts the AWS calls of the handlers and of the state machine. On AWS, some work happens without a call from
-Convoke: reading the queues and the stream, sending an event from the bus to a queue, and state transitions. The program
-does not count this work.
+The handlers run in this process and call MiniStack instead of AWS. The program counts the invocations of the handlers,
+and the AWS calls of the handlers and of the state machine.
 
-The program creates one conversation after the other, so each invocation works for one conversation only. In this
-program, the step `publish` gets two changes from the stream in one batch. AWS may deliver the two changes in two
-batches. Credentials and configuration are already cached. The webhook receiver answers 200.
+On AWS, some work needs no call from Convoke: reading the queues and the stream, sending an event from the bus to a
+queue, and state transitions. The program does not count this work.
+
+The program creates one conversation after the other, so each invocation works for one conversation only. The step
+`publish` gets two of the three changes from the stream, in one batch. AWS may deliver them in two batches. The step
+`finalize` itself publishes the third change. Credentials and configuration are already cached. The webhook receiver
+answers 200.
 """
 
 from __future__ import annotations
@@ -47,9 +49,9 @@ STEPS = {
     "event_publisher": "publish",
     "webhook_delivery": "deliver",
 }
-"""Maps each function to the step that the function performs.
+"""Maps each function to its step.
 
-The calls that the state machine makes are counted in the step `finalize`.
+The step `finalize` also includes the calls of the state machine.
 """
 
 REQUESTS = {
@@ -60,25 +62,25 @@ REQUESTS = {
 }
 
 NEW_IDENTITIES = "10 new chat members, no webhook"
-"""The measurement that begins without Users.
+"""The measurement in which the identities have no Users yet.
 
-In every other measurement, the Users of the participants exist already.
+In the other measurements, the Users already exist.
 """
 
 EXISTING = (10, 100)
-"""The numbers of conversations that exist before the last two measurements.
+"""The numbers of existing conversations in two of the measurements.
 
-These measurements show whether the counts grow with the number of existing conversations.
+These two measurements show whether the counts grow with the number of existing conversations.
 """
 
 MEMBERS_OF_MESSAGE = (10, 1000)
-"""The numbers of members in the conversations that get a message.
+"""The numbers of members of two conversations. In each, one measurement creates a message.
 
-The two measurements show whether the cost of a message grows with the number of members.
+These two measurements show whether the cost of a message grows with the number of members.
 """
 
 READ_UNIT = 4096
-"""The maximum number of bytes that one read unit covers in a consistent read.
+"""The maximum number of bytes for one read unit in a consistent read.
 
 Reading a missing item also costs one unit. An eventually consistent read costs half as much.
 """
@@ -91,7 +93,7 @@ class Cost:
     invocations: int = 0
     read_units: float = 0
     write_units: float = 0
-    """The write units of the table, without the write units of the indexes."""
+    """The write units of the table, without the indexes."""
     index_write_units: float = 0
     bus_events: int = 0
     calls: Counter[str] = field(default_factory=Counter)
@@ -102,8 +104,8 @@ class Cost:
     def ask(self, *, model: Any, params: Any, **_: Any) -> None:
         """Count one read unit for each requested key, or half a unit if the read is eventually consistent.
 
-        botocore calls this method before it sends a request. This method computes the read units, because MiniStack
-        does not return the consumed capacity of a batch.
+        botocore calls this method before each request. MiniStack does not return the consumed capacity of a batch.
+        Therefore this method computes the read units.
         """
         match model.name:
             case "GetItem":
@@ -113,7 +115,7 @@ class Cost:
                 self.read_units += len(asked["Keys"]) * (1 if asked["ConsistentRead"] else 0.5)
 
     def count(self, *, model: Any, parsed: Any, **_: Any) -> None:
-        """Count one call. botocore calls this method after the response. Retries inside botocore are not counted."""
+        """Count one call. botocore calls this method after the response, and does not report its own retries."""
         self.calls[f"{model.service_model.service_name}:{model.name}"] += 1
         match model.name:
             case "GetItem":
@@ -128,7 +130,7 @@ class Cost:
                 self.bus_events += len(parsed["Entries"])
 
     def _count_reads(self, items: list[Any]) -> None:
-        """Count the additional read units of items larger than 4 KB.
+        """Count the additional read units of items that are larger than 4 KB.
 
         `ask` has already counted one unit for each item.
         """
@@ -141,9 +143,9 @@ class Cost:
 
 
 def size(attribute: dict[str, Any]) -> int:
-    """Return the size of an attribute in bytes, by the rules of DynamoDB's developer guide.
+    """Return the size of an attribute in bytes, by the rules in DynamoDB's developer guide.
 
-    To get the size of a whole item, pass the item as a map. The result is then a few bytes too large.
+    For the size of a whole item, pass the item as a map. The result is then a few bytes too large.
     """
     ((kind, value),) = attribute.items()
     match kind:
@@ -164,7 +166,7 @@ def size(attribute: dict[str, Any]) -> int:
 class CountedInstance(AwsInstance):
     """An instance on MiniStack that counts its AWS calls.
 
-    No function is deployed. This class calls the handlers and interprets the state machine itself.
+    This class calls the handlers and interprets the state machine, because no function is deployed.
     """
 
     def __init__(self, deployment: Deployment) -> None:
@@ -172,13 +174,13 @@ class CountedInstance(AwsInstance):
         super().__init__(deployment, Receivers())
 
     def session(self) -> Session:
-        """Return a new session. Each function needs its own session, because the calls are counted for each session."""
+        """Return a new session for each function, because calls are counted per session."""
         return new_session()
 
     def edges(self, function: str) -> AwsEdges:
         edges = super().edges(function)
         events = edges._session.get_component("event_emitter")
-        # The last argument is an id. botocore stores only one hook for each id. Therefore no call is counted twice.
+        # The last argument is an id. botocore keeps only one hook per id, so that no call is counted twice.
         events.register("before-parameter-build.dynamodb", ask_for_capacity, "ask-for-capacity")
         events.register(
             "before-parameter-build.dynamodb", lambda **call: self.costs[STEPS[function]].ask(**call), "ask"
@@ -216,7 +218,7 @@ class CountedInstance(AwsInstance):
         return records
 
     def forget_pauses(self) -> None:
-        """Do nothing. Every receiver answers 200, so Convoke postpones no delivery."""
+        """Do nothing, because every receiver answers 200 and no delivery is postponed."""
 
 
 def ask_for_capacity(params: dict[str, Any], model: Any, **_: Any) -> None:
@@ -234,12 +236,12 @@ def new_instance(account: int) -> CountedInstance:
 def measure(
     participants: list[str], *, webhook: bool, account: int, existing: int = 0, known: bool = True
 ) -> dict[str, Cost]:
-    """Create a conversation with these participants, and return the cost of each step.
+    """Create a conversation with these participants. Return a mapping from each step's name to its cost.
 
-    The key of the result is the name of the step. The value of the key `all` is the sum.
+    The result also has the name `all`, with the sum of all costs.
 
-    - Before the measurement, `existing` other conversations are created.
-    - If `known` is True, the Users of the participants exist, but the participant adder has not read these Users yet.
+    - `existing` is the number of other conversations that are created before the measurement.
+    - If `known` is true, the Users of the participants exist, but the participant adder has not read these Users yet.
     - `account` must be a different number in each measurement. MiniStack uses this number as the account ID, so each
       measurement starts without data.
     """
@@ -271,16 +273,16 @@ def measure(
 
 
 def measure_message(members: int, *, account: int) -> dict[str, Cost]:
-    """Create a message in a conversation with `members` chat members, and return the cost of each step.
+    """Create a message in a conversation with `members` chat members. Return a mapping from each step to its cost.
 
-    The author of the message is a member of the conversation. See `measure` for `account`.
+    The author of the message is a member. See `measure` for `account`.
     """
     instance = new_instance(account)
     conversation = instance.call("POST", "/v1/ConversationWithParticipants", {"Participant": chat(10)}).body
     instance.work()
     add_members(instance.table, conversation, members)
     path = f"/v1/Conversations/{conversation['sid']}/Messages"
-    for _ in range(2):  # The first message fills the caches. Its cost is not part of the result.
+    for _ in range(2):  # The first message only fills the caches. The result is the cost of the second message.
         instance.work()
         instance.costs.clear()
         message = instance.call("POST", path, {"Body": "Hello", "Author": "member 3"}).body
@@ -291,10 +293,7 @@ def measure_message(members: int, *, account: int) -> dict[str, Cost]:
 
 
 def measure_all() -> dict[str, dict[str, Cost]]:
-    """Run all measurements. The key of the result is the name of the measurement.
-
-    The value is the cost of each step.
-    """
+    """Run all measurements. Return a mapping from each measurement's name to the costs of its steps."""
     asked = [(name, participants, webhook) for name, participants in REQUESTS.items() for webhook in (False, True)]
     measured = {
         f"{name}, {'one webhook' if webhook else 'no webhook'}": measure(participants, webhook=webhook, account=account)
@@ -311,7 +310,7 @@ def measure_all() -> dict[str, dict[str, Cost]]:
 
 @contextmanager
 def on_ministack() -> Iterator[None]:
-    """Run MiniStack during the block. Discard standard output, because the functions write their logs there."""
+    """Run MiniStack until the block ends. Discard standard output, because the functions write their logs there."""
     with TemporaryDirectory() as folder, ministack(Path(folder)) as url, redirect_stdout(StringIO()):
         os.environ.update({**CREDENTIALS, "AWS_ENDPOINT_URL": url})
         yield

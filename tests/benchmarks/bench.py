@@ -1,9 +1,9 @@
 """Run all benchmarks, one after the other: `make bench`, or `python -m tests.benchmarks.bench [PART ...]`.
 
 Each part is a module of this package that can also run alone. The program writes the results to `results/latest.json`.
-If the command names parts, only the named parts run. The file then keeps the old results of all other parts.
+If the command names parts, only these parts run, and the file keeps the old results of the other parts.
 
-docs/benchmarks.md has a table and a plot. Both are generated from `results/latest.json`.
+The table and the plot in docs/benchmarks.md are generated from `results/latest.json`.
 """
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ MAX_PART_SECONDS = 900
 
 
 def measured(part: str) -> Any:
-    """Run a part, and return the results.
+    """Run a part and return its results.
 
-    If the part fails, the result has only the key NOT_MEASURED. The value is the reason for the failure.
+    If the part fails, the result has only the key NOT_MEASURED, with the reason for the failure.
     """
     with TemporaryDirectory() as folder:
         path = Path(folder) / "found.json"

@@ -7,7 +7,7 @@ import shutil
 import sys
 
 COMMAND = ("valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null")
-"""The beginning of a callgrind command. The command of the measured program must follow."""
+"""The start of a callgrind command. The command of the measured program must follow."""
 
 
 def require() -> None:
@@ -17,9 +17,6 @@ def require() -> None:
 
 
 def collected(errors: bytes) -> int | None:
-    """Return the number of instructions that callgrind printed to standard error.
-
-    Return None if callgrind printed no number.
-    """
+    """Return the number of instructions in callgrind's standard error. Return None if there is no number."""
     counted = re.search(rb"Collected : (\d+)", errors)
     return int(counted[1]) if counted else None

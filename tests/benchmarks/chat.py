@@ -1,7 +1,8 @@
-"""Measure how soon chat clients receive a message, and how much memory the server uses before and after reconnects.
+"""Measure how soon chat clients receive a message, and how much memory the server needs.
 
-`python -m tests.benchmarks.chat [--json PATH]`. 500 clients are connected, with 50 clients in each conversation. A
-member sends a message. The benchmark measures the time until all 50 members have received the message.
+`python -m tests.benchmarks.chat [--json PATH]`. 500 clients are connected, and each conversation has 50 clients. A
+member sends a message. The benchmark measures the time until all 50 members have received the message. The memory is
+measured before and after many clients connect again.
 
 For comparison, the benchmark also measures a server that uses only the package `websockets`. That server sends each
 received frame to the same 50 clients.
@@ -51,7 +52,7 @@ def identities(conversation: int) -> list[str]:
 
 @contextmanager
 def bare_server() -> Iterator[tuple[str, Process]]:
-    """Start a separate process with a server that uses only the package `websockets`.
+    """Start a server in a new process that uses only the package `websockets`.
 
     Yield the server's URL and the process.
     """
@@ -65,9 +66,9 @@ def bare_server() -> Iterator[tuple[str, Process]]:
 
 
 async def serve_bare() -> None:
-    """Run the comparison server. Send each frame of a client to all clients of the same group.
+    """Run the comparison server, which sends each received frame to all clients that use the same path as the sender.
 
-    The path of the URL names the group.
+    The path of the URL takes the place of the conversation.
     """
     groups: dict[str, set[ServerConnection]] = {}
 
@@ -120,7 +121,7 @@ async def chat_client(url: str, token: str) -> AsyncIterator[ClientConnection]:
 
 
 async def subscribed_client(url: str, token: str, conversation_sid: str, stack: AsyncExitStack) -> ClientConnection:
-    """Connect a client. Subscribe the client to the messages and the conversation, as the SDK does."""
+    """Connect a client, and subscribe it to the messages and the conversation as the SDK does."""
     socket = await stack.enter_async_context(chat_client(url, token))
     for kind, path in (
         ("list", f"/v3/Lists/{conversation_sid}.messages"),
@@ -143,7 +144,11 @@ async def message_arrives(socket: ClientConnection, marker: bytes) -> None:
 async def milliseconds(
     groups: Sequence[Sequence[ClientConnection]], send: Callable[[int, ClientConnection, str], Awaitable[None]]
 ) -> dict[str, float]:
-    """Send messages one after another. Return statistics about the time until all members have received a message."""
+    """Send messages one after another. Return statistics about the time until all members have a message.
+
+    Each element of `groups` has the clients of one conversation. `send` receives the index of the element, the client
+    that sends, and the text of the message.
+    """
     found = []
     for number in range(WARM_UP_MESSAGES + MESSAGES):
         group = number % len(groups)
@@ -178,7 +183,7 @@ async def measured_bare(url: str, frame_bytes: int) -> dict[str, float]:
 
 
 async def measured_chat(url: str, key: Key, sids: Sequence[str]) -> tuple[dict[str, float], int]:
-    """Return the measured times, and the size of a message's notification in bytes."""
+    """Return the measured times, and the size of a message notification in bytes."""
     async with AsyncExitStack() as stack:
         groups = [
             [await subscribed_client(url, key.token(identity), sid, stack) for identity in identities(number)]
@@ -197,7 +202,7 @@ async def measured_chat(url: str, key: Key, sids: Sequence[str]) -> tuple[dict[s
 
 
 async def reconnect(url: str, tokens: Sequence[str], times: int) -> None:
-    """Connect and disconnect clients `times` times in total. One client for each token runs at the same time."""
+    """Connect and disconnect clients `times` times in total. Each token has one client at a time."""
     left = iter(range(times))
 
     async def client(token: str) -> None:
@@ -209,7 +214,7 @@ async def reconnect(url: str, tokens: Sequence[str], times: int) -> None:
 
 
 async def prepared(instance: Convoke, connection: Connection) -> tuple[Key, list[str]]:
-    """Create an API key, and the conversations with their members. Return the key and the SIDs of the conversations."""
+    """Create an API key and conversations with members. Return the key and the conversation SIDs."""
     keys = f"/2010-04-01/Accounts/{instance.account_sid}/Keys.json"
     created = (await connection.ask(instance.post(keys, b""))).json()
     service = (await connection.ask(instance.get("/v1/Configuration"))).json()["default_chat_service_sid"]

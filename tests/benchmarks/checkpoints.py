@@ -1,10 +1,10 @@
 """Measure how long checkpoints stall writes: `python -m tests.benchmarks.checkpoints [--json PATH]`.
 
-One thread runs the checkpoints of the embedded engine. Meanwhile, the main thread writes the rows of finished
-conversations, like the event loop of the engine under full load.
+One thread runs the checkpoints of the embedded engine. The main thread writes the rows of finished conversations, as
+the engine's event loop does under full load.
 
-Only one part of a checkpoint stalls writes: a forced restart of the write-ahead log. The restart holds SQLite's write
-lock. A stall is the time from the first failed `BEGIN IMMEDIATE` until a transaction begins.
+Only one part of a checkpoint stalls writes: a forced restart of the write-ahead log, which holds SQLite's write lock. A
+stall is the time from the first failed `BEGIN IMMEDIATE` until a transaction begins.
 
 A forced restart is rare. Therefore a second measurement forces the restart of each long log.
 """
@@ -27,7 +27,7 @@ from tests.benchmarks.yardstick import Yardstick
 SECONDS = 15.0
 
 UNITS_PER_SECOND, CONVERSATIONS_PER_UNIT = 60, 8
-"""The amount of written data: 480 conversations per second.
+"""The amount of written data, which is 480 conversations per second.
 
 A unit of work contains as many conversations as under the load of 16 clients.
 """
@@ -36,7 +36,7 @@ POLL_SECONDS = 0.0002
 
 
 def begin(connection: sqlite3.Connection) -> float:
-    """Begin a transaction. Return how many seconds this thread waited for the write lock."""
+    """Begin a transaction. Return for how many seconds this thread waited for the write lock."""
     begun = time.perf_counter()
     stalled = False
     while True:
@@ -52,7 +52,7 @@ def begin(connection: sqlite3.Connection) -> float:
 
 
 def write(writer: Yardstick, thread: checkpoints.Checkpoints) -> tuple[list[float], list[float]]:
-    """Write conversations for `SECONDS`. Return the duration of each stall and of each commit, in seconds."""
+    """Write conversations for `SECONDS`. Return the durations of the stalls and of the commits, in seconds."""
     stalls, commits = [], []
     until = time.perf_counter() + SECONDS
     next_unit = time.perf_counter()

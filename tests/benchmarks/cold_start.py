@@ -1,9 +1,9 @@
-"""Count the machine instructions of a cold start of the API function and of a typical function.
+"""Count the machine instructions of a cold start, for the API function and for a typical function.
 
 Run `make build`, then `uv run python -m tests.benchmarks.cold_start [--json PATH]`. Valgrind must be installed.
 
 Each function runs under awslambdaric. Callgrind counts the instructions from the start of the process until the process
-asks for the first invocation. The counts of two runs differ by less than 0.1 %.
+asks for its first invocation. The counts of two runs differ by less than 0.1 %.
 
 The typical function is in the folder `typical`. Its packages are installed without compiled bytecode, as `sam build`
 installs packages. The typical function is then counted a second time, with compiled bytecode.
@@ -28,7 +28,7 @@ from tests.support.template import ROOT
 TYPICAL = ROOT / "tests/benchmarks/typical"
 
 MAX_RATIO = 0.30
-"""The target: the maximum ratio of the two counts.
+"""The target for the ratio between the two counts.
 
 The ratio is the count of the API function, divided by the count of the typical function.
 """
@@ -52,7 +52,7 @@ def measure(folder: Path) -> dict[str, int]:
 
 
 def instructions(function: Path, *path: Path) -> int:
-    """Start a function. Return how many instructions the process executes before the process asks for an invocation.
+    """Start a function. Return how many instructions its process executes before its first invocation.
 
     `path` becomes PYTHONPATH.
     """
@@ -61,8 +61,8 @@ def instructions(function: Path, *path: Path) -> int:
         lambda_runtime.started(function, lambda_runtime.environment(*path), address, *callgrind.COMMAND) as process,
     ):
         first = asked.get(timeout=TIMEOUT_SECONDS)
-        # The process has no handler for SIGUSR1. The signal therefore ends the process without any clean-up code.
-        # Lambda ends processes in this way, too.
+        # The process has no handler for SIGUSR1. Therefore the signal ends the process without any clean-up, as Lambda
+        # does.
         process.send_signal(signal.SIGUSR1)
         _, errors = process.communicate(timeout=TIMEOUT_SECONDS)
     count = callgrind.collected(errors)

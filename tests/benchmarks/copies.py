@@ -1,8 +1,8 @@
 """Copy a conversation many times inside a data file.
 
-100,000 copies take one minute. Creating 100,000 conversations through the API would take much longer. Each copy has new
-SIDs, which sort by the time of the copying. The changes of the conversation are copied, too. The participants of all
-copies have the same identities. `tests/unit/test_copies.py` fetches copies through the API.
+100,000 copies take one minute. The API would need much longer for 100,000 conversations. Each copy has new SIDs, which
+sort by the time of the copying. The changes of the conversation are copied too. The participants of all copies have the
+same identities. `tests/unit/test_copies.py` fetches copies through the API.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ Row = list[Any]
 
 
 def copy(data: Path, conversation_sid: str, count: int) -> list[str]:
-    """Add `count` copies of the conversation to the data file. Return the SIDs of the new conversations.
+    """Add `count` copies of the conversation to the data file. Return the SIDs of the copies.
 
-    Call this function only when no process has the data file open.
+    During the copying, no process may have the data file open.
     """
     with closing(sqlite3.connect(data, isolation_level=None)) as connection:
-        # This setting makes writes fast. But if a run is interrupted, the data file is broken. The broken file does no
-        # harm, because the next run starts with a new data file.
+        # This setting makes writes fast, but a power failure can break the data file. A broken data file does no harm,
+        # because the next run starts with a new data file.
         connection.execute("PRAGMA synchronous = OFF")
         connection.execute("PRAGMA cache_size = -262144")
         indexes = connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql > ''").fetchall()
@@ -58,16 +58,16 @@ def copy(data: Path, conversation_sid: str, count: int) -> list[str]:
 
 
 def _rows_of(connection: sqlite3.Connection, conversation_sid: str) -> list[Row]:
-    """Return the rows of the conversation, of the conversation's resources and of the conversation's changes.
+    """Return all rows of the conversation, including its resources and changes.
 
-    All these rows contain the SID of the conversation.
+    All these rows contain the conversation SID.
     """
     found = connection.execute("SELECT * FROM items WHERE instr(body, ?)", (conversation_sid,))
     return [[*row] for row in found]
 
 
 def _copied(pieces: Sequence[str], conversation_sid: str, new_sid: SidFactory) -> tuple[str, list[Row]]:
-    """Copy the conversation once. Return the SID of the new conversation, and the new rows.
+    """Copy the conversation once. Return the new conversation SID and the new rows.
 
     `pieces` is the JSON text of the original rows, split at each SID.
     """
@@ -77,7 +77,7 @@ def _copied(pieces: Sequence[str], conversation_sid: str, new_sid: SidFactory) -
 
 
 def _listed(row: Row) -> Row:
-    """Return a copied row with a new list shard. The shard depends on the SID, and the copied row has a new SID."""
+    """Return a copied row with a new list shard, because the shard depends on the SID."""
     found = LIST.search(str(row[-1]))
     assert found
     before = found[0].split('"')[3]

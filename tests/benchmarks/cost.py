@@ -1,9 +1,9 @@
 """Compute the cost of a million conversations of ten chat members with one webhook: `python -m tests.benchmarks.cost`.
 
 `--json PATH` also writes the result to a file. The program counts calls, units and events on MiniStack, for Convoke and
-for a straightforward design. The program measures no durations. The constants below state the assumed durations.
+for a straightforward design. The program measures no durations. The constants below contain the assumed durations.
 
-The result is an upper bound, because the program assumes that each batch has records of one conversation only. Under
+The result is an upper bound, because the program assumes that each batch has records of only one conversation. Under
 sustained load, the queues and the stream deliver records of several conversations in one batch.
 
 The conversations are spread evenly over a month. At this rate, one environment of each function is enough.
@@ -33,7 +33,7 @@ from tests.support.template import functions, resources, template
 CONVERSATIONS = 1_000_000
 
 INVOCATION_CPU_MS = 14
-"""The assumed processor time of an invocation in milliseconds. Waiting for AWS calls is not included.
+"""The assumed processor time of an invocation in milliseconds, without the time of AWS calls.
 
 On 2026-11-22 an invocation took 8 ms on average on one core of an AMD EPYC. A Lambda function with 1 GB of memory has
 0.58 of a core, so 8 ms become 14 ms. Nobody has measured an arm64 processor of Lambda.
@@ -51,40 +51,40 @@ CALL_LATENCY_MS = {
     "sqs:SendMessageBatch": 10,
     "stepfunctions:StartExecution": 20,
 }
-"""The assumed duration of each AWS call in milliseconds, if the caller is in the same region."""
+"""Maps each AWS call to its assumed duration in milliseconds. The caller is in the same region."""
 
 RECEIVER_MS = 100
-"""The assumed response time of the webhook receiver, in milliseconds.
+"""The assumed response time of the webhook receiver in milliseconds.
 
 Each additional 100 ms would add 0.67 USD per million conversations.
 """
 
 EXECUTION_OVERHEAD_MS = 50
-"""The assumed duration of an execution of the state machine in milliseconds, without the duration of the tasks."""
+"""The assumed duration of a state machine execution in milliseconds, without its tasks."""
 
 LAMBDA_LOG_BYTES = 300
-"""The assumed total size of the log lines START, END and REPORT of an invocation, in bytes.
+"""The assumed size of an invocation's log lines START, END and REPORT, in bytes.
 
-Lambda does not write these lines if the template sets the level of system logs to WARN.
+Lambda does not write these lines if the template sets the system log level to WARN.
 """
 
 ENVIRONMENT_SECONDS = 2 * 60 * 60
 """The assumed time until Lambda replaces an environment that is in use."""
 
 INIT_SECONDS = 1.0
-"""The assumed billed duration of the start of a function without SnapStart. This value is an upper bound."""
+"""The assumed billed duration of a function's start without SnapStart. This value is an upper bound."""
 
 SECRET_READERS = ("api", "webhook_delivery")
-"""The functions that read the Auth Token of an account."""
+"""The functions that read an account's Auth Token."""
 
 FUNCTION_LOG_BYTES = 1500
-"""The assumed size in bytes of all lines that the functions log for one conversation.
+"""The assumed size of all lines that the functions log for one conversation, in bytes.
 
 720 of these bytes are metrics (measured on 2026-11-22).
 """
 
 BYTES_OUT = 2_000
-"""The assumed total size in bytes of an API response and a webhook request, including the headers.
+"""The assumed size of an API response and a webhook request together, with headers, in bytes.
 
 The body of the API response has 800 bytes (measured on 2026-11-22).
 """
@@ -92,40 +92,43 @@ The body of the API response has 800 bytes (measured on 2026-11-22).
 MEMORY_GB: float = template()["Globals"]["Function"]["MemorySize"] / 1024
 
 DELIVERY_MEMORY_GB = functions()["webhook_delivery"]["MemorySize"] / 1024
-"""The memory of the function that calls the receivers, in GB."""
+"""The memory of the function that calls the webhooks, in GB."""
 
 SYSTEM_LOGS = template()["Globals"]["Function"]["LoggingConfig"]["SystemLogLevel"] != "WARN"
-"""Whether Lambda writes the log lines START, END and REPORT for the functions of the template."""
+"""Whether Lambda writes the log lines START, END and REPORT."""
 
 PHONE_FUNCTIONS = {"inbound_messages", "message_sender"}
-"""The functions that do not run if no conversation has a phone."""
+"""Functions that run only if a conversation has a phone."""
 
 MONTHLY_STARTS = MONTH_SECONDS / ENVIRONMENT_SECONDS
-"""How often the environment of a function starts in a month."""
+"""How often a function's environment starts in a month."""
 
 Usage = Mapping[str, float]
-"""Maps each priced item to the amount that one conversation uses."""
+"""Maps each priced item to the amount of the item that one conversation uses."""
 
 
 def milliseconds(cost: Cost) -> float:
-    """Return the billed duration of all invocations of a step, in milliseconds."""
+    """Return the billed duration of all invocations in a step, in milliseconds."""
     return cost.invocations * INVOCATION_CPU_MS + sum(
         float(times * CALL_LATENCY_MS[call]) for call, times in cost.calls.items()
     )
 
 
 def gb_seconds(cost: Cost, memory_gb: float, waiting_seconds: float = 0) -> float:
-    """Return the billed duration of a step in GB-seconds.
+    """Return the billed GB-seconds of a step: the time multiplied by the memory.
 
-    The billed duration is the time multiplied by the memory. With half the memory, a function gets half as much of a
-    processor core. Therefore the cost of computation stays the same, and the cost of waiting is halved.
+    With half the memory, a function gets half as much of a processor core. Therefore the cost of computation stays the
+    same, and the cost of waiting is halved. `waiting_seconds` is a wait that is not one of the counted AWS calls.
     """
     processor = cost.invocations * INVOCATION_CPU_MS / 1000
     return processor * MEMORY_GB + (milliseconds(cost) / 1000 - processor + waiting_seconds) * memory_gb
 
 
 def usage(steps: Mapping[str, Cost], *, delivery_memory_gb: float, system_logs: bool) -> Usage:
-    """Return the usage of one conversation for the priced items that Convoke and the straightforward design share."""
+    """Return how much one conversation uses of each priced item.
+
+    Convoke and the straightforward design share these items.
+    """
     memory_gb = {"deliver": delivery_memory_gb}
     lambda_gb_seconds = sum(gb_seconds(cost, memory_gb.get(step, MEMORY_GB)) for step, cost in steps.items())
     total = sum(steps.values(), Cost())
@@ -142,10 +145,10 @@ def usage(steps: Mapping[str, Cost], *, delivery_memory_gb: float, system_logs: 
 
 
 def as_deployed(counted: Mapping[str, Cost]) -> Usage:
-    """Return the usage of one conversation for all priced items of Convoke.
+    """Return how much one conversation in Convoke uses of each priced item.
 
-    AWS can deliver the two changes of a conversation to two invocations. MiniStack delivered both changes to one
-    invocation. This function therefore adds one invocation.
+    The event publisher receives two changes of the conversation. In the measurement, one invocation receives both. On
+    AWS, two invocations can receive them. This function therefore adds one invocation.
     """
     steps = {**counted, "publish": counted["publish"] + Cost(invocations=1)}
     used = {
@@ -160,7 +163,7 @@ def as_deployed(counted: Mapping[str, Cost]) -> Usage:
 
 
 def _queue_usage(steps: Mapping[str, Cost]) -> Usage:
-    """Return the number of SQS requests. For each message, send, receive and delete are three requests."""
+    """Return the number of SQS requests. Each message needs three requests: send, receive and delete."""
     messages = steps["add"].invocations + steps["deliver"].invocations
     return {"SQS requests": 3 * messages}
 
@@ -182,9 +185,8 @@ def as_straightforward(steps: Mapping[str, Cost]) -> Usage:
 def unanswered(deliver: Cost) -> Usage:
     """Return the additional usage of a delivery whose receiver never answers.
 
-    `deliver` is the usage of the step `deliver`.
-
-    Every attempt waits until the timeout. The usage of an attempt is at most the usage of the step.
+    `deliver` is the cost of the step `deliver`. Every attempt waits until the timeout. Apart from the wait, an attempt
+    uses at most as much as the step.
     """
     waiting = (1 + DEFAULT_RETRIES) * DEFAULT_TIMEOUT_SECONDS - RECEIVER_MS / 1000
     return {
@@ -192,14 +194,14 @@ def unanswered(deliver: Cost) -> Usage:
         "Lambda GB-seconds": DEFAULT_RETRIES * gb_seconds(deliver, DELIVERY_MEMORY_GB) + waiting * DELIVERY_MEMORY_GB,
         "DynamoDB write units": DEFAULT_RETRIES * (deliver.write_units + deliver.index_write_units),
         "DynamoDB read units": DEFAULT_RETRIES * deliver.read_units,
-        # Each retry causes two requests. The first request changes the message's visibility, and the second receives
-        # the message.
+        # Each retry causes two requests. The first request changes the message's visibility. The second request
+        # receives the message.
         "SQS requests": 2 * DEFAULT_RETRIES,
     }
 
 
 def monthly() -> dict[str, float]:
-    """Return the monthly cost of a deployment with one account, in US dollars. The key is the name of the price item.
+    """Return a mapping from each monthly price item to its cost in US dollars, for a deployment with one account.
 
     Custom metrics are not included, because they cost nothing in hours without traffic.
     """
@@ -213,21 +215,20 @@ def monthly() -> dict[str, float]:
 
 
 def metric_count(alarm: Mapping[str, Any]) -> int:
-    """Return the number of metrics in an alarm. The price of an alarm depends on this number."""
+    """Return the number of metrics in an alarm. AWS charges for each metric."""
     return sum("MetricStat" in query for query in alarm["Metrics"]) if "Metrics" in alarm else 1
 
 
 def dollars(used: Usage) -> dict[str, float]:
-    """Return the cost of each item in US dollars, for CONVERSATIONS conversations."""
+    """Return a mapping from each item to its cost in US dollars, for CONVERSATIONS conversations."""
     return {item: PRICES[item].of(quantity * CONVERSATIONS) for item, quantity in used.items()}
 
 
 def count() -> tuple[dict[str, Usage], Usage]:
     """Count one conversation in each design.
 
-    Return two results: the usage of each design, and the result of `unanswered`.
-
-    The key of the first result is the name of the design.
+    Return two results. The first result maps the name of each design to its usage. The second result is the result of
+    `unanswered`.
     """
     with on_ministack():
         deployed = measure(chat(10), webhook=True, account=1)

@@ -28,19 +28,19 @@ MEASUREMENTS = 3
 MAX_CHECKED_AFTER_KILL = 1000
 """The maximum number of conversations that are checked after the kill.
 
-If Convoke accepted more conversations, the benchmark checks only the conversations that Convoke accepted last.
+If Convoke has accepted more conversations, the benchmark checks the last ones.
 """
 
 
 class Yardstick(Server):
     async def create(self, connection: Connection) -> None:
-        """Perform one round: send a request to the yardstick. The form is the same as in the requests to Convoke."""
+        """Perform one round: send the form of Convoke's requests to the yardstick."""
         await connection.ask(post("/", "AC", "token", FORM))
 
 
 @contextmanager
 def yardstick(data: Path, model: Path) -> Iterator[Yardstick]:
-    """Run the yardstick. `model` is a data file of Convoke that contains an active conversation."""
+    """Run the yardstick. `model` is a data file of Convoke with an active conversation."""
     with subprocess.Popen([*COMMAND, str(data), str(model)], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:
@@ -61,7 +61,7 @@ def compared(ours: Convoke, other: Yardstick, clients: int, seconds: float) -> d
 
 
 def killed(data: Path) -> list[str]:
-    """Run Convoke under load, and kill the process. Return the paths of the conversations that were accepted last."""
+    """Kill Convoke under load. Return the paths of the conversations that were accepted last."""
     created: list[str] = []
     with convoke(data) as instance:
 
@@ -74,7 +74,7 @@ def killed(data: Path) -> list[str]:
 
 
 def active_after_restart(data: Path, paths: Sequence[str]) -> int:
-    """Start Convoke again. Wait until each conversation in `paths` is active, and return their number.
+    """Start Convoke again. Wait until each conversation in `paths` is active. Return their number.
 
     Raises LoadError if a conversation does not exist.
     """

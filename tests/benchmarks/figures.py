@@ -1,8 +1,8 @@
-"""The figures that docs/benchmarks.md publishes.
+"""Define the figures in docs/benchmarks.md.
 
 A figure can have a target. A figure can also be compared with another number of the same run.
 
-`python -m tests.benchmarks.figures` prints the figures of the last run and regenerates the table of docs/benchmarks.md.
+`python -m tests.benchmarks.figures` prints the figures of the last run and regenerates the table in docs/benchmarks.md.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from tests.benchmarks.results import NOT_MEASURED, Results, last
 from tests.support.docs import BENCHMARKS, with_part
 
 Found = Any
-"""The results of one benchmark: the JSON value that the benchmark wrote."""
+"""The results of one benchmark, as the JSON value that the benchmark wrote."""
 
 
 @dataclass(frozen=True)
 class Target:
-    """A requirement for a figure, or for the ratio of the figure to the comparison number."""
+    """A requirement for a figure, or for the ratio between the figure and its comparison number."""
 
     text: str
     holds: Callable[[float, float | None], bool]
@@ -55,19 +55,19 @@ MESSAGE_TARGET = ratio_at_most(1.3)
 
 @dataclass(frozen=True)
 class Figure:
-    """A published figure. Exactly one part of a run measures the figure."""
+    """A published figure. One part of a run measures the figure."""
 
     title: str
     part: str
     of: Callable[[Found], float]
-    """A function that extracts the figure from the results of the part."""
+    """Extracts the figure from the results of the part."""
     unit: str = ""
     comparison: str = ""
     other: Callable[[Found], float] | None = None
-    """A function that extracts the comparison number from the results of the part."""
+    """Extracts the comparison number from the results of the part."""
     target: Target | None = None
     target_with_pgo: Target | None = None
-    """The target for a Python that was built with profile-guided optimization. If None, `target` applies."""
+    """The target if Python was built with profile-guided optimization. If None, `target` applies."""
 
     def row(self, results: Results) -> list[str]:
         found = results.parts.get(self.part, {})
@@ -95,7 +95,7 @@ class Figure:
 
 
 def of(*path: str) -> Callable[[Found], float]:
-    """Return a function that extracts a number from the results. `path` is the sequence of keys to the number."""
+    """Return a function that extracts a number from the results. `path` contains the keys that lead to the number."""
 
     def found_in(found: Found) -> float:
         for name in path:

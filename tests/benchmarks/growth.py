@@ -1,4 +1,4 @@
-"""Measure whether `convoke up` slows down as the number of stored conversations grows.
+"""Measure whether `convoke up` becomes slower when the data file contains more conversations.
 
 `python -m tests.benchmarks.growth [--json PATH]`. The three data files have 3,000, 10,000 and 100,000 conversations of
 10 participants. All conversations are copies of one conversation (`copies.py`). A measurement adds thousands of
@@ -29,7 +29,7 @@ MANY_CLIENTS, MANY_CLIENTS_SECONDS = 16, 3.0
 ONE_CLIENT_SECONDS = 1.5
 
 FETCHED_CONVERSATIONS = 500
-"""The number of conversations that a client fetches, one after the other. The conversations are chosen at random."""
+"""How many random conversations a client fetches, one after the other."""
 
 
 class FilledFile:
@@ -43,8 +43,7 @@ class FilledFile:
     def measure(self) -> dict[str, float]:
         with TemporaryDirectory(dir=self._path.parent) as folder:
             data = self._path if self._is_large else Path(shutil.copy(self._path, folder))
-            # Write the copied file to disk now. Otherwise the operating system would write the file during the
-            # measurement.
+            # Write the copied file to disk now. Otherwise the operating system would write it during the measurement.
             os.sync()
             begun = time.perf_counter()
             with convoke(data) as instance:
@@ -71,7 +70,7 @@ class FilledFile:
 def filled_files(folder: Path) -> dict[int, FilledFile]:
     """Create a data file of each size.
 
-    Each larger file contains all conversations of the smaller file, and more copies.
+    A larger file contains all conversations of the smaller file, and more copies.
     """
     data = folder / "convoke.db"
     with up("--data", str(data)) as running:
@@ -88,7 +87,7 @@ def filled_files(folder: Path) -> dict[int, FilledFile]:
 
 
 def measure() -> dict[str, Any]:
-    """Measure each size several times, and return the medians. The key is the number of stored conversations."""
+    """Measure each size several times. Return a mapping from each number of conversations to the medians."""
     with TemporaryDirectory() as folder:
         sides = {str(size): each.measure for size, each in filled_files(Path(folder)).items()}
         return {size: medians(turns) for size, turns in alternately(sides, MEASUREMENTS).items()}

@@ -1,4 +1,4 @@
-"""Count the machine instructions that the embedded engine executes per conversation of ten chat members.
+"""Count the machine instructions of the embedded engine per conversation of ten chat members.
 
 `uv run python -m tests.benchmarks.instructions [--python PATH] [--source DIR] [--json PATH]`. The program needs
 valgrind.
@@ -6,9 +6,9 @@ valgrind.
 The count begins with the POST and ends when the conversation is settled. The count covers everything between the
 gateway event and SQLite, in one process and without sockets (`settled.py`).
 
-Callgrind counts two runs. The runs differ only in the number of conversations. The result is the difference of the two
-counts, divided by the difference of the two numbers of conversations. Therefore the result excludes the instructions of
-the process start. Other load on the machine does not change the result: two results differ by less than 0.1 %.
+Callgrind counts two runs that differ only in the number of conversations. The result is the difference of the counts,
+divided by the difference of the numbers of conversations. Therefore the instructions of the process start are not part
+of the result. Other load on the machine does not change the result: two results differ by less than 0.1 %.
 
 To measure another checkout, name the Python of its environment: `--python /path/to/checkout/.venv/bin/python`.
 """
@@ -34,7 +34,7 @@ from tests.support.template import ROOT
 PROGRAM = Path(__file__).with_name("settled.py")
 
 FEW, MANY = 50, 250
-"""The numbers of conversations that the two runs create. After about ten conversations, all caches are filled."""
+"""The numbers of conversations in the two runs. After about ten conversations, all caches are filled."""
 
 MEMBERS = 10
 
@@ -42,14 +42,14 @@ TIMEOUT_SECONDS = 600.0
 
 
 def measure(python: Path, source: Path | None) -> dict[str, Any]:
-    """Run both counts with this Python executable. If `source` is not None, import Convoke from the folder `source`."""
+    """Run the two counts with this Python executable. With `source`, import Convoke from the folder `source`."""
     create = json.loads((ROOT / "events/api/create_plain.json").read_text())
     create["body"] = urlencode({"FriendlyName": "Visit", "Participant": chat(MEMBERS)}, doseq=True)
     event = json.dumps(create).encode()
     environ = {"PATH": os.environ["PATH"], "PYTHONHASHSEED": "0"}
     if source:
         environ["PYTHONPATH"] = str(source.absolute())
-    # This run compiles every module, so that the counted runs compile nothing.
+    # This run compiles every module. Therefore the counted runs compile nothing.
     _run([str(python)], environ, event, 1)
     environ["PYTHONDONTWRITEBYTECODE"] = "1"
     with ThreadPoolExecutor() as pool:
@@ -70,9 +70,9 @@ def _counted(command: Sequence[str], environ: dict[str, str], event: bytes, conv
 
 
 def _run(command: Sequence[str], environ: dict[str, str], event: bytes, conversations: int) -> bytes:
-    """Run the program, and return the text that the program wrote to standard error."""
+    """Run the program. Return the text on its standard error."""
     ran = subprocess.run(
-        # `-P` keeps the program's folder out of sys.path. Otherwise a module there could hide a library.
+        # `-P` keeps the program's folder out of sys.path. A module in this folder could hide a library.
         [*command, "-P", str(PROGRAM), f"{conversations:04}"],
         env=environ,
         input=event,

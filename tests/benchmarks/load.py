@@ -1,8 +1,8 @@
-"""The load generator. Each client sends one request after another on a persistent connection.
+"""Generate load: each client sends one request after another on a persistent connection.
 
 All clients run on one thread. The generator runs on the same machine as the measured server, so it must use little
 processor time. It therefore uses uvloop, sends prepared bytes, and parses responses as bytes. The figure
-`generator_cpu` is the processor time that the generator uses.
+`generator_cpu` is the processor time of the generator.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ Address = tuple[str, int]
 RESPONSE_TIMEOUT_SECONDS = 60.0
 
 OVERLOADED, RETRY_AFTER_SECONDS = 503, 1.0
-"""The status with which Convoke refuses a request under load, and the value of the header `Retry-After`."""
+"""The status with which Convoke refuses requests under load, and the value of the response's header `Retry-After`."""
 
 
 class LoadError(Exception):
-    """The server sent an error response, or no response. The figures of this run are invalid."""
+    """The server sent an error response or no response. Then the figures of the run are invalid."""
 
 
 class ConnectionLostError(LoadError):
-    """The server closed a connection before it sent the response."""
+    """The server closed the connection before it sent a response."""
 
 
 class Answer(NamedTuple):
@@ -49,7 +49,7 @@ class Connection(asyncio.Protocol):
         self._received = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        # A cast is needed, because the transports of uvloop do not inherit from asyncio.Transport.
+        # The cast is needed, because uvloop's transports do not inherit from asyncio.Transport.
         self._transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
@@ -65,9 +65,8 @@ class Connection(asyncio.Protocol):
     async def ask(self, request: bytes) -> Answer:
         """Send a request and return the response.
 
-        If Convoke refuses the request under load, send the request again later.
-
-        Raises LoadError if the status is not 2xx.
+        If Convoke refuses the request under load, send the request again later. Raises LoadError if the final status is
+        not 2xx.
         """
         while (answer := await self._exchange(request)).status == OVERLOADED:
             await asyncio.sleep(RETRY_AFTER_SECONDS)
@@ -96,7 +95,7 @@ Each call is a round. The generator measures the duration of each round.
 
 
 def parsed(received: bytes) -> Answer | None:
-    """Parse the received bytes. Return the response, or None if the response is still incomplete."""
+    """Parse the received bytes. Return the response, or None if the response is incomplete."""
     head, found, body = received.partition(b"\r\n\r\n")
     if not found:
         return None
@@ -123,7 +122,7 @@ def unchunked(body: bytes) -> bytes:
 
 @dataclass(frozen=True)
 class Load:
-    """The measurements of one load run."""
+    """The measurements during one period of load."""
 
     clients: int
     seconds: float
@@ -154,7 +153,7 @@ class Load:
 
 
 def load(address: Address, work: Round, clients: int, seconds: float) -> Load:
-    """Let each client call `work` repeatedly for `seconds`. Then wait until the last rounds have ended.
+    """Let each client call `work` repeatedly for `seconds`, and then wait for the last rounds.
 
     Raises LoadError if a request fails.
     """
@@ -162,7 +161,7 @@ def load(address: Address, work: Round, clients: int, seconds: float) -> Load:
 
 
 def once(address: Address, work: Callable[[Connection], Awaitable[Any]]) -> Any:
-    """Run `work` once with one client, and return its result."""
+    """Run `work` once with one client. Return the result of `work`."""
     return uvloop.run(_once(address, work))
 
 
@@ -184,7 +183,10 @@ async def _load(address: Address, work: Round, clients: int, seconds: float) -> 
 
 
 async def connected(address: Address) -> Connection:
-    """Open a connection. Raises OSError if no process listens on the address."""
+    """Open a connection.
+
+    Raises OSError if no process listens on the address.
+    """
     _, connection = await asyncio.get_running_loop().create_connection(Connection, *address)
     return connection
 

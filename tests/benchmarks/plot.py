@@ -1,4 +1,7 @@
-"""Draw the plot of the last run: `python -m tests.benchmarks.plot`. The program needs the dependency group `bench`."""
+"""Draw the plot of the last run: `python -m tests.benchmarks.plot`.
+
+The program needs the dependency group `bench`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The AWS prices of everything that a conversation uses. No other module contains a price."""
+"""Define the AWS prices of a conversation and of a deployment. No other module contains a price."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from dataclasses import dataclass
 REGION = "us-east-1"
 
 DATE = "2026-11-28"
-"""The date on which the prices were collected. The sources are web pages of AWS and other sites from 2025 and 2026."""
+"""The date on which the prices were collected, from web pages of AWS and other sites from 2025 and 2026."""
 
 
 @dataclass(frozen=True)
 class Price:
-    """A price: `usd` US dollars for `units` units.
+    """A price of `usd` US dollars for `units` units.
 
-    It is the on-demand price of the first price level. Free tiers are ignored.
+    This is the on-demand price of the first price level, without free tiers.
     """
 
     usd: float
@@ -57,7 +57,7 @@ PRICES = {
     "log bytes": Price(0.50, 1e9, "logs, ingestion", CLOUDWATCH),
     "bytes to the internet": Price(0.09, 1e9, "data transfer out", TRANSFER),
 }
-"""The price of each item that a conversation uses. The key is the name of the item.
+"""Maps each priced item of a conversation to the item's price.
 
 These costs are not included:
 
@@ -72,4 +72,4 @@ MONTHLY_PRICES = {
     "secrets": Price(0.40, 1, "secrets", SECRETS_MANAGER),
     "SnapStart cached GB": Price(0.0000015046 * MONTH_SECONDS, 1, "SnapStart, cache, per second", LAMBDA),
 }
-"""The monthly price of each item that a deployment has. The key is the name of the item."""
+"""Maps each item of a deployment to the item's monthly price."""

@@ -1,4 +1,4 @@
-"""A webhook receiver that answers 200 immediately.
+"""Run a webhook receiver that answers 200 immediately.
 
 `python -m tests.benchmarks.receiver` prints its URL and its process ID as one line of JSON, like `convoke up --json`.
 """
@@ -20,18 +20,18 @@ import uvloop
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 
 OnCall = Callable[[bytes], object]
-"""A function that gets the body of each webhook call."""
+"""Receives the body of each webhook call."""
 
 
 class ReceiverConnection(asyncio.Protocol):
-    """A persistent connection of a webhook client. The client sends one request at a time."""
+    """A persistent connection to a webhook client. The client sends one request at a time."""
 
     def __init__(self, on_call: OnCall) -> None:
         self._on_call = on_call
         self._received = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        # A cast is needed, because the transports of uvloop do not inherit from asyncio.Transport.
+        # The cast is needed, because uvloop's transports do not inherit from asyncio.Transport.
         self._transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
@@ -49,7 +49,7 @@ def content_length(head: bytes) -> int:
 
 @asynccontextmanager
 async def receiving(on_call: OnCall) -> AsyncIterator[str]:
-    """Run the receiver on the running event loop during the block. Yields the URL of the receiver."""
+    """Run the receiver on the current event loop until the block ends. Yields the receiver's URL."""
     loop = asyncio.get_running_loop()
     async with await loop.create_server(partial(ReceiverConnection, on_call), "127.0.0.1", 0) as server:
         yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
@@ -57,7 +57,7 @@ async def receiving(on_call: OnCall) -> AsyncIterator[str]:
 
 @contextmanager
 def receiver() -> Iterator[dict[str, Any]]:
-    """Run the receiver in a separate process during the block. Yields the JSON that the process has printed."""
+    """Run the receiver in a new process until the block ends. Yields the JSON that the process printed."""
     command = [sys.executable, "-m", "tests.benchmarks.receiver"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None

@@ -1,4 +1,4 @@
-"""Read and write the results of the last run, and describe the machine on which the benchmarks ran.
+"""Read and write the results of the last run, and describe the machine of the run.
 
 The results are committed to git.
 """
@@ -21,7 +21,7 @@ LATEST = FOLDER / "latest.json"
 PLOT = ROOT / "docs/assets/benchmarks.svg"
 
 NOT_MEASURED = "not_measured"
-"""The only key in the results of a part that was not measured. The value is the reason why."""
+"""The only key in the results of a part that was not measured. The value is the reason."""
 
 
 class Machine(BaseModel):
@@ -33,9 +33,12 @@ class Machine(BaseModel):
     system: str
     python: str
     pgo: bool = False
-    """Whether the build of Python used profile-guided optimization (the configure option `--enable-optimizations`)."""
+    """Whether Python was built with profile-guided optimization (`--enable-optimizations`)."""
     load_at_start: float
-    """The load average of the minute before the run. If the value exceeds a few tenths, other processes were busy."""
+    """The load average during the minute before the run.
+
+    A value above a few tenths means that other processes were busy.
+    """
 
     @property
     def summary(self) -> str:
@@ -52,7 +55,7 @@ class Results(BaseModel):
     stolen: float
     """The fraction of processor time that other virtual machines took during the run."""
     parts: dict[str, Any]
-    """The results of each benchmark. The key is the name of the benchmark."""
+    """Maps each benchmark's name to its results."""
 
 
 def this_machine() -> Machine:
@@ -72,7 +75,7 @@ def this_machine() -> Machine:
 def cpu_times() -> tuple[int, int]:
     """Return the total processor time and the stolen processor time since the machine started.
 
-    Both times are in clock ticks, added over all cores.
+    The times are in clock ticks, added over all cores.
     """
     times = [int(each) for each in _lines("/proc/stat")[0].split()[1:9]]
     return sum(times), times[7]

@@ -1,4 +1,4 @@
-"""Run benchmarks. Print their results, and write the results to files."""
+"""Run benchmarks, print their results, and write the results to files."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from tests.benchmarks.server import Server
 Found = TypeVar("Found")
 
 WARM_UP_SECONDS = 0.5
-"""The time for which clients send requests before a measurement begins."""
+"""How long clients send requests before a measurement begins."""
 
 
 def alternately(sides: Mapping[str, Callable[[], Found]], times: int) -> dict[str, list[Found]]:
-    """Measure each side `times` times, and return the results of each side.
+    """Measure each side `times` times. Return a mapping from each side to its results.
 
     The sides alternate. Therefore other load on the machine affects all sides equally.
     """
@@ -32,9 +32,9 @@ def alternately(sides: Mapping[str, Callable[[], Found]], times: int) -> dict[st
 
 
 def measured(server: Server, work: Round, clients: int, seconds: float) -> dict[str, float]:
-    """Warm up the server and measure it. Return the figures of the clients and of the server.
+    """Warm up the server, and then measure the server and its clients. Return the figures.
 
-    After the last response, the server still has work. Two figures include this work: the finished rounds per second,
+    The server still has work after the last response. Two figures include this work: the finished rounds per second,
     and the processor time of the server.
     """
     load(server.address, work, clients, WARM_UP_SECONDS)
@@ -59,9 +59,9 @@ def medians(measurements: Sequence[Mapping[str, float]]) -> dict[str, float]:
 
 
 def run(measure: Callable[[], Mapping[str, Any]], about: str | None) -> None:
-    """Parse the command line of a benchmark, run the benchmark, and print the results.
+    """Parse a benchmark's command line, run the benchmark, and print the results.
 
-    Also write the results to the file that `--json PATH` names.
+    If the command line contains `--json PATH`, also write the results to this file. `about` is the text of `--help`.
     """
     arguments = ArgumentParser(description=about)
     arguments.add_argument("--json", type=Path, metavar="PATH", help="write the figures to this file, too")

@@ -1,4 +1,4 @@
-"""Run `convoke up` in a separate process, and create the requests of its clients."""
+"""Run `convoke up` in a new process, and create the requests of its clients."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.support.processes import up
 POLL_INTERVAL_SECONDS = 0.005
 
 LAST_CHECKED, OTHERS_CHECKED = 16, 48
-"""The numbers of checked conversations: the last conversations, and a sample of the earlier conversations.
+"""The numbers of checked conversations: of the last conversations, and of a sample of the earlier conversations.
 
 The check shows whether the backlog is finished. Listing all initializing conversations would take longer.
 """
@@ -34,7 +34,7 @@ The check shows whether the backlog is finished. Listing all initializing conver
 FORM = urlencode({"FriendlyName": "Visit", "Participant": chat(10)}, doseq=True).encode()
 
 DATE = "86400 * julianday(json_extract(body, '$.date_{}'))"
-"""The SQL expression for a date of a conversation, in seconds. The placeholder is `created` or `updated`."""
+"""The SQL expression for a conversation's date in seconds. The placeholder is `created` or `updated`."""
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -52,7 +52,7 @@ def get(path: str, user: str, password: str) -> bytes:
 
 
 def post(path: str, user: str, password: str, form: bytes, **headers: str) -> bytes:
-    """Return the bytes of a POST request. Each `_` in the name of a header is replaced by `-`."""
+    """Return the bytes of a POST request. In the name of a header, `-` replaces each `_`."""
     others = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in headers.items())
     head = f"POST {path} HTTP/1.1\r\n{_fields(user, password)}{others}"
     return (
@@ -74,17 +74,17 @@ class Process:
     def memory(self) -> float:
         """Return the resident memory of all processes in megabytes.
 
-        Memory that several processes share is counted once for each of these processes.
+        Memory that several processes share is counted for each process.
         """
         return sum(int(Path(f"/proc/{pid}/statm").read_text().split()[1]) for pid in self._all()) * PAGE / 1e6
 
     def cpu(self) -> float:
-        """Return the processor time that the processes have used since their start, in seconds."""
+        """Return the processor time of all processes since their start, in seconds."""
         stats = (Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split() for pid in self._all())
         return sum(int(stat[11]) + int(stat[12]) for stat in stats) / TICKS
 
     def kill(self) -> None:
-        """Kill all processes with SIGKILL. This simulates a crash."""
+        """Kill all processes with SIGKILL, as in a crash."""
         for pid in self._all():
             os.kill(pid, signal.SIGKILL)
 
@@ -97,26 +97,26 @@ class Process:
 
 
 class Server:
-    """A server that is measured. `ready` has the `url` and the `pid` of the server."""
+    """A measured server. `ready` contains the `url` and the `pid` of the server."""
 
     def __init__(self, ready: Mapping[str, Any]) -> None:
         self.address = address_of(ready["url"])
         self.process = Process(ready["pid"])
 
     def work_off(self) -> float:
-        """Wait until the server has finished the work that remains after the last response.
+        """Wait until the server has finished the work that was left after the last response.
 
-        Return how many seconds the work took.
+        Return how many seconds this took.
         """
         return 0.0
 
     def oldest_step(self) -> float:
-        """Return the longest time, in seconds, that an asynchronous step waited before the last call of `work_off`."""
+        """Return the longest wait of an asynchronous step before the last call of `work_off`, in seconds."""
         return 0.0
 
 
 class Convoke(Server):
-    """A running instance of Convoke that is measured."""
+    """A measured instance of Convoke."""
 
     def __init__(self, ready: Mapping[str, Any]) -> None:
         super().__init__(ready)
@@ -135,16 +135,16 @@ class Convoke(Server):
         return post(path, *self._credentials, form, **headers)
 
     async def create(self, connection: Connection) -> str:
-        """Perform one round: create a conversation of 10 participants. Return the path of the conversation."""
+        """Perform one round: create a conversation of 10 participants. Return the conversation's path."""
         answer = await connection.ask(self._post)
         path = f"/v1/Conversations/{answer.json()['sid']}"
         self._created.append(path)
         return path
 
     async def create_until_active(self, connection: Connection) -> str:
-        """Perform one round: create a conversation, and fetch the conversation repeatedly until it is active.
+        """Perform one round: create a conversation, and fetch it repeatedly until it is active.
 
-        Return the path of the conversation.
+        Return the conversation's path.
         """
         path = await self.create(connection)
         await self.wait_until_active(connection, path)
@@ -160,17 +160,17 @@ class Convoke(Server):
         await connection.ask(self.get("/v1/Conversations"))
 
     async def call_webhook(self, url: str, connection: Connection) -> None:
-        """Configure a webhook for all events. Each later conversation of 10 participants causes 12 webhook calls."""
+        """Configure a webhook for all events. A later conversation of 10 participants causes 12 webhook calls."""
         form = urlencode({"PostWebhookUrl": url, "Filters": POST_EVENTS}, doseq=True).encode()
         await connection.ask(self.post("/v1/Configuration/Webhooks", form))
         self._post = self.post("/v1/ConversationWithParticipants", FORM, X_Twilio_Webhook_Enabled="true")
         self._notifies = True
 
     def work_off(self) -> float:
-        """Wait until all conversations that were created since the last call of this method are active.
+        """Wait until the conversations since the last call of this method are active.
 
-        If Convoke calls a webhook, this method also waits until all webhook calls are made. Returns the waiting time in
-        seconds. Only the last conversations and a random sample of the earlier conversations are checked.
+        If Convoke calls a webhook, also wait until all webhook calls are made. Return the waiting time in seconds. Only
+        the last conversations and a random sample of the earlier conversations are checked.
         """
         last, others = self._created[-LAST_CHECKED:], self._created[:-LAST_CHECKED]
         self._finished, self._created = self._created, []
@@ -184,10 +184,10 @@ class Convoke(Server):
         return time.perf_counter() - begun
 
     def oldest_step(self) -> float:
-        """Return the longest time from the creation of a conversation until it was active, in seconds.
+        """Return the longest time between the creation and the activation of a conversation, in seconds.
 
-        The method uses the conversations for which the last call of `work_off` waited. It reads the dates from the data
-        file, because the API shows only whole seconds. The data file has milliseconds.
+        Only the conversations of the last call of `work_off` count. The dates come from the data file, which has
+        milliseconds. The API shows only whole seconds.
         """
         statement = f"SELECT {DATE.format('updated')} - {DATE.format('created')} FROM items WHERE pk = ? AND sk = ?"
         sids = [path.rpartition("/")[2] for path in self._finished]
@@ -205,6 +205,6 @@ class Convoke(Server):
 
 @contextmanager
 def convoke(data: Path) -> Iterator[Convoke]:
-    """Run `convoke up` on this data file, with default options."""
+    """Run `convoke up` on this data file with the default options."""
     with up("--data", str(data)) as running:
         yield Convoke(running.ready)

@@ -1,4 +1,4 @@
-"""Create conversations on the embedded engine in this process, and do all work until every conversation is settled.
+"""Create conversations on the embedded engine in this process, and do all work until they are settled.
 
 `instructions.py` runs this program. The argument is the number of conversations. Standard input is a gateway event that
 creates a conversation, without credentials.
@@ -26,7 +26,7 @@ NOW = datetime(2026, 1, 2, 3, 4, 5, 678000, tzinfo=UTC)
 
 
 class Context:
-    """A fake Lambda context. It has only the members that the API reads."""
+    """A fake Lambda context with only the members that the API reads."""
 
     aws_request_id = "00000000-0000-0000-0000-000000000000"
 
@@ -35,9 +35,9 @@ class Context:
 
 
 def freeze() -> None:
-    """Stop the clocks of the module `time`, turn off the garbage collector, and make `os.urandom` return a counter.
+    """Stop the clocks of the module `time`, turn off garbage collection, and make `os.urandom` predictable.
 
-    Call this function before importing Convoke, because an imported module can keep a reference to a clock of `time`.
+    Call this function before Convoke is imported, because an imported module can keep a reference to a clock.
     """
     time.time = lambda: NOW.timestamp()
     time.time_ns = lambda: int(NOW.timestamp()) * 10**9

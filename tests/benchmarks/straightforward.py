@@ -1,9 +1,9 @@
-"""Perform the straightforward design: a Standard workflow that adds participants one by one.
+"""Run a straightforward design for comparison, in which a Standard workflow adds participants one by one.
 
 The benchmark `cost.py` compares Convoke with this design. The design writes the items of a Convoke conversation, with
-one call for each item. The design has no transactions. Therefore the design needs half the write units, but a failure
-in the middle leaves some items in the table. The design stores no events and has no outbox. The event bus invokes the
-function that calls the webhook.
+one call for each item. The design has no transactions. Therefore it needs half the write units, but a failure in the
+middle leaves some items in the table. The design stores no events and has no outbox. The event bus invokes the function
+that calls the webhook.
 """
 
 from __future__ import annotations
@@ -20,7 +20,10 @@ from tests.support.tables import TABLE_NAME
 from tests.support.template import STACK_NAME
 
 FIXED_TRANSITIONS = 3
-"""The number of state transitions without participants: start, map and finish. Each participant adds one transition."""
+"""The number of state transitions without participants: start, map and finish.
+
+Each participant adds one transition.
+"""
 
 EVENT = {"Source": "straightforward", "DetailType": "event", "Detail": "{}", "EventBusName": STACK_NAME}
 
@@ -30,9 +33,9 @@ StoredItem = dict[str, Any]
 
 @dataclass
 class Straightforward:
-    """Performs the steps of the design in a MiniStack account, and counts the cost.
+    """Performs the design's steps in a MiniStack account, and counts the cost.
 
-    The last conversation that Convoke created in this account must have chat members only.
+    The last conversation that Convoke created in this account must have only chat members.
     """
 
     costs: defaultdict[str, Cost] = field(default_factory=lambda: defaultdict(Cost))
@@ -69,8 +72,8 @@ class Straightforward:
     def _deliver(self, conversation: StoredItem) -> None:
         """Count the cost of reading the webhook configuration.
 
-        This method reads the conversation instead of the configuration. The cost of both reads is the same, because
-        both items are smaller than 4 KB.
+        This method reads the conversation instead. The cost is the same, because each of the two items is smaller than
+        4 KB.
         """
         table, _ = self._invoked("deliver")
         table.get_item(TableName=TABLE_NAME, Key=key(conversation), ConsistentRead=True)
@@ -78,7 +81,7 @@ class Straightforward:
     def _invoked(self, step: str) -> tuple[Any, Any]:
         """Count an invocation of the step. Return a DynamoDB client and an EventBridge client.
 
-        The calls of both clients are counted for the step.
+        The calls of these clients are counted for the step.
         """
         cost = self.costs[step]
         cost.invocations += 1
@@ -90,9 +93,11 @@ class Straightforward:
 
 
 def items_of_last_conversation() -> dict[str, list[StoredItem]]:
-    """Return the items of the last conversation. The key of the result is the first word of the sort key.
+    """Return a mapping from each kind of item to the items of the last conversation.
 
-    The returned items have new partition keys. Therefore writing these items does not replace the original items.
+    The kind is the sort key up to the first `#`.
+
+    The items have new partition keys. Therefore writing these items does not replace the original items.
     """
     stored = boto3.Session(region_name=REGION).client("dynamodb").scan(TableName=TABLE_NAME)["Items"]
     last = max(item["pk"]["S"] for item in stored if item["sk"]["S"] == "conversation")

@@ -24,9 +24,9 @@ SECONDS_PER_MEASUREMENT = 3.0
 
 
 def measure() -> dict[str, Any]:
-    """Return the figures.
+    """Return a mapping from each kind of request to its figures.
 
-    The key is the kind of request. The value has one entry for each number of clients in `CLIENTS`.
+    For each kind, there is one entry per number of clients in `CLIENTS`.
     """
     install()
     with (

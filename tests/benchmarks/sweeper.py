@@ -1,7 +1,7 @@
 """Compute how many due conversations per second the sweeper processes on AWS.
 
-`python -m tests.benchmarks.sweeper` runs the sweeper of the product on threads with a simulated clock. For each
-conversation, the program simulates the AWS calls of the sweeper. The durations of the calls come from the cost model
+`python -m tests.benchmarks.sweeper` runs Convoke's sweeper on threads with a simulated clock. For each conversation,
+the program simulates the AWS calls of the sweeper. The durations of the calls come from the cost model
 (tests/benchmarks/cost.py).
 
 Each shard has its own invocation every minute. Therefore the program simulates one shard whose backlog never ends, and
@@ -36,7 +36,7 @@ class Work(NamedTuple):
     """The simulated work of the sweeper for one due conversation."""
 
     calls: Mapping[str, int]
-    """The number of calls of each AWS operation. The sweeper makes these calls one after another."""
+    """Maps each AWS operation to its number of calls. The sweeper makes the calls one after another."""
     cpu_ms: float
     """The processor time in milliseconds, on a Lambda function with 1 GB of memory."""
 
@@ -53,18 +53,19 @@ KINDS = {
         17,
     ),
 }
-"""The processor times are assumed, as in the cost model.
+"""Maps each kind of due work to its simulated calls and processor time.
 
-On 2026-11-28, with MiniStack, the sweeper used 4.7 ms for a timer and 10.1 ms for ten participants, on one core of an
-AMD EPYC. A Lambda function with 1 GB of memory has 0.58 of a core.
+The processor times are assumed, as in the cost model. On 2026-11-28, with MiniStack, the sweeper used 4.7 ms for a
+timer and 10.1 ms for ten participants, on one core of an AMD EPYC. A Lambda function with 1 GB of memory has 0.58 of a
+core.
 """
 
 
 @dataclass
 class EndlessShard:
-    """A table with one shard of the index `due`.
+    """A table with one shard of the index `due`, whose entries never end.
 
-    All threads need the next page. Therefore all threads wait for a read.
+    When a page is used up, every thread waits for the next page. Therefore a read occupies the simulated core.
     """
 
     core: SimulatedCore
@@ -81,7 +82,10 @@ class EndlessShard:
 
 
 def rate(work: Work, *, with_cpu: bool = True, threads: int = SWEEP_THREADS) -> float:
-    """Return how many due conversations per second the invocations for all shards process together."""
+    """Return how many due conversations per second the invocations for all shards process together.
+
+    If `with_cpu` is false, the sweeper needs no processor time and only waits for AWS.
+    """
     time = SimulatedTime(threads)
     core = SimulatedCore(time)
     seconds = functions()["sweeper"]["Timeout"] - SWEEP_MARGIN_MILLISECONDS / 1000

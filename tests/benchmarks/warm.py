@@ -22,7 +22,7 @@ from tests.support.lambda_runtime import BUILD, LAYER
 from tests.support.template import ROOT
 
 MAX_MILLISECONDS = 4.0
-"""The target: the maximum processor time to create one conversation, in milliseconds."""
+"""The target for the processor time of creating one conversation, in milliseconds."""
 
 MEMBERS = 10
 
@@ -30,7 +30,7 @@ ACCOUNT_SID, TOKEN = f"AC{0:032}", "0" * 32
 
 
 def measure() -> float:
-    """Return the processor time that the function needs to create one conversation, in milliseconds."""
+    """Return the processor time of creating one conversation, in milliseconds."""
     event = json.loads((ROOT / "events/api/create_plain.json").read_text())
     credentials = base64.b64encode(f"{ACCOUNT_SID}:{TOKEN}".encode()).decode()
     event["headers"]["authorization"] = f"Basic {credentials}"

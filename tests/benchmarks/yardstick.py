@@ -1,12 +1,12 @@
-"""Run the yardstick, which stores the rows of one finished conversation in one transaction per request.
+"""Run the yardstick, a server that stores the rows of one conversation in one transaction per request.
 
 `python -m tests.benchmarks.yardstick PATH MODEL` listens like `convoke up --json`. The yardstick uses Convoke's HTTP
 server. MODEL is a data file of Convoke with one active conversation. For each request, the yardstick stores the same
 rows with a new conversation SID in the new data file PATH. The yardstick answers 202 with a body of a similar length.
 The yardstick validates nothing and runs no steps.
 
-The benchmarks show the figures of Convoke next to the figures of the yardstick. Thus a reader can compare figures from
-different machines, or from a busy machine.
+The benchmarks show Convoke's figures next to the yardstick's figures. Thus a reader can compare figures from different
+machines, or from a busy machine.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ HEADERS = [(b"content-type", b"application/json"), (b"content-length", str(len(B
 Message = dict[str, Any]
 
 Row = tuple[str | float | None, ...]
-"""The values of all columns of the table `items`."""
+"""The values of all columns in a row of the table `items`."""
 
 
 def rows_of_a_conversation(model: str) -> tuple[str, list[Row]]:
@@ -47,7 +47,7 @@ def rows_of_a_conversation(model: str) -> tuple[str, list[Row]]:
 
 
 class Yardstick:
-    """The ASGI application that stores the rows of a conversation for each request."""
+    """An ASGI application that stores the rows of a conversation for each request."""
 
     def __init__(self, path: str, model: str) -> None:
         self._sid, self._rows = rows_of_a_conversation(model)
@@ -79,7 +79,7 @@ class Yardstick:
 
     def _with_sid(self, row: Row, sid: str) -> Row:
         pk, *others = (value.replace(self._sid, sid) if isinstance(value, str) else value for value in row)
-        # The partition key of a change record does not contain the SID of the conversation. But this key must be new,
+        # The partition key of a change record does not contain the conversation SID. This partition key must be new
         # too.
         return (pk if pk != row[0] else f"{pk}{sid}", *others)
 

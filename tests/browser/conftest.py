@@ -1,4 +1,4 @@
-"""Fixtures that start Debian's Chromium, and open a page that records every error in the browser's console."""
+"""Start Debian's Chromium, and open pages that record every error in the browser's console."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FOLDER = Path(__file__).parent
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """If Chromium is missing, deselect the tests of this folder, and print one line.
 
-    In CI, run the tests, so that they fail.
+    In CI, the tests run anyway, so that they fail.
     """
     if find_chromium() or os.environ.get("CI") == "true":
         return
@@ -34,9 +34,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.fixture(autouse=True)
 def event_loop_is_never_blocked() -> None:
-    """Override the fixture of the same name that guards all other tests.
+    """Replace the fixture that guards all other tests against blocking calls.
 
-    Here Playwright runs an event loop on the thread of the test.
+    Here, Playwright runs an event loop on the test's thread.
     """
 
 
@@ -49,15 +49,15 @@ def browser() -> Iterator[Browser]:
 
 
 class Visit:
-    """A page of the browser. It records what a person would see in the browser's console."""
+    """A page of the browser, with the messages in the browser's console."""
 
     def __init__(self, browser: Browser, **options: Any) -> None:
         self.page: Page = browser.new_page(**options)
         self.problems: list[str] = []
         self.expected = "nothing"
-        """The page ignores console messages that contain this text.
+        """Console messages with this text are not recorded as problems.
 
-        The browser reports every response with an error status.
+        The browser's console reports every response with an error status.
         """
         self.page.on("console", self._note)
         self.page.on("pageerror", lambda error: self.problems.append(str(error)))
@@ -92,7 +92,7 @@ def example(instance: RunningInstance) -> Example:
 
 @pytest.fixture
 def page(visit: Visit, instance: RunningInstance, example: Example) -> Page:
-    """Return a page that a link has signed in."""
+    """Return a page that is signed in through a link."""
     visit.page.goto(console_link(instance))
     visit.page.get_by_role("heading", name="Conversations", level=1).wait_for()
     return visit.page

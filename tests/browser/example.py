@@ -1,4 +1,4 @@
-"""The data of an example account, for the tests of the console and for its screenshots."""
+"""Create an example account for the tests of the console and for its screenshots."""
 
 from __future__ import annotations
 
@@ -6,14 +6,16 @@ import json
 from typing import Any, NamedTuple
 
 from convoke.testing.instance import RunningInstance
+from tests.browser.support import post
 
 PROXY = "+15017122661"
+PHONE = "+15558675310"
 
 TALK = (
     ("alice", "Good morning! The viewing of 12 Elm Street is on Thursday at 10:00. Does that work for everybody?"),
-    ("+15558675310", "Works for me. Is there parking nearby?"),
+    (PHONE, "Works for me. Is there parking nearby?"),
     ("bob", "Yes, in the yard behind the house. The gate code is 4711."),
-    ("+15558675310", "Perfect, thank you."),
+    (PHONE, "Perfect, thank you."),
     ("alice", "I have sent you the floor plan by mail. See you on Thursday!"),
 )
 
@@ -21,15 +23,15 @@ TALK = (
 class Example(NamedTuple):
     service_sid: str
     viewing_sid: str
-    """The SID of an active conversation with messages and timers. Its members are two chat users and one phone."""
+    """The SID of an active conversation with messages, timers, two chat users and one phone."""
     failed_sid: str
     """The SID of a conversation whose second member could not be added."""
 
 
 def fill(instance: RunningInstance) -> Example:
-    """Create conversations and messages. Also cause an alert about members, and an alert about a webhook."""
+    """Create conversations and messages, and cause two alerts: one for a member and one for a webhook."""
     v1 = instance.client().conversations.v1
-    viewing = _group(v1, "Viewing of 12 Elm Street", "elm-street-12", phone="+15558675310")
+    viewing = _group(v1, "Viewing of 12 Elm Street", "elm-street-12", phone=PHONE)
     instance.settle()
     v1.conversations(viewing).webhooks.create(
         target="webhook",
@@ -38,7 +40,12 @@ def fill(instance: RunningInstance) -> Example:
         configuration_filters=["onParticipantAdded"],
     )
     for author, body in TALK:
-        v1.conversations(viewing).messages.create(author=author, body=body, x_twilio_webhook_enabled="true")
+        if author == PHONE:
+            instance.phone(PHONE).send(body, PROXY)
+        else:
+            v1.conversations(viewing).messages.create(author=author, body=body, x_twilio_webhook_enabled="true")
+    instance.settle()
+    _report_read(instance, viewing)
     v1.conversations(viewing).participants.create(identity="carol", x_twilio_webhook_enabled="true")
     instance.fail_participant(1, 50407)
     failed = _group(v1, "Handover of keys, 3 Oak Lane", "oak-lane-3", phone="+15558675311")
@@ -54,6 +61,15 @@ def fill(instance: RunningInstance) -> Example:
     instance.settle()
     service = v1.configuration().fetch().default_chat_service_sid
     return Example(service, viewing, failed)
+
+
+def _report_read(instance: RunningInstance, conversation_sid: str) -> None:
+    """Report that the phone has read the first message of a conversation."""
+    messages = instance.client().conversations.v1.conversations(conversation_sid).messages
+    (first,) = messages.list(limit=1)
+    (receipt,) = messages(first.sid).delivery_receipts.list()
+    sids = {"ConversationSid": conversation_sid, "MessageSid": first.sid, "ReceiptSid": receipt.sid}
+    post(instance, "/convoke/v1/Simulate/DeliveryStatus", {**sids, "Status": "read"})
 
 
 def _group(v1: Any, name: str, unique_name: str, phone: str) -> str:

@@ -1,4 +1,4 @@
-"""Take the screenshots of docs/console.md: five views, in light and dark. `make screenshots` runs this module."""
+"""Take the screenshots of docs/console.md: six views, in light and dark mode. `make screenshots` runs this module."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from convoke.testing.instance import RunningInstance, running
-from tests.browser.example import Example, fill
+from tests.browser.example import PHONE, Example, fill
 from tests.browser.support import console_link, launch
 
 FOLDER = Path(__file__).parents[2] / "docs/assets/console"
@@ -46,7 +46,13 @@ def requests(page: Page, example: Example) -> None:
     page.get_by_role("button", name="Show").last.click()
 
 
-VIEWS = (conversation, timeline, errors, webhooks, requests)
+def phone(page: Page, example: Example) -> None:
+    page.get_by_role("link", name="Phones").click()
+    page.locator("a.item", has_text=PHONE).click()
+    page.get_by_text("See you on Thursday!").wait_for()
+
+
+VIEWS = (conversation, timeline, errors, webhooks, requests, phone)
 
 
 def take(browser: Browser, instance: RunningInstance, example: Example, scheme: str, folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""A person reads the description of the API at `/docs`, and sends a request. See docs/api-coverage.md#openapi."""
+"""A person reads the API description at `/docs` and sends a request. See docs/api-coverage.md#openapi."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from convoke.testing.instance import RunningInstance
 from tests.browser.conftest import Visit
 
 FILES = 5
-"""The number of files that the page `/docs` loads: the page, the style sheet, two scripts and the API description."""
+"""The number of files that the page loads: the page, the style sheet, two scripts and the API description."""
 
 
 def open_docs(visit: Visit, instance: RunningInstance) -> Page:
@@ -36,7 +36,7 @@ def test_example_of_a_form_is_filled_in_and_accepted(visit: Visit, instance: Run
     page.get_by_role("button", name="Authorize", exact=True).click()
     page.get_by_label("auth-basic-username").fill(instance.account_sid)
     page.get_by_label("auth-basic-password").fill(instance.auth_token)
-    # The first form takes the credentials of an account, and the second one takes an access token.
+    # The first form takes the credentials of an account. The second form takes an access token.
     page.get_by_role("button", name="Apply credentials").first.click()
     page.get_by_role("button", name="Close").first.click()
     page.get_by_text("Create conversation with participants", exact=True).click()

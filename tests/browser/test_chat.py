@@ -30,7 +30,7 @@ SDK = NODE / "node_modules/conversations-3/builds/twilio-conversations.min.js"
 
 @dataclass(frozen=True)
 class Sample:
-    """The URL of the running sample application, and an SDK client for its account."""
+    """The running sample application: its URL, and an SDK client for its account."""
 
     url: str
     client: Client
@@ -48,7 +48,7 @@ def free_port() -> int:
 
 @pytest.fixture(scope="module")
 def sdk() -> Path:
-    """Return the path of the SDK's bundle for browsers. The version of the SDK comes from tests/node/package.json."""
+    """Return the path of the SDK's browser bundle. tests/node/package.json determines the version of the SDK."""
     if not SDK.exists():
         subprocess.run(["npm", "ci", "--silent", "--no-audit", "--no-fund"], cwd=NODE, check=True)
     return SDK

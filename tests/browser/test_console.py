@@ -10,24 +10,24 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
 from convoke.testing.instance import RunningInstance, running
 from tests.browser.conftest import Visit
 from tests.browser.example import Example
-from tests.browser.support import console_link
+from tests.browser.support import accessibility_problems, console_link
 
 HOSTILE = """"'><img src=x onerror="window.hacked=1"><script>window.hacked=1</script>${7*7}{{7*7}}"""
 
 NOT_FOUND = "status of 404"
-"""A part of the browser's message about a status of 404.
+"""A part of the browser's message about a response with the status 404.
 
-The browser reports this message if no conversation has the unique name of a search.
+This response means that no conversation has the searched unique name.
 """
 
 VIEWS = {
     "Conversations": "New conversation",
+    "Phones": "Open",
     "Timeline": None,
     "Error log": None,
     "Webhooks": "Check",
@@ -37,9 +37,10 @@ VIEWS = {
     "Users": None,
     "Roles": None,
     "Addresses": None,
+    "Senders": "New",
     "API keys": None,
 }
-"""Maps each view in the navigation to the name of a button in the view. The value is None if the view has no button."""
+"""Maps each view in the navigation to the name of a button in the view, or to None."""
 
 
 def client(instance: RunningInstance) -> Any:
@@ -290,8 +291,8 @@ def test_receivers_and_signature_checker(page: Page, instance: RunningInstance) 
 def test_requests_are_masked_until_clicked(page: Page, instance: RunningInstance) -> None:
     go(page, "Requests")
     client(instance).conversations.create(friendly_name="A secret name").delete()
-    # Wait for the newest row before the click. A row that arrives later would move the other rows, so the click could
-    # hit the wrong row.
+    # A row that arrives later would move the other rows, and the click could hit the wrong row. Therefore wait for the
+    # newest row before the click.
     expect(page.locator("details.row").first).to_contain_text("DELETE")
     row = page.locator("details.row", has_text="POST").first
     expect(row).to_contain_text("/v1/Conversations")
@@ -335,7 +336,7 @@ def test_hostile_text_in_every_field_stays_text(page: Page, visit: Visit, instan
 def foreign_page(target: str) -> Iterator[str]:
     """Serve a page of another origin.
 
-    The page contains a form, and posts the form to `target` as soon as the page is open.
+    The page contains the console in a frame, and posts a form to `target` as soon as the page is open.
     """
 
     class Handler(http.server.BaseHTTPRequestHandler):
@@ -394,15 +395,11 @@ def test_views_are_accessible(
     browser: Browser, instance: RunningInstance, example: Example, scheme: str, width: int
 ) -> None:
     visit = Visit(browser, viewport={"width": width, "height": 850}, color_scheme=scheme, bypass_csp=True)
-    page, axe = visit.page, Axe()
+    page = visit.page
     found: dict[str, list[str]] = {}
 
     def check(name: str) -> None:
-        violations = axe.run(page).response["violations"]
-        found[name] = [f"{each['id']}: {each['nodes'][0]['html'][:150]}" for each in violations]
-        # A page that is wider than the screen would scroll sideways.
-        if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
-            found[name].append("scrolls sideways")
+        found[name] = accessibility_problems(page)
 
     page.goto(f"{instance.url}/console")
     page.get_by_role("heading", name="Sign in").wait_for()
@@ -452,6 +449,6 @@ def test_every_view_of_an_empty_account_says_what_to_do(visit: Visit, view: str)
         visit.page.goto(console_link(empty))
         visit.page.get_by_role("heading", name="Conversations", level=1).wait_for()
         go(visit.page, view)
-        if view in ("Conversations", "Timeline", "Requests"):
+        if view in ("Conversations", "Phones", "Timeline", "Requests"):
             expect(visit.page.locator(".empty pre").locator("visible=true")).to_have_count(1)
         visit.page.goto("about:blank")

@@ -1,4 +1,4 @@
-"""A person uses the console of a deployment, on MiniStack."""
+"""A person uses the console of a deployment on MiniStack."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_console_of_a_deployment_shows_what_happens(visit: Visit) -> None:
         expect(heading).to_be_visible(timeout=SLOW_MILLISECONDS)
         navigation = page.get_by_role("navigation")
         expect(navigation.get_by_role("link", name="API keys")).to_be_visible()
-        # A deployment has many processes, and one process could show only its own requests. The clock of AWS cannot be
+        # A deployment has many processes, and one process knows only its own requests. The clock of AWS cannot be
         # moved.
         for missing in ("Requests", "Clock"):
             expect(navigation.get_by_role("link", name=missing)).to_have_count(0)
@@ -46,6 +46,10 @@ def test_console_of_a_deployment_shows_what_happens(visit: Visit) -> None:
         page.get_by_label("Message", exact=True).fill("Written in the console")
         page.get_by_role("button", name="Send").click()
         expect(page.locator(".message")).to_contain_text("Written in the console", timeout=SLOW_MILLISECONDS)
+        navigation.get_by_role("link", name="Phones").click()
+        expect(page.get_by_role("heading", name="No phone is simulated here")).to_be_visible(timeout=SLOW_MILLISECONDS)
+        page.get_by_role("link", name="Show the senders").click()
+        expect(page.get_by_text("fail with 21703")).to_be_visible(timeout=SLOW_MILLISECONDS)
         navigation.get_by_role("link", name="Timeline").click()
         added = page.locator("details.row", has_text="onMessageAdded")
         expect(added).to_contain_text("Written in the console", timeout=SLOW_MILLISECONDS)

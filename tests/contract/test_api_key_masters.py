@@ -1,4 +1,7 @@
-"""The two stores of the master secrets of API keys behave in the same way: the table and Secrets Manager."""
+"""Convoke stores the master secrets of API keys in the table or in Secrets Manager.
+
+Most tests run once with each of these stores. moto simulates Secrets Manager.
+"""
 
 from __future__ import annotations
 

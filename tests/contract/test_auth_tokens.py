@@ -1,4 +1,7 @@
-"""The table or Secrets Manager stores the Auth Tokens (storage/auth_tokens.py, aws/secrets.py). The tests use moto."""
+"""The table or Secrets Manager stores Auth Tokens (storage/auth_tokens.py, aws/secrets.py).
+
+moto simulates Secrets Manager.
+"""
 
 from __future__ import annotations
 

@@ -1,8 +1,11 @@
-"""The carrier adapters send requests to local fakes of the carriers' APIs. No test calls a real carrier."""
+"""Each carrier adapter sends message copies to its carrier. Local fakes replace the carriers."""
 
 from __future__ import annotations
 
+import socket
+import time
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -10,29 +13,35 @@ from typing import Any
 import pytest
 
 from convoke.aws.edges import AwsEdges
-from convoke.aws.sms_carrier import SERVICE, SmsCarrier
+from convoke.aws.sms_carrier import MAX_BYTES, SERVICE, SmsCarrier
 from convoke.carriers.twilio import TwilioCarrier
 from convoke.cli.ministack import free_port
 from convoke.domain.carriers import (
     CarrierRefusedError,
     CarrierThrottledError,
     CarrierUnavailableError,
+    CopyMedia,
     OutboundCopy,
+    SentCopy,
 )
 from convoke.domain.errors import (
     CarrierFailedError,
     CopyBlockedError,
     LandlineError,
     LogEntry,
+    MediaNotCarriedError,
     OptedOutError,
     PhoneUnknownError,
     SenderMissingError,
 )
+from convoke.domain.media import PHONE_TYPES, Category, Content, Media
 from convoke.domain.receipts import Receipt, ReceiptStatus
 from convoke.domain.senders import Provider, Sender, TwilioCredentials
 from convoke.operations.ports import Carrier
+from convoke.webhooks.answers import WebhookLateError
 from tests.support.aws import CREDENTIALS
 from tests.support.carriers import ACCOUNT, TOKEN, Reply, StandIn, aws_stand_in, twilio_stand_in
+from tests.support.processes import full_listener
 
 PHONE, BUSINESS = "+15558675310", "+15017122661"
 ARN = "arn:aws:sms-voice:us-east-1:123456789012:phone-number/phone-0123"
@@ -59,6 +68,19 @@ RECEIPT = Receipt(
 COPY = OutboundCopy(RECEIPT, SENDER, PHONE, "Grüße & +1 €", TwilioCredentials(account_sid=ACCOUNT, auth_token=TOKEN))
 
 
+def picture(url: str = "https://m/1", content_type: str = "image/png", size: int = 2 * 1024 * 1024) -> CopyMedia:
+    media = Media(
+        account_sid=RECEIPT.account_sid,
+        chat_service_sid="IS" + "0" * 32,
+        sid="ME" + "0" * 32,
+        category=Category.MEDIA,
+        content=Content(content_type=content_type, size=size),
+        date_created=NOW,
+        date_updated=NOW,
+    )
+    return CopyMedia(media, url)
+
+
 @pytest.fixture
 def twilio() -> Iterator[StandIn]:
     with twilio_stand_in() as stand_in:
@@ -75,7 +97,7 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[StandIn]:
 
 
 def sms_carrier() -> Carrier:
-    return AwsEdges({"AWS_REGION": "us-east-1"}).carriers[Provider.AWS]
+    return AwsEdges({"AWS_REGION": "us-east-1", "CONVOKE_MEDIA_BUCKET": "media"}).carriers[Provider.AWS]
 
 
 @contextmanager
@@ -90,7 +112,7 @@ def refused(entry: type[LogEntry]) -> Iterator[None]:
 
 def test_twilio_gets_the_copy_and_the_url_for_its_statuses(twilio: StandIn) -> None:
     carrier = TwilioCarrier("https://chat.example.com", twilio.url)
-    sent = carrier.send(COPY._replace(media_urls=["https://m/1", "/relative", "https://m/2"]))
+    sent = carrier.send(COPY._replace(media=[picture("https://m/1"), picture("/relative"), picture("https://m/2")]))
     assert sent == ("SM" + f"{1:032x}", ReceiptStatus.SENT)
     (request,) = twilio.requests
     sids = {"ConversationSid": RECEIPT.conversation_sid, "MessageSid": RECEIPT.message_sid, "ReceiptSid": RECEIPT.sid}
@@ -120,26 +142,26 @@ def test_twilio_reports_no_statuses_without_a_public_url(twilio: StandIn) -> Non
         (21617, CarrierFailedError),
     ],
 )
-def test_refusal_of_twilio_has_its_meaning(twilio: StandIn, code: int, entry: type[LogEntry]) -> None:
+def test_error_code_of_twilio_becomes_the_matching_log_entry(twilio: StandIn, code: int, entry: type[LogEntry]) -> None:
     twilio.replies.append(Reply(400, {"code": code, "message": "No", "status": 400}))
     with refused(entry):
         TwilioCarrier(None, twilio.url).send(COPY)
 
 
 @pytest.mark.parametrize("reply", [Reply(429, {"code": 20429}), Reply(400, {"code": 21611})])
-def test_twilio_throttles(twilio: StandIn, reply: Reply) -> None:
+def test_throttling_by_twilio_is_recognized(twilio: StandIn, reply: Reply) -> None:
     twilio.replies.append(reply)
     with pytest.raises(CarrierThrottledError):
         TwilioCarrier(None, twilio.url).send(COPY)
 
 
-def test_wrong_credentials_at_twilio_are_tried_again(twilio: StandIn) -> None:
+def test_wrong_twilio_credentials_make_the_carrier_unavailable(twilio: StandIn) -> None:
     wrong = COPY._replace(secret=TwilioCredentials(account_sid=ACCOUNT, auth_token="old"))
     with pytest.raises(CarrierUnavailableError, match="401 and the code 20003"):
         TwilioCarrier(None, twilio.url).send(wrong)
 
 
-def test_twilio_that_is_overloaded_gets_the_copy_later(twilio: StandIn) -> None:
+def test_overloaded_twilio_makes_the_carrier_unavailable(twilio: StandIn) -> None:
     twilio.replies.append(Reply(503, {"code": 20503}))
     with pytest.raises(CarrierUnavailableError, match="503"):
         TwilioCarrier(None, twilio.url).send(COPY)
@@ -154,7 +176,7 @@ def test_copy_of_a_sender_without_credentials_is_refused(twilio: StandIn) -> Non
 @pytest.mark.parametrize(
     "reply", [Reply(is_lost=True), Reply(500, {"code": 20500}), Reply(201, "<html>"), Reply(201, "[]"), Reply(201, {})]
 )
-def test_nobody_knows_whether_twilio_has_the_copy(twilio: StandIn, reply: Reply) -> None:
+def test_lost_response_of_twilio_leaves_the_outcome_unknown(twilio: StandIn, reply: Reply) -> None:
     twilio.replies.append(reply)
     with pytest.raises(Exception) as caught:  # noqa: PT011 - every other error means the same
         TwilioCarrier(None, twilio.url).send(COPY)
@@ -164,6 +186,30 @@ def test_nobody_knows_whether_twilio_has_the_copy(twilio: StandIn, reply: Reply)
 def test_twilio_certainly_has_no_copy_if_it_cannot_be_reached() -> None:
     with pytest.raises(CarrierUnavailableError):
         TwilioCarrier(None, f"http://127.0.0.1:{free_port()}").send(COPY)
+
+
+def is_cut(url: str) -> Future[SentCopy]:
+    """Send a copy, and cut the call. Return the finished call."""
+    with ThreadPoolExecutor(1) as pool:
+        carrier = TwilioCarrier(None, url)
+        call = pool.submit(carrier.send, COPY)
+        time.sleep(0.3)
+        assert call.running()
+        carrier.cut()
+        wait([call], 1)
+        assert call.done()
+    return call
+
+
+def test_nobody_knows_whether_twilio_has_the_copy_of_a_call_that_was_cut() -> None:
+    # The operating system accepts the connection, and nobody answers.
+    with socket.create_server(("127.0.0.1", 0)) as listener, pytest.raises(WebhookLateError):
+        is_cut(f"http://127.0.0.1:{listener.getsockname()[1]}").result()
+
+
+def test_twilio_certainly_has_no_copy_of_a_call_that_was_cut_without_a_connection() -> None:
+    with full_listener() as (host, port), pytest.raises(CarrierUnavailableError):
+        is_cut(f"http://{host}:{port}").result()
 
 
 # AWS
@@ -191,12 +237,45 @@ def test_aws_gets_the_copy_and_the_context_for_its_events(aws: StandIn) -> None:
     assert not carrier.sends_group_mms
 
 
-def test_aws_sends_no_media_and_refuses_a_copy_without_text(aws: StandIn) -> None:
-    sms_carrier().send(COPY._replace(media_urls=["https://m/1"]))
-    assert aws.requests[0]["MessageBody"] == COPY.text
+@pytest.mark.parametrize("text", ["Look", "", " "])
+def test_aws_reads_the_media_of_a_copy_from_the_bucket(aws: StandIn, text: str) -> None:
+    sender = SENDER.model_copy(update={"configuration_set": "events"})
+    sent = sms_carrier().send(COPY._replace(sender=sender, text=text, media=[picture()]))
+    assert sent == ("message-1", ReceiptStatus.SENT)
+    (request,) = aws.requests
+    assert request.pop("Context")["receipt"] == RECEIPT.sid
+    assert request == {
+        "DestinationPhoneNumber": PHONE,
+        "OriginationIdentity": ARN,
+        "ConfigurationSetName": "events",
+        "MediaUrls": [f"s3://media/{RECEIPT.account_sid}/ME{'0' * 32}"],
+        **({"MessageBody": "Look"} if text.strip() else {}),
+    }
+
+
+@pytest.mark.parametrize(
+    "media",
+    [
+        [picture(), picture()],
+        [picture(size=2 * 1024 * 1024 + 1)],
+        [picture(content_type="video/mp4", size=600 * 1024 + 1)],
+        [picture(content_type="image/webp", size=1)],
+    ],
+)
+def test_media_that_aws_does_not_send_are_refused_without_a_call(aws: StandIn, media: list[CopyMedia]) -> None:
+    with refused(MediaNotCarriedError):
+        sms_carrier().send(COPY._replace(media=media))
+    assert aws.requests == []
+
+
+def test_phones_can_get_each_type_of_media_that_aws_sends() -> None:
+    assert set(MAX_BYTES) <= PHONE_TYPES
+
+
+def test_aws_refuses_a_copy_without_content(aws: StandIn) -> None:
     with refused(CarrierFailedError):
-        sms_carrier().send(COPY._replace(text="", media_urls=["https://m/1"]))
-    assert len(aws.requests) == 1
+        sms_carrier().send(COPY._replace(text=" "))
+    assert aws.requests == []
 
 
 @pytest.mark.parametrize(
@@ -205,11 +284,14 @@ def test_aws_sends_no_media_and_refuses_a_copy_without_text(aws: StandIn) -> Non
         ("ConflictException", "DESTINATION_PHONE_NUMBER_OPTED_OUT", OptedOutError),
         ("ConflictException", "NO_ORIGINATION_IDENTITIES_FOUND", SenderMissingError),
         ("ValidationException", "DESTINATION_COUNTRY_BLOCKED", CopyBlockedError),
+        ("ValidationException", "MEDIA_TYPE_NOT_SUPPORTED", MediaNotCarriedError),
         ("ValidationException", "OTHER", CarrierFailedError),
         ("ResourceNotFoundException", "", SenderMissingError),
     ],
 )
-def test_refusal_of_aws_has_its_meaning(aws: StandIn, code: str, reason: str, entry: type[LogEntry]) -> None:
+def test_error_code_of_aws_becomes_the_matching_log_entry(
+    aws: StandIn, code: str, reason: str, entry: type[LogEntry]
+) -> None:
     aws.replies.append(Reply(400, {"__type": code, "Message": "No", "Reason": reason}))
     with refused(entry):
         sms_carrier().send(COPY)
@@ -223,7 +305,7 @@ def test_refusal_of_aws_has_its_meaning(aws: StandIn, code: str, reason: str, en
         ("ServiceQuotaExceededException", CarrierUnavailableError),
     ],
 )
-def test_aws_does_not_take_the_copy_now(aws: StandIn, code: str, error: type[Exception]) -> None:
+def test_temporary_error_of_aws_is_recognized(aws: StandIn, code: str, error: type[Exception]) -> None:
     aws.replies.append(Reply(400, {"__type": code, "Message": "No"}))
     with pytest.raises(error):
         sms_carrier().send(COPY)
@@ -257,7 +339,7 @@ def test_client_of_aws_is_made_with_the_first_copy() -> None:
         made.append(SERVICE)
         return Client()
 
-    carrier = SmsCarrier(client)
+    carrier = SmsCarrier(client, lambda media: media.sid)
     assert made == []
     carrier.send(COPY)
     assert made == [SERVICE]

@@ -1,6 +1,6 @@
-"""Convoke creates and migrates data files (embedded/data_format.py).
+"""Convoke creates new data files and migrates old ones (embedded/data_format.py).
 
-Convoke refuses files of other programs, and data files whose format is unknown.
+Convoke refuses files of other programs and data files with an unknown format.
 """
 
 from __future__ import annotations
@@ -117,7 +117,7 @@ def test_file_in_missing_folder_is_refused(tmp_path: Path) -> None:
 
 
 UNPRIVILEGED_UID = 65534
-"""The ID of the user `nobody`. Root can write to every file. Therefore tests that run as root switch to this user."""
+"""The ID of the user `nobody`. Tests that run as root switch to this user, because root can write to every file."""
 
 
 @contextmanager
@@ -171,7 +171,7 @@ FORMAT_4 = (
     f"PRAGMA application_id = {APPLICATION_ID}",
     "PRAGMA user_version = 4",
 )
-"""The SQL statements with which old versions of Convoke created a data file of format 4."""
+"""The SQL statements that create a data file of format 4."""
 
 ACCOUNT = SidFactory()(Prefix.ACCOUNT)
 
@@ -181,7 +181,10 @@ DELIVERY = a_delivery(ACCOUNT, "https://Hooks.example.com/a?b")
 
 
 def file_of_format_4(path: Path) -> None:
-    """Create a data file of format 4 with an item, a stream record and queue messages. The message ids have gaps."""
+    """Create a data file of format 4 with an item, a stream record and queue messages.
+
+    The message ids are not consecutive.
+    """
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("PRAGMA journal_mode = WAL")
         for statement in FORMAT_4:
@@ -237,7 +240,7 @@ def test_messages_of_format_4_keep_their_ids_and_counts_and_get_a_receiver(tmp_p
 
 
 def file_of_format_5(path: Path) -> None:
-    """Create a data file of format 5. In this format, a queue message does not store its number of failures."""
+    """Create a data file of format 5. A queue message of this format does not store its number of failures."""
     SqliteTable(str(path)).close()
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("ALTER TABLE messages DROP COLUMN failures")
@@ -264,7 +267,7 @@ def test_memberships_of_format_5_get_into_the_order_of_their_conversations(tmp_p
     ]
     with closing(SqliteTable(path)) as table:
         table.transact([*map(Put, participants), Put(COUNTER)])
-        # Before format 6, the sort column of this index contained the participant's sort key.
+        # Before format 6, this column of the index contained the participant's sort key.
         table.write("UPDATE items SET memberships_sort = sk WHERE memberships_partition IS NOT NULL", ())
         table.write("ALTER TABLE messages DROP COLUMN failures", ())
         table.write("PRAGMA user_version = 5", ())
@@ -280,9 +283,9 @@ WITHOUT_FAILURES = "ALTER TABLE messages DROP COLUMN failures"
 
 @pytest.mark.parametrize(("version", "column"), [(6, ""), (6, WITHOUT_FAILURES), (7, "")])
 def test_both_kinds_of_format_6_and_format_7_are_migrated(tmp_path: Path, version: int, column: str) -> None:
-    """After the migration, an older version of Convoke refuses the file, because that version cannot read new items.
+    """Format 6 has two variants: with and without the column `failures`.
 
-    There are two variants of format 6: with and without the column `failures`.
+    The format number must increase so that an older version of Convoke, which cannot read new items, refuses the file.
     """
     path = tmp_path / "convoke.db"
     with closing(SqliteTable(str(path))) as table:

@@ -1,4 +1,4 @@
-"""The delivery queue in the data file behaves like SQS (embedded/queue.py)."""
+"""The data file's delivery queue behaves like SQS (embedded/queue.py)."""
 
 from __future__ import annotations
 
@@ -106,7 +106,11 @@ def test_postponed_message_is_received_at_its_time_by_the_given_clock(queue: Dur
 def test_message_is_visible_at_the_next_visible_time_whatever_its_fraction_of_a_microsecond(
     queue: DurableQueue, clock: ManualClock, nanoseconds: int
 ) -> None:
-    """If the message were still invisible, a clock that moves to the next visible time would never advance."""
+    """A test clock moves to the time that `next_visible` returns.
+
+    If the message were still invisible at that time, `next_visible` would return the same time again, and the clock
+    would never advance.
+    """
     send(queue, "a")
     queue.change_visibility(received(queue), 60 + nanoseconds / 1e9)
     visible = queue.next_visible(clock.now())
@@ -154,7 +158,7 @@ def test_messages_received_by_dead_process_are_received_again(queue: DurableQueu
     assert bodies(queue) == ["a"]
 
 
-def test_message_postponed_beyond_the_longest_pause_is_visible_as_the_clock_was_set_back(
+def test_message_that_is_postponed_too_far_by_a_clock_change_is_visible(
     queue: DurableQueue, clock: ManualClock
 ) -> None:
     send(queue, "a")
@@ -167,9 +171,9 @@ def test_message_postponed_beyond_the_longest_pause_is_visible_as_the_clock_was_
 
 
 def steps(queue: DurableQueue, call: Callable[[], object]) -> int:
-    """Return the number of steps of SQLite's virtual machine.
+    """Return how many steps SQLite's virtual machine runs.
 
-    This number is equal on every computer, unlike a duration.
+    Unlike a duration, this number is the same on every computer.
     """
     count = 0
 
@@ -191,14 +195,14 @@ def postpone(queue: DurableQueue, count: int, seconds: float = 600) -> list[int]
     return [message.id for message in messages]
 
 
-def test_finding_receivers_does_not_walk_through_their_messages(queue: DurableQueue) -> None:
+def test_finding_receivers_does_not_read_every_message(queue: DurableQueue) -> None:
     postpone(queue, 5)
     few = steps(queue, queue.receivers)
     postpone(queue, 500)
     assert steps(queue, queue.receivers) <= few + 5
 
 
-def test_next_visible_does_not_walk_through_the_messages(queue: DurableQueue, clock: ManualClock) -> None:
+def test_next_visible_does_not_read_every_message(queue: DurableQueue, clock: ManualClock) -> None:
     now, excluded = clock.now(), postpone(queue, 3, 30)
 
     def next_visible() -> None:
@@ -272,7 +276,7 @@ def test_dead_letters_are_consumed_in_pages(queue: DurableQueue, dead_letters: D
 def test_message_is_visible_at_its_next_visible_time(queue: DurableQueue, clock: ManualClock) -> None:
     send(queue, *map(str, range(20)))
     for number in range(20):
-        # These numbers of seconds are not multiples of a microsecond.
+        # These pauses do not end at a whole microsecond.
         queue.change_visibility(received(queue), 1 + number + 1 / 3)
     for _ in range(20):
         moment = queue.next_visible(clock.now())

@@ -1,4 +1,4 @@
-"""The DynamoDB engine handles conflicts, throttling and partial responses of DynamoDB."""
+"""The DynamoDB engine handles conflicts, throttling and partial responses."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ VERBS: dict[str, tuple[str, dict[str, Any], Callable[[Table], object]]] = {
 
 @pytest.fixture
 def client() -> DynamoDBClient:
-    # Switch off botocore's own retries, because they sleep.
+    # Switch off the retries of botocore, because they sleep.
     return boto3.client(
         "dynamodb",
         region_name="us-east-1",
@@ -86,7 +86,7 @@ def table(client: DynamoDBClient) -> DynamoDbTable:
 
 @pytest.fixture
 def tokens(client: DynamoDBClient) -> list[str]:
-    """Return a list that collects the client request token of each transaction."""
+    """Return a list that will collect the client request token of each transaction."""
     seen: list[str] = []
 
     def note(params: dict[str, Any], **_: object) -> None:

@@ -26,7 +26,10 @@ def event(number: int, size: int = 0) -> Event:
 
 
 class RefusingEventBridge:
-    """A fake EventBridge that records every call. `refused` maps an event ID to how often the event is refused."""
+    """A fake EventBridge that records every call.
+
+    `refused` maps an event ID to the number of times that EventBridge refuses the event.
+    """
 
     def __init__(self, refused: dict[str, int]) -> None:
         self.refused = refused
@@ -55,7 +58,7 @@ def bus(client: RefusingEventBridge) -> EventBridgeBus:
     return EventBridgeBus(client, "bus")  # type: ignore[arg-type]
 
 
-def test_refused_entries_are_put_again_alone() -> None:
+def test_only_refused_entries_are_sent_again() -> None:
     client = RefusingEventBridge({"EV-1": 1, "EV-3": 2})
     bus(client).publish([event(number) for number in range(5)])
     assert client.calls == [["EV-0", "EV-1", "EV-2", "EV-3", "EV-4"], ["EV-1", "EV-3"], ["EV-3"]]

@@ -1,4 +1,4 @@
-"""The media client fetches files that phones have sent. The tests use real sockets.
+"""The media client fetches the files that phones send, over real sockets.
 
 The last tests run the operation that stores the files. See docs/behaviour/media.md#media-of-phones.
 """
@@ -47,7 +47,10 @@ def answer(content: bytes = PICTURE, content_type: str = "image/png", status: in
 
 @contextmanager
 def host(answers: dict[str, Answer]) -> Iterator[tuple[str, list[tuple[str, str | None]]]]:
-    """Run an HTTP server for files. Yield the server's origin, and the path and credentials of each request."""
+    """Run an HTTP server that serves files.
+
+    Yield the server's origin, and a list with the path and the credentials of each request.
+    """
     requests: list[tuple[str, str | None]] = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -109,7 +112,7 @@ def test_only_the_carrier_gets_the_credentials() -> None:
 
 
 def test_host_that_looks_like_the_carrier_gets_no_credentials() -> None:
-    r"""For `http://one\@two/`, urllib finds the host `two`, and urllib3 finds the host `one`."""
+    r"""In `http://one\@two/`, the host is `two` for urllib but `one` for urllib3."""
     with host({"/": answer()}) as (carrier, at_carrier), host({}) as (other, at_other):
         url = f"{other}\\@{carrier.removeprefix('http://')}/"
         assert fetched(url, CarrierCredentials(carrier, "AC1", "secret")) == PICTURE
@@ -188,7 +191,7 @@ def test_slow_host_is_cut_off_at_the_time_limit() -> None:
 
 
 def endless(handler: BaseHTTPRequestHandler) -> None:
-    """Send one byte of a body without a declared length. End the body only after the client's time limit."""
+    """Send one byte of a body without a length, and end the body after the client's time limit."""
     handler.send_response(200)
     handler.send_header("Content-Type", "image/png")
     handler.end_headers()
@@ -196,12 +199,12 @@ def endless(handler: BaseHTTPRequestHandler) -> None:
     time.sleep(1)
 
 
-def test_content_without_a_length_that_ends_at_the_time_limit_is_no_media() -> None:
+def test_content_without_a_length_that_ends_at_the_time_limit_is_not_media() -> None:
     with host({"/": endless}) as (origin, _), pytest.raises(WebhookLateError):
         fetched(f"{origin}/", seconds=0.3)
 
 
-def test_incomplete_content_is_no_media() -> None:
+def test_incomplete_content_is_not_media() -> None:
     with host({"/": cut}) as (origin, _), pytest.raises(WebhookUnreachableError):
         fetched(f"{origin}/")
 
@@ -216,11 +219,11 @@ def instance() -> Iterator[EmbeddedInstance]:
 
 
 def received(instance: EmbeddedInstance, *urls: str) -> list[dict[str, Any]]:
-    """Fetch files with the operation that the product uses for inbound messages. Return the stored media."""
+    """Fetch files as the operation for inbound messages does. Return the stored media."""
     program = instance.engine.program
     service = program.known_services.fetch(instance.account.sid, instance.account.default_chat_service_sid)
     assert service is not None
-    sids = program.inbound_media.fetch(service, urls)
+    sids = program.inbound_media.fetch(service, urls).sids
     return [program.media.fetch(service, sid).in_message.model_dump(exclude={"sid"}) for sid in sids]
 
 

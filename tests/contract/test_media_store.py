@@ -1,4 +1,4 @@
-"""The tests run the contract of the port `MediaStore` on both implementations: a folder and an S3 bucket."""
+"""The folder and the S3 bucket fulfil the contract of the `MediaStore` port in the same way."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def bucket_on_ministack(request: pytest.FixtureRequest) -> Iterator[MediaStore]:
 
 
 def client_of(session: Session) -> Any:
-    """Return an S3 client with the configuration of a deployment."""
+    """Return an S3 client that is configured like the client of a deployment."""
     edges = AwsEdges({})
     vars(edges)["_session"] = session
     return edges._client("s3")
@@ -71,7 +71,7 @@ def bucket_of(client: Any) -> MediaBucket:
 def ministack_bucket(ministack_url: str, monkeypatch: pytest.MonkeyPatch) -> MediaBucket:
     monkeypatch.setenv("AWS_ENDPOINT_URL", ministack_url)
     session = new_session()
-    session.set_credentials("test", "test")  # MiniStack checks the signatures of links with this key.
+    session.set_credentials("test", "test")  # MiniStack checks the signature of each link with this key.
     return bucket_of(client_of(session))
 
 
@@ -95,7 +95,7 @@ def put(store: MediaStore, *parts: bytes, account_sid: str = ACCOUNT) -> None:
     writer = store.writer(account_sid, SID)
     for part in parts:
         writer.write(part)
-    writer.commit()
+    writer.commit("image/png")
 
 
 def read(store: MediaStore, account_sid: str = ACCOUNT) -> bytes | None:
@@ -119,7 +119,7 @@ def test_nobody_reads_content_before_commit(store: MediaStore) -> None:
     writer = store.writer(ACCOUNT, SID)
     writer.write(b"new")
     assert read(store) is None
-    writer.commit()
+    writer.commit("image/png")
     assert read(store) == b"new"
 
 
@@ -180,12 +180,21 @@ def test_link_of_s3_expires_and_downloads_as_an_attachment() -> None:
         assert urlsplit(link).path.endswith(f"{ACCOUNT}/{SID}")
         assert query["response-content-type"] == ["image/png"]
         assert query["response-content-disposition"] == ["attachment; filename*=UTF-8''a%20b.png"]
-        # With signature version 4, the link contains the lifetime in seconds. With an older version, the link contains
-        # the time of expiry, which can be years away.
+        # Signature version 4 uses a lifetime in seconds. An older version uses an expiry date, which can be years away.
         assert query["X-Amz-Expires"] == ["300"]
         assert query["X-Amz-Algorithm"] == ["AWS4-HMAC-SHA256"]
         page = bucket.link(media(content_type="text/html"), FIVE_MINUTES)
         assert "response-content-type=application%2Foctet-stream" in str(page)
+
+
+def test_object_of_s3_has_the_type_and_the_uri_of_its_media() -> None:
+    with mock_aws():
+        client = client_of(shared_session())
+        bucket = bucket_of(client)
+        put(bucket, b"content")
+        name, _, key = bucket.uri(media()).removeprefix("s3://").partition("/")
+        found = client.get_object(Bucket=name, Key=key)
+        assert (found["Body"].read(), found["ContentType"]) == (b"content", "image/png")
 
 
 @pytest.mark.xdist_group("ministack")
@@ -257,7 +266,7 @@ def test_full_disk_is_temporarily_unavailable(tmp_path: Path, monkeypatch: pytes
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(UnavailableError):
-        writer.commit()
+        writer.commit("image/png")
     writer.abort()
     assert read(MediaFolder(str(tmp_path / "convoke.db"))) is None
 

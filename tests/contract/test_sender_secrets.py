@@ -1,4 +1,7 @@
-"""The stores of the senders' secrets behave in the same way: the table and Secrets Manager (on moto)."""
+"""Convoke stores the senders' secrets in the table or in Secrets Manager.
+
+Most tests run once with each of these stores. moto simulates Secrets Manager.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
-"""The SQLite engine has features that the Table port does not have.
+"""The SQLite engine has a stream, a data file and units of work, which are not part of the Table port.
 
-These are the stream, the data file, and units of work without an event loop. The tests also check that concurrent
-processes and threads can use the engine.
+Several processes and threads can use the engine at the same time.
 """
 
 from __future__ import annotations
@@ -49,7 +48,7 @@ def change(number: int, **attributes: bool) -> Item:
 
 
 class CallCounter:
-    """A callback that counts its calls."""
+    """A callback that counts how often it is called."""
 
     def __init__(self) -> None:
         self.calls = 0
@@ -59,7 +58,7 @@ class CallCounter:
 
 
 def trace(table: SqliteTable) -> list[str]:
-    """Return a list that collects every SQL statement of the table from now on."""
+    """Return a list that will collect the table's SQL statements."""
     statements: list[str] = []
     table._connection.set_trace_callback(statements.append)
     return statements
@@ -139,7 +138,7 @@ def test_stream_records_stay_until_forgotten(tmp_path: Path) -> None:
     with closing(SqliteTable(path, streamed=is_streamed)) as table:
         assert [item for _, item in table.stream_records(10)] == [change(3), change(4)]
         table.delete_stream_records(numbers[3:])
-        # Delete the same record numbers a second time. The record that was added meanwhile must remain.
+        # Delete the same record numbers again. The new record must remain.
         table.transact([Put(change(9))])
         table.delete_stream_records(numbers[3:])
         assert [item for _, item in table.stream_records(10)] == [change(9)]
@@ -427,7 +426,7 @@ def test_killed_process_leaves_whole_transactions_only(tmp_path: Path, seconds: 
     with closing(SqliteTable(path)) as table:
         last = (table.get(Key("last", "last")) or {})["number"]
         assert isinstance(last, int)
-        # The killed writer stored every transaction whose number it printed. It can have stored one more transaction.
+        # The writer prints each number after its commit. The kill can come between the commit and the print.
         assert last - (printed or [0])[-1] in (0, 1)
         parts = [len(table.query(f"transaction#{number}", limit=10)) for number in range(last + 2)]
         assert parts == [8] * (last + 1) + [0]
@@ -439,7 +438,7 @@ def test_killed_process_leaves_whole_transactions_only(tmp_path: Path, seconds: 
 def test_condition_sees_state_before_its_own_transaction() -> None:
     with closing(SqliteTable(":memory:")) as table:
         table.transact([Put(COUNTER)])
-        # A condition sees the items as they were before the transaction. It does not see the transaction's own writes.
+        # A condition sees the items as they were before the transaction, without the transaction's own writes.
         table.transact([Update(KEY, (Add("count", 5),)), Put({**CHANGE._asdict(), "a": 1}, NotExists("pk"))])
         table.transact([Update(KEY, (Add("count", 1),), LessThan("count", 6)), Delete(CHANGE, Equals("a", 1))])
         assert table.get(KEY) == {**COUNTER, "count": 6}

@@ -49,7 +49,7 @@ ENGINES: dict[str, Callable[[pytest.FixtureRequest], AbstractContextManager[Tabl
 }
 
 MARKS = {"dynamodb-on-ministack": pytest.mark.xdist_group("ministack")}
-"""The mark makes one pytest-xdist worker run all tests that use MiniStack. Therefore MiniStack starts only once."""
+"""Makes one pytest-xdist worker run all tests on MiniStack, so that MiniStack starts only once."""
 
 KEY = Key("AC1#CH1", "conversation")
 OTHER = Key("AC1#CH1", "provisioning")
@@ -150,7 +150,7 @@ def table(engine: str, request: pytest.FixtureRequest) -> Iterator[Table]:
 def expect_gaps(request: pytest.FixtureRequest, engine: str, case: str) -> None:
     """If GAPS lists the case for this engine, expect the test to fail.
 
-    If such a test passes, the test run fails. The developer must then remove the case from GAPS.
+    If the test passes although GAPS lists its case, the test run fails. The case must then be removed from GAPS.
     """
     if gap := GAPS.get(engine, {}).get(case):
         request.applymarker(pytest.mark.xfail(strict=True, reason=f"{engine}: {gap}"))
@@ -166,7 +166,7 @@ def item_of(key: Key, **attributes: Value) -> Item:
 
 
 def label(case: Value | Action) -> str:
-    """Return a name for the case. The name does not depend on the order of a set, unlike the `repr`."""
+    """Return a name for the case. Sets are sorted, because the `repr` of a set has no fixed order."""
     if isinstance(case, (Set, Remove, Add, DeleteFromSet)):
         return f"{type(case).__name__} {label(list(astuple(case)))}"
     return json.dumps(case, default=sorted)
@@ -226,7 +226,7 @@ def test_value_is_returned_with_same_type(table: Table, value: Value) -> None:
 
 
 def exact_types(value: Any) -> Any:
-    """Return the types of a value and of all nested values. Comparing the values is not enough, because `1 == True`."""
+    """Return the types of a value and of all nested values. Equal values can have different types: `1 == True`."""
     if isinstance(value, list):
         return [exact_types(element) for element in value]
     if isinstance(value, dict):
@@ -343,7 +343,7 @@ def test_not_exists_holds_on_missing_item(table: Table) -> None:
 
 
 def test_strings_compare_by_utf8_bytes(table: Table) -> None:
-    # In UTF-16 order, as in Java and JavaScript, the emoji would come first.
+    # Java and JavaScript compare by UTF-16 code units, and would sort the emoji before this character.
     put(table, item_of(KEY, text="\uffff"))
     assert table.update(Update(KEY, (Set("hit", 1),), LessThan("text", "😀")))["hit"] == 1
     with pytest.raises(ConditionFailedError):
@@ -552,9 +552,10 @@ def test_sort_keys_are_ordered_by_utf8_bytes(table: Table) -> None:
 
 
 class Walk:
-    """Twelve items with the letters `a` to `l`, and a query that returns the letters of the items it finds.
+    """Twelve items in one partition, and a query for them.
 
-    The query uses `index`. If `index` is None, the query uses the table.
+    The items have the letters `a` to `l` as sort keys. The result of the query is a string of letters. The query reads
+    the table if `index` is None.
     """
 
     letters = "abcdefghijkl"
@@ -562,14 +563,14 @@ class Walk:
     def __init__(self, table: Table, index: Index | None) -> None:
         self.table, self.index = table, index
         put(table, *map(self.item, self.letters))
-        # Add the same items to other partitions. The query must not return items of these partitions.
+        # The query must not return these items, because they are in other partitions.
         partition = {index.partition: "X"} if index else {}
         put(table, *({**self.item(letter), "pk": f"X{letter}", **partition} for letter in self.letters))
 
     def item(self, letter: str) -> Item:
         if self.index is None:
             return item_of(Key("P", letter))
-        # The primary keys sort in the opposite order. Therefore the result shows whether the query uses the index.
+        # The primary keys have the opposite order. Therefore the result shows whether the query uses the index.
         item: Item = {"pk": f"K{99 - ord(letter) % 97}", "sk": "conversation"}
         return item | {self.index.partition: "P", self.index.sort: letter}
 
@@ -607,7 +608,7 @@ def test_between_includes_both_ends(walk: Walk) -> None:
     assert walk.query(between=("m", "z")) == ""
 
 
-def test_after_continues_behind_an_item(walk: Walk) -> None:
+def test_query_continues_after_the_given_item(walk: Walk) -> None:
     assert walk.query(after="i") == "jkl"
     assert walk.query(after="l") == ""
     assert walk.query(after="d", forward=False) == "cba"
@@ -617,7 +618,7 @@ def test_after_continues_behind_an_item(walk: Walk) -> None:
     assert walk.query(after="f", between=("b", "f")) == ""
 
 
-def test_after_goes_on_behind_the_item_at_either_end_of_between(walk: Walk) -> None:
+def test_query_continues_after_an_item_at_an_end_of_the_range(walk: Walk) -> None:
     assert walk.query(after="b", between=("b", "f")) == "cdef"
     assert walk.query(after="f", between=("b", "f"), forward=False) == "edcb"
     assert walk.query(after="b", between=("b", "f"), forward=False) == ""
@@ -625,7 +626,7 @@ def test_after_goes_on_behind_the_item_at_either_end_of_between(walk: Walk) -> N
 
 
 @pytest.mark.parametrize("forward", [True, False])
-def test_items_that_tie_at_both_ends_of_between_are_all_found(table: Table, forward: bool) -> None:
+def test_range_query_finds_all_items_with_the_sort_keys_of_its_ends(table: Table, forward: bool) -> None:
     keys = [Key(f"AC1#CH{number}", "conversation") for number in range(6)]
     put(
         table,
@@ -641,14 +642,14 @@ def test_items_that_tie_at_both_ends_of_between_are_all_found(table: Table, forw
     assert {item["pk"] for item in found} == {key.pk for key in keys[:4]}
 
 
-def test_after_may_lie_outside_between(walk: Walk) -> None:
+def test_query_continues_after_an_item_outside_the_range(walk: Walk) -> None:
     assert walk.query(after="a", between=("c", "e")) == "cde"
     assert walk.query(after="h", between=("c", "e")) == ""
     assert walk.query(after="h", between=("c", "e"), forward=False) == "edc"
     assert walk.query(after="a", between=("c", "e"), forward=False) == ""
 
 
-def test_after_may_name_a_deleted_item(walk: Walk) -> None:
+def test_query_continues_after_a_deleted_item(walk: Walk) -> None:
     gone = walk.item("d")
     walk.table.transact([Delete(Key(str(gone["pk"]), str(gone["sk"])))])
     assert walk.query(after="d", limit=2) == "ef"

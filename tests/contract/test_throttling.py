@@ -1,6 +1,6 @@
-"""Convoke retries a throttled call to AWS. If the last retry fails, the caller gets the error.
+"""Convoke retries throttled calls to AWS. If the last retry fails, the caller gets an error.
 
-Therefore no edge loses a message without an error. tests/contract/test_dynamodb.py tests the throttling of the table.
+Therefore no message is lost without an error. tests/contract/test_dynamodb.py tests the throttling of the table.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ ACCOUNT, CONVERSATION = "AC" + "1" * 32, "CH" + "2" * 32
 
 
 class Aws:
-    """A fake AWS service that responds to the calls of one client. It throttles the first `throttled` calls."""
+    """A fake AWS service that throttles the first `throttled` calls of one client, and answers the next calls."""
 
     def __init__(self, client: Any, throttled: int, answer: dict[str, Any]) -> None:
         self.left = throttled

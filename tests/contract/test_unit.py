@@ -44,7 +44,7 @@ def change(number: int) -> Item:
 
 
 class Log(list[str]):
-    """A list that records the calls of a table's callbacks, in the order of the calls."""
+    """A list of the callbacks that a table has called. The oldest call comes first."""
 
     def entry(self, name: str) -> Callable[..., None]:
         return lambda *_: self.append(name)
@@ -54,7 +54,7 @@ class Log(list[str]):
 
 
 class Machine:
-    """A table that an event loop uses, and the connection `other` to the same file.
+    """A table on an event loop, and the second connection `other` to the same file.
 
     `other` sees only committed data.
     """
@@ -88,7 +88,7 @@ class Machine:
             self.other.execute("COMMIT")
 
     def fail_next_commit(self) -> None:
-        """Make the next commit fail, as a commit fails on a full disk."""
+        """Make the next commit fail, as on a full disk."""
         self.table._connection.execute("PRAGMA query_only = 1")
 
     def heal(self) -> None:
@@ -175,7 +175,7 @@ def test_failed_condition_leaves_the_unit_as_it_was(path: Path) -> None:
     run(path, scenario)
 
 
-def test_reads_see_what_the_unit_holds(path: Path) -> None:
+def test_reads_see_the_writes_of_their_unit(path: Path) -> None:
     async def scenario(machine: Machine) -> None:
         machine.table.transact([Put(item("a", n=1)), Put(item("b", n=1)), Put(item("c"))])
         await asyncio.sleep(0)
@@ -292,7 +292,7 @@ def test_committed_resolves_after_the_commit(path: Path) -> None:
     run(path, scenario)
 
 
-def test_refusal_waits_for_the_commit_of_what_it_tells_of(path: Path) -> None:
+def test_refusal_waits_for_the_commit_of_the_conflicting_item(path: Path) -> None:
     async def scenario(machine: Machine) -> None:
         machine.table.transact([Put(item("a"))])
         with pytest.raises(TransactionCanceledError):
@@ -430,7 +430,7 @@ def test_thread_gives_up_on_a_lock_that_is_held_too_long(path: Path) -> None:
 
 
 def test_rollback_by_sqlite_during_a_select_drops_the_whole_unit(path: Path) -> None:
-    """Some I/O errors in a SELECT make SQLite roll back the transaction."""
+    """SQLite rolls back the whole transaction after some I/O errors in a SELECT."""
 
     async def scenario(machine: Machine) -> None:
         machine.table.transact([Put(item("a"))])
@@ -525,7 +525,8 @@ def test_thread_that_runs_several_writes_gets_one_commit(path: Path) -> None:
 def test_reading_thread_waits_for_the_commit_of_the_unit_that_it_saw(path: Path) -> None:
     async def scenario(machine: Machine) -> None:
         reading = asyncio.get_running_loop().run_in_executor(None, machine.table.get, Key("AC1#CH1", "a"))
-        time.sleep(0.05)  # The loop runs the read and the write in one tick.
+        # This sleep blocks the loop until the thread has asked for the read. Then one tick runs the read and the write.
+        time.sleep(0.05)
         machine.table.transact([Put(item("a"))])
         assert await reading == item("a")
         assert machine.stored() == ["a"]

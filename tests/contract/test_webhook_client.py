@@ -1,4 +1,4 @@
-"""The tests run the webhook client on real sockets. See docs/behaviour/webhook-delivery.md#requests."""
+"""The webhook client sends requests over real sockets. See docs/behaviour/webhook-delivery.md#requests."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import struct
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -23,9 +24,10 @@ from convoke.cli.ministack import free_port
 from convoke.domain.events import Event, EventType
 from convoke.domain.receivers import ReceiverRules
 from convoke.domain.webhooks import Delivery, Method
-from convoke.webhooks.answers import WebhookAnswer, WebhookUnreachableError
-from convoke.webhooks.client import MAX_IDLE_SECONDS, Address, Resolve, WebhookHttpClient
+from convoke.webhooks.answers import WebhookAnswer, WebhookLateError, WebhookUnreachableError
+from convoke.webhooks.client import MAX_IDLE_SECONDS, Address, Resolve, WebhookHttpClient, resolve
 from tests.support.clocks import Clocks
+from tests.support.processes import full_listener
 
 LONGEST = 1000
 
@@ -56,10 +58,11 @@ def called(to_deliver: Delivery, client: WebhookHttpClient | None = None, retry_
 
 @contextmanager
 def receiver(status: int | Sequence[int] = 200, body: bytes = b"") -> Iterator[tuple[str, list[Any]]]:
-    """Run a receiver that answers with a status. If several statuses are given, each request gets the next status.
+    """Run a webhook receiver until the block ends.
 
-    Yield the receiver's origin and the received requests. Each request is a tuple of method, path, headers and body.
-    The test adds the header `Port` to the headers. Its value is the client's port.
+    `status` is the status of every response, or a sequence with one status for each response. Yield the receiver's
+    origin and the received requests. Each request is a tuple of method, path, headers and body. The receiver adds the
+    client's port to the headers, as `Port`.
     """
     requests: list[Any] = []
 
@@ -80,7 +83,7 @@ def receiver(status: int | Sequence[int] = 200, body: bytes = b"") -> Iterator[t
         do_POST = do_GET = handle_any  # noqa: N815 - the base class's names
 
         def log_message(self, *_: object) -> None:
-            """Do nothing, so that the receiver writes no request log."""
+            """Suppress the request log."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -161,14 +164,14 @@ def test_response_body_is_read_up_to_the_limit(length: int) -> None:
 
 
 def drip(connection: socket.socket) -> None:
-    """Send a header byte by byte. The header never ends."""
+    """Send a header that never ends, one byte at a time."""
     for byte in b"HTTP/1.1 200 OK\r\nX-Long: " + b"x" * 1000:
         connection.sendall(bytes([byte]))
         time.sleep(0.05)
 
 
 def drip_a_header(connection: socket.socket) -> None:
-    """Send a status line and a complete header. Then send another header byte by byte. That header never ends."""
+    """Send a status line, a complete header, and then a header that never ends, one byte at a time."""
     connection.sendall(b"HTTP/1.1 200 OK\r\nX-Short: x\r\n")
     drip(connection)
 
@@ -181,10 +184,7 @@ def drip_the_body(connection: socket.socket) -> None:
 
 
 def drip_a_body_without_length(connection: socket.socket) -> None:
-    """Send a body byte by byte.
-
-    No header contains the length. Therefore the body ends only when the connection ends.
-    """
+    """Send a body that never ends, one byte at a time. No header announces the body's length."""
     connection.sendall(b"HTTP/1.0 200 OK\r\n\r\n")
     for _ in range(1000):
         connection.sendall(b"x")
@@ -192,7 +192,7 @@ def drip_a_body_without_length(connection: socket.socket) -> None:
 
 
 def drip_a_handshake(connection: socket.socket) -> None:
-    """Send the first TLS record byte by byte."""
+    """Send the first record of a TLS handshake, one byte at a time."""
     connection.sendall(b"\x16\x03\x03\x40\x00\x02")
     for _ in range(1000):
         connection.sendall(b"\x00")
@@ -210,7 +210,7 @@ def hang(_: socket.socket) -> None:
 
 @contextmanager
 def misbehaving(behave: Callable[[socket.socket], None]) -> Iterator[str]:
-    """Run a receiver and yield its URL. The receiver passes its first connection to `behave`."""
+    """Run a receiver that passes its first connection to `behave`. Yield the receiver's URL."""
 
     def serve() -> None:
         connection, _ = listener.accept()
@@ -285,6 +285,51 @@ def test_slow_name_resolution_times_out(monkeypatch: pytest.MonkeyPatch) -> None
     left.set()
 
 
+@contextmanager
+def looking_up() -> Iterator[tuple[str, Resolve]]:
+    yield "http://hooks.example.com/", lambda host, port: Future()
+
+
+@contextmanager
+def connecting() -> Iterator[tuple[str, Resolve]]:
+    with full_listener() as (host, port):
+        addresses = [Address(socket.AF_INET, (host, port))] * 2
+        yield f"http://hooks.example.com:{port}/", lambda *_: done(addresses)
+
+
+@contextmanager
+def shaking_hands() -> Iterator[tuple[str, Resolve]]:
+    with misbehaving(hang) as url:
+        yield url.replace("http:", "https:"), resolve
+
+
+@contextmanager
+def awaiting_the_answer() -> Iterator[tuple[str, Resolve]]:
+    with misbehaving(hang) as url:
+        yield url, resolve
+
+
+@pytest.mark.parametrize("stage", [looking_up, connecting, shaking_hands, awaiting_the_answer])
+def test_cut_ends_a_call_at_any_stage(stage: Callable[[], AbstractContextManager[tuple[str, Resolve]]]) -> None:
+    with stage() as (url, resolve), ThreadPoolExecutor(1) as pool:
+        client = WebhookHttpClient(ANYWHERE, resolve)
+        call = pool.submit(called, delivery(f"{url}#tt=15000&ct=10000"), client)
+        time.sleep(0.3)
+        assert call.running()
+        client.cut()
+        with pytest.raises(WebhookLateError):
+            call.result(1)
+
+
+def test_connection_that_is_not_accepted_in_time_is_late() -> None:
+    with full_listener() as (host, port):
+        begun = time.monotonic()
+        for fragment in ("tt=300", "ct=300"):
+            with pytest.raises(WebhookLateError, match=r"no answer within 0\.3 s"):
+                called(delivery(f"http://{host}:{port}/#{fragment}"))
+        assert time.monotonic() - begun < 2
+
+
 @pytest.mark.parametrize("host", ["nowhere.invalid", "x" * 64 + ".example.com", "a..b"])
 def test_unresolvable_host_is_reported_as_no_connection(host: str) -> None:
     with pytest.raises(WebhookUnreachableError, match="no connection"):
@@ -354,26 +399,33 @@ def test_conversation_webhook_is_called_with_its_sid() -> None:
 
 
 class Resolver:
-    """A fake DNS resolver.
+    """A fake DNS resolver that returns the next address on each call.
 
-    Each call returns the next address. When all addresses are used, it repeats the last address.
+    After the last address, the resolver repeats the last address.
     """
 
     def __init__(self, *addresses: str) -> None:
         self._addresses = list(addresses)
         self.asked: list[str] = []
 
-    def __call__(self, host: str, port: int, seconds: float) -> list[Address]:
+    def __call__(self, host: str, port: int) -> Future[list[Address]]:
         self.asked.append(host)
         address = self._addresses.pop(0) if len(self._addresses) > 1 else self._addresses[0]
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
-        return [Address(family, (address, port))]
+        return done([Address(family, (address, port))])
+
+
+def done(addresses: list[Address]) -> Future[list[Address]]:
+    """Return a finished lookup."""
+    found: Future[list[Address]] = Future()
+    found.set_result(addresses)
+    return found
 
 
 def only_allowed(network: str, *, https_only: bool = False) -> ReceiverRules:
-    """Return rules that allow calls to one private network.
+    """Return rules that allow calls only to one private network.
 
-    The receivers of these tests are on this machine. The default rules of a deployment would refuse calls to them.
+    The receivers of these tests run on this machine. A deployment's default rules would refuse to call them.
     """
     return ReceiverRules(public_only=True, allowed=(ipaddress.ip_network(network),), https_only=https_only)
 
@@ -400,7 +452,7 @@ def test_host_with_private_address_is_not_called(address: str) -> None:
 
 
 def test_host_that_resolves_to_another_address_later_is_checked_again() -> None:
-    """For each new connection, the client resolves the host again, checks the address, and connects to this address."""
+    """The client resolves the host for each new connection, and checks each resolved address."""
     rules = only_allowed("127.0.0.1/32")
     resolver = Resolver("127.0.0.1", "127.0.0.2")
     with receiver() as (origin, requests):
@@ -414,7 +466,7 @@ def test_host_that_resolves_to_another_address_later_is_checked_again() -> None:
 
 @contextmanager
 def listening(port: int, *hosts: str) -> Iterator[dict[str, list[socket.socket]]]:
-    """Answer requests with status 200 on several local addresses. Yield the connections of each address."""
+    """Answer requests on several local addresses with status 200. Yield the connections that each address received."""
     accepted: dict[str, list[socket.socket]] = {host: [] for host in hosts}
 
     def serve(host: str, listener: socket.socket) -> None:
@@ -434,12 +486,12 @@ def listening(port: int, *hosts: str) -> Iterator[dict[str, list[socket.socket]]
 
 
 def every(*addresses: str) -> Resolve:
-    """Return a fake resolver that returns these addresses for every host."""
-    return lambda host, port, seconds: [Address(socket.AF_INET, (address, port)) for address in addresses]
+    """Return a fake resolver that finds these addresses for every host name."""
+    return lambda host, port: done([Address(socket.AF_INET, (address, port)) for address in addresses])
 
 
 @pytest.mark.parametrize("addresses", [("127.0.0.2", "127.0.0.1"), ("127.0.0.1", "127.0.0.2")])
-def test_of_a_name_with_allowed_and_forbidden_addresses_only_the_allowed_are_called(addresses: tuple[str, str]) -> None:
+def test_host_is_called_only_at_its_allowed_addresses(addresses: tuple[str, str]) -> None:
     rules, port = only_allowed("127.0.0.1/32"), free_port()
     with listening(port, *addresses) as accepted:
         url = f"http://hooks.example.com:{port}/"
@@ -447,7 +499,7 @@ def test_of_a_name_with_allowed_and_forbidden_addresses_only_the_allowed_are_cal
         assert {host: len(connections) for host, connections in accepted.items()} == {"127.0.0.1": 1, "127.0.0.2": 0}
 
 
-def test_where_the_allowed_address_of_a_name_is_down_a_forbidden_one_is_not_called() -> None:
+def test_forbidden_address_is_not_called_if_the_allowed_address_is_down() -> None:
     rules, port = only_allowed("127.0.0.1/32"), free_port()
     with listening(port, "127.0.0.2") as accepted:
         url = f"http://hooks.example.com:{port}/"
@@ -456,7 +508,7 @@ def test_where_the_allowed_address_of_a_name_is_down_a_forbidden_one_is_not_call
         assert accepted == {"127.0.0.2": []}
 
 
-def test_where_one_address_of_a_name_is_down_the_next_is_called() -> None:
+def test_next_address_of_a_host_is_called_if_the_first_is_down() -> None:
     port = free_port()
     with listening(port, "127.0.0.2", "127.0.0.3") as accepted:
         url = f"http://hooks.example.com:{port}/"

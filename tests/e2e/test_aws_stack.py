@@ -1,4 +1,4 @@
-"""The tests deploy the whole template to MiniStack, an AWS emulator. The official SDK sends the requests."""
+"""The whole template is deployed to MiniStack, an AWS emulator, and works with the official SDK."""
 
 from __future__ import annotations
 
@@ -29,10 +29,13 @@ Therefore the stack is deployed only once.
 """
 
 PHONE = "+15558675399"
-"""The phone number of this module's tests. No other test uses this number."""
+"""A phone number that no other test uses."""
 
 TIMEOUT_SECONDS = 60.0
-"""The maximum wait for a result. A cold start takes about one second. The sweeper can run ten seconds later."""
+"""The maximum wait for a result.
+
+A cold start takes about one second. The sweeper retries an interrupted conversation ten seconds after its creation.
+"""
 
 
 @pytest.fixture(scope="module")
@@ -63,8 +66,8 @@ def wait_for(holds: Callable[[], bool]) -> None:
         time.sleep(0.1)
 
 
-def told_of(sid: str, received: Received) -> tuple[dict[str, str], str]:
-    """Wait for a webhook request about this conversation. Return its parameters and signature. Skip other requests."""
+def webhook_of(sid: str, received: Received) -> tuple[dict[str, str], str]:
+    """Wait for a webhook request about this conversation. Return the request's parameters and signature."""
     while True:
         parameters, signature = received.get(timeout=TIMEOUT_SECONDS)
         if parameters["ConversationSid"] == sid:
@@ -73,7 +76,7 @@ def told_of(sid: str, received: Received) -> tuple[dict[str, str], str]:
 
 @contextmanager
 def stopped(stack: Stack, function: str) -> Iterator[None]:
-    """Disable the event source of a function. Until the block ends, messages wait in the queue of the function."""
+    """Disable the event source of a function, so that messages wait in the queue until the block ends."""
     functions = stack.client("lambda")
     name = stack.resource(function)
     (mapping,) = functions.list_event_source_mappings(FunctionName=name)["EventSourceMappings"]
@@ -86,7 +89,7 @@ def stopped(stack: Stack, function: str) -> Iterator[None]:
 
 @contextmanager
 def quick_redrive(stack: Stack, queue: str) -> Iterator[None]:
-    """Set a queue's visibility timeout to two seconds, so that retries are quick. The template sets three minutes."""
+    """Set a queue's visibility timeout to two seconds for quick retries. The template sets three minutes."""
     sqs, url = stack.client("sqs"), stack.resource(queue)
     timeout = {"VisibilityTimeout": "2"}
     before = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=list(timeout))["Attributes"]
@@ -98,9 +101,9 @@ def quick_redrive(stack: Stack, queue: str) -> Iterator[None]:
 
 
 def poison(stack: Stack, queue: str, body: str) -> None:
-    """Send a message to a queue. Receive the message until one more failure would make the message a dead letter.
+    """Send a message, and receive it so often that one more failure makes it a dead letter.
 
-    During this time, no other program may receive from the queue.
+    The function of the queue must be stopped meanwhile (see `stopped`), so that it receives nothing.
     """
     sqs, url = stack.client("sqs"), stack.resource(queue)
     attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["RedrivePolicy"])["Attributes"]
@@ -110,7 +113,7 @@ def poison(stack: Stack, queue: str, body: str) -> None:
 
 
 def dead_letters(stack: Stack, queue: str, awaited: str) -> list[str]:
-    """Receive and delete messages of a dead-letter queue until the body `awaited` arrives. Return all bodies."""
+    """Receive and delete the messages of a dead-letter queue until `awaited` arrives. Return all bodies."""
     sqs, url = stack.client("sqs"), stack.resource(queue)
     until, found = time.monotonic() + TIMEOUT_SECONDS, list[str]()
     while awaited not in found:
@@ -122,7 +125,7 @@ def dead_letters(stack: Stack, queue: str, awaited: str) -> list[str]:
 
 
 def wait_for_end(v1: V1, sid: str, meanwhile: Callable[[], object] = lambda: None) -> str:
-    """Wait until a conversation has left the state `initializing`. Return its new state."""
+    """Wait until a conversation has left the state `initializing`. Return the new state."""
     until = time.monotonic() + TIMEOUT_SECONDS
     while (state := str(v1.conversations(sid).fetch().state)) == "initializing":
         assert time.monotonic() < until
@@ -140,7 +143,7 @@ def test_conversation_with_participants_becomes_active_and_sends_a_signed_webhoo
         assert created.state == "initializing"
         assert wait_for_end(v1, created.sid) == "active"
         assert len(v1.conversations(created.sid).participants.list()) == len(example)
-        parameters, signature = told_of(created.sid, received)
+        parameters, signature = webhook_of(created.sid, received)
     assert parameters["StateTo"] == "active"
     assert RequestValidator(stack.auth_token).validate(url, parameters, signature)
 
@@ -217,7 +220,7 @@ def test_sweeper_removes_deleted_conversations_and_late_messages_do_not_restore_
     again = create(unique_name="initializing", participant=chat(2)).sid
     assert wait_for_end(v1, again) == "active"
     until = time.monotonic() + TIMEOUT_SECONDS
-    while item_kinds_left(stack, closed) or item_kinds_left(stack, initializing):
+    while count_items(stack, closed) or count_items(stack, initializing):
         assert time.monotonic() < until
         sweep(stack)
     assert v1.conversations("initializing").fetch().sid == again
@@ -228,8 +231,8 @@ def sweep(stack: Stack) -> None:
     assert "FunctionError" not in answer, answer["Payload"].read()
 
 
-def item_kinds_left(stack: Stack, sid: str) -> int:
-    """Return the number of items of a conversation that are still in the table."""
+def count_items(stack: Stack, sid: str) -> int:
+    """Return how many items of a conversation are left in the table."""
     found = stack.client("dynamodb").query(
         TableName=stack.outputs["TableName"],
         KeyConditionExpression="pk = :pk",
@@ -248,7 +251,7 @@ def test_state_machine_closes_a_failed_conversation_and_frees_its_unique_name(st
         stack.client("stepfunctions").start_execution(stateMachineArn=arn, input=json.dumps(execution))
         assert wait_for_end(v1, created.sid) == "closed"
         assert v1.conversations(created.sid).participants.list() == []
-        parameters, _ = told_of(created.sid, received)
+        parameters, _ = webhook_of(created.sid, received)
         assert parameters["StateTo"] == "closed"
         again = v1.conversation_with_participants.create(participant=chat(1), unique_name="taken")
     assert wait_for_end(v1, again.sid) == "active"
@@ -269,13 +272,13 @@ def test_unreadable_message_becomes_a_dead_letter_and_blocks_no_other(
             poison(stack, queue, "garbage")
             created = v1.conversation_with_participants.create(participant=chat(2))
         assert wait_for_end(v1, created.sid) == "active"
-        told_of(created.sid, received)
+        webhook_of(created.sid, received)
         buried = dead_letters(stack, dead_letter_queue, "garbage")
         assert not [body for body in buried if created.sid in body]
 
 
 def convoke(stack: Stack, *arguments: str) -> list[dict[str, str]]:
-    """Run a command on the stack. Return its lines of JSON."""
+    """Run a command on the stack. Return the printed JSON lines."""
     environ = {
         "AWS_ENDPOINT_URL": stack.endpoint_url,
         "AWS_REGION": "us-east-1",
@@ -326,9 +329,9 @@ def test_message_of_a_phone_comes_through_the_topic_into_a_new_conversation(stac
 
 
 def test_copy_comes_through_the_rule_and_the_queues_to_the_message_sender(stack: Stack, v1: V1) -> None:
-    """No sender is assigned to the account.
+    """The account has no sender.
 
-    Therefore the function `message_sender` calls no carrier, and stores the error code 21703.
+    Therefore the message sender function calls no carrier, and stores the error code 21703.
     """
     pair = '{"messaging_binding": {"address": "+15558675377", "proxy_address": "+15017122677"}}'
     sid = v1.conversation_with_participants.create(participant=[pair]).sid

@@ -1,4 +1,4 @@
-"""A new stack uses the table of a deleted stack, or a restored table. The tests deploy the stacks to MiniStack."""
+"""A new stack can use the table of a deleted stack, or a restored table. MiniStack runs the stacks."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ TIMEOUT_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class Kept:
-    """The resources and SIDs that remain after the deletion of a stack."""
+    """The resources and SIDs that remain after a stack is deleted."""
 
     stack: Stack
     bootstrap: str
@@ -61,7 +61,7 @@ def wait_until_active(api: V1, sid: str) -> None:
 
 
 def prepare(endpoint_url: str, table: str, secret_prefix: str) -> dict[str, str]:
-    """Run `convoke table prepare` and return the printed parameters."""
+    """Run `convoke table prepare`. Return the printed parameters."""
     environ = {
         "AWS_ENDPOINT_URL": endpoint_url,
         "AWS_REGION": REGION,
@@ -110,8 +110,8 @@ def test_deployment_puts_a_restored_table_in_the_place_of_the_table_of_the_stack
     assert (outputs["TableName"], outputs["AccountSid"]) == (restored, stack.account_sid)
     # The old table and its secret still exist, although the stack no longer declares them.
     assert stack.client("dynamodb").describe_table(TableName=table)["Table"]["TableStatus"] == "ACTIVE"
-    # Check the configurations instead of a response of the API. MiniStack does not replace a layer whose description
-    # changed, so the API still uses the previous version of its function.
+    # Check the configurations of the functions, because the API still runs the old version. MiniStack does not replace
+    # a layer whose description changed.
     deployed = stack.client("lambda").list_functions()["Functions"]
     ours = [each for each in deployed if each["FunctionName"].startswith(stack.name)]
     tables = [each["Environment"]["Variables"].get("CONVOKE_TABLE_NAME", restored) for each in ours]
@@ -119,7 +119,7 @@ def test_deployment_puts_a_restored_table_in_the_place_of_the_table_of_the_stack
 
 
 def update(stack: Stack, parameters: dict[str, str]) -> None:
-    """Update the given parameters of a stack. All other parameters keep their values."""
+    """Update some parameters of a stack. The other parameters keep their values."""
     cloudformation = stack.client("cloudformation")
     described = cloudformation.describe_stacks(StackName=stack.name)["Stacks"][0]["Parameters"]
     names = {parameter["ParameterKey"] for parameter in described} - set(parameters)

@@ -1,7 +1,7 @@
-"""Every built function handles its sample events in events/ on the Lambda runtime of AWS (`make e2e-lambda`).
+"""Every built function handles its sample events on AWS's Lambda runtime (`make e2e-lambda`).
 
-The tests run the emulator that `sam local invoke` uses, but without a container. The functions call MiniStack instead
-of AWS.
+The samples are in events/. The tests run the emulator of `sam local invoke` without a container. The functions call
+MiniStack instead of AWS.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def answers(function: str, stack: Stack, client: Path, conversation_sid: str = "-") -> dict[str, Any]:
     """Invoke a function with each of its sample events, in one environment.
 
-    Return the results. The key is the sample's name.
+    Return a mapping from each sample's name to its result.
     """
     samples = sorted((EVENTS / function).glob("*.json"))
     with lambda_runtime.emulated(function, stack, client) as emulated:
@@ -49,7 +49,7 @@ def answers(function: str, stack: Stack, client: Path, conversation_sid: str = "
 
 
 def failed(*message_ids: str) -> dict[str, Any]:
-    """Return a partial batch response that reports these messages as failed."""
+    """Return a partial batch response in which these messages failed."""
     return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in message_ids]}
 
 
@@ -64,8 +64,8 @@ def test_api_creates_a_conversation_and_finalizer_performs_every_task(stack: Sta
         assert statuses == {"create_base64": 202, "create_plain": 202}
         conversation = json.loads(created["create_base64"]["body"])
         performed = answers("conversation_finalizer", stack, client, conversation["sid"])
-        # The stack's own functions finalize the conversation too. Try again with another conversation if they were
-        # faster.
+        # The stack's own functions also finalize the conversation. If they were faster, try again with another
+        # conversation.
         if not RACE_ERRORS & {performed[task].get("errorType") for task in ("finalize", "close")}:
             break
     assert performed["finalize"]["Source"] == performed["close"]["Source"] == "convoke"

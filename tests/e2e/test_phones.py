@@ -1,4 +1,4 @@
-"""Phones and a chat user talk through one business number. A SIGKILL ends the process during the test."""
+"""Phones and a chat user talk through one business number, although a SIGKILL ends the process once."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Phones:
         return sent
 
     def inbox(self, number: str) -> list[str]:
-        """Return the texts that a phone has received, oldest first."""
+        """Return the texts that a phone has received. The oldest text comes first."""
         url = f"{self.url}/Phones/{quote(number, safe='')}/Messages"
         answered = self.client.request("GET", url, auth=self.client.auth)
         return [message["body"] for message in json.loads(answered.text)["messages"]]
@@ -51,7 +51,7 @@ def spoken(client: Client, conversation_sid: str) -> list[tuple[str, str]]:
 
 
 def say(client: Client, conversation_sid: str, author: str, body: str) -> Counter[tuple[str, int]]:
-    """Send a message. Wait until every copy is delivered or failed. Count the copies by status and error code."""
+    """Send a message, and wait until every copy is delivered or failed. Count the copies by status and error code."""
     messages = client.conversations.v1.conversations(conversation_sid).messages
     receipts = messages(messages.create(author=author, body=body).sid).delivery_receipts
     until = time.monotonic() + TIMEOUT_SECONDS
@@ -83,18 +83,18 @@ def test_story_of_phones_and_a_chat_user_at_one_number(tmp_path: Path) -> None:
             assert say(running.client, talk, "alice", "At the door") == {("delivered", 0): 2}
             assert phones.inbox(PHONE) == ["At the door"]
             assert phones.inbox(OTHER_PHONE) == ["Where are you?", "At the door"]
-            # An unknown phone writes. The webhook of the new conversation receives the message. Then the bot answers.
+            # An unknown phone writes. The webhook of the new conversation receives the message, and the bot answers.
             asked = phones.send(UNKNOWN_PHONE, "Are you open?", "SM" + "1" * 32)
             parameters, _ = received.get(timeout=TIMEOUT_SECONDS)
             assert (parameters["ConversationSid"], parameters["Body"]) == (asked["conversation_sid"], "Are you open?")
             assert say(running.client, parameters["ConversationSid"], "bot", "Until 6") == {("delivered", 0): 1}
-            # Kill the process. At this time, the message sender may be sending a copy.
+            # Kill the process while the message sender may be sending a copy.
             v1.conversations(talk).messages.create(author="alice", body="Still there?")
             assert running.stop(signal.SIGKILL) == -signal.SIGKILL
 
         with up("--data", data) as again:
             phones = Phones(again)
-            # The test acts as a carrier that got no response, and delivers the message again.
+            # A carrier that got no response delivers the message again. The test does the same.
             repeated = phones.send(UNKNOWN_PHONE, "Are you open?", "SM" + "1" * 32)
             assert repeated == {**asked, "outcome": "repeated"}
             for number in (PHONE, OTHER_PHONE):

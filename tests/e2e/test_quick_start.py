@@ -1,4 +1,4 @@
-"""The commands of the quick start, in the README and in the docs, work exactly as written."""
+"""The commands of the quick start in the README and in the docs work exactly as written."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`make sam-local` finds the container engine, and `convoke up --sam-local` writes the files for `sam local invoke`.
+"""`make sam-local` finds the container engine, and `convoke up --sam-local` writes files for `sam local invoke`.
 
 No test starts a container.
 """
@@ -28,7 +28,7 @@ from tests.support.template import ROOT, resources
 
 @contextmanager
 def engine(answer: object) -> Iterator[str]:
-    """Run a fake container engine that answers every request with the same JSON. Yield the value of DOCKER_HOST."""
+    """Run a fake container engine that answers every request with the same JSON. Yield its DOCKER_HOST."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -37,7 +37,7 @@ def engine(answer: object) -> Iterator[str]:
             self.wfile.write(json.dumps(answer).encode())
 
         def log_message(self, *_: object) -> None:
-            """Do nothing, so that the server prints no access log."""
+            """Suppress the access log."""
 
     with HTTPServer((LOOPBACK, 0), Handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -134,7 +134,7 @@ def test_unexpected_result_of_a_sample_is_a_failure(name: str, result: Any, expe
 
 
 def test_files_have_the_variables_of_every_function_and_complete_events(tmp_path: Path) -> None:
-    # Only Linux has more than one loopback address.
+    # Only Linux has several loopback addresses.
     host = "127.0.0.2" if sys.platform == "linux" else LOOPBACK
     with deployed(host=host) as stack:
         write_files(stack, tmp_path)

@@ -1,4 +1,4 @@
-"""`convoke up` receives uploads and sends files over HTTP in parts. See docs/behaviour/media.md."""
+"""`convoke up` receives and sends files over HTTP in parts. See docs/behaviour/media.md."""
 
 from __future__ import annotations
 
@@ -24,25 +24,25 @@ from tests.support.waiting import TIMEOUT_SECONDS
 MB = 1024 * 1024
 
 MAX_GROWTH_BYTES = 16 * MB
-"""The maximum growth of the server's memory during a transfer of 100 MB."""
+"""How much the server's memory may grow during a transfer of 100 MB."""
 
 FORM_HEAD = b'--X\r\nContent-Disposition: form-data; name="f"; filename="a"\r\n\r\n'
 
 
 def memory_of(pid: int) -> int:
-    """Return the peak resident memory of a process in bytes."""
+    """Return the peak resident memory of a process, in bytes."""
     status = Path(f"/proc/{pid}/status").read_text()
     return int(status.partition("VmHWM:")[2].split()[0]) * 1024
 
 
 def media_url(instance: Up) -> str:
-    """Return the URL for uploads to the default service of the first account."""
+    """Return the URL for uploads to the first account's default service."""
     service = instance.client.conversations.v1.services.list()[0].sid
     return f"{instance.ready['url']}/v1/Services/{service}/Media"
 
 
 def generated(size: int, digest: Any) -> Iterator[bytes]:
-    """Yield `size` bytes in parts of 1 MB, and add each part to `digest`."""
+    """Yield `size` bytes in parts of 1 MB. Add each part to `digest`."""
     for number in range(size // MB):
         part = number.to_bytes(2, "big") * (MB // 2)
         digest.update(part)
@@ -96,7 +96,7 @@ def test_upload_interrupted_by_a_kill_leaves_no_media(tmp_path: Path) -> None:
 
         with pytest.raises(requests.ConnectionError):
             requests.post(url, data=endless(), headers={"Content-Type": "image/png"}, auth=auth)
-    # The test moves the clock of the new process by a day. Therefore the sweeper finds the interrupted upload.
+    # The next line moves the clock of the new process by a day. Then the sweeper finds the interrupted upload.
     with up("--data", data, "--test-clock") as again:
         base = again.ready["url"]
         assert requests.get(f"{base}{urlsplit(kept['links']['content']).path}", auth=auth).content == b"kept"
@@ -131,7 +131,7 @@ def files(instance: RunningInstance) -> list[Path]:
 
 
 def connected(instance: RunningInstance, head: str, auth: tuple[str, str] | None = None) -> socket.socket:
-    """Open a connection and send the head of an upload."""
+    """Open a connection, and send only the headers of an upload."""
     user, password = auth or (instance.account_sid, instance.auth_token)
     authorization = b64encode(f"{user}:{password}".encode()).decode()
     parts = urlsplit(instance.url)
@@ -153,7 +153,7 @@ def test_announced_length_is_checked_before_the_file_is_read(instance: RunningIn
     assert files(instance) == []
 
 
-def test_waiting_client_is_told_to_continue(instance: RunningInstance) -> None:
+def test_client_that_expects_100_continue_gets_it(instance: RunningInstance) -> None:
     with connected(instance, "Content-Length: 3\r\nExpect: 100-continue") as sock:
         assert sock.recv(100).startswith(b"HTTP/1.1 100 ")
         sock.sendall(b"abc")

@@ -1,4 +1,4 @@
-"""The tests run the command line in a separate process."""
+"""The command line works in a separate process."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,18 @@ def test_up_serves_until_a_signal_and_exits_with_0(by: signal.Signals) -> None:
         assert instance.stop(by) == 0
         assert instance.process.stdout is not None
         assert instance.process.stdout.read() == ""
+
+
+def test_idle_connection_stays_open_longer_than_a_pause_between_two_steps_of_a_user() -> None:
+    with (
+        up("--data", ":memory:") as instance,
+        closing(HTTPConnection(str(instance.ready["url"]).removeprefix("http://"))) as connection,
+    ):
+        for pause in (0, 6):
+            time.sleep(pause)
+            connection.request("GET", "/healthz")
+            assert connection.getresponse().read()
+            assert connection.sock, "the second request uses the connection of the first request"
 
 
 def test_started_instance_is_not_visited_by_the_garbage_collector() -> None:
@@ -111,7 +124,7 @@ def test_sam_local_option_is_refused_with_embedded_engine() -> None:
 
 
 def kept(data: Path, key: str) -> int:
-    """Return the number of items whose partition key matches a LIKE pattern of SQL."""
+    """Return the number of items whose partition key matches the SQL LIKE pattern `key`."""
     with sqlite3.connect(data) as connection:
         row = connection.execute("SELECT count(*) FROM items WHERE pk LIKE ?", (key,)).fetchone()
     return int(row[0])
@@ -153,7 +166,7 @@ def test_up_without_json_prints_credentials_and_a_code_snippet() -> None:
 
 
 def one_line_of_refusal(result: subprocess.CompletedProcess[str]) -> str:
-    """Check that a command failed with exit status 1 and printed one line to stderr. Return this line."""
+    """Return the error message of a failed command. Check that the message has one line and the exit code is 1."""
     assert (result.returncode, result.stdout) == (1, "")
     (line,) = result.stderr.splitlines()
     return line
@@ -195,6 +208,12 @@ def test_unusable_data_file_is_a_one_line_error(tmp_path: Path) -> None:
 def test_invalid_account_sid_in_environment_is_a_one_line_error() -> None:
     result = convoke("up", "--port", "0", "--data", ":memory:", environ={"CONVOKE_ACCOUNT_SID": "me"})
     assert one_line_of_refusal(result).endswith("must be an Account SID: AC and 32 hexadecimal digits")
+
+
+@pytest.mark.parametrize("url", ["convoke.example.com", "https://convoke.example.com/", "https://a.example.com?b"])
+def test_invalid_public_url_is_a_one_line_error(url: str) -> None:
+    result = convoke("up", "--port", "0", "--data", ":memory:", environ={"CONVOKE_PUBLIC_URL": url})
+    assert one_line_of_refusal(result).startswith("Error: CONVOKE_PUBLIC_URL must be an http or https URL")
 
 
 def test_account_create_list_and_rotate_token(tmp_path: Path) -> None:
@@ -358,7 +377,7 @@ def test_reset_over_http_empties_the_data_file_and_keeps_the_account(tmp_path: P
 
 @contextmanager
 def listening(*arguments: str) -> Iterator[subprocess.Popen[str]]:
-    """Run `convoke listen` until the block ends. When the block begins, the command has printed its first line."""
+    """Run `convoke listen` until the block ends. The block begins after the command's first line."""
     command = [sys.executable, "-u", "-m", "convoke", "listen", *arguments]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:

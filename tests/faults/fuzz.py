@@ -1,12 +1,14 @@
-"""Send random requests to the API and random bytes to its server. No answer may be a 5xx, and no request may hang.
+"""Send random requests to the API and random bytes to its server, and find wrong answers.
+
+No answer may be a 5xx, and no request may hang.
 
 `make soak`, or `python -m tests.faults.fuzz [--requests N] [--seed N]`. The seed determines every request. There are
 two kinds of requests:
 
-- Requests to the API in this process: random methods, paths, headers and forms. They come from the paths and parameters
-  of `/openapi.json`, from SIDs of stored resources, and from values that are invalid in some way.
-- Connections to a server on a socket: HTTP requests with random mistakes, cut or joined at random places. The server
-  must answer or close every connection, and answer a correct request afterwards.
+- Requests to the API in this process, with random methods, paths, headers and forms. They use the paths and parameters
+  of `/openapi.json`, the SIDs of stored resources, and invalid values.
+- Connections to a server on a socket. The HTTP requests contain random mistakes, and are cut or joined at random
+  places. The server must answer or close every connection, and at the end answer a correct request.
 """
 
 from __future__ import annotations
@@ -32,13 +34,13 @@ from tests.support.openapi_checks import resolved
 TIMEOUT_SECONDS = 10.0
 
 REQUESTS_PER_CONNECTION = 100
-"""The number of requests to the API for each connection to the server.
+"""How many requests to the API are sent for each connection to the server.
 
 A connection takes much longer than a request.
 """
 
 MAX_RESOURCES = 300
-"""When an engine has created this number of resources, the fuzzer starts a new engine. Otherwise memory would grow."""
+"""After this number of created resources, the fuzzer starts a new engine, so that memory does not grow."""
 
 TEXTS = ("", " ", "a", "ü", "\U0001f600", "\x00", "\ud800", "\ufdd0", "null", "true", "-1", "0", "9" * 30, "1e999")
 STRUCTURES = ("{}", "[]", "{", '{"a":' * 2_000, "[" * 5_000, '"', '{"identity": 7}', "[null]", "Infinity")
@@ -53,7 +55,7 @@ URLS = (
     "http://h/\ud800",
 )
 PREFIXES = {"Conversations": "CH", "Participants": "MB", "Messages": "IM", "Services": "IS", "Webhooks": "WH"}
-"""Maps a segment of a path to the prefix of the SIDs that follow the segment."""
+"""Maps a path segment to the prefix of the SIDs that follow the segment."""
 
 NAMES = ("Content-Type", "Authorization", "X-Twilio-Webhook-Enabled", "Idempotency-Key", "Prefer", "Host", "Origin",
          "Sec-Fetch-Site", "Content-Length", "X-Forwarded-Host", "If-Match", "Accept", "\x7f")  # fmt: skip
@@ -72,9 +74,9 @@ class Fuzz:
 
     random: Random
     sids: dict[str, list[str]] = field(default_factory=dict)
-    """Maps each SID prefix to the SIDs with this prefix that responses contained."""
+    """Maps each SID prefix to the SIDs that occurred in responses."""
     operations: list[tuple[str, str, list[str]]] = field(default_factory=list)
-    """The method, path and parameter names of every operation."""
+    """The method, the path and the parameter names of every operation."""
 
     def __post_init__(self) -> None:
         for path, item in document()["paths"].items():
@@ -141,7 +143,7 @@ class Fuzz:
             content = self.random.randbytes(self.random.choice((1, 100, 5_000)))
         scope = {
             "method": method,
-            # uvicorn makes every path valid UTF-8 in the same way.
+            # uvicorn also replaces invalid UTF-8 in paths.
             "path": self.path(template).encode(errors="replace").decode(),
             "query_string": query.encode(),
             "http_version": "1.1",
@@ -161,7 +163,7 @@ class Fuzz:
                     known[self.random.randrange(100)] = part
 
     def stream(self, authorization: str) -> bytes:
-        """Return the bytes of some HTTP requests with random mistakes."""
+        """Return the bytes of several HTTP requests with random mistakes."""
         sent = b"".join(self.raw_request(authorization) for _ in range(self.random.randint(1, 3)))
         for _ in range(self.random.choice((0, 1, 1, 2, 8))):
             place = self.random.randrange(len(sent) + 1)
@@ -202,7 +204,7 @@ def parameters_of(operation: dict[str, Any]) -> list[str]:
 
 
 class Target:
-    """An engine with one account. The fuzzer starts a new engine when this engine has many resources."""
+    """An engine with one account. When the engine has many resources, the fuzzer replaces it with a new engine."""
 
     def __init__(self) -> None:
         self.engine = EmbeddedEngine(":memory:")
@@ -217,7 +219,7 @@ class Target:
 
 
 def fuzz_api(fuzz: Fuzz, requests: int, statuses: Counter[int]) -> list[Violation]:
-    """Send random requests to the API in this process. The steps run, but the engine calls no webhook."""
+    """Send random requests to the API in this process. Background steps run, but webhooks are not called."""
     violations, target = [], Target()
     for _ in range(requests):
         if target.created >= MAX_RESOURCES:
@@ -243,7 +245,7 @@ def fuzz_api(fuzz: Fuzz, requests: int, statuses: Counter[int]) -> list[Violatio
 
 
 async def fuzz_server(fuzz: Fuzz, connections: int, statuses: Counter[int]) -> list[Violation]:
-    """Send random bytes to a server on a socket. Then send a correct request, which must get the status 200."""
+    """Send random bytes to a server over many connections. At the end, send a correct request, which must succeed."""
     violations, target = [], Target()
     with listening_socket("127.0.0.1", 0) as listener:
         server = Server(target.engine.gateway(), target.engine.start, target.engine.stop)
@@ -269,7 +271,7 @@ async def fuzz_server(fuzz: Fuzz, connections: int, statuses: Counter[int]) -> l
 
 
 async def exchanged(address: tuple[str, int], sent: bytes) -> list[int]:
-    """Send bytes and close the sending direction. Return the status of each response."""
+    """Send bytes and close the connection for writing. Return the status of each response."""
     reader, writer = await asyncio.open_connection(*address)
     received = b""
     try:
@@ -277,14 +279,14 @@ async def exchanged(address: tuple[str, int], sent: bytes) -> list[int]:
         writer.write_eof()
         received = await reader.read()
     except ConnectionError:
-        pass  # The server has refused the remaining bytes.
+        pass  # The server has closed the connection before it read all bytes.
     finally:
         writer.close()
     return [int(status) for status in re.findall(rb"HTTP/1\.1 ([0-9]{3}) ", received)]
 
 
 def run(requests: int, connections: int, seed: int) -> tuple[Counter[int], list[Violation]]:
-    """Run both fuzzers. Return the number of responses with each status, and the violations."""
+    """Run both fuzzers. Count the responses by status, and return the counts and the violations."""
     statuses: Counter[int] = Counter()
     violations = fuzz_api(Fuzz(Random(seed)), requests, statuses)
     violations += asyncio.run(fuzz_server(Fuzz(Random(seed)), connections, statuses))

@@ -1,17 +1,17 @@
 """Kill `convoke up` repeatedly while clients create conversations. Then check that nothing was lost or duplicated.
 
-`make soak`, or `python -m tests.faults.soak [--kills N] [--seed N]`. Each process gets SIGKILL at a random moment, and
-the next process continues with the same data file. Some processes get SIGKILL while they start. At the end, the program
-checks these facts:
+`make soak`, or `python -m tests.faults.soak [--kills N] [--seed N]`. Each process gets SIGKILL at a random time, and
+the next process continues with the same data file. Some processes get SIGKILL during their start. At the end, the
+program checks these facts:
 
-- Every conversation that was answered with 202 exists exactly once and has the requested state. Every requested
-  participant exists exactly once.
-- A request that got no response has stored one complete conversation or nothing. If such a request has an
-  `Idempotency-Key`, the client repeats the request after the restart. Even then, only one conversation exists.
+- Every conversation with a 202 response exists exactly once and has the requested state. Every requested participant
+  exists exactly once.
+- A request without a response has stored either a complete conversation or nothing. If the request has an
+  `Idempotency-Key`, the client repeats the request after the restart. The repetition creates no second conversation.
 - Every webhook call arrived at least once.
 
-The seed determines the requests and the times of the kills. The work that a kill interrupts differs from run to run.
-The exit code is 1 if anything was lost or duplicated.
+The seed determines the requests and the times of the kills. A kill can interrupt different work in each run. The exit
+code is 1 if anything was lost or duplicated.
 """
 
 from __future__ import annotations
@@ -42,37 +42,37 @@ from tests.support.processes import UP
 CLIENTS = 16
 
 MAX_LOAD_SECONDS = 1.5
-"""The maximum time from the first request to a process until the process is killed."""
+"""The maximum time between the first request to a process and the kill of the process."""
 
 SHARE_OF_KILLS_DURING_START, MAX_START_SECONDS = 0.2, 0.6
 
 STALL_SECONDS = 60.0
-"""The time without progress after which the soak test no longer waits for the remaining work."""
+"""If the work makes no progress for this time, the soak test stops waiting."""
 
 POLL_SECONDS = 0.2
 
 STATES = ("active", "inactive")
-"""The states that a request to create a conversation can contain."""
+"""The requested states of new conversations."""
 
 PAGE_SIZE = 100
 
 Call = tuple[str, str]
-"""A webhook call.
+"""The type of the event and a detail of a webhook call.
 
-The first element is the type of the event. The second is the participant's identity or the new state.
+The detail is the participant's identity or the new state.
 """
 
 
 class Wanted(NamedTuple):
-    """A request to create a conversation. Each request has a unique name."""
+    """A request that creates a conversation. Each request has its own name."""
 
     name: str
     state: str
     identities: tuple[str, ...]
     has_key: bool
-    """Whether the request has an `Idempotency-Key`. Such a request is repeated if it gets no response."""
+    """Whether the request has an `Idempotency-Key`. Without a response, the client repeats only such a request."""
     notifies: bool
-    """Whether webhooks receive all events. If False, webhooks receive only the event about the new state."""
+    """Whether webhooks receive all events. Otherwise they receive only the event about the new state."""
 
     @property
     def calls(self) -> set[Call]:
@@ -91,7 +91,7 @@ class Wanted(NamedTuple):
 
 
 class Stored(NamedTuple):
-    """A conversation that exists at the end."""
+    """A conversation that exists at the end of the soak test."""
 
     sid: str
     name: str
@@ -101,14 +101,14 @@ class Stored(NamedTuple):
 
 @dataclass
 class Soak:
-    """The requests of the clients, the responses, and the webhook calls that arrived."""
+    """The requests of the clients, their responses, and the received webhook calls."""
 
     random: Random
     wanted: dict[str, Wanted] = field(default_factory=dict)
     accepted: dict[str, str] = field(default_factory=dict)
-    """The SID in each response. The key is the name of the request."""
+    """Maps the name of each accepted request to the conversation SID in the response."""
     calls: defaultdict[str, Counter[Call]] = field(default_factory=lambda: defaultdict(Counter))
-    """The webhook calls that arrived. The key is the SID of the conversation."""
+    """Maps each conversation SID to the received webhook calls."""
 
     def next_request(self) -> Wanted:
         name, chosen = f"soak {len(self.wanted)}", self.random
@@ -132,7 +132,7 @@ class Soak:
                 yield f"{each.sid}: no webhook call for {event} {about}"
 
     def violations(self, stored: Sequence[Stored]) -> Iterable[str]:
-        """Yield a message for each lost or duplicated conversation or participant, and for each lost webhook call."""
+        """Yield a message for each lost or duplicated resource and for each missing webhook call."""
         found = {each.sid: each for each in stored}
         for name, times in Counter(each.name for each in stored).items():
             if times > 1:
@@ -157,13 +157,13 @@ class Soak:
 
 @dataclass
 class Client:
-    """Sends one request after another. If a request with a key gets no response, the client repeats it later."""
+    """Sends one request after another. If a request with a key gets no response, the client sends the request again."""
 
     soak: Soak
     unanswered: Wanted | None = None
 
     async def create(self, server: Server) -> None:
-        """Create conversations until the process is killed."""
+        """Create conversations until the server process is killed."""
         try:
             connection = await connected(server.address)
             while True:
@@ -177,7 +177,7 @@ class Client:
 
 
 class Server(Convoke):
-    """A running process of Convoke. The methods read all data through the API."""
+    """A running process of Convoke, with methods that read all conversations through the API."""
 
     async def initializing(self, connection: Connection) -> list[Any]:
         """Return all conversations that are still `initializing`."""
@@ -185,7 +185,7 @@ class Server(Convoke):
         return await self._all(connection, "conversations", path)
 
     async def stored(self) -> list[Stored]:
-        """Return all conversations with the identities of their participants."""
+        """Return all conversations, with the identities of their participants."""
         connections = [await connected(self.address) for _ in range(CLIENTS)]
         listed = await self._all(connections[0], "conversations", f"/v1/Conversations?PageSize={PAGE_SIZE}")
         parts = [listed[number::CLIENTS] for number in range(CLIENTS)]
@@ -216,7 +216,7 @@ class Server(Convoke):
 
 @asynccontextmanager
 async def process(data: Path) -> AsyncIterator[asyncio.subprocess.Process]:
-    """Start `convoke up`. When the block ends, kill the process with SIGKILL."""
+    """Start `convoke up`. Kill the process with SIGKILL at the end of the block."""
     command = [*UP, "--data", str(data)]
     started = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
     try:
@@ -235,7 +235,7 @@ async def ready(started: asyncio.subprocess.Process) -> Server:
 
 
 async def kill(data: Path, random: Random, clients: Sequence[Client]) -> str:
-    """Start a process and kill it at a random time. Return a description of this time."""
+    """Start a process and kill it at a random time. Return a text that describes this time."""
     if random.random() < SHARE_OF_KILLS_DURING_START:
         moment = random.uniform(0, MAX_START_SECONDS)
         async with process(data):
@@ -251,7 +251,7 @@ async def kill(data: Path, random: Random, clients: Sequence[Client]) -> str:
 
 
 async def finished(server: Server, soak: Soak) -> list[Stored]:
-    """Wait until no work remains, or until the work makes no progress for STALL_SECONDS. Return all conversations."""
+    """Wait until all work is done, or until there is no progress for STALL_SECONDS. Return all conversations."""
     connection = await connected(server.address)
     progress, until = 0, time.monotonic() + STALL_SECONDS
     stored: list[Stored] = []
@@ -268,9 +268,9 @@ async def finished(server: Server, soak: Soak) -> list[Stored]:
 
 
 async def run(data: Path, kills: int, seed: int) -> bool:
-    """Run the soak test and print its results. Return True if nothing was lost or duplicated."""
-    # Use a separate random generator for the times of the kills. The number of requests before a kill differs from run
-    # to run, so a shared generator would give different times.
+    """Run the soak test and print its results. Return whether nothing was lost or duplicated."""
+    # The number of requests before a kill differs from run to run. Therefore the times of the kills need their own
+    # random generator.
     soak, moments = Soak(Random(seed)), Random(seed)
     clients = [Client(soak) for _ in range(CLIENTS)]
     async with receiving(soak.receive) as url:

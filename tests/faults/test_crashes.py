@@ -1,4 +1,4 @@
-"""The process crashes before or after any call to an edge. After a restart, the outcome is the same as without a crash.
+"""If the process crashes before or after a call to an edge, the outcome after a restart is the same.
 
 An edge is a port to the outside, for example the table or a queue.
 """

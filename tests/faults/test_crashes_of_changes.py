@@ -1,4 +1,4 @@
-"""The process crashes while a client changes or deletes a conversation. After a restart, the data is consistent."""
+"""If the process crashes while a client changes or deletes a conversation, the data is consistent after a restart."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def rename_and_close(instance: Instance) -> None:
 
 
 def delete_conversation(instance: Instance) -> None:
-    """Delete the conversation, and let the sweeper erase the items."""
+    """Delete the conversation and let the sweeper erase its items."""
     instance.call("DELETE", "/v1/Conversations/visit", headers={"X-Twilio-Webhook-Enabled": "true"})
     instance.work()
     instance.sweep(timedelta(seconds=1))
@@ -44,7 +44,10 @@ def create_inactive(instance: Instance) -> None:
 
 
 def create_message(instance: Instance) -> None:
-    """Create a message. The message reactivates the conversation. The SMS participant gets a delivery receipt."""
+    """Create a message in the inactive conversation, so that the conversation becomes active.
+
+    The SMS participant gets a delivery receipt.
+    """
     headers = {"X-Twilio-Webhook-Enabled": "true"}
     instance.call("POST", "/v1/Conversations/visit/Messages", {"Body": "Hello"}, headers)
     instance.work()
@@ -67,7 +70,7 @@ def test_crash_while_creating_a_message_stores_and_notifies_all_or_nothing(tmp_p
 
 
 def create_with_scoped_webhook(instance: Instance) -> None:
-    """Create a conversation with a scoped webhook in addition to the webhook of the account."""
+    """Create a conversation with a scoped webhook. The account also has a webhook."""
     create_until_active(instance)
     filters = ["onMessageAdded", "onConversationRemoved"]
     webhook = {"Target": "webhook", "Configuration.Url": SCOPED_URL, "Configuration.Filters": filters}
@@ -75,7 +78,10 @@ def create_with_scoped_webhook(instance: Instance) -> None:
 
 
 def create_message_and_delete(instance: Instance) -> None:
-    """Create a message and delete the conversation. The product publishes the events after it has erased the items."""
+    """Create a message, delete the conversation, and erase the conversation's items.
+
+    Convoke publishes the events only after the items are erased.
+    """
     headers = {"X-Twilio-Webhook-Enabled": "true"}
     instance.call("POST", "/v1/Conversations/visit/Messages", {"Body": "Bye"}, headers)
     instance.call("DELETE", "/v1/Conversations/visit", headers=headers)
@@ -105,7 +111,7 @@ def create_with_messages(instance: Instance) -> None:
 
 
 def create_replaying_webhook(instance: Instance) -> None:
-    """Create a scoped webhook that replays the messages."""
+    """Create a scoped webhook with a replay of the messages."""
     webhook = {"Target": "webhook", "Configuration.Url": SCOPED_URL, "Configuration.Filters": "onMessageAdded"}
     instance.call("POST", "/v1/Conversations/visit/Webhooks", webhook | {"Configuration.ReplayAfter": "0"})
     instance.work()
@@ -200,7 +206,7 @@ def test_conversation_can_be_deleted_after_a_crash_at_any_call(tmp_path: Path) -
     def delete(restarted: Instance) -> None:
         restarted.call("DELETE", "/v1/Conversations/visit", headers={"X-Twilio-Webhook-Enabled": "true"})
 
-    # The client deletes the conversation before the product finishes the interrupted work.
+    # The client deletes the conversation before Convoke finishes the interrupted work.
     for restarted in crash_points(tmp_path, after_restart=delete):
         left = {item["sk"] for item in restarted.items("") if "#CH" in item["pk"]}
         assert left == set()
@@ -212,7 +218,7 @@ def test_conversation_can_be_deleted_after_a_crash_at_any_call(tmp_path: Path) -
 
 
 def finalizer_changes(restarted: Instance) -> list[dict[str, Any]]:
-    """Return the changes that the finalizer stored. Either the finalizer or the deletion publishes their events."""
+    """Return the changes that the finalizer stored. The finalizer or the deletion publishes their events."""
     return [change for change in restarted.changes() if change["published_by_maker"]]
 
 

@@ -1,6 +1,6 @@
-"""The process crashes while the message sender sends copies of a message.
+"""If the process crashes while Convoke sends copies of a message, no copy is lost.
 
-No copy is lost. If the carrier may have received a copy twice, the receipt is marked.
+If the carrier may have received a copy twice, Convoke marks the receipt.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def test_simulated_phones_get_each_copy_once(tmp_path: Path) -> None:
 
 @dataclass
 class CountingCarrier:
-    """A fake carrier that accepts every copy, even if the carrier has already received the copy."""
+    """A fake carrier that accepts every copy, including copies that it has already received."""
 
     sent: list[str] = field(default_factory=list)
 
@@ -65,8 +65,8 @@ def test_carrier_gets_only_the_copy_in_flight_twice_and_it_is_marked(tmp_path: P
         assert all(count in (1, 2) for count in counts)
         assert counts.count(2) <= 1
         for receipt, count in zip(receipts, counts, strict=True):
-            # The product marks a receipt whenever the crash may have interrupted the call to the carrier. Therefore a
-            # receipt can also be marked if the crash came just before the call.
+            # If the crash came just before the call, Convoke cannot exclude that the carrier got the copy. Therefore
+            # Convoke also marks this receipt.
             assert receipt.get("may_be_repeated", False) or count == 1
         repeated += counts.count(2)
     assert repeated > 0

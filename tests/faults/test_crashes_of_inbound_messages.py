@@ -1,4 +1,4 @@
-"""The process crashes while a phone's message arrives. After the restart, the carrier delivers the message again."""
+"""If the process crashes while a message from a phone arrives, the carrier delivers the message again."""
 
 from __future__ import annotations
 

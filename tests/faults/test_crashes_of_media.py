@@ -1,4 +1,4 @@
-"""The process crashes while media are uploaded, sent or removed. At the end, every stored file belongs to a message.
+"""If the process crashes while media are uploaded, sent or removed, every remaining file belongs to a message.
 
 See docs/decisions/0140-record-before-content.md.
 """
@@ -21,14 +21,14 @@ def create_conversation(instance: Instance) -> None:
 
 
 def send_media(instance: Instance) -> None:
-    """Upload two files. Send only the first file in a message."""
+    """Upload two files, and send only the first file in a message."""
     used, _ = media_sid(instance), media_sid(instance)
     instance.call("POST", MESSAGES, {"MediaSid": used})
     instance.work()
 
 
 def sids(instance: Instance) -> tuple[set[str], set[str], set[str]]:
-    """Return three sets of media SIDs: from files in the folder, from records in the table, and from messages."""
+    """Return three sets of media SIDs: from the files, from the records, and from the messages."""
     assert isinstance(instance, EmbeddedInstance)
     files = {path.name for path in instance.engine.media_folder.files()}
     records = {item["sid"] for item in instance.items("media")}

@@ -1,7 +1,4 @@
-"""The process crashes while a client or the sweeper deletes a service.
-
-After the restart, either the whole service exists, or no part of the service exists.
-"""
+"""If the process crashes during the deletion of a service, the service exists as a whole or not at all."""
 
 from __future__ import annotations
 
@@ -35,13 +32,13 @@ BELONGINGS = {
     "role": 1,
     "configuration": 2,
 }
-"""The number of items that belong to the service. The key is the kind of the item."""
+"""Maps each kind of item to the number of such items in the service."""
 
 
 def fill_service(instance: Instance) -> str:
-    """Create a service whose conversations and Users do not fit into one page or one batch. Return the service's SID.
+    """Create a service with more items than fit into one page or one batch of this test. Return the service SID.
 
-    In the default service, create a conversation whose participants have the same identities.
+    Also create a conversation in the default service whose participants have the same identities.
     """
     v1 = instance.client().conversations.v1
     v1.conversation_with_participants.create(participant=chat(OTHERS))
@@ -58,7 +55,7 @@ def fill_service(instance: Instance) -> str:
 
 
 def delete_service(clock: ManualClock, sids: list[str]) -> Scenario:
-    """Return a scenario that deletes the last service in `sids`. Three sweeps follow the deletion."""
+    """Return a scenario that deletes the last service in `sids` and then runs three sweeps."""
 
     def scenario(instance: Instance) -> None:
         assert instance.client().conversations.v1.services(sids[-1]).delete()
@@ -75,7 +72,7 @@ def pass_time(instance: Instance, clock: ManualClock, by: timedelta) -> None:
 
 
 def belongings(instance: Instance, sid: str) -> Counter[str]:
-    """Count the items of a service by their kind. Do not count the ledger's items."""
+    """Count the items of a service by kind, except change records."""
     kinds = (str(item["sk"]).partition("#")[0] for item in instance.items("") if sid in str(item))
     return Counter(kind for kind in kinds if kind != "change")
 

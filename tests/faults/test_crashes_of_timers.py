@@ -1,4 +1,4 @@
-"""The process crashes while timers expire. After a restart, each timer takes effect once and sends its webhooks."""
+"""If the process crashes while timers expire, each timer still takes effect once and sends its webhooks."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def create_until_active(instance: Instance) -> None:
 
 
 def expire_timers(clock: ManualClock) -> Scenario:
-    """Let the inactive timer expire. Then let the closed timer expire."""
+    """Let the inactive timer expire, and then the closed timer."""
 
     def scenario(instance: Instance) -> None:
         for minutes in (1, 9):
@@ -47,7 +47,7 @@ def create_and_expire_timers(clock: ManualClock) -> Scenario:
 
 def expire_timers_after_restart(clock: ManualClock) -> Scenario:
     def scenario(restarted: Instance) -> None:
-        # If the recovery adds the participants, the timers start at the time of the recovery.
+        # The timers start when the participants are added. Therefore recover first.
         recover(restarted)
         clock.move(LONG_AFTER)
         restarted.sweep(NOW)
@@ -75,8 +75,7 @@ def test_crash_while_timers_expire_closes_once_and_notifies_every_state(tmp_path
             assert sorted(states) in (["active", "closed"], ["active", "closed", "inactive"])
             assert notified_event_types(restarted).count("onConversationStateUpdated") == len(states)
             state_events_count.add(len(states))
-    # If the provisioning is late, both timers have expired before the first sweep. Then the sweep skips the state
-    # `inactive`.
+    # Both timers can expire before the first sweep. The sweep then skips the state `inactive`.
     assert state_events_count == ({2, 3} if from_creation else {3})
 
 

@@ -1,6 +1,6 @@
-"""The disk or the data folder fails. A person can check, back up and restore the data file.
+"""Failures of the disk or the data folder are reported, and the data file can be checked, backed up and restored.
 
-tests/api/test_failed_commits.py has the tests of a full disk.
+tests/api/test_failed_commits.py contains the tests of a full disk.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def run(*arguments: str) -> Result:
 
 
 def process_settings() -> tuple[float, dict[str, int]]:
-    """Return the settings of this process that `convoke up` could change. A change would affect later tests."""
+    """Return the process settings that `convoke up` could change. A change would affect later tests."""
     loggers = [name for name in [*logging.root.manager.loggerDict] if name.startswith("convoke.")]
     return sys.getswitchinterval(), {name: logging.getLogger(name).level for name in loggers}
 
@@ -48,7 +48,7 @@ def process_settings() -> tuple[float, dict[str, int]]:
 def start(data: Path) -> Result:
     """Run `convoke up` in this process.
 
-    Use this function only if the command must fail, because it would otherwise not end.
+    The test must make the command fail. A successful command would not end.
     """
     before = process_settings()
     result = CliRunner().invoke(up_command, ["--port", "0", "--data", str(data)])
@@ -57,7 +57,7 @@ def start(data: Path) -> Result:
 
 
 def one_line(result: Result) -> str:
-    """Check that a command failed with exit code 1 and printed one line. Return the line."""
+    """Return the error message of a failed command. Check that the message has one line and the exit code is 1."""
     assert (type(result.exception), result.exit_code) == (SystemExit, 1), result.exception
     (line,) = result.output.splitlines()
     return line
@@ -100,7 +100,7 @@ def test_instance_whose_data_file_is_gone_stores_nothing_and_stops_with_an_error
     with up("--data", str(data)) as instance:
         create_conversations(instance)
         remove(data)
-        # The process may stop before the request arrives. In this case, the client cannot connect.
+        # If the process stops before the request arrives, the client cannot connect.
         with pytest.raises((TwilioRestException, OSError)) as refused:
             create_conversations(instance)
         assert getattr(refused.value, "status", 503) == 503
@@ -203,7 +203,7 @@ def test_check_finds_a_damaged_page_and_a_damaged_index(tmp_path: Path) -> None:
     assert json.loads(damaged.output)["problems"]
 
 
-def test_commands_refuse_what_is_no_data_file(tmp_path: Path) -> None:
+def test_commands_refuse_a_file_that_is_not_a_data_file(tmp_path: Path) -> None:
     other = tmp_path / "diary"
     no_database(other)
     newer = tmp_path / "newer.db"
@@ -239,7 +239,7 @@ def test_backup_of_a_running_instance_can_be_restored(tmp_path: Path) -> None:
     assert stat.S_IMODE(backup.stat().st_mode) == 0o600
     assert json.loads(run("data", "check", "--data", str(backup)).output)["problems"] == []
     assert set(before) <= sids_in(backup) <= {*before, *later}
-    # Restore the backup, as docs/operate.md describes.
+    # Restore the backup as docs/operate.md describes.
     shutil.copy(backup, data)
     for suffix in ("-wal", "-shm"):
         Path(f"{data}{suffix}").unlink(missing_ok=True)

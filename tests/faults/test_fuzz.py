@@ -1,4 +1,4 @@
-"""No random request gets a 5xx or hangs. `make soak` sends many more requests (tests/faults/fuzz.py)."""
+"""Random requests never get a 5xx and never hang (tests/faults/fuzz.py). `make soak` sends many more requests."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Only the webhook resource shows the password in its URL. The receiver gets the password.
+"""The password in a webhook's URL is visible only to the receiver and in the webhook resource.
 
-The test searches for the password in all other texts: responses, log lines, events on the bus and outputs of commands.
+The test searches for the password in all other texts: responses, log lines, events on the bus, and output of commands.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def url(host: str) -> str:
 
 
 class RecordedBus:
-    """An event bus that records the JSON of every event. It then passes the event to the real bus."""
+    """An event bus that records the JSON of every event before it passes the event to the real bus."""
 
     def __init__(self, edges: EmbeddedEdges) -> None:
         self._bus = edges.event_bus
@@ -61,7 +61,7 @@ def fail() -> None:
 
 
 def answers(instance: EmbeddedInstance) -> list[str]:
-    """Return the responses of the API that contain data about webhook calls."""
+    """Return the API responses that contain data about webhook calls."""
     found = [instance.call("GET", path).text for path in ("/v1/Alerts", "/convoke/v1/Events", "/v1/Conversations")]
     alerts = instance.call("GET", "/v1/Alerts").body["alerts"]
     events = [f"/convoke/v1/Events/{each['id']}" for each in instance.call("GET", "/convoke/v1/Events").body["events"]]
@@ -85,13 +85,13 @@ def test_password_of_every_level_is_hidden_everywhere(path: str, logs: pytest.Lo
     seen: list[str] = []
     with held_instance(path, record) as instance:
         levels = configured(instance)
-        # The receiver of the pre-event does not answer.
+        # The receiver does not answer the pre-event.
         instance.receivers.statuses = [None]
         conversation = ask(instance, "/v1/Conversations")["sid"]
         scoped = f"/v1/Conversations/{conversation}/Webhooks"
         form = {"Target": "webhook", "Configuration.Url": url("scoped"), "Configuration.Filters": "onMessageAdded"}
         levels.append(f"{scoped}/{ask(instance, scoped, form)['sid']}")
-        # The receiver accepts one webhook, refuses another, and cannot be reached for a third.
+        # The first webhook call succeeds. The second call is refused. The third call does not reach the receiver.
         messages = f"/v1/Conversations/{conversation}/Messages"
         statuses: list[Any] = [200, 410, WebhookUnreachableError("no connection")]
         for status in statuses:
@@ -99,7 +99,7 @@ def test_password_of_every_level_is_hidden_everywhere(path: str, logs: pytest.Lo
             instance.receivers.statuses = [200, status]
             ask(instance, messages, {"Body": "hi"})
             settle(instance)
-        # An error of Convoke itself ends the delivery.
+        # An error of Convoke ends the delivery.
         instance.receivers.on_call = fail
         ask(instance, messages, {"Body": "hi"})
         settle(instance)
@@ -138,7 +138,7 @@ def test_password_of_every_level_is_hidden_everywhere(path: str, logs: pytest.Lo
 
 
 def configured(instance: EmbeddedInstance) -> list[str]:
-    """Set the URLs of the account. Return the path of each resource that now has a URL."""
+    """Configure webhook URLs with passwords for the account. Return the path of each resource that shows a URL."""
     ask(instance, "/convoke/v1/Configuration", {"ErrorLogUrl": url("log")})
     filters = [*PRE_EVENTS, EventType.CONVERSATION_ADDED, EventType.MESSAGE_ADDED]
     form = {"PreWebhookUrl": url("pre"), "PostWebhookUrl": url("post"), "Filters": filters}

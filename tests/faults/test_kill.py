@@ -1,10 +1,12 @@
-"""If a signal kills or stops a real process during work, no work is lost. See docs/how-it-works.md#promises."""
+"""If a signal kills or stops a real process, no work is lost. See docs/how-it-works.md#promises."""
 
 from __future__ import annotations
 
 import signal
+import socket
 import sqlite3
 import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -20,14 +22,17 @@ from twilio.rest.conversations.v1.conversation import ConversationContext
 from convoke.embedded import engine
 from convoke.embedded.deliveries import MAX_CONCURRENT_DELIVERIES_PER_RECEIVER
 from convoke.embedded.engine import SHUTDOWN_GRACE_SECONDS
+from convoke.testing.instance import running
 from tests.faults import soak
+from tests.support.carriers import ACCOUNT, TOKEN
 from tests.support.examples import chat
 from tests.support.instances import held_instance, receive_any
-from tests.support.processes import TIMEOUT_SECONDS, Up, hanging_receiver, receiver, up
+from tests.support.phones import BUSINESS, PHONE
+from tests.support.processes import TIMEOUT_SECONDS, Up, full_listener, hanging_receiver, receiver, up
 from tests.support.up_that_dies import KILLED
 
 RESUME_TIMEOUT_SECONDS = 8.0
-"""The maximum time until work resumes. The next regular attempt would come only after ten seconds."""
+"""The maximum time until work resumes. A regular retry would come only after ten seconds."""
 
 WITHOUT_PARTICIPANT_QUEUE = (sys.executable, "-m", "tests.support.up_without_participant_queue")
 
@@ -54,13 +59,13 @@ def test_process_killed_between_202_and_active_resumes_after_restart(tmp_path: P
 def test_nothing_accepted_before_a_kill_under_load_is_lost_or_doubled(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Run the soak test with a few kills. `make soak` runs it with 50 kills."""
+    """Run the soak test with only a few kills. `make soak` runs the soak test with 50 kills."""
     assert uvloop.run(soak.run(tmp_path / "convoke.db", kills=2, seed=10)), capsys.readouterr().out
     assert capsys.readouterr().out.count("s after the first request") == 2
 
 
 def test_webhook_call_interrupted_by_a_kill_is_retried_immediately(tmp_path: Path) -> None:
-    """The restarted process calls the webhook again without waiting for the visibility timeout of 30 seconds."""
+    """The restarted process must not wait for the visibility timeout of 30 seconds."""
     data = str(tmp_path / "convoke.db")
     with held_instance(data) as prepared:
         webhooks = prepared.client().conversations.v1.configuration.webhooks()
@@ -120,11 +125,11 @@ def test_queued_work_starts_immediately_and_not_at_the_next_sweep(monkeypatch: p
 
 
 def test_shutdown_with_hanging_receivers_ends_in_time_and_uses_up_no_attempt(tmp_path: Path) -> None:
-    """One request waits for a receiver. The number of deliveries exceeds the maximum number of concurrent calls."""
+    """One request waits for a receiver. More deliveries are waiting than Convoke may send at the same time."""
     data = str(tmp_path / "convoke.db")
     with hanging_receiver() as (url, called), up("--data", data) as stopped, ThreadPoolExecutor(1) as pool:
         v1 = stopped.client.conversations.v1
-        # The fragment `tt=15000` sets the timeout of a call to 15 seconds. The shutdown must take less time.
+        # `tt=15000` sets the timeout of a call to 15 seconds. The shutdown must not take so long.
         v1.configuration.webhooks().update(
             pre_webhook_url=f"{url}#tt=15000",
             post_webhook_url=f"{url}#tt=15000",
@@ -146,12 +151,53 @@ def test_shutdown_with_hanging_receivers_ends_in_time_and_uses_up_no_attempt(tmp
             assert messages.fetchall() == [("delivery", 0, 1)] * 6
 
 
+def test_shutdown_ends_a_call_to_a_carrier_in_time() -> None:
+    sender = {"Provider": "twilio", "Address": BUSINESS, "Twilio.AccountSid": ACCOUNT, "Twilio.AuthToken": TOKEN}
+    # The operating system accepts the connection, and nobody answers.
+    with socket.create_server(("127.0.0.1", 0)) as listener, running() as instance:
+        instance._engine._twilio._carrier.get()._api_url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        client = instance.client()
+        client.request("POST", f"{instance.url}/convoke/v1/Senders", data=sender)
+        conversations = client.conversations.v1.conversations
+        sid = conversations.create().sid
+        conversations(sid).participants.create(
+            messaging_binding_address=PHONE, messaging_binding_proxy_address=BUSINESS
+        )
+        conversations(sid).messages.create(author="alice", body="Hello")
+        listener.settimeout(TIMEOUT_SECONDS)
+        connection, _ = listener.accept()
+        begun = time.monotonic()
+    assert time.monotonic() - begun < SHUTDOWN_GRACE_SECONDS + 1.5
+    calls = [thread for thread in threading.enumerate() if thread.name.startswith("delivery")]
+    with connection:
+        for call in calls:
+            call.join(1)
+            assert not call.is_alive()
+
+
+def test_shutdown_ends_attempts_to_connect_in_time(tmp_path: Path) -> None:
+    """A pre-event and a delivery hang while they connect. The connect timeout is longer than the grace period."""
+    with full_listener() as (host, port), up("--data", str(tmp_path / "convoke.db")) as stopped:
+        url = f"http://{host}:{port}/#ct=10000&tt=15000"
+        v1 = stopped.client.conversations.v1
+        v1.configuration.webhooks().update(
+            pre_webhook_url=url, post_webhook_url=url, filters=["onConversationAdded", "onConversationUpdate"]
+        )
+        sid = v1.conversations.create(x_twilio_webhook_enabled="true").sid
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(v1.conversations(sid).update, friendly_name="Visit", x_twilio_webhook_enabled="true")
+            time.sleep(0.5)  # Nobody sees that an attempt to connect has begun.
+            begun = time.monotonic()
+            assert stopped.stop() == 0
+            assert SHUTDOWN_GRACE_SECONDS <= time.monotonic() - begun < SHUTDOWN_GRACE_SECONDS + 1.5
+
+
 @pytest.mark.parametrize(
     ("method", "when", "is_stored"),
     [
         ("_store", "before", False),
-        ("_write_pending", "after", False),  # inside the flush
-        ("_store", "after", True),  # after the commit, before the answer
+        ("_write_pending", "after", False),  # The items are written, but not committed.
+        ("_store", "after", True),  # The process dies after the commit, but before the response.
         ("_announce", "after", True),
     ],
 )
@@ -162,7 +208,7 @@ def test_request_whose_process_dies_during_the_commit_is_stored_completely_or_no
     command = (sys.executable, "-m", "tests.support.up_that_dies", method, when)
 
     def create(instance: Up) -> str | None:
-        """Send the request. Return the value of the response header `Idempotent-Replayed`."""
+        """Send the request. Return the response header `Idempotent-Replayed`."""
         client = instance.client
         client.http_client.session.headers["Idempotency-Key"] = "1"
         answered: list[Any] = []

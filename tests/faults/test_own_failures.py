@@ -1,6 +1,4 @@
-"""Convoke retries a limited number of times after its own failure, with growing pauses.
-
-Then an alert reports the failure.
+"""After a failure of its own, Convoke retries a limited number of times with growing pauses. Then it creates an alert.
 
 No loop repeats a failing call forever at a fixed interval. See docs/decisions/0098-own-failures-are-given-up.md.
 """
@@ -17,37 +15,42 @@ from typing import Any
 
 import pytest
 
+from convoke.aws.copy_queue import SqsCopyQueue
 from convoke.aws.delivery_queue import SqsDeliveryQueue
 from convoke.domain import instants
 from convoke.domain.events import ErrorLogType, Event
+from convoke.domain.pauses import MAX_OWN_FAILURES
 from convoke.domain.provisioning import MAX_LATE_PAUSE, ProvisioningRetries
 from convoke.embedded.clock import MovableClock
 from convoke.operations.conversation_finalizer import ConversationFinalizer
 from convoke.operations.conversations import ConversationOperations
 from convoke.operations.due_conversations import DueConversations
+from convoke.operations.message_sender import MessageSender
 from convoke.operations.participants import ParticipantOperations
-from convoke.operations.webhook_delivery import MAX_OWN_FAILURES, WebhookDelivery
+from convoke.operations.webhook_delivery import WebhookDelivery
+from convoke.storage.copies import CopyRepository
 from convoke.storage.webhook_levels import WebhookLevelsRepository
 from convoke.webhooks.client import WebhookHttpClient
 from tests.contract.test_webhook_client import receiver
 from tests.support.aws import moto_instance
-from tests.support.examples import chat
+from tests.support.examples import CHAT_AND_SMS, chat
 from tests.support.instances import EmbeddedInstance, held_instance
+from tests.support.phones import conversation_with
 from tests.support.template import resources
 
 HEADER = {"X-Twilio-Webhook-Enabled": "true"}
 
 NO_LATIN_1 = "https://me:пароль@hooks.example.com/"
-"""urllib3 encodes credentials as Latin-1. Therefore the credentials in this URL cannot be sent."""
+"""A URL whose credentials cannot be sent, because urllib3 encodes credentials as Latin-1."""
 
 DAY = timedelta(days=1)
 
 ROUNDING = timedelta(milliseconds=1)
-"""The maximum rounding error of a time in the queue. The queue stores times as numbers of seconds."""
+"""The maximum rounding error of a time in the queue. The queue stores each time as a number of seconds."""
 
 
 class BugError(Exception):
-    """A fake error that represents a bug in Convoke."""
+    """Simulates a bug in Convoke."""
 
 
 def fail(*_: object, **__: object) -> Any:
@@ -55,7 +58,7 @@ def fail(*_: object, **__: object) -> Any:
 
 
 class FrozenClock(MovableClock):
-    """The clock of the whole engine, including the queues. The clock changes only when a test moves it."""
+    """The clock of the whole engine, including its queues. Only the test moves the clock."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -82,7 +85,7 @@ def configure(instance: EmbeddedInstance, **form: str) -> None:
 
 
 def work_for_a_day(instance: EmbeddedInstance, clock: FrozenClock) -> list[float]:
-    """Simulate a day. Do the waiting work whenever a queue message becomes visible. Return the pauses in seconds."""
+    """Simulate a day, and do the work whenever a queue message becomes visible. Return the pauses in seconds."""
     pauses, end = [], clock() + DAY
     work(instance)
     while (visible := instance.engine.queue.next_visible(clock())) and visible < end:
@@ -103,7 +106,7 @@ def alerts(instance: EmbeddedInstance) -> list[dict[str, Any]]:
 
 
 def failing_for_conversations(split: Callable[[WebhookDelivery, Event], None]) -> Callable[..., None]:
-    """Return a replacement for `split` that fails for every event that is not about an alert."""
+    """Return a replacement for `split` that fails for all events except alerts."""
 
     def failing(self: WebhookDelivery, event: Event) -> None:
         if event.type is not ErrorLogType.ERROR_LOGGED:
@@ -129,7 +132,7 @@ def test_failing_delivery_is_retried_with_growing_pauses_and_becomes_a_dead_lett
     monkeypatch.setattr(WebhookDelivery, part, broken)
     assert instance.call("POST", "/v1/Conversations", headers=HEADER).status == 201
     pauses = work_for_a_day(instance, clock)
-    # Before the event is in the queue, the step that publishes the stream tries once to split the event.
+    # Convoke calls `split` once before it puts the event into the queue. No pause follows this call.
     assert pauses == pytest.approx(DOUBLING, abs=0.01)
     assert (instance.waiting_messages("delivery"), instance.waiting_messages("delivery-dlq")) == (0, 1)
     (alert,) = alerts(instance)
@@ -268,7 +271,7 @@ def test_pre_event_that_fails_in_convoke_does_not_fail_the_request(
 
 
 def sweeps_of_a_day(instance: EmbeddedInstance, clock: FrozenClock) -> list[datetime]:
-    """Sweep every minute for a day. Return the times at which the sweeper processed a resource."""
+    """Run the sweeper every minute for a day. Return the times at which it processed a resource."""
     processed = []
     for _ in range(24 * 60):
         if instance.engine.sweeper.sweep():
@@ -282,7 +285,7 @@ def pauses_of(moments: list[datetime]) -> list[timedelta]:
     return [later - earlier for earlier, later in pairwise(moments)]
 
 
-def test_conversation_that_the_sweeper_cannot_process_is_put_off_with_growing_pauses(
+def test_conversation_that_the_sweeper_cannot_process_is_postponed_with_growing_pauses(
     instance: EmbeddedInstance, clock: FrozenClock, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     sid = instance.call("POST", "/v1/Conversations", {"Timers.Inactive": "PT1M"}).body["sid"]
@@ -296,13 +299,13 @@ def test_conversation_that_the_sweeper_cannot_process_is_put_off_with_growing_pa
     assert len([record for record in caplog.records if record.exc_info]) == len(processed)
     (alert,) = alerts(instance)
     assert (alert["error_code"], alert["resource_sid"]) == ("20500", sid)
-    # After the repair, the sweeper processes the conversation at the next due time.
+    # After the repair, the sweeper processes the conversation as soon as it is due.
     clock.move(MAX_LATE_PAUSE)
     assert instance.engine.sweeper.sweep() == 1
     assert instance.call("GET", f"/v1/Conversations/{sid}").body["state"] == "inactive"
 
 
-def test_failures_of_the_sweeper_in_a_row_count_only(
+def test_only_failures_in_a_row_of_the_sweeper_are_counted(
     instance: EmbeddedInstance, clock: FrozenClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sid = instance.call("POST", "/v1/Conversations", {"Timers.Inactive": "PT1M"}).body["sid"]
@@ -314,7 +317,7 @@ def test_failures_of_the_sweeper_in_a_row_count_only(
             clock.move(timedelta(minutes=2))
     (item,) = instance.items("conversation")
     assert item["sweep_failures"] == 3
-    # The client sets the timer again. Then the sweeper processes the conversation once.
+    # The client sets the timer again. The next sweep processes the conversation without a failure.
     assert instance.call("POST", f"/v1/Conversations/{sid}", {"Timers.Inactive": "PT5M"}).status == 200
     assert instance.engine.sweeper.sweep() == 1
     clock.move(timedelta(minutes=6))
@@ -346,7 +349,7 @@ def test_execution_that_always_fails_is_tried_rarely_and_reported(
 
 
 def deleted_user(instance: EmbeddedInstance) -> str:
-    """Delete a User that is a member of a conversation. Return the SID of the User."""
+    """Delete a User with a participant. Return the User SID."""
     instance.call("POST", "/v1/ConversationWithParticipants", {"Participant": chat(1)})
     instance.work()
     (user,) = instance.call("GET", "/v1/Users").body["users"]
@@ -355,7 +358,7 @@ def deleted_user(instance: EmbeddedInstance) -> str:
 
 
 def deleted_service(instance: EmbeddedInstance) -> str:
-    """Delete a service that has a conversation. Return the SID of the service."""
+    """Delete a service with a conversation. Return the service SID."""
     sid = instance.call("POST", "/v1/Services", {"FriendlyName": "Support"}).body["sid"]
     assert instance.call("POST", f"/v1/Services/{sid}/Conversations").status == 201
     assert instance.call("DELETE", f"/v1/Services/{sid}").status == 204
@@ -369,7 +372,13 @@ DELETIONS = pytest.mark.parametrize(
         pytest.param(deleted_service, ConversationOperations, "deleted-service", id="service"),
     ],
 )
-"""`operations` is a class. Its method `delete` deletes the resources that belong to the deleted User or service."""
+"""Runs a test for a deleted User and for a deleted service.
+
+- `delete` creates and deletes the User or the service.
+- `operations` is the class whose method `delete` the sweeper calls: for each participant of the User, or for each
+  conversation of the service.
+- `kind` is the kind of the due item.
+"""
 
 
 @DELETIONS
@@ -397,7 +406,7 @@ def test_deletion_that_always_fails_is_tried_rarely_and_reported(
 
 @DELETIONS
 @pytest.mark.parametrize("fails", [False, True])
-def test_pass_whose_time_is_over_counts_as_an_attempt_only_if_it_failed(
+def test_interrupted_pass_counts_as_an_attempt_only_if_it_failed(
     instance: EmbeddedInstance,
     clock: FrozenClock,
     delete: Callable[[EmbeddedInstance], str],
@@ -410,12 +419,12 @@ def test_pass_whose_time_is_over_counts_as_an_attempt_only_if_it_failed(
     if fails:
         monkeypatch.setattr(operations, "delete", fail)
     clock.move(timedelta(seconds=1))
-    # The sweeper calls `go_on` before it takes the resource. The deletion calls `go_on` before each step.
+    # The sweeper calls `go_on` before it takes the resource, and the deletion calls `go_on` before each step.
     answers = iter([True, fails, False])
     assert instance.engine.sweeper.sweep(go_on=lambda: next(answers)) == 1
     (item,) = instance.items(kind)
     assert item["attempts"] == fails
-    # The deletion of a service makes its conversations due, so the sweeper must process only one kind here.
+    # The deletion also makes the service's conversations due. Therefore process only one kind of resource here.
     sweeper = instance.engine.sweeper
     assert replace(sweeper, processes={kind: sweeper.processes[kind]}).sweep() == (not fails)
 
@@ -487,6 +496,61 @@ def test_own_failures_on_aws_use_up_no_attempt_of_the_receiver(monkeypatch: pyte
             moto.forget_pauses()
         assert moto.receivers.retry_counts == [0, 1, 2, 3]
         assert moto.waiting_messages("delivery-dlq") == 1
+
+
+@pytest.mark.parametrize("part", ["begin", "finish"])
+def test_failing_copy_on_aws_is_retried_with_growing_pauses_and_fails(
+    part: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pauses: list[float] = []
+    monkeypatch.setattr(SqsCopyQueue, "postpone", lambda _, __, seconds: pauses.append(seconds))
+    with moto_instance() as moto:
+        conversation = conversation_with(moto, *CHAT_AND_SMS)
+        message = conversation.messages.create(body="Hello")
+        with monkeypatch.context() as broken:
+            broken.setattr(MessageSender, part, fail)
+            for _ in range(2 * MAX_OWN_FAILURES):
+                moto.work()
+                moto.forget_pauses()
+        assert pauses == DOUBLING
+        assert (moto.waiting_messages("copy"), moto.waiting_messages("copy-failure")) == (0, 1)
+        (receipt,) = moto.items("receipt#")
+        assert (receipt["status"], receipt["error_code"]) == ("failed", 30008)
+        assert conversation.messages(message.sid).fetch().delivery["failed"] == "all"
+        (alert,) = moto.call("GET", "/v1/Alerts").body["alerts"]
+        assert (alert["error_code"], alert["resource_sid"]) == ("30008", message.sid)
+        # Clients have already been told that the copy has failed. Therefore a redrive does not send the copy.
+        sent = moto.items("phone-message#")
+        moto.redrive_copies()
+        moto.work()
+        assert (moto.waiting_messages("copy"), moto.items("receipt#")) == (0, [receipt])
+        assert moto.items("phone-message#") == sent
+        assert len(sent) == (part == "finish")
+
+
+def test_own_failures_on_aws_use_up_no_attempt_of_a_copy(monkeypatch: pytest.MonkeyPatch) -> None:
+    with moto_instance() as moto:
+        conversation_with(moto, *CHAT_AND_SMS).messages.create(body="Hello")
+        begin, outcomes = MessageSender.begin, iter((False, False, True))
+        monkeypatch.setattr(MessageSender, "begin", lambda *given: begin(*given) if next(outcomes) else fail())
+        for _ in range(3):
+            moto.work()
+            moto.forget_pauses()
+        (receipt,) = moto.items("receipt#")
+        assert (receipt["status"], receipt["attempts"], receipt["failures"]) == ("delivered", 1, 2)
+
+
+def test_failure_of_the_table_on_aws_does_not_make_a_copy_fail(monkeypatch: pytest.MonkeyPatch) -> None:
+    with moto_instance() as moto:
+        conversation_with(moto, *CHAT_AND_SMS).messages.create(body="Hello")
+        with monkeypatch.context() as broken:
+            for part in ("fetch", "count_failure"):
+                broken.setattr(CopyRepository, part, fail)
+            for _ in range(2 * MAX_OWN_FAILURES):
+                moto.work()
+                moto.forget_pauses()
+        moto.work()
+        assert [receipt["status"] for receipt in moto.items("receipt#")] == ["delivered"]
 
 
 def test_sqs_receives_a_message_more_often_than_convoke_may_fail() -> None:

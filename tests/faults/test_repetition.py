@@ -1,4 +1,4 @@
-"""Each queue message arrives three times, late and in any order. Several sweepers run concurrently.
+"""Convoke tolerates queue messages that arrive three times, late and in any order, and concurrent sweepers.
 
 The outcome is the same as if each message had arrived once.
 """
@@ -22,13 +22,13 @@ from tests.support.instances import EmbeddedInstance, held_instance
 from tests.support.manual_clock import ManualClock
 
 SENDING_METHODS = {"participant_queue": "send", "workflow": "start", "event_bus": "publish", "delivery_queue": "send"}
-"""Maps an edge to its method that sends messages to the next step."""
+"""Maps each edge to its method that sends messages."""
 
 DELIVERIES_PER_MESSAGE = 3
 
 
 class Shuffler:
-    """Holds back all queue messages. Later it delivers each message three times, in random order."""
+    """Holds back all messages, and later delivers each message three times in random order."""
 
     def __init__(self, seed: int) -> None:
         self._random = Random(seed)
@@ -51,7 +51,7 @@ class Shuffler:
 
 
 class HoldingEdge:
-    """Replaces an edge that sends messages. It passes the messages to the Shuffler."""
+    """Replaces an edge, and passes its messages to the Shuffler."""
 
     def __init__(self, edge: object, verb: str, shuffler: Shuffler) -> None:
         self._edge = edge
@@ -92,7 +92,7 @@ def test_messages_delivered_three_times_in_any_order_take_effect_once(seed: int)
 def test_concurrent_sweepers_do_all_due_work_once(tmp_path: Path) -> None:
     """Two processes share a data file, and the participant queue loses all messages.
 
-    The sweepers must still add the participants, fire the timer and erase the deleted conversation.
+    The sweepers must add the participants, expire the timer, and erase the deleted conversation.
     """
     data, clock = str(tmp_path / "convoke.db"), ManualClock()
     with held_instance(data, now=clock.now) as one, held_instance(data, now=clock.now) as other:

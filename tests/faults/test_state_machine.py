@@ -1,4 +1,4 @@
-"""If a service fails, the state machine retries the task with backoff. Every task can safely run twice."""
+"""The state machine retries a failed task with backoff. Therefore every task must be safe to repeat."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ LAMBDA_ERRORS = {
     "Lambda.SdkClientException",
     "Lambda.TooManyRequestsException",
 }
-"""The errors of Lambda that a task must retry.
+"""The Lambda errors that a task must retry.
 
 See https://docs.aws.amazon.com/step-functions/latest/dg/bp-lambda-serviceexception.html.
 """
 
 BUS_ERRORS = {"States.TaskFailed"}
-"""The errors that a task must retry if the task calls PutEvents. States.TaskFailed covers every error.
+"""The errors that a PutEvents task must retry. States.TaskFailed covers every error.
 
-PutEvents fails with `EventBridge.FailedEntry` if the bus is throttled or fails internally.
+PutEvents fails with `EventBridge.FailedEntry` if the bus is throttled or has an internal failure.
 
 See https://docs.aws.amazon.com/step-functions/latest/dg/connect-eventbridge.html.
 """
@@ -39,7 +39,7 @@ CAUSE = {"code": 50109, "message": "The role is gone"}
 
 
 def service(task: str) -> str:
-    """Return the name of the service integration that a task calls, such as `lambda:invoke`."""
+    """Return the task's service integration, such as `lambda:invoke`."""
     return str(TASKS[task]["Resource"].partition(":states:::")[2])
 
 
@@ -58,7 +58,7 @@ def created(moto: MotoInstance, task: str) -> str:
 
 
 def executed(moto: MotoInstance, task: str, conversation_sid: str) -> list[str]:
-    """Run the state machine with an input that leads to `task`. Return the names of the states that it entered."""
+    """Run the state machine with an input that leads to `task`. Return the visited states in order."""
     causes = [CAUSE] if task == "Close" else []
     data: dict[str, Any] = {"account_sid": moto.account.sid, "conversation_sid": conversation_sid, "causes": causes}
     return moto.execute(data)
@@ -95,5 +95,5 @@ def test_execution_fails_if_a_task_fails_every_time_and_the_sweeper_starts_anoth
 
 
 def test_definition_works_in_every_partition() -> None:
-    """In China and in GovCloud, the partition in the ARN of an integration is not `aws`."""
+    """The partition is the second part of an ARN. In China and in GovCloud, the partition is not `aws`."""
     assert all(task["Resource"].startswith("arn:${Partition}:states:::") for task in TASKS.values())

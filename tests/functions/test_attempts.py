@@ -1,7 +1,7 @@
 """On AWS, the attempts in the table determine the number of the next attempt (aws/deliveries.py).
 
-The receive count of SQS is not enough, because SQS also counts receives without an attempt. For example, Lambda was
-throttled, or Convoke failed before the attempt.
+SQS also counts receives that led to no attempt. For example, Lambda was throttled, or Convoke failed before the
+attempt.
 """
 
 from __future__ import annotations
@@ -22,7 +22,10 @@ URL = "https://hooks.example.com/"
 
 @dataclass
 class FailingUpdates:
-    """Wraps a table. `failing` contains the numbers of the updates that fail. The first update has the number 1."""
+    """Wraps a table in which some updates fail.
+
+    `failing` contains the numbers of the failing updates. The first update has the number 1.
+    """
 
     table: Any
     failing: set[int] = field(default_factory=set)
@@ -46,7 +49,7 @@ def moto() -> Iterator[MotoInstance]:
 
 @pytest.fixture
 def table(moto: MotoInstance) -> FailingUpdates:
-    """Replace the table of the webhook delivery function. Request this fixture before the test calls the function."""
+    """Replace the webhook delivery function's table. Request this fixture before the function is called."""
     edges: AwsEdges = moto.edges("webhook_delivery")
     failing = FailingUpdates(edges.table)
     edges.table = failing  # type: ignore[assignment]
@@ -54,7 +57,7 @@ def table(moto: MotoInstance) -> FailingUpdates:
 
 
 def send(moto: MotoInstance, url: str = URL) -> None:
-    """Create a message in a conversation, so that the delivery queue contains one delivery."""
+    """Create a message in a conversation. Then the delivery queue contains one delivery."""
     v1 = moto.client().conversations.v1
     v1.configuration.webhooks().update(post_webhook_url=url, filters=["onMessageAdded"])
     conversation = v1.conversations(v1.conversations.create().sid)
@@ -66,7 +69,7 @@ def send(moto: MotoInstance, url: str = URL) -> None:
 
 
 def throttle(moto: MotoInstance, times: int) -> None:
-    """Receive the queue message `times` times without processing it, as when Lambda throttles every invocation."""
+    """Receive the message `times` times without processing it, as if Lambda throttled every invocation."""
     sqs, url = moto.deployment.client("sqs"), moto.deployment.values["DeliveryQueue"]
     for _ in range(times):
         assert sqs.receive_message(QueueUrl=url, VisibilityTimeout=0)["Messages"]
@@ -105,7 +108,10 @@ def test_attempt_that_fails_in_convoke_does_not_count(moto: MotoInstance, table:
 
 
 def test_event_that_the_receiver_accepted_is_not_delivered_again(moto: MotoInstance) -> None:
-    """The process ends after the attempt is recorded, so SQS delivers the queue message again."""
+    """The process ends after the attempt is recorded, but before the message is deleted.
+
+    SQS then delivers the message again.
+    """
     send(moto)
     body = received(moto)
     moto.work()
@@ -117,7 +123,7 @@ def test_event_that_the_receiver_accepted_is_not_delivered_again(moto: MotoInsta
 
 
 def test_last_attempt_is_repeated_if_its_conclusion_is_lost(moto: MotoInstance) -> None:
-    """The process ends after recording the last attempt, but before adding the message to the dead-letter queue."""
+    """The process ends after the last attempt is recorded, but before the message is in the dead-letter queue."""
     send(moto, f"{URL}#rc=0")
     body = received(moto)
     moto.receivers.statuses = [500, 500]
@@ -132,7 +138,7 @@ def test_last_attempt_is_repeated_if_its_conclusion_is_lost(moto: MotoInstance) 
 
 
 def received(moto: MotoInstance) -> str:
-    """Return the body of the queue message. The queue message stays in the queue."""
+    """Return the body of the queue message, and leave the message in the queue."""
     sqs, url = moto.deployment.client("sqs"), moto.deployment.values["DeliveryQueue"]
     (message,) = sqs.receive_message(QueueUrl=url, VisibilityTimeout=0)["Messages"]
     return str(message["Body"])

@@ -1,4 +1,4 @@
-"""On AWS, the processes of a deployment share the circuit breaker of each receiver.
+"""On AWS, all processes of a deployment share each receiver's circuit breaker.
 
 See docs/behaviour/webhook-delivery.md#circuit-breaker.
 """
@@ -45,7 +45,7 @@ SECOND = timedelta(seconds=1)
 
 @dataclass
 class CountingTable:
-    """Wraps a table. Records the reads and writes of circuit breakers."""
+    """Wraps a table, and records the reads and writes of circuit breakers."""
 
     table: Any
     calls: list[str] = field(default_factory=list)
@@ -65,7 +65,7 @@ class CountingTable:
 
 
 class Deployment:
-    """Several processes that deliver to receivers. The processes share only the table."""
+    """A deployment of several processes that deliver webhooks. The processes share only the table."""
 
     def __init__(self, instance: EmbeddedInstance, clock: ManualClock) -> None:
         self.instance = instance
@@ -83,7 +83,7 @@ class Deployment:
         return a_delivery(self.instance.account.sid, url, self.number)
 
     def attempt(self, process: Deliveries, status: int | None = 500, receive_count: int = 1, url: str = "") -> bool:
-        """Let `process` handle a new delivery. Return whether the receiver was called."""
+        """Pass a new delivery to `process`. Return whether the receiver was called."""
         calls = len(self.instance.receivers.posted)
         self.answers[:] = [status]
         with suppress(RetryLaterError, DeliveryFailedError):
@@ -136,7 +136,7 @@ def test_pause_is_shown_in_the_ledger(deployment: Deployment) -> None:
     assert datetime.fromisoformat(str(shown)) == deployment.clock.present + FIRST_PAUSE
 
 
-def test_paused_delivery_is_no_attempt_and_writes_nothing(deployment: Deployment) -> None:
+def test_paused_delivery_is_not_an_attempt_and_writes_nothing(deployment: Deployment) -> None:
     process = deployment.process()
     deployment.open(process)
     calls, attempts = len(deployment.table.calls), deployment.instance.items("attempt#")
@@ -155,7 +155,7 @@ def test_redelivered_message_asks_the_table_for_the_circuit_breaker(deployment: 
     assert deployment.table.calls == ["read"]
 
 
-def test_process_that_knows_nothing_learns_of_the_pause_from_its_first_failure(deployment: Deployment) -> None:
+def test_new_process_learns_of_the_pause_from_its_first_failure(deployment: Deployment) -> None:
     deployment.open(deployment.process())
     other = deployment.process()
     deployment.table.calls.clear()
@@ -314,10 +314,10 @@ def test_circuit_breaker_that_nobody_has_changed_for_an_hour_counts_as_closed(en
     st.lists(st.tuples(st.integers(0, 2), st.sampled_from([200, 500, None]), st.integers(0, 70)), max_size=60),
 )
 def test_no_receiver_is_paused_for_ever_whatever_the_processes_do(steps: list[tuple[int, int | None, int]]) -> None:
-    """After the longest pause, each process attempts a delivery again.
+    """After the longest pause, each process must call the receiver again.
 
-    Each step consists of the process that handles a delivery, the answer of the receiver, and the seconds until the
-    next step.
+    A step has three parts: the process that attempts a delivery, the receiver's answer, and the seconds until the next
+    step.
     """
     clock = ManualClock()
     with held_instance(now=clock.now) as instance:
@@ -331,7 +331,7 @@ def test_no_receiver_is_paused_for_ever_whatever_the_processes_do(steps: list[tu
 
 
 def test_function_pauses_a_failing_receiver_and_leaves_others_alone() -> None:
-    """As on AWS, the delivery passes through the queue, the handler and the table."""
+    """The deliveries pass through the queue, the handler and the table, as on AWS."""
     clock = ManualClock()
     with moto_instance(now=clock.now) as moto:
         v1 = moto.client().conversations.v1

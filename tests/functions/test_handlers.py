@@ -1,7 +1,4 @@
-"""Each function runs as on Lambda.
-
-A test uses the app.py of the function, the environment variables of the template, and an event.
-"""
+"""Each function runs as on Lambda: from its app.py, with the template's environment variables and an event."""
 
 from __future__ import annotations
 
@@ -27,7 +24,7 @@ from tests.support.template import ROOT, functions
 EVENTS = ROOT / "events"
 
 Call = Callable[..., Any]
-"""Calls a Lambda function. The arguments are the name of the function, an event and, optionally, a Lambda context."""
+"""Calls a Lambda function. The arguments are the function's name, an event and an optional Lambda context."""
 
 
 @pytest.fixture
@@ -38,7 +35,7 @@ def moto() -> Iterator[MotoInstance]:
 
 @pytest.fixture
 def function(moto: MotoInstance, monkeypatch: pytest.MonkeyPatch) -> Call:
-    """Return a callable that starts a Lambda function, sends an event to it, and returns the result."""
+    """Return a callable that starts a Lambda function, sends an event, and returns the result."""
 
     def call(name: str, event: dict[str, Any], context: FunctionContext | None = None) -> Any:
         for variable, value in moto.deployment.environment(name).items():
@@ -63,7 +60,7 @@ def sample(path: Path, moto: MotoInstance, conversation_sid: str = "") -> dict[s
 
 
 def basic(moto: MotoInstance) -> str:
-    """Return the value of the header `Authorization` for the account of the instance."""
+    """Return an `Authorization` header with the credentials of the account."""
     return "Basic " + base64.b64encode(f"{moto.account.sid}:{moto.token}".encode()).decode()
 
 
@@ -81,7 +78,7 @@ def test_api_answers_401_without_credentials(moto: MotoInstance, function: Call)
 
 
 def created(moto: MotoInstance) -> tuple[str, dict[str, Any]]:
-    """Create a conversation, and return its SID and its provisioning record."""
+    """Create a conversation. Return its SID and its provisioning record."""
     sid = moto.client().conversations.v1.conversation_with_participants.create(participant=CHAT_AND_SMS).sid
     (record,) = moto.items("provisioning")
     return sid, record
@@ -153,9 +150,9 @@ def test_webhook_delivery_sends_one_message_per_target(moto: MotoInstance, funct
 
 
 def test_failed_delivery_is_a_batch_item_failure(moto: MotoInstance, function: Call) -> None:
-    """The delivery fails, because no server listens at the URL.
+    """Nothing listens at the URL, so the delivery fails.
 
-    The function changes the visibility of the queue message. Therefore the test receives the message first.
+    The function needs a real receipt handle to change the visibility. Therefore the test receives the message first.
     """
     sqs, url = moto.deployment.client("sqs"), moto.deployment.values["DeliveryQueue"]
     event = sample(EVENTS / "webhook_delivery" / "delivery.json", moto)
@@ -173,9 +170,9 @@ def test_sweeper_returns_the_number_of_processed_resources(moto: MotoInstance, f
 
 
 class EndingContext(FunctionContext):
-    """A Lambda context that runs out of time.
+    """A Lambda context whose time runs out.
 
-    The first `questions` calls report that time is left. All later calls report that no time is left.
+    The first `questions` calls report enough remaining time. All later calls report too little.
     """
 
     def __init__(self, questions: int) -> None:
@@ -186,17 +183,14 @@ class EndingContext(FunctionContext):
         return SWEEP_MARGIN_MILLISECONDS + (next(self._questions, None) is not None)
 
 
-def test_the_sweeper_leaves_the_rest_to_the_next_sweep_when_its_time_runs_out(
-    moto: MotoInstance, function: Call
-) -> None:
+def test_sweeper_without_time_leaves_the_remaining_work_to_the_next_sweep(moto: MotoInstance, function: Call) -> None:
     conversations = moto.client().conversations.v1.conversations
     for _ in range(3):
         conversations.create().delete()
     event = sample(EVENTS / "sweeper" / "every_minute.json", moto)
     assert function("sweeper", event, EndingContext(0)) == 0
     assert len(moto.items("conversation")) == 3
-    # The sweeper asks for the remaining time before it takes a conversation. Time is left, so it takes a conversation.
-    # The sweeper asks again before it erases the items. No time is left, so it erases no items.
+    # There is enough time when the sweeper takes a conversation. Later, there is not enough time to erase the items.
     assert function("sweeper", event, EndingContext(1)) == 1
     assert len(moto.items("conversation")) == 3
     forget_claims(moto)
@@ -212,7 +206,7 @@ def forget_claims(moto: MotoInstance) -> None:
 
 
 def test_schedule_has_an_event_for_each_shard(moto: MotoInstance, function: Call) -> None:
-    """Each invocation processes only one shard, so that no shard waits for another shard."""
+    """Each invocation processes only one shard, so that no shard waits for another."""
     conversations = moto.client().conversations.v1.conversations
     for _ in range(20):
         conversations.create().delete()

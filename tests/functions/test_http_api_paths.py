@@ -1,4 +1,4 @@
-"""The API function gets paths and queries in the form in which an HTTP API of API Gateway delivers them.
+"""The API function receives paths and queries in the form in which API Gateway's HTTP APIs pass them.
 
 An HTTP API changes paths, but MiniStack and the embedded engine do not. Therefore these tests use recorded paths and
 queries of real HTTP APIs.
@@ -30,17 +30,17 @@ RECORDED = {
     "literal%252Fvalue": "literal/value",
     "literal%253Fvalue": "literal?value",
 }
-"""Maps the last path segment that a client sent to the last path segment that a real HTTP API delivered.
+"""Maps a path segment of a client's request to the segment that a real HTTP API passed to the function.
 
-The delivered path segment is in the field `rawPath` of the event.
+The segment is at the end of the path. The event contains the path as `rawPath`.
 
 Source: https://github.com/hotsock/voker/blob/main/vokerhttp/testdata/ingress-paths.json.
 """
 
 REFUSED_BY_GATEWAY = "percent%25done"
-"""A path segment that an HTTP API refuses with 400 before it calls the function.
+"""A path segment for which an HTTP API responds with 400 without calling the function.
 
-The source of RECORDED also documents this refusal.
+The source of RECORDED also documents this response.
 """
 
 CUT = "question%3Fvalue"
@@ -73,9 +73,9 @@ def replay(moto: MotoInstance, method: str, path: str, **query: Any) -> Answer:
 
 @pytest.fixture(scope="module")
 def parents(moto: MotoInstance) -> dict[str, str]:
-    """Create a resource of every kind that has subresources. Return the SIDs of these resources.
+    """Create a resource of each kind that has subresources. Map the path segment of each list to the resource's SID.
 
-    The key of a SID is the path segment of the resource's list, such as `Conversations`.
+    For example, `Conversations` is the path segment of the conversation list.
     """
     conversation = moto.call("POST", "/v1/ConversationWithParticipants", {"Participant": chat(1)}).body
     moto.work()
@@ -94,13 +94,13 @@ def parents(moto: MotoInstance) -> dict[str, str]:
 def received_paths(rule: str, sent: str, parents: dict[str, str]) -> Iterator[str]:
     """Yield one path for each path parameter of `rule`.
 
-    The function receives this path if a client sends `sent` as the value of the path parameter.
+    If a client sends `sent` as the path parameter, the function receives this path.
     """
     for parameter in PARAMETER.finditer(rule):
         before = re.sub(
             "([A-Za-z]+)/<[a-z_]+>", lambda found: f"{found[1]}/{parents[found[1]]}", rule[: parameter.start()]
         )
-        # API Gateway decodes the question mark, which ends the path. The rest of the value and of the rule is missing.
+        # API Gateway decodes `%3F` to a question mark. The path ends there, and the remaining characters are lost.
         behind = "" if sent == CUT else PARAMETER.sub("x", rule[parameter.end() :])
         yield before + RECORDED[sent] + behind
 
@@ -120,7 +120,7 @@ def test_recorded_path_value_reaches_no_resource_at_any_path_parameter(
 
 
 def test_path_that_was_cut_at_a_question_mark_reaches_another_resource(moto: MotoInstance) -> None:
-    """The function cannot detect that a path was cut off. Therefore Convoke refuses names with a question mark."""
+    """The function cannot notice that a path was cut off. Therefore Convoke refuses names with a question mark."""
     other = moto.call("POST", "/v1/Conversations", {"UniqueName": RECORDED[CUT]}).body["sid"]
     assert replay(moto, "GET", f"/v1/Conversations/{RECORDED[CUT]}").body["sid"] == other
     assert moto.call("DELETE", f"/v1/Conversations/{other}").status == 204
@@ -130,7 +130,7 @@ def test_path_that_was_cut_at_a_question_mark_reaches_another_resource(moto: Mot
 
 
 def fields_with_names(route: Route) -> list[str]:
-    """Return the form parameters of a route whose values can be in a path."""
+    """Return the form parameters of a route whose value can later be a part of a path."""
     form = route.contract.form
     return [
         field.alias or name
@@ -140,22 +140,22 @@ def fields_with_names(route: Route) -> list[str]:
 
 
 def markers(annotation: object) -> Iterator[object]:
-    """Yield the metadata of an annotated type. For a union, yield the metadata of each member."""
+    """Yield the metadata of an annotated type, including the members of a union."""
     yield from getattr(annotation, "__metadata__", ())
     for part in get_args(annotation):
         yield from markers(part)
 
 
 def test_every_path_parameter_that_takes_a_name_is_validated_where_the_name_is_given() -> None:
-    """If a path parameter can be a name, the request that creates the resource must validate the name.
+    """If clients can use a name as a path parameter, the request that sets the name must validate it.
 
-    The form field that contains the name must have the marker NAME_IN_PATH.
+    The form field of the name must have the marker NAME_IN_PATH.
     """
     taking_names = {
         segment for segment, value in PATH_VALUES.items() if not isinstance(value, Prefix) and "pattern" not in value
     }
     created = {route.rule.rpartition("/")[2]: fields_with_names(route) for route in ROUTES if route.method == "POST"}
-    # Only the embedded engine has simulated phones, and its gateway does not cut a path at a decoded `?`.
+    # Only the embedded engine has simulated phones, and its gateway does not cut off paths.
     taking_names.remove("Phones")
     assert taking_names == {segment for segment, fields in created.items() if fields and segment in PATH_VALUES}
     assert NAME_IN_PATH in markers(NewParticipant.model_fields["identity"].annotation)
@@ -205,14 +205,17 @@ def test_name_with_a_slash_or_percent_sign_is_accepted_and_reachable_by_sid(moto
 # Queries
 
 
-def test_last_value_of_a_repeated_query_parameter_counts(moto: MotoInstance) -> None:
-    """API Gateway joins the values with commas in `queryStringParameters`, but not in `rawQueryString`."""
+def test_last_value_of_a_repeated_query_parameter_is_used(moto: MotoInstance) -> None:
+    """API Gateway joins repeated values with commas in `queryStringParameters`, but not in `rawQueryString`.
+
+    Therefore the function must read `rawQueryString`.
+    """
     query = {"rawQueryString": "PageSize=7&PageSize=1", "queryStringParameters": {"PageSize": "7,1"}}
     assert replay(moto, "GET", "/v1/Conversations", **query).body["meta"]["page_size"] == 1
 
 
 def test_query_parameters_are_decoded_once(moto: MotoInstance) -> None:
-    """A real HTTP API delivered the raw query in this form. The raw query is percent-encoded."""
+    """The query was recorded from a real HTTP API, which passes it percent-encoded."""
     identity = "a+b,c%2Fd é"
     participant = json.dumps({"identity": identity})
     sid = moto.call("POST", "/v1/ConversationWithParticipants", {"Participant": participant}).body["sid"]

@@ -1,4 +1,4 @@
-"""The inbound messages function stores messages and statuses that AWS End User Messaging SMS publishes."""
+"""The inbound messages function stores the messages and statuses of AWS End User Messaging SMS."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = ["function", "moto"]
 
 
 def assign(moto: MotoInstance, address: str = BUSINESS) -> None:
-    """Assign a phone number of the AWS account to the Convoke account of the instance."""
+    """Assign a phone number of the AWS account to the instance's Convoke account."""
     now = moto.account.date_created
     sender = Sender(
         account_sid=moto.account.sid,
@@ -70,7 +70,7 @@ def test_message_of_a_short_code_is_not_stored(moto: MotoInstance, function: Cal
 
 
 def test_notification_that_is_not_json_goes_to_the_dead_letter_queue(moto: MotoInstance, function: Call) -> None:
-    """The function raises an error. Therefore Lambda sends the event to the dead-letter queue."""
+    """The function raises an error, so that Lambda sends the event to the dead-letter queue."""
     event = sample(EVENTS / "inbound_messages" / "message.json", moto)
     event["Records"][0]["Sns"]["Message"] = "no JSON"
     with pytest.raises(ValueError, match="Expecting value"):
@@ -108,7 +108,7 @@ def test_delivery_event_of_a_failure_has_a_code_of_twilio(moto: MotoInstance, fu
     assert (receipt["status"], receipt["error_code"]) == ("undelivered", 30007)
 
 
-def test_delivery_event_of_an_unknown_message_is_done(moto: MotoInstance, function: Call) -> None:
+def test_delivery_event_of_an_unknown_message_is_ignored(moto: MotoInstance, function: Call) -> None:
     assert function("inbound_messages", delivery_event(moto)) is None
     assert function("inbound_messages", delivery_event(moto, context={"campaign": "other"})) is None
     assert moto.changes() == []

@@ -1,4 +1,4 @@
-"""SQS accepts the body of every queue message. Clients can send any character (aws/message_bodies.py)."""
+"""Queue messages contain only characters that SQS accepts, whatever clients send (aws/message_bodies.py)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from convoke.aws.message_bodies import escape_noncharacters
 from tests.support.aws import MotoInstance, moto_instance
 
 ACCEPTED_BY_SQS = "[\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]*"
-"""The pattern of the texts that SQS accepts.
+"""Matches the texts that SQS accepts.
 
 See https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html.
 """
@@ -30,7 +30,7 @@ def moto() -> Iterator[MotoInstance]:
 
 
 def bodies(operation: str, request: dict[str, Any]) -> list[str]:
-    """Return the texts in a request to SQS or EventBridge that become bodies of queue messages."""
+    """Return the texts in an SQS or EventBridge request that become bodies of queue messages."""
     match operation:
         case "SendMessage":
             return [request["MessageBody"]]

@@ -1,4 +1,4 @@
-"""The message sender function makes copies from events, and postpones copies that a carrier does not accept."""
+"""The message sender function creates copies for events, and postpones copies that the carrier refuses for now."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from convoke.aws.copy_queue import CopiesNotSentError, SqsCopyQueue
+from convoke.aws.handlers.message_sender import MAX_RECEIVES
 from convoke.domain.copies import Copy
 from tests.functions.test_handlers import EVENTS, sample
 from tests.support.aws import FunctionContext, MotoInstance, moto_instance
@@ -29,7 +30,7 @@ def moto() -> Iterator[MotoInstance]:
 
 
 @pytest.mark.parametrize("name", ["event.json", "copy.json"])
-def test_sample_of_something_that_is_gone_is_done(moto: MotoInstance, name: str) -> None:
+def test_sample_for_a_missing_message_succeeds(moto: MotoInstance, name: str) -> None:
     event = sample(EVENTS / "message_sender" / name, moto)
     assert moto.handler("message_sender")(event, FunctionContext()) == {"batchItemFailures": []}
 
@@ -43,20 +44,34 @@ def test_copy_that_the_carrier_does_not_take_is_postponed_by_seconds(moto: MotoI
     assert (receipt["status"], moto.waiting_messages("copy")) == ("queued", 1)
 
 
+@pytest.mark.parametrize(("receives", "status"), [(MAX_RECEIVES - 1, "queued"), (MAX_RECEIVES, "failed")])
+def test_copy_fails_before_sqs_gives_it_up(moto: MotoInstance, receives: int, status: str) -> None:
+    conversation = conversation_with(moto, *CHAT_AND_SMS)
+    moto.phone_plans.plan(moto.account.sid, PHONE, failures=2, reports_delivery=True)
+    conversation.messages.create(body="Hello")
+    moto.work()
+    moto.forget_pauses(receives=receives - 1)
+    moto.work()
+    (receipt,) = moto.items("receipt#")
+    is_failed = status == "failed"
+    assert (receipt["status"], receipt["error_code"]) == (status, 30008 if is_failed else 0)
+    assert (moto.waiting_messages("copy"), moto.waiting_messages("copy-failure")) == (not is_failed, is_failed)
+
+
 def test_unreadable_queue_message_is_given_up_at_once(moto: MotoInstance) -> None:
     moto.deployment.client("sqs").send_message(QueueUrl=moto.deployment.values["OutboundQueue"], MessageBody="{}")
     moto.work()
     assert moto.waiting_messages("outbound-failure") == 1
 
 
-def test_copies_of_a_line_are_in_one_message_group_and_each_receipt_comes_once(moto: MotoInstance) -> None:
+def test_copies_from_one_number_to_one_phone_share_a_message_group_and_come_once(moto: MotoInstance) -> None:
     sqs, url = moto.deployment.client("sqs"), moto.deployment.values["CopyQueue"]
     queue = SqsCopyQueue(sqs, url)
     others = [COPY.model_copy(update={"receipt_sid": f"DY{number:032}"}) for number in range(1, 12)]
     queue.send([COPY, *others])
     queue.send([COPY])
     assert moto.waiting_messages("copy") == 12
-    # While a message of a message group is in flight, SQS returns no other message of this group.
+    # SQS returns no other message of a message group while one message of the group is in flight.
     first = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=1, AttributeNames=["All"])["Messages"]
     assert Copy.model_validate_json(first[0]["Body"]) == COPY
     assert "Messages" not in sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10)

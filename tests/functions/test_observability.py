@@ -1,4 +1,4 @@
-"""The deployed functions log JSON lines with a correlation ID. Logs and metrics contain no personal data."""
+"""The deployed functions write JSON logs with a correlation ID, and never log personal data."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Lines = Callable[[], list[dict[str, Any]]]
 
 
 def forget_logger() -> None:
-    """Remove the handlers of the logger. Powertools then creates handlers that write to the stdout of the test."""
+    """Remove the logger's handlers. Powertools then creates new handlers for the test's stdout."""
     logger = logging.getLogger("convoke")
     logger.handlers.clear()
     logger.setLevel(logging.NOTSET)
@@ -37,7 +37,7 @@ def forget_logger() -> None:
 
 @pytest.fixture
 def lines(capsys: pytest.CaptureFixture[str]) -> Iterator[Lines]:
-    """Yield a function. Each call returns the lines that were logged since the previous call."""
+    """Yield a function that returns the lines that were logged since its previous call."""
     forget_logger()
     yield lambda: [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     forget_logger()
@@ -50,12 +50,12 @@ def moto(lines: Lines) -> Iterator[MotoInstance]:
 
 
 def logged(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return the lines that are logs and not metrics."""
+    """Return the log lines without the metrics."""
     return [line for line in lines if "_aws" not in line]
 
 
 def counted(lines: list[dict[str, Any]]) -> dict[str, list[float]]:
-    """Return the values of each metric, and check that each metric belongs to this stack."""
+    """Return the values of each metric. Check that each metric belongs to this stack."""
     found = {}
     for line in lines:
         if "_aws" in line:
@@ -134,7 +134,7 @@ def test_failed_record_is_logged_without_the_correlation_id_of_another(moto: Mot
 
 
 def test_webhook_retry_is_logged_as_warning(moto: MotoInstance, lines: Lines) -> None:
-    # On a slow machine, the pause before a retry can end during `work`. Therefore the receiver answers 503 again.
+    # On a slow machine, a retry can become due during `work`. Therefore provide more answers with 503.
     moto.receivers.statuses = [503] * 9
     webhook = {"PostWebhookUrl": "https://hooks.example.com/", "Filters": "onConversationStateUpdated"}
     moto.call("POST", "/v1/Configuration/Webhooks", webhook)
@@ -149,7 +149,7 @@ def test_webhook_retry_is_logged_as_warning(moto: MotoInstance, lines: Lines) ->
 def test_logs_contain_no_personal_data_or_tokens(
     moto: MotoInstance, lines: Lines, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The test produces a success, a refused webhook, an unreadable queue message and an internal error."""
+    """The test causes a success, a refused webhook, an unreadable queue message and an internal error."""
     moto.receivers.statuses = [404]
     webhook = {"PostWebhookUrl": "https://hooks.example.com/", "Filters": "onConversationStateUpdated"}
     moto.call("POST", "/v1/Configuration/Webhooks", webhook)

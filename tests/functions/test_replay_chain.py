@@ -1,7 +1,7 @@
-"""A message replay of any length reaches its webhook on AWS, although Lambda stops long chains of invocations.
+"""On AWS, a message replay of any length reaches its webhook, although Lambda stops long chains of invocations.
 
-Lambda counts the invocations of a chain that goes through the same queue. Without permission, Lambda stops the chain
-after 16 invocations. See https://docs.aws.amazon.com/lambda/latest/dg/invocation-recursion.html.
+A chain is a series of invocations that go through the same queue. By default, Lambda stops a chain after 16
+invocations. See https://docs.aws.amazon.com/lambda/latest/dg/invocation-recursion.html.
 """
 
 from __future__ import annotations
@@ -28,21 +28,21 @@ MAX_CHAIN = 16
 class LambdaQueue:
     """A delivery queue whose messages invoke a Lambda function.
 
-    Each queue message contains a lineage. The lineage is the number of invocations in the chain of the message. On AWS,
-    botocore and the Lambda runtime pass the lineage in the header X-Amzn-Trace-Id.
+    Each message has a lineage: the number of invocations in its chain. On AWS, botocore and the Lambda runtime pass the
+    lineage in the header X-Amzn-Trace-Id.
     """
 
     may_recurse: bool
     waiting: deque[tuple[int, Delivery | Event]] = field(default_factory=deque)
     stopped: list[Delivery | Event] = field(default_factory=list)
     lineage: int = 0
-    """The lineage of the queue message that the function processes. The value is 0 outside an invocation."""
+    """The lineage of the message that the function processes. Outside an invocation, the lineage is 0."""
 
     def send(self, messages: Sequence[Delivery | Event]) -> None:
         self.waiting.extend((self.lineage + 1, message) for message in messages)
 
     def run(self, handle: Callable[[Delivery | Event], None]) -> None:
-        """Invoke the function for each queue message, until the queue is empty."""
+        """Invoke the function for each message until the queue is empty."""
         while self.waiting:
             self.lineage, message = self.waiting.popleft()
             if self.lineage > MAX_CHAIN and not self.may_recurse:
@@ -53,7 +53,7 @@ class LambdaQueue:
 
 
 def fill(instance: EmbeddedInstance, conversation_sid: str, count: int) -> None:
-    """Store messages without the API, because the API would take a minute for the longest replay."""
+    """Store messages directly in the table, because the API would need a minute for the longest replay."""
     create = instance.client().conversations.v1.conversations(conversation_sid).messages.create
     create(body="Hello")
     (first,) = instance.items("message#")

@@ -1,4 +1,4 @@
-"""The package follows the import rules. If the test adds a violation to a copy, import-linter reports the violation."""
+"""The package follows the import rules, and import-linter reports a violation that a test adds to a copy."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SOURCE = ROOT / "layers/convoke/src/convoke"
 
 
 def lint(folder: Path) -> subprocess.CompletedProcess[str]:
-    """Check the package in `folder` with import-linter. The rules are the contracts in pyproject.toml."""
+    """Check the package in `folder` with import-linter, by the contracts in pyproject.toml."""
     shutil.copy(ROOT / "pyproject.toml", folder)
     command = [str(Path(sys.executable).with_name("lint-imports")), "--no-cache", "--no-logo"]
     environ = {**os.environ, "PYTHONPATH": str(folder)}
@@ -26,7 +26,7 @@ def lint(folder: Path) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture
 def copied(tmp_path: Path) -> Path:
-    """Copy the package, so that the test can change the copy. Return the copy."""
+    """Copy the package, so that a test can change the copy. Return the path of the copy."""
     return shutil.copytree(SOURCE, tmp_path / "convoke", ignore=shutil.ignore_patterns("__pycache__"))
 
 

@@ -1,6 +1,6 @@
-"""`make build` builds the layer.
+"""`make build` builds a complete layer.
 
-The tests check the files of the layer. They also start every function with the layer and Lambda's Python version.
+The tests check the layer's files, and start every function with the layer and Lambda's Python version.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.built
 
 
 def run(code: str) -> str:
-    """Run a program and return its output. The program can import the layer, but not the project."""
+    """Run Python code that can import packages from the layer, but not from the project. Return the output."""
     environ = lambda_runtime.environment(LAYER)
     result = subprocess.run([python(), "-c", code], env=environ, cwd="/", capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
@@ -39,22 +39,22 @@ def test_layer_leaves_out_the_embedded_engine_and_the_command_line() -> None:
 
 
 MACHINES = {"x86_64": 62, "arm64": 183}
-"""The value of the field `e_machine` in an ELF header, for each architecture of Lambda. See elf(5)."""
+"""Maps each Lambda architecture to the value of `e_machine` in an ELF header. See elf(5)."""
 
 
 def machines(layer: Path) -> set[int]:
-    """Return the field `e_machine` of the shared libraries in a layer."""
+    """Return the `e_machine` values of the shared libraries in a layer."""
     return {int.from_bytes(library.read_bytes()[18:20], "little") for library in layer.rglob("*.so")}
 
 
 def modules(layer: Path) -> set[str]:
-    """Return the paths of the modules in a layer without their suffixes. The suffix can contain the architecture."""
+    """Return the module paths in a layer, without suffixes. A suffix can contain the architecture."""
     found = (path for path in layer.rglob("*") if path.suffix in {".py", ".so"})
     return {str(path.relative_to(layer)).partition(".")[0] for path in found}
 
 
 MACHINE = {"aarch64": "arm64"}.get(platform.machine(), platform.machine())
-"""The architecture of this machine, with the name that Lambda uses."""
+"""Lambda's name for the architecture of this machine."""
 
 
 def test_build_for_tests_is_for_this_machine_and_its_template_accepts_nothing_else() -> None:
@@ -64,9 +64,9 @@ def test_build_for_tests_is_for_this_machine_and_its_template_accepts_nothing_el
 
 
 def test_layer_for_the_other_architecture_has_the_same_modules(tmp_path: Path) -> None:
-    """`make build` usually builds for another architecture than this machine's.
+    """`make build` can build for another architecture than that of this machine. The default is arm64.
 
-    A wheel could be missing for that architecture.
+    A package may have no wheel for one of the architectures.
     """
     (other,) = MACHINES.keys() - {MACHINE}
     environ = {**os.environ, "CONVOKE_ARCHITECTURE": other, "PATH": f"{python().parent}:{os.environ['PATH']}"}
@@ -106,15 +106,15 @@ for client in (edges.table._client, edges.media_store._client, edges._sms):
 
 
 def test_openapi_document_can_be_built_on_the_layer_alone() -> None:
-    """The API function imports the modules of the document on first use.
+    """The API function imports the modules that build the document only when a client requests the document.
 
-    Therefore a start of the function does not test these modules.
+    Therefore the test that starts the function does not import these modules.
     """
     assert run("from convoke.api.openapi import document; print(document()['openapi'])") == "3.1.0"
 
 
 def test_layer_size_is_at_most_26_mb() -> None:
-    """The test adds up the sizes of the unzipped files, because Lambda has a maximum for the unzipped size."""
+    """Lambda limits the unzipped size of a layer. Therefore the test adds up the unzipped sizes."""
     assert sum(path.stat().st_size for path in LAYER.rglob("*") if path.is_file()) <= 26_000_000
 
 
@@ -123,7 +123,10 @@ def test_layer_is_tested_with_the_python_version_of_lambda() -> None:
 
 
 def test_aws_clients_trust_the_selected_ca_bundle() -> None:
-    """The template offers Amazon's root CAs (default) or botocore's bundle. Lambda puts the layer in /opt."""
+    """The template offers two bundles: Amazon's root CAs (the default), and botocore's bundle.
+
+    Lambda puts the layer in /opt.
+    """
     chosen = template()["Parameters"]["AwsAuthorities"]
     bundles = [LAYER.parent / value.removeprefix("/opt/") for value in chosen["AllowedValues"]]
     small, whole = (ssl.create_default_context(cafile=bundle).get_ca_certs() for bundle in bundles)
@@ -138,7 +141,7 @@ print(AwsEdges(os.environ).table._client._endpoint.http_session._verify)
 
 
 def test_webhook_client_trusts_the_cas_of_the_system() -> None:
-    """Any public CA can issue the certificate of a webhook receiver."""
+    """Any public CA can have issued a receiver's certificate. Therefore the client must not use the CAs for AWS."""
     program = """
 import os
 from convoke.aws.edges import AwsEdges

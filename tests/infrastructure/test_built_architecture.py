@@ -1,4 +1,4 @@
-"""`make build` builds for the architecture of the deployment, and the built template accepts no other architecture."""
+"""`make build` builds for the deployment's architecture, and the built template refuses other architectures."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_unknown_and_contradictory_architectures_are_refused(tmp_path: Path) -> 
 
 @pytest.mark.parametrize("architecture", ["arm64", "x86_64"])
 def test_pinned_template_differs_only_in_the_architecture(tmp_path: Path, architecture: str) -> None:
-    """The text has the form of a template that `sam build` wrote."""
+    """BUILT has the form of the templates that `sam build` writes."""
     built = tmp_path / "template.yaml"
     built.write_text(BUILT)
     subprocess.run([ROOT / ".ci/pin-architecture", architecture, built], check=True)

@@ -1,6 +1,6 @@
-"""Functions start cold on the built layer, with AWS's runtime client.
+"""The functions start cold on the built layer, with AWS's runtime client.
 
-The tests check the cost of a cold start, and the content of a SnapStart snapshot.
+The tests check the cost of a cold start, and what a SnapStart snapshot contains.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from tests.support.template import ROOT
 pytestmark = pytest.mark.built
 
 MAX_BYTECODE_INSTRUCTIONS = 9_130_000
-"""The maximum number of bytecode instructions that Python runs in a cold start of the API function.
+"""The maximum number of bytecode instructions in a cold start of the API function.
 
-Unlike a duration, the number is the same on every machine, within 0.01 %. Python can count bytecode instructions. CPU
-instructions can only be counted with a tool (`tests.benchmarks.cold_start`).
+Unlike a duration, this number is the same on every machine, within 0.01 %. Python itself can count bytecode
+instructions. CPU instructions would need a tool (`tests.benchmarks.cold_start`).
 
 If a change makes the cold start cheaper, lower the constant. For 60 operations, the constant was 7,800,000. Now Convoke
 serves 103 operations.
@@ -83,7 +83,7 @@ def test_warm_function_creates_conversations_for_the_benchmark() -> None:
 
 @pytest.mark.parametrize("region", ["eu-central-1", "cn-north-1", "us-gov-west-1", "ap-southeast-5"])
 def test_pruning_botocore_changes_no_endpoint(region: str) -> None:
-    """A client on the layer has the same endpoint as a client with the complete botocore."""
+    """The layer contains only a part of botocore. Its endpoints must be the same as with the complete botocore."""
     services = [path.name for path in (LAYER / "botocore/data").iterdir() if path.is_dir()]
     of_session = f"""
 session = get_session()

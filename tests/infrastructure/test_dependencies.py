@@ -1,7 +1,7 @@
-"""If Convoke uses private members of a dependency, the dependency has a maximum version.
+"""If Convoke uses private members of a dependency, the dependency must have a maximum version.
 
-Any release can change a private member. Therefore only the minor version in uv.lock is allowed. To allow a newer
-version, somebody must change this repository. Then the tests run with the newer version.
+Any release can change a private member. Therefore only the minor version in uv.lock is allowed. A newer version needs a
+change in this repository, and the tests of that change run with the newer version.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ from tests.support.template import ROOT
 
 
 def private_names(class_: type) -> set[str]:
-    """Return the private names that the body of a class defines, reads or writes."""
+    """Return the private names that a class body defines, reads or writes."""
     names = set(vars(class_))
     for member in list(vars(class_).values()):
         for code in code_of(member):
             names.update(code.co_names)
-    # abc.ABCMeta sets `_abc_impl` on every class.
+    # `abc.ABCMeta` sets `_abc_impl` on every class.
     return {name for name in names if re.match(r"_[^_]", name)} - {"_abc_impl"}
 
 
 def code_of(member: object) -> Iterator[CodeType]:
-    """Yield the code of a function, method or property, and the code of all nested functions."""
+    """Yield the code of a function, method or property, including the code of nested functions."""
     functions = [member, *(getattr(member, name, None) for name in ("__func__", "fget", "fset", "fdel"))]
-    # If a function is decorated, take the code of the original function.
+    # Look at the original function behind each decorator.
     originals = [inspect.unwrap(each) for each in functions if callable(each)]
     found = [code for each in originals if isinstance(code := getattr(each, "__code__", None), CodeType)]
     while found:
@@ -48,7 +48,7 @@ def code_of(member: object) -> Iterator[CodeType]:
 
 
 def classes() -> Iterator[type]:
-    """Yield every class that a module of Convoke defines."""
+    """Yield every class that is defined in a module of Convoke."""
     for module in pkgutil.walk_packages(convoke.__path__, "convoke."):
         if module.name != "convoke.__main__":
             imported = importlib.import_module(module.name)
@@ -63,8 +63,7 @@ def classes() -> Iterator[type]:
 def used_private_members() -> dict[str, dict[str, set[type]]]:
     """Find private members of third-party base classes that Convoke's classes use.
 
-    Return two nested dicts. The outer key is the package. The inner key is the name of the member. The value is the set
-    of classes that use the member.
+    Return a dictionary for each package, in which each private member is mapped to the classes that use it.
     """
     used: dict[str, dict[str, set[type]]] = defaultdict(lambda: defaultdict(set))
     for class_ in classes():
@@ -114,16 +113,19 @@ def test_private_members_of_uvicorn_are_used_in_one_class() -> None:
 
 
 def test_no_module_reads_private_members_of_other_objects() -> None:
-    """The linter rule SLF001 finds such code. This test finds `noqa` comments that switch the rule off."""
+    """The linter rule SLF001 finds such code, but a `noqa` comment can switch the rule off.
+
+    Therefore search for such comments.
+    """
     sources = (ROOT / "layers/convoke/src").rglob("*.py")
     assert [path.name for path in sources if "SLF001" in path.read_text()] == []
 
 
 def test_layer_has_the_bounds_of_the_distribution() -> None:
-    """The layer installs the dependency group `lambda`, which has no packages that only the command line needs."""
+    """The dependency group `lambda` leaves out the packages that only the command line needs."""
     project = tomllib.loads((ROOT / "layers/convoke/pyproject.toml").read_text())
     extras = project["project"]["optional-dependencies"]
     declared = {*project["project"]["dependencies"], *extras["aws"]}
-    # The functions use botocore without boto3. AWS gives boto3 and botocore the same version numbers.
+    # The functions use botocore without boto3. The version numbers of botocore and boto3 are the same.
     declared |= {each.replace("boto3", "botocore") for each in declared}
     assert set(project["dependency-groups"]["lambda"]) <= declared

@@ -1,4 +1,4 @@
-"""The documentation agrees with the code. The generated parts are up to date, and every cited page exists."""
+"""The documentation agrees with the code: generated parts are up to date, and every cited page exists."""
 
 from __future__ import annotations
 
@@ -39,6 +39,7 @@ GIVEN: dict[str, object] = {
     "role_sid": "RL",
     "key_sid": "SK",
     "sender_sid": "XE",
+    "second": "SECOND",
     "media_sid": "ME",
     "business_address": "BUSINESS",
     "number": "+1",
@@ -58,17 +59,17 @@ GIVEN: dict[str, object] = {
     "touch_position": "EVENT-ID",
     "receiver": "AC https://HOST:443",
 }
-"""Maps each parameter of a key function to the placeholder in docs/data-model.md."""
+"""Maps each parameter of the key functions to its placeholder in docs/data-model.md."""
 
 
 def chart() -> set[tuple[str, str]]:
-    """Return the partition key and sort key in each row of the table on the page docs/data-model.md."""
+    """Return the partition key and the sort key of each row in the table of docs/data-model.md."""
     section = DATA_MODEL.read_text().partition("## Items")[2].partition("\n## ")[0]
     return set(re.findall(r"^\| [^|`]+ \| `([^`]+)` \| `([^`]+)` \|$", section, re.MULTILINE))
 
 
 def made() -> set[tuple[str, str]]:
-    """Call the functions of `storage.keys` with the placeholders. Return the resulting keys."""
+    """Call the functions of `storage.keys` with the placeholders. Return the keys."""
     found = set()
     for _, function in inspect.getmembers(keys, inspect.isfunction):
         signature = inspect.signature(function)
@@ -126,7 +127,7 @@ def test_api_coverage_lists_all_103_operations_of_twilio() -> None:
 
 
 def test_benchmark_table_shows_the_last_run() -> None:
-    """`make bench` measures again and updates the table. `make docs-tables` updates the table from the last run."""
+    """`make bench` measures and updates the table. `make docs-tables` only updates the table from the last run."""
     page = BENCHMARKS.read_text()
     assert figures.with_table(page) == page, "run `make docs-tables`"
     assert f"]({PLOT.relative_to(DOCS)})" in page
@@ -176,7 +177,7 @@ CITING = (
     ROOT / "template.yaml",
     ROOT / "Makefile",
 )
-"""Every file that can cite a page of docs/."""
+"""The files that can cite a page of docs/."""
 
 NOT_OURS = {"node_modules", ".aws-sam", "__pycache__"}
 
@@ -186,7 +187,7 @@ PRIVATE_NOTES = re.compile(r"\b[Rr]eference, [a-j]\b")
 
 
 def sources() -> Iterator[tuple[Path, str]]:
-    """Yield every file that can cite a page of docs/, and the text of the file."""
+    """Yield the path and the text of every file that can cite a page of docs/."""
     for path in sorted(CITING):
         if path.is_file() and not NOT_OURS & set(path.parts) and path != Path(__file__):
             try:
@@ -196,7 +197,7 @@ def sources() -> Iterator[tuple[Path, str]]:
 
 
 def dead(page: Path, anchor: str | None) -> bool:
-    """Return whether a link is dead: the page does not exist, or the anchor is not on the page."""
+    """Return whether a link is dead because the page or the anchor does not exist."""
     if anchor is None or page.suffix != ".md":
         return not page.exists()
     return not page.is_file() or anchor not in anchors(page)
@@ -214,7 +215,10 @@ def test_every_cited_page_and_anchor_exists() -> None:
 
 @pytest.mark.parametrize("page", sorted(ROOT.glob("*.md")), ids=lambda page: page.name)
 def test_links_of_pages_outside_docs_lead_somewhere(page: Path) -> None:
-    """`make docs` checks only links between the pages in docs/. This test checks links in other files."""
+    """`make docs` checks only the links between pages in docs/.
+
+    Therefore this test checks the links of other Markdown files.
+    """
     links = RELATIVE_LINK.findall(page.read_text())
     assert [(link, anchor) for link, anchor in links if dead(ROOT / link, anchor or None)] == []
 
@@ -225,13 +229,13 @@ def test_no_source_cites_private_notes() -> None:
 
 
 def in_nav(entries: list[dict[str, Any]]) -> Iterator[str]:
-    """Yield every page in the navigation of the documentation, in order."""
+    """Yield the pages in the documentation's navigation, in order."""
     for entry in entries:
         for page in entry.values():
             yield from in_nav(page) if isinstance(page, list) else [page]
 
 
-def test_navigation_has_every_page_but_single_decisions() -> None:
+def test_navigation_has_every_page_except_single_decisions() -> None:
     listed = list(in_nav(tomllib.loads((ROOT / "zensical.toml").read_text())["project"]["nav"]))
     pages = {page.relative_to(DOCS).as_posix() for page in DOCS.rglob("*.md")}
     decisions = {page for page in pages if re.fullmatch(r"decisions/\d+.*", page)}
@@ -239,9 +243,9 @@ def test_navigation_has_every_page_but_single_decisions() -> None:
 
 
 VARIABLE = {True: re.compile(r'"(CONVOKE_[A-Z_]*[A-Z])"'), False: re.compile(r"\bCONVOKE_[A-Z_]*[A-Z]\b")}
-"""The key is true for Python files. The value is a pattern that finds the names of environment variables.
+"""The patterns that find names of environment variables: in Python files (True), and in other files (False).
 
-In Python files, a name is a complete string literal. In other files, a name is a word.
+In a Python file, a name is a whole string literal. In other files, a name is a word.
 """
 
 
@@ -256,7 +260,7 @@ def test_every_environment_variable_is_documented() -> None:
 
 
 def command_line() -> click.Group:
-    """Return the click group that the program `convoke` runs."""
+    """Return the click group of the program `convoke`."""
     project = tomllib.loads((ROOT / "layers/convoke/pyproject.toml").read_text())["project"]
     module, _, name = project["scripts"]["convoke"].partition(":")
     group = getattr(importlib.import_module(module), name)
@@ -265,7 +269,7 @@ def command_line() -> click.Group:
 
 
 def commands(group: click.Group, name: str) -> Iterator[tuple[str, click.Command]]:
-    """Yield the full name and the command for every command of a group."""
+    """Yield the full name and the command for each command of a group."""
     with click.Context(group) as context:
         found = [group.get_command(context, each) for each in group.list_commands(context)]
     for each in found:
@@ -288,6 +292,27 @@ def test_every_command_and_option_is_documented() -> None:
 def test_every_parameter_of_the_template_is_documented() -> None:
     page = (DOCS / "deploy-to-aws.md").read_text()
     assert [name for name in template()["Parameters"] if f"`{name}`" not in page] == []
+
+
+NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+
+
+def test_deploy_page_counts_the_resources_of_the_template() -> None:
+    page = (DOCS / "deploy-to-aws.md").read_text()
+    queues = resources("AWS::SQS::Queue")
+    dead_letter_queues = [name for name in queues if name.endswith(("DeadLetterQueue", "FailureQueue"))]
+    counted = {
+        "functions": len(resources("AWS::Serverless::Function")),
+        "queues": len(queues) - len(dead_letter_queues),
+        "dead-letter queues": len(dead_letter_queues),
+        "rules": len(resources("AWS::Events::Rule")),
+    }
+    assert [what for what, count in counted.items() if f" {NUMBERS[count]} {what}" not in page] == []
+
+
+def test_no_curl_command_sends_a_plus_sign_that_becomes_a_space() -> None:
+    pages = [README, *DOCS.rglob("*.md")]
+    assert [page for page in pages if re.search(r"-d '?[\w.]+=\+", page.read_text())] == []
 
 
 def test_every_alarm_is_documented() -> None:
@@ -314,7 +339,7 @@ BY_SAM = {
     "AWS::Serverless::LayerVersion": {"lambda"},
     "AWS::Serverless::StateMachine": {"states", "iam"},
 }
-"""Maps a resource type of SAM to the services in which SAM creates resources for the type."""
+"""Maps each SAM resource type to the AWS services in which SAM creates resources for it."""
 
 
 def test_policy_for_deploying_covers_the_services_of_the_template() -> None:

@@ -1,4 +1,4 @@
-"""Each module of the product has a test file with the same name, so that a reader can find the test file."""
+"""Each module of Convoke has a test file with the same name, so that readers can find the tests."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "layers/convoke/src/convoke"
 
 PACKAGES = ("domain", "operations", "storage", "api", "api/resources", "webhooks", "carriers", "embedded", "aws")
-"""The modules of these packages must have test files. For `cli` and `testing`, test files are named after commands."""
+"""The packages whose modules need a test file. Test files of `cli` and `testing` are named after commands instead."""
 
 TEST_FOLDERS = ("unit", "contract", "api", "functions", "infrastructure")
 
@@ -93,9 +93,9 @@ TESTED_IN = {
     "webhooks": "tests/api/test_configuration_webhooks.py",
     "workflow": "tests/functions/test_handlers.py",
 }
-"""Maps a module without a like-named test file to the file that tests the module.
+"""Maps each module without its own test file to the file that tests the module.
 
-If several modules implement one behaviour, one file tests them together.
+Several modules that implement one behaviour share one test file.
 """
 
 NOT_TESTED = {
@@ -104,11 +104,14 @@ NOT_TESTED = {
     "operations": "declares the operations that the API calls",
     "ports": "declares the Protocols of the outside ports",
 }
-"""Maps each module without a test to the reason. These modules only declare types."""
+"""Maps each module without tests to the reason. These modules only declare types."""
 
 
 def module_name(module: Path) -> str:
-    """Return the name that a module's test file must have. All modules of a nested package share one test file."""
+    """Return the name that a module's test file must have.
+
+    All modules of a nested package share one test file.
+    """
     _, *inner = module.relative_to(SOURCE).with_suffix("").parts
     return inner[0] if inner[0] != "resources" else inner[1]
 

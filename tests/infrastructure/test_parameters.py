@@ -1,7 +1,4 @@
-"""The parameters of template.yaml turn on features and can require other parameters.
-
-The docs describe each parameter.
-"""
+"""Parameters of template.yaml turn on features, may require other parameters, and are described in the docs."""
 
 from __future__ import annotations
 
@@ -13,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from convoke.config import BASE_URL
 from tests.support.docs import DOCS
 from tests.support.template import functions, holds, parameter_values, resources, template, written_template
 
@@ -39,7 +37,7 @@ VARIANTS = [
 
 
 def references(part: Any) -> Iterator[str]:
-    """Yield each name that a part of the template references."""
+    """Yield the names that a part of the template references."""
     match part:
         case {"Ref": str(name)}:
             yield name
@@ -86,8 +84,7 @@ def test_adopted_table_replaces_the_table_and_its_first_secret() -> None:
     variables = functions(**ADOPTED)["api"]["Environment"]["Variables"]
     assert variables["CONVOKE_TABLE_NAME"] == {"Ref": "ExistingTableName"}
     assert variables["CONVOKE_AUTH_TOKEN_PREFIX"] == {"Ref": "SecretPrefix"}
-    # The existing table contains the first account. Therefore every account must have an item in the table to
-    # authenticate.
+    # The existing table already contains the first account. Therefore this account needs no special treatment.
     assert variables["CONVOKE_FIRST_ACCOUNT_SID"] == ""
     stream = functions(**ADOPTED)["event_publisher"]["Events"]["Changes"]["Properties"]["Stream"]
     assert stream == {"Ref": "ExistingTableStreamArn"}
@@ -100,8 +97,8 @@ def test_adopted_table_replaces_the_table_and_its_first_secret() -> None:
 
 
 def test_resources_that_hold_data_are_kept_and_do_not_hinder_a_rollback() -> None:
-    # CloudFormation cannot delete a table with deletion protection. If the first deployment is rolled back, the
-    # deletion policies RetainExceptOnCreate and Delete would therefore fail.
+    # CloudFormation cannot delete a table with deletion protection. Therefore a rollback of the first deployment must
+    # not delete the table.
     kept = {name: each for name, each in written_template()["Resources"].items() if each["Type"] in HOLDING_DATA}
     assert set(kept) == {"Table", "FirstAuthToken", "ApiKeyMaster"}
     for resource in kept.values():
@@ -112,7 +109,7 @@ HOLDING_DATA = {"AWS::DynamoDB::Table", "AWS::SecretsManager::Secret"}
 
 
 def test_table_of_a_stack_with_the_longest_name_can_be_used_by_another_stack() -> None:
-    """CloudFormation names a table STACK-Table-SUFFIX, where the suffix has up to 13 characters."""
+    """CloudFormation names a table STACK-Table-SUFFIX. The suffix has up to 13 characters."""
     (longest,) = re.findall(
         r"name of the stack must be at most (\d+) characters", (DOCS / "deploy-to-aws.md").read_text()
     )
@@ -193,9 +190,10 @@ def test_output_of_the_url_is_the_url_that_clients_use(given: dict[str, str], ur
 )
 def test_public_url_has_no_slash_at_its_end(url: str) -> None:
     pattern = written_template()["Parameters"]["PublicUrl"]["AllowedPattern"]
-    assert re.fullmatch(pattern, url)
-    for refused in (f"{url}/", f"{url}?a=b", f"{url}#a", url.partition("://")[2]):
-        assert not re.fullmatch(pattern, refused)
+    for each in (pattern, BASE_URL):
+        assert re.fullmatch(each, url)
+        for refused in (f"{url}/", f"{url}?a=b", f"{url}#a", url.partition("://")[2]):
+            assert not re.fullmatch(each, refused)
 
 
 def test_every_default_fits_its_own_pattern() -> None:
@@ -222,7 +220,7 @@ def alarms(**given: str) -> dict[str, Any]:
 
 
 def watched(metric: str) -> set[str]:
-    """Return the logical IDs of the resources whose metric has an alarm."""
+    """Return the logical IDs of the resources that have an alarm on this metric."""
     found: set[str] = set()
     for alarm in alarms().values():
         for each in (
@@ -252,7 +250,7 @@ def test_every_function_and_queue_has_an_alarm() -> None:
 
 def test_dead_receiver_of_a_tenant_raises_no_alarm() -> None:
     queues = resources("AWS::SQS::Queue")
-    # Only Convoke sends messages to this queue, not AWS. The messages are deliveries that a receiver did not accept.
+    # Only Convoke sends messages to this queue. They are deliveries that a receiver did not accept.
     variables = functions()["webhook_delivery"]["Environment"]["Variables"]
     tenants = variables["CONVOKE_DELIVERY_DEAD_LETTER_QUEUE_URL"]["Ref"]
     assert watched("ApproximateNumberOfMessagesVisible") == {

@@ -1,7 +1,7 @@
-"""The roles of the translated template allow exactly the calls that the functions and their triggers make.
+"""Each role in the translated template allows exactly the AWS calls that its function and triggers make.
 
-The test runs a scenario that uses every feature, records the AWS calls with their resources, and compares the calls
-with the role of each function.
+The test runs a scenario that uses every feature and records the AWS calls with their resources. Then the test compares
+the calls with each function's role.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, cast
 import pytest
 
 from convoke.aws.edges import AwsEdges
+from convoke.aws.handlers.message_sender import MAX_RECEIVES
 from convoke.domain.carriers import CarrierRefusedError, OutboundCopy, SentCopy
 from convoke.domain.errors import OptedOutError
 from convoke.domain.senders import Provider
@@ -32,7 +33,7 @@ from tests.support.translated import deployed, references, translated
 Action = tuple[str, str]
 """An IAM action and its resource.
 
-The resource is a logical ID, an index such as `Table/index/due`, or a secret's name.
+The resource is a logical ID, an index such as `Table/index/due`, or the name of a secret.
 """
 
 
@@ -46,13 +47,16 @@ class Call(NamedTuple):
 
 
 SECRETS = "auth-tokens/*"
-"""The resource of the secrets. Each account has one secret. Most accounts are created after the deployment."""
+"""Stands for all secrets with Auth Tokens.
+
+A policy cannot name each secret, because most accounts are created after the deployment.
+"""
 
 SENDERS = "senders/*"
-"""The resource of the secrets with the credentials of senders."""
+"""Stands for all secrets with the credentials of senders."""
 
 MASTER = "api-key-master"
-"""The resource of the secret from which the secrets of API keys are derived."""
+"""The secret from which Convoke derives the secrets of API keys."""
 
 TWILIO_SENDER = {
     "Address": "+15017122669",
@@ -65,7 +69,7 @@ LOG_DELIVERY = {
     *("logs:CreateLogDelivery", "logs:GetLogDelivery", "logs:UpdateLogDelivery", "logs:DeleteLogDelivery"),
     *("logs:ListLogDeliveries", "logs:PutResourcePolicy", "logs:DescribeResourcePolicies", "logs:DescribeLogGroups"),
 }
-"""The actions with which Step Functions writes its log.
+"""The actions that Step Functions needs to write its log.
 
 See https://docs.aws.amazon.com/step-functions/latest/dg/cw-logs.html.
 """
@@ -74,10 +78,10 @@ POLLING = {
     "AWS::SQS::Queue": ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"),
     "AWS::DynamoDB::Table": ("dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator"),
 }
-"""The actions with which Lambda reads an event source. Lambda uses the role of the function.
+"""Maps each type of event source to the actions with which Lambda reads the event source.
 
-See https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html and
-https://docs.aws.amazon.com/lambda/latest/dg/with-ddb.html.
+Lambda performs these actions with the function's role. See https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html
+and https://docs.aws.amazon.com/lambda/latest/dg/with-ddb.html.
 """
 
 
@@ -85,7 +89,8 @@ https://docs.aws.amazon.com/lambda/latest/dg/with-ddb.html.
 def recorded(monkeypatch: pytest.MonkeyPatch, calls: list[Call]) -> Iterator[MotoInstance]:
     """Run an instance, and record the AWS calls of all functions in `calls`.
 
-    Like a cold start, each sweep creates new edges. Therefore edges that are not in `names` belong to the sweeper.
+    Each sweep creates new edges, as a cold start does. Therefore edges that are missing from `names` belong to the
+    sweeper.
     """
     names: dict[int, str] = {}
     client_of = AwsEdges._client
@@ -101,14 +106,14 @@ def recorded(monkeypatch: pytest.MonkeyPatch, calls: list[Call]) -> Iterator[Mot
     monkeypatch.setattr(AwsEdges, "_client", recording)
     with moto_instance() as instance:
         names.update({id(instance.edges(function)): function for function in functions()})
-        # Ignore the calls of the setup. The setup has also cached the account's token.
+        # The setup has called AWS and has cached the account's token. Forget the calls and the token.
         instance.edges("api").auth_tokens.fetch.forget(instance.account.sid)
         calls.clear()
         yield instance
 
 
 def needed(call: Call, logical_ids: Mapping[str, str]) -> Iterator[Action]:
-    """Yield the IAM actions that an AWS call needs. `logical_ids` maps URLs of queues and ARNs to logical IDs."""
+    """Yield the IAM actions that an AWS call needs. `logical_ids` maps queue URLs and ARNs to logical IDs."""
     _, service, operation, params = call
     match service, operation:
         case "dynamodb", "TransactWriteItems":
@@ -134,7 +139,7 @@ def needed(call: Call, logical_ids: Mapping[str, str]) -> Iterator[Action]:
 
 
 def allowed(role: str) -> Iterator[Action]:
-    """Yield the IAM actions that a role of the translated template allows."""
+    """Yield the IAM actions that a role in the translated template allows."""
     for policy in deployed("AWS::IAM::Role")[role]["Properties"]["Policies"]:
         for statement in policy["PolicyDocument"]["Statement"]:
             for action in listed(statement["Action"]):
@@ -146,7 +151,7 @@ def listed(value: Any) -> list[Any]:
 
 
 def named(resource: Any) -> str:
-    """Return the name of a policy's resource in the form that `Action` uses."""
+    """Return a policy's resource in the form that `Action` uses."""
     match resource:
         case {"Ref": str(name)}:
             return name
@@ -167,7 +172,7 @@ def named(resource: Any) -> str:
 
 
 def roles() -> dict[str, tuple[str, str]]:
-    """Return the logical IDs of each function and its role. The key is the name of the function's folder."""
+    """Return a mapping from each function's folder name to the logical IDs of the function and its role."""
     found = {}
     for name, function in deployed("AWS::Lambda::Function").items():
         (role,) = references(function["Properties"]["Role"])
@@ -176,7 +181,7 @@ def roles() -> dict[str, tuple[str, str]]:
 
 
 def needed_by_lambda(function: str) -> Iterator[Action]:
-    """Yield the actions that Lambda performs with the role of a function.
+    """Yield the actions that Lambda performs with the function's role.
 
     Lambda writes logs and reads the event source.
     """
@@ -203,7 +208,7 @@ def resource_type(logical_id: str) -> str:
 
 
 def live(instance: MotoInstance) -> None:
-    """Use every feature, also failing webhooks, replays, lost queue messages, timers and deletion."""
+    """Use every feature, including failing webhooks, replays, lost queue messages, timers and deletion."""
     v1 = instance.client().conversations.v1
     v1.configuration.webhooks().update(
         post_webhook_url="https://hooks.example.com/", filters=["onConversationStateUpdated", "onConversationUpdated"]
@@ -232,7 +237,7 @@ def live(instance: MotoInstance) -> None:
 
     create(unique_name="timed", participant=CHAT_AND_SMS, timers_inactive="PT1M", timers_closed="PT10M")
     instance.work()
-    instance.phone_plans.plan(instance.account.sid, PHONE, failures=1, reports_delivery=True)
+    instance.phone_plans.plan(instance.account.sid, PHONE, failures=3, reports_delivery=True)
     v1.conversations("timed").messages.create(body="Hello")
     v1.conversations("timed").messages.create(body="Hello again")
     picture = v1.conversations("timed").messages.create(media_sid=media_sid(instance)).sid
@@ -245,6 +250,8 @@ def live(instance: MotoInstance) -> None:
     )
     instance.work()
     assert instance.receivers.posted[-1].url == "https://hooks.example.com/own"
+    instance.forget_pauses(receives=MAX_RECEIVES)
+    instance.work()
     v1.roles.create(friendly_name="guest", type="conversation", permission=["sendMessage"])
     v1.users("alice").delete()
     sender = instance.call("POST", "/convoke/v1/Senders", TWILIO_SENDER).body["sid"]
@@ -284,7 +291,7 @@ def live(instance: MotoInstance) -> None:
 
 
 class RefusingCarrier:
-    """A fake carrier that refuses every copy. The tests must not call a real carrier."""
+    """A fake carrier that refuses every copy, because tests must not call a real carrier."""
 
     sends_group_mms = False
 
@@ -293,7 +300,7 @@ class RefusingCarrier:
 
 
 def write_as_phones(instance: MotoInstance) -> None:
-    """Simulate a phone that writes to a number of the AWS account. The first message creates a conversation."""
+    """Simulate a phone that writes to a number of the AWS account. Its first message creates a conversation."""
     assign(instance)
     configure(instance)
     webhooks = instance.client().conversations.v1.configuration.webhooks()
@@ -323,7 +330,7 @@ def test_roles_allow_exactly_the_calls_of_functions(monkeypatch: pytest.MonkeyPa
     used: dict[str, set[Action]] = defaultdict(set)
     for call in calls:
         used[call.function].update(needed(call, logical_ids))
-    # The state machine calls PutEvents itself, so the function needs no permission for the call.
+    # The state machine calls PutEvents. Therefore the function needs no permission for PutEvents.
     used["conversation_finalizer"].discard(("events:PutEvents", "EventBus"))
     assert set(roles()) == set(functions())
     for folder, (function, role) in roles().items():
@@ -335,7 +342,8 @@ def test_message_sender_sends_only_from_given_numbers() -> None:
     _, role = roles()["message_sender"]
     (policy,) = deployed("AWS::IAM::Role", SmsSenderArns=arns)[role]["Properties"]["Policies"]
     statements = policy["PolicyDocument"]["Statement"]
-    (sends,) = [each for each in statements if each["Action"] == "sms-voice:SendTextMessage"]
+    actions = ["sms-voice:SendTextMessage", "sms-voice:SendMediaMessage"]
+    (sends,) = [each for each in statements if each["Action"] == actions]
     assert sends["Resource"] == {"Fn::Split": [",", {"Ref": "SmsSenderArns"}]}
 
 

@@ -1,6 +1,6 @@
-"""CONTRIBUTING.md has a recipe "Add a resource".
+"""The tests detect a forgotten step of the recipe "Add a resource" in CONTRIBUTING.md.
 
-If a developer forgets a step of the recipe, these tests name the step and the file to edit.
+The failure message names the step and the file to edit.
 """
 
 from __future__ import annotations
@@ -34,15 +34,15 @@ LAST_STEP = "docs/behaviour"
 
 
 def contracts(module: str) -> dict[str, Contract]:
-    """Return the contracts of a resource module. The key is the name of the contract."""
+    """Return the contracts of a resource module, as a mapping from name to contract."""
     members = vars(importlib.import_module(f"convoke.api.resources.{module}"))
     return {name: member for name, member in members.items() if isinstance(member, Contract)}
 
 
 def unrouted(module: str, contracts: Mapping[str, Contract], routed: Iterable[Contract]) -> Iterator[str]:
-    """Yield a message for each contract in a resource module that no route uses.
+    """Yield a message for each contract of a resource module that has no route.
 
-    If the module has no contract, yield one message.
+    Also yield a message if the module has no contract.
     """
     ids = {id(contract) for contract in routed}
     if not contracts:
@@ -53,19 +53,19 @@ def unrouted(module: str, contracts: Mapping[str, Contract], routed: Iterable[Co
 
 
 def attributes_of(variable: str, source: str) -> set[str]:
-    """Return every attribute of `variable` that the source reads."""
+    """Return the attributes of `variable` that the source reads."""
     attributes = (node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Attribute))
     return {node.attr for node in attributes if isinstance(node.value, ast.Name) and node.value.id == variable}
 
 
 def keyless(module: str, source: str) -> Iterator[str]:
-    """Yield a message for each missing name of storage/keys.py that a repository uses."""
+    """Yield a message for each name that a repository reads from storage/keys.py, but that does not exist there."""
     for name in sorted(attributes_of("keys", source) - set(vars(keys))):
         yield f"storage/keys.py does not define `{name}`, which storage/{module}.py reads: add it"
 
 
 def undeclared(module: str, source: str, declared: Iterable[str]) -> Iterator[str]:
-    """Yield a message for each missing attribute of Operations that a resource module uses."""
+    """Yield a message for each operation that a resource module uses, but that Operations does not declare."""
     for name in sorted(attributes_of("operations", source) - set(declared)):
         yield f"Operations in api/operations.py has no `{name}`, which api/resources/{module}.py reads: add it"
 
@@ -76,10 +76,7 @@ def unbuilt(members: Container[str], declared: Iterable[str]) -> Iterator[str]:
 
 
 def undocumented(module: str, docstring: str, root: Path) -> Iterator[str]:
-    """Yield a message if a resource module cites no page.
-
-    Also yield a message for each cited page that does not exist.
-    """
+    """Yield a message for each cited page that does not exist, or if the resource module cites no page."""
     cited = re.findall(r"docs/behaviour/[\w-]+\.md", docstring)
     if not cited:
         yield f"The docstring of api/resources/{module}.py cites no page of docs/behaviour: write one and cite it"
@@ -138,12 +135,12 @@ def test_every_path_value_is_described() -> None:
 
 @dataclass(frozen=True)
 class Forgotten:
-    """A test case: a step of the recipe is missing."""
+    """A test case in which one step of the recipe is missing."""
 
     messages: Iterable[str]
-    """The messages of a check that must detect the missing step."""
+    """The messages of the check that must detect the missing step."""
     named: tuple[str, ...]
-    """Texts that must be part of the message."""
+    """Texts that the message must contain."""
 
 
 PARCELS = '''"""`/Parcels`: a resource that does not exist."""
@@ -153,7 +150,7 @@ def fetch(operations, request, sid):
 '''
 
 NO_PAGE = "/".join(("docs", "behaviour", "no-page.md"))
-"""The path of a page that does not exist. The code joins the path from parts, so that test_docs.py does not find it."""
+"""The path of a page that does not exist. The path is joined from parts to hide it from test_docs.py."""
 
 FORGOTTEN = {
     "key": Forgotten(keyless("parcels", "keys.parcel(sid)"), ("storage/keys.py", "`parcel`", "storage/parcels.py")),
@@ -185,7 +182,7 @@ def test_recipe_names_at_most_ten_files_of_the_product_and_each_exists() -> None
     assert 5 <= len(files) <= 10, files
     assert files[-1].startswith(LAST_STEP)
     for file in files:
-        # The example in the recipe is the existing resource `receipts`, so every file of the example exists.
+        # The recipe's example is the existing resource `receipts`. Therefore every file of the example exists.
         assert (PACKAGE / file).exists() or (ROOT / file).exists(), file
 
 

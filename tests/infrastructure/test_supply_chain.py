@@ -1,4 +1,4 @@
-"""Every package that the files of the project install is pinned with hashes and has a known licence."""
+"""Every package that a file of the project installs is pinned with hashes and has a known licence."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.support.template import ROOT
 TOOLS = ROOT / ".ci/tools"
 
 PERMISSIVE = {"Apache-2.0", "BSD-2-Clause", "BSD-3-Clause", "MIT", "MPL-2.0", "PSF-2.0", "Unlicense", "0BSD", "ISC"}
-"""The licences that a dependency of the product may have."""
+"""The licences that a dependency of Convoke may have."""
 
 
 EXTRAS = re.compile(r"\[.*?\]")
@@ -32,11 +32,11 @@ def test_every_tool_is_locked_with_hashes(tool: str) -> None:
 
 
 def test_commands_that_install_packages_require_hashes_or_the_lock_file() -> None:
-    """`uv sync --locked` and `npm ci` check the hashes of their lock files."""
+    """`uv sync --locked` and `npm ci` check the hashes in their lock files."""
     sources = [ROOT / "Makefile", ROOT / "layers/convoke/Makefile", *(ROOT / "layers/convoke/src").rglob("*.py")]
     for path in sources:
         text = path.read_text()
-        # Ignore hints for the user, such as "not installed: pip install twilio", because they install nothing.
+        # Ignore hints for the user, such as "not installed: pip install twilio". They install nothing.
         for command in re.finditer(r'(?<!: )pip"?,? "?(?:install|sync)\b', text):
             assert "--require-hashes" in text[command.start() : command.start() + 300], f"{path.name}: {command[0]}"
         for line in re.findall(r".*\$\(UV\) sync.*", text):

@@ -1,4 +1,4 @@
-"""template.yaml agrees with the code about names and sizes."""
+"""template.yaml agrees with the names and sizes in the code."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import re
 
 from convoke.aws.event_bus import SOURCE
+from convoke.aws.handlers.message_sender import MAX_RECEIVES
 from convoke.cli.deployment import CHANGE_DEAD_LETTERS, FIRST_ACCOUNT, OUTPUTS, QUEUES
 from convoke.domain.carriers import MAX_ATTEMPTS
 from convoke.domain.connections import MAX_RETRIES
@@ -32,13 +33,15 @@ def test_function_modules_are_at_most_25_lines() -> None:
 def test_environment_variables_are_those_that_the_settings_read() -> None:
     known = set(re.findall(r'"(CONVOKE_\w+)"', (ROOT / "layers/convoke/src/convoke/config.py").read_text()))
     given = {name for properties in functions().values() for name in properties["Environment"]["Variables"]}
-    # botocore reads AWS_CA_BUNDLE and AWS_ENDPOINT_URL, so the settings do not contain these variables. Only the
-    # embedded engine reads CONVOKE_SYNCHRONOUS.
+    # botocore itself reads AWS_CA_BUNDLE and AWS_ENDPOINT_URL. Only the embedded engine reads CONVOKE_SYNCHRONOUS.
     assert given == known - {"CONVOKE_SYNCHRONOUS"} | {"AWS_CA_BUNDLE", "AWS_ENDPOINT_URL"}
 
 
 def test_functions_on_aws_call_aws() -> None:
-    """`sam local invoke` can set only declared variables. botocore treats an empty value like a missing variable."""
+    """An empty value means the real AWS.
+
+    The template declares the variable, because `sam local invoke` can set only declared variables.
+    """
     for properties in functions().values():
         assert properties["Environment"]["Variables"]["AWS_ENDPOINT_URL"] == ""
 
@@ -67,7 +70,7 @@ def test_snapstart_is_on_and_the_runtime_supports_it() -> None:
 
 
 def test_webhook_delivery_batch_size_is_one() -> None:
-    # If a batch were larger, a slow receiver would delay deliveries to other receivers.
+    # With a larger batch, one slow receiver would delay deliveries to other receivers.
     (event,) = functions()["webhook_delivery"]["Events"].values()
     assert event["Properties"]["BatchSize"] == 1
 
@@ -78,14 +81,14 @@ def test_webhooks_of_deleted_conversations_are_kept_as_long_as_dead_letters() ->
 
 
 def test_receives_without_an_attempt_do_not_use_up_the_receives_of_a_message() -> None:
-    """SQS also counts receives whose invocation Lambda throttled.
+    """SQS also counts receives after which Lambda throttled the invocation.
 
-    Therefore `maxReceiveCount` is far above the number of attempts.
+    Therefore `maxReceiveCount` is much larger than the number of attempts.
     """
     queues = resources("AWS::SQS::Queue")
     for name in ("ParticipantQueue", "DeliveryQueue", "OutboundQueue"):
         assert queues[name]["RedrivePolicy"]["maxReceiveCount"] == 100 > 10 * (1 + MAX_RETRIES)
-    assert queues["CopyQueue"]["RedrivePolicy"]["maxReceiveCount"] == 1000 > 10 * MAX_ATTEMPTS
+    assert queues["CopyQueue"]["RedrivePolicy"]["maxReceiveCount"] == 1000 > MAX_RECEIVES > 10 * MAX_ATTEMPTS
     redriven = {
         queue["RedrivePolicy"]["deadLetterTargetArn"]["Fn::GetAtt"]
         for queue in queues.values()
@@ -99,8 +102,8 @@ def test_receives_without_an_attempt_do_not_use_up_the_receives_of_a_message() -
     }
 
 
-def test_copies_of_a_line_keep_their_order() -> None:
-    """SQS requires that the dead-letter queue of a FIFO queue is a FIFO queue too."""
+def test_copy_queues_keep_the_order_of_each_message_group() -> None:
+    """SQS also requires a FIFO queue as the dead-letter queue of a FIFO queue."""
     queues = resources("AWS::SQS::Queue")
     assert {name for name, queue in queues.items() if queue.get("FifoQueue")} == {"CopyQueue", "CopyFailureQueue"}
     assert queues["CopyQueue"]["FifoThroughputLimit"] == "perMessageGroupId"
@@ -131,8 +134,7 @@ def test_table_has_recovery_encryption_and_is_retained() -> None:
     table = template()["Resources"]["Table"]
     assert table["Properties"]["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
     assert table["Properties"]["TimeToLiveSpecification"] == {"AttributeName": EXPIRES_AT, "Enabled": True}
-    # DynamoDB encrypts every table. With True, DynamoDB would use a KMS key of the account, and AWS charges for its
-    # use.
+    # DynamoDB encrypts every table. With True, DynamoDB would use a KMS key of the account, which costs money.
     assert table["Properties"]["SSESpecification"] == {"SSEEnabled": False}
     assert table["UpdateReplacePolicy"] == "Retain"
 
@@ -148,5 +150,5 @@ def test_only_finalize_and_close_catch_errors() -> None:
 
 
 def test_lambda_logs_no_lines_for_successful_invocations() -> None:
-    """SAM merges the global setting with the log group of each function."""
+    """SAM adds this global setting to the configuration of each function."""
     assert template()["Globals"]["Function"]["LoggingConfig"] == {"LogFormat": "JSON", "SystemLogLevel": "WARN"}

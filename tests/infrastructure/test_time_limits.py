@@ -1,4 +1,4 @@
-"""Each time limit is shorter than the time limit of the caller.
+"""Each time limit is shorter than the time limit of its caller.
 
 A call to another service ends before the invocation that makes the call. The invocation ends before its caller stops
 waiting. The tests read the limits from template.yaml and from constants in the code.
@@ -19,7 +19,7 @@ from tests.support.template import functions, resources, state_machine
 from tests.support.translated import deployed, references
 
 GATEWAY_SECONDS = 30
-"""The maximum time for which an HTTP API waits for a function.
+"""The maximum time that an HTTP API waits for a function.
 
 See https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-quotas.html.
 """
@@ -31,13 +31,13 @@ See https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html.
 """
 
 MAX_BACKOFF_SECONDS = (1, 2)
-"""The maximum pause of botocore's retry mode `standard` after the first and after the second attempt."""
+"""The maximum pauses of botocore's retry mode `standard`, after the first and the second attempt."""
 
 CALL_SECONDS = MAX_ATTEMPTS * (CONNECT_TIMEOUT_SECONDS + READ_TIMEOUT_SECONDS) + sum(MAX_BACKOFF_SECONDS)
-"""The maximum duration of one call to AWS, with retries."""
+"""The maximum duration of one AWS call, including retries."""
 
 TIMEOUTS = {name: properties["Timeout"] for name, properties in functions().items()}
-"""The timeout of each function in seconds. The key is the name of the function's folder."""
+"""Maps each function's folder name to the function's timeout in seconds."""
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ def test_api_answers_before_the_gateway_gives_up() -> None:
 
 
 def test_waiting_request_leaves_time_for_a_call_to_aws() -> None:
-    """A request with `Prefer: wait` starts to wait after Convoke has stored the conversation."""
+    """Convoke first stores the conversation with an AWS call. Only then does a request with `Prefer: wait` wait."""
     assert TIMEOUTS["api"] >= MAX_PREFERRED_WAIT_SECONDS + CONNECT_TIMEOUT_SECONDS + READ_TIMEOUT_SECONDS
 
 
@@ -75,14 +75,13 @@ def test_request_with_a_pre_event_and_conflicts_ends_before_the_timeout_of_the_f
 
 
 def test_call_to_a_webhook_ends_before_the_timeout_of_the_function() -> None:
-    # Each attempt makes two calls to DynamoDB: one records the start, and one records the result.
+    # Each attempt makes two DynamoDB calls: one to record the start, and one to record the result.
     assert TIMEOUTS["webhook_delivery"] > MAX_TIMEOUT_SECONDS + 2 * (CONNECT_TIMEOUT_SECONDS + READ_TIMEOUT_SECONDS)
 
 
 def test_call_to_a_carrier_ends_before_the_timeout_of_the_function() -> None:
-    # Each attempt makes two calls to DynamoDB: one records the start, and one records the result.
-    call = twilio.CONNECT_TIMEOUT_SECONDS + twilio.READ_TIMEOUT_SECONDS
-    assert TIMEOUTS["message_sender"] > call + 2 * (CONNECT_TIMEOUT_SECONDS + READ_TIMEOUT_SECONDS)
+    # Each attempt makes two DynamoDB calls: one to record the start, and one to record the result.
+    assert TIMEOUTS["message_sender"] > twilio.SETTINGS.total + 2 * (CONNECT_TIMEOUT_SECONDS + READ_TIMEOUT_SECONDS)
 
 
 def test_client_of_aws_that_sends_sms_repeats_no_call(edges: AwsEdges) -> None:
@@ -100,7 +99,7 @@ def test_sweeper_stops_early_enough_for_the_calls_under_way() -> None:
 
 @pytest.mark.parametrize("mapping", sorted(deployed("AWS::Lambda::EventSourceMapping")))
 def test_visibility_timeout_is_at_least_six_function_timeouts(mapping: str) -> None:
-    """Lambda can retry a throttled invocation during this time, before the queue delivers the message again.
+    """The long visibility timeout gives Lambda time to retry a throttled invocation before SQS repeats the message.
 
     See https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html.
     """

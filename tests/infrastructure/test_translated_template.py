@@ -1,7 +1,6 @@
-"""The template that CloudFormation deploys has no fault that would appear only on AWS.
+"""The output of the SAM transform has no fault that would appear only on AWS.
 
-The tests read the output of the SAM transform. Each test looks for one kind of fault in all resources, so new resources
-are tested too.
+Each test searches all resources for one kind of fault. Therefore new resources are tested too.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from tests.support.template import template, written_template
 from tests.support.translated import deployed, names_in, parameters_in, references, translated
 
 NOT_IN_VERSION = ("ReservedConcurrentExecutions", "RecursiveLoop", "RuntimeManagementConfig", "Tags")
-"""The properties that belong to the whole function and not to one version of the function."""
+"""Properties of a whole function that do not belong to a single version of the function."""
 
 EVERYTHING = {
     "AlarmTopicArn": "arn:aws:sns:us-east-1:123456789012:topic",
@@ -25,7 +24,7 @@ EVERYTHING = {
     "VpcSecurityGroupIds": "sg-1",
     "ApiReservedConcurrency": "100",
 }
-"""Parameter values that turn on every feature that requires permissions."""
+"""Parameter values that turn on every feature with its own permissions."""
 
 WITHOUT_RESOURCE = {
     *("logs:CreateLogDelivery", "logs:GetLogDelivery", "logs:UpdateLogDelivery", "logs:DeleteLogDelivery"),
@@ -34,7 +33,7 @@ WITHOUT_RESOURCE = {
     *("ec2:CreateNetworkInterface", "ec2:DescribeNetworkInterfaces", "ec2:DeleteNetworkInterface"),
     *("ec2:DescribeSubnets", "ec2:AssignPrivateIpAddresses", "ec2:UnassignPrivateIpAddresses"),
 }
-"""The actions for which AWS's documentation uses the resource `*`: delivery of logs, tracing and access to a VPC.
+"""Actions that AWS allows only for the resource `*`: log delivery, tracing and access to a VPC.
 
 See https://docs.aws.amazon.com/step-functions/latest/dg/cw-logs.html,
 https://docs.aws.amazon.com/lambda/latest/dg/services-xray.html and
@@ -49,13 +48,13 @@ LAYER = written_template()["Resources"]["ConvokeLayer"]["Properties"]
 
 
 def configuration(function: str) -> dict[str, Any]:
-    """Return the properties that Lambda stores in each version of a function. The conditions are unresolved."""
+    """Return the function's properties that Lambda stores in each version. Conditions are unresolved."""
     properties = translated()["Resources"][function]["Properties"]
     return {name: value for name, value in properties.items() if name not in NOT_IN_VERSION}
 
 
 def descriptions() -> dict[str, Any]:
-    """Return the description of the version of each function. The key is the logical ID of the function."""
+    """Return a mapping from each function's logical ID to the description of its version."""
     return {
         version["Properties"]["FunctionName"]["Ref"]: version["Properties"]["Description"]
         for version in deployed("AWS::Lambda::Version").values()
@@ -63,7 +62,7 @@ def descriptions() -> dict[str, Any]:
 
 
 def max_length(parameter: str) -> int:
-    """Return the length of the longest value that a parameter allows."""
+    """Return the length of the longest allowed value of a parameter."""
     match template()["Parameters"][parameter]:
         case {"AllowedValues": list(values)}:
             return max(len(str(value)) for value in values)
@@ -80,11 +79,10 @@ def test_function_with_an_alias_is_tested() -> None:
 
 @pytest.mark.parametrize("function", sorted(descriptions()))
 def test_new_value_of_a_parameter_of_the_configuration_changes_the_version_description(function: str) -> None:
-    """A new parameter value alone does not make SAM publish a new version. The alias would then keep the old value.
+    """A new parameter value alone does not make SAM publish a new version. The alias would keep the old value.
 
-    Therefore the description of the version must change too.
-
-    See https://github.com/aws/serverless-application-model/issues/3820.
+    Therefore the version's description must contain the parameter value. See
+    https://github.com/aws/serverless-application-model/issues/3820.
     """
     described = parameters_in([descriptions()[function], LAYER["Description"]])
     assert parameters_in(configuration(function)) <= described
@@ -92,10 +90,9 @@ def test_new_value_of_a_parameter_of_the_configuration_changes_the_version_descr
 
 @pytest.mark.parametrize("function", sorted(descriptions()))
 def test_new_version_description_comes_with_a_new_configuration(function: str) -> None:
-    """If only the description changed, Lambda would publish no version, and the update of the stack would fail."""
+    """If only the description changed, Lambda would publish no new version, and the stack's update would fail."""
     assert parameters_in(descriptions()[function]) <= parameters_in(configuration(function))
-    # A new description of the layer creates a new layer version. The configuration of the function contains the layer
-    # version, so it changes too.
+    # A new description of the layer creates a new layer version, which is part of the function's configuration.
     (layer,) = deployed("AWS::Lambda::LayerVersion")
     assert layer in references(descriptions()[function])
     assert configuration(function)["Layers"] == [{"Ref": layer}]
@@ -116,9 +113,9 @@ def test_descriptions_fit_with_the_longest_values(function: str) -> None:
 
 @pytest.mark.parametrize("version", sorted(deployed("AWS::Lambda::Version")))
 def test_update_keeps_the_previous_version_for_a_rollback(version: str) -> None:
-    """New parameter values and new code make CloudFormation replace or remove the previous version.
+    """When the stack is updated, CloudFormation replaces or removes the previous version.
 
-    The policies retain that version.
+    The policies retain the previous version.
     """
     kept = deployed("AWS::Lambda::Version")[version]
     assert (kept["UpdateReplacePolicy"], kept["DeletionPolicy"]) == ("Retain", "Retain")
@@ -126,7 +123,7 @@ def test_update_keeps_the_previous_version_for_a_rollback(version: str) -> None:
 
 @pytest.mark.parametrize("parameters", [{}, {"DeletionProtection": "false"}])
 def test_failed_first_deployment_can_roll_back(parameters: dict[str, str]) -> None:
-    """A rollback deletes the resources that the deployment created, except resources with the policy Retain.
+    """A rollback deletes all resources that the deployment created, except resources with the policy Retain.
 
     If a service refuses to delete a resource, the rollback fails.
     """
@@ -146,23 +143,23 @@ def test_alarm_notifies_the_topic_and_handles_missing_data(alarm: str) -> None:
 
 @pytest.mark.parametrize("queue", sorted(set(deployed("AWS::SQS::Queue")) - {"DeliveryDeadLetterQueue"}))
 def test_queue_has_an_alarm(queue: str) -> None:
-    """Every queue except one has an alarm. The exception is the queue for deliveries that a receiver did not accept.
+    """All queues have an alarm, except the queue for deliveries that a receiver did not accept.
 
-    A message in that queue does not mean that the infrastructure fails.
+    Messages in that queue do not mean that the infrastructure fails.
     """
     watched = {name for alarm in deployed("AWS::CloudWatch::Alarm").values() for name in references(alarm)}
     assert queue in watched
 
 
 def test_deletion_of_the_stack_deletes_every_function() -> None:
-    """The deletion of a function also deletes its versions. A retained function would keep causing snapshot costs."""
+    """Deleting a function also deletes its versions. Their snapshots would otherwise cause costs."""
     functions = deployed("AWS::Lambda::Function", "AWS::Lambda::Alias")
     assert [name for name, function in functions.items() if function.get("DeletionPolicy", "Delete") != "Delete"] == []
 
 
 @pytest.mark.parametrize("parameters", [{}, EVERYTHING])
 def test_roles_have_no_managed_policies(parameters: dict[str, str]) -> None:
-    """Managed policies, which SAM can add to a role, allow their actions on all resources of the account."""
+    """SAM can add managed policies to a role. A managed policy allows its actions on all resources of the account."""
     for name, role in deployed("AWS::IAM::Role", **parameters).items():
         assert role["Properties"].get("ManagedPolicyArns", []) == [], name
 
@@ -178,7 +175,7 @@ def test_policies_have_no_wildcards(parameters: dict[str, str]) -> None:
 
 
 def test_policies_have_the_current_version() -> None:
-    """IAM interprets a policy without `Version` in the old policy language of 2008."""
+    """Without `Version`, IAM interprets a policy in the old policy language of 2008."""
     documents = [queue["Properties"]["PolicyDocument"] for queue in deployed("AWS::SQS::QueuePolicy").values()]
     for role in deployed("AWS::IAM::Role").values():
         documents.append(role["Properties"]["AssumeRolePolicyDocument"])
@@ -192,14 +189,14 @@ def mappings() -> dict[str, dict[str, Any]]:
 
 @pytest.mark.parametrize("mapping", sorted(mappings()))
 def test_mapping_has_a_concurrency_limit(mapping: str) -> None:
-    """Without a limit, the consumers of a queue could use the whole concurrency of the account. The API would fail."""
+    """Without a limit, the consumers of a queue could use all concurrent invocations. The API would then fail."""
     properties = mappings()[mapping]
     if "StartingPosition" in properties:
-        # For each shard of a stream, Lambda runs at most this number of invocations at the same time.
+        # Lambda processes each shard of the stream with one invocation at a time.
         assert properties["ParallelizationFactor"] == 1
     else:
         (limit,) = references(properties["ScalingConfig"]["MaximumConcurrency"])
-        # https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html
+        # See https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html.
         assert template()["Parameters"][limit]["MinValue"] >= 2
         assert template()["Parameters"][limit]["MaxValue"] <= 1000
 
@@ -209,16 +206,16 @@ def test_stream_mapping_gives_up_a_record_and_keeps_its_position(mapping: str) -
     properties = mappings()[mapping]
     assert properties["BisectBatchOnFunctionError"] is True
     assert properties["MaximumRetryAttempts"] > 0
-    # With this setting, the mapping also publishes changes that were stored before Lambda first polls the stream.
+    # TRIM_HORIZON also publishes changes that were stored before Lambda first polls the stream.
     assert properties["StartingPosition"] == "TRIM_HORIZON"
-    # After 24 hours, the stream deletes the record without any notice.
+    # The stream silently deletes a record after 24 hours.
     assert 0 < properties["MaximumRecordAgeInSeconds"] < 24 * 3600
     (queue,) = references(properties["DestinationConfig"]["OnFailure"]["Destination"])
     assert queue in deployed("AWS::SQS::Queue")
 
 
 def sent_queues(role: str) -> set[str]:
-    """Return the queues to which a role may send messages."""
+    """Return the queues to which a role can send messages."""
     statements = (
         statement
         for policy in deployed("AWS::IAM::Role")[role]["Properties"]["Policies"]
@@ -229,9 +226,9 @@ def sent_queues(role: str) -> set[str]:
 
 
 def test_function_that_sends_to_its_own_queue_allows_recursion() -> None:
-    """By default, Lambda stops a recursive loop through a queue after 16 invocations.
+    """By default, Lambda stops a loop through a queue after 16 invocations.
 
-    The property RecursiveLoop allows a loop.
+    The property RecursiveLoop allows the loop.
     """
     functions, recursive = deployed("AWS::Lambda::Function"), set[str]()
     for mapping in mappings().values():
@@ -239,16 +236,16 @@ def test_function_that_sends_to_its_own_queue_allows_recursion() -> None:
         (role,) = references(functions[function]["Properties"]["Role"])
         if source in sent_queues(role):
             recursive.add(function)
-    # The message sender sends to the copy queue only when it processes events of the outbound queue. Therefore a chain
-    # of invocations has only two invocations, and no loop.
+    # The message sender sends to the copy queue only for events of the outbound queue. Therefore its chain has only two
+    # invocations, and is not a loop.
     assert recursive == {"WebhookDeliveryFunction", "MessageSenderFunction"}
     assert functions["WebhookDeliveryFunction"]["Properties"]["RecursiveLoop"] == "Allow"
 
 
 def rules_by_queue() -> dict[str, set[str]]:
-    """Return the names of the rules that send to each queue.
+    """Return a mapping from each queue to the names of the rules that send messages to the queue.
 
-    A rule can send events, or events that the rule's target did not accept.
+    A rule sends events to a queue, or sends events that its target did not accept.
     """
     senders: dict[str, set[str]] = defaultdict(set)
     for rule, resource in deployed("AWS::Events::Rule").items():
@@ -259,7 +256,7 @@ def rules_by_queue() -> dict[str, set[str]]:
 
 
 def test_exactly_the_rules_that_send_to_a_queue_may_do_so() -> None:
-    """If the policy of a dead-letter queue does not allow a rule, EventBridge drops the failed events of this rule."""
+    """If the policy of the dead-letter queue does not allow a rule, EventBridge drops the failed events of the rule."""
     allowed: dict[str, set[str]] = defaultdict(set)
     for policy in deployed("AWS::SQS::QueuePolicy").values():
         (statement,) = policy["Properties"]["PolicyDocument"]["Statement"]
@@ -291,8 +288,11 @@ def test_queue_is_encrypted_and_keeps_messages_longer_than_their_attempts_take(q
     assert properties["MessageRetentionPeriod"] == days * 24 * 3600
 
 
-def test_scheduled_invocation_that_fails_is_not_repeated_beside_the_next_one() -> None:
-    """By default, Lambda retries a failed asynchronous invocation twice, and a throttled invocation for six hours."""
+def test_failed_scheduled_invocation_is_not_retried() -> None:
+    """By default, Lambda retries a failed invocation twice, and a throttled invocation for six hours.
+
+    These retries would run at the same time as the next scheduled invocations.
+    """
     rules = [rule["Properties"] for rule in deployed("AWS::Events::Rule").values()]
     scheduled = {
         name
@@ -311,7 +311,7 @@ def test_scheduled_invocation_that_fails_is_not_repeated_beside_the_next_one() -
 
 
 def test_failed_message_of_a_phone_is_not_lost() -> None:
-    """Amazon SNS invokes the function asynchronously. Therefore SNS does not notice a failed invocation."""
+    """Amazon SNS invokes the function asynchronously. Therefore SNS does not notice failed invocations."""
     (subscription,) = deployed("AWS::SNS::Subscription").values()
     assert subscription["Properties"]["Protocol"] == "lambda"
     (function,) = references(subscription["Properties"]["Endpoint"])
@@ -339,8 +339,11 @@ def test_only_the_topic_of_phones_invokes_the_function_of_inbound_messages() -> 
     assert statement["Condition"] == {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}}
 
 
-def test_schedule_does_not_repeat_an_event_beside_the_next_one() -> None:
-    """By default, EventBridge retries for a day if a target does not accept an event."""
+def test_schedule_does_not_retry_an_event() -> None:
+    """By default, EventBridge retries an event for a day if its target does not accept the event.
+
+    These retries would run at the same time as the next scheduled invocations.
+    """
     rules = [rule["Properties"] for rule in deployed("AWS::Events::Rule").values()]
     policies = [target["RetryPolicy"] for rule in rules if "ScheduleExpression" in rule for target in rule["Targets"]]
     assert policies == [{"MaximumRetryAttempts": 0, "MaximumEventAgeInSeconds": 60}] * len(keys.DUE_SHARDS)

@@ -1,4 +1,4 @@
-"""If the layer or the template changes, the next deployment publishes a new version of the API function."""
+"""A change of the layer or the template makes the next deployment publish a new version of the API function."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from tests.support.template import ROOT
 
 
 def built(checkout: Path, path: str | None = None) -> dict[str, str]:
-    """Run the Makefile of the API function, and return the text of each built file. The key is the file name.
+    """Run the API function's Makefile. Return a mapping from each built file's name to its text.
 
-    `path` is the value of PATH for make. If `path` is None, make gets the PATH of the tests.
+    `path` is the PATH for make. Without `path`, make gets the PATH of the tests.
     """
     artifacts = checkout / "artifacts"
     shutil.rmtree(artifacts, ignore_errors=True)
@@ -28,7 +28,7 @@ def built(checkout: Path, path: str | None = None) -> dict[str, str]:
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    """Return a folder with the files that the Makefile of the API function reads."""
+    """Return a folder with the files that the API function's Makefile reads."""
     for folder in ("functions/api", "layers/convoke"):
         shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
     for file in ("uv.lock", "template.yaml"):
@@ -55,7 +55,7 @@ def test_changed_layer_or_template_changes_the_built_api_function(checkout: Path
 
 
 def test_build_without_sha256sum_uses_shasum_and_has_the_same_result(checkout: Path, tmp_path: Path) -> None:
-    """Some versions of macOS have no command sha256sum."""
+    """Some versions of macOS do not have the command sha256sum."""
     sha256sum, tools = shutil.which("sha256sum"), tmp_path / "tools"
     tools.mkdir()
     for name in ("sh", "make", "cp", "find", "sort", "xargs"):

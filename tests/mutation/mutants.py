@@ -1,4 +1,4 @@
-"""Make mutants of a module.
+"""Create mutants of a module.
 
 A mutant is a copy of the module with one small fault. The tests should notice the fault.
 """
@@ -85,7 +85,7 @@ def mutants_of(source: str) -> list[Mutant]:
 
 
 Change = tuple[str, ast.expr | ast.stmt, str]
-"""The kind of mutant, the node that is replaced, and the source text of the replacement."""
+"""The kind of mutant, the node to replace, and the source text of the replacement."""
 
 
 def _mutable(node: ast.AST) -> Iterator[ast.AST]:
@@ -97,7 +97,7 @@ def _mutable(node: ast.AST) -> Iterator[ast.AST]:
 
 
 def _is_left_alone(node: ast.AST) -> bool:
-    """Return whether the mutation tool must not mutate a node. Tests need not check such a node."""
+    """Return whether the tool must not mutate a node, because tests need not check the node."""
     match node:
         case ast.JoinedStr() | ast.ImportFrom() | ast.Import():
             return True
@@ -124,7 +124,7 @@ def _children(node: ast.AST) -> Iterable[ast.AST]:
             keyword_defaults = (default for default in node.args.kw_defaults if default is not None)
             return [*node.args.defaults, *keyword_defaults, *node.body]
         case ast.AnnAssign():
-            # In an annotation, only calls are mutated, such as `Field` in `Annotated[str, Field(max_length=256)]`.
+            # In an annotation, mutate only calls, such as `Field` in `Annotated[str, Field(max_length=256)]`.
             calls = [each for each in ast.walk(node.annotation) if isinstance(each, ast.Call)]
             return [*calls, *([node.value] if node.value else [])]
     return ast.iter_child_nodes(node)

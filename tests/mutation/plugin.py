@@ -1,7 +1,7 @@
 """A pytest plugin for mutation testing (`pytest -p tests.mutation.plugin`).
 
-If coverage.py measures the test run, the plugin records which tests execute each line. For this purpose, the plugin
-sets the id of the running test as the dynamic context of coverage.py.
+If coverage.py measures the test run, the plugin records which tests execute each line. For this purpose, the id of the
+running test becomes coverage.py's dynamic context.
 
 The environment variable CONVOKE_ONLY_TESTS can name a file with a JSON list of test ids. pytest then runs only these
 tests, in the order of the list.
@@ -24,7 +24,7 @@ _GROUP = re.compile(r"(@[\w-]+)$")
 
 
 def plain_id(test: str) -> str:
-    """Return the id of a test without two suffixes: the phase (from pytest) and the group (from pytest-xdist)."""
+    """Return a test id without the suffixes that pytest (the phase) and pytest-xdist (the group) add."""
     return _GROUP.sub("", _PHASE.sub("", test))
 
 

@@ -1,6 +1,6 @@
 """Find the tests that execute the mutated lines of a mutant.
 
-The coverage data contains the ids of these tests. `make coverage` writes the coverage data.
+The coverage data of `make coverage` contains the ids of these tests.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from tests.mutation.mutants import Mutant
 from tests.mutation.plugin import plain_id
 
 MAX_OTHER_TESTS = 400
-"""The maximum number of tests from other test files than the like-named test file.
+"""The maximum number of tests that do not come from the like-named test file.
 
 The like-named test file of a module `x.py` is `test_x.py`. For tests of this file, there is no maximum.
 """
@@ -32,11 +32,11 @@ class Reach:
         self._by_line: dict[Path, dict[int, set[str]]] = {}
 
     def tests_for(self, path: Path, mutant: Mutant) -> list[str]:
-        """Return the ids of the tests that execute the mutated lines. The tests of the like-named test file come first.
+        """Return the ids of the tests that execute the mutated lines. Tests of the like-named test file come first.
 
         Some lines run at import, such as constants and default values. The coverage data names no test for these lines.
-        For such a line, the result also includes all tests of the like-named test file. It also includes every test
-        that executes a line with a name that the mutated line helps to define.
+        For such a line, the result also includes two groups of tests. The first group is the like-named test file. The
+        second group is every test that executes a line with a name that the mutated line helps to define.
         """
         reached = self._tests(path, range(mutant.line, mutant.end_line + 1))
         if names := _names_defined_at_import(ast.parse(self._sources[path]), mutant.line):
@@ -60,8 +60,7 @@ class Reach:
 def _names_defined_at_import(tree: ast.AST, line: int) -> set[str]:
     """Return the names of the functions, classes and constants whose definition includes the line.
 
-    If the line is in the body of a function, return no names. Such a line runs when the function is called, not at
-    import.
+    A line in a function's body runs when the function is called. For such a line, return no names.
     """
     names: set[str] = set()
     for node in ast.walk(tree):
@@ -81,7 +80,7 @@ def _is_like_named(test: str, path: Path) -> bool:
 
 
 def in_order(path: Path, tests: Iterable[str]) -> list[str]:
-    """Sort tests. The tests that are most likely to notice a fault in the module at `path` come first.
+    """Sort tests, so that tests that probably notice a fault in the module at `path` come first.
 
     The list begins with all tests of the like-named test file. After these tests, the list has the first test of every
     other file, the second test of every other file, and so on. Unit test files come before all other files. The order

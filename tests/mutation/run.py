@@ -1,7 +1,7 @@
-"""Draw mutants of the product at random, and run the tests that reach the mutants (`make mutants`).
+"""Create random mutants of Convoke, and run the tests that reach the mutants (`make mutants`).
 
 If no test notices a mutant, the tests have a gap, or the mutant behaves like the original. The program changes only
-copies of the source. The checkout does not change.
+copies of the source, not the checkout.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ COVERAGE_DATA = ROOT / ".coverage"
 
 TEST_TIMEOUT_SECONDS = 60
 MUTANT_TIMEOUT_SECONDS = 300
-"""The maximum time for all tests of one mutant. If no test has failed after this time, the mutant counts as survived.
+"""The maximum time for all tests of one mutant. If no test has failed after this time, the mutant has survived.
 
-An endless loop ends earlier, because TEST_TIMEOUT_SECONDS ends the test.
+A test with an endless loop ends earlier, because of TEST_TIMEOUT_SECONDS.
 """
 
 PYTEST_NO_TESTS_COLLECTED = 5
@@ -45,7 +45,7 @@ PYTEST_NO_TESTS_COLLECTED = 5
 class Outcome(StrEnum):
     KILLED = "killed"
     TIMED_OUT = "timed out"
-    """The result if a test took longer than TEST_TIMEOUT_SECONDS. The mutant counts as killed."""
+    """The result if a test took longer than TEST_TIMEOUT_SECONDS. The mutant then counts as killed."""
     SURVIVED = "survived"
     UNREACHED = "no test reaches it"
 
@@ -64,7 +64,7 @@ class Result:
 
 
 def draw(sources: dict[Path, str], seed: int, count: int) -> list[tuple[Path, Mutant]]:
-    """Draw `count` mutants at random. The same seed and the same sources give the same mutants."""
+    """Choose `count` mutants at random. The same seed and the same sources give the same mutants."""
     mutants = [(path, mutant) for path, source in sources.items() for mutant in mutants_of(source)]
     random.Random(seed).shuffle(mutants)
     compiling = (each for each in mutants if each[1].compiles(sources[each[0]]))
@@ -72,7 +72,7 @@ def draw(sources: dict[Path, str], seed: int, count: int) -> list[tuple[Path, Mu
 
 
 def run_tests(tests: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
-    """Run the tests with the copy of Convoke in `folder`/src.
+    """Run the tests against the copy of Convoke in `folder`/src.
 
     Raises subprocess.TimeoutExpired after MUTANT_TIMEOUT_SECONDS.
     """
@@ -113,7 +113,7 @@ def run_tests(tests: list[str], folder: Path) -> subprocess.CompletedProcess[str
 
 
 def judge(reach: Reach, sources: dict[Path, str], path: Path, mutant: Mutant) -> Result:
-    """Run the tests that reach a mutant. Stop after the first test that fails. Return the result."""
+    """Run the tests that reach a mutant, until a test fails. Return the result."""
     result = partial(Result, path, mutant)
     tests = reach.tests_for(path, mutant)
     if not tests:

@@ -1,4 +1,4 @@
-// What the tests with the chat SDK share: a server, tokens, a proxy that cuts connections, and waiting for events.
+// Helpers for the tests with the chat SDK: a server, tokens, a proxy that cuts connections, and waiting for events.
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -8,10 +8,10 @@ import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
 import twilio from "twilio";
 
-// A request on a kept connection fails if the server closes the connection at the same moment.
+// If the server closes a kept connection at the same moment, a request on this connection fails.
 http.globalAgent = new http.Agent({ keepAlive: false });
 
-/** The tested versions of the SDK, and the names under which package.json installs them. */
+/** Maps each tested version of the SDK to its package name in package.json. */
 export const VERSIONS = { "3.0.1": "conversations-3", "2.6.5": "conversations-2", "2.0.0": "conversations-2-0" };
 
 const TIMEOUT = 10_000;
@@ -47,7 +47,7 @@ export function restClient({ account_sid, auth_token, url }) {
   return client.conversations.v1;
 }
 
-/** Create an API key. Its function `token` makes an access token with the official helper library. */
+/** Create an API key. Its function `token` creates an access token with the official helper library. */
 export async function newKey(server) {
   const { account_sid, auth_token, url } = server;
   const authorization = `Basic ${Buffer.from(`${account_sid}:${auth_token}`).toString("base64")}`;
@@ -65,7 +65,7 @@ export async function newKey(server) {
   return { sid, serviceSid, token };
 }
 
-/** Wait for one event, optionally for one that is wanted. */
+/** Wait for an event. If `wanted` is given, wait for an event for which `wanted` returns true. */
 export function nextEvent(emitter, event, wanted = () => true, timeout = TIMEOUT) {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => {
@@ -82,14 +82,14 @@ export function nextEvent(emitter, event, wanted = () => true, timeout = TIMEOUT
   });
 }
 
-/** Return a list to which each event is added. */
+/** Return a list that will collect the events. */
 export function everyEvent(emitter, event) {
   const heard = [];
   emitter.on(event, (value) => heard.push(value));
   return heard;
 }
 
-/** Wait until a function returns something true, and return it. A function that throws is called again. */
+/** Call a function until it returns a truthy value, and return the value. If the function throws, call it again. */
 export async function until(wanted, timeout = TIMEOUT) {
   const end = Date.now() + timeout;
   for (;;) {
@@ -105,7 +105,7 @@ export async function until(wanted, timeout = TIMEOUT) {
   }
 }
 
-/** A TCP proxy in front of a server, which cuts connections. */
+/** A TCP proxy in front of a server. The proxy can cut connections. */
 export async function cuttingProxy({ port }) {
   const open = new Set();
   let cuts = 0;

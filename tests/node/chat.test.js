@@ -10,10 +10,10 @@ import { VERSIONS, cuttingProxy, everyEvent, newKey, nextEvent, restClient, star
 
 const require = createRequire(import.meta.url);
 
-/** The SDK answers a repeated GET request from its cache for a second. */
+/** For about a second, the SDK answers a repeated GET request from its cache. */
 const HTTP_CACHE = 1_100;
 
-/** How many connections are cut. Other versions than the newest are tested with few cuts, because each cut takes time. */
+/** How many connections are cut. Older versions are tested with few cuts, because each cut takes time. */
 const CUTS = { "3.0.1": 100 };
 
 const RESTART_PAUSE = 700;
@@ -22,7 +22,7 @@ const bodiesOf = (messages) => messages.map((message) => message.body);
 
 describe("The chat SDK", { concurrency: true, timeout: 180_000 }, () => {
   before(() => {
-    // Nobody can handle some promises of the SDK, for example when a connection is cut. Other rejections fail the test.
+    // Ignore rejected promises inside the SDK, for example after a cut connection. Other rejections fail the test.
     const [fail] = process.listeners("unhandledRejection");
     process.removeAllListeners("unhandledRejection");
     process.on("unhandledRejection", (error, promise) => {
@@ -58,7 +58,7 @@ describe("The chat SDK", { concurrency: true, timeout: 180_000 }, () => {
         assert.equal(await server?.stop(), 0, server?.log());
       });
 
-      /** Create a conversation by a client, which joins it and adds the others. The others know it afterwards. */
+      /** Create a conversation as `client`, join it, and add the identities in `others`. */
       const create = async (client, settings, ...others) => {
         const conversation = await client.createConversation(settings);
         await conversation.join();
@@ -238,8 +238,8 @@ describe("The chat SDK", { concurrency: true, timeout: 180_000 }, () => {
           `unique ${version}`,
           { topic: { id: 1 } },
         ]);
-        const told = reasons.flatMap(({ updateReasons }) => updateReasons);
-        for (const reason of ["state", "friendlyName", "uniqueName", "attributes"]) assert.ok(told.includes(reason));
+        const received = reasons.flatMap(({ updateReasons }) => updateReasons);
+        for (const reason of ["state", "friendlyName", "uniqueName", "attributes"]) assert.ok(received.includes(reason));
         assert.equal((await bob.getConversationByUniqueName(`unique ${version}`)).sid, conversation.sid);
       });
 
@@ -302,7 +302,7 @@ describe("The chat SDK", { concurrency: true, timeout: 180_000 }, () => {
         assert.equal((await v1.users("visitor").fetch()).isOnline, false);
       });
 
-      test("is told that its token is about to expire, and renews it", async () => {
+      test("is warned before its token expires, and renews the token", async () => {
         const client = new Client(key.token("renewer", 100), { Twilsock: { uri: server.socketUrl } });
         clients.push(client);
         const warned = nextEvent(client, "tokenAboutToExpire");
@@ -312,7 +312,7 @@ describe("The chat SDK", { concurrency: true, timeout: 180_000 }, () => {
         assert.equal(client.connectionState, "connected");
       });
 
-      test("is told that its token has expired", async () => {
+      test("gets an event when its token has expired", async () => {
         const client = new Client(key.token("expiring", 3), { Twilsock: { uri: server.socketUrl } });
         clients.push(client);
         const expired = nextEvent(client, "tokenExpired", undefined, 10_000);
@@ -482,8 +482,8 @@ describe("The chat SDK", { concurrency: true, timeout: 180_000 }, () => {
 });
 
 /**
- * Return a conversation of a client after the client has read its messages and participants. Earlier changes are no news
- * to the client.
+ * Return a client's conversation after the client has read the messages and participants. Then the client gets no more
+ * events for earlier changes.
  */
 async function loaded(client, { sid }) {
   const conversation = await until(() => client.getConversationBySid(sid));

@@ -1,4 +1,4 @@
-"""pytest must not collect the example project here. test_plugin.py runs the project in a separate pytest process."""
+"""Keep pytest from collecting the example project, because test_plugin.py runs the project in a separate process."""
 
 from __future__ import annotations
 

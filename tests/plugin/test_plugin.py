@@ -1,4 +1,4 @@
-"""The pytest plugin works in a separate project, in which only Convoke is installed."""
+"""The pytest plugin works in a separate project that has only Convoke installed."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def example(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def environ(tmp_path: Path) -> dict[str, str]:
-    """Return environment variables with which a pytest process loads the entry points in pyproject.toml.
+    """Return environment variables that make pytest load the entry points in pyproject.toml.
 
     The installed package can have outdated entry points.
     """
@@ -99,7 +99,7 @@ def test_client_without_twilio_package_says_how_to_install_it(example: Path, env
 
 
 def test_plain_installation_contains_every_package_that_an_instance_imports() -> None:
-    """Other tests run with the packages of all extras. Therefore these tests cannot detect a missing package."""
+    """The other tests run with the packages of all extras. Therefore they cannot detect a missing package."""
     program = """
 import sys
 from convoke.testing.instance import running

@@ -1,6 +1,4 @@
-"""Send valid and invalid requests that `/openapi.json` describes.
-
-Check that every response conforms to `/openapi.json`.
+"""Send valid and invalid requests that `/openapi.json` describes, and check every response against the document.
 
 `make schemathesis`, or `python -m tests.property.described_requests [--examples N] [--seed N] [--only TEXT]`.
 Schemathesis generates the requests. The seed determines every request. For each operation, the program starts a new
@@ -37,14 +35,14 @@ from tests.api.test_openapi import PopulatedInstance
 from tests.support.instances import Resolve, held_instance
 
 UNDECIDABLE: list[CheckFunction] = [positive_data_acceptance]
-"""The checks of Schemathesis that are always skipped.
+"""The Schemathesis checks that are always skipped.
 
-The API may refuse a request that conforms to the description. For example, some parameters exclude each other, and some
-values must be the names of existing resources.
+The API can refuse a request that matches the description. For example, some parameters exclude each other, and some
+values must be names of existing resources.
 """
 
 UNDECIDABLE_IF_CONVERTED: list[CheckFunction] = [*UNDECIDABLE, negative_data_rejection]
-"""The checks that are skipped if a form has values that are not strings.
+"""The Schemathesis checks that are skipped if a form contains values that are not strings.
 
 Schemathesis converts or drops such values. Therefore the sent request can be valid, although the generated request is
 invalid.
@@ -53,7 +51,7 @@ invalid.
 
 @dataclass
 class Application:
-    """A WSGI application that passes requests to the API. Schemathesis calls the application without sockets."""
+    """Lets Schemathesis call the API without sockets, as a WSGI application."""
 
     api: Resolve
 
@@ -63,7 +61,7 @@ class Application:
             headers["content-type"] = environ["CONTENT_TYPE"]
         scope = {
             "method": environ["REQUEST_METHOD"],
-            # uvicorn makes every path valid UTF-8 in the same way.
+            # uvicorn also replaces invalid UTF-8 in paths.
             "path": environ["PATH_INFO"].encode("latin-1").decode(errors="replace"),
             "query_string": environ["QUERY_STRING"].encode("latin-1"),
             "http_version": "1.1",
@@ -78,17 +76,17 @@ class Application:
 
 @dataclass(frozen=True)
 class Run:
-    """Sends requests to existing and to unknown resources.
+    """Sends requests for existing resources and for unknown resources.
 
-    For each operation, a run sends at most `examples` valid and `examples` invalid requests to existing resources. The
-    run sends the same numbers of requests to unknown resources.
+    `examples` is the maximum number of requests per operation. This maximum applies separately to valid and invalid
+    requests, and to existing and unknown resources.
     """
 
     examples: int
     seed: int
     with_credentials: bool = True
     statuses: Counter[int] = field(default_factory=Counter)
-    """The number of responses with each status."""
+    """The number of responses for each HTTP status."""
     problems: list[str] = field(default_factory=list)
 
     def send(self, only: str = "") -> Self:
@@ -96,7 +94,7 @@ class Run:
         with held_instance() as instance:
             application = Application(instance.api)
             described = schemathesis.openapi.from_wsgi("/openapi.json", application)
-        # Do not generate credentials. Otherwise the only mistake in most invalid requests would be the credentials.
+        # Do not generate credentials. Otherwise wrong credentials would be the only mistake in most invalid requests.
         described.config.generation.update(with_security_parameters=False)
         for found in described.get_all_operations():
             assert isinstance(found, Ok)
@@ -134,7 +132,7 @@ class Run:
             verbosity=Verbosity.quiet,
             suppress_health_check=list(HealthCheck),
         )(seed(self.seed)(given(cases)(check)))
-        # If an operation has no parameter that can be invalid, Schemathesis cannot generate invalid requests.
+        # Schemathesis cannot generate invalid requests if none of the operation's parameters can be invalid.
         with suppress(Unsatisfiable):
             test()
 
@@ -142,7 +140,7 @@ class Run:
 def _is_sent_as_it_is(form: object) -> bool:
     """Return whether Schemathesis sends the form unchanged.
 
-    This is true if there is no form, or if all values of the form are strings or lists of strings.
+    This is the case without a form, and if all values are strings or lists of strings.
     """
     if isinstance(form, NotSet):
         return True

@@ -1,4 +1,4 @@
-"""The parser reads every frame that `write_frame` has written. No bytes crash the parser (api/chat/frames.py)."""
+"""The frame parser can read every frame of `write_frame`, and no bytes crash the parser (api/chat/frames.py)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Conversations are created, closed and deleted in any order. A model of the locks predicts each collision."""
+"""Conversations are created, closed and deleted in any order, and a model of the locks predicts each collision."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ class ExpectedConversation:
     """A conversation in the model."""
 
     name: str | None
-    """The unique name. It is reserved for the conversation until the conversation is deleted."""
+    """The unique name. The conversation keeps this name until it is deleted."""
     claims: frozenset[tuple[str, ...]]
-    """The address pairs and number groups. They are reserved for the conversation until the conversation is closed."""
+    """The address pairs and number groups. The conversation keeps them until it is closed."""
     state: str
 
     def codes_for(self, name: str | None, claims: frozenset[tuple[str, ...]]) -> set[int]:

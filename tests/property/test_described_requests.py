@@ -1,4 +1,4 @@
-"""Every response conforms to `/openapi.json`. The tests send valid and invalid requests.
+"""Every response to a valid or invalid request conforms to `/openapi.json`.
 
 `make schemathesis` sends many more requests (tests/property/described_requests.py).
 """

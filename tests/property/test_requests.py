@@ -1,4 +1,4 @@
-"""Every request succeeds or gets an error from the error catalogue. A rejected request stores nothing.
+"""Every request succeeds or gets an error of the error catalogue, and a refused request stores nothing.
 
 See docs/how-it-works.md#promises.
 """
@@ -40,7 +40,7 @@ ADDRESSES = [
 ]
 
 TEXT = st.text(st.characters(codec="utf-8"))
-"""Any text that UTF-8 can encode, including NUL."""
+"""Generates any text that UTF-8 can encode, including NUL."""
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | TEXT,
@@ -199,7 +199,7 @@ VALID = optional(
 
 
 def formatted(requested: CreateConversation) -> Form:
-    """Return the form that a client sends to make the request."""
+    """Return the form that a client sends for the request."""
     given = requested.model_dump(exclude_none=True)
     return Form([(form_name(name), _formatted(value)) for name, value in given.items()])
 

@@ -1,4 +1,4 @@
-"""The SDK performs operations in any sequence. After that, resources and lists must be as in a model."""
+"""After any sequence of SDK operations, the resources and lists are the same as in a model."""
 
 from __future__ import annotations
 
@@ -42,12 +42,15 @@ class Member:
     attributes: str
     role_sid: str
     read: int | None = None
-    """The index of the last message that the member has read, or None."""
+    """The index of the last message that the member has read. None means that the member has read no message."""
 
 
 @dataclass
 class Expected:
-    """A conversation in the model. Each dict maps SIDs to resources. The entries are in the order of creation."""
+    """A conversation in the model.
+
+    Each dict maps SIDs to resources, in the order of creation.
+    """
 
     name: str | None
     friendly_name: str | None
@@ -56,13 +59,13 @@ class Expected:
     members: dict[str, Member] = field(default_factory=dict)
     messages: dict[str, Message] = field(default_factory=dict)
     webhooks: dict[str, str] = field(default_factory=dict)
-    """Maps the SID of a webhook to its trigger."""
+    """Maps each webhook SID to the webhook's trigger."""
     next_index: int = 0
 
 
 @dataclass
 class Outcome:
-    """The outcome of an operation. `code` is the error code, or None if the server accepted the operation."""
+    """The outcome of an operation. `code` is the error code, or None after a success."""
 
     code: int | None = None
 
@@ -87,7 +90,7 @@ class Resources(RuleBasedStateMachine):
         self.v1: Any = self.instance.client().conversations.v1
         self.model: dict[str, Expected] = {}
         self.identities: set[str] = set()
-        """The identities that have a User."""
+        """The identities for which a User exists."""
         *_, self.default_role_sid = (role.sid for role in self.v1.roles.list())
         self.role_sids: set[str] = set()
 
@@ -331,7 +334,7 @@ class Resources(RuleBasedStateMachine):
 
     @rule(sid=conversations, data=st.data())
     def remove_webhook(self, sid: str, data: st.DataObject) -> None:
-        """Delete a webhook. A client can also delete a webhook of a closed conversation."""
+        """Delete a webhook. This is also possible in a closed conversation."""
         if webhooks := self.model[sid].webhooks:
             webhook_sid = data.draw(st.sampled_from(sorted(webhooks)))
             assert self.v1.conversations(sid).webhooks(webhook_sid).delete()

@@ -1,8 +1,8 @@
-"""A chat client has the current state of the Sync objects after any sequence of lost connections.
+"""After any sequence of lost connections, a chat client has the current state of its Sync objects.
 
-The client in this test behaves like the official SDK. The client drops an event whose id is not greater than the id
-that the client stores for the item. After a lost connection, the client subscribes again from the greatest event id
-that the client has seen.
+The client in this test behaves like the official SDK. The client stores the last event id of each item, and drops
+events with the same or a smaller id. After a lost connection, the client subscribes again from the greatest event id
+that it has received.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ from tests.support.manual_clock import ManualClock
 from tests.support.sids import Sids
 
 WATCHER = "zoe"
-"""The identity of the client. The User of this identity never leaves the main conversation."""
+"""The identity of the client. The client's User never leaves the main conversation."""
 
 OWN = ("lastConsumedMessageIndex", "notificationLevel", "status")
-"""The keys that describe the User in the Sync map of conversations. The Sync document has all other keys."""
+"""The keys with data about the User in the Sync map of conversations. The Sync document has all other keys."""
 
 
 class ClockedSids(Sids):
-    """Creates SIDs from a manual clock. As in a real process, each SID is greater than the previous SID."""
+    """Creates SIDs from a manual clock. Each SID is greater than the previous SID, as in a real process."""
 
     def __init__(self, clock: ManualClock) -> None:
         self.clock = clock
@@ -53,12 +53,12 @@ class ClockedSids(Sids):
 
 @dataclass
 class Subscription:
-    """The state that a client has received for one Sync object."""
+    """The state of one Sync object, as the client knows it."""
 
     object: SyncObject
     since: int = 0
     items: dict[str, tuple[int, Any]] = field(default_factory=dict)
-    """Maps each key to the event id and the data. The data of a removed item is None."""
+    """Maps each key to the last event id and the data. The data of a removed item is None."""
     is_established: bool = False
 
     def apply(self, event: SyncEvent) -> None:
@@ -105,16 +105,15 @@ class World:
         del self.waiting[:changes]
 
     def cut(self) -> None:
-        """Cut the connection. The client never receives the waiting events from this connection."""
+        """Cut the connection. The client never receives the events that are waiting."""
         self.waiting.clear()
         for subscription in self.watched:
             subscription.is_established = False
 
     def connect(self, received: int) -> None:
-        """Connect the client again.
+        """Connect the client again, and cut the new connection after `received` replayed events.
 
-        The replays of all objects have a number of events. If this number exceeds `received`, the new connection is cut
-        after `received` events.
+        If the replays contain no more than `received` events, the connection stays open.
         """
         self.cut()
         for subscription in self.watched:
@@ -129,7 +128,7 @@ class World:
                 subscription.is_established = replay.is_complete
 
     def state(self, sync_object: SyncObject) -> dict[str, Any]:
-        """Read the current data of an object page by page, and return the data."""
+        """Read and return the current data of a Sync object, page by page."""
         if sync_object.kind.type is ObjectType.DOCUMENT:
             return {"": self.sync.root(self.service, WATCHER, sync_object).data}
         found: dict[str, Any] = {}
@@ -169,7 +168,7 @@ def compared(subscription: Subscription, state: dict[str, Any]) -> dict[str, Any
 @contextmanager
 def world() -> Iterator[World]:
     clock = ManualClock()
-    # The manual clock is ahead of the machine's clock. Therefore the machine's clock cannot influence the event ids.
+    # The manual clock is ahead of the machine's clock. Therefore the machine's clock does not affect the event ids.
     clock.move(timedelta(days=1))
     with held_instance(now=clock.now, new_sid=ClockedSids(clock)) as instance:
         operations = instance.engine.program
@@ -241,7 +240,7 @@ def be_invited(world: World, number: int) -> None:
 
 
 def other_conversation(world: World, number: int) -> Any:
-    """Return one of the client's other conversations, or None if the client has no other conversation."""
+    """Return another conversation of the client, or None if the client has no other conversation."""
     others = [sid for sid in world.state(world.watched[3].object) if sid != world.conversation_sid]
     return world.v1.conversations(others[number % len(others)]) if others else None
 
@@ -258,12 +257,12 @@ def be_removed_and_join_again(world: World, number: int) -> None:
 
 
 def lose_conversation(world: World, number: int) -> None:
-    """Delete one of the client's other conversations. In some cases, also sweep, so that the items are erased."""
+    """Delete another conversation of the client. In some cases, also erase its items with a sweep."""
     if conversation := other_conversation(world, number):
         conversation.delete()
         world.deliver(len(world.waiting) * (number % 3))
-        # In production, the hub notifies connected clients long before the sweeper erases the conversation. Therefore
-        # sweep only if no events are waiting.
+        # In production, the hub notifies clients long before the sweeper erases the items. Therefore sweep only if no
+        # event is waiting.
         if number % 2 and not world.waiting:
             world.instance.sweep(timedelta(seconds=1))
 
@@ -295,7 +294,7 @@ STEPS = [
 @settings(
     max_examples=40,
     deadline=None,
-    # Do not shrink failures. One example takes at least 0.1 s, so shrinking would take many minutes.
+    # Do not shrink failures. One example takes at least 0.1 s. Shrinking would therefore take many minutes.
     phases=[Phase.explicit, Phase.reuse, Phase.generate],
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
@@ -305,7 +304,7 @@ def test_replay_after_any_cut_and_live_events_give_the_state(
     monkeypatch.setattr(sync, "REPLAY_BATCH", 3)
     monkeypatch.setattr(sync, "RECENT_MESSAGES", 2)
     monkeypatch.setattr(sync, "MESSAGES_PER_READ", 2)
-    # One process makes all changes. Therefore a margin is necessary only for changes in the same millisecond.
+    # Only one process makes changes. Therefore the margin must cover only changes in the same millisecond.
     monkeypatch.setattr(sync, "REPLAY_MARGIN", 2_000)
     with world() as made:
         for step, number in steps:
@@ -320,7 +319,7 @@ def test_replay_after_any_cut_and_live_events_give_the_state(
 
 
 def assert_event_ids_grow(world: World) -> None:
-    """Check that the event ids of each item in each Sync object grow in the order of the commits."""
+    """Check that the event ids of each Sync item grow in the order of the commits."""
     last: dict[object, int] = {}
     for change in world.seen:
         for touch in change.touches:

@@ -1,4 +1,4 @@
-"""Three accounts send requests in any sequence. No response contains data of another account.
+"""Three accounts send any sequence of requests, and no response contains data of another account.
 
 See docs/how-it-works.md#promises.
 """
@@ -33,15 +33,15 @@ class Tenant:
     marker: str
     """A word that only this tenant writes into resources."""
     known: set[str] = field(default_factory=set)
-    """The SIDs that this tenant received in responses."""
+    """The SIDs that this tenant has received in responses."""
     pages: list[str] = field(default_factory=list)
-    """The URLs of next pages that this tenant received in responses."""
+    """The URLs of next pages that this tenant has received in responses."""
 
 
 class Tenants(RuleBasedStateMachine):
-    """The accounts and the instance that they share. All accounts use the same names and addresses.
+    """Three accounts of one instance. All accounts use the same names and addresses.
 
-    Each account also uses SIDs and page tokens of the other accounts.
+    Each account also sends SIDs and page tokens of the other accounts.
     """
 
     def __init__(self) -> None:
@@ -101,7 +101,10 @@ class Tenants(RuleBasedStateMachine):
 
     @rule(who=WHO)
     def own_an_address(self, who: int) -> None:
-        """Set the list of owned addresses, and then clear it. Otherwise Convoke would refuse most later requests."""
+        """Set the list of owned addresses, and then clear the list.
+
+        Otherwise Convoke would refuse most later requests.
+        """
         owned = {"OwnedAddresses": f"messenger:{self.tenants[who].marker}"}
         self.ask(who, "POST", "/convoke/v1/Configuration", owned)
         self.ask(who, "GET", "/convoke/v1/Configuration")
@@ -125,7 +128,7 @@ class Tenants(RuleBasedStateMachine):
 
     @rule(who=WHO, whose=WHO, data=st.data())
     def use_a_sid(self, who: int, whose: int, data: st.DataObject) -> None:
-        """Send requests to every path that contains a SID. Use a SID of any kind."""
+        """Send a SID in every path that can contain a SID. The SID can be of any kind."""
         known = sorted(self.tenants[whose].known)
         if not known:
             return

@@ -1,8 +1,7 @@
 """Run the AWS engine in this process, with the environment variables that the template sets.
 
-moto or MiniStack provides the table with its stream, the queues, the bus with its rule, and the secrets. Here moto and
-MiniStack do not invoke the functions of Convoke. Therefore the method `work` passes queue messages, stream records and
-executions to the handlers, as AWS does.
+moto or MiniStack provides the AWS services. In these tests, moto and MiniStack do not invoke Convoke's functions.
+Instead, `AwsInstance.work` passes queue messages, stream records and executions to the handlers, as AWS does.
 """
 
 from __future__ import annotations
@@ -32,6 +31,7 @@ from moto.sqs.models import sqs_backends
 from convoke.api.requests import InvocationContext
 from convoke.aws.edges import AwsEdges
 from convoke.aws.handlers.invocations import Handler
+from convoke.cli.sqs_dead_letters import SqsDeadLetters
 from convoke.domain.senders import Provider
 from convoke.embedded.simulated_carrier import PhonePlans, SimulatedCarrier
 from convoke.program import Program
@@ -58,7 +58,7 @@ HANDLERS = (
     "_message_sender",
     "_conversation_finalizer",
 )
-"""The attributes of an `AwsInstance` that store the handlers of the functions. Each handler has its own caches."""
+"""The names of the `AwsInstance` attributes that store handlers. Each handler has its own caches."""
 
 
 class FunctionContext(LambdaContext):
@@ -81,7 +81,7 @@ def new_session() -> Session:
 
 
 def create_api_key_master(secretsmanager: Any) -> None:
-    """Create the secret with the master secret of API keys, as CloudFormation does."""
+    """Create the master secret of API keys in Secrets Manager, as CloudFormation does."""
     secret = resources("AWS::SecretsManager::Secret")["ApiKeyMaster"]
     generated = secret["GenerateSecretString"]
     content = json.loads(generated["SecretStringTemplate"])
@@ -91,7 +91,7 @@ def create_api_key_master(secretsmanager: Any) -> None:
 
 
 def create_queues(sqs: Any) -> dict[str, str]:
-    """Create the queues of the template. Return their URLs by their logical IDs."""
+    """Create the queues of the template. Return a mapping from each queue's logical ID to its URL."""
     urls = {}
     for name, queue in resources("AWS::SQS::Queue").items():
         is_fifo = queue.get("FifoQueue", False)
@@ -102,16 +102,16 @@ def create_queues(sqs: Any) -> dict[str, str]:
 
 @cache
 def shared_session() -> Session:
-    """Return the session that all tests share. Most tests take less time than loading the service models again."""
+    """Return one session for all tests, because loading the service models again would take longer than most tests."""
     return new_session()
 
 
 @dataclass
 class Deployment:
-    """The resources of the template that moto and MiniStack support."""
+    """Creates the resources of the template that moto and MiniStack support."""
 
     values: dict[str, str] = field(default_factory=dict)
-    """The value of each `!Ref`. The key is the logical ID."""
+    """Maps each logical ID to the value of its `!Ref`."""
     session: Session = field(default_factory=shared_session)
     _clients: dict[str, Any] = field(default_factory=dict)
 
@@ -134,7 +134,8 @@ class Deployment:
         )
         self.values["ConversationFinalizerStateMachine"] = created["stateMachineArn"]
         for name in resources("AWS::S3::Bucket"):
-            self.values[name] = f"{name.lower()}-{token_hex(4)}"  # All accounts share the names of buckets.
+            # The name of a bucket must be unique among all AWS accounts. Therefore the name has random digits.
+            self.values[name] = f"{name.lower()}-{token_hex(4)}"
             self.client("s3").create_bucket(Bucket=self.values[name])
         create_api_key_master(self.client("secretsmanager"))
 
@@ -153,11 +154,14 @@ class Deployment:
 
 
 class TaskError(Exception):
-    """An error of a service that a task of the state machine calls, such as `Lambda.ServiceException`."""
+    """Simulates a failed task of the state machine.
+
+    The message is the name by which the state machine knows the error, for example `Lambda.ServiceException`.
+    """
 
 
 def matches(error: Exception, handler: dict[str, Any]) -> bool:
-    """Return whether a retrier or a catcher of the state machine handles an error."""
+    """Return whether the handler applies to the error. `handler` is a `Retry` or `Catch` entry of the state machine."""
     name = str(error) if isinstance(error, TaskError) else type(error).__name__
     return bool({name, "States.TaskFailed"} & {*handler["ErrorEquals"]})
 
@@ -169,16 +173,16 @@ class AwsInstance(Instance):
         self.deployment = deployment
         self._executed: set[str] = set()
         self.task_errors: dict[str, list[TaskError]] = {}
-        """Maps a task's name to the errors of the task.
+        """Maps each task's name to the errors that the task still has to raise.
 
-        Each error makes the task fail after the task's work is done.
+        The task does its work before it raises an error.
         """
         self._edges: dict[str, AwsEdges] = {}
         self.phone_plans = PhonePlans()
         super().__init__(self._resolve, self._operator(), self.edges("api").table, receivers)
 
     def edges(self, function: str) -> AwsEdges:
-        """Return the edges of a function. The edges use the environment variables of the template."""
+        """Return the edges that the function's code creates from the environment variables of the template."""
         if function not in self._edges:
             made = self._edges[function] = AwsEdges(self.deployment.environment(function))
             vars(made)["_session"] = self.session()
@@ -196,11 +200,11 @@ class AwsInstance(Instance):
         return make_handler(function, self.edges(function))
 
     def _operator(self) -> Any:
-        """Return the account operations. They use the environment variables of the API function."""
+        """Return account operations that use the environment variables of the API function."""
         return Program(self.edges("api")).accounts
 
     def clear_caches(self) -> None:
-        """Make a new handler for the next call of each function, as a cold start does."""
+        """Discard the handlers and their caches, as a cold start does."""
         for name in HANDLERS:
             vars(self).pop(name, None)
 
@@ -235,7 +239,7 @@ class AwsInstance(Instance):
 
     @cached_property
     def _message_sender(self) -> Handler:
-        """The message sender, with simulated phones instead of a carrier."""
+        """The handler of the message sender. Simulated phones replace the carrier."""
         edges = self.edges("message_sender")
         phones, opt_outs = PhoneRepository(edges.table), OptOutRepository(edges.table)
         carrier = SimulatedCarrier(phones, opt_outs, self.phone_plans, edges.now)
@@ -249,7 +253,10 @@ class AwsInstance(Instance):
         return self.handler("inbound_messages")
 
     def publish_from_phone(self, **payload: object) -> None:
-        """Pass a notification of AWS End User Messaging to the handler."""
+        """Pass an SNS notification with this payload to the function for inbound messages.
+
+        On AWS, AWS End User Messaging publishes the notification, and SNS invokes the function.
+        """
         self._inbound_messages({"Records": [{"Sns": {"Message": json.dumps(payload)}}]}, FunctionContext())
 
     @cached_property
@@ -269,9 +276,9 @@ class AwsInstance(Instance):
         return self._consume("CopyQueue", self._message_sender)
 
     def _consume(self, queue: str, handler: Handler) -> bool:
-        """Receive one batch from the queue and pass it to the handler. Return whether the queue had messages.
+        """Receive one batch from the queue and pass the batch to the handler. Return whether the queue had messages.
 
-        Then delete all messages of the batch, except the messages that the handler reports as failed.
+        Delete all messages of the batch, except the messages that the handler reports as failed.
         """
         sqs, url = self.deployment.client("sqs"), self.deployment.values[queue]
         received = sqs.receive_message(
@@ -291,9 +298,9 @@ class AwsInstance(Instance):
         return True
 
     def _publish(self) -> bool:
-        """Pass new stream records to the handler. Return whether there were records to pass.
+        """Pass new stream records to the event publisher. Return whether the event publisher received any records.
 
-        Records that do not match the filter of the event source mapping are not passed.
+        Records that do not pass the filter of the event source mapping are left out.
         """
         records = [json.loads(json.dumps(record, default=datetime.timestamp)) for record in self.new_records()]
         wanted = [record for record in records if passes_filter(record)]
@@ -304,13 +311,10 @@ class AwsInstance(Instance):
 
     @abstractmethod
     def new_records(self) -> list[dict[str, Any]]:
-        """Return the stream records that were added since the last call of this method.
-
-        The oldest record comes first.
-        """
+        """Return the stream records that were added since the last call. The oldest record comes first."""
 
     def _execute(self) -> bool:
-        """Run all executions that were started since the last call of this method. Return whether there were any."""
+        """Run the executions that were started since the last call. Return whether anything ran."""
         stepfunctions = self.deployment.client("stepfunctions")
         arn = self.deployment.values["ConversationFinalizerStateMachine"]
         started = stepfunctions.list_executions(stateMachineArn=arn)["executions"]
@@ -322,10 +326,7 @@ class AwsInstance(Instance):
         return bool(new)
 
     def execute(self, data: dict[str, Any]) -> list[str]:
-        """Run the state machine from start to end with the input `data`.
-
-        Return the names of the states in their order.
-        """
+        """Run the state machine from start to end with the input `data`. Return the visited states in order."""
         definition, passed = state_machine(), []
         name: str | None = definition["StartAt"]
         while name:
@@ -342,9 +343,9 @@ class AwsInstance(Instance):
         return passed
 
     def _perform_with_retries(self, name: str, state: dict[str, Any], data: dict[str, Any]) -> None:
-        """Perform a state, and retry without pauses.
+        """Run the state, and retry a failed state without pauses.
 
-        The first retrier that matches the error has the number of retries.
+        The first `Retry` entry that matches the error limits the number of retries.
         """
         for retries in count():
             try:
@@ -391,6 +392,7 @@ class AwsInstance(Instance):
             "change-dlq": "ChangeDeadLetterQueue",
             "outbound-failure": "OutboundFailureQueue",
             "copy": "CopyQueue",
+            "copy-failure": "CopyFailureQueue",
         }[queue]
         states = ("", "NotVisible", "Delayed")
         names = [f"ApproximateNumberOfMessages{state}" for state in states]
@@ -407,9 +409,9 @@ class AwsInstance(Instance):
 
 
 class MotoInstance(AwsInstance):
-    """An instance on moto.
+    """Runs Convoke's AWS engine on moto.
 
-    moto does not offer the streams API. This class therefore takes the stream records from internal attributes of moto.
+    This class reads the stream records from internal attributes of moto, and does not call the API of the stream.
     """
 
     _read_records = 0
@@ -421,20 +423,30 @@ class MotoInstance(AwsInstance):
         self._read_records += len(records)
         return records
 
-    def forget_pauses(self) -> None:
-        for message in sqs_backends["123456789012"][REGION].queues["DeliveryQueue"]._messages:
+    def redrive_copies(self) -> None:
+        """Move the dead letters of copies back to the copy queue, in the way of `convoke dlq redrive`."""
+        sqs, values = self.deployment.client("sqs"), self.deployment.values
+        letters = SqsDeadLetters(sqs, "copy-failure", values["CopyFailureQueue"], values["CopyQueue"])
+        assert letters.redrive(lambda body: body) == 1
+
+    def forget_pauses(self, receives: int | None = None) -> None:
+        """Make all deliveries and copies visible. `receives` replaces the number of their receives."""
+        queues = sqs_backends["123456789012"][REGION].queues
+        for message in (*queues["DeliveryQueue"]._messages, *queues["CopyQueue.fifo"]._messages):
             message.visible_at = message.delayed_until = 0
+            if receives is not None:
+                message.approximate_receive_count = receives
 
 
 def make_handler(function: str, edges: AwsEdges) -> Handler:
-    """Create the handler of a function in the same way as a cold start."""
+    """Create the function's handler as a cold start does."""
     module = import_module(f"convoke.aws.handlers.{function}")
     made: Handler = module.make_handler(edges)
     return made
 
 
 def sqs_record(message: dict[str, Any]) -> dict[str, Any]:
-    """Return the record that an event source mapping makes from a received SQS message."""
+    """Convert a received SQS message to the record that the event source mapping would pass to the function."""
     return {
         "messageId": message["MessageId"],
         "receiptHandle": message["ReceiptHandle"],
@@ -452,7 +464,7 @@ def sqs_record(message: dict[str, Any]) -> dict[str, Any]:
 
 
 def passes_filter(record: dict[str, Any]) -> bool:
-    """Return whether a stream record matches the filter of the event source mapping.
+    """Return whether the filter of the event source mapping lets the stream record through.
 
     For each field, the filter lists the allowed values.
     """
@@ -468,9 +480,9 @@ def _fits(pattern: Any, value: Any) -> bool:
 
 
 def one_at_a_time(call: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a function that runs one call at a time.
+    """Wrap `call` so that it runs in only one thread at a time.
 
-    A transaction of moto copies the table, and the copy fails if another thread changes the table meanwhile. The
+    moto copies the whole table in each transaction. The copy fails if another thread writes at the same time, and the
     sweeper uses several threads.
     """
     lock = Lock()
@@ -486,7 +498,7 @@ def one_at_a_time(call: Callable[..., Any]) -> Callable[..., Any]:
 def moto_instance(**edges: Any) -> Iterator[MotoInstance]:
     """Run an instance on moto until the block ends.
 
-    In every function, each value in `edges` replaces the edge with the same name.
+    Each keyword argument replaces the edge with that name in every function.
     """
     with pytest.MonkeyPatch.context() as environ, mock_aws():
         environ.setattr(DynamoHandler, "call_action", one_at_a_time(DynamoHandler.call_action))

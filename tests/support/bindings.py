@@ -1,4 +1,4 @@
-"""Store bindings in the table directly, because the API cannot create a binding."""
+"""Store bindings directly in the table. The API has no operation that creates a binding."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.support.instances import Instance
 def store_binding(
     instance: Instance, service_sid: str, identity: str = "alice", binding_type: BindingType = BindingType.FCM
 ) -> Binding:
-    """Store the binding of a device of `identity`, and return the binding."""
+    """Store a binding for a device of `identity`. Return the binding."""
     moment = instance.accounts.now()
     binding = Binding(
         account_sid=instance.account.sid,

@@ -1,4 +1,4 @@
-"""Detect product code that blocks the thread of an event loop."""
+"""Detect code of Convoke that blocks the event loop's thread."""
 
 from __future__ import annotations
 
@@ -16,10 +16,9 @@ _sleep, _wait = time.sleep, threading.Condition.wait
 
 
 def product_blocks_event_loop() -> bool:
-    """Return whether product code, on the thread of an event loop, has called the blocking function.
+    """Return whether the current blocking call comes from code of Convoke on an event loop's thread.
 
-    Calls through modules of other packages also count. For example, the product calls `Future.result`, and this method
-    waits for a condition.
+    The call can be indirect: Convoke calls `Future.result`, and `Future.result` waits for a condition.
     """
     if asyncio._get_running_loop() is None:
         return False
@@ -27,7 +26,7 @@ def product_blocks_event_loop() -> bool:
     while frame is not None:
         package = str(frame.f_globals.get("__name__", "")).partition(".")[0]
         if frame.f_code is threading.Thread.start.__code__:
-            return False  # `Thread.start` waits until the new thread runs. This wait takes only microseconds.
+            return False  # The wait for the start of a thread takes only microseconds. Therefore it is allowed.
         if package in ("convoke", "tests"):
             return package == "convoke"
         frame = frame.f_back
@@ -35,15 +34,18 @@ def product_blocks_event_loop() -> bool:
 
 
 class BlockingGuard:
-    """Raises AssertionError in product code that sleeps, or waits for a lock, on the thread of an event loop."""
+    """Raises AssertionError if Convoke sleeps or waits for a lock on the thread of an event loop."""
 
     def __init__(self) -> None:
         self.violations: list[str] = []
-        """The blocking calls. A test must check this list at its end, because the product can catch the errors."""
+        """The blocking calls that were found.
+
+        A test must check this list at its end, because Convoke can catch the AssertionError of a blocking call.
+        """
 
     def install(self, monkeypatch: pytest.MonkeyPatch) -> None:
         def wait(condition: threading.Condition, timeout: float | None = None) -> bool:
-            # `threading.Event`, `queue.Queue` and `concurrent.futures.Future` use a condition to wait.
+            # `Event.wait`, `Queue.get` and `Future.result` also call this method.
             if timeout != 0 and product_blocks_event_loop():
                 self.fail("waiting for a condition")
             return _wait(condition, timeout)

@@ -1,4 +1,4 @@
-"""Make reads of the data file fail. The reason seems to be a lock of another process, or an I/O error."""
+"""Simulate reads of the data file that fail because of another process's lock or an I/O error."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from convoke.storage.table import Key
 
 
 class BusyConnection:
-    """A connection whose next `failures` SELECT statements fail with the error `name`.
+    """Makes the next `failures` SELECT statements fail with the SQLite error `name`.
 
-    Statements in a transaction do not fail, because the transaction of a unit already holds its locks.
+    Statements inside a transaction still succeed, because the transaction already holds its locks.
     """
 
     def __init__(self, connection: sqlite3.Connection, name: str) -> None:
@@ -33,16 +33,16 @@ class BusyConnection:
 
 
 def make_busy(table: SqliteTable, name: str = "SQLITE_BUSY") -> BusyConnection:
-    """Replace the connection of the table. To make reads fail, set `failures` of the returned connection."""
+    """Replace the table's connection with a BusyConnection, and return the BusyConnection."""
     connection = BusyConnection(table._connection, name)
     table._connection = connection  # type: ignore[assignment]
     return connection
 
 
 def roll_back_during_select(table: SqliteTable) -> None:
-    """Run a read that fails and makes SQLite roll back the transaction, as some I/O errors do.
+    """Run a read that fails and rolls back the transaction. In SQLite, some I/O errors do this.
 
-    Raises UnavailableError, like every failed read.
+    Raises UnavailableError.
     """
     table._connection.execute("ROLLBACK")
     table._connection.set_authorizer(lambda *_: sqlite3.SQLITE_DENY)

@@ -1,4 +1,4 @@
-"""Local fakes of the carriers' APIs. They follow the public descriptions of these APIs."""
+"""Fake servers for the APIs of carriers. The fakes follow the public API descriptions."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from botocore.validate import validate_parameters
 
 @dataclass
 class Reply:
-    """The response of a fake to a request. By default, the fake accepts the copy."""
+    """The response of a fake carrier. By default, the carrier accepts the message copy."""
 
     status: int = 201
     body: Mapping[str, object] | str = field(default_factory=dict)
     is_lost: bool = False
-    """Whether the fake closes the connection without a response."""
+    """Whether the carrier closes the connection instead of sending a response."""
 
 
 @dataclass
 class StandIn:
-    """A fake carrier.
+    """A fake carrier that records each request.
 
-    It records requests, and returns `replies` in order. If `replies` is empty, it accepts the copy.
+    The carrier answers with `replies` in order. Without further replies, it accepts every message copy.
     """
 
     url: str
@@ -62,7 +62,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 class _TwilioHandler(_Handler):
-    """Implements the resource Messages of https://www.twilio.com/docs/messaging/api/message-resource."""
+    """Implements the Message resource of https://www.twilio.com/docs/messaging/api/message-resource."""
 
     def accept(self, body: bytes) -> Reply:
         form = parse_qs(body.decode(), strict_parsing=True)
@@ -75,12 +75,14 @@ class _TwilioHandler(_Handler):
 
 
 class _AwsHandler(_Handler):
-    """Implements the operation SendTextMessage, as botocore's service description defines the operation."""
+    """Implements the operations that send an SMS or an MMS according to botocore's service description."""
 
     def accept(self, body: bytes) -> Reply:
-        assert self.headers["X-Amz-Target"] == "PinpointSMSVoiceV2.SendTextMessage"
+        service, _, operation = self.headers["X-Amz-Target"].partition(".")
         sent = json.loads(body)
-        model = get_session().get_service_model("pinpoint-sms-voice-v2").operation_model("SendTextMessage")
+        assert service == "PinpointSMSVoiceV2"
+        assert operation == ("SendMediaMessage" if "MediaUrls" in sent else "SendTextMessage")
+        model = get_session().get_service_model("pinpoint-sms-voice-v2").operation_model(operation)
         assert model.input_shape
         validate_parameters(sent, model.input_shape)
         self.stand_in.requests.append(sent)
@@ -108,7 +110,7 @@ def _served(handler: type[_Handler]) -> Iterator[StandIn]:
 
 @contextmanager
 def twilio_stand_in() -> Iterator[StandIn]:
-    """Run a fake of Twilio Programmable Messaging. The only account is ACCOUNT, and its Auth Token is TOKEN."""
+    """Run a fake of Twilio Programmable Messaging. It accepts only the account ACCOUNT with the Auth Token TOKEN."""
     with _served(_TwilioHandler) as stand_in:
         yield stand_in
 

@@ -1,4 +1,4 @@
-"""Run a chat server on a real socket in this process, and connect a small client that sends frames."""
+"""Run a chat server on a real socket in this process, and connect a simple client."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.support.waiting import TIMEOUT_SECONDS
 
 @dataclass(frozen=True)
 class Key:
-    """An API key. Its method `token` returns signed access tokens."""
+    """An API key that can sign access tokens."""
 
     account_sid: str
     sid: str
@@ -32,7 +32,7 @@ class Key:
     chat_service_sid: str
 
     def token(self, identity: str, *, ttl: int = 3600, chat_service_sid: str | None = None) -> str:
-        """Create an access token with Twilio's official helper library."""
+        """Create an access token with the official Twilio library."""
         token = AccessToken(self.account_sid, self.sid, self.secret, identity=identity, ttl=ttl)
         token.add_grant(ChatGrant(service_sid=chat_service_sid or self.chat_service_sid))
         return str(token.to_jwt())
@@ -46,7 +46,7 @@ def new_key(instance: EmbeddedInstance) -> Key:
 
 @dataclass(frozen=True)
 class ChatServing:
-    """A running chat server. `port` is the server's port on 127.0.0.1."""
+    """A running chat server on 127.0.0.1. `port` is its TCP port."""
 
     instance: EmbeddedInstance
     server: Server
@@ -58,21 +58,21 @@ class ChatServing:
 
     @asynccontextmanager
     async def client(self, token: str, **header: Any) -> AsyncIterator[TestClient]:
-        """Connect a client. Send the frame `init`, and wait for the reply."""
+        """Connect a client, send an `init` frame, and wait for the reply."""
         async with self.socket() as client:
             client.init_reply = await client.ask("init", {"token": token, "capabilities": ["client_update"], **header})
             yield client
 
     @asynccontextmanager
     async def socket(self, **options: Any) -> AsyncIterator[TestClient]:
-        """Open a WebSocket, but send no frame `init`."""
+        """Open a WebSocket without sending an `init` frame."""
         async with connect(self.url, max_size=None, **options) as socket:
             yield TestClient(socket)
 
 
 @asynccontextmanager
 async def chat_server(instance: EmbeddedInstance) -> AsyncIterator[ChatServing]:
-    """Serve an instance on a port of this machine, on the running event loop."""
+    """Run a chat server for the instance on the current event loop."""
     listener = listening_socket("127.0.0.1", 0)
     started = asyncio.Event()
 
@@ -94,7 +94,7 @@ async def chat_server(instance: EmbeddedInstance) -> AsyncIterator[ChatServing]:
 
 @dataclass
 class TestClient:
-    """A client that sends frames. `received` contains the frames that have arrived but that no test has read."""
+    """A client that sends frames. `received` holds the frames that no test has read yet."""
 
     __test__ = False
 
@@ -108,14 +108,14 @@ class TestClient:
         return sent.id
 
     async def ask(self, method: str, header: Mapping[str, Any], payload: bytes = b"") -> Frame:
-        """Send a frame and return the reply."""
+        """Send a frame, wait for its reply, and return the reply."""
         sent = await self.send(method, header, payload)
         return await self.next(lambda frame: frame.method == "reply" and frame.id == sent)
 
     async def next(self, wanted: Any = lambda frame: True) -> Frame:
         """Return the first frame for which `wanted` returns true.
 
-        Search the received frames, and then wait for new frames.
+        Frames that have already arrived come first.
         """
         async with asyncio.timeout(TIMEOUT_SECONDS):
             while True:
@@ -146,7 +146,10 @@ class TestClient:
 
 
 def claims_of(key: Key, identity: str = "alice", **changed: Any) -> dict[str, Any]:
-    """Return the payload of an access token. `changed` replaces claims. The value None removes a claim."""
+    """Return the claims (payload) of an access token.
+
+    `changed` replaces claims. If a claim's new value is None, the claim is removed.
+    """
     now = int(time.time())
     claims = {
         "jti": f"{key.sid}-{now}",
@@ -161,9 +164,9 @@ def claims_of(key: Key, identity: str = "alice", **changed: Any) -> dict[str, An
 
 
 async def subscribe(client: TestClient, name: str, since: int | None = None) -> str:
-    """Subscribe a client to the Sync object with this name. Return the SID of the object.
+    """Subscribe the client to the Sync object `name`. Return the object's SID.
 
-    The client receives the events after the event id `since`. By default, `since` is the last event id of the object.
+    The client receives the events after the event id `since`. Without `since`, the client receives only new events.
     """
     kinds = {"channel": "Documents", "messages": "Lists"}
     path = f"/v3/{kinds.get(name.rpartition('.')[2], 'Maps')}/{quote(name)}"
@@ -183,7 +186,7 @@ async def subscribe(client: TestClient, name: str, since: int | None = None) -> 
 
 
 def events_in(frame: Frame) -> list[tuple[str, dict[str, Any]]]:
-    """Return the Sync events of a notification. Each event has its type as the first element."""
+    """Return the Sync events of a notification. Each returned event starts with its type."""
     if frame.header.get("message_type") != "twilio.sync.event":
         return []
     notification = json.loads(frame.payload)

@@ -1,4 +1,4 @@
-"""Chat users call the chat dispatcher of an instance in this process. They do not use a WebSocket."""
+"""Send calls of chat users to an instance in this process, without a WebSocket."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ class ChatResponse:
 
 @dataclass
 class ChatUser:
-    """A user with a valid access token for a service.
+    """A chat user with a valid access token for one service.
 
-    The constructor creates the User, because the connection of a real client also creates the User.
+    The constructor also creates the User resource, as the connection of a real client does.
     """
 
     instance: EmbeddedInstance
@@ -58,7 +58,7 @@ class ChatUser:
     def call(
         self, method: str, path: str, body: Mapping[str, Any] | None = None, params: Mapping[str, str] | None = None
     ) -> ChatResponse:
-        """Send a call. `path` is relative to the service's path, or an absolute URL from an earlier response."""
+        """Call the chat API. `path` is relative to the service's path, or an absolute URL from an earlier response."""
         operations = self.instance.engine.program
         account = operations.accounts.fetch(self.instance.account.sid)
         request = ChatRequest(
@@ -73,7 +73,7 @@ class ChatUser:
             base_url=CHAT_ORIGIN,
         )
         answer = self.dispatcher.answer(request, f"RQ{uuid4().hex}")
-        # Clients get JSON. Therefore convert the body to JSON and back.
+        # A real client receives the body as JSON. Therefore convert the body to JSON and back.
         return ChatResponse(answer.status, json.loads(json.dumps(answer.body)))
 
     def conversation(self, conversation: str, path: str = "") -> str:
@@ -81,7 +81,7 @@ class ChatUser:
 
 
 def chat_conversation(instance: EmbeddedInstance, *identities: str, **parameters: Any) -> str:
-    """Create a conversation with chat participants through the REST API. Return the conversation's SID."""
+    """Create a conversation with chat participants through the REST API. Return the conversation SID."""
     participants = [json.dumps({"identity": identity}) for identity in identities]
     created = instance.client().conversations.v1.conversation_with_participants.create(
         participant=participants, **parameters
@@ -91,13 +91,16 @@ def chat_conversation(instance: EmbeddedInstance, *identities: str, **parameters
 
 
 def role_with(instance: EmbeddedInstance, role_type: str, *permissions: str) -> str:
-    """Create a role through the REST API. Return the role's SID."""
+    """Create a role through the REST API. Return the role SID."""
     roles = instance.client().conversations.v1.roles
     return str(roles.create(friendly_name="test", type=role_type, permission=[*permissions]).sid)
 
 
 def receive_webhooks(instance: EmbeddedInstance, *filters: str) -> None:
-    """Configure the account's webhooks to receive these events. Some events precede their change, others follow it."""
+    """Configure the account's webhooks to receive the events in `filters`.
+
+    The event types decide which webhook is called: the pre-event webhook or the post-event webhook.
+    """
     instance.client().conversations.v1.configuration.webhooks().update(
         pre_webhook_url="https://hooks.example.com/pre",
         post_webhook_url="https://hooks.example.com/post",
@@ -106,7 +109,7 @@ def receive_webhooks(instance: EmbeddedInstance, *filters: str) -> None:
 
 
 def received_webhooks(instance: EmbeddedInstance) -> list[dict[str, str]]:
-    """Do all waiting work. Return the parameters of each webhook request since the last call of this function."""
+    """Do all waiting work. Return the parameters of each webhook request since the last call."""
     instance.work()
     posted = [dict(delivery.event.payload) for delivery in instance.receivers.posted]
     instance.receivers.posted.clear()

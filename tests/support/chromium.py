@@ -8,5 +8,5 @@ NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"
 
 
 def find_chromium() -> str | None:
-    """Return the path of a Chromium on PATH, or None."""
+    """Return the path of a Chromium executable on PATH. Return None if there is no Chromium."""
     return next((found for name in NAMES if (found := shutil.which(name))), None)

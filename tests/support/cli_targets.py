@@ -1,4 +1,4 @@
-"""The targets on which the command line administers accounts: a data file, and a stack on moto."""
+"""Provide the two targets of the command line's account commands: a data file, and a stack on moto."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ REGION = "eu-central-1"
 BUS_NAME = STACK_NAME
 
 VALUES = {"Table": TABLE_NAME, "EventBus": BUS_NAME, "MediaBucket": "media"}
-"""The values of the names to which the template refers, except the queues."""
+"""Maps each logical ID to its physical name. The queues are missing, because moto chooses their URLs."""
 
 FIRST = f"AC{STACK_ID_DIGITS}"
 UNKNOWN = "AC" + "0" * 32
@@ -41,25 +41,25 @@ NO_AWS_CONFIGURATION: dict[str, str | None] = {
     "AWS_DEFAULT_REGION": None,
     "AWS_PROFILE": None,
 }
-"""Environment variables that hide a developer's own AWS configuration from the tests.
+"""Environment variables that hide the developer's own AWS configuration from the tests.
 
-If the value is None, the variable is removed.
+A variable with the value None is removed.
 """
 
 
 @dataclass(frozen=True)
 class CliTarget:
-    """A data file or a stack on which the command line runs, and how to select it."""
+    """A data file or a stack on which the command line works."""
 
     options: tuple[str, str]
-    """The options that select the target: `--data` or `--stack`, and its value."""
+    """The command-line option that selects the target, and its value. The option is `--data` or `--stack`."""
     api: Callable[[], AbstractContextManager[Resolve]]
-    """A function that starts the API on the data of the target, until the block ends."""
+    """Returns a context manager that runs the API on the target's data."""
     environ: Mapping[str, str | None]
 
     @property
     def name_in_messages(self) -> str:
-        """Return the name that the messages of the command line use for this target."""
+        """Return the name of this target in the command line's messages."""
         option, name = self.options
         return {"--data": name, "--stack": f"the stack {name}"}[option]
 
@@ -67,13 +67,13 @@ class CliTarget:
         return CliRunner().invoke(main, [*arguments, *self.options], env={**self.environ, **environ})
 
     def printed(self, *arguments: str) -> list[dict[str, Any]]:
-        """Run a command that must succeed. Return the JSON objects that the command prints."""
+        """Run a command that must succeed. Return the printed JSON objects."""
         result = self.run(*arguments)
         assert (result.exit_code, result.stderr) == (0, "")
         return [json.loads(line) for line in result.stdout.splitlines()]
 
     def status(self, user: str, password: str) -> int:
-        """Return the status of the response to an API request with these credentials."""
+        """Return the HTTP status of an API request with these credentials."""
         with self.api() as api:
             return call(api, "GET", f"{ORIGIN}/v1/Services", auth=(user, password)).status
 
@@ -92,16 +92,16 @@ def data_file_target(data: Path) -> Iterator[CliTarget]:
 class StackTarget(CliTarget):
     cloudformation: CloudFormation
     token: str
-    """The Auth Token of the first account. The deployment of a stack creates this token."""
+    """The Auth Token of the first account. In a real deployment, Secrets Manager generates this token."""
     queues: Mapping[str, str]
-    """The URL of each queue. The key is the queue's name in the template."""
+    """Maps each queue's logical ID to its URL."""
 
     def client(self, service: Any) -> Any:
         return boto3.client(service, region_name=REGION)
 
     @property
     def secret(self) -> str:
-        """Return the name of the secret that contains the first account's Auth Token."""
+        """Return the name of the secret that holds the first account's Auth Token."""
         secret = resources("AWS::SecretsManager::Secret")["FirstAuthToken"]
         return output_value(secret["Name"], VALUES)
 
@@ -126,7 +126,7 @@ def stack_target() -> Iterator[StackTarget]:
 
 
 def refusal(result: Result) -> str:
-    """Check that a command failed and printed only an error message of one line. Return this line."""
+    """Return the error message of a failed command. Check that the command printed nothing else."""
     assert (result.exit_code, result.stdout) == (1, "")
     (line,) = result.stderr.splitlines()
     return line

@@ -1,4 +1,4 @@
-"""The two clocks of a process. Tests use them to simulate a frozen process and a wall clock that is set back."""
+"""Simulate the wall clock and the monotonic clock of a process, which can disagree after a freeze."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Clocks:
         self.monotonic += seconds
 
     def freeze(self, seconds: float) -> None:
-        """Move only the wall clock, as when Lambda freezes an environment between two invocations."""
+        """Move only the wall clock. Lambda does the same when it freezes an environment between two invocations."""
         self.wall += seconds
 
     def step_back(self, seconds: float) -> None:

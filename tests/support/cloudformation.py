@@ -1,6 +1,6 @@
-"""A fake CloudFormation server for the two calls of the command line: DescribeStacks and ListStackResources.
+"""A fake CloudFormation server with two operations: DescribeStacks and ListStackResources.
 
-The CloudFormation server of moto is not used, because it needs a dozen additional packages.
+The command line calls only these operations. The CloudFormation server of moto would need a dozen more packages.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from tests.support.template import resolved, template
 NAMESPACE = "http://cloudformation.amazonaws.com/doc/2010-05-15/"
 
 Refusal = tuple[int, str, str]
-"""The HTTP status, error code and message of a refused request."""
+"""The HTTP status, the error code and the message of an error response."""
 
 
 def outputs(values: Mapping[str, str]) -> dict[str, str]:
-    """Return the outputs of the template. The key is the name of the output.
+    """Return a mapping from each output name of the template to its value.
 
-    `values` maps logical IDs to physical IDs. If `values` does not have a resource, the logical ID is used.
+    `values` maps logical IDs to physical IDs. A missing physical ID is replaced by the logical ID.
     """
     known = {**{name: name for name in template()["Resources"]}, **values}
     return {name: output_value(output["Value"], known) for name, output in template()["Outputs"].items()}
@@ -34,7 +34,7 @@ def outputs(values: Mapping[str, str]) -> dict[str, str]:
 def output_value(value: Any, values: Mapping[str, str]) -> str:
     """Return the value of an output.
 
-    Only AWS knows the value of a `!GetAtt`. For a `!GetAtt`, return the name of the attribute.
+    Only AWS knows the value of a `!GetAtt`. Therefore the value of a `!GetAtt` is the attribute's name here.
     """
     match value:
         case {"Fn::GetAtt": str(attribute)}:
@@ -44,17 +44,17 @@ def output_value(value: Any, values: Mapping[str, str]) -> str:
 
 @dataclass
 class CloudFormation:
-    """The settings of the fake server, and the regions of the requests that the server received."""
+    """The state of the fake server. A test changes the responses and reads the received requests."""
 
     url: str = ""
     stacks: dict[str, Mapping[str, str]] = field(default_factory=dict)
-    """The outputs of each stack. The key is the name of the stack."""
+    """Maps each stack's name to the outputs of the stack."""
     functions: list[str] = field(default_factory=list)
-    """The names of the functions in each stack. Each page of ListStackResources contains one of these functions."""
+    """The names of the functions in every stack. ListStackResources returns one function per page."""
     refusal: Refusal | None = None
-    """If not None, the server refuses every request in this way. If None, the server answers from `stacks`."""
+    """If not None, the server returns this error for every request."""
     regions: list[str] = field(default_factory=list)
-    """The region from the signature of each request, in the order of the requests."""
+    """The AWS region of each request, in the order of the requests."""
 
     def describe(self, name: str) -> tuple[int, str]:
         missing = (400, "ValidationError", f"Stack with id {name} does not exist")
@@ -92,7 +92,7 @@ def cloudformation() -> Iterator[CloudFormation]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             asked = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
-            # The credential scope is key/date/region/service.
+            # The signature contains the credential scope key/date/region/service.
             served.regions.append(self.headers["Authorization"].split("/")[2])
             match asked["Action"]:
                 case ["DescribeStacks"]:
@@ -107,7 +107,7 @@ def cloudformation() -> Iterator[CloudFormation]:
             self.wfile.write(body.encode())
 
         def log_message(self, *_: object) -> None:
-            """Do nothing, so that the server prints no access log."""
+            """Suppress the access log."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()

@@ -1,4 +1,4 @@
-"""Simulate a crash before and after every call to an edge. After each crash, a new instance starts and recovers.
+"""Simulate a crash before and after every call to an edge, then start a new instance that recovers.
 
 An edge is a port to the outside: the table, a queue, the workflow, the bus, the webhook client.
 """
@@ -23,7 +23,7 @@ from tests.support.examples import CHAT_AND_SMS, chat
 from tests.support.instances import EmbeddedInstance, Instance, held_instance
 
 PROXY = "+1501"
-"""The beginning of the sort key of a pair lock. In each scenario, there is only one pair lock."""
+"""The first characters in the sort key of a lock on an address pair. Each scenario has only one such lock."""
 
 PARTICIPANTS = [*chat(8), CHAT_AND_SMS[0], CHAT_AND_SMS[1]]
 
@@ -38,30 +38,30 @@ NOTIFIED_EVENT_TYPES = [
 ]
 
 Scenario = Callable[[Instance], None]
-"""A function that sends requests to an instance and does the background work of the instance."""
+"""Sends requests to an instance and does the instance's background work."""
 
 CRASH_POINTS: Counter[str] = Counter()
-"""Maps each test to the number of its crash points."""
+"""Maps each test to the number of crashes that the test simulated."""
 
 EDGES = ("table", "participant_queue", "workflow", "event_bus", "delivery_queue", "copy_queue", "webhook_client")
-"""The names of the edges. A crash can happen before or after a call to one of these edges."""
+"""The edges whose calls can crash: before a call or after it. Calls to carriers and the media store can crash too."""
 
 
 INSIDE_A_COMMIT = ("_write_pending", "_store", "_announce")
-"""Methods that the table calls inside a commit. A crash can also happen before or after a call to these methods."""
+"""Methods that the table calls inside a commit. A crash can also happen before or after each of these calls."""
 
 
 class ProcessCrashError(BaseException):
     """Simulates the end of the process.
 
-    The base class is BaseException, because the product catches exceptions of the class Exception.
+    Convoke catches Exception. Therefore this class extends BaseException.
     """
 
 
 class CrashSwitch:
-    """Counts the guarded calls while `armed` is true. Simulates a crash at call number `crash_at`.
+    """Counts the guarded calls while `armed` is true, and simulates a crash at call number `crash_at`.
 
-    If `after` is true, the crash happens after this call. Otherwise the crash happens before this call.
+    If `after` is true, the call does its work before the crash.
     """
 
     def __init__(self, crash_at: int, *, after: bool) -> None:
@@ -74,7 +74,7 @@ class CrashSwitch:
         def guarded(*arguments: Any, **options: Any) -> Any:
             self.calls += self.armed
             past = self.calls - self._crash_at
-            # After the crash, every call fails, because a crashed process does nothing more.
+            # A crashed process does nothing more. Therefore every call after the crash fails too.
             if self.armed and (past > 0 or (past == 0 and not self._after)):
                 raise ProcessCrashError
             result = verb(*arguments, **options)
@@ -86,7 +86,7 @@ class CrashSwitch:
 
 
 class CrashingEdge:
-    """Wraps an edge, so that every call to the edge can simulate a crash."""
+    """Wraps an edge so that every call to the edge can crash."""
 
     def __init__(self, edge: object, switch: CrashSwitch) -> None:
         self._edge = edge
@@ -98,7 +98,7 @@ class CrashingEdge:
 
 
 class CrashingMediaStore(CrashingEdge):
-    """Wraps the media store. A crash can also happen before or after a call to a writer that the store returns."""
+    """Wraps the media store. Calls to the store's writers can also crash."""
 
     def writer(self, account_sid: str, media_sid: str) -> CrashingWriter:
         return CrashingWriter(self._edge.writer(account_sid, media_sid), self._switch)  # type: ignore[attr-defined]
@@ -106,7 +106,7 @@ class CrashingMediaStore(CrashingEdge):
 
 class CrashingWriter(CrashingEdge):
     def __del__(self) -> None:
-        # When a process crashes, the operating system closes the file. The file keeps the bytes that were written.
+        # When a process crashes, the operating system closes the file. The written bytes stay in the file.
         if file := self._edge._file:  # type: ignore[attr-defined]
             file.close()
 
@@ -124,15 +124,15 @@ def create_conversation(instance: Instance) -> None:
 
 
 def create_until_active(instance: Instance) -> None:
-    """Create a conversation and do all pending work, including the calls to webhooks."""
+    """Create a conversation and do all pending work, including the webhook calls."""
     create_conversation(instance)
     instance.work()
 
 
 def recover(instance: Instance) -> None:
-    """Run the sweeper and do all pending work, three times.
+    """Run the sweeper and all pending work three times.
 
-    Another process would do the same at the time of the next attempts.
+    The sweeper of a real deployment would do this work when the next attempts are due.
     """
     for _ in range(3):
         instance.sweep(timedelta(hours=1))
@@ -148,17 +148,18 @@ def crash_points(
     statuses: Sequence[int] = (),
     **edges: Any,
 ) -> Iterator[EmbeddedInstance]:
-    """Run `scenario` many times. Each run crashes at another call to an edge. Yield each instance that has recovered.
+    """Crash `scenario` at every call to an edge. After each crash, yield a new instance that has recovered.
 
-    `prepare` runs before the scenario, without a crash. `after_restart` runs after the crash and before the recovery.
-    `statuses` are the statuses of the first responses of the webhook receivers. Each value in `edges` replaces the edge
-    with the same name.
+    `prepare` runs before the scenario and does not crash. `after_restart` runs after the crash and before the recovery.
+    The first webhook calls receive the responses `statuses`. Each further keyword argument replaces the edge with that
+    name.
     """
     prepared, posted = str(data / "prepared.db"), list[Delivery]()
     for after in (False, True):
         for point in count(1):
             path = str(data / f"{point}-{after}.db")
-            # If the test passes a clock, the scenario moves the clock. Therefore each run must prepare the data again.
+            # If the test passes a clock, the last run has moved the clock. Therefore each run must prepare the data
+            # again.
             if "now" in edges or not Path(prepared).exists():
                 posted = _prepare(prepared, prepare, edges)
             copy(prepared, path)
@@ -184,9 +185,9 @@ def crash_points(
 
 
 def _prepare(path: str, prepare: Scenario, edges: dict[str, Any]) -> list[Delivery]:
-    """Create the data file with which each scenario starts.
+    """Create the data file with which every run starts.
 
-    Return the webhook deliveries that occurred during the preparation.
+    Return the webhook deliveries that the preparation caused.
     """
     Path(path).unlink(missing_ok=True)
     with held_instance(path, **edges) as prepared:
@@ -202,7 +203,7 @@ def _prepare(path: str, prepare: Scenario, edges: dict[str, Any]) -> list[Delive
 def notified_event_types(restarted: Instance) -> list[str]:
     """Return the event types of all delivered events.
 
-    If an event was delivered several times, its type appears only once for this event.
+    An event that was delivered several times counts once.
     """
     types = {delivery.event.id: str(delivery.event.type) for delivery in restarted.receivers.posted}
     return sorted(types.values())

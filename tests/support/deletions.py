@@ -1,4 +1,4 @@
-"""Create conversations that a test will delete, and find the items that remain after the deletion."""
+"""Create conversations for deletion tests, and find the items that a deletion leaves behind."""
 
 from __future__ import annotations
 
@@ -12,10 +12,7 @@ LONG_AFTER = timedelta(days=1)
 
 
 def conversation_in(instance: Instance, state: str, participants: list[str] = GROUP_MMS) -> str:
-    """Create a conversation with the unique name `visit`, and bring the conversation to the given state.
-
-    Return the SID of the conversation.
-    """
+    """Create a conversation with the unique name `visit` in the given state. Return the conversation SID."""
     v1 = instance.client().conversations.v1
     sid = str(v1.conversation_with_participants.create(unique_name="visit", participant=participants).sid)
     if state != "initializing":
@@ -25,8 +22,8 @@ def conversation_in(instance: Instance, state: str, participants: list[str] = GR
 
 
 def item_kinds_left(instance: Instance, sid: str) -> list[str]:
-    """Return the kind of each item that contains the SID of the conversation in any attribute.
+    """Return the kinds of the items that mention the conversation SID in any attribute.
 
-    The kind is the first word of the sort key.
+    The kind is the item's sort key up to the first `#`.
     """
     return sorted(str(item["sk"]).partition("#")[0] for item in instance.items("") if sid in str(item))

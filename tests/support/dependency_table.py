@@ -21,7 +21,7 @@ CLASSIFIERS = {
     "Python Software Foundation License": "PSF-2.0",
     "The Unlicense (Unlicense)": "Unlicense",
 }
-"""Maps the last part of a licence classifier of PyPI to an SPDX identifier."""
+"""Maps each PyPI licence classifier to its SPDX identifier. The key is the last part of the classifier."""
 
 TEXTS = {
     "apache license 2.0": "Apache-2.0",
@@ -29,11 +29,14 @@ TEXTS = {
     "apache-2.0": "Apache-2.0",
     "mit license": "MIT",
 }
-"""Maps the free text of the field `License` to an SPDX identifier, for packages without a classifier."""
+"""Maps licence texts to SPDX identifiers. Packages without a classifier have such a text in the field `License`."""
 
 
 def licences() -> dict[str, str]:
-    """Return the SPDX licence of each package that the product and its extras install. The key is the package name."""
+    """Return a mapping from each installed package to its SPDX licence.
+
+    The packages are the dependencies of Convoke and of its extras.
+    """
     found: dict[str, str] = {}
     waiting = ["convoke-conversations[aws,docs,testing]"]
     seen: set[str] = set()

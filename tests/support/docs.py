@@ -1,7 +1,7 @@
-"""Functions that read the pages of the documentation, and that update the generated parts.
+"""Read the pages of the documentation, and update the generated parts of the pages.
 
-Each generated part is between two comments: `<!-- NAME: begin -->` and `<!-- NAME: end -->`. `make docs-tables` updates
-every generated part.
+Each generated part stands between the comments `<!-- NAME: begin -->` and `<!-- NAME: end -->`. `make docs-tables`
+updates all generated parts.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ TESTING = DOCS / "testing.md"
 
 
 def with_part(page: str, name: str, part: str) -> str:
-    """Replace the generated part `name` of the page, and return the new page."""
+    """Replace the generated part `name` of the page. Return the new page."""
     begin, end = f"<!-- {name}: begin -->\n", f"<!-- {name}: end -->\n"
     before, found, rest = page.partition(begin)
     if not found or end not in rest:
@@ -35,6 +35,6 @@ def with_part(page: str, name: str, part: str) -> str:
 
 @cache
 def anchors(page: Path) -> frozenset[str]:
-    """Return every anchor that MkDocs makes for a page: an anchor for each heading and for each explicit `id`."""
+    """Return the anchors of a page on the built site: one for each heading and for each explicit `id`."""
     html = Markdown(extensions=["attr_list", "fenced_code", "tables", "toc"]).convert(page.read_text())
     return frozenset(re.findall(r'\sid="([^"]+)"', html))

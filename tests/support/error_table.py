@@ -17,9 +17,9 @@ SOURCES = ROOT / "layers/convoke/src/convoke"
 
 @cache
 def raised() -> dict[int, type[ConversationsError]]:
-    """Return the errors that an API response can contain. The key is the error code.
+    """Return a mapping from each error code of the API to its error class.
 
-    An API response can contain an error if a module outside the catalogue uses the name of the error's class.
+    An error counts as an error of the API if a module outside the catalogue mentions the error's class.
     """
     named = {
         name
@@ -66,7 +66,7 @@ def _reserved() -> Iterator[str]:
 
 
 def _text(error: type[ConversationsError] | type[LogEntry]) -> str:
-    """Return the error's message. An ellipsis replaces each placeholder."""
+    """Return the error's message with an ellipsis in place of each placeholder."""
     fields = {name: "…" for _, name, _, _ in string.Formatter().parse(error.text) if name}
     return error.text.format_map(fields)
 

@@ -1,4 +1,4 @@
-"""Create events and deliveries. The content of these events is arbitrary."""
+"""Create events and deliveries with arbitrary content."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Values of the parameter `Participant`: the examples of Twilio's documentation, and generated values."""
+"""Example values for the parameter `Participant`. Some come from Twilio's documentation, and some are generated."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ GROUP_MMS = [
 
 
 def chat(count: int) -> list[str]:
-    """Return the values for `count` chat participants."""
+    """Return values that add `count` chat participants."""
     return [json.dumps({"identity": f"member {number}"}) for number in range(count)]
 
 
 def chat_of_36_characters(count: int) -> list[str]:
-    """Return the values for `count` chat participants with identities of 36 characters, like UUIDs."""
+    """Return values that add `count` chat participants. Each identity has 36 characters, like a UUID."""
     return [json.dumps({"identity": f"{number}-4000-8000-{number:025}"}) for number in range(count)]
 
 
 def sms(count: int) -> list[str]:
-    """Return the values for `count` SMS participants. They have different phone numbers and the same proxy address."""
+    """Return values that add `count` SMS participants. All use the same proxy address."""
     return [_bound(address=_phone(number), proxy_address="+15017122661") for number in range(count)]
 
 
 def group_mms(count: int) -> list[str]:
-    """Return the values for a group MMS of `count` participants. The last participant is the business number."""
+    """Return values that add a group MMS of `count` participants. The last participant is the business number."""
     return [*(_bound(address=_phone(number)) for number in range(count - 1)), _bound(projected_address="+15017122661")]
 
 

@@ -1,4 +1,4 @@
-"""Instances of Convoke in this process. Tests call an instance through the official SDK, without sockets."""
+"""Run instances of Convoke in this process. Tests call them through the official SDK, without sockets."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from tests.support.openapi_checks import check_against_openapi
 from tests.support.waiting import TIMEOUT_SECONDS
 
 Resolve = Callable[[dict[str, Any], InvocationContext], dict[str, Any]]
-"""The API, as a function. The function takes a gateway event and returns a gateway response."""
+"""The API as a function from a gateway event to a gateway response."""
 
 HOST = "convoke.test:8000"
 ORIGIN = f"http://{HOST}"
@@ -62,7 +62,7 @@ def event_of(
     data: Mapping[str, object] | str | bytes | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
-    """Return the gateway event that the embedded engine creates from an HTTP request."""
+    """Convert an HTTP request to a gateway event, as the embedded engine does."""
     parts = urlsplit(url)
     sent = {"host": parts.netloc, **{name.lower(): value for name, value in (headers or {}).items()}}
     if auth:
@@ -82,7 +82,7 @@ def event_of(
 
 
 def call(api: Resolve, method: str, url: str, **given: Any) -> Answer:
-    """Call the API with the gateway event of an HTTP request. Check the response against `/openapi.json`."""
+    """Send an HTTP request to the API as a gateway event. Check the response against `/openapi.json`."""
     event = event_of(method, url, **given)
     answered = api(event, RequestContext())
     check_against_openapi(method, event["rawPath"], answered["statusCode"], answered["body"])
@@ -90,7 +90,7 @@ def call(api: Resolve, method: str, url: str, **given: Any) -> Answer:
 
 
 class InProcessHttpClient(HttpClient):  # type: ignore[misc]
-    """An HTTP client for the SDK that calls the API in this process."""
+    """Lets the SDK call the API in this process instead of over HTTP."""
 
     def __init__(self, api: Resolve) -> None:
         self._api = api
@@ -114,10 +114,10 @@ class InProcessHttpClient(HttpClient):  # type: ignore[misc]
 
 @dataclass
 class Receivers:
-    """A fake webhook client. It records all deliveries and simulates the responses of webhook receivers.
+    """A fake webhook client that records deliveries and simulates webhook receivers.
 
-    Each call uses the next element of `statuses` as the status of the response. If the element is None or an error, the
-    connection fails. If `statuses` is empty, the status is 200.
+    Each call uses up one element of `statuses`. A number is the status of the response. With None or an error, the
+    connection fails. Without further elements, the status is 200.
     """
 
     posted: list[Delivery] = field(default_factory=list)
@@ -126,7 +126,7 @@ class Receivers:
     statuses: list[int | WebhookUnreachableError | None] = field(default_factory=list)
     bodies: list[bytes] = field(default_factory=list)
     body: bytes = b""
-    """The body of each response after the bodies in `bodies` are used."""
+    """The body of each response after `bodies` is used up."""
     on_call: Callable[[], None] = lambda: None
 
     def call(self, delivery: Delivery, *, retry_count: int, auth_token: str, max_answer_bytes: int) -> WebhookAnswer:
@@ -144,10 +144,10 @@ class Receivers:
 
 
 class Instance(ABC):
-    """A running instance of Convoke on either engine. Asynchronous work starts only when a test calls `work`."""
+    """A running instance of Convoke on either engine. Asynchronous work waits until a test calls `work`."""
 
     is_deployed = False
-    """Whether the instance uses the AWS engine. On AWS, Convoke rejects webhooks to private addresses."""
+    """Whether the instance runs on AWS. On AWS, Convoke refuses to call private addresses."""
 
     def __init__(self, api: Resolve, accounts: AccountOperations, table: Table, receivers: Receivers) -> None:
         self.api = api
@@ -162,8 +162,7 @@ class Instance(ABC):
     ) -> Client:
         """Return a client of the official SDK.
 
-        `key` is a pair: the SID and the secret of an API key. If `key` is None, the client uses the account's Auth
-        Token.
+        `key` is the SID and the secret of an API key. Without `key`, the client uses the account's Auth Token.
         """
         sid = account_sid or self.account.sid
         user, password = key or (sid, token or self.token)
@@ -178,48 +177,51 @@ class Instance(ABC):
         data: Mapping[str, object] | str | bytes | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
-        """Send a request with the account's Auth Token. Do not use the SDK."""
+        """Send a request with the account's Auth Token, without the SDK."""
         auth = (self.account.sid, self.token)
         return call(self.api, method, ORIGIN + path, auth=auth, data=data, headers=headers)
 
     @abstractmethod
     def work(self) -> None:
-        """Do all waiting work. Queue messages that failed or were postponed stay in their queues."""
+        """Do all waiting work. Failed and postponed queue messages stay in their queues."""
 
     @abstractmethod
     def sweep(self, later: timedelta) -> int:
-        """Run the sweeper with a clock that is ahead by `later`.
+        """Run the sweeper for everything that is due within the time `later` from now.
 
-        Return how many conversations the sweeper processed.
+        Return how many resources the sweeper processed.
         """
 
     @abstractmethod
     def items(self, sort_key_prefix: str) -> list[dict[str, Any]]:
-        """Return the items whose sort key has this prefix, sorted by their keys."""
+        """Return the items whose sort key starts with the prefix. The items are sorted by key."""
 
     def changes(self) -> list[dict[str, Any]]:
-        """Return all stored changes in their JSON form."""
+        """Return all stored changes as JSON objects."""
         return [change_of(item).model_dump(mode="json") for item in self.items("change")]
 
     @abstractmethod
     def waiting_messages(self, queue: str) -> int:
-        """Return the number of messages in a queue. `queue` is `delivery`, `delivery-dlq` or `change-dlq`."""
+        """Return the number of messages in a queue.
+
+        On both engines, `queue` can be `delivery`, `delivery-dlq` or `change-dlq`. AwsInstance knows more queues.
+        """
 
     @abstractmethod
     def repeat(self, record: dict[str, Any]) -> None:
-        """Send the participant queue's message for a stored provisioning record again."""
+        """Send the message of a stored provisioning record to the participant queue again."""
 
     @abstractmethod
     def clear_caches(self) -> None:
-        """Empty the caches, as if the lifetime of all cache entries had passed."""
+        """Empty the caches, as if every cache entry had expired."""
 
     @abstractmethod
     def lose_messages(self) -> None:
-        """Delete every message that waits in the participant queue."""
+        """Delete all messages from the participant queue."""
 
     @abstractmethod
     def forget_pauses(self) -> None:
-        """Make all postponed messages visible now."""
+        """Make all postponed queue messages visible now."""
 
 
 class EmbeddedInstance(Instance):
@@ -230,10 +232,7 @@ class EmbeddedInstance(Instance):
 
     @asynccontextmanager
     async def served(self) -> AsyncIterator[None]:
-        """Run the engine on the running event loop during the block.
-
-        When the block ends, the data file is closed.
-        """
+        """Run the engine on the current event loop until the block ends. Then close the data file."""
         self.engine.start()
         self.gateway = self.engine.gateway()
         try:
@@ -244,10 +243,7 @@ class EmbeddedInstance(Instance):
 
     @contextmanager
     def served_by_thread(self) -> Iterator[asyncio.AbstractEventLoop]:
-        """Run the engine during the block, on an event loop of another thread.
-
-        When the block ends, the data file is closed.
-        """
+        """Run the engine on another thread's event loop until the block ends. Then close the data file."""
         loops, stopped = Queue[asyncio.AbstractEventLoop](), asyncio.Event()
 
         async def serve() -> None:
@@ -266,8 +262,8 @@ class EmbeddedInstance(Instance):
 
     @asynccontextmanager
     async def without_sweeps(self) -> AsyncIterator[None]:
-        """Prevent sweeps during the block. Use this method only inside a block of `served`."""
-        # Wait in another thread. A running sweep cannot finish while this event loop is blocked.
+        """Prevent sweeps until the block ends. The engine must be running (see `served`)."""
+        # Wait in another thread, because a running sweep can finish only if this event loop is not blocked.
         await asyncio.to_thread(self.engine._sweeping.acquire)
         try:
             yield
@@ -277,9 +273,9 @@ class EmbeddedInstance(Instance):
     async def asked(
         self, method: str, path: str, data: Mapping[str, object] | str | None = None, **headers: str
     ) -> Answer:
-        """Send one request to the gateway, and return the response. Use this method only inside a block of `served`.
+        """Send one request through the gateway and return its response. The engine must be running (see `served`).
 
-        Other requests can run while this request waits.
+        While the request waits, other requests can run.
         """
         assert self.gateway is not None
         auth = (self.account.sid, self.token)
@@ -290,7 +286,7 @@ class EmbeddedInstance(Instance):
         return Answer(response.status_code, answered, response.body or "")
 
     def run_steps(self) -> None:
-        """Run all waiting steps in one unit of the table. Do not publish the stream afterwards."""
+        """Run all waiting steps in one unit of work. The changes in the stream are not published."""
         steps = self.engine.steps
         with self.engine.table.unit():
             steps.stream.may_have_records = False
@@ -331,9 +327,12 @@ def held_instance(
     lock_timeout: float = LOCK_TIMEOUT_SECONDS,
     **edges: Any,
 ) -> Iterator[EmbeddedInstance]:
-    """Run an instance on the embedded engine with fake webhook receivers, until the block ends.
+    """Run an embedded instance with fake webhook receivers until the block ends.
 
-    Each value in `edges` replaces the edge with the same name.
+    - `rewire` receives the edges and returns the edges that the engine uses.
+    - `movable_clock` becomes the clock of the engine, as with `convoke up --test-clock`.
+    - `lock_timeout` is the maximum wait for the data file's write lock, in seconds.
+    - Each further keyword argument replaces the edge with that name, before `rewire` is called.
     """
     receivers = Receivers()
     engine = EmbeddedEngine(
@@ -349,7 +348,7 @@ def held_instance(
 
 
 def receive_any(queue: DurableQueue) -> ReceivedMessage | None:
-    """Receive one message from the queue, for any receiver. Return None if no message is visible."""
+    """Receive one message for any webhook receiver. Return None if no message is visible."""
     for receiver in (NO_RECEIVER, *queue.receivers()):
         if message := queue.receive(receiver):
             return message
@@ -357,7 +356,7 @@ def receive_any(queue: DurableQueue) -> ReceivedMessage | None:
 
 
 def refusal(request: Callable[[], object]) -> TwilioRestException:
-    """Send a request that Convoke must refuse. Return the exception that the SDK raises."""
+    """Send a request that Convoke must refuse. Return the exception of the SDK."""
     try:
         request()
     except TwilioRestException as error:

@@ -1,6 +1,6 @@
-"""Run functions with `awslambdaric`, AWS's runtime client, on Python 3.13.
+"""Run functions with `awslambdaric`, the runtime client of AWS, on Python 3.13.
 
-The functions import packages from the built layer, not from the environment of the tests.
+The functions import their packages from the built layer, not from the environment of the tests.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ INVOCATION = {
     "Lambda-Runtime-Invoked-Function-Arn": "arn:aws:lambda:us-east-1:123456789012:function:function",
     "Lambda-Runtime-Trace-Id": "Root=1-00000000-000000000000000000000000",
 }
-"""The headers of the HTTP response that contains an invocation.
+"""The headers with which the runtime API hands out an invocation.
 
-The runtime client is written in C and crashes if one of these headers is missing.
+The runtime client is written in C. A missing header crashes the client.
 """
 
 TIMEOUT_SECONDS = 60.0
-"""The maximum number of seconds to wait for the runtime. Other tests can make the machine slow."""
+"""The maximum wait for the runtime. It is long, because other tests can make the machine slow."""
 
 
 @cache
@@ -52,9 +52,9 @@ def python() -> Path:
 
 
 def install(folder: Path, *requirements: str) -> Path:
-    """Install packages into a folder without bytecode, as `sam build` does. Return the folder.
+    """Install packages into a folder, without bytecode, as `sam build` does. Return the folder.
 
-    The options on the command line take precedence over the settings of uv.
+    Options in `options` override the settings of uv.
     """
     options = ["--quiet", "--no-compile-bytecode", "--link-mode", "copy", "--target", str(folder)]
     subprocess.run([uv(), "pip", "install", "--python", str(python()), *options, *requirements], check=True, cwd=ROOT)
@@ -75,7 +75,7 @@ def install_client(folder: Path) -> Path:
 def environment(*path: Path) -> dict[str, str]:
     """Return environment variables with which every function can start.
 
-    The values are the defaults of the template, and the hash seed is fixed. `path` becomes PYTHONPATH.
+    The values are the template's defaults. The hash seed is fixed. `path` becomes PYTHONPATH.
     """
     variables = [settings["Environment"]["Variables"] for settings in functions().values()]
     return {
@@ -92,10 +92,10 @@ def environment(*path: Path) -> dict[str, str]:
 
 
 def _value_of(variable: Any) -> str:
-    """Return the value of an environment variable if the value is a text or refers to a parameter.
+    """Return the value of an environment variable.
 
-    All other values are names of resources. For these values, return `-`. The names are not needed, because the
-    functions call no resource in these tests.
+    A value that is neither a text nor a parameter refers to a resource. Then the result is `-`, because the functions
+    call no resource in these tests.
     """
     if isinstance(variable, str):
         return variable
@@ -107,10 +107,10 @@ def _value_of(variable: Any) -> str:
 def runtime_api(invocations: int = 0) -> Iterator[tuple[str, Queue[str]]]:
     """Run a fake Lambda Runtime API that hands out `invocations` empty events.
 
-    If no event is left, a request for the next event waits until the block ends.
+    After the last event, a request for the next event waits until the block ends.
 
-    Yield the address of the API, and a queue of the requests that the API received. Each entry of the queue is the path
-    of a request. For a POST, the entry is the path, a space and the body.
+    Yield the address of the API, and a queue of the received requests. A request is recorded as its path. For a POST
+    request, a space and the body follow the path.
     """
     asked: Queue[str] = Queue()
     over = threading.Event()
@@ -136,11 +136,10 @@ def runtime_api(invocations: int = 0) -> Iterator[tuple[str, Queue[str]]]:
             self.wfile.write(body)
 
         def log_message(self, *_: object) -> None:
-            """Do nothing, so that the server prints no access log."""
+            """Suppress the access log."""
 
         def handle(self) -> None:
-            # The test can kill the runtime client while a request waits. In that case, the server cannot write the
-            # response.
+            # The test can kill the runtime client while a request waits. Then the server cannot write the response.
             try:
                 super().handle()
             except (BrokenPipeError, ConnectionResetError):
@@ -159,7 +158,7 @@ def runtime_api(invocations: int = 0) -> Iterator[tuple[str, Queue[str]]]:
 def started(function: Path, environ: Mapping[str, str], address: str, *under: str) -> Iterator[subprocess.Popen[bytes]]:
     """Run the function in the folder `function` with the runtime client.
 
-    `under` is a command that runs the client as a child process, for example a profiler.
+    The command `under`, for example a profiler, starts the client as its child process.
     """
     command = [*under, str(python()), "-m", "awslambdaric", "app.lambda_handler"]
     variables = {**environ, "AWS_LAMBDA_RUNTIME_API": address}
@@ -171,11 +170,11 @@ def started(function: Path, environ: Mapping[str, str], address: str, *under: st
 
 
 class NoEmulatorError(Exception):
-    """The SAM CLI is not installed, or no emulator of the SAM CLI supports the architecture of this processor."""
+    """No emulator of the SAM CLI fits this processor, or the SAM CLI is not installed."""
 
 
 def emulator() -> Path:
-    """Return the path of AWS's Runtime Interface Emulator, which is a part of the SAM CLI.
+    """Return the path of the Runtime Interface Emulator, which is part of the SAM CLI.
 
     Raises NoEmulatorError.
     """
@@ -190,14 +189,14 @@ def emulator() -> Path:
 
 @dataclass(frozen=True, slots=True)
 class Emulated:
-    """A built function that runs in the emulator. The emulator processes one invocation at a time."""
+    """A built function that runs in the emulator, one invocation at a time."""
 
     url: str
 
     def invoke(self, event: Mapping[str, Any]) -> Any:
         """Invoke the function and return its result.
 
-        If the invocation fails, the result is an object with the key `errorType`.
+        The result of a failed invocation has the key `errorType`.
         """
         request = urllib.request.Request(self.url, json.dumps(event).encode())
         with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as response:
@@ -205,7 +204,7 @@ class Emulated:
 
 
 def logical_id(folder: str) -> str:
-    """Return the logical ID of the function whose code is in `folder`."""
+    """Return the logical ID of the function with this code folder."""
     (found,) = (
         name
         for name, properties in resources("AWS::Serverless::Function").items()
@@ -216,9 +215,9 @@ def logical_id(folder: str) -> str:
 
 @contextmanager
 def emulated(folder: str, stack: Stack, client: Path) -> Iterator[Emulated]:
-    """Run a function in the emulator during the block. `make build` must have built the function.
+    """Run a function in the emulator until the block ends. `make build` must have built the function.
 
-    The stack supplies the environment variables of the function. `client` is the folder of the runtime client.
+    `stack` supplies the function's environment variables. `client` is the folder of the runtime client.
     """
     name = logical_id(folder)
     environ = {

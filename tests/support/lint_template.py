@@ -1,13 +1,14 @@
-"""Check template.yaml with cfn-lint, its rules for serverless applications, and checkov.
+"""Check template.yaml with cfn-lint (and its rules for serverless applications) and with checkov.
 
-Run `python -m tests.support.lint_template`. A baseline lists accepted findings. The program prints each finding that is
-not in a baseline. It also prints each baseline entry that no tool reports any more. If the program prints anything, it
-exits with 1.
+Run `python -m tests.support.lint_template`. A baseline lists the accepted findings of a tool. The program prints each
+finding that is missing from the baseline. The program also prints each baseline entry without a finding. If anything
+was printed, the exit code is 1.
 
-cfn-lint checks two templates, for three regions and with findings of all levels. The first template is template.yaml
-with the state machine inlined. The second template is the output of the SAM transform. checkov checks only the second
-template. Each tool has a separate virtual environment, because the tools and the tests need different versions of
-packages.
+cfn-lint checks two templates for three regions, and reports errors, warnings and informational findings. The first
+template is template.yaml with the state machine inlined. The second template is the output of the SAM transform.
+checkov checks only the second template.
+
+Each tool has its own virtual environment, because the package versions of the tools and of the tests conflict.
 """
 
 from __future__ import annotations
@@ -38,31 +39,33 @@ CFN_LINT = {
     "ES1007": "if a run of the sweeper fails, the next run follows within a minute",
     "ES2000": "the parameter AccessLogs turns on access logs",
     "ES6000": "a dead-letter queue has no dead-letter queue",
+    "ES7000": "SNS retries an unavailable function for 23 days; the function has a dead-letter queue for its failures",
     "WS1000": "the parameter XRayTracing turns on tracing",
     "WS1004": "the rule does not know LoggingConfig; test_translated_template.py checks the log groups",
 }
-"""The baseline for cfn-lint. It maps the ID of a rule to the reason why its findings are accepted."""
+"""The baseline for cfn-lint. Maps each rule ID to the reason for accepting its findings."""
 
 CHECKOV = {
     "CKV_AWS_18": "only functions and links of five minutes read the bucket; access logs would need a second bucket",
     "CKV_AWS_21": "versions would keep the content of deleted media, and no content is ever overwritten",
+    "CKV_AWS_26": "only a customer key would let the SMS service publish; it costs money and can fail",
     "CKV_AWS_27": "SQS encrypts with its own keys (SqsManagedSseEnabled); a customer key costs money and can fail",
     "CKV_AWS_95": "the parameter AccessLogs turns on access logs",
     "CKV_AWS_115": "the event source mappings bound the concurrency, and ApiReservedConcurrency reserves the API's",
-    "CKV_AWS_116": "only the sweeper is invoked asynchronously; the queues have dead-letter queues",
+    "CKV_AWS_116": "the next run of the sweeper repeats its work; InboundMessagesFunction has a failure destination",
     "CKV_AWS_117": "the functions need only public endpoints; the parameter VpcSubnetIds puts two functions into a VPC",
     "CKV_AWS_119": "DynamoDB encrypts with a key that AWS owns; a customer key would cost money and could fail",
     "CKV_AWS_149": "as CKV_AWS_119",
     "CKV_AWS_158": "logs contain no personal data, and CloudWatch encrypts them",
     "CKV_AWS_173": "the variables contain no secret, and Lambda encrypts them",
 }
-"""The baseline for checkov. It maps the ID of a check to the reason why its findings are accepted."""
+"""The baseline for checkov. Maps each check ID to the reason for accepting its findings."""
 
 
 def run(*command: str) -> Any:
-    """Run a tool that prints JSON.
+    """Run a tool that prints JSON. Return the printed value.
 
-    Return the printed value. Ignore the exit code, because it is not 0 if there are findings.
+    The exit code is ignored, because the tools report findings with an exit code.
     """
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     try:
@@ -72,7 +75,7 @@ def run(*command: str) -> Any:
 
 
 def cfn_lint(*templates: Path) -> dict[str, set[str]]:
-    """Return the messages of the findings. The key is the ID of the rule."""
+    """Return a mapping from each rule ID to the messages of its findings."""
     levels = ("--include-checks", "I", "W", "E")
     rules = ("--append-rules", "cfn_lint_serverless.rules")
     regions = ("--regions", *REGIONS)
@@ -84,7 +87,7 @@ def cfn_lint(*templates: Path) -> dict[str, set[str]]:
 
 
 def checkov(template: Path) -> dict[str, set[str]]:
-    """Return the failed resource and the description of each finding. The key is the ID of the check."""
+    """Return a mapping from each check ID to its findings. A finding names the failed resource."""
     options = ("--framework", "cloudformation", "--output", "json", "--quiet", "--skip-download")
     found: dict[str, set[str]] = {}
     for check in run(str(TOOLS / "checkov"), "--file", str(template), *options)["results"]["failed_checks"]:
@@ -93,7 +96,7 @@ def checkov(template: Path) -> dict[str, set[str]]:
 
 
 def differences(found: Mapping[str, Iterable[str]], baseline: Mapping[str, str]) -> list[str]:
-    """Return a line for each finding that is not in the baseline, and for each baseline entry without a finding."""
+    """Return a line for each finding without a baseline entry, and for each baseline entry without a finding."""
     new = [f"{rule} {text}" for rule in sorted(found) if rule not in baseline for text in sorted(found[rule])]
     old = [
         f"{rule} is in the baseline, but nothing is found: remove it" for rule in sorted(baseline) if rule not in found

@@ -1,4 +1,4 @@
-"""A clock that stands still until a test moves the clock or the product calls `sleep`."""
+"""Provide a clock that moves only if a test moves it or Convoke calls `sleep`."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from convoke.domain import instants
 
 
 class ManualClock:
-    """A clock for an instance. The test passes the methods `now` and `sleep` to the instance.
+    """A clock for an instance. A test passes the methods `now` and `sleep` to the instance.
 
-    The clock calls `on_sleep` after each `sleep`.
+    After each `sleep`, the clock calls `on_sleep`.
     """
 
     def __init__(self) -> None:

@@ -1,7 +1,4 @@
-"""Add many participants to a conversation by writing to the table.
-
-One request for each participant would be too slow.
-"""
+"""Write many participants to the table directly, because many requests would be too slow."""
 
 from __future__ import annotations
 
@@ -18,7 +15,7 @@ from convoke.storage.table import MAX_WRITES, Put, Set, Table, Update
 def add_members(table: Table, conversation: Mapping[str, Any], until: int) -> None:
     """Store copies of a participant until the conversation has `until` participants.
 
-    `conversation` is the body of an API response. The function stores no locks for the identities of the copies.
+    `conversation` is the body of an API response. The copies have no identity locks.
     """
     account_sid, sid = conversation["account_sid"], conversation["sid"]
     standing = ParticipantRepository(table, FirstSights(table)).every(account_sid, sid)

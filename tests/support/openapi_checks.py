@@ -30,16 +30,19 @@ OF_ONE_MACHINE = {
     ("GET", CONVOKE_PREFIX + request_log_api.PATH): request_log_api.FETCH,
     ("POST", console_api.PATH): console_api.CREATE,
     ("GET", CONVOKE_PREFIX + simulate_routes.INBOX): simulate_api.LIST,
+    ("GET", CONVOKE_PREFIX + simulate_routes.THREAD): simulate_api.LIST_THREAD,
+    ("GET", CONVOKE_PREFIX + simulate_routes.PHONES): simulate_api.LIST_PHONES,
+    ("GET", CONVOKE_PREFIX + simulate_routes.PHONE): simulate_api.FETCH,
     ("POST", CONVOKE_PREFIX + simulate_routes.STATUS): simulate_api.REPORT,
     ("POST", CONVOKE_PREFIX + simulate_routes.PHONE): simulate_api.PLAN,
     ("POST", CONVOKE_PREFIX + simulate_routes.SEND): simulate_api.CREATE,
 }
-"""The contracts of routes that exist only on the embedded engine. `operations` does not describe these routes."""
+"""Contracts of routes that only the embedded engine has. `operations` does not include these routes."""
 
 CODES_WITHOUT_OPERATION = {
     error.code for error in (NotAuthenticatedError, AccessDeniedError, NotFoundError, MethodNotAllowedError)
 }
-"""The error codes of responses to requests that match no operation."""
+"""Error codes of responses to requests that match no operation."""
 
 
 class Operation(NamedTuple):
@@ -54,7 +57,7 @@ class Operation(NamedTuple):
 
     @property
     def form(self) -> dict[str, Schema]:
-        """Return the schema of each form parameter. The key is the name of the parameter."""
+        """Return a mapping from each form parameter to its schema."""
         return {name: resolved(schema) for name, schema in self._form.get("properties", {}).items()}
 
     @property
@@ -65,21 +68,21 @@ class Operation(NamedTuple):
 
     @property
     def _form(self) -> Schema:
-        """Return the schema of the form. All media types have the same schema.
+        """Return the schema of the form. The schema is the same for all media types.
 
-        The schema is empty if the request body is not a form.
+        Return an empty schema if the request body is not a form.
         """
         content = self.description.get("requestBody", {}).get("content", {}).get(FORM)
         return resolved(content["schema"]) if content else {}
 
     @property
     def statuses(self) -> set[int]:
-        """Return the statuses that a successful response of the operation can have."""
+        """Return the possible HTTP statuses of a successful response."""
         return {int(status) for status in self.description["responses"] if status < "400"}
 
     @property
     def codes(self) -> set[int]:
-        """Return the error codes that an error response of the operation can have."""
+        """Return the possible error codes of a failed response."""
         refusals = [answer for status, answer in self.description["responses"].items() if status >= "400"]
         schemas = [answer["content"]["application/json"]["schema"]["allOf"][1] for answer in refusals]
         return {code for schema in schemas for code in schema["properties"]["code"]["enum"]}
@@ -87,7 +90,7 @@ class Operation(NamedTuple):
 
 @cache
 def operations() -> dict[str, Operation]:
-    """Return all operations. The key is the operation's id."""
+    """Return a mapping from each operation id to its operation."""
     found = [
         Operation(method.upper(), path, description)
         for path, item in document()["paths"].items()
@@ -105,7 +108,7 @@ def operation_of(method: str, path: str) -> Operation | None:
 
 
 def resolved(schema: Schema) -> Schema:
-    """Return the schema to which a `$ref` refers. If `schema` has no `$ref`, return `schema`."""
+    """Resolve the schema's `$ref`. A schema without `$ref` is returned as it is."""
     found: Schema = _components()[schema["$ref"].rpartition("/")[2]] if "$ref" in schema else schema
     return found
 
@@ -117,9 +120,10 @@ def _components() -> dict[str, Schema]:
 
 
 def check_against_openapi(method: str, path: str, status: int, text: str) -> None:
-    """Raise AssertionError if an API response does not match the description of its operation."""
+    """Raise AssertionError if an API response contradicts the description of its operation."""
     operation = operation_of(method, path)
-    if method == "OPTIONS" and status == HTTPStatus.NO_CONTENT:  # The request is a preflight request of a browser.
+    # A browser sends a preflight request before the actual request. `/openapi.json` does not describe it.
+    if method == "OPTIONS" and status == HTTPStatus.NO_CONTENT:
         assert text == ""
         return
     if operation is None and status < 400:
@@ -155,7 +159,7 @@ def fields_of(contract: Contract) -> set[str]:
 
 @cache
 def _validator(operation_id: str, status: int) -> Draft202012Validator | None:
-    """Return the validator of the response body, or None if the response has no body."""
+    """Return a validator for the response body. Return None if the response has no body."""
     responses = operations()[operation_id].description["responses"]
     assert str(status) in responses, f"the contract of {operation_id} does not name the status {status}"
     content = responses[str(status)].get("content")
@@ -166,9 +170,9 @@ def _validator(operation_id: str, status: int) -> Draft202012Validator | None:
 
 
 def closed(schema: Any) -> Any:
-    """Return a copy of the schema. In the copy, objects cannot have additional properties.
+    """Return a copy of the schema in which no object allows additional properties.
 
-    Thus tests notice fields that `/openapi.json` does not describe.
+    With this copy, tests notice fields that are missing from `/openapi.json`.
     """
     if isinstance(schema, list):
         return [closed(part) for part in schema]

@@ -1,7 +1,7 @@
-"""Write the examples in `/openapi.json`. The module sends real requests to an instance, and writes the responses.
+"""Generate the examples of `/openapi.json` from real requests and responses.
 
-`make docs-tables` runs this module. The clock, the SIDs and the secrets of the instance are fixed. Therefore the same
-code always writes the same examples.
+`make docs-tables` runs this module. The clock, the SIDs and the secrets of the instance are fixed, so that the examples
+change only with the code.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ BEGIN = datetime(2026, 1, 2, 3, 4, 5, 678_000, tzinfo=UTC)
 
 
 class FixedAuthTokens:
-    """Implements the port AuthTokens. Every account has the same token."""
+    """Implements the AuthTokens port with one fixed token for every account."""
 
     def fetch(self, account_sid: str) -> str | None:
         return "0" * 32
@@ -37,7 +37,7 @@ class FixedAuthTokens:
 
 
 class FixedMasters:
-    """Implements the port ApiKeyMasters with one fixed master secret."""
+    """Implements the ApiKeyMasters port with one fixed master secret."""
 
     def fetch(self) -> Masters | None:
         return Masters(current="1", secrets={"1": "0" * 64})
@@ -47,7 +47,7 @@ class FixedMasters:
 
 
 class FixedSids(Sids):
-    """Creates SIDs in the format of `SidFactory`, but with a fixed time and without random digits."""
+    """Creates SIDs in the format of `SidFactory`, with a fixed time and no random digits."""
 
     def __init__(self) -> None:
         self._ordered = count((int(BEGIN.timestamp() * 1_000) << 16) + 1)
@@ -58,7 +58,7 @@ class FixedSids(Sids):
 
 
 def examples() -> dict[str, Any]:
-    """Return an example for each request schema and response schema. The key is the name of the schema."""
+    """Return a mapping from each request or response schema to an example."""
     found: dict[str, Any] = {}
     for operation in operations().values():
         for name, example in _examples_of(operation):
@@ -68,9 +68,9 @@ def examples() -> dict[str, Any]:
 
 
 def _examples_of(operation: Operation) -> Iterator[tuple[str, Any]]:
-    """Send a request with all parameters that can be combined.
+    """Send a request with as many parameters as can be combined.
 
-    Yield the request and parts of the response as examples.
+    Yield the request and parts of the response as examples. Each example comes with the name of its schema.
     """
     clock = ManualClock()
     clock.present = BEGIN
@@ -95,7 +95,7 @@ def _examples_of(operation: Operation) -> Iterator[tuple[str, Any]]:
 
 
 def _parts(schema: Schema, body: Any) -> Iterator[tuple[str, Any]]:
-    """Yield each part of a response body that has a named schema, except the API description."""
+    """Yield the parts of a response body that have a schema with a name. Omit the API description itself."""
     if "$ref" in schema and _name(schema) != "Description":
         yield _name(schema), body
     for name, part in schema.get("properties", {}).items():
@@ -109,7 +109,7 @@ def _name(schema: Schema) -> str:
 
 
 def _richness(example: Any) -> int:
-    """Return the number of values in an example that are not null or empty."""
+    """Return how many values of an example are neither null nor empty."""
     if isinstance(example, dict):
         return sum(map(_richness, example.values()))
     if isinstance(example, list):

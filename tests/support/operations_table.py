@@ -1,6 +1,6 @@
-"""Generate the table of docs/api-coverage.md. It lists every operation of Conversations v1.
+"""Generate the table of Conversations v1 operations in docs/api-coverage.md.
 
-The table says which of these operations Convoke serves. `make docs-tables` runs this module.
+The table says which operations Convoke serves. `make docs-tables` runs this module.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from convoke.api.routes import ROUTES
 from tests.support.docs import API_COVERAGE, with_part
 
 IN_SERVICE = "/Services/{ISxx}"
-"""The beginning of each path that contains the SID of a service."""
+"""The first part of each path that contains a service SID."""
 
 CONVERSATION = "/Conversations/{sid or unique name}"
 
@@ -44,10 +44,9 @@ IN_BOTH_TREES = {
     "/Roles": ("GET POST", ""),
     "/Roles/{sid}": ("GET POST DELETE", ""),
 }
-"""The paths that exist twice: with and without `/Services/{ISxx}` at the beginning.
+"""Maps each path that also exists below `/Services/{ISxx}` to its methods and a note.
 
-The first element of the value has the methods of the path. The second element is a note on the methods that Convoke
-serves.
+The note describes the methods that Convoke serves.
 """
 
 IN_ONE_TREE = {
@@ -65,16 +64,16 @@ IN_ONE_TREE = {
     f"{IN_SERVICE}/Bindings": ("GET", "paged, `BindingType`, `Identity`; empty, because no device can register yet"),
     f"{IN_SERVICE}/Bindings/{{sid}}": ("GET DELETE", ""),
 }
-"""The paths that exist only once. The values are as in IN_BOTH_TREES."""
+"""Maps each path that exists only once to its methods and a note, as in IN_BOTH_TREES."""
 
 OF_OTHER_APIS = (
     *(alerts.LIST, alerts.FETCH),
     *(media.CREATE, media.FETCH, media_contents.FETCH, media_sets.FETCH),
 )
-"""The contracts of routes outside Conversations v1: the error log (Monitor v1) and Twilio's media service."""
+"""Contracts of routes outside Conversations v1: the error log (Monitor v1) and Twilio's media service."""
 
 Operation = tuple[str, str]
-"""An HTTP method and a path. In the path, `{}` replaces each SID or name."""
+"""An HTTP method and a path. In the path, `{}` stands for any SID or name."""
 
 
 def known() -> list[Operation]:

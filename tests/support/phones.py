@@ -1,4 +1,4 @@
-"""Simulate phones that write to business numbers, and configure these numbers."""
+"""Simulate phones, and configure the business numbers to which they send messages."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ URL = "https://hooks.example.com/own"
 def text(
     instance: Instance, body: str | None = "Hello", *receivers: str, sender: str = PHONE, **more: object
 ) -> Answer:
-    """Send a message from a simulated phone. If `receivers` is empty, send the message to BUSINESS."""
+    """Send a message from a simulated phone. Without `receivers`, the message goes to BUSINESS."""
     form = {"From": sender, "To": ",".join(receivers) or BUSINESS, **({} if body is None else {"Body": body}), **more}
     return instance.call("POST", "/convoke/v1/Simulate/InboundMessages", form)
 
@@ -28,7 +28,7 @@ def configure(instance: Instance, address: str = BUSINESS, **settings: Any) -> A
 
 
 def conversation_with(instance: Instance, *participants: str) -> Any:
-    """Create a conversation with participants. Return the SDK's context of the conversation."""
+    """Create a conversation with participants. Return the SDK's context for the conversation."""
     created = instance.client().conversations.v1.conversation_with_participants.create(participant=[*participants])
     instance.work()
     return instance.client().conversations.v1.conversations(created.sid)

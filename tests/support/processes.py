@@ -23,7 +23,7 @@ from twilio.rest import Client
 UP = (sys.executable, "-m", "convoke", "up", "--port", "0", "--json")
 
 TIMEOUT_SECONDS = 20.0
-"""The maximum number of seconds to wait for a process. Other tests can make the machine slow."""
+"""The maximum wait for a process. It is long, because other tests can make the machine slow."""
 
 
 @dataclass(frozen=True)
@@ -38,13 +38,16 @@ class Up:
         return client
 
     def stop(self, by: signal.Signals = signal.SIGTERM) -> int:
-        """Send a signal to the process, and wait until the process ends. Return the exit code."""
+        """Send a signal to the process and wait for its end. Return the exit code."""
         os.kill(self.ready["pid"], by)
         return self.process.wait(TIMEOUT_SECONDS)
 
 
 def wait_for(port: int, timeout: float = TIMEOUT_SECONDS) -> None:
-    """Wait until a process listens on the port. Raises ConnectionRefusedError after `timeout` seconds."""
+    """Wait until a process listens on the port.
+
+    Raises ConnectionRefusedError after `timeout` seconds.
+    """
     until = time.monotonic() + timeout
     while True:
         try:
@@ -59,9 +62,9 @@ def wait_for(port: int, timeout: float = TIMEOUT_SECONDS) -> None:
 
 @contextmanager
 def up(*options: str, command: Sequence[str] = UP, environ: Mapping[str, str] | None = None) -> Iterator[Up]:
-    """Run an instance in a new process during the block. The block begins when the instance is ready.
+    """Run an instance in a new process. The block starts when the instance is ready.
 
-    When the block ends, the process is killed.
+    At the end of the block, the process is killed.
     """
     process = subprocess.Popen(
         [*command, *options],
@@ -81,14 +84,14 @@ def up(*options: str, command: Sequence[str] = UP, environ: Mapping[str, str] | 
 
 
 Received = Queue[tuple[dict[str, str], str]]
-"""A queue of received webhook calls. Each entry is a pair: the parameters and the signature of a call."""
+"""The webhook calls that a receiver has received. An entry holds the parameters and the signature of one call."""
 
 
 @contextmanager
 def receiver() -> Iterator[tuple[str, Received]]:
     """Run a webhook receiver that accepts every call, until the block ends.
 
-    Yields the URL of the receiver and the queue of received calls.
+    Yields the receiver's URL and the queue of received calls.
     """
     received: Received = Queue()
 
@@ -105,9 +108,9 @@ def receiver() -> Iterator[tuple[str, Received]]:
 
 @contextmanager
 def hanging_receiver() -> Iterator[tuple[str, Queue[str]]]:
-    """Run a webhook receiver during the block. The receiver answers no call while the block runs.
+    """Run a webhook receiver that does not answer any call before the block ends.
 
-    Yields the URL of the receiver and a queue with the event type of each call.
+    Yields the receiver's URL and a queue of the received event types.
     """
     called, is_over = Queue[str](), Event()
 
@@ -123,13 +126,24 @@ def hanging_receiver() -> Iterator[tuple[str, Queue[str]]]:
             is_over.set()
 
 
+@contextmanager
+def full_listener() -> Iterator[tuple[str, int]]:
+    """Run a receiver whose queue of new connections is full during the block. Yields its host and its port.
+
+    Linux drops each further request to connect, so a client waits until its time limit.
+    """
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as listener, socket.socket() as waiting:
+        waiting.connect(listener.getsockname())
+        yield listener.getsockname()
+
+
 class _ReceiverHandler(BaseHTTPRequestHandler):
     def parameters(self) -> dict[str, str]:
         body = self.rfile.read(int(self.headers["Content-Length"])).decode()
         return dict(parse_qsl(body, keep_blank_values=True))
 
     def log_message(self, *_: object) -> None:
-        """Do nothing, so that the server prints no access log."""
+        """Suppress the access log."""
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """Invoke every sample event in events/ with `sam local invoke`, in containers of Lambda's image.
 
-`make sam-local` runs this program. The program needs a container engine with the API of Docker: Docker, or podman with
-`podman system service`. The functions call MiniStack instead of AWS. `make e2e-lambda` runs the same samples without
+`make sam-local` runs this program. The program needs a container engine with Docker's API: Docker, or podman with
+`podman system service`. The functions call MiniStack instead of AWS. `make e2e-lambda` invokes the same samples without
 containers.
 """
 
@@ -23,19 +23,18 @@ from tests.support.lambda_runtime import logical_id
 from tests.support.template import ROOT
 
 BATCH_ITEM_FAILURES = {"events/participant_adder/batch.json": 1, "events/webhook_delivery/delivery.json": 1}
-"""Maps each sample to the expected number of failed messages. In all other samples, no message fails.
+"""Maps a sample to its expected number of failed messages. In other samples, no message may fail.
 
-In the first sample, one message cannot be parsed. In the second sample, the receiver of the delivery is not running.
+In the first sample, one message cannot be parsed. In the second sample, the delivery's receiver is not running.
 """
 
 DEFAULT_ENGINE = "unix:///var/run/docker.sock"
 
 
 def bridge_gateway() -> str:
-    """Return the address that this machine has on the default network of the containers.
+    """Return the address of this machine on the default container network.
 
-    Like `sam`, this function finds the container engine with the variable DOCKER_HOST. Raises OSError if no engine
-    answers.
+    The variable DOCKER_HOST selects the container engine, as it does for `sam`. Raises OSError if no engine answers.
     """
     scheme, _, address = os.environ.get("DOCKER_HOST", DEFAULT_ENGINE).partition("://")
     with closing(HTTPConnection(address if scheme == "tcp" else "localhost", timeout=10)) as connection:
@@ -49,10 +48,13 @@ def bridge_gateway() -> str:
 
 
 def host() -> str:
-    """Return an address of this machine that containers can reach. Raises OSError if no container engine is running."""
+    """Return an address of this machine that containers can reach.
+
+    Raises OSError if no container engine is running.
+    """
     gateway = bridge_gateway()
     if sys.platform != "linux":
-        # Docker Desktop forwards connections of containers to the loopback interface.
+        # Docker Desktop forwards connections from containers to the loopback interface.
         return LOOPBACK
     with socket.socket() as probe:
         try:
@@ -63,7 +65,7 @@ def host() -> str:
 
 
 def primary_address() -> str:
-    """Return the address from which this machine connects to other machines. This function sends no packet."""
+    """Return the address that this machine uses for connections to other machines. No packet is sent."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         probe.connect(("198.51.100.1", 9))
         address: str = probe.getsockname()[0]
@@ -71,11 +73,10 @@ def primary_address() -> str:
 
 
 def hold_conversations(stack: Stack) -> None:
-    """Change the API function so that new conversations stay in the state `initializing` for ten hours.
+    """Change the API function so that new conversations stay `initializing` for ten hours.
 
-    The samples of the finalizer need a conversation in this state. The changed function sends the message about the
-    participants to a queue that no function reads. The sweeper processes the conversation only after the first pause,
-    which is ten hours.
+    The finalizer's samples need such a conversation. The changed API function sends its queue messages to a queue that
+    no function reads. The sweeper processes the conversation only after the first pause, which is ten hours here.
     """
     variables = json.loads((FOLDER / ENVIRONMENT).read_text())
     variables["ApiFunction"] |= {
@@ -87,7 +88,7 @@ def hold_conversations(stack: Stack) -> None:
 
 
 def failures(stack: Stack) -> Iterator[str]:
-    """Invoke every sample and print its result. Yield the name of each sample that failed."""
+    """Invoke every sample and print its result. Yield the names of the failed samples."""
     for event in sorted(FOLDER.glob("events/*/*.json")):
         name = event.relative_to(FOLDER)
         invoked = subprocess.run(
@@ -102,7 +103,7 @@ def failures(stack: Stack) -> Iterator[str]:
 
 
 def is_expected(name: str, result: Any) -> bool:
-    """Return whether a result has no exception, no HTTP error, and only the expected number of batch item failures."""
+    """Return whether a result has no exception, no HTTP error, and the expected number of batch item failures."""
     if not isinstance(result, dict):
         return True
     failed = len(result.get("batchItemFailures", []))

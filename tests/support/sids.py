@@ -1,4 +1,4 @@
-"""Replacements for `SidFactory`."""
+"""Replace `SidFactory` with factories whose SIDs a test can predict."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from convoke.domain.sids import Prefix
 
 
 class Sids(ABC):
-    """The base of the replacements. A subclass only says how to create one SID."""
+    """The base class of the replacements. Each subclass defines how to create one SID."""
 
     @abstractmethod
     def __call__(self, prefix: Prefix) -> str: ...

@@ -1,6 +1,6 @@
-"""A simulated clock for threads.
+"""Simulate time for threads, so that no test sleeps.
 
-When all threads wait, the clock moves to the next moment. Therefore no test sleeps.
+When all threads wait, the clock moves to the time at which the next thread must continue.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from threading import Event, Lock
 
 
 class SimulatedTime:
-    """A simulated clock in seconds for a fixed number of threads.
+    """A simulated clock, in seconds, for a fixed number of threads.
 
-    Each thread must call `leave` when the thread ends.
+    Each thread must call `leave` at its end.
     """
 
     def __init__(self, threads: int) -> None:
@@ -43,7 +43,7 @@ class SimulatedTime:
 
 
 class SimulatedCore:
-    """A processor core that only one thread at a time can use. A Python process has the same limit."""
+    """A simulated processor core. Only one thread at a time can use the core, as in a Python process."""
 
     def __init__(self, time: SimulatedTime) -> None:
         self._time = time
@@ -51,9 +51,9 @@ class SimulatedCore:
         self._lock = Lock()
 
     def occupy(self, seconds: float) -> float:
-        """Occupy the core for some seconds, starting when the core is free.
+        """Reserve the core for some seconds, from when it is free. Return the time at which the reservation ends.
 
-        Return the moment at which the work ends.
+        The method does not wait. The caller passes the returned time to `SimulatedTime.wait_until`.
         """
         with self._lock:
             self._free_at = max(self._free_at, self._time.now) + seconds

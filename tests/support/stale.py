@@ -1,6 +1,6 @@
-"""A table whose indexes and eventually consistent reads return old data.
+"""Simulate a table whose indexes and eventually consistent queries lag behind the writes.
 
-On DynamoDB, this can happen for a short time after a write.
+On DynamoDB, a query can miss the last writes for a short time.
 """
 
 from __future__ import annotations
@@ -13,13 +13,12 @@ from convoke.storage.table import Index, Item, Update, Write
 
 
 class StaleTable:
-    """Wraps a table and keeps a copy of the table. The copy gets new writes only when a test calls `catch_up`.
+    """Wraps a table and keeps an old copy of the table. The method `catch_up` updates the copy.
 
-    Eventually consistent queries of the table read the copy. Queries of an index also read the copy, unless
-    `indexes_are_fresh` is true.
+    Eventually consistent queries read the copy. Queries of an index also read the copy, unless `indexes_are_fresh` is
+    true. `get` and `get_many` read the table.
 
-    moto and SQLite always return the newest data. Therefore only this class reveals code that wrongly relies on the
-    newest data.
+    moto and SQLite always return the newest data. Therefore they cannot reveal a query that wrongly relies on new data.
     """
 
     def __init__(self, table: Any) -> None:

@@ -1,4 +1,4 @@
-"""Replace parts of a sweeper, such as its table."""
+"""Create changed copies of a sweeper."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from convoke.storage import keys
 
 
 def with_due_conversations(sweeper: Sweeper, **changes: Any) -> Sweeper:
-    """Return a copy of the sweeper. In the copy, `changes` replaces attributes of the sweeper's DueConversations."""
+    """Copy the sweeper, and replace some attributes of its DueConversations. `changes` holds the new values."""
     process = sweeper.processes[keys.CONVERSATION]
     assert isinstance(process, DueConversations)
     return replace(sweeper, processes={**sweeper.processes, keys.CONVERSATION: replace(process, **changes)})

@@ -1,4 +1,4 @@
-"""Read the Sync objects of a chat user on any engine, without a WebSocket."""
+"""Read a chat user's Sync objects on any engine, without a WebSocket."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from tests.support.instances import Instance
 
 @dataclass
 class SyncReader:
-    """Reads Sync objects as the user `identity` in the default service."""
+    """Reads Sync objects in the default service as the user `identity`."""
 
     instance: Instance
     identity: str
@@ -64,7 +64,7 @@ class SyncReader:
         return self.sync.find(self.service, name)
 
     def event_id(self, name: str) -> int:
-        """Return the last event id of an object, as the chat API would return the id to a client."""
+        """Return the last event id of the Sync object, as a client would receive it."""
         return self.sync.root(self.service, self.identity, self.object(name)).event_id
 
     def items(self, name: str, size: int = 100, **page: Any) -> dict[str, Any]:
@@ -75,17 +75,20 @@ class SyncReader:
         return self.sync.replay(self.service, self.identity, self.object(name), since)
 
     def missed(self, name: str, since: int | None) -> list[tuple[Action, str | None]]:
-        """Return the action and the key of each event in a complete replay."""
+        """Return the action and the key of each event after `since`.
+
+        Raises AssertionError if the replay is incomplete.
+        """
         replay = self.replay(name, since)
         assert replay.is_complete
         return [(event.action, event.key) for event in replay.events]
 
-    def told(self, name: str) -> list[SyncEvent]:
-        """Return the events of an object for all changes of the account. The oldest change comes first."""
+    def events(self, name: str) -> list[SyncEvent]:
+        """Return the Sync object's events for all stored changes. The oldest change comes first."""
         changes = [change_of(item) for item in self.instance.items("change")]
         changes.sort(key=lambda change: (change.last_event_id, change.sid))
-        return [event for change in changes for event in self._told(change, self.object(name))]
+        return [event for change in changes for event in self._events_of(change, self.object(name))]
 
-    def _told(self, change: Change, sync_object: SyncObject) -> Iterator[SyncEvent]:
+    def _events_of(self, change: Change, sync_object: SyncObject) -> Iterator[SyncEvent]:
         touches = [touch for touch in self.sync.touches(change) if touch.object == sync_object]
         return self.sync.events(change, touches)

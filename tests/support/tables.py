@@ -1,4 +1,4 @@
-"""Create a table for one test: in memory, in a file, on moto or on MiniStack."""
+"""Create a table for one test. The table is in memory, in a file, on moto or on MiniStack."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ GAPS = {
     },
     "dynamodb-on-ministack": {"twice-on-an-attribute": "applies both actions"},
 }
-"""The cases in which moto 5.2.5 or MiniStack 1.5.33 behaves differently from DynamoDB.
+"""Maps each engine to the cases in which the engine behaves differently from DynamoDB.
 
-The outer key is the engine. The inner key is a case of the contract suite (tests/contract/test_table.py). The value
-describes the different behaviour.
+For each engine, a dictionary maps a case of the contract suite (tests/contract/test_table.py) to a description of the
+difference. The engines are moto 5.2.5 and MiniStack 1.5.33.
 """
 
 
@@ -74,7 +74,7 @@ def ministack_table(endpoint_url: str) -> Iterator[DynamoDbTable]:
 def dynamodb_client(endpoint_url: str | None = None) -> DynamoDBClient:
     """Return a DynamoDB client with fake credentials.
 
-    If `endpoint_url` is None, only moto or a stubber can respond to the calls of the client.
+    Without `endpoint_url`, only moto or a stubber can answer the client's calls.
     """
     return boto3.client(
         "dynamodb",
@@ -86,7 +86,7 @@ def dynamodb_client(endpoint_url: str | None = None) -> DynamoDBClient:
 
 
 def table_properties() -> dict[str, Any]:
-    """Return the parameters of `create_table` for the table in template.yaml, including its stream."""
+    """Return the `create_table` parameters for the table in template.yaml, including its stream."""
     properties = resources("AWS::DynamoDB::Table")["Table"]
     names = ("AttributeDefinitions", "BillingMode", "GlobalSecondaryIndexes", "KeySchema")
     stream = {"StreamEnabled": True, **properties["StreamSpecification"]}

@@ -1,6 +1,6 @@
 """Parse template.yaml and its CloudFormation tags.
 
-Tests take names and settings from the template and do not repeat them.
+Tests read names and settings from the template instead of repeating them.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ STACK_NAME = "convoke"
 API_ENDPOINT = "https://api.execute-api.us-east-1.amazonaws.com"
 
 STACK_ID_DIGITS = "0123456789abcdef" * 2
-"""The digits of the UUID in the stack ID. The template builds the SID of the first account from these digits."""
+"""The digits of the UUID in the stack ID. The template creates the first account's SID from these digits."""
 
 NO_VALUE = {"Ref": "AWS::NoValue"}
 
 
 class _TemplateLoader(yaml.SafeLoader):
-    """A YAML loader that expands CloudFormation's short form: `!Ref Table` becomes `{"Ref": "Table"}`."""
+    """A YAML loader that expands CloudFormation's short tags: `!Ref Table` becomes `{"Ref": "Table"}`."""
 
 
 def _construct(loader: _TemplateLoader, tag: str, node: yaml.Node) -> Any:
@@ -47,25 +47,24 @@ _TemplateLoader.add_multi_constructor("!", _construct)
 
 @cache
 def written_template() -> dict[str, Any]:
-    """Return template.yaml with unresolved conditions. Callers must not change the cached result."""
+    """Return template.yaml with its conditions unresolved. Callers must not change the result, because it is cached."""
     read: dict[str, Any] = yaml.load((ROOT / "template.yaml").read_text(), _TemplateLoader)
     return read
 
 
 @cache
 def template(**parameters: str) -> dict[str, Any]:
-    """Return template.yaml with all conditions resolved. Callers must not change the cached result.
+    """Return template.yaml with its conditions resolved. Callers must not change the result, because it is cached.
 
-    Each parameter that is not in `parameters` has its default value.
+    A parameter that is missing from `parameters` has its default value.
     """
     return decided(written_template(), parameters)
 
 
 def decided(document: dict[str, Any], parameters: Mapping[str, str]) -> dict[str, Any]:
-    """Return a copy of the template in which all conditions are resolved.
+    """Return a copy of the template with its conditions resolved.
 
-    One of the two values of each `Fn::If` replaces the `Fn::If`. The copy omits resources and outputs whose condition
-    is false.
+    Each `Fn::If` is replaced by one of its two values. Resources and outputs with a false condition are removed.
     """
     values = parameter_values(parameters)
     conditions = {name: holds(condition, values) for name, condition in document["Conditions"].items()}
@@ -92,7 +91,10 @@ def decided(document: dict[str, Any], parameters: Mapping[str, str]) -> dict[str
 
 
 def parameter_values(given: Mapping[str, str]) -> dict[str, str]:
-    """Return the value of each parameter: the given value or the default value."""
+    """Return a mapping from each parameter of the template to its value.
+
+    A parameter that is missing from `given` has its default value.
+    """
     return {name: str(parameter["Default"]) for name, parameter in written_template()["Parameters"].items()} | dict(
         given
     )
@@ -101,7 +103,7 @@ def parameter_values(given: Mapping[str, str]) -> dict[str, str]:
 def holds(condition: Any, values: Mapping[str, str]) -> bool:
     """Return whether a condition is true for these parameter values.
 
-    The condition can also be the assertion of a rule.
+    The condition can also be an assertion of a template rule.
     """
     match condition:
         case {"Fn::Equals": [left, right]}:
@@ -120,7 +122,7 @@ def _value(operand: Any, values: Mapping[str, str]) -> str:
 
 
 def resources(type_: str) -> dict[str, Any]:
-    """Return the properties of every resource of the given type. The key is the logical ID."""
+    """Return the resources of this type, as a mapping from each logical ID to the resource's properties."""
     return {
         name: resource.get("Properties", {})
         for name, resource in template()["Resources"].items()
@@ -129,9 +131,9 @@ def resources(type_: str) -> dict[str, Any]:
 
 
 def functions(**parameters: str) -> dict[str, Any]:
-    """Return the properties of every function, merged with the global properties.
+    """Return a mapping from each function's folder name to its properties.
 
-    The key is the name of the function's folder.
+    The properties include the global properties of the template.
     """
     shared = template(**parameters)["Globals"]["Function"]
     variables = shared["Environment"]["Variables"]
@@ -147,15 +149,15 @@ def functions(**parameters: str) -> dict[str, Any]:
 
 
 def environment(function: str, values: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment variables of a function. `values` maps logical IDs to the values of their `!Ref`."""
+    """Return the environment variables of a function. `values` maps each logical ID to the value of its `!Ref`."""
     variables = functions()[function]["Environment"]["Variables"]
     return {name: resolved(value, values) for name, value in variables.items()}
 
 
 def resolved(value: Any, values: Mapping[str, str]) -> str:
-    """Evaluate a text, a `!Ref`, a `!Sub` or the URL of the API.
+    """Evaluate a text, a `!Ref`, a `!Sub` or the `!GetAtt` of the API's URL.
 
-    Parameters have their default values unless `values` overrides them.
+    A parameter that is missing from `values` has its default value.
     """
     known: dict[str, str] = {"AWS::StackName": STACK_NAME, "Id": STACK_ID_DIGITS, **parameter_values({}), **values}
     match value:

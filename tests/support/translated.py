@@ -1,7 +1,7 @@
 """Translate template.yaml with the SAM transform, as CloudFormation does.
 
-The transform adds roles, versions, aliases and event source mappings. Therefore only the translated template contains
-all resources of a deployment.
+The transform adds roles, versions, aliases and event source mappings. Therefore only the translated template lists all
+resources of a deployment.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from tests.support.template import decided, state_machine, written_template
 
 
 def packaged() -> dict[str, Any]:
-    """Return a copy of the template in which the code has S3 URLs and the state machine is inlined.
+    """Return a copy of the template that points to code in S3 and contains the state machine.
 
-    `sam deploy` uploads the code and the state machine, and replaces each path with an S3 URL. This function inlines
-    the state machine instead, because a tool that checks the template cannot read a file behind a URL.
+    `sam deploy` uploads the code and the state machine to S3. This function inlines the state machine instead, because
+    a tool that checks the template cannot read a file in S3.
     """
     document = copy.deepcopy(written_template())
     for resource in document["Resources"].values():
@@ -39,10 +39,10 @@ def packaged() -> dict[str, Any]:
 def translated() -> dict[str, Any]:
     """Return the output of the SAM transform. Callers must not change the result, because it is cached.
 
-    Conditions and references to parameters and resources are unresolved.
+    Conditions and references are unresolved.
     """
     with pytest.MonkeyPatch.context() as environ:
-        # The transform asks botocore for the region, and derives the partition of its ARNs from the region.
+        # The transform asks botocore for the region, because the region determines the partition in ARNs.
         environ.setenv("AWS_DEFAULT_REGION", "us-east-1")
         output: dict[str, Any] = Translator({}, Parser()).translate(packaged(), {})
     return output
@@ -54,18 +54,20 @@ def _decided(**parameters: str) -> dict[str, Any]:
 
 
 def deployed(*types: str, **parameters: str) -> dict[str, Any]:
-    """Return every resource of the given types in the translated template. The key is the logical ID.
+    """Return a mapping from each logical ID to its resource, for the resources of these types.
 
-    Conditions are resolved. Each parameter that is not in `parameters` has its default value.
+    The resources are those of the translated template.
+
+    Conditions are resolved. A parameter that is missing from `parameters` has its default value.
     """
     resources = _decided(**parameters)["Resources"]
     return {name: resource for name, resource in resources.items() if resource["Type"] in types}
 
 
 def references(value: Any) -> Iterator[str]:
-    """Yield each parameter, pseudo parameter and logical ID to which a value refers, directly or in a condition.
+    """Yield the parameters, pseudo parameters and logical IDs that a value references, also through conditions.
 
-    If the value refers to a resource, the references in the properties of this resource are not included.
+    The references inside a referenced resource are not included.
     """
     match value:
         case {"Ref": str(name)}:
@@ -89,13 +91,13 @@ def references(value: Any) -> Iterator[str]:
 
 
 def names_in(text: str) -> list[str]:
-    """Return the names in the text of a `!Sub`, without attributes.
+    """Return the names in a `!Sub` text, without their attributes.
 
-    `${!Name}` contains no name, because CloudFormation replaces `${!Name}` with the text `${Name}`.
+    `${!Name}` is not a name, because CloudFormation replaces it with the text `${Name}`.
     """
     return [name.partition(".")[0] for name in re.findall(r"\$\{([^!}]+)\}", text)]
 
 
 def parameters_in(value: Any) -> set[str]:
-    """Return the parameters to which a value refers, directly or in a condition."""
+    """Return the parameters that a value references, also through conditions."""
     return set(references(value)) & set(translated()["Parameters"])

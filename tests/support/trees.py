@@ -1,4 +1,4 @@
-"""The API has two trees of paths: paths below `/v1/`, and paths below `/v1/Services/{sid}/`."""
+"""Call the API through its two trees of paths: `/v1/...` and `/v1/Services/{sid}/...`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from tests.support.instances import Answer, Instance
 
 
 class Tree:
-    """One tree of paths. With a service, the paths are below `/v1/Services/IS.../`. Otherwise they are below `/v1/`."""
+    """A tree of paths, which start with `/v1/`. If `in_service` is true, they start with `/v1/Services/{sid}/`.
+
+    `in_service` also creates the service. Otherwise `service_sid` is the SID of the account's default service.
+    """
 
     def __init__(self, instance: Instance, *, in_service: bool) -> None:
         v1 = instance.client().conversations.v1
@@ -21,10 +24,7 @@ class Tree:
             self.path, self.client = f"/v1/Services/{self.service_sid}", v1.services(self.service_sid)
 
     def make(self, *participants: str, **parameters: Any) -> str:
-        """Create a conversation with these participants.
-
-        Wait until the participants are added. Return the conversation SID.
-        """
+        """Create a conversation with participants, and do all waiting work. Return the conversation SID."""
         sid: str = self.client.conversation_with_participants.create(participant=[*participants], **parameters).sid
         self.instance.work()
         return sid
@@ -36,5 +36,5 @@ class Tree:
         data: Mapping[str, object] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
-        """Send a request to a path of this tree. Do not use the SDK."""
+        """Send a request to a path of this tree, without the SDK."""
         return self.instance.call(method, self.path + path, data, headers)

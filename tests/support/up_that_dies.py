@@ -1,9 +1,9 @@
-"""Run an instance like `convoke up` that dies during the commit of a request.
+"""Run an instance like `convoke up` that dies during a commit.
 
 `python -m tests.support.up_that_dies METHOD WHEN PATH` prints the ready line.
 
-- METHOD is a method of `SqliteTable` that each commit calls.
-- WHEN is `before` or `after`. The process dies before or after the first call of METHOD in a commit that stores a
+- METHOD is a method of `SqliteTable` that every commit calls.
+- WHEN is `before` or `after`. The process dies before or after METHOD, in the first commit that stores a
   conversation.
 - PATH is the data file.
 """
@@ -24,7 +24,7 @@ def die_in_commit(engine: EmbeddedEngine, name: str, when: str) -> None:
     method = getattr(engine.table, name)
 
     def dying(unit: Unit) -> None:
-        # Search `known` for the conversation, because `_write_pending` empties `pending`.
+        # If the commit has already called `_write_pending`, `pending` is empty. Therefore read `known`.
         stores_conversation = any(key.sk == "conversation" for key in unit.known)
         if stores_conversation and when == "before":
             os._exit(KILLED)

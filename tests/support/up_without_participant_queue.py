@@ -1,6 +1,6 @@
-"""Run an instance like `convoke up`, but with a participant queue that loses every message.
+"""Run an instance like `convoke up` whose participant queue loses every message.
 
-Therefore a conversation stays in the state `initializing` until the sweeper runs.
+A new conversation stays `initializing` until the sweeper runs.
 
 `python -m tests.support.up_without_participant_queue PATH` prints the ready line. PATH is the data file. Tests kill
 this process.
@@ -25,7 +25,7 @@ class LosingQueue:
     """A participant queue that loses every message."""
 
     def send(self, provisioning: Provisioning) -> None:
-        """Do nothing, so that the message is lost."""
+        """Lose the message."""
 
 
 def serve(engine: EmbeddedEngine) -> None:
@@ -40,8 +40,7 @@ def serve(engine: EmbeddedEngine) -> None:
     }
 
     def report_ready() -> None:
-        # The first sweep also processes conversations that are created during the sweep. Therefore wait until the sweep
-        # ends.
+        # The first sweep also processes conversations that are created during the sweep. Therefore wait for its end.
         while engine._sweep_until is not None or engine._sweeping.locked():
             time.sleep(0.001)
         print(json.dumps(ready), flush=True)

@@ -1,4 +1,4 @@
-"""Addresses belong to channels. See docs/behaviour/addresses.md."""
+"""Each channel has its own format of addresses. See docs/behaviour/addresses.md."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ def test_address_format_determines_the_channel(address: str, channel: Channel) -
     assert channel_of(address) is channel
 
 
-def test_mexican_whatsapp_number_with_the_legacy_1_is_no_phone_number() -> None:
-    """WhatsApp still writes a `1` after Mexico's country code. Today's phone numbers have no `1` there."""
+def test_mexican_whatsapp_number_with_the_legacy_1_is_not_a_phone_number() -> None:
+    """WhatsApp still writes a `1` after Mexico's country code. Real phone numbers no longer have this `1`."""
     assert channel_of("whatsapp:+5215512345678") is Channel.WHATSAPP
     assert channel_of("+5215512345678") is None
 

@@ -1,4 +1,4 @@
-"""While the steps are late, new requests wait or are refused (embedded/admission.py)."""
+"""New requests wait or are refused while the background steps are late (embedded/admission.py)."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_reads_settings_and_controls_are_never_shed(method: str, path: str) -> N
 @pytest.mark.parametrize("age", [0.0, MAX_STEP_AGE_SECONDS])
 def test_request_is_admitted_at_once_while_steps_are_young(age: float) -> None:
     with pytest.raises(StopIteration) as admitted:
-        Admission(lambda: age).admitted().send(None)  # StopIteration shows that `admitted` returned without waiting.
+        Admission(lambda: age).admitted().send(None)  # StopIteration shows that `admitted` did not wait.
     assert admitted.value.value is True
 
 

@@ -1,4 +1,4 @@
-"""The `attributes` of a resource must be valid JSON and not too long (domain/attributes.py)."""
+"""The `attributes` of a resource must be valid JSON with a limited length (domain/attributes.py)."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def test_attributes_length_is_checked_before_the_json_syntax() -> None:
 
 @pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ('{"a":', "}")])
 def test_deeply_nested_attributes_are_accepted_or_rejected_without_a_crash(opening: str, closing: str) -> None:
-    """The JSON parser has a maximum depth, which depends on the Python interpreter."""
+    """The maximum nesting depth of the JSON parser depends on the Python version."""
     for depth in [100, *range(900, 1100), (KILOBYTES_16 - 1) // (len(opening) + len(closing))]:
         attributes = opening * depth + "1" + closing * depth
         try:

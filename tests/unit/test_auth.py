@@ -1,4 +1,4 @@
-"""The API parses the header `Authorization` of HTTP Basic authentication (api/auth.py)."""
+"""The API parses the `Authorization` header of HTTP Basic authentication (api/auth.py)."""
 
 from __future__ import annotations
 

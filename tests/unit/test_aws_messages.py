@@ -1,4 +1,4 @@
-"""The parser accepts inbound messages of AWS End User Messaging SMS."""
+"""Convoke parses inbound messages of AWS End User Messaging SMS."""
 
 from __future__ import annotations
 

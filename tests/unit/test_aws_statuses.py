@@ -1,4 +1,4 @@
-"""Delivery events of AWS End User Messaging SMS become delivery statuses (domain/aws_statuses.py)."""
+"""Convoke converts delivery events of AWS End User Messaging SMS to delivery statuses (domain/aws_statuses.py)."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import pytest
 from botocore.session import get_session
 
 from convoke.domain.aws_statuses import EVENTS, REASONS, Outcome, copy_in, outcome_in
-from convoke.domain.errors import CopyFilteredError, PhoneUnreachableError
+from convoke.domain.errors import CarrierFailedError, CopyFilteredError, MediaNotCarriedError, PhoneUnreachableError
 from convoke.domain.receipts import ReceiptStatus
 
 CONTEXT = {"account": "AC1", "conversation": "CH1", "message": "IM1", "receipt": "DY1"}
 
 
 def names(shape: str) -> set[str]:
-    """Return the values of an enumeration from botocore's description of the service."""
+    """Return the values of an enumeration in botocore's service description."""
     found: Any = get_session().get_service_model("pinpoint-sms-voice-v2").shape_for(shape)
     return set(found.enum)
 
@@ -27,13 +27,18 @@ def names(shape: str) -> set[str]:
         ("TEXT_SUCCESSFUL", Outcome(ReceiptStatus.DELIVERED)),
         ("TEXT_SPAM", Outcome(ReceiptStatus.UNDELIVERED, CopyFilteredError)),
         ("TEXT_TTL_EXPIRED", Outcome(ReceiptStatus.UNDELIVERED, PhoneUnreachableError)),
+        ("MEDIA_DELIVERED", Outcome(ReceiptStatus.DELIVERED)),
+        ("MEDIA_FILE_INACCESSIBLE", Outcome(ReceiptStatus.FAILED, CarrierFailedError)),
+        ("MEDIA_FILE_SIZE_EXCEEDED", Outcome(ReceiptStatus.FAILED, MediaNotCarriedError)),
+        ("MEDIA_FILE_TYPE_UNSUPPORTED", Outcome(ReceiptStatus.FAILED, MediaNotCarriedError)),
+        ("MEDIA_PENDING", None),
         ("TEXT_QUEUED", None),
         ("TEXT_PENDING", None),
         ("TEXT_UNKNOWN", None),
         ("", None),
     ],
 )
-def test_event_has_its_meaning(event_type: str, outcome: Outcome | None) -> None:
+def test_delivery_event_becomes_the_matching_outcome(event_type: str, outcome: Outcome | None) -> None:
     assert outcome_in({"eventType": event_type}) == outcome
 
 
@@ -49,5 +54,6 @@ def test_event_of_another_message_names_no_copy(event: dict[str, Any]) -> None:
 
 
 def test_every_event_type_and_reason_exists_at_aws() -> None:
-    assert {f"TEXT_{kind}" for kind in EVENTS} <= names("EventType")
+    known = {name.removeprefix("TEXT_").removeprefix("MEDIA_") for name in names("EventType")}
+    assert set(EVENTS) <= known
     assert set(REASONS) <= names("ConflictExceptionReason") | names("ValidationExceptionReason")

@@ -1,6 +1,6 @@
-"""A batch never exceeds the maximum number and the maximum total size of its entries.
+"""A batch stays within the maximum number and the maximum total size of its entries.
 
-A single large entry is an exception.
+An entry that is larger than the maximum size gets its own batch.
 """
 
 from __future__ import annotations
@@ -27,6 +27,6 @@ from convoke.domain.batches import batches
         ([10, 10], [[10], [10]]),
     ],
 )
-def test_a_batch_has_at_most_three_things_and_ten_bytes(sizes: list[int], expected: list[list[int]]) -> None:
-    """An entry of more than ten bytes gets its own batch. The AWS service later refuses such a batch."""
+def test_batch_stays_within_three_entries_and_ten_bytes(sizes: list[int], expected: list[list[int]]) -> None:
+    """An entry of 11 bytes exceeds the maximum size by itself, and gets its own batch. AWS later refuses this batch."""
     assert [*batches(sizes, lambda size: size, max_entries=3, max_bytes=10)] == expected

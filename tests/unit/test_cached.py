@@ -1,4 +1,4 @@
-"""The cache keeps items that every request needs (storage/cached.py)."""
+"""A cache avoids reading an item again in every request (storage/cached.py)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LIFETIME = 5.0
 
 
 class Source:
-    """A function that fetches a value, and counts its calls."""
+    """Fetches values and counts the calls."""
 
     def __init__(self) -> None:
         self.values: dict[tuple[str, ...], str] = {}
@@ -54,9 +54,9 @@ def test_forgotten_value_is_fetched_again() -> None:
 
 
 def fetched_after(change: Callable[[Clocks], object], lifetime: float = LIFETIME) -> str | None:
-    """Cache the value `old`, call `change`, and read the cache again. Return the result of this read.
+    """Cache the value `old`, call `change`, and read the cache again. Return the second value.
 
-    If the cache calls `fetch` again, the result is `new`.
+    If the cache fetches the value again, the second value is `new`.
     """
     source, clocks = Source(), Clocks()
     source.values["a",] = "old"
@@ -90,10 +90,7 @@ def test_value_is_fetched_again_after_its_lifetime_although_the_wall_clock_went_
 
 
 def test_age_of_a_value_counts_from_the_start_of_its_fetch() -> None:
-    """The environment is frozen during the fetch.
-
-    Therefore the fetched value can already be as old as the whole freeze.
-    """
+    """A freeze of the environment during a fetch can make the fetched value too old."""
     clocks, answers = Clocks(), ["old", "new"]
 
     def fetch(_: str) -> str:

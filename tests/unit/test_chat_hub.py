@@ -1,4 +1,4 @@
-"""The hub (embedded/chat/hub.py) notifies the subscribers of Sync objects. These tests use a fake feed."""
+"""The hub notifies the subscribers of Sync objects (embedded/chat/hub.py). These tests use a fake feed."""
 
 from __future__ import annotations
 
@@ -58,7 +58,10 @@ MISSING = SyncObject(ObjectKind.MESSAGES, "CH" + 32 * "9")
 
 @dataclass
 class Feed:
-    """A fake feed of the hub. Each change touches the list of messages, unless `touched` names another object."""
+    """A fake feed that provides the hub with events.
+
+    Each change touches the messages of the conversation, unless `touched` names another Sync object.
+    """
 
     table: SqliteTable
     missed: dict[SyncObject, Replay]
@@ -91,7 +94,7 @@ class Feed:
 
 
 def event(text: str, sync_object: SyncObject = MESSAGES) -> SyncEvent:
-    """Return an event whose data contains `text`."""
+    """Return a Sync event whose data contains `text`."""
     key = None if sync_object == DOCUMENT else "7"
     return SyncEvent(sync_object, Action.UPDATED if key is None else Action.ADDED, key, 1, {"text": text})
 
@@ -109,7 +112,7 @@ class Machine:
         return FakeClient(self.hub, user_sid)
 
     async def settled(self) -> None:
-        """Wait until the hub has no work."""
+        """Wait until the hub has no more work."""
         async with asyncio.timeout(TIMEOUT_SECONDS):
             while self.hub._work or self.table._unit:
                 await asyncio.sleep(0)
@@ -117,7 +120,7 @@ class Machine:
 
 
 class FakeClient:
-    """A client that appends each received frame to `frames`. While `reading` is not set, the client reads nothing."""
+    """A client that stores the received frames in `frames`. If `reading` is not set, the client reads nothing."""
 
     def __init__(self, hub: Hub, user_sid: str) -> None:
         self.hub = hub
@@ -148,10 +151,10 @@ class FakeClient:
         return self.hub.subscribe(self.chat_client, call(body))
 
     @property
-    def told(self) -> list[tuple[str, Any]]:
-        """The type of each notification, with the text in the notification.
+    def notifications(self) -> list[tuple[str, Any]]:
+        """The notifications that the client has received.
 
-        If the notification contains no text, the SID of the Sync object takes the place of the text.
+        Each entry has the notification's type and text. Without a text, the SID of the Sync object is used instead.
         """
         found = []
         for frame in self.frames:
@@ -175,12 +178,12 @@ def call(body: dict[str, Any]) -> ChatRequest:
 
 
 def change(sid: str) -> Change:
-    """Return a change without events. The fake feed determines which objects the change touches."""
+    """Return a change without events. The fake feed decides which Sync object the change touches."""
     return Change(sid=sid, account_sid=ACCOUNT.sid, events=(), notify_webhooks=False)
 
 
 def removal(sid: str, identity: str) -> Change:
-    """Return the change that removes a participant."""
+    """Return a change that removes a participant."""
     removed = Event(
         id=f"{sid}-0",
         type=EventType.PARTICIPANT_REMOVED,
@@ -203,7 +206,7 @@ def run(scenario: Callable[[Machine], Awaitable[None]]) -> None:
     asyncio.run(attached())
 
 
-def test_subscriber_gets_what_it_missed_then_the_confirmation_then_later_events() -> None:
+def test_subscriber_gets_missed_events_then_the_confirmation_then_later_events() -> None:
     async def scenario(machine: Machine) -> None:
         client = machine.client()
         missed = [event(f"missed {number}") for number in range(2)]
@@ -212,7 +215,7 @@ def test_subscriber_gets_what_it_missed_then_the_confirmation_then_later_events(
         assert (answer.status, answer.body["max_batch_size"]) == (202, 1000)
         machine.hub.changed([change("later")])
         await machine.settled()
-        assert client.told == [
+        assert client.notifications == [
             ("list_item_added", "missed 0"),
             ("list_item_added", "missed 1"),
             ("subscription_established", MESSAGES.sid),
@@ -244,7 +247,10 @@ def test_subscription_of_a_missing_object_fails() -> None:
         client = machine.client()
         client.asks("establish", MISSING, MESSAGES)
         await machine.settled()
-        assert client.told == [("subscription_failed", MISSING.sid), ("subscription_established", MESSAGES.sid)]
+        assert client.notifications == [
+            ("subscription_failed", MISSING.sid),
+            ("subscription_established", MESSAGES.sid),
+        ]
         assert client.frames[0]["payload"]["events"][0]["error"]["status"] == 404
 
     run(scenario)
@@ -260,8 +266,8 @@ def test_canceled_subscription_and_client_that_left_get_nothing() -> None:
         machine.hub.leave(leaving.chat_client)
         machine.hub.changed([change("late")])
         await machine.settled()
-        assert canceling.told[1:] == [("subscription_canceled", MESSAGES.sid)]
-        assert leaving.told == [("subscription_established", MESSAGES.sid)]
+        assert canceling.notifications[1:] == [("subscription_canceled", MESSAGES.sid)]
+        assert leaving.notifications == [("subscription_established", MESSAGES.sid)]
         assert not machine.hub.has_subscribers
 
     run(scenario)
@@ -276,8 +282,8 @@ def test_removed_member_gets_nothing_that_is_still_in_the_queue() -> None:
         machine.hub.changed([change("before")])
         machine.hub.changed([removal("removal", "bob")])
         await machine.settled()
-        assert removed.told == [("subscription_established", MESSAGES.sid)]
-        assert [sid for _, sid in other.told] == [MESSAGES.sid, "before", "removal"]
+        assert removed.notifications == [("subscription_established", MESSAGES.sid)]
+        assert [sid for _, sid in other.notifications] == [MESSAGES.sid, "before", "removal"]
 
     run(scenario)
 
@@ -289,11 +295,11 @@ def test_removed_member_gets_nothing_that_was_committed_with_its_removal() -> No
         await machine.settled()
         machine.table._on_changes = lambda _: machine.hub.changed([removal("removal", "bob")])
         machine.hub.changed([change("before")])
-        # The unit with the removal is open when the hub would work.
+        # The next line makes the hub work while this unit is open.
         machine.table.transact([Put({"pk": "change#1", "sk": "change"})])
         machine.hub._work_when_committed()
         await machine.settled()
-        assert removed.told == [("subscription_established", MESSAGES.sid)]
+        assert removed.notifications == [("subscription_established", MESSAGES.sid)]
 
     run(scenario)
 
@@ -306,7 +312,7 @@ def test_subscription_that_cannot_be_read_disconnects_only_its_client(caplog: py
         other.asks("establish", MESSAGES)
         await machine.settled()
         assert (failing.cut, other.cut) == (True, False)
-        assert other.told == [("subscription_established", MESSAGES.sid)]
+        assert other.notifications == [("subscription_established", MESSAGES.sid)]
         assert "a chat client is disconnected" in caplog.text
 
     run(scenario)
@@ -324,7 +330,9 @@ def test_number_of_waiting_subscriptions_is_limited(monkeypatch: pytest.MonkeyPa
         await machine.settled()
         client.asks("cancel", MESSAGES, ROSTER)
         await machine.settled()
-        assert [name for name, _ in client.told] == 2 * ["subscription_established"] + 2 * ["subscription_canceled"]
+        assert [name for name, _ in client.notifications] == 2 * ["subscription_established"] + 2 * [
+            "subscription_canceled"
+        ]
 
     run(scenario)
 
@@ -345,7 +353,7 @@ def test_members_are_read_once_for_each_change() -> None:
         await machine.settled()
         machine.hub.changed([change("visible")])
         await machine.settled()
-        assert [client.told[-1] for client in clients] == 3 * [("map_item_added", "visible")]
+        assert [client.notifications[-1] for client in clients] == 3 * [("map_item_added", "visible")]
         assert reads == ["visible"]
 
     run(scenario)
@@ -357,12 +365,12 @@ def test_clients_see_only_committed_data() -> None:
         client.asks("establish", MESSAGES)
         await machine.settled()
         machine.hub.changed([change("committed")])
-        # At the same time as the hub would read, another request writes in an open unit.
+        # Whenever the hub could read, another request has an open unit with a write.
         for _ in range(3):
             machine.table.transact([Put({"pk": "a", "sk": "b"})])
             await asyncio.sleep(0)
         await machine.settled()
-        assert client.told[-1] == ("list_item_added", "committed")
+        assert client.notifications[-1] == ("list_item_added", "committed")
 
     run(scenario)
 
@@ -374,7 +382,7 @@ def test_hub_goes_on_after_a_locked_data_file() -> None:
         client.asks("establish", MESSAGES)
         machine.hub.changed([change("later")])
         await machine.settled()
-        assert client.told == [("subscription_established", MESSAGES.sid), ("list_item_added", "later")]
+        assert client.notifications == [("subscription_established", MESSAGES.sid), ("list_item_added", "later")]
 
     run(scenario)
 
@@ -405,7 +413,7 @@ def test_client_that_reads_too_slowly_is_cut_and_others_are_not() -> None:
             machine.hub.changed([change(f"{number} {long}")])
             await machine.settled()
         assert (slow.cut, quick.cut) == (True, False)
-        assert len(quick.told) == 16
+        assert len(quick.notifications) == 16
 
     run(scenario)
 
@@ -440,7 +448,7 @@ def test_connection_whose_frame_cannot_be_sent_is_closing_and_waits_for_nothing(
     run(scenario)
 
 
-def test_typing_is_told_to_the_other_members() -> None:
+def test_other_members_are_notified_of_typing() -> None:
     async def scenario(machine: Machine) -> None:
         typing, other, stranger = machine.client("US1"), machine.client("US2"), machine.client("US3")
         for client in (typing, other):
@@ -479,7 +487,7 @@ def test_invalid_call_is_refused(body: dict[str, Any]) -> None:
     run(scenario)
 
 
-def test_only_the_last_event_of_a_document_is_told() -> None:
+def test_client_gets_only_the_last_event_of_a_document() -> None:
     async def scenario(machine: Machine) -> None:
         machine.feed.touched = DOCUMENT
         client = machine.client()
@@ -487,7 +495,7 @@ def test_only_the_last_event_of_a_document_is_told() -> None:
         await machine.settled()
         machine.hub.changed([change(f"change {number}") for number in range(5)])
         await machine.settled()
-        assert client.told[1:] == [("document_updated", "change 4")]
+        assert client.notifications[1:] == [("document_updated", "change 4")]
 
     run(scenario)
 
@@ -516,7 +524,7 @@ def test_number_of_subscriptions_is_limited(monkeypatch: pytest.MonkeyPatch) -> 
         for each in (MESSAGES, ROSTER):
             client.asks("establish", each)
             await machine.settled()
-        assert client.told == [("subscription_established", MESSAGES.sid), ("subscription_failed", ROSTER.sid)]
+        assert client.notifications == [("subscription_established", MESSAGES.sid), ("subscription_failed", ROSTER.sid)]
 
     run(scenario)
 
@@ -545,7 +553,7 @@ def test_calls_are_read_at_the_permitted_rate() -> None:
     assert [rate.pause(0.0) for _ in range(limits.MAX_CALLS_AT_ONCE)] == [0.0] * limits.MAX_CALLS_AT_ONCE
     assert rate.pause(0.0) == pytest.approx(1 / limits.MAX_CALLS_PER_SECOND)
     assert rate.pause(1.0) == 0.0
-    # Even after a long pause, the client may send at most MAX_CALLS_AT_ONCE calls together.
+    # Even after a long pause, a client can send at most MAX_CALLS_AT_ONCE calls at once.
     assert [rate.pause(1e6) for _ in range(limits.MAX_CALLS_AT_ONCE)][-1] == 0.0
     assert rate.pause(1e6) > 0
 
@@ -574,11 +582,11 @@ def test_hub_goes_on_after_a_dropped_unit() -> None:
         await machine.settled()
         machine.hub.changed([change("committed")])
         machine.table.transact([Put({"pk": "a", "sk": "b"})])
-        # The hub waits for the end of this unit. The next line drops the unit.
+        # The hub waits for the end of the open unit. The next line drops the unit.
         asyncio.get_running_loop().call_soon(machine.table._abandon, UnavailableError())
         machine.hub._work_when_committed()
         await machine.settled()
-        assert client.told[-1] == ("list_item_added", "committed")
+        assert client.notifications[-1] == ("list_item_added", "committed")
 
     run(scenario)
 
@@ -596,7 +604,7 @@ def test_client_that_left_before_its_subscription_is_forgotten() -> None:
     run(scenario)
 
 
-def test_user_that_comes_back_in_time_was_never_offline(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_user_who_reconnects_in_time_stays_online(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("convoke.embedded.chat.presence.OFFLINE_GRACE_SECONDS", 0.02)
 
     async def scenario() -> None:

@@ -23,8 +23,7 @@ MOMENT = timedelta(microseconds=1)
 def failing(count: int) -> tuple[CircuitBreaker, datetime]:
     """Return a circuit breaker after `count` failures in a row, and the time of the last failure.
 
-    An open breaker allows no call until the pause of the breaker ends. Each later failure happens at the end of a
-    pause.
+    Once the breaker is open, each further failure happens as soon as the breaker's pause ends.
     """
     breaker, at = CLOSED, NOW
     for _ in range(count):

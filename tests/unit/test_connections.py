@@ -1,4 +1,4 @@
-"""The fragment of a webhook URL can override settings of the connection (domain/connections.py)."""
+"""A webhook URL's fragment can override connection settings (domain/connections.py)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A message can have a content SID and content variables (domain/content.py)."""
+"""A message can refer to a content template and its variables (domain/content.py)."""
 
 from __future__ import annotations
 

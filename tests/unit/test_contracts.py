@@ -1,4 +1,7 @@
-"""The contract of each route agrees with the handler. If not, the failed assertion says what is missing."""
+"""The contract of each route agrees with the route's handler.
+
+A failed assertion says what is missing in the contract.
+"""
 
 from __future__ import annotations
 
@@ -32,17 +35,14 @@ FORMS = {
     for name, model in vars(module).items()
     if isinstance(model, type) and issubclass(model, Model) and model.model_config.get("alias_generator")
 }
-"""The names of all form and query models."""
+"""The names of all models that parse a form or a query."""
 
 READERS = {WEBHOOK_ENABLED: "request_webhooks", IDEMPOTENCY_KEY: "parse_idempotency_key", PREFER: "preferred_wait"}
-"""The key is a header. The value is the name of the function or attribute that reads the header."""
+"""Maps a header to the function or attribute that reads the header."""
 
 
 def names_used(function: FunctionType) -> Iterator[str]:
-    """Yield the names that a handler uses.
-
-    If the handler calls functions of the same module, also yield the names that these functions use.
-    """
+    """Yield the names that a handler uses, directly or through functions of the same module."""
     for instruction in dis.get_instructions(function):
         if instruction.opname in ("LOAD_GLOBAL", "LOAD_ATTR", "LOAD_METHOD"):
             yield instruction.argval
@@ -57,7 +57,7 @@ def used_by(route: Route) -> set[str]:
 
 
 def contract_of(route: Route) -> str:
-    """Return a text for failed assertions. The text names the handler of the route and the module of the handler."""
+    """Return a description of the contract for failed assertions."""
     return f"the contract of {route.handler.__name__} in {route.handler.__module__}"
 
 
@@ -93,7 +93,7 @@ def test_every_form_belongs_to_a_route() -> None:
 
 
 CHAT_CODES = (50107, 50430, 50530, 54200)
-"""Only chat clients get these error codes. The description of the REST API does not list them."""
+"""Error codes that only chat clients get. Therefore the description of the REST API does not contain these codes."""
 
 
 def test_documented_error_codes_equal_the_codes_that_are_raised() -> None:
@@ -102,7 +102,10 @@ def test_documented_error_codes_equal_the_codes_that_are_raised() -> None:
 
 
 def test_every_parameter_has_a_schema_with_a_limit_or_a_description() -> None:
-    """If a field type has a validator but no marker of `domain/json_schema.py`, its schema allows any text."""
+    """A field type with a validator needs a marker of `domain/json_schema.py`.
+
+    Without a marker, the schema of the field allows any text.
+    """
     schemas = document()["components"]["schemas"]
     models = {name: schemas[name]["properties"] for name in FORMS & set(schemas)}
     queries = [route.contract.query for route in ROUTES if route.contract.query]
@@ -137,7 +140,7 @@ def test_operation_ids_are_unique() -> None:
 
 
 def test_openapi_etag_is_equal_in_every_process() -> None:
-    """Several Lambda instances can respond to one client. Therefore every instance must compute the same ETag."""
+    """Several Lambda instances can answer one client. Therefore every instance must compute the same ETag."""
     made = (
         "from convoke.api.openapi import members; from convoke.api.resources.description import document_of;"
         "print(document_of(members(), 'https://api.example.com').tag)"

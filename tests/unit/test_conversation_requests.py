@@ -1,4 +1,4 @@
-"""Requests can update a conversation. See docs/behaviour/conversations.md."""
+"""Convoke parses and applies updates of conversations. See docs/behaviour/conversations.md."""
 
 from __future__ import annotations
 
@@ -47,17 +47,17 @@ def conversation(**fields: Any) -> Conversation:
 
 
 def asked(**parameters: str) -> ConversationChange:
-    """Parse an update. In a parameter name, an underscore stands for a dot: `Timers_Inactive` for `Timers.Inactive`."""
+    """Parse an update. The keyword `Timers_Inactive` stands for the parameter `Timers.Inactive`."""
     form = Form([(name.replace("_", "."), value) for name, value in parameters.items()])
     return parse(UpdateConversation, form)
 
 
 MOMENTS = {"date_updated", "date_inactive", "date_closed"}
-"""The names of the dates that change with every update."""
+"""The dates that every update sets: the date of the update, and the ends of the timers, which start again."""
 
 
 def changed(standing: Conversation, **parameters: str) -> dict[str, Any]:
-    """Return the fields that an update changes. Leave out the dates in MOMENTS."""
+    """Return the fields that an update changes, except the dates in MOMENTS."""
     before, after = standing.model_dump(), asked(**parameters).applied_to(standing, LATER).model_dump()
     return {name: value for name, value in after.items() if value != before[name] and name not in MOMENTS}
 

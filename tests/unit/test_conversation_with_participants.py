@@ -1,6 +1,6 @@
-"""If an account lists its business addresses, the account can use only these business addresses.
+"""If an account lists its business addresses, participants can use only these business addresses.
 
-No participant can have a listed address as the participant's own address. See operations/participants.py.
+No participant can have a listed address as its own address. See operations/participants.py.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""A request with parameters creates a conversation.
-
-The conversation can have timers. See docs/behaviour/conversations.md.
-"""
+"""Convoke creates a conversation, with or without timers. See docs/behaviour/conversations.md."""
 
 from __future__ import annotations
 
@@ -28,7 +25,7 @@ def parsed(**parameters: str) -> CreateConversation:
 
 
 def named(parameters: dict[str, str]) -> dict[str, str]:
-    """Replace underscores with dots: `Timers_Inactive` becomes `Timers.Inactive`."""
+    """Replace the underscores in the keys with dots. `Timers_Inactive` becomes `Timers.Inactive`."""
     return {name.replace("_", "."): value for name, value in parameters.items()}
 
 

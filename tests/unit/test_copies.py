@@ -1,7 +1,4 @@
-"""The growth benchmark copies conversations (tests/benchmarks/copies.py).
-
-The API lists the copies and the originals.
-"""
+"""The growth benchmark copies conversations, and the API lists all copies (tests/benchmarks/copies.py)."""
 
 from __future__ import annotations
 

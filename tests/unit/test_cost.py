@@ -1,4 +1,4 @@
-"""The cost and partition benchmarks compute the same numbers as a calculation by hand."""
+"""The cost benchmark and the partition benchmark compute the same numbers as a calculation by hand."""
 
 from __future__ import annotations
 
@@ -23,11 +23,10 @@ def test_cost_of_a_million_conversations_equals_the_sum_by_hand() -> None:
         "deliver": Cost(invocations=2, read_units=2),
     }
     used = as_deployed(steps)
-    # Lambda runs for 262 ms: eight invocations of 14 ms, AWS calls of 20, 10 and 20 ms, and a receiver call of 100 ms.
-    # The function that calls the receiver has half a GB of memory.
-    # The state machine runs for 78 ms. AWS bills the time as 100 ms.
-    # In a month, each of five functions starts 360 times, and each start takes one second. The sixth function is
-    # restored 360 times.
+    # Lambda runs for 262 ms: eight invocations of 14 ms, AWS calls of 20, 10 and 20 ms, and a webhook call of 100 ms.
+    # The function that calls the webhook has half a GB of memory. The state machine runs for 78 ms. AWS bills the time
+    # as 100 ms. In a month, each of five functions starts 360 times, and each start takes one second. The sixth
+    # function is restored from a snapshot 360 times.
     seconds = 0.262 - 0.1 / 2 + 5 * 360 / 1e6
     assert used["Lambda GB-seconds"] == pytest.approx(seconds)
     assert used["Express GB-seconds"] == pytest.approx(0.1 / 16)
@@ -38,8 +37,7 @@ def test_cost_of_a_million_conversations_equals_the_sum_by_hand() -> None:
     assert costs["bus events"] == pytest.approx(12)
     assert costs["Lambda requests"] == pytest.approx(1.6)
     assert costs["SQS requests"] == pytest.approx(3.6)
-    # Two functions read the Auth Token. Each function reads it once a minute. Together, they read it 86,400 times a
-    # month.
+    # Two functions read the Auth Token, once a minute each. In a month, this makes 86,400 reads.
     assert costs["secret reads"] == pytest.approx(0.432)
     assert costs["SnapStart restored GB"] == pytest.approx(360 * 0.0001397998)
     assert costs["log bytes"] == pytest.approx(1.5 * 0.5)
@@ -58,8 +56,8 @@ def test_standard_workflow_is_charged_transitions_per_participant() -> None:
 
 def test_receiver_that_never_answers_costs_its_timeouts_and_the_retries() -> None:
     deliver = Cost(invocations=2, write_units=3, read_units=2)
-    # Each of four attempts waits 5 s for the receiver. In `deliver`, one attempt waits 0.1 s. The waiting function has
-    # half a GB of memory. Each of the three retries repeats two invocations. An invocation takes 14 ms with one GB of
+    # Each of four attempts waits 5 s for the webhook. In `deliver`, one attempt waits 0.1 s. The waiting function has
+    # half a GB of memory. Each of the three retries adds two invocations. An invocation takes 14 ms with one GB of
     # memory.
     used = unanswered(deliver)
     assert used["Lambda GB-seconds"] == pytest.approx((20 - 0.1) / 2 + 3 * 0.028)
@@ -69,7 +67,7 @@ def test_receiver_that_never_answers_costs_its_timeouts_and_the_retries() -> Non
 def test_monthly_cost_counts_the_alarms_of_the_template_and_the_custom_metrics() -> None:
     costs = monthly()
     assert costs["custom metrics"] == pytest.approx(6 * 0.30)
-    # CloudWatch charges for each metric in the expression of an alarm.
+    # CloudWatch charges for each metric in an alarm's expression.
     assert costs["alarms"] == pytest.approx(0.10 * 36)
     assert len(resources("AWS::CloudWatch::Alarm")) < 36
     assert costs["SnapStart cached GB"] == pytest.approx(3.90, abs=0.01)

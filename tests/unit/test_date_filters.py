@@ -1,4 +1,4 @@
-"""A start date and an end date can restrict a list (domain/date_filters.py)."""
+"""A list can be restricted by a start date and an end date (domain/date_filters.py)."""
 
 from __future__ import annotations
 

@@ -50,7 +50,8 @@ OK = Outcome(200)
 class FakeDelivery:
     """A fake that replaces WebhookDelivery and the receivers.
 
-    `outcomes` maps a host to the outcome of its calls. A call to a host in `hanging` waits until `cut` is set.
+    `outcomes` maps a host to the outcome of each call to the host. A call to a host in `hanging` waits until `cut` is
+    set.
     """
 
     def __init__(self, table: SqliteTable, clock: ManualClock) -> None:
@@ -186,7 +187,7 @@ def test_receivers_take_turns() -> None:
     run(scenario)
 
 
-def test_turns_go_on_behind_the_receiver_that_was_called_last() -> None:
+def test_next_turn_starts_after_the_receiver_that_was_called_last() -> None:
     async def scenario(machine: Machine) -> None:
         machine.send("b")
         await machine.until(lambda: machine.fake.finished == ["b"])
@@ -206,7 +207,7 @@ def test_turns_go_on_behind_the_receiver_that_was_called_last() -> None:
         (3, 10, "all", MAX_CONCURRENT_DELIVERIES),
     ],
 )
-def test_calls_at_once_are_limited(accounts: int, receivers: int, key: str, limit: int) -> None:
+def test_concurrent_calls_are_limited(accounts: int, receivers: int, key: str, limit: int) -> None:
     async def scenario(machine: Machine) -> None:
         hosts = [(f"host-{account}-{n}", f"AC{account}") for account in range(accounts) for n in range(receivers)]
         machine.fake.hanging = {host for host, _ in hosts}
@@ -222,7 +223,7 @@ def test_calls_at_once_are_limited(accounts: int, receivers: int, key: str, limi
     run(scenario)
 
 
-def test_two_accounts_at_one_host_have_limits_of_their_own() -> None:
+def test_two_accounts_at_one_host_have_separate_limits() -> None:
     async def scenario(machine: Machine) -> None:
         machine.fake.hanging = {"shared"}
         machine.send("shared", 10, "AC1")
@@ -369,7 +370,7 @@ def test_number_of_circuit_breakers_is_limited_and_the_oldest_failure_is_forgott
 # Shutdown
 
 
-def test_shutdown_cuts_calls_and_gives_their_messages_back_uncounted() -> None:
+def test_shutdown_cancels_calls_without_counting_an_attempt() -> None:
     async def scenario(machine: Machine) -> None:
         machine.fake.hanging = {"hanging"}
         machine.send("hanging", 6)
@@ -462,7 +463,7 @@ def test_deliveries_are_idle_during_a_pause_and_after_the_stop_although_a_delive
 ) -> None:
     async def scenario(machine: Machine) -> None:
         machine.send("host")
-        # The check of the queue is already scheduled when the pause or the stop begins.
+        # This line schedules a check of the queue. Then the pause or the stop begins.
         machine.concurrent.wake()
         stop(machine.concurrent)
         await machine.stays(lambda: machine.concurrent.is_idle() and machine.queue.has_visible())
@@ -508,7 +509,7 @@ def test_delivery_under_way_is_not_sent_again_after_the_clock_was_set_back(back:
 # Failures of Convoke itself
 
 
-def test_failed_commit_pauses_and_repeats_the_delivery_uncounted(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failed_commit_repeats_the_delivery_without_counting_an_attempt(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "OWN_FAILURE_RETRY_SECONDS", 0.1)
 
     async def scenario(machine: Machine) -> None:
@@ -552,7 +553,7 @@ def test_delivery_whose_attempt_cannot_be_stored_is_repeated_with_the_same_numbe
 
 
 @pytest.mark.parametrize("where", ["begin", "finish"])
-def test_bug_in_convoke_uses_up_no_attempt_and_no_place(where: str) -> None:
+def test_bug_in_convoke_uses_up_no_attempt_and_no_slot(where: str) -> None:
     def fail(_: Delivery) -> None:
         raise KeyError
 
@@ -568,7 +569,7 @@ def test_bug_in_convoke_uses_up_no_attempt_and_no_place(where: str) -> None:
     run(scenario)
 
 
-def test_call_that_raises_is_repeated_uncounted() -> None:
+def test_call_that_raises_is_repeated_without_counting_an_attempt() -> None:
     async def scenario(machine: Machine) -> None:
         machine.fake.outcomes["host"] = None  # type: ignore[assignment]
         machine.send("host")
@@ -582,7 +583,7 @@ def test_call_that_raises_is_repeated_uncounted() -> None:
     run(scenario)
 
 
-def test_failed_storing_of_an_outcome_frees_the_place(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failure_to_store_an_outcome_frees_the_slot(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "OWN_FAILURE_RETRY_SECONDS", 0.01)
 
     async def scenario(machine: Machine) -> None:
@@ -603,7 +604,7 @@ def test_failed_storing_of_an_outcome_frees_the_place(monkeypatch: pytest.Monkey
     run(scenario)
 
 
-def test_outcome_that_cannot_begin_a_unit_frees_the_place_and_the_delivery_is_repeated(
+def test_outcome_without_a_unit_frees_the_slot_and_the_delivery_is_repeated(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(module, "OWN_FAILURE_RETRY_SECONDS", 0.01)
@@ -624,7 +625,7 @@ def test_outcome_that_cannot_begin_a_unit_frees_the_place_and_the_delivery_is_re
     run(scenario)
 
 
-def test_bug_while_an_outcome_is_stored_frees_the_place_and_the_delivery_is_repeated(
+def test_bug_while_an_outcome_is_stored_frees_the_slot_and_the_delivery_is_repeated(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     async def scenario(machine: Machine) -> None:
@@ -641,7 +642,7 @@ def test_bug_while_an_outcome_is_stored_frees_the_place_and_the_delivery_is_repe
 
 
 def test_rollback_by_sqlite_while_an_outcome_is_stored_stores_no_part_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Some I/O errors in a SELECT make SQLite roll back the transaction."""
+    """SQLite rolls back the whole transaction after some I/O errors in a SELECT."""
     monkeypatch.setattr(module, "OWN_FAILURE_RETRY_SECONDS", 0.01)
 
     async def scenario(machine: Machine) -> None:

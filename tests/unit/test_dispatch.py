@@ -32,7 +32,7 @@ OPERATIONS: Any = SimpleNamespace(accounts=SimpleNamespace(authenticate=authenti
 
 
 def handler(name: str) -> Any:
-    """Return a handler whose response contains the name of the handler and the values of the path."""
+    """Return a handler that responds with its own name and with the values of the path parameters."""
 
     def handle(_: object, request: Request, **values: str) -> Response:
         return Response(200, "application/json", json.dumps({"handler": name, **values}))
@@ -156,7 +156,7 @@ def test_method_without_a_route_is_refused_with_the_allowed_ones(method: str, pa
 
 
 @pytest.mark.parametrize(("method", "path"), [("GET", "/x/A/1"), ("GET", "/unknown"), ("PUT", "/x/A/1"), ("GET", "")])
-def test_stranger_gets_401_before_anything_is_looked_up(method: str, path: str) -> None:
+def test_wrong_credentials_get_401_before_any_route_is_looked_up(method: str, path: str) -> None:
     answered = answer(method, path, "wrong")
     assert answered.status_code == 401
     assert "WWW-Authenticate" in answered.headers
@@ -165,7 +165,7 @@ def test_stranger_gets_401_before_anything_is_looked_up(method: str, path: str) 
 
 
 def test_public_route_needs_no_credentials() -> None:
-    # The document describes all routes, so this dispatcher has no routes for tests.
+    # `/openapi.json` describes all real routes. Therefore this test cannot use DISPATCHER, which has fake routes.
     answered = Dispatcher(OPERATIONS).answer(request("GET", "/openapi.json", "wrong"), RequestContext())
     assert isinstance(answered, Response)
     assert answered.status_code == 200

@@ -1,4 +1,4 @@
-"""Timers have ISO 8601 durations (domain/durations.py)."""
+"""Timers are ISO 8601 durations (domain/durations.py)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The error catalogue has the codes, texts and statuses that clients know."""
+"""The error catalogue contains the codes, texts and HTTP statuses that clients know."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "layers/convoke/src/convoke"
 
 NEVER_RAISING = {"domain/errors.py", "api/openapi.py"}
-"""These modules define or list errors, but do not raise errors."""
+"""Modules that define or list errors, but do not raise errors."""
 
 SID = "CH" + "0" * 32
 
@@ -77,7 +77,7 @@ STATUSES = {
     50530: 404,
     54200: 404,
 }
-"""Maps an error code to its HTTP status. Every other code has the status 400."""
+"""Maps an error code to its HTTP status. Codes that are missing here have the status 400."""
 
 LITERALS = {
     20003: "Authenticate",
@@ -203,7 +203,7 @@ def test_error_without_arguments_has_no_parameter_and_no_details() -> None:
 
 
 def test_log_only_codes_are_not_in_the_catalogue() -> None:
-    assert set(LOG_ENTRIES) == {21610, 21703, *range(30003, 30009), 50057, 50076, 50427}
+    assert set(LOG_ENTRIES) == {11200, 21610, 21703, 30001, *range(30003, 30009), 30019, 50057, 50076, 50427}
     assert not set(LOG_ENTRIES) & set(CATALOGUE)
     for entry in LOG_ENTRIES.values():
         assert not issubclass(entry, BaseException)
@@ -229,7 +229,10 @@ DECISION = ROOT / "docs/decisions/0067-errors-kept-for-later-steps.md"
 
 
 def raised_errors() -> set[str]:
-    """Return the names of the error classes that the source raises, returns or passes as an argument."""
+    """Return the names of the error classes that the source code can raise.
+
+    A class counts if code raises it, returns it or passes it as an argument.
+    """
     paths = [path for path in SOURCE.rglob("*.py") if path.relative_to(SOURCE).as_posix() not in NEVER_RAISING]
     return {name for path in paths for name in names_in_use(ast.parse(path.read_text()))}
 
@@ -237,7 +240,7 @@ def raised_errors() -> set[str]:
 def names_in_use(node: ast.AST, *, in_use: bool = False) -> Iterator[str]:
     """Yield the names in function bodies and in positional arguments.
 
-    Ignore the names in a list of errors, for example in a contract. Such a list does not raise the errors.
+    Names in a list of errors, for example in a contract, are ignored, because the list does not raise the errors.
     """
     match node:
         case ast.ExceptHandler():
@@ -251,7 +254,7 @@ def names_in_use(node: ast.AST, *, in_use: bool = False) -> Iterator[str]:
             yield from (name for keyword in node.keywords for name in names_in_use(keyword, in_use=in_use))
             return
         case ast.FunctionDef():
-            # Annotations and default values are not part of the body.
+            # Annotations and default values do not raise errors. Therefore visit only the body.
             yield from (name for statement in node.body for name in names_in_use(statement, in_use=True))
             return
         case ast.Assign(value=ast.Name(name)) | ast.AnnAssign(value=ast.Name(name)):
@@ -265,7 +268,7 @@ def names_in_use(node: ast.AST, *, in_use: bool = False) -> Iterator[str]:
 
 
 def kept_errors() -> list[tuple[str, int]]:
-    """Return the error classes and their codes from the table in the decision record."""
+    """Return the name and the code of each error class in the table of DECISION."""
     return [
         (name, int(code)) for name, code in re.findall(r"^\| `(\w+)` \| (\d+) \|", DECISION.read_text(), re.MULTILINE)
     ]

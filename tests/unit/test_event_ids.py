@@ -1,4 +1,4 @@
-"""Event ids come from the time of a change, and grow for each item (domain/event_ids.py)."""
+"""An event id is a time, and each new event id of an item is greater than the previous one (domain/event_ids.py)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MOMENTS = st.integers(0, 10**12).map(lambda milliseconds: MOMENT + timedelta(mil
 
 
 def change_at(moment: datetime, made_at: datetime) -> Change:
-    """Return a change whose events occurred at `moment`, and whose SID contains the time `made_at`."""
+    """Return a change whose events occurred at `moment`. The change's SID contains the time `made_at`."""
     sid = f"EV{to_event_id(made_at) // 1000:012x}{'0' * 20}"
     participant = participant_of(moment)
     subject = Subject(ACCOUNT, SERVICE, CONVERSATION)
@@ -50,11 +50,10 @@ def test_event_id_is_the_time_in_microseconds(moment: datetime) -> None:
 
 
 @given(MOMENTS, MOMENTS)
-def test_later_one_of_the_time_and_the_sid_counts(moment: datetime, made_at: datetime) -> None:
-    """The event id comes from the later time. The two times are `moment` and the time in the SID.
+def test_event_id_uses_the_later_of_the_event_time_and_the_sid_time(moment: datetime, made_at: datetime) -> None:
+    """Convoke reads `moment` before a pre-event, and creates the SID after the pre-event.
 
-    The product reads `moment` before a pre-event and creates the SID after the pre-event. A test clock can be ahead of
-    the time in the SID.
+    With a test clock, `moment` can be later than the time in the SID.
     """
     assert change_at(moment, made_at).last_event_id == max(to_event_id(moment), to_event_id(made_at))
 
@@ -73,7 +72,7 @@ def test_event_id_is_stored_only_if_it_does_not_follow_from_the_change() -> None
 
 
 def test_item_without_an_event_id_has_the_id_of_its_date() -> None:
-    """Older versions of Convoke stored no event ids. The event id of such an item comes from the item's last update."""
+    """Items of older versions have no event id. Convoke computes the id from the date of the last update."""
     later = MOMENT + timedelta(seconds=1)
     dates = {"date_created": MOMENT, "date_updated": later, "account_sid": ACCOUNT, "sid": CONVERSATION}
     conversation = Conversation.model_validate({**dates, "chat_service_sid": SERVICE, "state": "active"})

@@ -1,4 +1,4 @@
-"""The benchmarks write their results into a table (tests/benchmarks/figures.py)."""
+"""The benchmarks write their results into a table of the documentation (tests/benchmarks/figures.py)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The gateway of the embedded engine creates the events that API Gateway would create (embedded/gateway.py)."""
+"""The embedded engine's gateway creates the same events as API Gateway (embedded/gateway.py)."""
 
 from __future__ import annotations
 
@@ -73,7 +73,10 @@ def test_without_a_proxy_the_scheme_is_that_of_the_server() -> None:
 
 
 class FakeApi:
-    """A fake API that records all events. It returns the given responses in order, and repeats the last response."""
+    """A fake API that records its events and returns the given responses in order.
+
+    The last response is repeated.
+    """
 
     def __init__(self, *answers: Response | Deferred | BaseException | Callable[[], Response | Deferred]) -> None:
         self.events: list[dict[str, Any]] = []
@@ -104,7 +107,7 @@ class Machine:
     table: SqliteTable
     waiters: ConversationWaiters
     log: list[str]
-    """The notifications `arrived` and `answered` in their order. In the product, the step scheduler receives them."""
+    """The received notifications in order. Each one is `arrived` or `answered`."""
 
 
 def no_chat() -> NoReturn:
@@ -134,7 +137,7 @@ def run(
 def run_gateway(
     *messages: dict[str, Any], method: str = "POST", answer: Response = OK
 ) -> tuple[FakeApi, list[dict[str, Any]]]:
-    """Send ASGI messages to the gateway. Return the API, and the ASGI messages that the client received."""
+    """Send ASGI messages to the gateway. Return the fake API and the ASGI messages that the client received."""
     api, sent, waiting = FakeApi(answer), list[dict[str, Any]](), list(messages)
 
     async def receive() -> dict[str, Any]:
@@ -273,10 +276,10 @@ def test_request_is_refused_if_the_write_lock_is_held_for_too_long(tmp_path: Pat
     run(FakeApi(putting(lambda: tables[0])), scenario, path=path)
 
 
-def test_request_that_always_loses_against_others_is_refused_after_the_same_time_as_on_aws(
+def test_request_with_endless_conflicts_is_refused_after_the_same_time_as_on_aws(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The retries end after MAX_CONTENTION_SECONDS, not after the shorter `lock_timeout` of the write lock."""
+    """Retries after conflicts end after MAX_CONTENTION_SECONDS, although `lock_timeout` is shorter."""
     monkeypatch.setattr("convoke.embedded.request_runner.MAX_CONTENTION_SECONDS", 0.4)
 
     def lose() -> Response:
@@ -380,7 +383,7 @@ def test_deferred_answer_is_given_at_once_when_the_server_stops() -> None:
     run(FakeApi(deferred(seconds=20)), scenario)
 
 
-def test_deferred_answer_tells_of_nothing_that_is_not_committed() -> None:
+def test_deferred_answer_shows_only_committed_data() -> None:
     async def scenario(machine: Machine) -> None:
         def uncommitted() -> Reading:
             machine.table.transact([PUT])

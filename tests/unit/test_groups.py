@@ -1,4 +1,4 @@
-"""A group MMS has rules. A request must not contain duplicate participants (domain/groups.py)."""
+"""The participants of a request must follow the rules of group MMS, and must not be duplicates (domain/groups.py)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The server refuses a request that exceeds a limit before the request reaches the API."""
+"""If a request exceeds a limit, the server refuses it before the request reaches the API."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class HurriedProtocol(BoundedProtocol):
 
 
 class RecordingTransport(asyncio.Transport):
-    """A transport without a network. It records the bytes that the server sends."""
+    """Records the bytes that the server sends, without a network."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -54,7 +54,7 @@ class RecordingTransport(asyncio.Transport):
 
 
 class Application:
-    """An ASGI application that reads the whole body of a request. It answers 200 after `release` is set."""
+    """An ASGI application that reads the whole request body, and then answers 200 after `release` is set."""
 
     def __init__(self) -> None:
         self.scopes: list[dict[str, Any]] = []
@@ -105,7 +105,7 @@ class Connection:
 
 
 async def ticks() -> None:
-    """Let the event loop run all tasks that are ready."""
+    """Let the event loop run until all ready tasks have run."""
     for _ in range(10):
         await asyncio.sleep(0)
 

@@ -1,4 +1,4 @@
-"""The tests check rules for inbound messages that need no storage."""
+"""An inbound message can belong to a group, be a keyword, and answer in a conversation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An instant is a moment in time. It has two text formats (domain/instants.py)."""
+"""Convoke writes points in time in two text formats (domain/instants.py)."""
 
 from __future__ import annotations
 

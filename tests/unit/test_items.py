@@ -1,4 +1,4 @@
-"""`storage/items.py` finds the actions that change an old item into a new item."""
+"""`storage/items.py` finds the update actions that turn an old item into a new item."""
 
 from __future__ import annotations
 

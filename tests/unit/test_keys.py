@@ -1,4 +1,4 @@
-"""No two accounts and no two resources have the same key in the table (storage/keys.py)."""
+"""The keys of different accounts and resources are different (storage/keys.py)."""
 
 from __future__ import annotations
 
@@ -39,8 +39,12 @@ KEYS: dict[str, Callable[[str], Key]] = {
     "opt-out": lambda account: keys.opt_out(account, "+15017122661", "+15558675310"),
     "keyword": lambda account: keys.keyword_record(account, "SM1"),
     "message of a phone": lambda account: keys.phone_message(account, "+15558675310", RECEIPT),
+    "message from a phone": lambda account: keys.sent_phone_message(account, "+15558675310", RECEIPT),
+    "phone": lambda account: keys.simulated_phone(account, "+15558675310"),
     "sender": lambda account: keys.sender(account, SENDER),
     "secret of a sender": lambda account: keys.sender_secret(account, SENDER),
+    "second of a sender": lambda account: keys.sending_second(account, SENDER, 1764336000),
+    "turns of a sender": lambda account: keys.sending_turns(account, SENDER),
     "binding": lambda account: keys.binding(account, SERVICE, BINDING),
     "binding of another service": lambda account: keys.binding(account, OTHER_SERVICE, BINDING),
     "service": lambda account: keys.service(account, SERVICE),
@@ -110,9 +114,13 @@ def test_every_key_function_is_covered_by_these_tests() -> None:
             "opt_out",
             "keyword_record",
             "phone_message",
+            "sent_phone_message",
+            "simulated_phone",
             "sender",
             "sender_secret",
             "sender_owner",
+            "sending_second",
+            "sending_turns",
             "sender_address",
         ),
         *("scoped_webhooks", "change", "event_attempt", "alert", "circuit_breaker", "console_code", "media"),
@@ -270,7 +278,7 @@ def test_conversation_list_shards_differ_by_account_and_service() -> None:
 
 
 def test_list_shard_of_a_conversation_does_not_change() -> None:
-    """The table stores the shard. Therefore every later version of Convoke must compute the same shard."""
+    """The table stores the shard. Therefore every version of Convoke must compute the same shard."""
     moments = [NOON + timedelta(days=day) for day in range(10)]
     listed = [keys.list_attributes(OURS, SERVICE, CONVERSATION, moment) for moment in moments]
     assert {item[keys.LISTED.partition] for item in listed} == {f"{OURS}#{SERVICE}#0"}
@@ -317,7 +325,7 @@ def test_due_index_has_eight_shards() -> None:
 
 
 def test_due_shard_of_a_conversation_does_not_change() -> None:
-    """The table stores the shard. Therefore every later version of Convoke must compute the same shard."""
+    """The table stores the shard. Therefore every version of Convoke must compute the same shard."""
     moments = [NOON + timedelta(days=day) for day in range(10)]
     assert {keys.due_attributes(CONVERSATION, moment)[keys.DUE.partition] for moment in moments} == {"due#4"}
 

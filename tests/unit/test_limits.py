@@ -1,4 +1,4 @@
-"""A value that reaches a maximum length or number is accepted. A value that exceeds the maximum is refused."""
+"""Convoke accepts a value of the maximum length or number, and refuses a larger value."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def url(length: int) -> str:
 
 
 def addresses(size: int) -> tuple[str, ...]:
-    """Return a thousand addresses with `size` bytes in total."""
+    """Return a thousand addresses. Together, they have `size` bytes."""
     each, rest = divmod(size, 1000)
     return tuple(f"messenger:{number:03}".ljust(each + (number < rest), "x") for number in range(1000))
 
@@ -33,7 +33,10 @@ LIMITS: dict[str, tuple[Callable[[int], object], int, int]] = {
     "number of triggers": (lambda count: check_triggers(("x",) * count), 5, 50362),
     "bytes of owned addresses": (lambda size: check_addresses(addresses(size)), 256 * 1024, 20001),
 }
-"""Maps a name to three values: a function that checks a value of a given size, the maximum size, and the error code."""
+"""Maps the name of each limit to a check function, the maximum size and the error code.
+
+The function checks a value of a given size.
+"""
 
 
 @pytest.mark.parametrize("limit", LIMITS)
@@ -51,7 +54,7 @@ def test_period_of_one_moment_is_accepted() -> None:
     assert period.start_date == period.end_date
 
 
-def test_change_of_both_read_horizons_is_about_reads_alone() -> None:
+def test_change_of_read_index_and_timestamp_changes_only_the_read_position() -> None:
     reads = {"last_read_message_index": "3", "last_read_timestamp": "2026-01-02T03:04:05Z"}
     assert ParticipantChange.model_validate(reads).changes_only_read_position
     assert not ParticipantChange.model_validate({**reads, "attributes": "{}"}).changes_only_read_position

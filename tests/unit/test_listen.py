@@ -1,4 +1,4 @@
-"""`convoke listen` finds each new event of the ledger once (cli/listen.py)."""
+"""`convoke listen` finds each new event exactly once (cli/listen.py)."""
 
 from __future__ import annotations
 
@@ -22,13 +22,14 @@ START = datetime(2026, 11, 28, 12, tzinfo=UTC)
 
 
 class EndOfTestError(Exception):
-    """Ends the test, because the ledger has no further action."""
+    """Ends the test when the fake ledger has no more actions."""
 
 
 class Ledger:
-    """A fake ledger in memory. `sleep` runs the next action. If no action is left, `sleep` raises EndOfTestError.
+    """A fake event ledger. Each call of `sleep` runs the next action.
 
-    An action is a list of events to add, or None. None removes all events.
+    An action is a list of events to add. The action None removes all events. After the last action, `sleep` raises
+    EndOfTestError.
     """
 
     def __init__(self) -> None:

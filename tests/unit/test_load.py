@@ -1,4 +1,4 @@
-"""The load generator of the benchmarks counts requests and finds failed requests (tests/benchmarks/load.py)."""
+"""The load generator of the benchmarks counts requests and detects failures (tests/benchmarks/load.py)."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def answering(status: int) -> Iterator[Address]:
             self.end_headers()
 
         def log_message(self, *_: object) -> None:
-            """Do nothing, so that the server prints no access log."""
+            """Suppress the access log."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         Thread(target=server.serve_forever, daemon=True).start()

@@ -1,4 +1,4 @@
-"""The embedded engine repeats work in a thread or on the event loop (embedded/loops.py)."""
+"""The embedded engine repeats background work in a thread or on the event loop (embedded/loops.py)."""
 
 from __future__ import annotations
 
@@ -76,9 +76,9 @@ def test_periodic_thread_that_was_never_started_can_be_stopped() -> None:
 
 @dataclass
 class FakeSteps:
-    """A fake that replaces the steps.
+    """A fake that replaces the background steps.
 
-    Each run performs one waiting step, and records in `ends` when the run must end.
+    Each run performs one waiting step. `ends` records the time limit of each run.
     """
 
     waiting: int = 0
@@ -87,14 +87,14 @@ class FakeSteps:
     errors: list[BaseException] = field(default_factory=list)
     on_run: Callable[[], None] = lambda: None
     seconds: float = 0.0
-    """The duration of each run, in seconds."""
+    """How long each run takes."""
 
     @property
     def table(self) -> FakeSteps:
         return self
 
     def after_commit(self, function: Callable[[], None]) -> None:
-        """Call `function` immediately, because the fake steps write nothing."""
+        """Call `function` immediately, because the fake has nothing to commit."""
         function()
 
     @property

@@ -1,4 +1,4 @@
-"""The program `convoke` lists its commands. It does not import the modules of the commands."""
+"""The program `convoke` lists its commands without importing their modules."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ IMPORTED = (
 
 
 def imported_by(*arguments: str) -> set[str]:
-    """Run a command in a process. Return the modules that the process imported."""
+    """Run a command in a new process. Return the modules that the process imported."""
     command = [sys.executable, "-c", IMPORTED, *arguments]
     return {*subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()}
 
@@ -50,7 +50,7 @@ def test_help_imports_no_command() -> None:
 def test_commands_on_a_data_file_do_not_import_optional_packages() -> None:
     imported = imported_by("account", "create", "--data", ":memory:")
     assert "convoke.embedded.engine" in imported
-    # Do not check botocore. Powertools imports botocore if botocore is installed.
+    # Do not check for botocore, because Powertools imports an installed botocore.
     assert not imported & {"boto3", "twilio", "uvicorn"}
 
 
@@ -65,5 +65,6 @@ def test_commands_on_a_data_file_do_not_import_optional_packages() -> None:
 def test_missing_package_is_one_line_that_names_its_extra(package: str, extra: str, arguments: list[str]) -> None:
     program = f"import sys; sys.modules[{package!r}] = None; from convoke.cli.main import main; main({arguments})"
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
-    message = f"Error: this command needs the extra `{extra}`: pip install 'convoke-conversations[{extra}]'\n"
+    needs = f"Error: this command needs the extra `{extra}`"
+    message = f"{needs}: install Convoke with this extra, in a checkout with `make setup`\n"
     assert (result.returncode, result.stdout, result.stderr) == (1, "", message)

@@ -1,6 +1,6 @@
-"""A conversation has a maximum number of participants.
+"""A conversation can have only a limited number of participants.
 
-The tests do not use the API, because the API would be too slow.
+The tests call the domain code directly, because creating so many participants through the API would be too slow.
 """
 
 from __future__ import annotations

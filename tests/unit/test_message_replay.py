@@ -1,4 +1,4 @@
-"""A replay sends the earlier messages of a conversation to a new webhook, one after the other."""
+"""A replay sends a conversation's earlier messages to a new webhook, one after the other."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class SentMessages:
 
 
 def replay_of(instance: EmbeddedInstance, conversation: Any) -> Event:
-    """Create a webhook that replays all messages. Return the event that starts the replay."""
+    """Create a webhook with a replay of all messages. Return the event that starts the replay."""
     conversation.webhooks.create(
         target="webhook",
         configuration_url="https://hooks.example.com/",
@@ -42,7 +42,7 @@ def replay_of(instance: EmbeddedInstance, conversation: Any) -> Event:
 
 @pytest.mark.parametrize(("before", "continued"), [(1, False), (2, True)])
 def test_replay_continues_only_while_messages_from_before_the_webhook_are_left(before: int, continued: bool) -> None:
-    """A replay contains only messages that are older than the webhook. Newer messages must not continue the replay."""
+    """A replay sends only messages that are older than the webhook. Newer messages must not continue the replay."""
     with held_instance() as instance:
         v1 = instance.client().conversations.v1
         conversation = v1.conversations(v1.conversations.create().sid)

@@ -107,7 +107,7 @@ STORED: Item = {
     "date_created": "2026-01-02T12:00:00.000Z",
     "date_updated": "2026-01-02T12:00:00.000Z",
 }
-"""The item of a message without media. All versions of Convoke store such a message in this form."""
+"""The item of a message without media, as every version of Convoke stores it."""
 
 KEY = Key("AC1", "message")
 
@@ -115,7 +115,7 @@ KEY = Key("AC1", "message")
 def test_old_item_with_media_sid_is_a_message_with_one_media() -> None:
     message = items.to_resource(Message, {**STORED, "media_sid": "ME" + "1" * 32})
     assert message.media == (MessageMedia(sid="ME" + "1" * 32),)
-    # Older items have the attribute `media_sid`. An update of the message stores the new form.
+    # Old items have the attribute `media_sid`. An update stores the media in the new form instead.
     assert items.to_item(KEY, message) == {
         **KEY._asdict(),
         **STORED,

@@ -1,4 +1,4 @@
-"""The mutation tool changes certain kinds of code, and does not change all other code."""
+"""The mutation tool changes only certain kinds of code."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.mutation.run import ROOT, draw
 
 
 def mutated(source: str) -> list[str]:
-    """Return the text of every mutant that the tool makes from a source text."""
+    """Return all mutants of a source text."""
     return [mutant.applied_to(source) for mutant in mutants_of(source)]
 
 
@@ -128,17 +128,14 @@ def test_names_that_a_line_defines_at_import(line: str, names: set[str]) -> None
 
 
 def collected(*arguments: str) -> list[str]:
-    """Return the ids of the tests that pytest collects."""
+    """Return the ids of the collected tests."""
     command = [sys.executable, "-m", "pytest", "--collect-only", "--quiet", "-p", "no:cacheprovider", *arguments]
     printed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     return [line for line in printed.splitlines() if "::" in line]
 
 
 def test_ids_do_not_depend_on_whether_the_folder_or_the_file_is_named() -> None:
-    """`make coverage` passes the folder of the tests to pytest.
-
-    `make mutants` passes the files. The test ids must be equal.
-    """
+    """`make coverage` passes a folder to pytest, and `make mutants` passes files. The test ids must be the same."""
     file = "tests/api/test_roles.py"
     ids = collected(file)
     assert any("service's tree" in each and "aws-on-moto" in each for each in ids)

@@ -1,4 +1,4 @@
-"""Names that can be in a path must not contain a character at which the gateway cuts off paths (domain/names.py)."""
+"""A name in a path must not contain a character at which the gateway cuts off the path (domain/names.py)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Commands print tables on a terminal, and lines of JSON otherwise (cli/output.py)."""
+"""Commands print tables on a terminal. Elsewhere, they print one JSON object per line (cli/output.py)."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Terminal(io.StringIO):
 
 
 def on_terminal(print_it: Callable[[], None]) -> list[str]:
-    """Return the lines that a terminal shows, without colours."""
+    """Return the lines on a terminal, without colours."""
     with redirect_stdout(Terminal()) as terminal:
         print_it()
     return click.unstyle(terminal.getvalue()).splitlines()

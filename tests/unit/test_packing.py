@@ -1,4 +1,4 @@
-"""Packing stores common values of events or participants only once. Unpacking restores them (storage/packing.py)."""
+"""Packing stores the common values of events or participants only once (storage/packing.py)."""
 
 from __future__ import annotations
 
@@ -77,10 +77,7 @@ def test_provisioning_stored_without_packing_is_read() -> None:
 
 
 def test_items_of_the_version_before_decision_0121_are_read() -> None:
-    """The items were stored by the version of Convoke before decision 0121.
-
-    They contain all ids and SIDs, and no columns.
-    """
+    """An older version of Convoke stored these items. They contain every id and every SID."""
     stored = json.loads(STORED_BEFORE_0121.read_text())
     chat, other, sms = ten_members()[:3]
     binding = MessagingBinding(type=Channel.SMS, address="+15558675310", proxy_address="+15017122661")
@@ -93,30 +90,33 @@ def test_items_of_the_version_before_decision_0121_are_read() -> None:
 
 
 def test_event_of_an_earlier_change_keeps_its_id() -> None:
-    """The record of a deletion contains the unpublished events of earlier changes."""
+    """The change record of a deletion also contains unpublished events of earlier changes.
+
+    These events keep their ids.
+    """
     change = participants_added(CHANGE_SID, SUBJECT, ten_members()[:2], at=MOMENT, origin=Origin(notify_webhooks=False))
     first, second = change.events
     change = change.model_copy(update={"events": (second, first)})
     assert unpack_change(pack_change(change)) == change
 
 
-def test_ids_that_follow_from_the_place_of_the_event_are_restored_and_not_stored() -> None:
+def test_event_ids_that_follow_from_the_position_are_not_stored() -> None:
     change = participants_added(CHANGE_SID, SUBJECT, ten_members(), at=MOMENT, origin=Origin(notify_webhooks=False))
     assert unpack_change(pack_change(change)) == change
     assert '"id"' not in json.dumps(pack_change(change))
 
 
 def size_in_bytes(item: Item) -> int:
-    """Return the size of an item by the rules of DynamoDB.
+    """Return the size of an item by DynamoDB's rules.
 
-    The sizes of the values come from tests/benchmarks/aws_calls.py.
+    tests/benchmarks/aws_calls.py computes the sizes of the values.
     """
     serialized = TypeSerializer().serialize(item)["M"]
     return sum(len(name.encode()) + size(value) for name, value in serialized.items())
 
 
 UUIDS = [f"{number:08}-0000-4000-8000-{number:012}"[::-1] for number in range(10)]
-"""Identities with 36 characters. They have no common prefix, so they need the maximum space."""
+"""Identities of 36 characters without a common prefix. They need the maximum space."""
 
 
 def test_change_with_ten_uuids_as_identities_takes_less_than_two_kilobytes() -> None:
@@ -127,7 +127,7 @@ def test_change_with_ten_uuids_as_identities_takes_less_than_two_kilobytes() -> 
 
 
 def test_provisioning_of_ten_uuids_takes_less_than_one_kilobyte_until_it_ends() -> None:
-    """DynamoDB charges an update for the larger of two sizes: before and after the update."""
+    """DynamoDB charges an update by the larger item: the old item or the new item."""
     provisioning = request_of(ten_members(UUIDS))
     assert size_in_bytes(provisioning_item(provisioning.added(MOMENT))) <= 1024
 
@@ -162,7 +162,8 @@ def ten_members(identities: Sequence[str] = CHAT_IDENTITIES) -> list[Participant
         Participant(
             account_sid="AC" + "0" * 32,
             conversation_sid="CH" + "0" * 32,
-            sid=f"MB01a2228d786e{number:04x}{str(number) * 16}",  # the time, a counter and random digits
+            # The SID contains the time, a counter and random digits.
+            sid=f"MB01a2228d786e{number:04x}{str(number) * 16}",
             identity=identity,
             role_sid="RL" + "0" * 32,
             date_created=MOMENT,

@@ -1,4 +1,4 @@
-"""A list in memory is divided into pages (domain/pages.py)."""
+"""A list in memory is split into pages (domain/pages.py)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Each list has a meta block. A page token is valid for one list only. See docs/behaviour/pagination.md."""
+"""Each list response has a meta block, and a page token fits only one list. See docs/behaviour/pagination.md."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def body(list_: Pagination, page: Page[str]) -> dict[str, Any]:
 
 
 def middle(list_: Pagination) -> dict[str, Any]:
-    """Return the meta block of a page. The list has a previous page and a next page."""
+    """Return the meta block of a page that has a previous page and a next page."""
     meta: dict[str, Any] = body(list_, Page([FIRST, LAST], has_previous=True, has_next=True))["meta"]
     return meta
 
@@ -132,7 +132,7 @@ def test_page_size_is_clamped_to_1_and_100(asked: str | None, size: int) -> None
 
 
 @pytest.mark.parametrize("asked", ["", " ", "ten", "1.5", "1e2", "0x10", "50,50", "9" * 5000, "\ud800"])
-def test_page_size_that_is_no_integer_is_rejected(asked: str) -> None:
+def test_page_size_that_is_not_an_integer_is_rejected(asked: str) -> None:
     assert refused(pagination({"PageSize": asked})) == "PageSize"
 
 
@@ -150,7 +150,7 @@ def test_page_number_with_a_token_does_not_select_the_page(page: str | None, num
     assert list_.page_request.position == LAST
 
 
-def test_page_number_that_is_no_integer_is_rejected() -> None:
+def test_page_number_that_is_not_an_integer_is_rejected() -> None:
     with pytest.raises(InvalidParameterError) as caught:
         _ = pagination({"PageToken": NEXT["PageToken"], "Page": "x"}).page_number
     assert caught.value.parameter == "Page"
@@ -339,8 +339,9 @@ class ShownText(BaseModel):
 
 
 def bytes_on_lambda(body: str) -> int:
-    """Return the size of a Lambda response. If escaping makes the response larger, return the escaped size.
+    """Return the size in bytes of a Lambda response with the body `body`.
 
+    The Lambda runtime may escape characters that are not ASCII. The result is the larger of the two possible sizes.
     See https://github.com/aws/aws-lambda-python-runtime-interface-client.
     """
     response = {"statusCode": 200, "headers": {"Content-Type": "application/json"}, "body": body, "cookies": []}

@@ -1,4 +1,4 @@
-"""The API makes parameter names from the field paths of the domain (api/parameter_names.py)."""
+"""The API derives parameter names from the field paths of domain models (api/parameter_names.py)."""
 
 from __future__ import annotations
 

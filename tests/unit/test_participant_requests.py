@@ -1,4 +1,4 @@
-"""Requests can update a participant (domain/participant_requests.py)."""
+"""Convoke parses and applies updates of participants (domain/participant_requests.py)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The parameter `Participant` accepts valid values and refuses all other values. See docs/behaviour/participants.md."""
+"""Convoke accepts only valid values of the parameter `Participant`. See docs/behaviour/participants.md."""
 
 from __future__ import annotations
 
@@ -376,7 +376,7 @@ def test_null_participant_values_count_as_omitted() -> None:
     ],
     ids=lambda value: repr(value[:24]),
 )
-def test_participant_value_that_is_no_json_object_is_rejected(value: str) -> None:
+def test_participant_value_that_is_not_a_json_object_is_rejected(value: str) -> None:
     error = refused('{"identity": "someone"}', value)
     assert (error.code, error.status, error.parameter) == (50424, 400, "Participant[1]")
 
@@ -398,7 +398,7 @@ def test_nan_and_infinity_in_a_participant_are_rejected(number: str) -> None:
     ],
 )
 def test_lone_surrogate_in_a_participant_is_rejected(value: str, where: str) -> None:
-    """JSON can contain an escaped lone surrogate. UTF-8 cannot encode a lone surrogate, so Convoke cannot store it."""
+    """JSON can contain an escaped lone surrogate, but UTF-8 cannot encode it. Therefore Convoke cannot store it."""
     error = refused('{"identity": "someone"}', value)
     assert error.status == 400, where
     assert error.parameter is not None

@@ -1,4 +1,4 @@
-"""The pauses grow while work fails (domain/pauses.py). A pause of background work is at most a minute."""
+"""Pauses between attempts grow while work fails (domain/pauses.py). Background work pauses at most a minute."""
 
 from __future__ import annotations
 

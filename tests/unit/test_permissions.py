@@ -1,4 +1,4 @@
-"""The roles of a chat user determine which actions the user may perform (domain/permissions.py)."""
+"""A chat user's roles determine which actions the user can perform (domain/permissions.py)."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_exactly_the_permissions_of_the_rule_permit_an_action(action: Action, ow
 def test_default_roles_permit_what_their_names_promise(
     action: Action, own: bool, expected: tuple[Decision, ...]
 ) -> None:
-    """The expected decisions belong to four users: channel admin, channel user, service admin and service user.
+    """The expected decisions are for a channel admin, a channel user, a service admin and a service user.
 
     The service admin and the service user are not participants of the conversation.
     """

@@ -1,4 +1,4 @@
-"""The API parses the header `Prefer` of RFC 7240 (api/preferences.py)."""
+"""The API parses the `Prefer` header of RFC 7240 (api/preferences.py)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The roles of a chat user determine what the user may do and see (domain/principals.py)."""
+"""A chat user's roles determine what the user can do and see (domain/principals.py)."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""A script prunes botocore for the layer.
+"""A script removes unneeded files of botocore from the layer.
 
-It keeps only Amazon's root CAs, and does not change the installer's cache.
+The script also writes a file with only the root CAs that AWS uses. It does not change the installer's cache.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Signed = tuple[x509.Certificate, ec.EllipticCurvePrivateKey]
 
 
 def prune() -> Any:
-    """Import the layer's build script by its path, because the script belongs to no package."""
+    """Import the layer's build script by its path, because the script is in no package."""
     spec = importlib.util.spec_from_file_location("prune", ROOT / "layers/convoke/prune.py")
     assert spec is not None
     assert spec.loader is not None
@@ -59,7 +59,10 @@ def pem(*signed: Signed) -> str:
 
 
 def accepts(bundle: str, chain: Path) -> bool:
-    """Return whether a client accepts the certificate chain of a TLS server. The client trusts the CAs in `bundle`."""
+    """Return whether a client accepts the certificate chain of a TLS server.
+
+    The client trusts only the CAs in `bundle`.
+    """
     client, server = ssl.create_default_context(cadata=bundle), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     server.load_cert_chain(chain)
     ours, theirs = socket.socketpair()

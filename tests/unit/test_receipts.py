@@ -1,4 +1,4 @@
-"""The delivery summary of a message counts the message's receipts by status (domain/receipts.py)."""
+"""A message's delivery summary counts its receipts by status (domain/receipts.py)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ SUMMARIES = {
     "failed failed": ("none", "none", "none", "all", "none"),
     "undelivered sent": ("all", "none", "none", "none", "some"),
 }
-"""Maps the statuses of two receipts to a summary. The summary lists sent, delivered, read, failed and undelivered."""
+"""Maps the statuses of two receipts to the expected summary.
+
+The summary has values for sent, delivered, read, failed and undelivered, in this order.
+"""
 
 
 @pytest.mark.parametrize("statuses", SUMMARIES)

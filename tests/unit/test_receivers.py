@@ -1,4 +1,4 @@
-"""A deployment can have rules for webhook URLs (domain/receivers.py)."""
+"""The rules of a deployment determine which webhook URLs can be called (domain/receivers.py)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Dates and empty responses have a fixed format (api/representations.py)."""
+"""Dates and empty responses have a fixed format in the API (api/representations.py)."""
 
 from __future__ import annotations
 

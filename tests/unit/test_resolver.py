@@ -1,4 +1,4 @@
-"""The resolver of Powertools returns each response of the API unchanged (api/resolver.py)."""
+"""Powertools' resolver must not change the responses of the API (api/resolver.py)."""
 
 from __future__ import annotations
 
@@ -17,10 +17,7 @@ from tests.support.instances import ORIGIN, EmbeddedInstance, event_of, held_ins
 
 
 class Recorder:
-    """A fake API that passes each request to the real API.
-
-    It stores the event, context and response of the last request.
-    """
+    """Passes each request to the real API, and stores the last event, context and response."""
 
     def __init__(self, api: Api) -> None:
         self._api = api

@@ -1,4 +1,4 @@
-"""If optimistic locking fails, an operation is retried (`retry_on_conflict` of operations/conversations.py)."""
+"""`retry_on_conflict` runs an operation again if optimistic locking fails (operations/conversations.py)."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ def frequent_thread_switches() -> Iterator[None]:
 
 @pytest.mark.usefixtures("frequent_thread_switches")
 def test_concurrent_retries_in_many_threads_do_not_interfere() -> None:
-    """The retry library has a decorator. The product does not use this decorator.
+    """Convoke must not use the decorator of the retry library.
 
-    The decorator shared one dict among all threads. Therefore a thread could raise an error about a missing key.
+    All threads would share the decorator's dict, and a thread could fail with a KeyError.
     """
 
     @retry_on_conflict

@@ -1,4 +1,4 @@
-"""Revisions implement the optimistic locking of a conversation (storage/revisions.py)."""
+"""A conversation's revision implements optimistic locking (storage/revisions.py)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The embedded engine stores items as rows of SQLite (embedded/rows.py)."""
+"""The embedded engine stores items as SQLite rows (embedded/rows.py)."""
 
 from __future__ import annotations
 

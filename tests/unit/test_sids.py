@@ -1,4 +1,4 @@
-"""SIDs have a fixed format. The sort order of SIDs is the order of creation (domain/sids.py)."""
+"""SIDs have a fixed format, and sort in the order of creation (domain/sids.py)."""
 
 from __future__ import annotations
 
@@ -19,10 +19,7 @@ DIGITS = "0123456789abcdef" * 2
 
 
 def created_by_threads(new_sid: SidFactory) -> list[list[str]]:
-    """Create SIDs in concurrent threads.
-
-    Return a list for each thread. Each list has the SIDs in the order of creation.
-    """
+    """Create SIDs in concurrent threads. Return one list per thread, in the order of creation."""
     barrier = Barrier(THREADS)
 
     def make() -> list[str]:
@@ -79,7 +76,7 @@ def test_sids_increase_after_the_clock_is_set_back() -> None:
 
 
 def test_sids_of_a_batch_contain_the_same_time_even_if_the_clock_moves(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The clock advances one millisecond at each reading."""
+    """The clock advances by one millisecond per reading."""
     moments = count(1_800_000_000_000_000_000, 1_000_000)
     monkeypatch.setattr(time, "time_ns", lambda: next(moments))
     new_sid = SidFactory()

@@ -1,4 +1,4 @@
-"""The product signs webhooks with `X-Twilio-Signature`. The validator of the official SDK accepts the signatures."""
+"""Convoke signs webhook requests with `X-Twilio-Signature`. The official SDK accepts the signatures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""If a signature does not match, `convoke webhooks verify` names the likely mistake."""
+"""If a signature is wrong, `convoke webhooks verify` names the probable mistake."""
 
 from __future__ import annotations
 

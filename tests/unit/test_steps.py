@@ -1,4 +1,4 @@
-"""The embedded engine runs asynchronous steps (embedded/steps.py)."""
+"""The embedded engine runs background steps (embedded/steps.py)."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_age_is_the_age_of_the_head_of_the_queue(monkeypatch: pytest.MonkeyPatch
     assert waiting.age() == 0
 
 
-def test_work_that_is_taken_back_is_not_done_and_may_be_taken_back_late() -> None:
+def test_canceled_work_is_not_done_and_may_be_canceled_late() -> None:
     waiting: Waiting[str] = Waiting()
     take_back = waiting.append("a")
     waiting.append("a")
@@ -111,7 +111,7 @@ def test_state_machine_publishes_before_it_settles(error: Exception | None, log:
 
 
 class FakeWork:
-    """A fake that replaces the participant adder, the state machine and the event bus. Each step writes one item."""
+    """A fake for the participant adder, the state machine and the event bus. Each step writes one item."""
 
     def __init__(self, table: SqliteTable) -> None:
         self._table = table
@@ -287,9 +287,7 @@ def test_failed_publication_leaves_the_stream_as_it_was(machine: Machine) -> Non
     assert machine.work.published == [["IM1-0"]]
 
 
-def test_record_that_cannot_be_read_does_not_block_those_behind_it(
-    machine: Machine, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_unreadable_record_does_not_block_later_records(machine: Machine, caplog: pytest.LogCaptureFixture) -> None:
     machine.table.transact([Put({"pk": "AC1#IMx", "sk": "change", "sid": "IMx", "event": {}})])
     machine.stream(1)
     machine.run()
@@ -305,7 +303,7 @@ def test_no_step_is_lost_while_another_process_holds_the_write_lock(tmp_path: Pa
     path = str(tmp_path / "convoke.db")
     machine = Machine(path)
     with closing(machine.table), closing(sqlite3.connect(path, isolation_level=None)) as other:
-        machine.table._owner = threading.get_ident()  # This thread acts as an event loop's thread.
+        machine.table._owner = threading.get_ident()  # Pretend that this thread runs the event loop.
         machine.participants.append("a")
         machine.executions.append("b")
         other.execute("BEGIN IMMEDIATE")
@@ -348,7 +346,7 @@ def test_step_that_fills_the_unit_loses_nothing_if_the_lock_is_taken_before_the_
             machine.table.after_commit(lose_the_lock)
 
         machine.work.on_step = fill_and_lose_the_lock
-        machine.table._owner = threading.get_ident()  # This thread acts as an event loop's thread.
+        machine.table._owner = threading.get_ident()  # Pretend that this thread runs the event loop.
         machine.participants.append("a")
         machine.participants.append("b")
         with pytest.raises(RunAgainError):

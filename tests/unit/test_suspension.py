@@ -1,4 +1,4 @@
-"""Two exceptions suspend a request, so that the request can run again. `except Exception` does not catch them."""
+"""Two exceptions suspend a request that must run again. `except Exception` does not catch these exceptions."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from convoke.embedded.suspension import NeedsThreadError, RunAgainError
 
 
 @pytest.mark.parametrize("signal", [RunAgainError, NeedsThreadError])
-def test_signal_is_no_exception_that_a_handler_would_turn_into_an_answer(signal: type[BaseException]) -> None:
+def test_signal_is_not_caught_by_except_exception(signal: type[BaseException]) -> None:
     assert not issubclass(signal, Exception)
     with pytest.raises(signal), suppress(Exception):
         raise signal
 
 
 @pytest.mark.parametrize(("one", "other"), [(RunAgainError, NeedsThreadError), (NeedsThreadError, RunAgainError)])
-def test_signals_are_told_apart(one: type[BaseException], other: type[BaseException]) -> None:
+def test_neither_signal_is_a_subclass_of_the_other(one: type[BaseException], other: type[BaseException]) -> None:
     assert not issubclass(one, other)

@@ -1,4 +1,4 @@
-"""The sweeper processes the shards in turn. It tolerates concurrent changes of the processed conversation."""
+"""The sweeper processes the index shards in turn. Other processes can change a conversation at the same time."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ HOUR = timedelta(hours=1)
 
 @dataclass
 class Admissions:
-    """An `admit` function that accepts every participant. `asked` lists the participants that the product checked."""
+    """An admission rule that accepts every participant. `asked` lists the checked participants."""
 
     asked: list[Participant] = field(default_factory=list)
 
@@ -47,7 +47,10 @@ class Admissions:
 
 @dataclass(frozen=True)
 class Overtaken(ProvisioningRepository):
-    """A repository that calls `meanwhile` after each read of a conversation."""
+    """A repository in which another write can happen after a read.
+
+    `meanwhile` runs after each read of a conversation and makes the other write.
+    """
 
     meanwhile: Callable[[Conversation], object]
 
@@ -60,9 +63,9 @@ class Overtaken(ProvisioningRepository):
 
 @dataclass(frozen=True)
 class Interrupted:
-    """A table whose transactions are interrupted.
+    """A table in which another process writes just before a transaction.
 
-    While the list `meanwhile` is not empty, each transaction first removes the last function and calls the function.
+    Each function in `meanwhile` makes one such write before one transaction. The last function runs first.
     """
 
     table: Any
@@ -120,9 +123,9 @@ def test_deleted_conversation_that_another_sweeper_has_claimed_is_left_to_that_o
 
 
 def sweep_after_a_claim(instance: EmbeddedInstance, clock: ManualClock) -> list[dict[str, Any]]:
-    """Run the sweeper. After the sweeper reads the conversation, another process claims the conversation.
+    """Run a sweep in which another process claims the conversation after the sweeper's read.
 
-    Return all items of the table, as they are after the claim.
+    Return all items of the table directly after the claim.
     """
     items: list[list[dict[str, Any]]] = []
 
@@ -147,10 +150,10 @@ def test_claim_is_won_once(instance: EmbeddedInstance, clock: ManualClock) -> No
     assert not conversations.claim(found[0], clock.present + HOUR)
 
 
-def test_timer_that_is_shortened_while_the_sweeper_puts_off_a_conversation_runs_out_in_time(clock: ManualClock) -> None:
-    """A client shortens a timer. The client reads a due time that is early enough for the shorter timer.
+def test_timer_shortened_during_a_postponement_fires_in_time(clock: ManualClock) -> None:
+    """A client shortens a timer while the sweeper postpones the conversation's due time.
 
-    Before the client writes, the sweeper postpones the due time. The postponed due time is too late for the shorter
+    The client reads the old due time, which is early enough for the shorter timer. The new due time is too late for the
     timer.
     """
     tables: list[Interrupted] = []
@@ -172,9 +175,7 @@ def test_timer_that_is_shortened_while_the_sweeper_puts_off_a_conversation_runs_
         assert conversation.fetch().state == "inactive"
 
 
-def test_putting_off_a_conversation_that_was_changed_meanwhile_fails(
-    instance: EmbeddedInstance, clock: ManualClock
-) -> None:
+def test_postponing_a_changed_conversation_fails(instance: EmbeddedInstance, clock: ManualClock) -> None:
     sid = create(instance, timers_inactive="PT1H").sid
     conversations = ConversationRepository(instance.table)
     read = conversations.fetch(instance.account.sid, sid)
@@ -187,10 +188,10 @@ def test_putting_off_a_conversation_that_was_changed_meanwhile_fails(
     assert instance.items("conversation") == stored
 
 
-def test_conversation_is_given_up_once_its_attempts_are_used_up(
+def test_conversation_is_closed_after_its_last_attempt(
     clock: ManualClock, instance: EmbeddedInstance, admissions: Admissions
 ) -> None:
-    """Two attempts are allowed. After the second attempt, the next sweep closes the conversation."""
+    """Two attempts are allowed. The sweep after the second attempt closes the conversation."""
     v1 = instance.client().conversations.v1
     sid = v1.conversation_with_participants.create(participant=chat(1)).sid
     instance.lose_messages()
@@ -219,7 +220,10 @@ def test_conversation_is_given_up_once_its_attempts_are_used_up(
 
 
 class Shards:
-    """A table with due items, and a sweeper whose only work is to remove each item. No item is a real resource."""
+    """A table with due items, and a sweeper that only removes the items from the index.
+
+    The items are not real resources.
+    """
 
     def __init__(self, table: Any, clock: ManualClock) -> None:
         self.table = table
@@ -260,7 +264,7 @@ def shards(clock: ManualClock) -> Iterator[Shards]:
 
 
 def budget(resources: int) -> Callable[[], bool]:
-    """Return a function for the parameter `go_on`. It lets a sweep process this number of resources."""
+    """Return a `go_on` function that lets a sweep process this number of resources."""
     left = iter(range(resources))
     return lambda: next(left, None) is not None
 
@@ -271,10 +275,10 @@ def budget(resources: int) -> Callable[[], bool]:
     st.lists(st.tuples(st.integers(8, 20), st.lists(st.integers(0, 7), max_size=20)), max_size=6),
 )
 def test_no_shard_waits_for_another(backlog: list[int], sweeps: list[tuple[int, list[int]]]) -> None:
-    """Simulate sweeps that can end before the backlog is empty. Between two sweeps, more items become due.
+    """A sweep can end before all due items are processed. Between two sweeps, more items become due.
 
-    In each sweep, the sweeper processes nearly the same number of items from every shard. The numbers differ by at most
-    1, except for a shard that has fewer due items.
+    Each sweep processes nearly the same number of items from every shard. The numbers differ by at most 1, except for a
+    shard with fewer due items.
     """
     with memory_table() as table:
         shards = Shards(table, ManualClock())
@@ -368,7 +372,7 @@ def test_threads_stop_when_the_time_is_over(shards: Shards) -> None:
 
 
 def test_entry_that_appears_twice_is_taken_once() -> None:
-    """While the index changes, a query can return the same entry twice."""
+    """A query can return the same entry twice while the index changes."""
     key = Key("AC1#CH1", keys.CONVERSATION)
     turns = Turns([iter([key, key]), iter([key])], {keys.CONVERSATION})
     assert [turns.take(), turns.take(), turns.taken] == [key, None, 1]

@@ -1,6 +1,6 @@
 """In a simulation of AWS, the sweeper processes at least 500 due conversations per second.
 
-The durations of the simulated calls come from the cost model.
+The cost model provides the durations of the simulated calls.
 """
 
 from __future__ import annotations
@@ -26,12 +26,11 @@ def test_sweeper_reaches_the_goal(kind: str) -> None:
     assert rate(KINDS[kind], with_cpu=False) >= GOAL
 
 
-def test_timers_reach_the_goal_with_the_time_of_the_processor_too() -> None:
+def test_timers_reach_the_goal_including_processor_time() -> None:
     assert rate(KINDS["a timer"]) >= GOAL
 
 
 def test_one_thread_misses_the_goal() -> None:
-    """The simulation shows that one thread would be too slow."""
     assert rate(KINDS["a timer"], with_cpu=False, threads=1) < GOAL
 
 
@@ -45,7 +44,7 @@ CALLS = {
 
 @dataclass
 class Counted:
-    """Wraps an object that calls AWS. Counts the calls of each AWS operation."""
+    """Wraps an object that calls AWS, and counts the calls of each AWS operation."""
 
     edge: Any
     calls: Counter[str] = field(default_factory=Counter)

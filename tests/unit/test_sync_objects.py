@@ -1,6 +1,6 @@
-"""Each Sync object has a name and a reversible SID.
+"""Each Sync object has a name and a SID, and a change lists the objects that it touches (domain/sync_objects.py).
 
-A change lists the objects that it touches (domain/sync_objects.py).
+The name can be computed from the SID.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def test_names_of_objects(identity: str, digits: str) -> None:
     "name",
     ["", ".channels", "CH1.messages", "alice.info", "alice.roster", "US" + "0" * 32 + ".messages", "x.other", "MP12"],
 )
-def test_other_names_are_no_objects(name: str) -> None:
+def test_other_names_are_not_objects(name: str) -> None:
     assert find_object(SERVICE, name) is None
 
 

@@ -1,4 +1,4 @@
-"""The parser accepts inbound messages of Twilio Programmable Messaging."""
+"""Convoke parses inbound messages of Twilio Programmable Messaging."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SMS = {
     "From": PHONE,
     "ApiVersion": "2010-04-01",
 }
-"""The parameters of an incoming SMS in Twilio's documentation."""
+"""The example parameters of an incoming SMS in Twilio's documentation."""
 
 
 def test_sms_is_a_message_to_one_receiver() -> None:

@@ -1,4 +1,4 @@
-"""Convoke finds the name that a client probably meant (api/unknown_names.py)."""
+"""If a parameter name is unknown, Convoke suggests the probable name (api/unknown_names.py)."""
 
 from __future__ import annotations
 

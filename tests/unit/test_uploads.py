@@ -1,4 +1,4 @@
-"""The body of an upload is the file, or a form that contains the file (api/uploads.py)."""
+"""An upload's body is the file itself or a form that contains the file (api/uploads.py)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A webhook URL has one normal form. Another form of the URL hides the password (domain/urls.py)."""
+"""Convoke normalizes webhook URLs and hides their passwords (domain/urls.py)."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def test_password_is_sent_in_utf_8(password: str) -> None:
     try:
         normal = normal_url(f"https://me:{password}@h/")
     except ValueError:
-        return  # `urlsplit` refuses characters that Unicode normalizes to `/`, `?`, `#`, `@` or `:`.
+        return  # `urlsplit` refuses some Unicode characters, because their normal form is a delimiter of URLs.
     sent = urlsplit(normal).password
     assert unquote_to_bytes(sent or "").decode() == password
 

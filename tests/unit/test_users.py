@@ -1,4 +1,4 @@
-"""Each user has a SID, which depends on the service and the identity (domain/users.py)."""
+"""A User's SID depends only on the service and the identity (domain/users.py)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The answer of a receiver completes a delivery, or leads to another attempt."""
+"""The receiver's answer either completes a delivery or leads to another attempt."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from convoke.operations.webhook_delivery import Outcome
 @pytest.mark.parametrize(
     ("status", "taken"), [(200, True), (204, True), (299, True), (300, False), (500, False), (None, False)]
 )
-def test_a_delivery_is_delivered_with_any_status_below_300(status: int | None, taken: bool) -> None:
+def test_delivery_succeeds_with_any_status_below_300(status: int | None, taken: bool) -> None:
     assert Outcome(status).is_delivered is taken
 
 

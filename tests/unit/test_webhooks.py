@@ -1,4 +1,4 @@
-"""A webhook accepts only valid URLs."""
+"""A webhook configuration accepts only valid URLs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A typical Lambda function behind an HTTP API. It uses the core utilities of Powertools, pydantic and boto3."""
+"""Serve an HTTP API as a typical Lambda function, with Powertools' core utilities, pydantic and boto3."""
 
 from __future__ import annotations
 

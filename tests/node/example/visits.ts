@@ -1,4 +1,4 @@
-// A program that opens conversations for visits and sends reminders. It knows nothing of Convoke.
+// A program that opens conversations for visits and sends reminders. The program does not depend on Convoke.
 import type { Twilio } from "twilio";
 
 export async function openVisit(client: Twilio, nurse: string): Promise<string> {

@@ -1,4 +1,4 @@
-"""Tests of a project that uses Convoke. The tests use the fixture `convoke` and import nothing from Convoke."""
+"""Test a project that uses Convoke, with the fixture `convoke` and without an import from Convoke."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A program that opens conversations for visits and sends reminders."""
+"""Open conversations for visits, and send reminders."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from twilio.rest import Client
 def open_visit(client: Client, patient: str, nurse: str, *, name: str = "visit") -> str:
     """Create a conversation and return its SID.
 
-    The conversation becomes inactive after half an hour and closes after a day.
+    The conversation becomes inactive after half an hour, and closes after a day.
     """
     participants = [
         {"messaging_binding": {"address": patient, "proxy_address": "+15017122661"}},

@@ -5,20 +5,27 @@ The Lambda functions and the embedded engine read these variables only through t
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+
+BASE_URL = re.compile(r"https?://[^/?#\s]+(/[^?#\s]*[^/?#\s])?")
+"""Matches a base URL. The parameter `PublicUrl` in template.yaml has the same rule."""
 
 
 class NotConfiguredError(Exception):
     """A required environment variable is not set."""
 
 
+class InvalidSettingError(ValueError):
+    """An environment variable has an invalid value. The error text is one line for the operator of Convoke."""
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The values of the environment variables.
+    """The settings from the environment variables.
 
-    Each Lambda function has only some of the variables. Therefore a property reads its variable only when the property
-    is used.
+    Each Lambda function has only some of the variables, so a variable is read only when its property is used.
     """
 
     environ: Mapping[str, str]
@@ -42,6 +49,10 @@ class Settings:
     @property
     def copy_queue_url(self) -> str:
         return self._required("CONVOKE_COPY_QUEUE_URL")
+
+    @property
+    def copy_failure_queue_url(self) -> str:
+        return self._required("CONVOKE_COPY_FAILURE_QUEUE_URL")
 
     @property
     def outbound_failure_queue_url(self) -> str:
@@ -73,38 +84,44 @@ class Settings:
 
     @property
     def auth_token_prefix(self) -> str:
-        """Return the first part of the name of each secret that contains an Auth Token.
-
-        The second part of the name is the Account SID.
-        """
+        """The first part of the name of each Auth Token secret. The second part is the Account SID."""
         return self._required("CONVOKE_AUTH_TOKEN_PREFIX")
 
     @property
     def api_key_master_secret(self) -> str:
-        """Return the name of the secret that contains the master secrets of API keys."""
+        """The name of the secret that contains the master secrets of API keys."""
         return self._required("CONVOKE_API_KEY_MASTER_SECRET")
 
     @property
     def sender_secret_prefix(self) -> str:
-        """Return the first part of the name of each secret of a sender. The second part is the SID of the sender."""
+        """The first part of the name of each sender's secret. The second part is the sender's SID."""
         return self._required("CONVOKE_SENDER_SECRET_PREFIX")
 
     @property
     def first_account_sid(self) -> str:
-        """Return the SID of the first account, which the first request creates. Its Auth Token already exists.
+        """The SID of the first account, which the first request creates. The Auth Token of this account exists earlier.
 
-        The SID is empty if the deployment uses an existing table, because the table already contains all accounts.
+        The SID is empty if the deployment uses an existing table, because this table already contains all accounts.
         """
         return self.environ.get("CONVOKE_FIRST_ACCOUNT_SID", "")
 
     @property
     def public_url(self) -> str | None:
-        """Return the base URL of the API. None means that the headers of a request determine the base URL."""
-        return self.environ.get("CONVOKE_PUBLIC_URL") or None
+        """The base URL of the API. If None, the headers of each request determine the base URL.
+
+        Raise InvalidSettingError if the variable does not contain a base URL.
+        """
+        url = self.environ.get("CONVOKE_PUBLIC_URL") or None
+        if url and not BASE_URL.fullmatch(url):
+            raise InvalidSettingError(
+                "CONVOKE_PUBLIC_URL must be an http or https URL, without a query or a slash at the end, such as"
+                " https://example.com/chat"
+            )
+        return url
 
     @property
     def allowed_webhook_networks(self) -> tuple[str, ...]:
-        """Return the private networks to which Convoke may send webhooks. The networks are in CIDR notation."""
+        """The private networks, in CIDR notation, to which Convoke may send webhooks."""
         networks = self.environ.get("CONVOKE_ALLOWED_WEBHOOK_NETWORKS", "").split(",")
         return tuple(network.strip() for network in networks if network.strip())
 
@@ -114,7 +131,7 @@ class Settings:
 
     @property
     def allowed_origins(self) -> tuple[str, ...]:
-        """Return the origins of the web pages that may use the API, such as `https://app.example.com`."""
+        """The origins whose web pages may use the API, such as `https://app.example.com`."""
         origins = self.environ.get("CONVOKE_ALLOWED_ORIGINS", "").split(",")
         return tuple(origin.strip() for origin in origins if origin.strip())
 
@@ -124,14 +141,14 @@ class Settings:
 
     @property
     def synchronous(self) -> str:
-        """Return `full` or `normal`. With `full`, each commit of the embedded engine survives a power failure."""
+        """`full` or `normal`. With `full`, each commit of the embedded engine survives a power failure."""
         return self.environ.get("CONVOKE_SYNCHRONOUS") or "normal"
 
     @property
     def provisioning_retries(self) -> Mapping[str, str]:
-        """Return values for the fields of ProvisioningRetries. The keys are the names of the fields.
+        """The configured values for ProvisioningRetries. A field is missing if its environment variable is not set.
 
-        The pauses are ISO 8601 durations. If an environment variable is not set, the result does not contain its field.
+        The pauses are ISO 8601 durations.
         """
         names = {
             "max_attempts": "CONVOKE_PROVISIONING_ATTEMPTS",

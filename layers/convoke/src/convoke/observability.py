@@ -1,7 +1,7 @@
-"""The output formats of logs and metrics.
+"""Define the output formats of logs and metrics.
 
-Other modules write logs with the standard library, and record metrics with a `Metrics` object. Each engine selects its
-output formats from the classes and functions in this module.
+Other modules write logs with the standard library, and record metrics with a `Metrics` object. Each engine chooses its
+output formats from this module.
 """
 
 from __future__ import annotations
@@ -21,17 +21,15 @@ NAMESPACE = "Convoke"
 
 
 class Measure(StrEnum):
-    """The names of the CloudWatch metrics."""
-
     CREATED = "ConversationsCreated"
     ACTIVATED = "ConversationsActivated"
     CLOSED = "ConversationsClosed"
-    """Conversations that were closed because their participants could not be added."""
+    """The number of conversations that closed because their participants could not be added."""
     TIME_TO_ACTIVE = "TimeToActive"
-    """The time in milliseconds from the request until the conversation has the state that the client requested."""
+    """The milliseconds from the request until the conversation has the requested state."""
     DELIVERED = "WebhooksDelivered"
     DELIVERY_FAILED = "WebhooksFailed"
-    """Deliveries that have failed permanently. A failed attempt does not count if a retry follows."""
+    """The number of deliveries that failed permanently. A failed attempt does not count if a retry follows."""
 
 
 class Metrics(Protocol):
@@ -47,11 +45,11 @@ class NoMetrics:
 class EmfMetrics:
     """Implements `Metrics` with CloudWatch's embedded metric format. CloudWatch reads the values from the log.
 
-    `flush` writes the recorded values to the log. If no values are recorded, `flush` writes nothing.
+    `flush` writes the recorded values to the log. Without recorded values, `flush` writes nothing.
     """
 
     def __init__(self, stack_name: str) -> None:
-        # Import here, because the embedded engine records no metrics and must not spend time on this import.
+        # Import here, because only AWS needs this module, and the import would slow the start of the embedded engine.
         from aws_lambda_powertools.metrics import EphemeralMetrics  # noqa: PLC0415 - only for AWS
 
         self._metrics = EphemeralMetrics(namespace=NAMESPACE, service=stack_name)
@@ -66,18 +64,18 @@ class EmfMetrics:
 
 
 def json_logger(stack_name: str) -> Logger:
-    """Return the logger of this package. The logger writes JSON lines to stdout.
+    """Return the logger of this package. This logger writes JSON lines to stdout.
 
-    The logger is the parent of the loggers of all modules.
+    The loggers of all modules are its children.
     """
-    # Import here, because the embedded engine logs with the standard library and must not spend time on this import.
+    # Import here, because only AWS needs this module, and the import would slow the start of the embedded engine.
     from aws_lambda_powertools import Logger  # noqa: PLC0415 - only for AWS
 
     return Logger(service=__package__, stack=stack_name, utc=True, use_rfc3339=True)
 
 
 class ConsoleFormatter(logging.Formatter):
-    """Formats a log record as one readable line. The line ends with the `extra` values as JSON."""
+    """Formats a log record as one line for people. The `extra` values follow at the end, as JSON."""
 
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)s %(message)s")
@@ -88,7 +86,7 @@ class ConsoleFormatter(logging.Formatter):
 
 
 class JsonFormatter(logging.Formatter):
-    """Formats a log record as a JSON object on one line. Each `extra` value has its own key."""
+    """Formats a log record as one line with a JSON object. Each `extra` value has its own key."""
 
     def format(self, record: logging.LogRecord) -> str:
         line = {

@@ -1,8 +1,8 @@
-"""The composition root. `Program` builds the parts of the program and connects them with the edges of an engine.
+"""Build the parts of the program, and connect them with the edges of an engine (composition root).
 
-Each process has one `Program`, so that all parts of the program share the same caches. Each property of `Program`
-imports the modules of one part when the code first uses the property. Therefore a process does not import the modules
-of other Lambda functions, or of resources that no client has used yet.
+Each process has one `Program`, so that all parts share the same caches. A property of `Program` imports the modules of
+its part at the first use. A process therefore does not import the modules of other Lambda functions, or of resources
+that no client has used yet.
 """
 
 from __future__ import annotations
@@ -115,11 +115,11 @@ class Edges(Protocol):
     def copy_queue(self) -> CopyQueue: ...
     @property
     def carriers(self) -> Mapping[Provider, Carrier]:
-        """Return the carrier of each provider that the engine can use."""
+        """The carrier of each provider that the engine can use."""
 
     @property
     def simulates_phones(self) -> bool:
-        """Whether the engine simulates the phones of a business address that has no sender."""
+        """Whether the engine simulates phones for a business address that has no sender."""
 
     @property
     def webhook_client(self) -> WebhookClient: ...
@@ -133,20 +133,17 @@ class Edges(Protocol):
     def media_client(self) -> MediaClient: ...
     @property
     def max_upload_bytes(self) -> int:
-        """Return the maximum size of the content of a media that one request can upload."""
+        """The maximum size of a file that one request can upload."""
 
     @property
     def public_url(self) -> str | None:
-        """Return the base URL of the API. None means that the headers of a request determine the base URL."""
+        """The base URL of the API. If None, the headers of each request determine the base URL."""
 
     @property
     def allowed_origins(self) -> Sequence[str]: ...
     @property
     def console_poll_seconds(self) -> int | None:
-        """Return the pause in seconds between two requests of the console for new events.
-
-        None means that there is no console.
-        """
+        """How many seconds the console waits before it asks for new events again. If None, there is no console."""
 
     @property
     def now(self) -> Clock: ...
@@ -158,38 +155,38 @@ class Edges(Protocol):
     def provisioning_retries(self) -> ProvisioningRetries: ...
     @property
     def admit(self) -> Admit | None:
-        """Return a function that checks whether a participant may be added to a conversation.
+        """A function that checks whether a participant may be added to a conversation.
 
-        None means that every participant may be added.
+        If None, every participant may be added.
         """
 
     @property
     def metrics(self) -> Metrics: ...
     @property
     def path_delimiters(self) -> str:
-        """The characters at which the gateway ends a path, even if the characters are percent-encoded.
+        """The characters that end a path in the gateway, even if a client percent-encodes them.
 
-        A new unique name or identity must not contain such a character. See
+        New unique names and identities must not contain such a character. See
         docs/behaviour/requests-and-answers.md#names-on-aws.
         """
 
 
 class Program:
-    """The program of one process. Each property builds one part of the program at the first use of the property.
+    """The program of one process. Each property builds one part of the program at the first use.
 
     The program has the operations of every resource, as in the protocol `Operations`.
 
-    The program caches accounts, Auth Tokens, API keys, services and the existence of Users. Cached data can be some
-    seconds old. Only the following lookups use a cache:
-
+    The program caches accounts, Auth Tokens, API keys, services, senders and the existence of Users. Cached data can be
+    some seconds old. Only these lookups use a cache:
     - The lookups for authentication.
-    - The lookup of the service in a URL, or of the service to which participants are added.
+    - The lookup of the service in a URL, or of the service that gets new participants.
     - The lookup of the Auth Token that signs a webhook.
     - The lookup of the Users of new participants.
+    - The lookup of the sender to which a request from Twilio belongs.
     """
 
     def __init__(self, edges: Edges, extra_routes: Sequence[Route] = ()) -> None:
-        """`extra_routes` are routes that only one engine has, such as the routes that change the clock."""
+        """`extra_routes` are routes that only one engine has, such as the routes of the clock."""
         self.edges = edges
         self._extra_routes = extra_routes
 
@@ -222,7 +219,7 @@ class Program:
         return FirstSights(self.edges.table)
 
     def clear_caches(self) -> None:
-        """Remove all entries from all caches."""
+        """Remove the cached accounts, Auth Tokens, services, owners of API keys and Users. Cached senders remain."""
         for cache in (
             self.auth_tokens.fetch,
             self.known_accounts.fetch,
@@ -605,6 +602,7 @@ class Program:
         from convoke.operations.message_sender import MessageSender
         from convoke.storage.copies import CopyRepository
         from convoke.storage.media import MediaRepository
+        from convoke.storage.sending_limits import SendingLimits
 
         edges = self.edges
         return MessageSender(
@@ -612,6 +610,7 @@ class Program:
             self.copy_statuses,
             edges.copy_queue,
             self.find_sender,
+            SendingLimits(edges.table),
             edges.carriers,
             edges.sender_secrets,
             MediaLinks(MediaRepository(edges.table), edges.media_store, lambda: self.media, edges.public_url),

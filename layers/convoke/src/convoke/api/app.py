@@ -1,4 +1,7 @@
-"""The HTTP API. Requests and responses have the format of Amazon API Gateway (payload format 2.0)."""
+"""Handle the HTTP requests of one program.
+
+Requests and responses have the format of Amazon API Gateway (payload format 2.0).
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ from convoke.api.uploads import Upload
 
 
 class Api:
-    """The API of one program. Several threads may use this object at the same time."""
+    """The HTTP API of one program. Several threads may use this object at the same time."""
 
     def __init__(
         self,
@@ -28,15 +31,14 @@ class Api:
         public_url: str | None = None,
         console_poll_seconds: int | None = None,
     ) -> None:
-        """`extra_routes` are the routes that only some engines have, and the routes that carriers call.
+        """Create the API. Raise InvalidOriginError if one of the `allowed_origins` is not valid.
 
-        If `console_poll_seconds` is not None, the API also serves the console. See `Edges.console_poll_seconds`.
-
-        Pages of `allowed_origins` may use the API in a browser. Raise InvalidOriginError if an origin is not valid.
-        `path_delimiters` are the characters that a name in a request must not contain. See `Edges.path_delimiters`.
-
-        `public_url` is the base URL of all URLs in responses. If `public_url` is None, the headers of a request
-        determine the base URL.
+        - `extra_routes`: the routes that only one engine has, and the routes that carriers call.
+        - `allowed_origins`: the origins whose web pages may call the API from a browser.
+        - `path_delimiters`: the characters that a name in a request must not contain. See `Edges.path_delimiters`.
+        - `public_url`: the base URL of all URLs in responses. If None, the headers of each request determine the base
+          URL.
+        - `console_poll_seconds`: if not None, the API also serves the console. See `Edges.console_poll_seconds`.
         """
         self.origins = Origins(allowed_origins, public_url)
         self.conversation_waiter = operations.conversation_waiter
@@ -44,10 +46,10 @@ class Api:
         self.rule_of = self._dispatcher.rule_of
 
     def answer(self, event: Mapping[str, Any], context: InvocationContext) -> Answer:
-        """Return the response, or an object from which the engine gets the response later.
+        """Return the response, or an object that tells the engine what to do before the response exists.
 
-        With a `Deferred`, the engine waits until the participants are added. With an `Upload`, the engine passes the
-        body of the request.
+        For a `Deferred`, the engine must wait until the participants are added. For an `Upload`, the engine must pass
+        the request body to the upload.
         """
         answered = self.origins.refusal(event) or self._dispatcher.answer(event, context)
         added = {"Twilio-Request-Id": request_id(context), **self.origins.headers(event)}
@@ -57,7 +59,7 @@ class Api:
         return answered
 
     def respond(self, event: Mapping[str, Any], context: InvocationContext) -> Response:
-        """Return the response. If the client prefers to wait, this thread waits."""
+        """Return the response. If the client asked to wait for the participants, block the thread during the wait."""
         answered = self.answer(event, context)
         if isinstance(answered, Response):
             return answered
@@ -67,7 +69,10 @@ class Api:
         return self.rendered(answered, conversation)
 
     def rendered(self, deferred: Deferred, conversation: Any) -> Response:
-        """Return the response to a client that has waited. `conversation` is the conversation after the wait."""
+        """Return the response to a client that has waited.
+
+        `conversation` is the conversation at the end of the wait.
+        """
         response = deferred.render(conversation)
         response.headers.update(deferred.headers)
         return response

@@ -1,4 +1,7 @@
-"""Authenticate the sender of a request. See docs/behaviour/requests-and-answers.md#authentication."""
+"""Find out who sends a request: an account or a chat user.
+
+See docs/behaviour/requests-and-answers.md#authentication.
+"""
 
 from __future__ import annotations
 
@@ -14,28 +17,28 @@ from convoke.domain.errors import AccessDeniedError, NotFoundError
 from convoke.domain.sids import SID_DIGITS, Prefix, parse_sid
 
 CHAT_USER_HEADER = "X-Twilio-Token"
-"""The name of the header with the access token of a chat client. Only the paths of media accept this header."""
+"""The header that contains the access token of a chat client. Only requests for media may use this header."""
 
 _MEDIA_PATH = re.compile("/v1/Services/([^/]+)/(MediaSet|Media(/[^/]+(/Content)?)?)")
 
 _CONTENT_PATH = re.compile(f"/v1/Services/{Prefix.SERVICE}{SID_DIGITS}/Media/({Prefix.MEDIA}{SID_DIGITS})/Content")
-"""Matches the download path of a media. A download link contains a token, so that no credentials are needed."""
+"""Matches the path of a download link. The link contains a token, so the client sends no credentials."""
 
 
 class Caller(NamedTuple):
     account: Account
     identity: str | None = None
-    """The identity of a chat user. None means that the account itself sends the request."""
+    """The identity of the chat user who sends the request. None if the account itself sends the request."""
 
 
 def caller_of(operations: Operations, event: Mapping[str, Any]) -> Caller:
-    """Return the account or the chat user that sends a request. Every route with authentication uses this function.
+    """Return the account or the chat user that sends a request.
 
-    Raise NotAuthenticatedError if the credentials of an account are missing or invalid.
+    The dispatcher calls this function before every route with authentication, and also for unknown paths.
 
-    Raise AccessDeniedError if the token in a download link is invalid.
-
-    Raise another error with the status 401 if the access token of a chat client is invalid.
+    Raise NotAuthenticatedError if the credentials of an account are missing or invalid. Raise AccessDeniedError if the
+    token in a download link is invalid. If the access token of a chat client is invalid, raise the matching error with
+    status 401.
     """
     query, headers = event.get("rawQueryString", ""), event.get("headers") or {}
     if "token=" in query and (path := _CONTENT_PATH.fullmatch(event["rawPath"])):
@@ -47,12 +50,15 @@ def caller_of(operations: Operations, event: Mapping[str, Any]) -> Caller:
 
 
 def accepts_chat_users(path: str) -> bool:
-    """Return whether a chat user may send requests to a path. `path` can also be the rule of a route."""
+    """Return whether chat users may send requests to a path. `path` may also be the rule of a route."""
     return _MEDIA_PATH.fullmatch(path) is not None
 
 
 def _chat_user(operations: Operations, token: str, chat_service_sid: str) -> Caller:
-    """Return the chat user with an access token. Raise NotFoundError if the token belongs to another service."""
+    """Return the chat user that an access token identifies.
+
+    Raise NotFoundError if the access token is for another service than the service in the path.
+    """
     session = operations.authenticate_chat_user(token)
     if parse_sid(chat_service_sid, Prefix.SERVICE) != session.service.sid:
         raise NotFoundError

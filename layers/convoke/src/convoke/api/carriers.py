@@ -19,14 +19,14 @@ CONTRACT = Contract("CarrierRequest", None, statuses=())
 SIGNATURE = "x-twilio-signature"
 
 EMPTY_TWIML = '<?xml version="1.0" encoding="UTF-8"?><Response/>'
-"""The response body for an incoming message. With this TwiML, Twilio sends no reply to the phone."""
+"""The response to an incoming message. This TwiML tells Twilio not to send a reply to the phone."""
 
 
 def carrier_routes(twilio: Callable[[], TwilioWebhookOperations]) -> tuple[CarrierRoute, ...]:
     """Return the routes that Twilio calls.
 
-    `twilio` returns the operations for requests from Twilio. The handlers call `twilio` only when Twilio sends a
-    request, because an earlier call would slow every cold start.
+    `twilio` is a function that creates the operations for requests from Twilio. Only a request from Twilio calls this
+    function, because an earlier call would slow every cold start.
     """
 
     def receive_from_twilio(request: CarrierRequest, sender_sid: str) -> Response:

@@ -25,7 +25,7 @@ SECURITY_HEADERS = {
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
-"""These headers forbid every script except the scripts of the console.
+"""These headers forbid all scripts except the console's own scripts.
 
 The console shows names and texts that strangers can write. Such a text could contain a script.
 """
@@ -36,13 +36,14 @@ FOR_A_YEAR = "public, max-age=31536000, immutable"
 def page(
     path: str, event: Mapping[str, Any], poll_seconds: int, rules: Iterable[str], public_url: str | None
 ) -> Response | None:
-    """Return the response to a request for the console, or None if `path` is not a path of the console.
+    """Return the page, a file of the console, or a redirect to the page. Return None for any other path.
 
-    `rules` are the rules of all routes. The console uses these rules to find out which resources this engine has.
+    `rules` are the rules (path patterns) of all routes. From these rules, the console finds out which resources this
+    engine has.
     """
     headers: Mapping[str, str] = event.get("headers") or {}
     if path == "/":
-        # Redirect only browsers. Any other client gets the usual response for a path that does not exist.
+        # Redirect only browsers. All other clients get the usual response for an unknown path.
         wants_page = "text/html" in headers.get("accept", "")
         return Response(302, headers={"Location": (public_url or "") + PATH}) if wants_page else None
     if path == PATH:
@@ -55,13 +56,16 @@ def page(
 
 
 def file_response(served: ConsoleFile, event: Mapping[str, Any], headers: Mapping[str, str]) -> Response:
-    """Return the response to a request for a file, or status 304 if the browser already has this file."""
+    """Return a response with a file. Return status 304 if the browser already has this version of the file.
+
+    Refuse every method except GET.
+    """
     if event["requestContext"]["http"]["method"] != "GET":
         refused = render(MethodNotAllowedError())
         refused.headers["Allow"] = "GET"
         return refused
     headers = {**headers, "ETag": served.tag}
-    # Search the tag with `in`, because a proxy can add the prefix `W/`.
+    # Compare with `in`, because a proxy can add the prefix `W/` to the tag.
     if served.tag in (event.get("headers") or {}).get("if-none-match", ""):
         return Response(304, headers=headers)
     return Response(200, served.content_type, served.text, headers=headers)

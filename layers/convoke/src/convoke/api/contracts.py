@@ -1,7 +1,7 @@
-"""The contract of a route: the request that the route accepts, and the responses that the route can return.
+"""Define contracts: which request a route accepts, and which responses the route can return.
 
 Each module in `resources/` defines the contracts of its handlers. `openapi.py` generates the OpenAPI document from the
-contracts. The tests check every response against its contract.
+contracts. The tests check that every response obeys its contract.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ CHANGE_REFUSED = (
     catalogue.ConversationInitializingError,
     catalogue.UnavailableError,
 )
-"""The errors that a route can return if the route changes a conversation, a participant or a message.
+"""The errors of every route that changes a conversation, a participant or a message.
 
-Most of these errors mean that the state of the conversation does not allow the change. See
+Most of these errors mean that the conversation's state does not allow the change. See
 docs/behaviour/states-and-timers.md#allowed-operations.
 """
 
@@ -31,22 +31,22 @@ docs/behaviour/states-and-timers.md#allowed-operations.
 class Contract:
     """The accepted request and the possible responses of one route.
 
-    The OpenAPI operation id is the name of the handler followed by `resource`, for example `fetchConversation`.
+    The OpenAPI operation id consists of the handler's name and `resource`, as in `fetchConversation`.
     """
 
     resource: str
     representation: type[Representation] | None
-    """The model of the response body for one resource. None if a successful response has no body."""
+    """The model of one resource in a response body. None if a successful response has no body."""
     statuses: tuple[int, ...] = (200,)
-    """The statuses of responses that are not errors."""
+    """The statuses of successful responses."""
     service_representation: type[Representation] | None = None
-    """The model of the response body under `/Services/{sid}`. None if the model is the same as `representation`."""
+    """The model that replaces `representation` under `/Services/{sid}`. None if `representation` is used there too."""
     page: str | None = None
-    """The key of the resources in the body of a page. None if the response is a single resource."""
+    """The key under which a page contains its resources. None if the response is not a page."""
     array: bool = False
     """Whether the response is a JSON array of resources."""
     rest_page: bool = False
-    """Whether the body of a page has the form of Twilio's oldest API. See `RestPagination`."""
+    """Whether a page has the format of Twilio's oldest API. See `RestPagination`."""
     max_page_size: int = MAX_PAGE_SIZE
     query: type[Model] | None = None
     """The model of the query parameters that filter a list."""
@@ -65,4 +65,7 @@ class Contract:
     response_headers: tuple[str, ...] = ()
     """The response headers that the handler can set."""
     errors: tuple[type[ConversationsError], ...] = ()
-    """The errors of this route. `openapi.py` adds the errors of `form` and `query`, and the errors of many routes."""
+    """The errors of this route.
+
+    `openapi.py` adds the errors of `form` and `query`, and errors that many routes share.
+    """

@@ -1,4 +1,4 @@
-"""The response to a client that waits until the new conversation is initialized (`Prefer: wait`)."""
+"""Describe the response to a client that waits until the new conversation is initialized (`Prefer: wait`)."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from convoke.domain.conversations import Conversation
 class Deferred:
     """The data for the response to a client that waits.
 
-    The new conversation is already stored. Therefore the request must not run again. A failure during the wait must not
-    cause an error response.
+    The new conversation is already stored, so the request must not run again. A failure during the wait must not cause
+    an error response.
     """
 
     created: Conversation
-    """The conversation as the request has stored it."""
+    """The conversation as the request stored it."""
     seconds: int
     """The maximum wait, in seconds."""
     render: Callable[[Conversation], Response]
-    """A function that returns the response. The argument is the conversation at the end of the wait."""
+    """A function that creates the response. The argument is the conversation at the end of the wait."""
     headers: Mapping[str, str] = field(default_factory=dict)
     """Headers to add to the response."""

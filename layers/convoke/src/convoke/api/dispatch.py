@@ -1,6 +1,6 @@
-"""Find the route of a request, authenticate the caller and call the handler. Both engines use this module.
+"""Find the route for a request, authenticate the caller and call the handler. Both engines use this module.
 
-The order of checks is documented in docs/behaviour/requests-and-answers.md#order-of-checks.
+docs/behaviour/requests-and-answers.md#order-of-checks documents the order of the checks.
 """
 
 from __future__ import annotations
@@ -41,11 +41,11 @@ Event = Mapping[str, Any]
 Answer = Response | Deferred | Upload
 
 Handler = Callable[[Event, InvocationContext, Any, dict[str, str]], Answer]
-"""The parameters are the event, the context, the caller (None for a public route) and the path parameters."""
+"""The arguments are the event, the context, the caller and the path parameters. A public route has no caller (None)."""
 
 
 class Dispatcher:
-    """Finds the route of each gateway event and calls the handler of the route.
+    """Finds the route for each gateway event and calls the route's handler.
 
     Several threads may use one dispatcher at the same time.
     """
@@ -58,11 +58,13 @@ class Dispatcher:
         public_url: str | None = None,
         console_poll_seconds: int | None = None,
     ) -> None:
-        """`extra_routes` are the routes that only some engines have, and the routes that carriers call.
+        """Build the routing tree.
 
-        If `console_poll_seconds` is not None, the dispatcher serves the console. See `Edges.console_poll_seconds`.
-
-        `path_delimiters` are the characters that a name in a request must not contain. See `Edges.path_delimiters`.
+        - `extra_routes`: the routes that only one engine has, and the routes that carriers call.
+        - `path_delimiters`: the characters that a name in a request must not contain. See `Edges.path_delimiters`.
+        - `public_url`: the base URL of all URLs in responses. If None, the headers of each request determine the base
+          URL.
+        - `console_poll_seconds`: if not None, the dispatcher also serves the console. See `Edges.console_poll_seconds`.
         """
         self._operations = operations
         self._path_delimiters = path_delimiters
@@ -80,26 +82,30 @@ class Dispatcher:
     def answer(self, event: Event, context: InvocationContext) -> Answer:
         """Return the response to a request.
 
-        An error of the class `Exception` becomes an error response. Other errors, such as KeyboardInterrupt, are not
-        caught.
+        Every `Exception` becomes an error response. Errors that are not an `Exception`, such as KeyboardInterrupt,
+        propagate.
         """
         path: str = event["rawPath"]
         try:
             return self._answered(path, event, context)
         except NotFoundError as error:
-            # The error shows the path from the request, without Twilio's version prefix.
+            # The error message shows the requested path without Twilio's version prefix.
             named = path.removeprefix(TWILIO_PREFIX) or "/"
             return render(error, f"The requested resource {named} was not found")
         except ConversationsError as error:
             return render(error)
         except Exception:
-            # The response contains only the request id. The log entry of the failure contains the same request id.
+            # The response reveals nothing but the request id. With this id, an operator finds the log entry of the
+            # failure.
             identified = request_id(context)
             logger.exception("a request failed", extra={"request_id": identified})
             return render(InternalError(request_id=identified))
 
     def rule_of(self, path: str) -> str | None:
-        """Return the rule of the route for a path, such as `/v1/Services/<sid>`, or None if no route matches."""
+        """Return the rule of the route that matches a path, such as `/v1/Services/<sid>`.
+
+        Return None if no route matches.
+        """
         node = self._root.find(path, [])
         return node.rule if node else None
 
@@ -111,8 +117,7 @@ class Dispatcher:
         caller, values = None, list[str]()
         node = self._root.find(path, values)
         if node is None or not node.is_public:
-            # Authenticate before the response tells whether the path exists. A client without credentials must not
-            # learn which paths exist.
+            # Authenticate first. A client without credentials must not learn which paths exist.
             caller = caller_of(self._operations, event)
         if node is None:
             raise NotFoundError
@@ -125,7 +130,7 @@ class Dispatcher:
         return handler(event, context, caller, dict(zip(names, values, strict=True)))
 
     def _console_page(self, path: str, event: Event, poll_seconds: int) -> Response | None:
-        # Import only when a browser asks for the console, because an earlier import would slow every cold start.
+        # Import here, because an import at the top would slow every cold start. Few requests are for the console.
         from convoke.api.console import page  # noqa: PLC0415 - see above
 
         rules = [route.rule for route in (*ROUTES, *self._described_routes())]
@@ -210,5 +215,9 @@ class Dispatcher:
 
 
 def request_id(context: InvocationContext) -> str:
-    """Return Lambda's request id in Twilio's format. The log entries of the request contain this id."""
+    """Return the id of a request in Twilio's format. On AWS, this is Lambda's request id.
+
+    On AWS, all log entries of the request contain this id. On the embedded engine, the entries about failures contain
+    it.
+    """
     return "RQ" + context.aws_request_id.replace("-", "")

@@ -1,4 +1,7 @@
-"""Convert errors to HTTP responses. Only this module does so. See docs/behaviour/requests-and-answers.md#error-body."""
+"""Convert errors to HTTP responses. See docs/behaviour/requests-and-answers.md#error-body.
+
+There is one exception: embedded/http_protocol.py itself refuses requests that never reach the API.
+"""
 
 from __future__ import annotations
 
@@ -21,14 +24,17 @@ from convoke.domain.errors import (
 JSON = "application/json"
 
 RETRY_AFTER_SECONDS = "1"
-"""The value of the header `Retry-After`. Responses with error 50386, or with error 20503 under load, have this header.
+"""The value of the header `Retry-After`. Error 50386 has this header, and error 20503 has this header under load.
 
 Most conversations leave the state `initializing` within this time. The embedded engine usually recovers from a peak of
 load within this time.
 """
 
 DETAILS_IN_MESSAGE = frozenset({"hint", "wanted", "where"})
-"""The keys of `ConversationsError.details` that responses omit. The error message already contains their values."""
+"""The keys of `ConversationsError.details` that a response omits.
+
+The error message already contains the values of these keys.
+"""
 
 WANTED = {
     "bool_parsing": "true or false",
@@ -44,14 +50,17 @@ WANTED = {
     "model_type": "a JSON object",
     "string_type": "a string",
 }
-"""The requirement that a value must meet. The key is the type of pydantic's error about an invalid value.
+"""Maps the type of a pydantic error to the requirement that the value must meet. The message contains this requirement.
 
-If a validator of Convoke raised the error, these texts are not used.
+Errors from Convoke's own validators do not use these texts.
 """
 
 
 def render(error: ConversationsError, message: str | None = None) -> Response:
-    """Return the response for an error. The body has four keys that SDKs read, and sometimes the key `details`."""
+    """Return the response that reports an error. `message` replaces the error's own message.
+
+    The body has four keys that SDKs read, and sometimes the key `details`.
+    """
     error = _with_parameter(error)
     body: dict[str, object] = {
         "code": error.code,
@@ -60,8 +69,8 @@ def render(error: ConversationsError, message: str | None = None) -> Response:
         "status": error.status,
     }
     if isinstance(error, NotAuthenticatedError):
-        # Twilio sends the key `detail` only for wrong credentials. The text equals Twilio's text, because clients may
-        # compare the text.
+        # Only the response to wrong credentials has the key `detail`. The text is Twilio's, because clients may compare
+        # the text.
         body["detail"] = "Your AccountSid or AuthToken was incorrect."
     if details := _details(error):
         body["details"] = details
@@ -69,14 +78,14 @@ def render(error: ConversationsError, message: str | None = None) -> Response:
 
 
 def _with_parameter(error: ConversationsError) -> ConversationsError:
-    """Convert the field path of the error, and of each error in `others`, to a parameter name."""
+    """Replace the field path in an error by a parameter name. Do the same for each error in `others`."""
     named = error.at(parameter_name(error.field)) if error.field else error
     named.others = tuple(_with_parameter(other) for other in error.others)
     return named
 
 
 def _details(error: ConversationsError) -> dict[str, object]:
-    """Return the object `details` of the error body. The key `problems` contains all further errors of the request."""
+    """Return the object `details` of the error body. Its key `problems` contains all further errors of the request."""
     pointers = _pointers(error)
     if error.others:
         pointers["problems"] = [
@@ -86,9 +95,9 @@ def _details(error: ConversationsError) -> dict[str, object]:
 
 
 def _pointers(error: ConversationsError) -> dict[str, object]:
-    """Return the details of one error. If a parameter caused the error, add the parameter and the broken rule.
+    """Return the details of one error. If a parameter caused the error, include the parameter and the broken rule.
 
-    If the parameter is an element of a list, also add the index of the element.
+    If the parameter is an element of a list, also include the index of the element.
     """
     details: dict[str, object] = {key: value for key, value in error.details.items() if key not in DETAILS_IN_MESSAGE}
     if error.parameter is None:
@@ -104,10 +113,10 @@ Location = tuple[str | int, ...]
 def problems_of(
     validation: ValidationError, located: Callable[..., Location] = lambda *parts: parts
 ) -> list[ConversationsError]:
-    """Convert pydantic's problems to errors of Convoke that contain parameter names.
+    """Convert the problems that pydantic reports to errors of Convoke. The errors contain parameter names.
 
-    `located` is a function that converts the location of a problem in the model to the location in the request. Each
-    part of the location in the model is one argument of `located`.
+    pydantic locates a problem by its path in the model. `located` is a function that converts this path to the path in
+    the request. Each part of the path is one argument.
     """
     problems = []
     for problem in validation.errors(include_url=False, include_input=False):

@@ -1,6 +1,6 @@
-"""Parse URL-encoded forms and multipart forms in gateway events. The gateway can encode a body with Base64.
+"""Parse the forms in gateway events: URL-encoded forms and multipart forms.
 
-See docs/behaviour/requests-and-answers.md#form-bodies.
+The gateway may encode a body with Base64. See docs/behaviour/requests-and-answers.md#form-bodies.
 """
 
 from __future__ import annotations
@@ -23,14 +23,20 @@ NOT_ESCAPES = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 """Matches a `%` that is not followed by two hexadecimal digits."""
 
 MAX_REQUEST_BODY_BYTES = 1024 * 1024
-"""The maximum length of a body after Base64 decoding. Every valid body is much shorter."""
+"""The maximum length of a request body, after Base64 decoding. Every valid body is much shorter.
+
+This limit does not apply to uploaded files. See api/uploads.py.
+"""
 
 
 class Form:
-    """The fields of a form. The values of a repeated field keep the order in which the client sent them."""
+    """The fields of a form. If a field is repeated, its values keep the order of the request."""
 
     def __init__(self, fields: list[tuple[str, str]], path_delimiters: str = "") -> None:
-        """`path_delimiters` are the characters that names in the form must not contain. See `Edges.path_delimiters`."""
+        """Create a form from pairs of name and value.
+
+        `path_delimiters` are the characters that a name must not contain. See `Edges.path_delimiters`.
+        """
         self.path_delimiters = path_delimiters
         self._values: dict[str, list[str]] = {}
         for name, value in fields:
@@ -41,7 +47,7 @@ class Form:
         return self._values.keys()
 
     def values(self, name: str) -> list[str]:
-        """Return every value of a field, in the order of the request.
+        """Return all values of a field, in the order of the request.
 
         Return an empty list if the client did not send the field.
         """
@@ -52,10 +58,10 @@ class Form:
         return {name: values[-1] for name, values in self._values.items()}
 
     def select(self, names: Mapping[str, bool]) -> dict[str, str | list[str]]:
-        """Return the values of the fields in `names` that the client sent.
+        """Return the values of those fields in `names` that the client sent.
 
-        If `names` maps a field to True, the result contains the list of all values. Otherwise the result contains
-        the last value.
+        The value in `names` tells whether the field is a list. The result contains all values of a list, and the last
+        value of any other field.
         """
         return {
             name: self._values[name] if is_list else self._values[name][-1]
@@ -65,12 +71,12 @@ class Form:
 
 
 def parse_form(event: Mapping[str, Any], path_delimiters: str = "") -> Form:
-    """Return the form in the body of a gateway event. Raise InvalidParameterError if the body is not a form."""
+    """Parse the body of a gateway event. Raise InvalidParameterError if the body is not a form."""
     return Form(parse_fields(event), path_delimiters)
 
 
 def parse_fields(event: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Return the names and values of the form in the body of a gateway event, in the order of the request."""
+    """Return the form fields in the body of a gateway event, as pairs of name and value in the order of the request."""
     body = decode_body(event)
     if not body:
         return []
@@ -91,7 +97,7 @@ def content_type_of(event: Mapping[str, Any]) -> str:
 
 
 def media_type(content_type: str) -> str:
-    """Return the media type without its parameters, in lower case."""
+    """Return the media type of a content type, without parameters and in lower case."""
     return content_type.partition(";")[0].strip().lower()
 
 
@@ -128,10 +134,11 @@ def _multipart_field(part: bytes) -> tuple[str, str]:
 
 
 def _fields(body: bytes) -> list[tuple[str, str]]:
-    """Return the names and values of a form. Raise ValueError if the form has too many fields or is not UTF-8.
+    """Return the fields of a URL-encoded form. Raise ValueError if the form has too many fields or is not UTF-8.
 
-    The result equals the result of `urllib.parse.parse_qsl`. This function is faster, because `parse_qsl` decodes
-    percent-encoding in Python. Empty values are kept, because an empty value in an update removes the stored value.
+    The result equals the result of `urllib.parse.parse_qsl`. This function is faster, because `parse_qsl` decodes the
+    percent-encoding in Python code. Fields with an empty value are kept. In an update, an empty value removes the
+    stored value.
     """
     fields = body.replace(b"+", b" ").split(b"&")
     if len(fields) > MAX_FORM_FIELDS:
@@ -141,12 +148,12 @@ def _fields(body: bytes) -> list[tuple[str, str]]:
 
 
 def _unquoted(text: bytes) -> bytes:
-    """Replace each percent-encoded byte, such as `%20`. A `%` without two hexadecimal digits stays as it is."""
+    """Decode the percent-encoding, such as `%20`. A `%` without two hexadecimal digits stays unchanged."""
     if b"%" not in text:
         return text
-    # Quoted-printable differs from percent-encoding only in its escape character, and the standard library decodes
-    # quoted-printable in C. Therefore escape every `=`, and every `%` that does not start an escape. Then replace `%`
-    # by `=`.
+    # The standard library decodes quoted-printable in C. Quoted-printable differs from percent-encoding only in its
+    # escape character. First escape every `=`, and every `%` that does not start an escape. Then replace each `%` by
+    # `=`.
     quoted = NOT_ESCAPES.sub(b"%25", text).replace(b"=", b"=3D").replace(b"%", b"=")
     return a2b_qp(quoted)
 
@@ -163,9 +170,9 @@ def decode_body(event: Mapping[str, Any]) -> bytes:
 
 
 def decode_base64(event: Mapping[str, Any]) -> bytes:
-    """Return the body of a gateway event. Raise InvalidParameterError if the body is not valid Base64.
+    """Return the body of a gateway event. The length of the body is not limited.
 
-    The length of the body is not limited.
+    Raise InvalidParameterError if the body is not valid Base64.
     """
     text = event.get("body") or ""
     try:

@@ -10,7 +10,7 @@ from convoke.api.requests import Request
 from convoke.domain.idempotency import IDEMPOTENCY_KEY, IdempotentRequest, check_idempotency_key
 
 IDEMPOTENT_REPLAYED = "Idempotent-Replayed"
-"""The name of the response header that marks the response to a repeated request."""
+"""The response header that marks the stored response to a repeated request."""
 
 
 def parse_idempotency_key(request: Request) -> IdempotentRequest | None:
@@ -25,12 +25,12 @@ def parse_idempotency_key(request: Request) -> IdempotentRequest | None:
 
 
 def _fingerprint(request: Request) -> str:
-    """Return a hash of the method, the path and the body. Two different requests have different hashes."""
+    """Return a hash of the method, the path and the body. Different requests have different hashes."""
     http = request.event["requestContext"]["http"]
-    # The path can contain the service SID. A request with the same key to another service is a different request.
+    # The path can name a service. With the same key, a request to another service is a different request.
     request_line = f"{http['method']} {request.event['rawPath']}\n"
-    # For a multipart form, hash the fields and not the body. A client creates a new boundary for each request, so two
-    # bodies with the same fields differ.
+    # For a multipart form, hash the fields instead of the body. A client creates a new boundary for each request, so
+    # two bodies with equal fields differ.
     is_multipart = media_type(content_type_of(request.event)) == MULTIPART
     body = urlencode(parse_fields(request.event)).encode() if is_multipart else request.body
     return hashlib.sha256(request_line.encode() + body).hexdigest()

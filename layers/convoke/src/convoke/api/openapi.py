@@ -1,7 +1,7 @@
-"""Generate the OpenAPI 3.1 document of the API from the routes, their contracts and their models.
+"""Generate the OpenAPI 3.1 document from the routes, their contracts and their models.
 
-`dispatch.py` imports this module only when a client requests the document. An earlier import would slow every cold
-start, because this module imports pydantic's JSON Schema generator.
+`dispatch.py` imports this module only when a client requests the document. This module imports pydantic's JSON Schema
+generator, which would slow every cold start.
 """
 
 from __future__ import annotations
@@ -38,6 +38,11 @@ from convoke.domain.idempotency import IDEMPOTENCY_KEY
 from convoke.domain.media import SHOWN_TYPES
 from convoke.domain.sids import Prefix
 
+DESCRIPTION = (
+    "An API that is compatible with Twilio Conversations v1. Requests need the SID and the Auth Token of an account, or"
+    " the SID and the secret of an API key."
+)
+
 REQUEST_HEADERS: dict[str, Schema] = {
     WEBHOOK_ENABLED: {
         "type": "string",
@@ -70,7 +75,7 @@ PAGING = {
     "Page": {"type": "string", "description": "Has no effect: PageToken selects the page."},
     "PageToken": {"type": "string", "description": "The token of a URL in `meta`."},
 }
-"""The query parameters that every list has, in addition to PageSize."""
+"""The query parameters of every list, in addition to PageSize."""
 
 UPLOAD_FORM = {"type": "object", "description": "The first file in the form is the content."}
 
@@ -101,11 +106,14 @@ TOKEN_ERRORS = frozenset(
         errors.InvalidSignatureError,
     }
 )
-"""The errors of requests with the access token of a chat user."""
+"""The errors that an invalid access token of a chat user causes."""
 
 
 def members(extra_routes: Sequence[Route] = ()) -> str:
-    """Return the OpenAPI document as JSON, without the outer braces. `document_of` adds the URL of the server."""
+    """Return the OpenAPI document as JSON, without the outer braces.
+
+    `document_of` adds the URL of the server and the braces.
+    """
     return json.dumps(document(extra_routes)).removeprefix("{").removesuffix("}")
 
 
@@ -118,7 +126,7 @@ def document(extra_routes: Sequence[Route] = ()) -> Schema:
     schemas = components([route.contract for route in routes])
     return {
         "openapi": "3.1.0",
-        "info": {"title": "Convoke", "version": "v1"},
+        "info": {"title": "Convoke", "version": "v1", "description": DESCRIPTION},
         "tags": _tags(routes),
         "security": [{"basic": []}],
         "paths": _paths(routes, schemas),
@@ -129,9 +137,10 @@ def document(extra_routes: Sequence[Route] = ()) -> Schema:
 def _tags(routes: Iterable[Route]) -> list[dict[str, str]]:
     """Return the name and the description of each resource.
 
-    The description is the first line in the docstring of the resource's module.
+    The description comes from the first line of the module's docstring.
     """
-    # The order is: resources of a service, resources of the account, resources without authentication.
+    # List the resources of a service first, then the resources of the account, then the resources without
+    # authentication.
     kinds = (ServiceRoute, AccountRoute, PublicRoute)
     ordered = sorted(routes, key=lambda route: kinds.index(type(route)))
     modules = {_tag(route): sys.modules[route.handler.__module__] for route in ordered}
@@ -139,7 +148,7 @@ def _tags(routes: Iterable[Route]) -> list[dict[str, str]]:
 
 
 def _tag(route: Route) -> str:
-    """Return the name of the route's resource, such as `Participant conversations`."""
+    """Return the name of a route's resource, such as `Participant conversations`."""
     words = route.handler.__module__.rpartition(".")[2].removesuffix("_api").replace("_", " ").capitalize()
     return _with_acronym(words)
 
@@ -188,7 +197,7 @@ def _operation(route: Route, rule: str, schemas: dict[str, Schema]) -> Schema:
 
 
 def _summary(verb: str, resource: str) -> str:
-    """Return the operation in words, such as `List participant conversations`."""
+    """Name the operation in words, such as `List participant conversations`."""
     return _with_acronym(f"{verb.capitalize()} {re.sub('(?<=[a-z])(?=[A-Z])', ' ', resource).lower()}")
 
 
@@ -198,7 +207,7 @@ def _path_parameters(rule: str) -> Iterable[Schema]:
 
 
 def path_value(resource: str, rule: str) -> Schema:
-    """Return the schema of the value that follows `resource` in a path. In `/Users/<sid>`, `resource` is `Users`."""
+    """Return the schema of a path value. `resource` is the part before the value: `Users` in `/Users/<sid>`."""
     if resource not in PATH_VALUES:
         raise LookupError(
             f"PATH_VALUES in api/path_values.py has no entry {resource!r}, which the route {rule} needs: "
@@ -216,7 +225,7 @@ def _query_parameters(contract: Contract) -> Iterable[Schema]:
 
 
 def _described(schema: Schema) -> Schema:
-    """Return the description and the schema of a parameter or a header.
+    """Move the description of a parameter or a header out of its schema.
 
     Viewers do not show a description that is inside the schema.
     """
@@ -235,9 +244,10 @@ def _header_parameters(contract: Contract) -> Iterable[Schema]:
 
 
 def _body(name: str, form: Schema) -> Schema:
-    """Return the description of a form body. `explode` means that a client repeats the name for each list value.
+    """Describe a request body that is a form.
 
-    The description of a multipart form needs no `explode`. A client always repeats the part for each list value.
+    `explode` means that a client repeats the name for each value of a list. A multipart form needs no `explode`,
+    because its clients always send one part for each value.
     """
     lists = [name for name, schema in form["properties"].items() if schema.get("type") == "array"]
     encoding = {name: {"style": "form", "explode": True} for name in lists}
@@ -246,7 +256,7 @@ def _body(name: str, form: Schema) -> Schema:
 
 
 def _responses(contract: Contract, *, service_in_path: bool) -> Schema:
-    """Return the descriptions of the successful responses. The keys are the statuses."""
+    """Describe the successful responses. The keys of the result are the statuses."""
     names = ("Twilio-Request-Id", *contract.response_headers)
     headers = {name: _described(RESPONSE_HEADERS[name]) for name in names}
     body = _response_body(contract, service_in_path=service_in_path)
@@ -259,7 +269,7 @@ def _responses(contract: Contract, *, service_in_path: bool) -> Schema:
 
 
 def _response_body(contract: Contract, *, service_in_path: bool) -> Schema:
-    """Return the schema of the body: one resource, or a page of resources."""
+    """Return the schema of a response body: one resource, a list of resources, or a page of resources."""
     representation = (contract.service_representation if service_in_path else None) or contract.representation
     if representation is None:
         return {}
@@ -276,15 +286,15 @@ def _response_body(contract: Contract, *, service_in_path: bool) -> Schema:
 def _errors(route: Route, rule: str) -> set[type[ConversationsError]]:
     """Return every error that an operation can return.
 
-    These are the errors of the contract, the errors of the form, and the errors of the steps before the handler.
+    The errors come from the contract, from the form and the query, and from the checks before the handler.
     """
     contract = route.contract
     form_errors = [error for model in (contract.form, contract.query) if model for error in model.order_of_checks]
     possible: set[type[ConversationsError]] = {errors.InternalError, *contract.errors, *form_errors}
     if isinstance(route, PublicRoute):
         return possible
-    # The embedded engine returns 503 while it cannot write to the data file. Under load, this engine also returns 503
-    # to requests that write.
+    # The embedded engine returns 503 while the data file is not writable. Under load, the engine also returns 503 to
+    # requests that write.
     possible |= {errors.NotAuthenticatedError, errors.UnavailableError}
     if accepts_chat_users(rule):
         possible |= TOKEN_ERRORS
@@ -294,7 +304,7 @@ def _errors(route: Route, rule: str) -> set[type[ConversationsError]]:
         possible.add(errors.NotFoundError)
     if WEBHOOK_ENABLED in contract.request_headers:
         possible.add(errors.WebhookRejectedError)
-    # Every list has the parameters PageSize and PageToken, and a client can send invalid values for them.
+    # A list can get invalid values for PageSize and PageToken.
     if contract.form or contract.json or contract.page or contract.request_headers:
         possible.add(errors.InvalidParameterError)
     return possible
@@ -325,5 +335,5 @@ def _error_example(error: type[ConversationsError]) -> Schema:
 
 
 def _without_placeholders(text: str) -> str:
-    """Replace each placeholder in an error message, such as `{limit}`, by `…`."""
+    """Replace each placeholder of an error message, such as `{limit}`, by `…`."""
     return re.sub(r"{\w+}", "…", text)

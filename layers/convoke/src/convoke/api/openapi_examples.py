@@ -1,6 +1,6 @@
-"""Load the examples in the OpenAPI document.
+"""Load the examples for the OpenAPI document.
 
-Each example is a request to a running instance, or a response of this instance. `make docs-tables` records the
+Each example is a request to a running instance, or the response to such a request. `make docs-tables` records the
 examples. See tests/support/openapi_examples.py.
 """
 
@@ -14,6 +14,6 @@ EXAMPLES_FILE = Path(__file__).with_name("openapi_examples.json")
 
 
 def load_examples() -> dict[str, Any]:
-    """Return an example for each schema of a request or a response. The key is the name of the schema."""
+    """Return the examples. The keys are the names of the request schemas and the response schemas."""
     examples: dict[str, Any] = json.loads(EXAMPLES_FILE.read_text())
     return examples

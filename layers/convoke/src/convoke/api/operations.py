@@ -1,4 +1,4 @@
-"""The operations of every resource, as the handlers see them."""
+"""Give the handlers access to the operations of every resource."""
 
 from __future__ import annotations
 
@@ -108,9 +108,8 @@ class Operations(Protocol):
         """Send a pre-event and return the receiver's reply. See `PreEvents.send`."""
 
     def request_webhooks(self, request: Request) -> RequestWebhooks:
-        """Return the object that sends the pre-event of this request.
+        """Return the object that sends the pre-event of a request.
 
-        If the request does not enable webhooks, the object sends nothing.
-
-        See docs/behaviour/webhook-delivery.md#what-triggers-webhooks.
+        If the request does not enable webhooks, this object sends nothing. See
+        docs/behaviour/webhook-delivery.md#what-triggers-webhooks.
         """

@@ -1,8 +1,8 @@
-"""Refuse cross-site requests from browsers, except the requests of allowed origins (CORS).
+"""Refuse cross-site requests from browsers, except from allowed origins (CORS).
 
-A browser can store the credentials of the API, for example because a person typed the credentials into a login box. A
-page of another site could make the browser send a request with these credentials. The page cannot read the response,
-but the request could change data. See docs/behaviour/requests-and-answers.md#browsers.
+A browser stores the credentials of the API after a person types them into a login box. Then a page of another site
+could make the browser send a request with these credentials. The page cannot read the response, but the request could
+change data. See docs/behaviour/requests-and-answers.md#browsers.
 """
 
 from __future__ import annotations
@@ -25,10 +25,12 @@ SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 """The methods that change no data (RFC 9110, section 9.2.1)."""
 
 SAME_SITE_VALUES = frozenset({"same-origin", "none"})
-"""The values of `Sec-Fetch-Site` that are always allowed.
+"""The values of the header `Sec-Fetch-Site` that are always allowed.
 
-`same-origin` marks a request from a page of the API's own origin. `none` marks a request that a person started, for
-example by typing a URL. The value `same-site` is not allowed, because pages on any port of localhost are the same site.
+- `same-origin`: a page of the API's own origin sends the request.
+- `none`: a person starts the request, for example by typing a URL.
+
+The value `same-site` is not in this set, because all ports of localhost are the same site.
 """
 
 PREFLIGHT_HEADERS = {
@@ -43,17 +45,17 @@ EXPOSED_HEADERS = f"ETag, {IDEMPOTENT_REPLAYED}, {PREFERENCE_APPLIED}, Retry-Aft
 
 
 class InvalidOriginError(ValueError):
-    """An allowed origin is not a scheme with a host. The error text is one line for the operator of Convoke."""
+    """An allowed origin must be a scheme and a host. The error text is one line that the operator of Convoke reads."""
 
 
 class Origins:
-    """Decides which cross-site requests the API refuses, and which origins get CORS headers.
+    """Decides which requests the API refuses as cross-site requests, and which responses get CORS headers.
 
-    Pages of the allowed origins and pages of the API's own origin may use the API.
+    Pages of the allowed origins and of the API's own origin may use the API.
     """
 
     def __init__(self, allowed: Iterable[str] = (), public_url: str | None = None) -> None:
-        """Raise InvalidOriginError if an origin is not valid.
+        """Store the allowed origins. Raise InvalidOriginError if an origin is not valid.
 
         `public_url` is the base URL that clients use. If `public_url` is None, the headers of each request determine
         the origin of the API.
@@ -62,10 +64,10 @@ class Origins:
         self._own = public_url and "{0.scheme}://{0.netloc}".format(urlsplit(public_url))
 
     def refusal(self, event: Mapping[str, Any]) -> Response | None:
-        """Return the response to a preflight request or a forbidden request. Return None for any other request.
+        """Return the response to a preflight request or to a forbidden request. Return None for any other request.
 
-        The response to a preflight request of an allowed origin allows the request that follows. The response to a
-        forbidden cross-site request is an error.
+        If an allowed origin sends a preflight request, the response permits the next request. A forbidden cross-site
+        request gets an error response.
         """
         method: str = event["requestContext"]["http"]["method"]
         headers: Mapping[str, str] = event.get("headers") or {}
@@ -79,11 +81,11 @@ class Origins:
         )
 
     def headers(self, event: Mapping[str, Any]) -> dict[str, str]:
-        """Return the CORS headers of the response. See https://fetch.spec.whatwg.org/#http-cors-protocol."""
+        """Return the CORS headers for a response. See https://fetch.spec.whatwg.org/#http-cors-protocol."""
         if not self._allowed:
             return {}
         origin = (event.get("headers") or {}).get("origin")
-        # Caches must not reuse the response for another origin.
+        # This header tells caches not to reuse the response for another origin.
         vary = {"Vary": "Origin"}
         if origin not in self._allowed:
             return vary
@@ -96,7 +98,8 @@ class Origins:
             return True
         if (site := headers.get("sec-fetch-site")) is not None:
             return site in SAME_SITE_VALUES
-        # Only browsers send the header Origin. An old browser sends the header Origin without Sec-Fetch-Site.
+        # A request without the header Origin does not come from a browser. An old browser sends Origin without
+        # Sec-Fetch-Site.
         return origin is None or origin == (self._own or request_origin(headers))
 
 

@@ -1,9 +1,7 @@
-"""Create the JSON body of a page of a list. The body contains resources and a meta block.
+"""Split lists into pages. The JSON body of a page contains resources and the object `meta`.
 
-The meta block contains the URLs of the previous and the next page. Each of these URLs contains a page token, which is
-valid only for this list.
-
-See docs/behaviour/pagination.md.
+`meta` contains the URLs of the previous and the next page. Each URL contains a page token, which is valid only for this
+list. See docs/behaviour/pagination.md.
 """
 
 from __future__ import annotations
@@ -28,22 +26,22 @@ from convoke.domain.pages import Page, PageRequest
 DEFAULT_PAGE_SIZE = 50
 MAX_PAGE_SIZE = 100
 MAX_SMALL_PAGE_SIZE = 50
-"""The maximum page size of the lists of receipts, Users, events, participant conversations and address configurations.
+"""The maximum page size of some lists: receipts, Users, events, participant conversations and address configurations.
 
-With this maximum, one read of the table is enough for a page, because one read returns at most 100 items. A page of 100
-events can need 101 items. A page of 100 participant conversations can need 200 items.
+One read of the table returns at most 100 items. A page of 50 resources needs only one read. A page of 100 events could
+need 101 items, and a page of 100 participant conversations could need 200 items.
 """
 
 MAX_PAGE_BYTES = 6_000_000
-"""The maximum size of the resources on one page, in Lambda's encoding. A page contains fewer resources if necessary.
+"""The maximum size of all resources on one page, in Lambda's encoding.
 
-A response of a Lambda function must be at most 6,291,456 bytes. The remaining bytes are for the meta block and the
-headers. See
+If the resources are larger, the page contains fewer resources. A Lambda function's response must be at most 6,291,456
+bytes. The difference leaves room for `meta` and the headers. See
 https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html.
 """
 
 MAX_BYTES_PER_CHARACTER = 12
-"""The maximum size of a character in a JSON string. A character needs at most two escapes, such as `\\ud83d\\ude00`."""
+"""The maximum size of one character in a JSON string. A character needs at most two escapes, as in `\\ud83d\\ude00`."""
 
 Resource = TypeVar("Resource")
 
@@ -51,30 +49,30 @@ Resource = TypeVar("Resource")
 WANTED_PAGE = "a token from a page of this list"
 
 SIGNATURE_BYTES = 16
-"""The length of the signature at the start of a token. The signature is a truncated HMAC."""
+"""The length of the signature at the start of a page token. The signature is a truncated HMAC."""
 
 FORWARD, BACKWARD = "PA", "PB"
-"""The directions that a token can contain.
+"""The direction in a page token.
 
-FORWARD means the page after the position. BACKWARD means the page before the position.
+FORWARD is the page after the position. BACKWARD is the page before the position.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class PageTokens:
-    """The page tokens of one list. The signature of a token covers the account, the list and the filters."""
+    """Creates and parses the page tokens of one list. The signature covers the account, the list and the filters."""
 
     filtered_path: str
-    """The path of the list, with the query parameters that filter the list."""
+    """The path of the list, including the query parameters that filter the list."""
     signing_key: bytes
-    """The account's key for the signatures of page tokens."""
+    """The account's key, which signs page tokens."""
 
     def create(self, direction: str, position: str) -> str:
         content = direction + position
         return base64.urlsafe_b64encode(self._signature(content) + content.encode()).decode()
 
     def parse(self, token: str) -> tuple[str, str]:
-        """Return the direction and the position in a token.
+        """Return the direction and the position that a token contains.
 
         Raise InvalidParameterError if the token is malformed or belongs to another list.
         """
@@ -109,20 +107,19 @@ class Pagination:
     """The pagination of one list request.
 
     A page token contains a direction and a position in the list, usually a SID. The token contains no offset, so the
-    token stays valid if resources are added or removed. The signature of the token covers the account, the list and the
-    filters.
+    token stays valid while resources are added or removed.
     """
 
     request: Request
     url: str
-    """The URL of the list, without a query."""
+    """The URL of the list, without query parameters."""
     key: str
-    """The key of the resources in the body."""
+    """The key under which the body contains the resources."""
     signing_key: bytes
-    """The account's key for the signatures of page tokens."""
+    """The account's key, which signs page tokens."""
     max_page_size: int = MAX_PAGE_SIZE
     filters: Mapping[str, str | list[str]] = field(default_factory=dict)
-    """The query parameters that filter the list. Every URL in the meta block contains these query parameters."""
+    """The query parameters that filter the list. Every URL in `meta` repeats these parameters."""
     descending: bool = False
 
     @property
@@ -131,12 +128,12 @@ class Pagination:
 
     @property
     def page_number(self) -> int:
-        """The page number for the meta block. The page token selects the page. The page number has no effect."""
+        """The page number to show in `meta`. Only the page token selects a page. The page number has no effect."""
         return max(_integer(self.request.query, "Page", 0), 0) if "PageToken" in self.request.query else 0
 
     @property
     def page_request(self) -> PageRequest:
-        """The requested page. Raises InvalidParameterError if the page size or the token is invalid."""
+        """The page that the client asks for. Raises InvalidParameterError if the page size or the token is invalid."""
         return requested_page(self.request.query, self._tokens, self.max_page_size, descending=self.descending)
 
     def body(
@@ -163,12 +160,12 @@ class Pagination:
     def _shortened(
         self, page: Page[Resource], texts: list[str], sid: Callable[[Resource], str]
     ) -> tuple[Page[Resource], list[str]]:
-        """Remove the resources that do not fit on the page. Return the page and the JSON texts of its resources.
+        """Shorten a page whose resources exceed MAX_PAGE_BYTES. Return the page and the JSON texts of its resources.
 
-        The page keeps at least one resource, even if the resource is larger than MAX_PAGE_BYTES.
+        At least one resource remains, even if this resource is larger than MAX_PAGE_BYTES.
         """
         if sum(map(len, texts)) * MAX_BYTES_PER_CHARACTER <= MAX_PAGE_BYTES:
-            # Most pages are small. If a page is small, this estimate avoids encoding the texts.
+            # Most pages are small. For a small page, this estimate saves the time to encode the texts.
             return page, texts
         forward = self.page_request.forward
         sizes = accumulate(map(_bytes_on_lambda, texts if forward else reversed(texts)))
@@ -180,7 +177,10 @@ class Pagination:
         return shortened, texts[:count] if forward else texts[-count:]
 
     def _neighbour(self, direction: str, number: int, position: str | None) -> str | None:
-        """Return the URL of the page before or after `position`. Return None if `position` is None."""
+        """Return the URL of the page before or after `position`, depending on `direction`.
+
+        Return None if `position` is None.
+        """
         return self._page_url(max(number, 0), self._tokens.create(direction, position)) if position else None
 
     def _page_url(self, number: int, token: str | None = None) -> str:
@@ -189,31 +189,31 @@ class Pagination:
 
     @property
     def _tokens(self) -> PageTokens:
-        # Sign only the path of the URL. A token must stay valid if the client uses another base URL of the API.
+        # Sign only the path. A token must stay valid if the client calls the API with another base URL.
         path = self.url.removeprefix(self.request.base_url)
         return PageTokens(f"{path}?{urlencode(self.filters, doseq=True)}" if self.filters else path, self.signing_key)
 
 
 class RestMeta(BaseModel):
-    """The paging fields in the body of a page in Twilio's oldest API. The URIs contain no scheme and no host."""
+    """The paging fields of a page in Twilio's oldest API. The URIs contain no scheme and no host."""
 
     model_config = ConfigDict(defer_build=True)
 
     first_page_uri: str
     end: int
-    """The position of the last resource of the page in the list."""
+    """The index of the page's last resource in the list."""
     previous_page_uri: str | None
     uri: str
     page_size: int
     start: int
-    """The position of the first resource of the page in the list."""
+    """The index of the page's first resource in the list."""
     next_page_uri: str | None
     page: int
 
 
 @dataclass(frozen=True, slots=True)
 class RestPagination(Pagination):
-    """The pagination of a list in Twilio's oldest API. The body of a page has relative URIs and no meta block."""
+    """The pagination of a list in Twilio's oldest API. A page has relative URIs, but no object `meta`."""
 
     def _render(self, meta: Meta, resources: list[str]) -> str:
         start = meta.page * meta.page_size
@@ -236,7 +236,7 @@ class RestPagination(Pagination):
 def requested_page(
     query: Mapping[str, str], tokens: PageTokens, max_page_size: int, *, descending: bool = False
 ) -> PageRequest:
-    """Return the page that a query asks for. Raises InvalidParameterError if the page size or the token is invalid."""
+    """Return the page that a query asks for. Raise InvalidParameterError if the page size or the token is invalid."""
     size, token = _page_size(query, max_page_size), query.get("PageToken")
     if token is None:
         return PageRequest(size, descending=descending)
@@ -247,9 +247,9 @@ def requested_page(
 def ends_of(page: Page[Resource], sid: Callable[[Resource], str]) -> tuple[str | None, str | None]:
     """Return the positions for the tokens of the previous and the next page.
 
-    A position is None if there is no such page.
+    A position is None if the list has no such page.
     """
-    # A filter can remove all resources from a page although the list continues. For such a page, the repository sets
+    # A filter can remove all resources from a page before the end of the list. In this case, the repository sets
     # `before` and `behind`.
     before = (page.before or _sid_of(page.resources[:1], sid)) if page.has_previous else None
     behind = (page.behind or _sid_of(page.resources[-1:], sid)) if page.has_next else None
@@ -257,7 +257,7 @@ def ends_of(page: Page[Resource], sid: Callable[[Resource], str]) -> tuple[str |
 
 
 def _page_size(query: Mapping[str, str], max_page_size: int) -> int:
-    """Return the requested page size. A value outside the allowed range is replaced by the nearest allowed value.
+    """Return the requested page size. If the value is too small or too large, return the nearest allowed value.
 
     Such a value is not an error, because SDKs send their argument `limit` as the page size.
     """
@@ -272,10 +272,10 @@ def _integer(query: Mapping[str, str], name: str, default: int) -> int:
 
 
 def _bytes_on_lambda(text: str) -> int:
-    """Return the maximum size of a text in the response of a Lambda function.
+    """Return how many bytes a text occupies at most in the response of a Lambda function.
 
-    The response is a JSON document that contains the text as a JSON string. The Lambda runtime may escape characters
-    outside ASCII. Escapes make the text longer, so the result includes the escapes.
+    The response is a JSON document that contains the text as a string. The Lambda runtime may escape characters that
+    are not ASCII. The result is the size with all escapes.
     """
     return len(json.dumps(text))
 

@@ -1,7 +1,7 @@
-"""Convert the snake_case field names of the domain to the PascalCase parameter names of Twilio.
+"""Convert field names to Twilio's parameter names, for example `friendly_name` to `FriendlyName`.
 
-Only this module knows the parameter names. All other layers use field paths, such as
-`("messaging_binding", "proxy_address")`.
+Only this module knows the parameter names. All other layers use field paths, such as `("messaging_binding",
+"proxy_address")`.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from convoke.domain.errors import FieldPath
 PARTICIPANT = "Participant"
 
 JSON_PARAMETERS = {"participants": PARTICIPANT, "pre_webhook": "PreWebhook"}
-"""The names of parameters with a JSON value. The key is the first part of a field path into the JSON value.
+"""Maps the first part of a field path to the parameter that has a JSON value.
 
-The further parts of the field path are keys of the JSON value. `parameter_name` does not convert these keys.
+The other parts of the field path are keys inside the JSON value. `parameter_name` does not change these keys.
 """
 
 PREFIXES = (
@@ -31,11 +31,14 @@ PREFIXES = (
     "AddedToConversation",
     "RemovedFromConversation",
 )
-"""Prefixes of form parameter names, longest first. A dot follows each prefix, as in `Timers.Inactive`."""
+"""The prefixes of form parameters. A dot follows the prefix, as in `Timers.Inactive`.
+
+If a prefix starts with another prefix, the longer prefix must come first.
+"""
 
 
 def form_name(field: str) -> str:
-    """Return the form parameter for a field. For example, the parameter for `timers_inactive` is `Timers.Inactive`."""
+    """Return the form parameter for a field, for example `Timers.Inactive` for `timers_inactive`."""
     name = _to_pascal(field)
     for prefix in PREFIXES:
         plain = prefix.replace(".", "")
@@ -52,8 +55,8 @@ def scoped_webhook_name(field: str) -> str:
 def parameter_name(path: FieldPath) -> str:
     """Return the parameter name for a field path.
 
-    For example, the name for `("messaging_binding", "proxy_address")` is `MessagingBinding.ProxyAddress`. The name for
-    `("participants", 3, "identity")` is `Participant[3].identity`.
+    The path `("messaging_binding", "proxy_address")` becomes `MessagingBinding.ProxyAddress`. The path
+    `("participants", 3, "identity")` becomes `Participant[3].identity`.
     """
     if path and (name := JSON_PARAMETERS.get(str(path[0]))):
         return join_name([name, *path[1:]])
@@ -61,15 +64,15 @@ def parameter_name(path: FieldPath) -> str:
 
 
 def _to_pascal(field: str) -> str:
-    """Convert a field name to PascalCase, without a trailing `_`.
+    """Convert a field name to PascalCase. A `_` at the end is removed.
 
-    For example, the field `from_` ends with `_`, because `from` is a keyword of Python.
+    The field `from_` has such a `_`, because `from` is a keyword of Python.
     """
     return to_pascal(field.removesuffix("_"))
 
 
 def join_name(parts: Iterable[str | int]) -> str:
-    """Join the parts of a parameter name with dots. An index is written in brackets."""
+    """Join the parts of a parameter name with dots. Write an index in brackets."""
     name = ""
     for part in parts:
         name += f"[{part}]" if isinstance(part, int) else f".{part}" if name and part[0] != "[" else part

@@ -1,12 +1,13 @@
-"""Parse the form and query parameters of requests into immutable models.
+"""Parse form parameters and query parameters into immutable models.
 
-The models of the domain define the fields and the rules. Each module in `resources/` has subclasses of these models,
-which add the parameter names.
+The domain's models define the fields and the rules. Each module in `resources/` has subclasses of these models, which
+add the parameter names.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import TypeVar, get_origin
@@ -37,7 +38,15 @@ from convoke.domain.participants import (
 )
 
 BINDING_PREFIX = "messaging_binding_"
-"""The prefix of the fields in `CreateParticipant` that belong to the messaging binding."""
+"""The prefix of those fields in `CreateParticipant` that belong to the messaging binding."""
+
+_LOST_PLUS = re.compile(r'(?:^|")(?:[a-z]+:)? [0-9]{7}')
+"""Matches a phone number whose plus sign became a space, in a value or in JSON.
+
+In a form, `+` is a space. The client did not encode the plus sign, for example because of `curl -d 'Address=+1555...'`.
+"""
+
+_PLUS_HINT = "in a form, + is a space: encode the + of a number as %2B, with curl by --data-urlencode"
 
 _DECODER = json.JSONDecoder(parse_constant=refuse_constant)
 
@@ -77,7 +86,7 @@ Parameters = TypeVar("Parameters", bound=Model)
 
 
 def parse(model: type[Parameters], form: Form) -> Parameters:
-    """Return the parameters in a form.
+    """Parse the parameters in a form.
 
     If the form is invalid, raise the first error. The attribute `others` of this error contains the other errors.
     """
@@ -86,14 +95,14 @@ def parse(model: type[Parameters], form: Form) -> Parameters:
 
 
 def warn_of_unknown_parameters(model: type[Model], form: Form, *others: str) -> None:
-    """Log a warning if the form has parameters that the model does not have. `others` are further valid parameters."""
+    """Log a warning if a form contains unknown parameters. `others` are valid parameters that `model` does not have."""
     warn_of_ignored_names("form parameters", unknown_names(form.names, {*_lists(model), *others}))
 
 
 def parse_query(model: type[Parameters], query: Form) -> tuple[Parameters, dict[str, str | list[str]]]:
-    """Return the parsed filters of a query, and the texts of the filters that the client sent.
+    """Return the filters of a query twice: parsed, and as the texts that the client sent.
 
-    In the second result, the key is the name of the query parameter.
+    In the second result, each key is the name of a query parameter.
     """
     return _parsed(model, query), query.select(_lists(model))
 
@@ -108,31 +117,37 @@ def _parsed(model: type[Parameters], form: Form) -> Parameters:
 def read(model: type[Parameters], form: Form) -> tuple[Parameters | None, list[ConversationsError]]:
     """Return the parameters in a form and an empty list. If the form is invalid, return None and all errors.
 
-    The errors are sorted by `in_order_of_checks`.
+    `in_order_of_checks` sorts the errors.
     """
     try:
         return model.model_validate(form.select(_lists(model)), context=form.path_delimiters), []
     except ValidationError as error:
         names = {name: field.alias or name for name, field in model.model_fields.items()}
-        # A location starts with the alias or the name of a field. Replace the name of the field by the alias.
+        # The path of a problem starts with the alias or the name of a field. Replace a name by the alias.
         found = problems_of(error, lambda *parts: (*(names.get(str(part), part) for part in parts[:1]), *parts[1:]))
-        return None, in_order_of_checks(model, found)
+        return None, in_order_of_checks(model, [_with_plus_hint(problem, form) for problem in found])
+
+
+def _with_plus_hint(problem: ConversationsError, form: Form) -> ConversationsError:
+    """Add a hint to the error if the parameter is a phone number whose plus sign became a space."""
+    name = (problem.parameter or "").partition("[")[0]
+    return problem.with_hint(_PLUS_HINT) if any(map(_LOST_PLUS.search, form.values(name))) else problem
 
 
 def in_order_of_checks(model: type[Model], problems: Iterable[ConversationsError]) -> list[ConversationsError]:
-    """Return the errors of an invalid request, from the highest to the lowest priority."""
+    """Sort the errors of an invalid request by their priority, highest first."""
     ranks = {each: rank for rank, each in enumerate(model.order_of_checks)}
     return sorted(problems, key=lambda problem: ranks.get(type(problem), len(ranks)))
 
 
 @cache
 def _lists(model: type[Model]) -> dict[str, bool]:
-    """Return the form parameters of a model. The value is True if the parameter is a list."""
+    """Return which form parameters of a model are lists. Each key is a parameter. The value is True for a list."""
     return {field.alias or name: _is_list(field.annotation) for name, field in model.model_fields.items()}
 
 
 def parse_participant(model: type[CreateParticipant], form: Form) -> NewParticipant:
-    """Return the participant in a form.
+    """Parse the participant in a form.
 
     If the form is invalid, raise the first error. The attribute `others` of this error contains the other errors.
     """
@@ -144,14 +159,15 @@ def parse_participant(model: type[CreateParticipant], form: Form) -> NewParticip
     try:
         return NewParticipant.model_validate({**given, "messaging_binding": binding}, context=form.path_delimiters)
     except ValidationError as error:
-        raise refusal(problems_of(error, lambda *parts: (parameter_name(parts),))) from error
+        found = problems_of(error, lambda *parts: (parameter_name(parts),))
+        raise refusal([_with_plus_hint(problem, form) for problem in found]) from error
 
 
 def read_participants(form: Form) -> tuple[tuple[NewParticipant, ...], list[ConversationsError]]:
-    """Parse the values of the parameter `Participant` in a form.
+    """Parse all values of the parameter `Participant` in a form.
 
-    If all values are valid, return all participants and an empty list. Otherwise return no participants and all errors.
-    If there are too many values, return only this error and do not parse the values. See
+    If all values are valid, return the participants and an empty list. Otherwise return no participants and all errors.
+    If there are too many values, do not parse them and return only this error. See
     docs/behaviour/conversation-with-participants.md#order-of-checks.
     """
     values = form.values(PARTICIPANT)
@@ -165,12 +181,13 @@ def read_participants(form: Form) -> tuple[tuple[NewParticipant, ...], list[Conv
         except ValueError:
             problems.append(ParticipantNotJsonError(parameter=join_name([PARTICIPANT, position])))
     try:
-        # Validate the values that are JSON even if another value is not JSON. One response reports all errors.
+        # Continue after a value that is not JSON, because one response reports the errors of all values.
         participants = PARTICIPANTS.validate_python(list(objects.values()), context=form.path_delimiters)
     except ValidationError as error:
         positions = list(objects)
         found = problems_of(error, lambda first, *rest: (PARTICIPANT, positions[int(first)], *rest))
-        return (), problems + _with_hints(found, objects)
+        hinted = [_with_plus_hint(problem, form) for problem in found]
+        return (), problems + _with_hints(hinted, objects)
     for each in objects.values():
         warn_of_ignored_names("keys of a participant", _unknown_keys(each))
     return (() if problems else participants), problems
@@ -179,28 +196,32 @@ def read_participants(form: Form) -> tuple[tuple[NewParticipant, ...], list[Conv
 def _with_hints(
     problems: Sequence[ConversationsError], objects: Mapping[int, dict[str, object]]
 ) -> list[ConversationsError]:
-    """Add the unknown keys of a participant to the errors of the participant. Unknown keys often cause the errors."""
+    """Add hints about unknown keys to the errors of each participant.
+
+    Unknown keys often cause such errors.
+    """
     unknown = {join_name([PARTICIPANT, at]): _unknown_keys(each) for at, each in objects.items()}
     named = [(problem, unknown.get((problem.parameter or "").partition(".")[0])) for problem in problems]
     return [problem.with_hint(hint_of(names)) if names else problem for problem, names in named]
 
 
 def _unknown_keys(participant: Mapping[str, object]) -> dict[str, str | None]:
-    """Return the unknown keys in the JSON object of a participant, and the nearest known key of each unknown key."""
+    """Return the unknown keys of a participant. The value for each key is the most similar known key, or None."""
     binding = participant.get("messaging_binding")
     unknown = unknown_names(participant, PARTICIPANT_KEYS)
     return unknown | unknown_names(binding, BINDING_KEYS) if isinstance(binding, dict) else unknown
 
 
 def parse_json_object(value: str) -> dict[str, object]:
-    """Return the JSON object in a text, without the keys whose value is null.
+    """Parse a JSON object. Omit the keys whose value is null.
 
     Raise ValueError if the text is not a JSON object.
     """
     try:
         parsed = _DECODER.decode(value)
         if "\\u" in value:
-            # A `\u` escape can be half of a surrogate pair. `encode` raises ValueError for half a pair.
+            # A `\u` escape can be one half of a surrogate pair. `encode` raises ValueError if the other half is
+            # missing.
             json.dumps(parsed, ensure_ascii=False).encode()
     except RecursionError as error:
         raise ValueError("nested too deeply") from error

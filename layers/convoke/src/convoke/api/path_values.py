@@ -28,7 +28,7 @@ PATH_VALUES: Mapping[str, Prefix | Mapping[str, str]] = {
     "Senders": Prefix.SENDER,
     "Phones": {"description": "The number of a simulated phone."},
 }
-"""The key is the segment before the path parameter.
+"""Describes the valid values of each path parameter. The key is the path segment before the parameter.
 
-The value is the prefix of a SID, or keywords of a JSON Schema.
+The value is a SID prefix, or a part of a JSON Schema.
 """

@@ -1,4 +1,4 @@
-"""The base class of response bodies, the date types of response bodies, and functions that create responses."""
+"""Define the base class and the date types of response bodies, and create responses."""
 
 from __future__ import annotations
 
@@ -18,33 +18,31 @@ RestDate = Annotated[
     PlainSerializer(to_seconds, when_used="json"),
     WithJsonSchema({"type": "string", "format": "date-time"}, mode="serialization"),
 ]
-"""The type of the dates in resources of Twilio's API. The dates have whole seconds."""
+"""The date type in resources of Twilio's API. The dates have no fractions of a second."""
 
 StreamDate = Annotated[
     AwareDatetime,
     PlainSerializer(to_milliseconds, when_used="json"),
     WithJsonSchema({"type": "string", "format": "date-time"}, mode="serialization"),
 ]
-"""The type of the dates in resources under `/convoke`. The dates have milliseconds, as in webhooks."""
+"""The date type in resources under `/convoke`. The dates have milliseconds, as in webhooks."""
 
 
 class Representation(BaseModel):
     """The body of a response. The fields are in the same order as in Twilio's responses."""
 
-    # With defer_build, pydantic builds a model at the first use of the model. If pydantic built all models during the
-    # import, every cold start would be slower.
+    # Pydantic builds each model when it is first used. If the import built all models, every cold start would be
+    # slower.
     model_config = ConfigDict(defer_build=True)
 
 
 def add_service_sid(
     request: ServiceRequest, representation: Representation, service_representation: type[Representation]
 ) -> Representation:
-    """Return the representation for the path of the request.
+    """Add the field `chat_service_sid` to a representation if the request's path contains the service SID.
 
-    If the path contains the service SID, the result is a `service_representation` with the field `chat_service_sid`.
-    Otherwise the result is `representation`.
-
-    See docs/behaviour/requests-and-answers.md#two-trees.
+    The result is then a `service_representation`. Otherwise the result is the unchanged `representation`. See
+    docs/behaviour/requests-and-answers.md#two-trees.
     """
     if not request.service_in_path:
         return representation
@@ -54,7 +52,7 @@ def add_service_sid(
 def json_response(
     body: Representation | str, status: int = 200, headers: Mapping[str, str] = MappingProxyType({})
 ) -> Response:
-    """Return a response whose body is a representation, or a string that is already JSON."""
+    """Return a response with a JSON body. `body` is a representation, or a string that is already JSON."""
     text = body if isinstance(body, str) else body.model_dump_json()
     return Response(status, JSON, text, headers={**headers})
 

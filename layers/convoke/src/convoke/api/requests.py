@@ -1,4 +1,4 @@
-"""The request objects that handlers get. A request contains the gateway event, the account and the service."""
+"""The request objects for handlers. A request object contains the gateway event, the account and the service."""
 
 from __future__ import annotations
 
@@ -18,31 +18,31 @@ from convoke.domain.services import Service
 TWILIO_PREFIX = "/v1"
 
 CONVOKE_PREFIX = "/convoke/v1"
-"""The prefix of the paths that exist only in Convoke and not in Twilio's API."""
+"""The prefix of the paths that only Convoke has. Twilio's API has no such paths."""
 
 REST_PREFIX = "/2010-04-01"
-"""The prefix of the paths of Twilio's oldest API. Clients manage API keys below this prefix."""
+"""The prefix of the paths in Twilio's oldest API. Clients manage API keys under this prefix."""
 
 WEBHOOK_ENABLED = "X-Twilio-Webhook-Enabled"
 
 
 def request_origin(headers: Mapping[str, str]) -> str:
-    """Return the origin that the client used: the scheme, the host and the port."""
-    # The gateway sets the header x-forwarded-proto, so a client cannot forge the header.
+    """Return the origin that the client called: the scheme, the host and the port."""
+    # A client cannot forge the header x-forwarded-proto, because the gateway sets this header.
     return f"{headers.get('x-forwarded-proto', 'https')}://{headers.get('host', 'localhost')}"
 
 
 def base_url(event: Mapping[str, Any], public_url: str | None) -> str:
     """Return the base URL of the API, without the version prefix.
 
-    If `public_url` is None, the base URL is the origin that the client used. An operator sets `public_url` if a proxy
-    in front of the gateway changes the host or the path.
+    If `public_url` is None, return the origin that the client called. An operator sets `public_url` if a proxy in front
+    of the gateway changes the host or the path.
     """
     return request_origin(event.get("headers") or {}) if public_url is None else public_url
 
 
 class InvocationContext(Protocol):
-    """The attributes of Lambda's context object that the API uses."""
+    """The part of Lambda's context object that the API uses."""
 
     @property
     def aws_request_id(self) -> str: ...
@@ -52,11 +52,15 @@ class InvocationContext(Protocol):
 
 @dataclass(frozen=True)
 class CarrierRequest:
-    """A request without credentials, such as a request from a carrier."""
+    """The part of a request that does not depend on an account.
+
+    Handlers of carrier routes get this object, because a carrier sends no credentials. Handlers of account routes get a
+    `Request`, and handlers of service routes get a `ServiceRequest`.
+    """
 
     event: Mapping[str, Any]
     public_url: str | None = field(default=None, kw_only=True)
-    """The base URL that clients use. None means that the headers determine the base URL."""
+    """The base URL that clients use. If None, the headers determine the base URL."""
     path_delimiters: str = field(default="", kw_only=True)
     """The characters that a name in the form must not contain. See `Edges.path_delimiters`."""
 
@@ -66,7 +70,7 @@ class CarrierRequest:
 
     @cached_property
     def query_form(self) -> Form:
-        """The query parameters. A client can repeat a parameter that is a list, such as `Identity`."""
+        """The query parameters. A list parameter such as `Identity` can have several values."""
         # The gateway's `queryStringParameters` joins the values of a repeated parameter with commas.
         return Form(parse_qsl(self.event.get("rawQueryString", ""), keep_blank_values=True))
 
@@ -82,7 +86,7 @@ class CarrierRequest:
 
     @property
     def called_url(self) -> str:
-        """The URL that the client called, with its query."""
+        """The URL that the client called, including the query."""
         query = self.event.get("rawQueryString", "")
         return f"{self.base_url}{self.event['rawPath']}{f'?{query}' if query else ''}"
 
@@ -93,9 +97,12 @@ class Request(CarrierRequest):
 
     account: Account
     identity: str | None = field(default=None, kw_only=True)
-    """The identity of the chat user who sends the request. None means that the account sends the request."""
+    """The identity of the chat user who sends the request. None if the account sends the request."""
     seconds_left: Callable[[], float] = field(default=lambda: inf, kw_only=True)
-    """A function that returns how many seconds are left before the Lambda invocation times out."""
+    """Returns how many seconds are left before the Lambda invocation times out.
+
+    On the embedded engine, requests have no time limit, so the function returns a constant.
+    """
 
     @property
     def body(self) -> bytes:
@@ -103,7 +110,7 @@ class Request(CarrierRequest):
 
     @cached_property
     def query(self) -> Mapping[str, str]:
-        """The query parameters. If the client repeats a parameter, only the last value is in the result."""
+        """The query parameters. If the client repeats a parameter, the result contains only the last value."""
         return self.query_form.last_values()
 
     @property
@@ -142,6 +149,6 @@ class ServiceRequest(Request):
     def url(self, path: str, version: str = TWILIO_PREFIX) -> str:
         """Return the absolute URL of a path.
 
-        If the path of the request starts with `/Services/{sid}`, the returned URL also contains this prefix.
+        If the request's path starts with `/Services/{sid}`, the URL also contains this prefix.
         """
         return super().url(f"/Services/{self.service.sid}{path}" if self.service_in_path else path, version)

@@ -1,4 +1,4 @@
-"""The Powertools resolver of the API function on AWS. It has one route, which passes every request to `Api`."""
+"""Connect the API function on AWS to `Api`. The Powertools resolver has one route for all requests."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ METHODS = ["GET", "POST", "DELETE", "PUT", "PATCH", "HEAD", "OPTIONS"]
 
 
 def resolver_of(api: Api) -> APIGatewayHttpResolver:
-    """Return a resolver. Only one thread may use the resolver. A Lambda environment handles one request at a time."""
+    """Create the resolver. Only one thread at a time may use the resolver.
+
+    On AWS, one thread is enough, because a Lambda environment handles one request at a time.
+    """
     app = APIGatewayHttpResolver()
 
     def respond(*_: object) -> PowertoolsResponse[str]:
@@ -19,6 +22,6 @@ def resolver_of(api: Api) -> APIGatewayHttpResolver:
         return PowertoolsResponse(answered.status_code, body=answered.body, headers={**answered.headers})
 
     app.route(".+", METHODS)(respond)
-    # A request whose method is not in METHODS has no route. `Api` returns status 405 for such a request.
+    # For a request whose method is not in METHODS, the resolver finds no route. `Api` then returns status 405.
     app.not_found(respond)
     return app

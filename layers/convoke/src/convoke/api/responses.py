@@ -1,6 +1,6 @@
-"""A response of the API.
+"""Define the responses of the API.
 
-The API does not use the Response class of Powertools, because the import of Powertools would take a tenth of the
+Powertools has a class Response too, but the API does not use that class. Importing Powertools would take a tenth of the
 embedded engine's start time. Only the engine on AWS imports Powertools.
 """
 
@@ -26,9 +26,9 @@ class Response:
 
 @dataclass(slots=True)
 class FileResponse(Response):
-    """A response whose body is the content of a file. Only the embedded gateway can send such a response."""
+    """A response whose body is a file. Only the embedded gateway can send such a response."""
 
     open: Callable[[], BinaryIO] = field(kw_only=True)
-    """A function that opens the file. The function raises NotFoundError if the file no longer exists."""
+    """Opens the file. Raises NotFoundError if the file no longer exists."""
     size: int = field(kw_only=True)
-    """The number of bytes of the file."""
+    """The size of the file, in bytes."""

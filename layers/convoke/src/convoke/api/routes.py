@@ -1,7 +1,10 @@
-"""The table of all routes of the API: method, path and handler.
+"""The routes of the API. Each route has a method, a rule and the name of a handler.
 
-Each route in `SERVICE_ROUTES` has two paths: `/v1/...` for the account's default service, and
-`/v1/Services/{sid}/...` for any service. See docs/behaviour/requests-and-answers.md#two-trees.
+The rule of a route is the pattern of its path. In a rule, a name such as `<sid>` stands for a path parameter. The
+property `rules` returns the complete patterns, with the prefix.
+
+A route in `SERVICE_ROUTES` has two paths. The path `/v1/...` belongs to the account's default service, and the path
+`/v1/Services/{sid}/...` to the service with this SID. See docs/behaviour/requests-and-answers.md#two-trees.
 """
 
 from __future__ import annotations
@@ -93,7 +96,7 @@ class RouteTo(Generic[Handler]):
 class PublicRoute(RouteTo["PublicHandler"]):
     """A route without authentication.
 
-    The arguments of the handler are the gateway event and a function that returns the OpenAPI document.
+    The handler gets the gateway event and a function that returns the OpenAPI document.
     """
 
     @property
@@ -102,9 +105,9 @@ class PublicRoute(RouteTo["PublicHandler"]):
 
 
 class CarrierRoute(RouteTo["CarrierHandler"]):
-    """A route that a carrier calls, without credentials. The handler checks the signature of the carrier.
+    """A route that a carrier calls. The request has no credentials, so the handler checks the carrier's signature.
 
-    `/openapi.json` does not describe the route, because the carrier determines the parameters of the request.
+    `/openapi.json` does not describe such a route, because the carrier determines the parameters.
     """
 
     @property

@@ -1,4 +1,4 @@
-"""A tree that contains all routes. Each level of the tree matches one segment of a path."""
+"""Find the route for a path. The routes form a tree, and each level of the tree matches one segment of the path."""
 
 from __future__ import annotations
 
@@ -10,23 +10,26 @@ Target = TypeVar("Target")
 
 @dataclass(slots=True)
 class RoutingTree(Generic[Target]):
-    """A node of the tree. The children of a node match the possible next segments of a path."""
+    """A node of the tree. Its children match the next segment of a path."""
 
     literals: dict[str, RoutingTree[Target]] = field(default_factory=dict)
-    """The child for each literal segment, such as `Conversations`."""
+    """Maps each literal segment, such as `Conversations`, to its child."""
     value: RoutingTree[Target] | None = None
-    """The child for a path parameter, which matches any segment that ends with `suffix`."""
+    """The child for a path parameter. The path parameter matches any segment that ends with the child's `suffix`."""
     suffix: str = ""
-    """The text after the path parameter in the segment of this node, such as `.json`."""
+    """The text that must follow the path parameter in this node's segment, such as `.json`."""
     methods: dict[str, tuple[Target, tuple[str, ...]]] = field(default_factory=dict)
-    """The targets of the routes that end at this node, with the names of the path parameters.
+    """Maps each HTTP method of this path to the `target` that `add` got, and to the names of the path parameters.
 
-    The key is the HTTP method.
+    The dictionary is empty if no route ends at this node.
     """
     is_public: bool = False
-    """Whether requests to the path need no credentials."""
+    """Whether requests to this path need no credentials."""
     rule: str = ""
-    """The rule of the route that ends at this node, such as `/v1/Services/<sid>`. Empty if no route ends here."""
+    """The rule of the routes that end at this node, such as `/v1/Services/<sid>`.
+
+    Empty if no route ends at this node.
+    """
 
     def add(self, method: str, rule: str, target: Target, *, is_public: bool = False) -> None:
         """Add a route. A segment of `rule` is a literal, or a path parameter such as `<sid>`."""
@@ -43,9 +46,10 @@ class RoutingTree(Generic[Target]):
         node.rule = rule
 
     def find(self, path: str, values: list[str]) -> RoutingTree[Target] | None:
-        """Return the node of a path, or None if no route matches. Append the values of the path parameters to `values`.
+        """Return the node for a path, or None if no route matches.
 
-        A literal segment takes precedence over a path parameter. A path parameter is never empty.
+        Append the values of the path parameters to `values`. A literal segment takes precedence over a path parameter.
+        The value of a path parameter is never empty.
         """
         return _find(self, path.split("/")[1:], values)
 

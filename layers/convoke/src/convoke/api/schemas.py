@@ -1,6 +1,6 @@
 """Generate the JSON Schemas of requests and responses from the pydantic models.
 
-The field types of the domain have markers. A marker contains a limit, such as a maximum length. See
+The domain marks its field types with limits, such as a maximum length. The schemas contain these limits. See
 `convoke.domain.json_schema`.
 """
 
@@ -71,7 +71,7 @@ ERROR: Schema = {
 
 
 class _Generator(GenerateJsonSchema):
-    """Generates schemas without titles, and removes the suffix `Representation` from the names of schemas."""
+    """Generates schemas without titles. The schema names lack the suffix `Representation` of the class names."""
 
     def normalize_name(self, name: str) -> str:
         return super().normalize_name(name).removesuffix("Representation")
@@ -98,28 +98,28 @@ def reference(name: str) -> Schema:
 
 
 def form_component(contract: Contract) -> str | None:
-    """Return the name of the schema for the form of a contract, or None if the contract has no form."""
+    """Return the name of the schema that describes a contract's form. Return None if the contract has no form."""
     if contract.participants:
         return f"Create{contract.resource}"
     return contract.form.__name__ if contract.form else None
 
 
 def query_parameters(model: type[Model]) -> dict[str, Schema]:
-    """Return the schemas of the query parameters in `model`. The keys are the names of the parameters."""
+    """Return the schemas of the query parameters in `model`. The keys are the parameter names."""
     schema = model.model_json_schema(schema_generator=_Generator)
     properties: dict[str, Schema] = _request_schema(model, schema)["properties"]
     return properties
 
 
 def rest_page_properties() -> dict[str, Schema]:
-    """Return the schemas of the paging fields in a page of Twilio's oldest API."""
+    """Return the schemas of the paging fields in Twilio's oldest API."""
     schema = RestMeta.model_json_schema(mode="serialization", schema_generator=_Generator)
     properties: dict[str, Schema] = schema["properties"]
     return properties
 
 
 def components(contracts: Sequence[Contract]) -> dict[str, Schema]:
-    """Return every schema that the OpenAPI document refers to. The keys are the names of the schemas."""
+    """Return every schema that the OpenAPI document refers to. The keys are the schema names."""
     forms = (contract.form for contract in contracts if contract.form)
     parsed: set[type[Model]] = {NewParticipant, NewBinding, *forms}
     schemas = _generated(contracts, {*parsed, *(contract.json for contract in contracts if contract.json)})
@@ -136,7 +136,7 @@ def components(contracts: Sequence[Contract]) -> dict[str, Schema]:
 
 
 def _with_example(schema: Schema, example: dict[str, Any], *, is_form: bool) -> Schema:
-    """Return the schema with an example. In a form, also add the values of the example to the single parameters."""
+    """Add an example to a schema. In the schema of a form, also add the example values to the parameters."""
     properties = {
         name: part | ({"examples": [example[name]]} if is_form and name in example else {})
         for name, part in schema["properties"].items()
@@ -145,7 +145,7 @@ def _with_example(schema: Schema, example: dict[str, Any], *, is_form: bool) -> 
 
 
 def _generated(contracts: Sequence[Contract], parsed: Iterable[type[Model]]) -> dict[str, Schema]:
-    """Generate the schemas, and remove the docstrings of the models. Clients do not need the docstrings."""
+    """Generate the schemas without the docstrings of the models, because the docstrings are not written for clients."""
     answered = (each for contract in contracts for each in (contract.representation, contract.service_representation))
     modes: list[tuple[type[BaseModel], JsonSchemaMode]] = [(Meta, "serialization")]
     modes.extend((model, "serialization") for model in answered if model)
@@ -170,8 +170,9 @@ def _request_schema(model: type[Model], schema: Schema) -> Schema:
 def _property(model: type[Model], generated: Schema) -> Schema:
     """Return the schema of a parameter.
 
-    The schema does not allow null, because a client cannot send null. In the models, None means that the parameter is
-    absent. The schema of an update contains no defaults, because an update does not change absent parameters.
+    The schema does not allow null, because a client cannot send null in a form. In the models, None means that the
+    parameter is absent. The schema of an update contains no defaults, because an update does not change absent
+    parameters.
     """
     schema = _without_null(generated)
     default = generated.get("default")

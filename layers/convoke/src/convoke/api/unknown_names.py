@@ -1,4 +1,4 @@
-"""Find the unknown names in a request, and suggest the valid name that the client probably meant.
+"""Find the unknown names in a request, and suggest the names that the client probably meant.
 
 See docs/behaviour/requests-and-answers.md#unknown-names.
 """
@@ -12,7 +12,7 @@ from collections.abc import Collection, Mapping
 logger = logging.getLogger(__name__)
 
 MAX_NAME_CHARACTERS = 40
-"""The maximum length of a name that is compared and shown. No valid name is longer."""
+"""The maximum length of a name that is compared or shown. No valid name is longer."""
 
 MAX_REPORTED_NAMES = 10
 
@@ -20,9 +20,9 @@ _PLAIN_NAME = re.compile(rf"[A-Za-z_.]{{1,{MAX_NAME_CHARACTERS}}}")
 
 
 def unknown_names(sent: Collection[str], known: Collection[str]) -> dict[str, str | None]:
-    """Return the names in `sent` that are not in `known`. The value is the nearest known name, or None.
+    """Find the unknown names in `sent`. The value for each name is the most similar known name, or None.
 
-    The result contains at most `MAX_REPORTED_NAMES` names, and no name that could be personal data.
+    The result contains at most `MAX_REPORTED_NAMES` names. A name that could be personal data is omitted.
     """
     unknown = [name for name in sent if name not in known][:MAX_REPORTED_NAMES]
     if not unknown:
@@ -38,7 +38,7 @@ def warn_of_ignored_names(kind: str, names: Mapping[str, str | None]) -> None:
 
 
 def hint_of(names: Mapping[str, str | None]) -> str:
-    """Return the part of an error message that lists unknown keys. `names` must not be empty."""
+    """Return a hint for an error message. The hint lists unknown keys. `names` must not be empty."""
     return "; ".join(
         f"unknown key {name}: did you mean {nearest}?" if nearest else f"unknown key {name}"
         for name, nearest in names.items()
@@ -48,7 +48,7 @@ def hint_of(names: Mapping[str, str | None]) -> str:
 def _nearest(name: str, known: Collection[str]) -> str | None:
     if len(name) > MAX_NAME_CHARACTERS:
         return None
-    # Import only for a request with an unknown name, because most requests have none.
+    # Import here, because few requests have an unknown name.
     from difflib import get_close_matches  # noqa: PLC0415 - see above
 
     plain = {_plain(each): each for each in known}
@@ -59,6 +59,6 @@ def _nearest(name: str, known: Collection[str]) -> str | None:
 def _plain(name: str) -> str:
     """Return only the letters of a name, in lower case.
 
-    Clients often confuse PascalCase, camelCase, snake_case and dots. This function makes such names equal.
+    Clients often confuse PascalCase, camelCase, snake_case and dots. The result is the same for all these spellings.
     """
     return re.sub("[^a-z]", "", name.lower())

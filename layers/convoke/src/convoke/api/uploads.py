@@ -1,6 +1,7 @@
-"""Read the content of a media from the body of an upload request.
+"""Read an uploaded file from the body of a request.
 
-The engine passes the body in parts, so that the whole body is never in memory.
+The embedded engine passes the body in parts, so that the whole body is never in memory. On AWS, the gateway event
+contains the whole body.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from convoke.operations.media import MediaUpload
 logger = logging.getLogger(__name__)
 
 MAX_PART_HEAD_BYTES = 8 * 1024
-"""The maximum size of the headers of a part of a multipart form."""
+"""The maximum size of the headers in one part of a multipart form."""
 
 _BOUNDARY = re.compile(r';\s*boundary=(?:"([^"]{1,70})"|([^\s;"]{1,70}))\s*(?:;|$)', re.IGNORECASE)
 _PART_FILENAME = re.compile(
@@ -30,20 +31,20 @@ _PART_TYPE = re.compile(rb"^content-type:[ \t]*([^\r\n]*)", re.IGNORECASE | re.M
 
 
 class UploadBody(Protocol):
-    """Finds the content of a media in the body of an upload request."""
+    """Finds the content of the file in the body of an upload request."""
 
     content_type: str
     filename: str | None
 
     def content_in(self, data: bytes) -> bytes:
-        """Return the bytes of the content that are in `data`, the next part of the body."""
+        """Return the content in `data`. `data` is the next part of the body."""
 
     def check_complete(self) -> None:
-        """Raise InvalidParameterError if the body has ended too early."""
+        """Raise InvalidParameterError if the body ends too early."""
 
 
 class RawBody:
-    """A body that consists only of the content."""
+    """A body that is the content itself, without a form."""
 
     def __init__(self, content_type: str, filename: str | None) -> None:
         self.content_type = parse_content_type(content_type)
@@ -57,7 +58,10 @@ class RawBody:
 
 
 class MultipartBody:
-    """A multipart form (RFC 7578). The first file is the content. All other parts of the form are ignored."""
+    """A multipart form (RFC 7578). The content is the first file in the form.
+
+    Everything else in the form is ignored.
+    """
 
     def __init__(self, content_type: str, filename: str | None) -> None:
         found = _BOUNDARY.search(content_type)
@@ -67,10 +71,10 @@ class MultipartBody:
         self.filename = filename
         self._delimiter = f"\r\n--{found[1] or found[2]}".encode()
         self._rest = b"\r\n"
-        """The bytes that are not processed yet.
+        """The bytes that are not yet processed.
 
-        Every delimiter starts with a line break. A body can start with a delimiter that lacks this line break, so the
-        line break is added here.
+        Every delimiter starts with a line break, except a delimiter at the start of the body. Therefore a line break is
+        added before the body.
         """
         self._step: Callable[[], bytes | None] = self._skip
 
@@ -85,8 +89,8 @@ class MultipartBody:
         if self._step != self._ignore:
             raise InvalidParameterError(parameter="body", wanted="a complete multipart form with a file")
 
-    # Each method below is a step of the parser. A step returns the content that the step has found, or None if the step
-    # needs more data.
+    # Each method below is a step of the parser. A step returns the content that it finds, or None if it needs more
+    # data.
 
     def _skip(self) -> bytes | None:
         skipped = self._until_delimiter(self._read_head)
@@ -117,9 +121,10 @@ class MultipartBody:
         return None
 
     def _until_delimiter(self, next_step: Callable[[], bytes | None]) -> bytes | None:
-        """Return the bytes before the next delimiter. If the delimiter is found, continue with `next_step`.
+        """Return the bytes before the next delimiter. If the delimiter is found, `next_step` becomes the next step.
 
-        If no delimiter is found, return the bytes that cannot be part of a delimiter. Return None if there are none.
+        If no delimiter is found, return only the bytes that cannot belong to a delimiter. Return None if there are no
+        such bytes.
         """
         found, delimiter, rest = self._rest.partition(self._delimiter)
         if delimiter:
@@ -133,13 +138,16 @@ class MultipartBody:
 
 
 def upload_body(content_type: str, filename: str | None) -> UploadBody:
-    """Return the object that finds the content in a body. Raise an error if the content type is malformed."""
+    """Choose how to find the content in a body. Raise an error if the content type is malformed."""
     is_form = media_type(content_type) == MULTIPART
     return MultipartBody(content_type, filename) if is_form else RawBody(content_type, filename)
 
 
 class Upload:
-    """A request that uploads a media. The engine passes each part of the body to `write`, and then calls `respond`.
+    """A request that uploads a file.
+
+    The embedded engine passes each part of the body to `write`, and then calls `respond`. On AWS, `Api` calls
+    `respond_to_event`.
 
     Only one thread at a time may use this object.
     """
@@ -152,7 +160,7 @@ class Upload:
         represent: Callable[[Media], Response],
     ) -> None:
         self.headers: dict[str, str] = {}
-        """The headers to add to the response."""
+        """Headers to add to the response."""
         self._event = event
         self._upload = upload
         self._body = body
@@ -160,7 +168,10 @@ class Upload:
         self._refusal: Response | None = None
 
     def write(self, data: bytes) -> bool:
-        """Store the next part of the body. Return False if the request is refused and the engine can stop reading."""
+        """Store the next part of the body.
+
+        Return False if the request is refused, so that the engine can stop reading.
+        """
         self._try(lambda: self._upload.write(self._body.content_in(data)))
         return self._refusal is None
 
@@ -171,12 +182,12 @@ class Upload:
         return response
 
     def respond_to_event(self) -> Response:
-        """Return the response to a request whose body is in the gateway event."""
+        """Complete an upload whose whole body is in the gateway event. Return the response."""
         self._try(lambda: self._upload.write(self._body.content_in(decode_base64(self._event))))
         return self.respond()
 
     def abort(self) -> None:
-        """Discard the content, because the client has disconnected."""
+        """Discard the content. The engine calls this method if the client disconnects."""
         self._upload.abort()
 
     def _complete(self) -> Response:
@@ -184,7 +195,7 @@ class Upload:
         return self._represent(self._upload.complete(self._body.content_type, self._body.filename))
 
     def _try(self, work: Callable[[], Any]) -> Any:
-        """Call `work` and return the result. If `work` fails, or an earlier call failed, return the error response."""
+        """Call `work` and return the result. If `work` or an earlier call failed, return the error response."""
         if self._refusal is None:
             try:
                 return work()

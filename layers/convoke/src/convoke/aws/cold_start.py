@@ -1,4 +1,6 @@
-"""The cold start of a deployed function, and its SnapStart hooks.
+"""Start a deployed function, and prepare its SnapStart snapshot.
+
+With SnapStart, Lambda stores the memory of a started function as a snapshot. New environments start from this snapshot.
 
 See docs/decisions/0058-cold-start.md and docs/decisions/0061-snapstart.md.
 """
@@ -20,15 +22,14 @@ if TYPE_CHECKING:
 
 
 def started(function: str, environ: Mapping[str, str]) -> Handler:
-    """Import the module of `function` in `convoke.aws.handlers` and return its handler.
+    """Return the handler of a deployed function. `function` is the name of its module in `convoke.aws.handlers`.
 
-    The garbage collector is off during the imports. A collection would free almost no memory, because nearly every
-    object that a cold start creates lives as long as the process.
-
-    `app.py` must import no other module of this package, because the garbage collector is off only in this function.
+    The garbage collector is off during the imports. Nearly every object that a cold start creates lives as long as the
+    process, so a collection would free almost no memory. The `app.py` of a function must not import any other module of
+    Convoke, because only `started` turns the garbage collector off.
     """
     gc.disable()
-    # Import here, because the garbage collector is off only until `gc.enable` below.
+    # Import here, while the garbage collector is off.
     from convoke.aws.edges import AwsEdges  # noqa: PLC0415 - see above
 
     # The functions that are registered later run earlier. Therefore `_before_snapshot` also builds the models of the
@@ -36,31 +37,31 @@ def started(function: str, environ: Mapping[str, str]) -> Handler:
     register_before_snapshot(_before_snapshot)
     register_after_restore(_after_restore)
     handler: Handler = import_module(f"convoke.aws.handlers.{function}").make_handler(AwsEdges(environ))
-    # Exclude all existing objects from later collections.
+    # Exempt all existing objects from later collections.
     gc.freeze()
     gc.enable()
     return handler
 
 
 def _before_snapshot() -> None:
-    """Import the modules and build the models that the first requests need, so that the snapshot contains them."""
-    # Import here and not at the top of this file, because the garbage collector is on while this file is imported.
+    """Prepare the snapshot: import the modules and build the models that the first requests need."""
+    # Import here, because the garbage collector is on while the top of this file runs.
     from pydantic import BaseModel  # noqa: PLC0415 - only for snapshots
 
     from convoke.domain.groups import is_group_number  # noqa: PLC0415 - only for snapshots
 
     _build_subclasses(BaseModel)
-    # The first check of a number imports phonenumbers, so the snapshot contains phonenumbers. A start without a
-    # snapshot imports phonenumbers only when a request needs it.
+    # The first check of a number imports phonenumbers, so the snapshot contains this package. A function that starts
+    # without a snapshot imports phonenumbers only when a request needs the package.
     is_group_number("+15017122661")
     gc.collect()
     gc.freeze()
 
 
 def _build_subclasses(model: type[BaseModel]) -> None:
-    """Build all subclasses of `model` in this package.
+    """Build all subclasses of `model` that this package defines.
 
-    Because of the option `defer_build`, pydantic would otherwise build each model at its first use.
+    The models have the option `defer_build`. Without this function, pydantic would build each model at its first use.
     """
     for subclass in model.__subclasses__():
         if subclass.__module__.startswith(f"{__package__.partition('.')[0]}."):
@@ -71,9 +72,8 @@ def _build_subclasses(model: type[BaseModel]) -> None:
 def _after_restore() -> None:
     """Seed `random` again after a restore.
 
-    Otherwise all environments that start from the same snapshot would choose the same random backoff pauses.
-
-    No other data in the snapshot must be renewed. SIDs, tokens and secrets use random numbers of the operating system.
-    Before the first request, the program fetches no data that expires.
+    Otherwise all environments that start from one snapshot would choose the same random backoff pauses. Nothing else in
+    the snapshot needs to be renewed. SIDs, tokens and secrets use random numbers of the operating system, and the
+    program fetches no expiring data before the first request.
     """
     random.seed()

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_sqs.type_defs import SendMessageBatchRequestEntryTypeDef
 
-# The limits of one SendMessageBatch call: the number of entries, and the total size of all entries.
+# The limits of one SendMessageBatch call in Convoke: the number of entries, and their total size. SQS accepts the same
+# number, and a total size of up to 1 MiB.
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessageBatch.html
 MAX_BATCH_ENTRIES = 10
 MAX_BATCH_BYTES = 256 * 1024
@@ -32,15 +33,15 @@ class CopiesNotSentError(Exception):
 class SqsCopyQueue:
     """Implements `CopyQueue` with a FIFO queue.
 
-    The message group contains the copies for one line (see `Copy.line`), so SQS delivers the copies of a line in order.
-    The deduplication id is the receipt's SID.
+    SQS delivers the queue messages of one message group in order. Each line, which is a business address and a phone,
+    has its own message group. See `Copy.line`. The deduplication id is the receipt's SID.
     """
 
     client: SQSClient
     queue_url: str
 
     def send(self, copies: Sequence[Copy]) -> None:
-        """Send the copies in batches. Raises CopiesNotSentError."""
+        """Send the copies in batches. Raise CopiesNotSentError if SQS rejects a copy."""
         for batch in batches(copies, _entry_bytes, max_entries=MAX_BATCH_ENTRIES, max_bytes=MAX_BATCH_BYTES):
             entries = [_entry(place, copy) for place, copy in enumerate(batch)]
             answer = self.client.send_message_batch(QueueUrl=self.queue_url, Entries=entries)
@@ -48,7 +49,10 @@ class SqsCopyQueue:
                 raise CopiesNotSentError(f"{len(failed)} copies: {failed[0]['Code']}")
 
     def postpone(self, receipt_handle: str, seconds: float) -> None:
-        """Make SQS deliver a received queue message again after `seconds`, rounded up to whole seconds."""
+        """Make SQS deliver a received queue message again after `seconds`, rounded up to whole seconds.
+
+        The consumer must also report the queue message as failed. Otherwise Lambda deletes the queue message.
+        """
         self.client.change_message_visibility(
             QueueUrl=self.queue_url, ReceiptHandle=receipt_handle, VisibilityTimeout=-int(-seconds // 1)
         )

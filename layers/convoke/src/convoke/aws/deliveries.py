@@ -1,6 +1,8 @@
-"""Make the attempts of deliveries on AWS. The processes of a deployment share the circuit breakers of receivers.
+"""Make delivery attempts on AWS. All processes of a deployment share the circuit breakers.
 
-As long as no delivery to a receiver fails, its circuit breaker causes no call to DynamoDB. See
+A receive is one delivery of a queue message by SQS to the function.
+
+A receiver whose deliveries succeed causes no reads and writes of circuit breakers. See
 docs/behaviour/webhook-delivery.md#circuit-breaker and docs/decisions/0086-circuit-breaker-on-aws.md.
 """
 
@@ -21,23 +23,23 @@ from convoke.storage.circuit_breakers import CircuitBreakerRepository
 MAX_KNOWN_RECEIVERS = 1_000
 
 PROBE_PAUSE = timedelta(seconds=MAX_TIMEOUT_SECONDS + 5)
-"""The time for which other deliveries to a receiver are paused while one process probes the receiver.
+"""How long other deliveries to a receiver wait while one process probes the receiver.
 
-A probe is one call to a receiver after a pause. Each probe takes less than this time.
+A probe is the first call to a receiver after a pause. Every probe takes less than this time.
 """
 
 MAX_PAUSED_RECEIVES = 90
-"""The number of receives after which a delivery is attempted even if its receiver is paused.
+"""After this many receives of its queue message, a delivery is attempted even if its receiver is paused.
 
-SQS moves a queue message to the dead-letter queue after `maxReceiveCount` receives, and each pause uses one receive.
-The number is so small that the remaining receives are enough for all attempts.
+Each pause uses one receive. After `maxReceiveCount` receives, SQS moves the queue message to the dead-letter queue.
+This number leaves enough of these receives for all attempts.
 """
 
 MAX_SPREAD_SECONDS = 900.0
 """The upper limit of the random time that is added to a pause.
 
-The random time has a maximum that doubles with each receive, up to this limit. Without the random time, all deliveries
-that wait for a receiver would be attempted at the same time after each pause.
+The random time lies between 0 and a maximum. The maximum doubles with each receive, up to this limit. Without the
+random time, all waiting deliveries to a receiver would be attempted at the same moment.
 """
 
 
@@ -46,16 +48,16 @@ class Permit(NamedTuple):
 
     receiver: str
     breaker: CircuitBreaker
-    """The circuit breaker to which the outcome of the call applies."""
+    """The circuit breaker that the outcome of the call changes."""
     stored: CircuitBreaker
-    """The circuit breaker that this process has last read from the table or written to the table.
+    """The circuit breaker as this process last read it from the table or wrote it to the table.
 
-    During a probe, `stored` is not equal to `breaker`, because `stored` pauses the deliveries of other processes.
+    During a probe, `stored` differs from `breaker`, because `stored` pauses the deliveries of other processes.
     """
 
 
 class ReceiverPausedError(Exception):
-    """The circuit breaker of the receiver pauses deliveries until `until`."""
+    """The circuit breaker of a receiver pauses all deliveries until `until`."""
 
     def __init__(self, until: datetime) -> None:
         super().__init__(f"paused until {until}")
@@ -63,10 +65,10 @@ class ReceiverPausedError(Exception):
 
 
 class SharedCircuitBreakers:
-    """Reads and changes the circuit breakers in the table, and caches the circuit breakers that it has read.
+    """Reads and changes the circuit breakers in the table, with a cache.
 
-    If a process has not read the circuit breaker of a receiver, it assumes that the circuit breaker is closed. The
-    process reads the stored circuit breaker when it records the first failure.
+    If the circuit breaker of a receiver is not in the cache, the process assumes a closed circuit breaker. After the
+    first failure, the process reads the stored circuit breaker.
     """
 
     def __init__(self, repository: CircuitBreakerRepository, now: Clock) -> None:
@@ -75,11 +77,12 @@ class SharedCircuitBreakers:
         self._known: dict[str, CircuitBreaker] = {}
 
     def admit(self, receiver: str, *, look_up: bool, may_pause: bool = True) -> Permit:
-        """Return the permission to call a receiver. Raises ReceiverPausedError if deliveries to the receiver pause.
+        """Return the permission to call a receiver. Raise ReceiverPausedError if deliveries to the receiver are paused.
+
+        `receiver` is the key from `receiver_key`.
 
         After a pause, only one process gets the permission. If `look_up` is True and the circuit breaker is not cached,
-        the method reads it from the table. If `may_pause` is False, the method returns the permission even during a
-        pause.
+        read the circuit breaker from the table. If `may_pause` is False, return the permission even during a pause.
         """
         breaker = self._known.get(receiver)
         if breaker is None:
@@ -99,7 +102,7 @@ class SharedCircuitBreakers:
         return Permit(receiver, breaker, breaker)
 
     def record(self, permit: Permit, *, is_failure: bool) -> datetime | None:
-        """Record the outcome of a call. Return the end of the receiver's pause, or None if there is no pause."""
+        """Record the outcome of a call. Return the time at which the receiver's pause ends, or None without a pause."""
         if is_failure:
             return self._record_failure(permit)
         if permit.stored != CLOSED:
@@ -110,8 +113,9 @@ class SharedCircuitBreakers:
     def _record_failure(self, permit: Permit) -> datetime | None:
         receiver, breaker, stored = permit
         now = self._now()
-        # Try again if another process changes the circuit breaker at the same time. After FAILURES_TO_OPEN such
-        # conflicts, the other processes have opened the circuit breaker. This failure then need not be counted.
+        # Another process can change the circuit breaker at the same time. In this case, `replace` returns the changed
+        # circuit breaker, and the loop tries again with it. After FAILURES_TO_OPEN such conflicts, the other processes
+        # have opened the circuit breaker, so this failure no longer matters.
         for _ in range(FAILURES_TO_OPEN):
             after = breaker.after(now, is_failure=True)
             if after == stored:
@@ -123,9 +127,9 @@ class SharedCircuitBreakers:
         return self._remember(receiver, stored).open_until
 
     def _remember(self, receiver: str, breaker: CircuitBreaker) -> CircuitBreaker:
-        """Cache and return a circuit breaker.
+        """Cache a circuit breaker, and return it.
 
-        If the cache contains more than MAX_KNOWN_RECEIVERS circuit breakers, remove the oldest circuit breaker.
+        If the cache exceeds MAX_KNOWN_RECEIVERS, remove the oldest circuit breaker.
         """
         self._known.pop(receiver, None)
         self._known[receiver] = breaker
@@ -136,18 +140,18 @@ class SharedCircuitBreakers:
 
 @dataclass(frozen=True, slots=True)
 class Deliveries:
-    """Makes one attempt each time that the queue message of a delivery is received."""
+    """Makes one attempt each time SQS delivers the queue message of a delivery."""
 
     delivery: WebhookDelivery
     breakers: SharedCircuitBreakers
     now: Clock
 
     def attempt(self, delivery: Delivery, receive_count: int) -> None:
-        """Make the next attempt of a delivery, unless its receiver is paused.
+        """Make the next attempt of a delivery, unless the receiver is paused.
 
-        `receive_count` is the number of times that SQS has delivered the queue message. Some receives cause no attempt,
-        so the attempts in the table determine the number of the next attempt. Raises RetryLaterError or
-        DeliveryFailedError unless the receiver has accepted the event.
+        `receive_count` tells how many times SQS has delivered the queue message. Some receives cause no attempt, so the
+        number of the next attempt comes from the table. Raise RetryLaterError or DeliveryFailedError if the receiver
+        does not accept the event.
         """
         is_first = receive_count == 1
         permit = self._admit(receiver_key(delivery.account_sid, delivery.url), receive_count)

@@ -1,6 +1,6 @@
-"""The delivery queue on SQS, and its dead-letter queue.
+"""Implement the delivery queue and its dead-letter queue on SQS.
 
-A queue message is one event, or one delivery of an event to one target. See docs/how-it-works.md#promises.
+A queue message contains either an event, or the delivery of an event to one target. See docs/how-it-works.md#promises.
 """
 
 from __future__ import annotations
@@ -17,22 +17,23 @@ from convoke.domain.webhooks import Delivery
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
-# The limits of one SendMessageBatch call: the number of messages, and the total size of all messages.
+# The limits of one SendMessageBatch call in Convoke: the number of queue messages, and their total size. SQS accepts
+# the same number, and a total size of up to 1 MiB.
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html
 MAX_BATCH_ENTRIES = 10
 MAX_BATCH_BYTES = 256 * 1024
 
 FAILURES_ATTRIBUTE = "Failures"
-"""The message attribute with the number of times that Convoke itself failed to process the queue message."""
+"""The message attribute that counts how many times Convoke itself failed to process the queue message."""
 
 MAX_VISIBILITY_SECONDS = 43_200
-"""The maximum time for which SQS can hide a received queue message: 12 hours."""
+"""The maximum time that SQS can hide a received queue message: 12 hours."""
 
 
 class MessagesNotSentError(Exception):
     """SQS did not accept some queue messages.
 
-    The caller may send all queue messages again, because consumers tolerate duplicates.
+    The caller may send all queue messages again, because the consumers tolerate duplicates.
     """
 
 
@@ -42,23 +43,23 @@ class SqsDeliveryQueue:
     queue_url: str
 
     def send(self, messages: Sequence[Delivery | Event]) -> None:
-        """Send the queue messages in batches. Raises MessagesNotSentError if SQS does not accept a queue message."""
+        """Send the queue messages in batches. Raise MessagesNotSentError if SQS rejects a queue message."""
         bodies = (escape_noncharacters(message.model_dump_json()) for message in messages)
         for batch in batches(bodies, _body_bytes, max_entries=MAX_BATCH_ENTRIES, max_bytes=MAX_BATCH_BYTES):
             answer = self.client.send_message_batch(
                 QueueUrl=self.queue_url,
                 Entries=[{"Id": str(number), "MessageBody": body} for number, body in enumerate(batch)],
             )
-            # SQS returns status 200 even if SQS rejects some queue messages of the batch.
+            # SQS returns status 200 even if it rejects some queue messages of the batch.
             if failed := answer.get("Failed"):
                 raise MessagesNotSentError(f"{len(failed)} of {len(batch)}: {failed[0]['Code']}")
 
     def send_again(self, body: str, failures: int, seconds: float) -> None:
-        """Send a copy of a queue message, which SQS delivers after `seconds`.
+        """Send a copy of a queue message. SQS delivers the copy after `seconds`.
 
-        `failures` is the number of times that Convoke itself has failed to process the queue message. The copy contains
-        this number, because SQS cannot change a queue message, and SQS also counts receives without a failure. The
-        caller must delete the original queue message.
+        `failures` tells how many times Convoke itself failed to process the queue message. The copy stores this number,
+        because SQS cannot change a sent queue message, and the receive count of SQS also includes receives without a
+        failure. The caller must delete the original queue message.
         """
         self.client.send_message(
             QueueUrl=self.queue_url,
@@ -68,10 +69,9 @@ class SqsDeliveryQueue:
         )
 
     def postpone(self, receipt_handle: str, seconds: float) -> None:
-        """Make SQS deliver a received queue message again after `seconds`.
+        """Make SQS deliver a received queue message again after `seconds`, rounded up to whole seconds.
 
-        `seconds` is rounded up to whole seconds. The consumer must also report the queue message as failed. Otherwise
-        Lambda deletes the queue message.
+        The consumer must also report the queue message as failed. Otherwise Lambda deletes the queue message.
         """
         timeout = min(-int(-seconds // 1), MAX_VISIBILITY_SECONDS)
         self.client.change_message_visibility(
@@ -85,7 +85,7 @@ class SqsDeadLetterQueue:
     queue_url: str
 
     def send(self, body: str) -> None:
-        """Add a queue message with the text `body`."""
+        """Add a queue message whose body is `body`."""
         self.client.send_message(QueueUrl=self.queue_url, MessageBody=body)
 
 

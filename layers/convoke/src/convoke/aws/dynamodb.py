@@ -1,9 +1,8 @@
 """Implement the port `Table` on DynamoDB.
 
-This module converts conditions and actions to DynamoDB's expressions. It also converts items to attribute values and
-back. The module retries throttled calls, and transactions that conflict with other transactions.
-
-The module uses botocore without boto3, because importing boto3 would take a quarter of the time of a cold start.
+This module converts conditions and actions to DynamoDB's expressions, and items to attribute values and back. The
+module retries a call if DynamoDB throttles the call or if the transaction conflicts with another transaction. The
+module uses botocore and not boto3, because importing boto3 would take a quarter of the time of a cold start.
 """
 
 from __future__ import annotations
@@ -49,20 +48,19 @@ if TYPE_CHECKING:
     from tenacity.wait import wait_base
 
 BACKOFF = wait_random_exponential(multiplier=0.025, max=1)
-"""Random pauses between the attempts of a call ("full jitter").
+"""The random pauses between the attempts of a call ("full jitter").
 
-Each pause has a random length. The first pause is at most 0.025 seconds. This maximum doubles after each attempt, up to
-1 second.
+The first pause is at most 0.025 seconds. The maximum doubles with each attempt, up to 1 second.
 """
 
 MAX_ATTEMPTS = 10
 """The maximum number of attempts of a call.
 
-With BACKOFF, a call that fails at every attempt takes about 2.5 seconds. In addition, botocore itself retries throttled
-calls.
+With the pauses of BACKOFF, a call whose attempts all fail takes about 2.5 seconds. botocore adds its own retries of
+throttled calls.
 """
 
-# The error codes of failed calls, and the reasons that DynamoDB gives for each write of a canceled transaction. See
+# Calls fail with an error code. For a canceled transaction, DynamoDB also returns one reason for each write. See
 # https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html.
 _TRANSIENT_ERRORS = {
     "ProvisionedThroughputExceededException",
@@ -72,19 +70,19 @@ _TRANSIENT_ERRORS = {
     "TransactionInProgressException",
 }
 _TRANSIENT_REASONS = {"ProvisionedThroughputExceeded", "ThrottlingError", "TransactionConflict"}
-# DynamoDB gives the reason "None" for a write that did not cause the cancellation.
+# The reason of a write that did not cause the cancellation is the string "None".
 _FINAL_REASONS = {"None", "ConditionalCheckFailed"}
 
 
 class UnprocessedKeysError(Exception):
-    """DynamoDB did not read some keys of a batch, for example because DynamoDB throttles the call."""
+    """DynamoDB did not read some keys of a batch, for example because of throttling."""
 
 
 class DynamoDbTable:
     """Implements `Table`.
 
-    Every method raises botocore's ClientError if the last attempt is also throttled or in conflict. `get_many` raises
-    UnprocessedKeysError if some keys are still unread after the last attempt.
+    Every method raises botocore's ClientError if even the last attempt is throttled or in conflict. `get_many` raises
+    UnprocessedKeysError if keys are still unread after the last attempt.
     """
 
     def __init__(
@@ -103,7 +101,7 @@ class DynamoDbTable:
         return _to_item(response["Item"]) if "Item" in response else None
 
     def get_many(self, keys: Sequence[Key], *, consistent: bool = True) -> dict[Key, Item]:
-        # DynamoDB refuses a batch that contains a key twice.
+        # DynamoDB refuses a batch that contains the same key twice.
         unread: Sequence[Any] = [_to_attributes(key._asdict()) for key in distinct_keys(keys)]
         found: dict[Key, Item] = {}
 
@@ -114,7 +112,7 @@ class DynamoDbTable:
             )
             for item in map(_to_item, response["Responses"].get(self._table_name, [])):
                 found[key_of(item)] = item
-            # DynamoDB does not read all keys if the batch is throttled, or if the items exceed 16 MB.
+            # DynamoDB may skip keys because of throttling, or because the items exceed 16 MB.
             unread = response["UnprocessedKeys"].get(self._table_name, {"Keys": []})["Keys"]
             if unread:
                 raise UnprocessedKeysError(f"{len(unread)} keys were left unread")
@@ -140,19 +138,19 @@ class DynamoDbTable:
         if after and between:
             position = str(after[sort_name])
             near, far = between if forward else between[::-1]
-            # DynamoDB refuses an ExclusiveStartKey that is outside the range `between`. If `after` is beyond the range,
-            # no items remain. If `after` is in front of the range, the query starts at the near end of the range.
+            # DynamoDB refuses an ExclusiveStartKey outside the range `between`. If `after` is beyond the far end, no
+            # items remain. If `after` is in front of the near end, the query starts at the near end.
             if (position > far) if forward else (position < far):
                 return []
             if (position < near) if forward else (position > near):
                 after = None
         request = self._query_request(partition, partition_name, sort_name, between)
-        # DynamoDB refuses consistent reads of a global secondary index.
+        # DynamoDB refuses a consistent read of a global secondary index.
         request |= {"ScanIndexForward": forward, "ConsistentRead": consistent and index is None}
         if index:
             request["IndexName"] = index.name
         if after:
-            # The start key of an index query must have the key attributes of the index and of the table.
+            # In an index query, the start key needs the key attributes of the index and of the table.
             start = {name: after[name] for name in ("pk", "sk", sort_name)} | {partition_name: partition}
             request["ExclusiveStartKey"] = _to_attributes(start)
         return self._read_pages(request, limit)
@@ -176,11 +174,11 @@ class DynamoDbTable:
             try:
                 self._client.transact_write_items(TransactItems=requests, ClientRequestToken=token)
             except self._client.exceptions.TransactionCanceledException:
-                # A canceled transaction has written nothing. The next attempt is a new transaction with a new token.
+                # A canceled transaction wrote nothing. The next attempt is a new transaction, so it needs a new token.
                 #
-                # After another error, such as a timeout, DynamoDB may have applied the transaction. The next attempt
-                # therefore uses the old token, because DynamoDB does not apply a transaction with a known token again.
-                # With a new token, the conditions could fail because of the writes of the first attempt.
+                # After any other error, such as a timeout, DynamoDB may have applied the transaction. The next attempt
+                # therefore keeps the token, because DynamoDB does not apply a transaction twice with one token. With a
+                # new token, the writes of the first attempt could make the conditions fail.
                 token = str(uuid4())
                 raise
 
@@ -207,7 +205,7 @@ class DynamoDbTable:
         return {"TableName": self._table_name, "KeyConditionExpression": text, **expression.placeholders()}
 
     def _read_pages(self, request: dict[str, Any], limit: int) -> list[Item]:
-        """Read up to `limit` items. Several calls may be necessary, because DynamoDB ends a page after 1 MB."""
+        """Read up to `limit` items. DynamoDB ends a page after 1 MB, so several calls may be necessary."""
         items: list[Item] = []
         while len(items) < limit:
             response = self._retrying(self._client.query, **request, Limit=limit - len(items))
@@ -233,28 +231,26 @@ class DynamoDbTable:
         return {**request, "Key": _to_attributes(update.key._asdict()), "UpdateExpression": text}
 
     def _request(self, expression: _Expression, condition: Condition | None) -> dict[str, Any]:
-        """Return the parameters that all kinds of writes have.
+        """Return the parameters that puts, updates and deletes have in common.
 
-        Render all other expressions before this call. The result contains the placeholders of all expressions.
+        Render all other expressions before this call, because the result contains the placeholders of all expressions.
         """
         request: dict[str, Any] = {"TableName": self._table_name}
         if condition is not None:
             request["ConditionExpression"] = _render_condition(condition, expression)
-            # With this parameter, the error of a failed condition contains the existing item, so no read is necessary.
+            # With this parameter, the error of a failed condition contains the stored item. Therefore no read is
+            # necessary.
             request["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"
         return {**request, **expression.placeholders()}
-
-
-# Errors.
 
 
 def _is_transient(error: BaseException) -> bool:
     if not isinstance(error, ClientError):
         return isinstance(error, UnprocessedKeysError)
     if reasons := {reason["Code"] for reason in _cancellation_reasons(error)}:
-        # If one write has a conflict, retry the transaction even if the condition of another write failed. The caller
-        # must know all failed conditions, and the condition of the write with the conflict may fail too. See
-        # docs/decisions/0020-conflicts-retried-before-conditions-count.md.
+        # One write can have a conflict while the condition of another write fails. Retry such a transaction, because
+        # the caller must learn all failed conditions, and the write with the conflict may also have a condition that
+        # fails. See docs/decisions/0020-conflicts-retried-before-conditions-count.md.
         unsettled = reasons - _FINAL_REASONS
         return bool(unsettled) and unsettled <= _TRANSIENT_REASONS
     return _code(error) in _TRANSIENT_ERRORS
@@ -265,30 +261,27 @@ def _code(error: ClientError) -> str:
 
 
 def _cancellation_reasons(error: ClientError) -> Sequence[Any]:
-    """Return the cancellation reason of each write, in the order of the writes.
+    """Return the cancellation reasons, one for each write in the order of the writes.
 
-    The result is empty if the error does not come from a canceled transaction.
+    The result is empty if no canceled transaction caused the error.
     """
     reasons: Sequence[Any] = error.response.get("CancellationReasons", ())
     return reasons
 
 
 def _existing_item(failure: Mapping[str, Any]) -> Item | None:
-    """Return the stored item of a write whose condition failed. Return None if no item is stored under the key.
+    """Return the stored item that made a condition fail. Return None if no item is stored under the key.
 
-    `failure` is the error of an update, or the cancellation reason of a write. In both cases, the key `Item` contains
-    the item.
+    `failure` is the error of an update, or the cancellation reason of one write. In either case, the key `Item`
+    contains the item.
     """
     return _to_item(failure["Item"]) if failure.get("Item") else None
 
 
-# Expressions.
-
-
 class _Expression:
-    """Creates the placeholders for the attribute names and the values in the expressions of a request.
+    """Creates placeholders for the names and values in the expressions of a request.
 
-    Every name gets a placeholder, because some names, such as `state`, are reserved words. See
+    Every attribute name gets a placeholder, because some names, such as `state`, are reserved words. See
     https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ReservedWords.html.
     """
 
@@ -307,7 +300,7 @@ class _Expression:
     def placeholders(self) -> dict[str, Any]:
         """Return the parameters that define the placeholders.
 
-        The result omits a parameter without placeholders, because DynamoDB refuses an empty parameter.
+        A parameter without placeholders is omitted, because DynamoDB refuses an empty parameter.
         """
         parameters: dict[str, Any] = {}
         if self._names:
@@ -328,8 +321,8 @@ def _render_condition(condition: Condition, expression: _Expression) -> str:
         case LessThan(name, value):
             return f"{expression.name(name)} < {expression.value(value)}"
         case Contains(name, value):
-            # Check the type, because contains() also accepts a string with the substring `value` and a list with the
-            # element `value`.
+            # Check the type, because contains() also accepts a string that contains `value`, or a list that contains
+            # `value`.
             is_set = f"attribute_type({expression.name(name)}, {expression.value('SS')})"
             return f"({is_set} AND contains({expression.name(name)}, {expression.value(value)}))"
         case And(conditions):
@@ -339,7 +332,7 @@ def _render_condition(condition: Condition, expression: _Expression) -> str:
 
 
 def _join(operator: str, parts: Sequence[str]) -> str:
-    # A single part gets no parentheses, because DynamoDB refuses redundant parentheses.
+    # DynamoDB refuses redundant parentheses, so a single part gets none.
     return f"({operator.join(parts)})" if len(parts) > 1 else parts[0]
 
 
@@ -357,9 +350,6 @@ def _render_actions(actions: Iterable[Action], expression: _Expression) -> str:
             case DeleteFromSet(_, values):
                 clauses.setdefault("DELETE", []).append(f"{name} {expression.value(values)}")
     return " ".join(f"{keyword} {', '.join(parts)}" for keyword, parts in clauses.items())
-
-
-# Attribute values.
 
 
 def _serialize(value: Value | frozenset[str]) -> dict[str, Any]:

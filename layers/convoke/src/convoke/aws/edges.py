@@ -1,8 +1,8 @@
-"""The edges of the AWS engine. Edges are the objects through which the program reaches AWS.
+"""Create the edges of the AWS engine. Edges are the objects through which the program reaches AWS.
 
-Each property returns one edge. At the first use, the property imports the modules of the edge and creates the edge.
-Therefore a cold start of a function imports only the edges that the function uses. For example, the sweeper does not
-import the webhook client. See docs/decisions/0058-cold-start.md.
+Each property returns one edge. At the first use, the property imports the edge's modules and creates the edge. A cold
+start of a function therefore imports only the edges that this function uses. For example, the sweeper does not import
+the webhook client. See docs/decisions/0058-cold-start.md.
 """
 
 from __future__ import annotations
@@ -47,38 +47,37 @@ if TYPE_CHECKING:
 CONNECT_TIMEOUT_SECONDS = 2
 READ_TIMEOUT_SECONDS = 5
 MAX_ATTEMPTS = 3
-"""The limits of a call to AWS.
+"""The maximum number of attempts of a call to AWS.
 
-The limits are the time to connect, the time between two parts of the answer, and the number of attempts. With these
-limits, a call and its retries end before the function's timeout. botocore's defaults are longer: 60 seconds and up to
-10 attempts.
+With this number and the two timeouts above, a call and its retries end before the function's timeout. botocore's
+defaults are longer: 60 seconds and up to 10 attempts.
 """
 
 PATH_DELIMITERS = "?"
-"""The characters that end a path even if they are percent-encoded.
+"""The characters that end a path even if a client percent-encodes them.
 
-An HTTP API of API Gateway decodes the path before it looks for the query. Therefore `%3F` in a path ends the path.
-See docs/behaviour/requests-and-answers.md#names-on-aws.
+An HTTP API of API Gateway decodes the path before it searches for the query, so `%3F` ends the path. See
+docs/behaviour/requests-and-answers.md#names-on-aws.
 """
 
 
 MAX_UPLOAD_BYTES = 4 * 1024 * 1024
-"""The maximum size of an uploaded media.
+"""The maximum size of an uploaded file.
 
-The event of an invocation must be at most 6 MB. The event contains the body in Base64, which is a third longer. See
+The event of an invocation must be at most 6 MB. The event contains the file in Base64, which is a third longer. See
 https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html.
 """
 
 
 CONSOLE_POLL_SECONDS = 10
-"""The pause between two requests of the console for new events, in seconds.
+"""How many seconds the console waits before it asks for new events again.
 
 The pause is long, because each request costs an invocation of the API function and a read of the table.
 """
 
 
 class AwsEdges:
-    """The edges of a deployment. The environment variables in template.yaml configure the edges."""
+    """The edges of a deployment. template.yaml sets the environment variables that configure the edges."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self.settings = Settings(environ)
@@ -129,9 +128,9 @@ class AwsEdges:
         return SecretSenderSecrets(self._secrets, self.settings.sender_secret_prefix)
 
     def _account_may_have_token(self, account_sid: str) -> bool:
-        """Return whether the account exists, or is the first account of the deployment.
+        """Return whether an account exists or is the first account of the deployment.
 
-        The first request creates the first account, so its Auth Token exists before the account.
+        The first account has an Auth Token before the account exists, because the first request creates the account.
         """
         return account_sid == self.settings.first_account_sid or self.table.get(keys.account(account_sid)) is not None
 
@@ -184,6 +183,12 @@ class AwsEdges:
         return SqsCopyQueue(self._sqs, self.settings.copy_queue_url)
 
     @cached_property
+    def copy_failure_queue(self) -> SqsCopyQueue:
+        from convoke.aws.copy_queue import SqsCopyQueue
+
+        return SqsCopyQueue(self._sqs, self.settings.copy_failure_queue_url)
+
+    @cached_property
     def outbound_failure_queue(self) -> SqsDeadLetterQueue:
         from convoke.aws.delivery_queue import SqsDeadLetterQueue
 
@@ -197,7 +202,7 @@ class AwsEdges:
 
         return {
             Provider.TWILIO: TwilioCarrier(self.public_url),
-            Provider.AWS: SmsCarrier(lambda: self._sms),
+            Provider.AWS: SmsCarrier(lambda: self._sms, lambda media: self.media_store.uri(media)),
         }
 
     @cached_property
@@ -206,7 +211,7 @@ class AwsEdges:
 
         from convoke.aws.sms_carrier import SERVICE
 
-        # Turn off botocore's retries, because a repeated call could send a copy twice.
+        # No retries, because a repeated call could send a copy twice.
         return self._client(SERVICE, config=Config(retries={"total_max_attempts": 1}))
 
     @cached_property
@@ -250,28 +255,28 @@ class AwsEdges:
 
     @cached_property
     def _session(self) -> Session:
-        """A botocore session.
+        """The botocore session that all clients share.
 
-        Convoke does not use boto3, because importing boto3 would take a quarter of the time of a cold start.
+        The functions do not use boto3, because importing boto3 would take a quarter of the time of a cold start.
         """
         from botocore.config import Config
         from botocore.session import get_session
 
         session = get_session()
         config = Config(
-            # The type checker and AWS already validate the parameters. Without these two settings, the validation and
-            # botocore's long user agent take two fifths of the CPU instructions of a request that creates a resource.
+            # The type checker and AWS already validate the parameters. botocore's own validation and its long user
+            # agent would take two fifths of the CPU instructions of a request that creates a resource.
             parameter_validation=False,
             user_agent="convoke",
             connect_timeout=CONNECT_TIMEOUT_SECONDS,
             read_timeout=READ_TIMEOUT_SECONDS,
             retries={"total_max_attempts": MAX_ATTEMPTS, "mode": "standard"},
-            # Without keep-alive, a network may drop an idle connection of a warm function without notice. The next call
-            # would then wait for the read timeout.
+            # Without keep-alive, a network may silently drop an idle connection of a warm function. The next call would
+            # then wait for the read timeout.
             tcp_keepalive=True,
         )
         session.set_default_client_config(config)
-        # Lambda and the command line set AWS_REGION. botocore reads only AWS_DEFAULT_REGION.
+        # Lambda and the command line set AWS_REGION, but botocore reads only AWS_DEFAULT_REGION.
         session.set_config_variable("region", self.settings.environ.get("AWS_REGION"))
         return session
 
@@ -284,15 +289,15 @@ class AwsEdges:
         return self._client("sqs")  # type: ignore[no-any-return]
 
     def _client(self, service: Any, config: Config | None = None) -> Any:
-        """Return a new client of the shared session. `config` overrides settings of the session.
+        """Create a client. `config` overrides settings of the shared session.
 
-        The return type is Any because botocore creates client classes at run time.
+        The return type is Any, because botocore creates client classes at run time.
         """
         from botocore.config import Config
 
         if service == "s3":
-            # By default, botocore signs S3 links with an old signature version that newer regions refuse. By default,
-            # the links also point to the global endpoint, which redirects requests for new buckets to another host.
-            # Such a redirect makes the signature invalid.
+            # By default, botocore signs S3 links with an old signature version, which newer regions refuse. Its links
+            # also point to the global endpoint, which redirects requests for new buckets to another host. The redirect
+            # makes the signature invalid.
             config = Config(signature_version="s3v4", s3={"addressing_style": "virtual"})
         return self._session.create_client(service, config=config)

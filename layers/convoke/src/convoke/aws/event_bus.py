@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from mypy_boto3_events.type_defs import PutEventsRequestEntryTypeDef
 
 SOURCE = "convoke"
-"""The `source` of every event on the bus. A rule selects Convoke's events by this value."""
+"""The `source` of every event on the bus. Rules select Convoke's events by this value."""
 
 # The limits of one PutEvents call: the number of entries, and the total size of all entries.
 # https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEvents.html
@@ -26,11 +26,11 @@ MAX_BATCH_ENTRIES = 10
 MAX_BATCH_BYTES = 256 * 1024
 
 MAX_ENTRY_OVERHEAD_BYTES = 256
-"""The maximum total size of the source, the detail type and the time of an entry."""
+"""The maximum size of one entry without its detail: the source, the detail type and the time."""
 
 
 class BusEvent(Model):
-    """The JSON object (envelope) in which EventBridge sends an event to a queue. Convoke reads only `detail`."""
+    """The JSON object (envelope) in which EventBridge delivers an event to a queue. Convoke reads only `detail`."""
 
     detail: Event
 
@@ -38,7 +38,7 @@ class BusEvent(Model):
 class EventsNotPublishedError(Exception):
     """EventBridge did not accept some events.
 
-    The caller may publish all events again, because consumers tolerate duplicates.
+    The caller may publish all events again, because the consumers tolerate duplicates.
     """
 
     def __init__(self, rejected: Sequence[Event], code: str) -> None:
@@ -47,9 +47,9 @@ class EventsNotPublishedError(Exception):
 
 
 def put_events_entry(event: Event, event_bus_name: str) -> PutEventsRequestEntryTypeDef:
-    """Return the PutEvents entry for `event`.
+    """Return the PutEvents entry for an event.
 
-    The detail type is the type of the event, and the detail is the whole event.
+    The detail type is the type of the event. The detail is the whole event.
     """
     return {
         "Source": SOURCE,
@@ -66,10 +66,10 @@ class EventBridgeBus:
     attempts: int = 4
 
     def publish(self, events: Sequence[Event]) -> None:
-        """Put the events on the bus in batches, and retry the entries that the bus rejects.
+        """Put the events on the bus in batches.
 
-        For example, the bus rejects entries because of throttling. Raises EventsNotPublishedError if the bus still
-        rejects entries at the last attempt.
+        Retry the entries that the bus rejects, for example because of throttling. Raise EventsNotPublishedError if the
+        bus still rejects entries at the last attempt.
         """
         for batch in batches(events, _entry_bytes, max_entries=MAX_BATCH_ENTRIES, max_bytes=MAX_BATCH_BYTES):
             self._publish(batch)
@@ -86,14 +86,14 @@ class EventBridgeBus:
                 try:
                     self._put(remaining)
                 except EventsNotPublishedError as error:
-                    # PutEvents is not atomic, so the next attempt must contain only the rejected entries.
+                    # PutEvents is not atomic, so the next attempt must contain the rejected entries only.
                     remaining = error.rejected
                     raise
 
     def _put(self, events: Sequence[Event]) -> None:
         answer = self.client.put_events(Entries=[put_events_entry(event, self.event_bus_name) for event in events])
         if answer["FailedEntryCount"]:
-            # The results are in the order of the entries.
+            # The results have the same order as the entries.
             failed = [
                 (event, result)
                 for event, result in zip(events, answer["Entries"], strict=True)
@@ -107,5 +107,5 @@ def _entry_bytes(event: Event) -> int:
 
 
 def _detail(event: Event) -> str:
-    # A rule of the event bus copies this JSON into the body of a queue message.
+    # A rule of the bus copies this JSON into the body of a queue message.
     return escape_noncharacters(event.model_dump_json())

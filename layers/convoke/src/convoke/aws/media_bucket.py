@@ -1,4 +1,4 @@
-"""The media store on AWS: an S3 bucket."""
+"""Store uploaded files in an S3 bucket."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ class MediaBucket:
     """Implements `MediaStore`. The key of an object is `{account SID}/{media SID}`."""
 
     def __init__(self, make_client: Callable[[], S3Client], bucket: str) -> None:
-        """`make_client` is called only before the first request to S3, because creating an S3 client is slow."""
+        """`make_client` creates the S3 client.
+
+        Only the first request to S3 calls this function, because the creation is slow.
+        """
         self._make_client = make_client
         self._bucket = bucket
 
@@ -50,12 +53,16 @@ class MediaBucket:
         seconds = int(lifetime.total_seconds())
         return self._client.generate_presigned_url("get_object", Params=parameters, ExpiresIn=seconds)
 
+    def uri(self, media: Media) -> str:
+        """Return the S3 URI of the content, for a call to another AWS service. The caller must have read access."""
+        return f"s3://{self._bucket}/{_key(media.account_sid, media.sid)}"
+
     def delete(self, account_sid: str, media_sid: str) -> None:
         self._client.delete_object(Bucket=self._bucket, Key=_key(account_sid, media_sid))
 
 
 class MediaObject:
-    """Implements `MediaWriter`. The content stays in memory until `commit`, because the content is small."""
+    """Implements `MediaWriter`. The whole content stays in memory until `commit`, because uploads on AWS are small."""
 
     def __init__(self, client: S3Client, bucket: str, key: str) -> None:
         self._client = client
@@ -66,8 +73,11 @@ class MediaObject:
     def write(self, data: bytes) -> None:
         self._parts.append(data)
 
-    def commit(self) -> None:
-        self._client.put_object(Bucket=self._bucket, Key=self._key, Body=b"".join(self._parts))
+    def commit(self, content_type: str) -> None:
+        # AWS End User Messaging reads the object itself, and learns the type of the media from S3.
+        self._client.put_object(
+            Bucket=self._bucket, Key=self._key, Body=b"".join(self._parts), ContentType=content_type
+        )
 
     def abort(self) -> None:
         self._parts.clear()

@@ -1,4 +1,4 @@
-"""The participant queue on SQS. Each queue message contains the participants to add to one conversation."""
+"""Implement the participant queue on SQS. Each queue message contains the participants of one new conversation."""
 
 from __future__ import annotations
 

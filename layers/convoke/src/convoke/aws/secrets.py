@@ -1,6 +1,6 @@
 """Store Auth Tokens and the master secrets of API keys in Secrets Manager.
 
-Each account has one secret, whose text is the Auth Token. One further secret contains all master secrets.
+Each account has one secret, whose text is the Auth Token. One more secret contains all master secrets.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
 
 TOKEN_CACHE_SECONDS = 60
-"""How long a process caches an Auth Token.
+"""How long a process caches an Auth Token, in seconds.
 
-After another process rotates the Auth Token, this process may use the old Auth Token for up to this time.
+After another process rotates the Auth Token, this process may still use the old Auth Token for at most this time.
 """
 
 
 class SecretAuthTokens:
     """Implements `AuthTokens` with Secrets Manager. Auth Tokens are cached, because each fetch costs money and time.
 
-    The class fetches no secret for an account that does not exist. Otherwise each request with an invented Account SID
-    would cause a call to Secrets Manager. Such a call is as expensive as 40 reads of the table. See
+    The class fetches no secret for an account that does not exist. A stranger could otherwise invent Account SIDs, and
+    each request would cause a call to Secrets Manager. Such a call costs as much as 40 reads of the table. See
     docs/decisions/0079-strangers-cost-little.md.
     """
 
@@ -68,8 +68,8 @@ CURRENT = "current"
 class SecretApiKeyMasters:
     """Implements `ApiKeyMasters` with Secrets Manager.
 
-    The secret is a JSON object. The key `current` contains the current version. Each other key is a version, and its
-    value is the master secret of this version. template.yaml creates the secret with the first version.
+    The text of the secret is a JSON object that maps each version to its master secret. The additional key `current`
+    contains the current version. template.yaml creates the secret with the first version.
     """
 
     client: SecretsManagerClient
@@ -85,8 +85,8 @@ class SecretApiKeyMasters:
     def put(self, before: Masters | None, after: Masters) -> bool:
         """Replace the master secrets.
 
-        Only the command line changes the master secrets, so this method does not compare `before` with the stored
-        secrets.
+        The method does not compare `before` with the stored secrets, because only the command line changes the master
+        secrets. Therefore the result is always True.
         """
         content = json.dumps({CURRENT: after.current, **after.secrets})
         if before is None:

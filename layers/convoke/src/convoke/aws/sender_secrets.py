@@ -1,4 +1,4 @@
-"""Store the secrets of senders in Secrets Manager. Each sender has one secret, a JSON object."""
+"""Store the secrets of senders in Secrets Manager. The secret of each sender is a JSON object."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
 
 SECRET_CACHE_SECONDS = 60
-"""How long a process caches the secret of a sender. Another process may replace the secret in the meantime."""
+"""How long a process caches the secret of a sender, in seconds.
+
+After another process replaces the secret, this process may still use the old secret for at most this time.
+"""
 
 
 class SecretSenderSecrets:
@@ -36,7 +39,7 @@ class SecretSenderSecrets:
 
     def delete(self, account_sid: str, sender_sid: str) -> None:
         try:
-            # Without this parameter, Secrets Manager keeps the secret for at least seven days.
+            # Without this parameter, Secrets Manager would keep the secret for at least seven days.
             name = self._name(account_sid, sender_sid)
             self.client.delete_secret(SecretId=name, ForceDeleteWithoutRecovery=True)
         except self.client.exceptions.ResourceNotFoundException:

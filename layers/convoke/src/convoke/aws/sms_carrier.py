@@ -1,13 +1,15 @@
-"""Send copies through AWS End User Messaging SMS. See docs/phones/aws.md.
+"""Send copies of messages through AWS End User Messaging SMS. See docs/phones/aws.md.
 
-A call has no idempotency key. If the answer is lost, Convoke cannot find out whether AWS has accepted the copy. See
-https://docs.aws.amazon.com/pinpoint/latest/apireference_smsvoicev2/API_SendTextMessage.html.
+A call has no idempotency key. If the answer is lost, Convoke cannot find out whether AWS accepted the copy. See
+https://docs.aws.amazon.com/pinpoint/latest/apireference_smsvoicev2/API_SendTextMessage.html and
+https://docs.aws.amazon.com/pinpoint/latest/apireference_smsvoicev2/API_SendMediaMessage.html.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, cast
 
 from botocore.exceptions import ClientError, ConnectTimeoutError, EndpointConnectionError
 
@@ -16,50 +18,62 @@ from convoke.domain.carriers import (
     CarrierRefusedError,
     CarrierThrottledError,
     CarrierUnavailableError,
+    CopyMedia,
     OutboundCopy,
     SentCopy,
 )
-from convoke.domain.errors import CarrierFailedError, SenderMissingError
+from convoke.domain.errors import CarrierFailedError, MediaNotCarriedError, SenderMissingError
+from convoke.domain.media import Media
 
 SERVICE = "pinpoint-sms-voice-v2"
 
 REFUSALS = frozenset({"ConflictException", "ValidationException"})
 
 NOT_ACCEPTED = frozenset({"AccessDeniedException", "ServiceQuotaExceededException"})
-"""The error codes of calls that AWS has not accepted and that may succeed later.
+"""The error codes which mean that AWS did not accept the copy, but may accept it later.
 
-For example, the monthly spend limit is reached. The error ends when the operator raises the limit or the month ends.
+For example, the account has reached the monthly spend limit. A later call succeeds after the operator raises the limit,
+or after the month ends.
+"""
+
+
+MAX_IMAGE_BYTES = 2 * 1024 * 1024
+MAX_FILE_BYTES = 600 * 1024
+
+MAX_BYTES: Mapping[str, int] = MappingProxyType(
+    {
+        **dict.fromkeys((f"image/{each}" for each in ("gif", "jpeg", "png")), MAX_IMAGE_BYTES),
+        **dict.fromkeys((f"audio/{each}" for each in ("3gpp", "amr", "mp4", "mpeg", "ogg")), MAX_FILE_BYTES),
+        **dict.fromkeys((f"video/{each}" for each in ("3gpp", "mp4", "quicktime", "webm")), MAX_FILE_BYTES),
+        **dict.fromkeys((f"text/{each}" for each in ("calendar", "vcard", "x-vcard")), MAX_FILE_BYTES),
+        **dict.fromkeys(("application/pdf", "image/tiff"), MAX_FILE_BYTES),
+    }
+)
+"""The maximum size of a media for each content type that AWS sends and Convoke accepts for phones.
+
+See https://docs.aws.amazon.com/sms-voice/latest/userguide/mms-limitations-character.html.
 """
 
 
 class SmsCarrier:
-    """Implements `Carrier`. The API of AWS cannot send a group MMS."""
+    """Implements `Carrier`. AWS offers no way to send a group MMS."""
 
-    def __init__(self, client: Callable[[], Any]) -> None:
-        """`client` returns the botocore client. The carrier calls `client` only when a copy is sent.
+    def __init__(self, client: Callable[[], Any], uri_of: Callable[[Media], str]) -> None:
+        """`client` returns the botocore client. `client` is not called before the first copy is sent.
 
-        Creating the client is slow, so the cold start must not create the client.
+        Creating the botocore client is slow, so the cold start must not create it. `uri_of` returns the S3 URI of a
+        media.
         """
         self._client = client
+        self._uri_of = uri_of
 
     @property
     def sends_group_mms(self) -> bool:
         return False
 
     def send(self, copy: OutboundCopy) -> SentCopy:
-        sender = copy.sender
-        if not copy.text.strip():
-            raise CarrierRefusedError(CarrierFailedError, "an SMS needs a text")
-        optional = {"ConfigurationSetName": sender.configuration_set} if sender.configuration_set else {}
         try:
-            answer = self._client().send_text_message(
-                DestinationPhoneNumber=copy.address,
-                OriginationIdentity=sender.origination_identity,
-                MessageBody=copy.text,
-                MessageType="TRANSACTIONAL",
-                Context=context_of(copy.receipt),
-                **optional,
-            )
+            answer = self._call(copy)
         except (EndpointConnectionError, ConnectTimeoutError) as error:
             raise CarrierUnavailableError(type(error).__name__) from error
         except ClientError as error:
@@ -67,11 +81,41 @@ class SmsCarrier:
             raise
         return SentCopy(str(answer["MessageId"]))
 
+    def _call(self, copy: OutboundCopy) -> Mapping[str, Any]:
+        """Send an MMS if the copy has media, and an SMS otherwise."""
+        sender, has_text = copy.sender, bool(copy.text.strip())
+        common = {
+            "DestinationPhoneNumber": copy.address,
+            "OriginationIdentity": sender.origination_identity,
+            "Context": context_of(copy.receipt),
+            **({"ConfigurationSetName": sender.configuration_set} if sender.configuration_set else {}),
+            **({"MessageBody": copy.text} if has_text else {}),
+        }
+        if copy.media:
+            answer = self._client().send_media_message(**common, MediaUrls=[self._uri_of(_only(copy.media))])
+        elif has_text:
+            answer = self._client().send_text_message(**common, MessageType="TRANSACTIONAL")
+        else:
+            raise CarrierRefusedError(CarrierFailedError, "a copy needs a text or a media")
+        return cast("Mapping[str, Any]", answer)
+
+
+def _only(media: Sequence[CopyMedia]) -> Media:
+    """Return the only media of a copy. Raise CarrierRefusedError if AWS cannot send the media of the copy.
+
+    AWS sends only one media in a message. Several messages for one copy could not be repeated safely, because nobody
+    knows which messages AWS has accepted after an answer was lost.
+    """
+    first, content = media[0].media, media[0].media.content
+    if len(media) > 1 or content is None or content.size > MAX_BYTES.get(content.content_type, 0):
+        raise CarrierRefusedError(MediaNotCarriedError, f"{len(media)} media")
+    return first
+
 
 def _raise_meaning(error: ClientError) -> None:
-    """Raise the carrier error that matches an AWS error.
+    """Raise the carrier error that has the meaning of an AWS error.
 
-    Do nothing if the AWS error does not show whether AWS has accepted the copy.
+    Do nothing if the AWS error does not tell whether AWS accepted the copy.
     """
     code, reason = error.response["Error"]["Code"], str(error.response.get("Reason", ""))
     if code == "ThrottlingException":

@@ -1,4 +1,4 @@
-"""Start the finalizer's state machine on Step Functions."""
+"""Start the finalizer's state machine in Step Functions."""
 
 from __future__ import annotations
 
@@ -17,9 +17,8 @@ if TYPE_CHECKING:
 class StepFunctionsWorkflow:
     """Starts Express executions of the state machine.
 
-    Step Functions can run such an execution more than once. Two executions for the same conversation can also run at
-    the same time. Every task tolerates repetition and concurrency. See
-    docs/how-it-works.md#promises and
+    Step Functions can run an execution more than once, and executions for the same conversation can run at the same
+    time. Every task tolerates repetition and concurrency. See docs/how-it-works.md#promises and
     https://docs.aws.amazon.com/step-functions/latest/dg/choosing-workflow-type.html.
     """
 

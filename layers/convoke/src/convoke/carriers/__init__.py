@@ -1,1 +1,1 @@
-"""The carriers that do not depend on an engine. Both the embedded engine and the AWS engine use these carriers."""
+"""Send messages through carriers that work with both engines, AWS and embedded."""

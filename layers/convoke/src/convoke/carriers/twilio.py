@@ -1,6 +1,6 @@
-"""Send copies through Twilio Programmable Messaging. See docs/phones/twilio.md.
+"""Send copies of messages through Twilio Programmable Messaging. See docs/phones/twilio.md.
 
-A call has no idempotency key. If the answer is lost, Convoke cannot find out whether Twilio has accepted the copy. See
+A call has no idempotency key. If the answer is lost, Convoke cannot find out whether Twilio accepted the copy. See
 https://www.twilio.com/docs/messaging/api/message-resource#create-a-message-resource.
 """
 
@@ -10,7 +10,6 @@ import json
 from urllib.parse import urlencode
 
 import urllib3
-from urllib3 import exceptions
 
 from convoke.domain.carriers import (
     CarrierRefusedError,
@@ -19,70 +18,74 @@ from convoke.domain.carriers import (
     OutboundCopy,
     SentCopy,
 )
+from convoke.domain.connections import ConnectionSettings
 from convoke.domain.errors import SenderMissingError
+from convoke.domain.receivers import ReceiverRules
 from convoke.domain.twilio_statuses import TOO_MANY_QUEUED, reason_of, status_url
+from convoke.webhooks.answers import WebhookUnreachableError
+from convoke.webhooks.client import BoundedHttpClient, read_body
 
 API_URL = "https://api.twilio.com"
 
-CONNECT_TIMEOUT_SECONDS = 3.0
-READ_TIMEOUT_SECONDS = 10.0
+SETTINGS = ConnectionSettings(retries=0, connect=3.0, read=10.0, total=13.0)
 
-MAX_CONNECTIONS = 32
-
-NOT_SENT = (exceptions.NewConnectionError, exceptions.ConnectTimeoutError)
-"""The errors that occur before Convoke has sent a part of the request to Twilio."""
+MAX_ANSWER_BYTES = 64 * 1024
+"""The maximum length of an answer that is read. An answer of Twilio has about 1 KB."""
 
 NOT_ACCEPTED = frozenset({401, 403, 404, 503})
-"""The status codes of requests that Twilio has not processed and that may succeed later.
+"""The status codes which mean that Twilio did not process the request, but may process it later.
 
-After 401, 403 or 404, the next attempt may have new credentials. A server responds with 503 if it cannot handle a
-request at present (RFC 9110, section 15.6.4). After any other 5xx status code, Twilio may have accepted the copy.
+After 401, 403 or 404, the next attempt may use new credentials. With 503, a server is unable to handle a request at
+present (RFC 9110, section 15.6.4). After any other 5xx status code, Twilio may have accepted the copy.
 """
 
 TOO_MANY_REQUESTS = 429
 
 
 class TwilioAnswerError(Exception):
-    """Twilio failed, or its answer cannot be parsed. Twilio may have accepted the copy."""
+    """Twilio failed, or the answer cannot be parsed. Twilio may have accepted the copy."""
 
 
 class TwilioCarrier:
-    """Implements `Carrier`. Twilio's API cannot send a group MMS."""
+    """Implements `Carrier`. Twilio's API offers no way to send a group MMS."""
 
     def __init__(self, public_url: str | None, api_url: str = API_URL) -> None:
-        """`public_url` is the base URL to which Twilio reports statuses. None means that Twilio reports no statuses."""
+        """`public_url` is the base URL to which Twilio reports statuses. If None, Twilio reports no statuses."""
         self._public_url = public_url
         self._api_url = api_url
-        self._pool = urllib3.PoolManager(
-            maxsize=MAX_CONNECTIONS,
-            retries=False,
-            timeout=urllib3.Timeout(connect=CONNECT_TIMEOUT_SECONDS, read=READ_TIMEOUT_SECONDS),
-        )
+        self._http = BoundedHttpClient(ReceiverRules())
 
     @property
     def sends_group_mms(self) -> bool:
         return False
 
+    def cut(self) -> None:
+        """End all calls in progress. Twilio may have accepted the copies of these calls."""
+        self._http.cut()
+
     def send(self, copy: OutboundCopy) -> SentCopy:
         if copy.secret is None:
             raise CarrierRefusedError(SenderMissingError, "the sender was deleted")
         form = [("From", copy.sender.address), ("To", copy.address), ("Body", copy.text)]
-        # Skip relative links, because Twilio cannot use them. Links are relative if the API has no public URL.
-        form += [("MediaUrl", url) for url in copy.media_urls if "://" in url]
+        # Twilio cannot use relative links. Links are relative if the API has no public URL.
+        form += [("MediaUrl", each.url) for each in copy.media if "://" in each.url]
         if self._public_url:
             form.append(("StatusCallback", status_url(self._public_url, copy.sender, copy.receipt)))
         headers = urllib3.make_headers(basic_auth=f"{copy.secret.account_sid}:{copy.secret.auth_token}")
         headers["Content-Type"] = "application/x-www-form-urlencoded"
         url = f"{self._api_url}/2010-04-01/Accounts/{copy.secret.account_sid}/Messages.json"
         try:
-            response = self._pool.request("POST", url, body=urlencode(form), headers=headers, redirect=False)
-        except NOT_SENT as error:
-            raise CarrierUnavailableError(type(error).__name__) from error
-        return _outcome(response.status, response.data)
+            with self._http.call_under_way(url, SETTINGS):
+                response = self._http.request("POST", url, headers, SETTINGS, urlencode(form))
+                return _outcome(response.status, read_body(response, MAX_ANSWER_BYTES))
+        except WebhookUnreachableError as error:
+            if error.is_sent:
+                raise
+            raise CarrierUnavailableError(str(error)) from error
 
 
 def _outcome(status: int, body: bytes) -> SentCopy:
-    """Return the accepted copy if Twilio's answer is a success. Otherwise raise the matching error."""
+    """Return the copy if Twilio accepted it. Otherwise raise the matching error."""
     try:
         content = json.loads(body)
         code = int(content.get("code") or 0)

@@ -11,7 +11,7 @@ from convoke.operations.console_codes import ConsoleCodeOperations
 
 
 def console_link(url: str, account_sid: str, codes: ConsoleCodeOperations) -> str:
-    """Return a link to the console with a new code.
+    """Create a one-time code, and return a link to the console that contains this code.
 
     The code follows `#` in the URL, because browsers do not send this part of a URL to a server.
     """

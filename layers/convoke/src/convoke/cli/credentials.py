@@ -1,4 +1,4 @@
-"""Choose the account that `convoke up` uses. Environment variables can set the account and its Auth Token."""
+"""Choose the account that `convoke up` uses. The environment can set the account and its Auth Token."""
 
 from __future__ import annotations
 
@@ -24,15 +24,14 @@ account_sid_option = click.option(
 
 
 class CredentialsError(Exception):
-    """The Account SID in the option or in the environment is invalid. The error text is one line for the user."""
+    """The Account SID in the option or the environment is invalid. The error text is one line for the user."""
 
 
 def first_account(accounts: AccountOperations, sid: str | None, environ: Mapping[str, str]) -> tuple[Account, str]:
-    """Return the account that `convoke up` uses, and its Auth Token. Raises CredentialsError.
+    """Return the account that `convoke up` uses, with its Auth Token. Raise CredentialsError if `sid` is invalid.
 
-    `sid` is the SID of the account. If `sid` is None, the function returns the oldest account. If the account does not
-    exist, the function creates the account. An Auth Token in the environment replaces the stored Auth Token
-    permanently.
+    If `sid` is None, use the oldest account. Create the account if it does not exist. An Auth Token in the environment
+    permanently replaces the stored Auth Token.
     """
     token = environ.get(TOKEN_VARIABLE) or None
     if sid is not None and not is_sid(sid, Prefix.ACCOUNT):

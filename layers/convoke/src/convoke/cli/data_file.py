@@ -1,4 +1,4 @@
-"""The option `--data`, which names a data file, and a function that opens the embedded engine on the data file."""
+"""Define the option `--data` for the path of a data file, and open the embedded engine on this file."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from click.core import ParameterSource
 from pydantic import ValidationError
 
 from convoke.api.origins import InvalidOriginError
+from convoke.config import InvalidSettingError
 from convoke.embedded.clock import MovableClock
 from convoke.embedded.data_format import MEMORY, DataFileError
 from convoke.embedded.engine import EmbeddedEngine
@@ -21,12 +22,12 @@ from convoke.embedded.observation import Observers
 
 
 def default_data() -> str:
-    """Return the path of the data file in the user data directory of the operating system."""
+    """Return the path of the default data file, in the user data directory of the operating system."""
     return str(platformdirs.user_data_path("convoke", appauthor=False) / "convoke.db")
 
 
 def resolve_data(context: click.Context, _: click.Parameter, data: str) -> str:
-    """Return the absolute path of the data file. Raise ClickException if the command line also contains --stack."""
+    """Return the absolute path of the data file. Raise ClickException if the user gives both --data and --stack."""
     if context.params.get("stack") is not None:
         if context.get_parameter_source("data") is ParameterSource.COMMANDLINE:
             raise click.ClickException("--data and --stack cannot be used together")
@@ -35,7 +36,7 @@ def resolve_data(context: click.Context, _: click.Parameter, data: str) -> str:
 
 
 def resolve_existing_data(context: click.Context, parameter: click.Parameter, data: str) -> str:
-    """Return the absolute path of the data file. Raises ClickException if the file does not exist."""
+    """Return the absolute path of the data file. Raise ClickException if the file does not exist."""
     path = resolve_data(context, parameter, data)
     if context.params.get("stack") is None and path != MEMORY and not Path(path).exists():
         raise click.ClickException(f"there is no data file {path}")
@@ -48,22 +49,24 @@ the_data_option = partial(
     metavar="PATH",
     default=default_data,
     show_default=default_data(),
-    help="Path of the data file. With :memory:, the data is lost when the command ends.",
+    help="Path of the data file.",
 )
 """The option `--data` without a callback. Each option below adds a callback that refuses unsuitable paths."""
 
-data_option = the_data_option(callback=resolve_data)
-"""The option of commands that create a missing data file."""
+data_option = the_data_option(
+    callback=resolve_data, help="Path of the data file. With :memory:, the data is lost when the command ends."
+)
+"""The option for commands that create a missing data file."""
 
 existing_data_option = the_data_option(callback=resolve_existing_data)
-"""The option of commands that need existing data. These commands do not create a data file."""
+"""The option for commands that need existing data and never create a data file."""
 
 
 @contextmanager
 def open_engine(data: str) -> Iterator[EmbeddedEngine]:
-    """Open an engine, and close the engine at the end of the `with` block. Raise the same errors as `new_engine`.
+    """Open an engine, and close it at the end of the `with` block. Raise the same errors as `new_engine`.
 
-    The engine accepts requests. The engine processes queues only after a call of `start`.
+    The engine accepts requests, but processes queues only after a call of `start`.
     """
     engine = new_engine(data)
     try:
@@ -79,16 +82,16 @@ def new_engine(
     reset: Callable[[], None] | None = None,
     observers: Observers | None = None,
 ) -> EmbeddedEngine:
-    """Return an engine on a data file. See `EmbeddedEngine` for `reset` and `observers`.
+    """Create an engine on a data file. See `EmbeddedEngine` for `reset` and `observers`.
 
-    Raises ClickException if the data file, a variable CONVOKE_PROVISIONING_* or CONVOKE_ALLOWED_ORIGINS is invalid.
+    Raise ClickException if the data file or an environment variable is invalid.
     """
     if data != MEMORY:
         create_folder(data)
     clock = MovableClock() if has_movable_clock else None
     try:
         return EmbeddedEngine(data, movable_clock=clock, environ=os.environ, reset=reset, observers=observers)
-    except DataFileError as error:
+    except (DataFileError, InvalidSettingError) as error:
         raise click.ClickException(str(error)) from error
     except ValidationError as error:
         problems = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())
@@ -98,7 +101,7 @@ def new_engine(
 
 
 def create_folder(data: str) -> None:
-    """Create the folder of a data file if the folder does not exist. Only the owner can read a new folder."""
+    """Create the folder of a data file if it does not exist. Only the owner can read a new folder."""
     try:
         Path(data).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:

@@ -26,7 +26,7 @@ from convoke.testing.receiver import Receiver
 Print = Callable[[str], None]
 
 TIMEOUT_SECONDS = 10.0
-"""The maximum wait for a result. A result usually takes a few milliseconds."""
+"""How long the demo waits for a result. A result usually takes a few milliseconds."""
 
 PHONE, BUSINESS = "+15558675319", "+15017122669"
 
@@ -55,7 +55,7 @@ def demo() -> None:
 
 @dataclass(slots=True)
 class Timeline:
-    """Prints each line with the milliseconds since the timeline began."""
+    """Prints each line together with the milliseconds since the start of the timeline."""
 
     print_line: Print
     begun: float = field(default_factory=time.perf_counter)
@@ -79,7 +79,7 @@ def run_demo(print_line: Print) -> bool:
 
 
 def run_example(name: str, client: Client, receiver: Receiver, validator: RequestValidator, print_line: Print) -> bool:
-    """Create the conversation of one example. Wait for the participants and for the webhook of the conversation.
+    """Create the conversation of one example. Wait for its participants and for its webhook.
 
     Return whether every step had the expected result.
     """
@@ -106,7 +106,7 @@ def run_example(name: str, client: Client, receiver: Receiver, validator: Reques
 
 
 def run_lifecycle(client: Client, print_line: Print) -> bool:
-    """Take a conversation through its states: active, inactive, active again, closed, deleted."""
+    """Take one conversation through its states: active, inactive, active again, closed, deleted."""
     print_line("\nThe lifecycle of a conversation")
     timeline, v1 = Timeline(print_line), client.conversations.v1
     pair = {"messaging_binding_address": "+15558675313", "messaging_binding_proxy_address": "+15017122663"}
@@ -162,7 +162,7 @@ def run_phone(client: Client, print_line: Print) -> bool:
 
 
 def send_as_phone(client: Client, body: str) -> dict[str, str]:
-    """Send a message from the simulated phone. Return the SIDs of the conversation and the message."""
+    """Send a message as the simulated phone. Return the SIDs of the conversation and the message."""
     url = f"{client.conversations.base_url}/convoke/v1/Simulate/InboundMessages"
     form = {"From": PHONE, "To": BUSINESS, "Body": body}
     sent: dict[str, str] = json.loads(client.request("POST", url, data=form, auth=client.auth).text)
@@ -175,7 +175,7 @@ def answer_phone(conversation: ConversationContext, body: str) -> tuple[str, int
 
 
 def wait_for_delivery(message: MessageContext) -> tuple[str, int]:
-    """Wait until a message with one receiver is delivered or has failed.
+    """Wait until a message to one receiver is delivered or has failed.
 
     Return the status and the error code of the delivery receipt.
     """
@@ -197,7 +197,7 @@ def error_code(request: Callable[[], object]) -> int | None:
 
 
 def check_webhook(conversation_sid: str, receiver: Receiver, validator: RequestValidator, timeline: Timeline) -> bool:
-    """Wait for the webhook of the state change. Return whether the signature and the new state are correct."""
+    """Wait for the webhook about the state change. Return whether its signature and the new state are correct."""
     webhook = receiver.wait_for(
         lambda received: received.parameters.get("ConversationSid") == conversation_sid, TIMEOUT_SECONDS
     )
@@ -212,7 +212,7 @@ def check_webhook(conversation_sid: str, receiver: Receiver, validator: RequestV
 
 
 def wait_for_provisioning(fetch_state: Callable[[], str]) -> str:
-    """Fetch the state until it is not `initializing` or the timeout is over. Return the last state."""
+    """Fetch the state until it is not `initializing`, or until the timeout. Return the last state."""
     deadline = time.monotonic() + TIMEOUT_SECONDS
     while (state := fetch_state()) == "initializing" and time.monotonic() < deadline:
         time.sleep(0.01)
@@ -221,14 +221,14 @@ def wait_for_provisioning(fetch_state: Callable[[], str]) -> str:
 
 @contextmanager
 def started_instance() -> Iterator[dict[str, str]]:
-    """Run `convoke up` on a free port, without a data file, until the block ends. Yield the URL and the credentials."""
+    """Run `convoke up` on a free port and without a data file. Yield the URL and the credentials."""
     command = [sys.executable, "-m", "convoke", "up", "--port", "0", "--data", ":memory:", "--json"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:  # noqa: S603 - our own command
         try:
             assert process.stdout is not None
             line = process.stdout.readline()
             if not line:
-                # The process has ended, and has printed the reason to stderr.
+                # The process has ended. It has already printed the reason to stderr.
                 raise SystemExit(1)
             yield json.loads(line)
         finally:

@@ -1,4 +1,4 @@
-"""Open an AWS deployment by the name of its stack. boto3 finds the credentials."""
+"""Open the AWS deployment that has a given stack name. boto3 finds the credentials."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
 FIRST_ACCOUNT = "AccountSid"
-"""The stack output with the SID of the account that the template declares."""
+"""The name of the stack output that contains the SID of the template's account."""
 
 OUTPUTS = {
     "CONVOKE_TABLE_NAME": "TableName",
@@ -33,9 +33,9 @@ OUTPUTS = {
     "CONVOKE_DELIVERY_QUEUE_URL": "DeliveryQueueUrl",
     "CONVOKE_EVENT_BUS_NAME": "EventBusName",
 }
-"""The stack outputs that the commands need. The key is an environment variable of the deployed functions.
+"""The environment variables of the program, as in the deployed functions.
 
-The stack output contains the value of this variable.
+Each value is the name of the stack output that contains the value of the variable.
 """
 
 QUEUES = (
@@ -45,18 +45,19 @@ QUEUES = (
     ("outbound-failure", "OutboundQueueUrl", "OutboundFailureQueueUrl"),
     ("copy-failure", "CopyQueueUrl", "CopyFailureQueueUrl"),
 )
-"""The dead-letter queues whose messages an operator can move back. Each element has three parts.
+"""The dead-letter queues whose messages an operator can move back. Each entry has three parts:
 
-The first part is the name that the commands print. The second part is the stack output with the URL of the original
-queue. The third part is the stack output with the URL of the dead-letter queue.
+- the name that the commands print
+- the stack output with the URL of the original queue
+- the stack output with the URL of the dead-letter queue
 
-The delivery queue has two dead-letter queues. The program moves a delivery to the queue `delivery` if the receiver did
-not accept the delivery. AWS moves a queue message to the queue `delivery-failure` if the program could not process the
-queue message.
+The delivery queue has two dead-letter queues. If the last attempt of a delivery fails, the program adds the delivery to
+`delivery`. If Convoke itself cannot process a queue message, the queue message goes to `delivery-failure`. The program
+adds it there, or SQS does so after too many receives.
 """
 
 CHANGE_DEAD_LETTERS = "ChangeDeadLetterQueueUrl"
-"""The stack output with the URL of the dead-letter queue of the table's stream."""
+"""The stack output with the URL of the dead-letter queue for the table's stream."""
 
 
 class DeploymentError(Exception):
@@ -65,7 +66,7 @@ class DeploymentError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """A deployed stack, and the program that uses the table, the secrets and the queues of the stack."""
+    """A deployed stack, and a program that uses the stack's table, secrets and queues."""
 
     program: Program
     outputs: Mapping[str, str]
@@ -86,10 +87,7 @@ class Deployment:
 
 @contextmanager
 def open_deployment(stack: str) -> Iterator[Deployment]:
-    """Open the deployment of a stack. Raises DeploymentError.
-
-    An error of AWS inside the `with` block is also raised as DeploymentError.
-    """
+    """Open the deployment of a stack. Raise DeploymentError if AWS reports an error, also inside the `with` block."""
     with _aws_errors():
         cloudformation = _cloudformation_client()
         outputs, region = _stack_outputs(cloudformation, stack), cloudformation.meta.region_name
@@ -102,14 +100,14 @@ def open_deployment(stack: str) -> Iterator[Deployment]:
 class PrunedFunction(NamedTuple):
     function: str
     kept: list[str]
-    """The versions that still exist, oldest first."""
+    """The remaining versions, oldest first."""
     deleted: list[str]
 
 
 def prune_versions(stack: str, keep: int) -> Iterator[PrunedFunction]:
-    """Delete the versions of each function of a stack, except the last `keep`. Raises DeploymentError.
+    """Delete all but the last `keep` versions of each function in a stack.
 
-    A version to which an alias refers is never deleted.
+    Raise DeploymentError if AWS reports an error. Never delete a version to which an alias refers.
     """
     with _aws_errors():
         cloudformation = _cloudformation_client()
@@ -137,7 +135,7 @@ def _prune_function(client: Any, function: str, keep: int) -> PrunedFunction:
 
 @contextmanager
 def _aws_errors() -> Iterator[None]:
-    """Raise every error of AWS inside the `with` block as DeploymentError."""
+    """Convert each AWS error in the `with` block to DeploymentError."""
     try:
         yield
     except (BotoCoreError, ClientError, GetParameterError) as error:
@@ -146,8 +144,8 @@ def _aws_errors() -> Iterator[None]:
 
 def _cloudformation_client() -> Any:
     try:
-        # Pass the value of AWS_REGION, because boto3 itself reads only AWS_DEFAULT_REGION. Users set AWS_REGION for the
-        # AWS CLI and other SDKs.
+        # Users set AWS_REGION for the AWS CLI and other SDKs, but boto3 reads only AWS_DEFAULT_REGION. Therefore pass
+        # the value.
         return boto3.Session(region_name=os.environ.get("AWS_REGION") or None).client("cloudformation")
     except ValueError as error:
         # botocore raises ValueError if AWS_ENDPOINT_URL is not a URL.
@@ -156,12 +154,12 @@ def _cloudformation_client() -> Any:
 
 def _stack_outputs(cloudformation: Any, stack: str) -> Mapping[str, str]:
     if not stack:
-        # If the name is empty, CloudFormation describes every stack in the region.
+        # For an empty name, CloudFormation would describe every stack in the region.
         raise DeploymentError("the name of the stack is empty")
     try:
         (description,) = cloudformation.describe_stacks(StackName=stack)["Stacks"]
     except ClientError as error:
-        # CloudFormation has no specific error code for a stack that does not exist. It returns ValidationError.
+        # CloudFormation has no own error code for a missing stack, but returns ValidationError.
         if error.response["Error"]["Code"] != "ValidationError":
             raise
         raise DeploymentError(f"there is no stack {stack} in {cloudformation.meta.region_name}") from error
@@ -176,10 +174,9 @@ def _stack_outputs(cloudformation: Any, stack: str) -> Mapping[str, str]:
 
 
 def _create_first_account(accounts: AccountOperations, account_sid: str) -> None:
-    """Create the account that the template declares, unless a request has already created the account.
+    """Create the account that the template declares, unless a request has already created it.
 
-    The stack itself creates only the secret with the account's Auth Token. The first authentication creates the
-    account.
+    The stack creates only the secret with the account's Auth Token. The first authentication creates the account.
     """
     if accounts.accounts.fetch(account_sid) is None and (token := accounts.auth_tokens.fetch(account_sid)):
         accounts.authenticate(account_sid, token)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -14,24 +13,28 @@ from pydantic import Field, TypeAdapter, ValidationError
 from convoke.cli.data_file import existing_data_option
 from convoke.cli.installation import Installation, open_installation, stack_option
 from convoke.cli.output import print_rows
+from convoke.domain.copies import Copy
 from convoke.domain.events import EventFilters, UnpublishedChange
 from convoke.domain.model import Model
 from convoke.domain.sids import Prefix
 from convoke.domain.webhooks import Delivery
+from convoke.program import Edges
 from convoke.storage.events import UnreadableChangeError
 
 FIRST_RECORD, LAST_RECORD = "approximateArrivalOfFirstRecord", "approximateArrivalOfLastRecord"
 
 MAX_ARRIVAL_DELAY = timedelta(minutes=1)
-"""The assumed maximum delay between the time of an event and the arrival of its record in the table's stream."""
+"""The maximum delay between an event and the arrival of its record in the table's stream.
+
+This value is an assumption.
+"""
 
 
 class StreamBatch(Model):
-    """The period of stream records that Lambda no longer retries.
+    """The period of the stream records that Lambda has given up.
 
-    Lambda sends a queue message with this period to the dead-letter queue.
-
-    See https://docs.aws.amazon.com/lambda/latest/dg/services-dynamodb-errors.html.
+    Lambda sends a queue message with this period to the dead-letter queue. See
+    https://docs.aws.amazon.com/lambda/latest/dg/services-dynamodb-errors.html.
     """
 
     first: datetime = Field(alias=FIRST_RECORD)
@@ -47,6 +50,8 @@ class StreamBatchLetter(Model):
             start_date=self.batch.first - MAX_ARRIVAL_DELAY, end_date=self.batch.last + MAX_ARRIVAL_DELAY
         )
 
+
+_MESSAGE: TypeAdapter[Delivery | Copy] = TypeAdapter(Delivery | Copy)
 
 _CHANGE_LETTER: TypeAdapter[UnpublishedChange | StreamBatchLetter] = TypeAdapter(UnpublishedChange | StreamBatchLetter)
 
@@ -88,28 +93,30 @@ def dlq_redrive(data: str, stack: str | None) -> None:
     stays in the queue.
     """
     with open_installation(data, stack) as installation:
-        rewrite = partial(_with_new_replay, lambda: installation.program.edges.new_sid(Prefix.REPLAY))
+        rewrite = partial(_renewed, installation.program.edges)
         redriven = [(letters.name, letters.redrive(rewrite)) for letters in installation.dead_letters()]
         changes = installation.change_dead_letters()
         redriven.append((changes.name, changes.consume(partial(_republish, installation))))
         print_rows({"queue": name, "redriven": number} for name, number in redriven)
 
 
-def _with_new_replay(new_replay_sid: Callable[[], str], body: str) -> str:
-    """Return the body of a delivery with a new replay SID. Return any other body unchanged.
+def _renewed(edges: Edges, body: str) -> str:
+    """Give a delivery a new replay SID, or a copy a new date, and return its new body. Return any other body unchanged.
 
-    The attempts of a delivery are numbered for each event, target and replay. With a new replay SID, the numbers start
-    at 1 again.
+    Attempts are numbered separately for each event, target and replay. With a new replay SID, the numbers start at 1
+    again. With a new date, a copy can be delayed for as long as a new copy.
     """
     try:
-        delivery = Delivery.model_validate_json(body)
+        message = _MESSAGE.validate_json(body)
     except ValidationError:
         return body
-    return delivery.model_copy(update={"replay_sid": new_replay_sid()}).model_dump_json()
+    is_copy = isinstance(message, Copy)
+    update = {"queued_at": edges.now()} if is_copy else {"replay_sid": edges.new_sid(Prefix.REPLAY)}
+    return message.model_copy(update=update).model_dump_json()
 
 
 def _republish(installation: Installation, body: str) -> bool:
-    """Publish the events of the changes that a dead letter identifies. Return whether all events were published."""
+    """Publish the events of the changes in a dead letter. Return whether all events were published."""
     try:
         letter = _CHANGE_LETTER.validate_json(body)
         if isinstance(letter, UnpublishedChange):
@@ -123,11 +130,11 @@ def _republish(installation: Installation, body: str) -> bool:
 
 
 def _summary(body: str) -> dict[str, Any]:
-    """Return the SIDs, the event type and the target of a queue message, without any text that people wrote."""
+    """Return the SIDs, the event type and the target of a queue message, but no text that people wrote."""
     try:
         message = json.loads(body)
-        # A delivery has its event under `event`. An event from EventBridge is under `detail`. Any other queue message
-        # is an event or a provisioning.
+        # The event of a delivery is under `event`. The event in EventBridge's envelope is under `detail`. Any other
+        # queue message is itself an event or a provisioning.
         subject = message.get("event") or message.get("detail") or message
         event = {"event_id": subject.get("id"), "event_type": subject.get("type"), "target": message.get("target")}
         names = ("account_sid", "conversation_sid", "change_sid", "message_sid", "receipt_sid")

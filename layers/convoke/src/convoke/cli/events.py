@@ -22,7 +22,7 @@ from convoke.domain.sids import Prefix, is_sid
 PAGE_SIZE = 50
 
 OPTIONS: dict[int | str, str] = {"start_date": "--start", "end_date": "--end"}
-"""The options of `convoke events republish`. The key is the field of EventFilters that the option sets."""
+"""Maps each field of EventFilters to the option of `convoke events republish` that sets the field."""
 
 account_option = click.option(
     "--account-sid",
@@ -59,7 +59,7 @@ def events_list(account: str | None, conversation: str | None, limit: int, data:
     with open_installation(data, stack) as installation:
         account_sid, operations = installation.account_sid(account), installation.events
         filters = EventFilters(conversation_sid=conversation)
-        # If a page of events is not the last page, `behind` is set. Therefore nobody calls `position_of`.
+        # `behind` is set on every page of events except the last page, so `position_of` is never called.
         newest_first = _all_resources(
             lambda request: operations.list(account_sid, filters, request), lambda _: "", descending=True
         )
@@ -141,7 +141,7 @@ def _fetch_event(installation: Installation, account: str | None, event_id: str)
 def _all_resources(
     list_page: Callable[[PageRequest], Page[Any]], position_of: Callable[[Any], str], *, descending: bool = False
 ) -> Iterator[Any]:
-    """Yield the resources of every page. The next page is fetched only when the caller needs the page."""
+    """Yield the resources of all pages. A page is fetched only when the caller needs its resources."""
     page = list_page(PageRequest(PAGE_SIZE, descending=descending))
     yield from page.resources
     while page.has_next:

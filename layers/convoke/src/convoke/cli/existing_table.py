@@ -1,7 +1,7 @@
 """Prepare a kept or restored DynamoDB table for a new stack.
 
-A restored table has the items and the indexes of the original table, but no stream, no time to live, no point-in-time
-recovery and no deletion protection. See
+A restored table has the items and indexes of the original table. But it has no stream, no time to live, no
+point-in-time recovery and no deletion protection. See
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/pointintimerecovery_restores.html.
 """
 
@@ -32,9 +32,9 @@ POLL_SECONDS = 2
 MAX_POLLS = 300
 
 API_KEY_MASTER = "api-key-master"
-"""The last part of the name of the secret with the master secrets.
+"""The name of the secret with the master secrets ends with this text.
 
-The first part of the name is the beginning of the secret prefix, up to AUTH_TOKENS.
+The name starts with the part of the secret prefix that precedes AUTH_TOKENS.
 """
 AUTH_TOKENS = "/auth-tokens/"
 
@@ -46,11 +46,14 @@ class ExistingTableError(Exception):
 def prepare(name: str, secret_prefix: str) -> dict[str, str]:
     """Turn on the settings that a restored table lacks. Return the template parameters for a stack with this table.
 
-    Raise ExistingTableError if the table cannot be prepared. If the table or a secret cannot be used, the function
-    changes nothing.
+    `name` is the name of the table. `secret_prefix` is the text before the Account SID in the names of the Auth Token
+    secrets.
+
+    Raise ExistingTableError if the table cannot be prepared. If the table or a secret is unsuitable, nothing is
+    changed.
     """
     try:
-        # Pass the value of AWS_REGION, because boto3 itself reads only AWS_DEFAULT_REGION.
+        # boto3 itself reads only AWS_DEFAULT_REGION, so pass the value of AWS_REGION.
         session = boto3.Session(region_name=os.environ.get("AWS_REGION") or None)
         dynamodb = session.client("dynamodb")
         _check_table(_description(dynamodb, name))
@@ -78,9 +81,9 @@ def _description(dynamodb: DynamoDBClient, name: str) -> TableDescriptionTypeDef
 
 
 def _check_table(description: TableDescriptionTypeDef) -> None:
-    """Raise ExistingTableError unless the table has the keys and indexes that this version of Convoke requires.
+    """Raise ExistingTableError if the table lacks keys or indexes that this version of Convoke requires.
 
-    The stream may be off. If the stream is on, it must have the view type STREAM_VIEW_TYPE.
+    The stream may be off. A stream that is on must have the view type STREAM_VIEW_TYPE.
     """
     found = {index["IndexName"]: _key_names(index) for index in description.get("GlobalSecondaryIndexes", ())}
     missing = [index.name for index in INDEXES if found.get(index.name) != (index.partition, index.sort)]
@@ -99,16 +102,16 @@ def _check_table(description: TableDescriptionTypeDef) -> None:
 
 
 def _key_names(schema: Mapping[str, object]) -> tuple[str, ...]:
-    """Return the names of the partition key and the sort key."""
+    """Return the names of the partition key and the sort key of a table or an index."""
     by_type = {key["KeyType"]: key["AttributeName"] for key in schema["KeySchema"]}  # type: ignore[attr-defined]
     return tuple(by_type[key_type] for key_type in ("HASH", "RANGE") if key_type in by_type)
 
 
 def _check_secrets(client: SecretsManagerClient, prefix: str, accounts: list[Account]) -> None:
-    """Raise ExistingTableError if the secret of an account or the master secret of the API keys is missing."""
+    """Raise ExistingTableError if an account's secret or the secret with the master secrets is missing."""
     for account in accounts:
         _check_secret(client, f"{prefix}{account.sid}")
-    # template.yaml derives the name of the master secret in the same way.
+    # template.yaml builds the name of this secret in the same way.
     master = f"{prefix.partition(AUTH_TOKENS)[0]}/{API_KEY_MASTER}"
     _check_secret(client, master)
     try:
@@ -118,7 +121,7 @@ def _check_secrets(client: SecretsManagerClient, prefix: str, accounts: list[Acc
 
 
 def _check_secret(client: SecretsManagerClient, name: str) -> None:
-    """Raise ExistingTableError if the secret does not exist, or if the secret is scheduled for deletion."""
+    """Raise ExistingTableError if a secret does not exist or is scheduled for deletion."""
     try:
         description = client.describe_secret(SecretId=name)
     except client.exceptions.ResourceNotFoundException as error:
@@ -130,7 +133,7 @@ def _check_secret(client: SecretsManagerClient, name: str) -> None:
 
 
 def _turn_on_settings(dynamodb: DynamoDBClient, name: str) -> None:
-    """Turn on each setting that is off. After each change, wait until DynamoDB accepts another change of the table."""
+    """Turn on each setting that is off. After each change, wait until DynamoDB accepts the next change."""
     description = _description(dynamodb, name)
     if not description.get("StreamSpecification", {}).get("StreamEnabled"):
         dynamodb.update_table(

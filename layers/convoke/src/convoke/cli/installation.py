@@ -1,4 +1,4 @@
-"""The option `--stack`, and the installation that a command manages: a data file or an AWS deployment."""
+"""Define the option `--stack`, and open the installation that a command manages: a data file or an AWS deployment."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 stack_option = click.option(
     "--stack",
     metavar="NAME",
-    # Click processes eager options first, so the callback of --data can see the value of --stack.
+    # Click processes eager options first, so the callback of --data can read the value of --stack.
     is_eager=True,
     help="Use the AWS deployment with this stack name instead of a data file. The AWS credentials and the region come"
     " from the environment, such as AWS_PROFILE and AWS_REGION, or from the AWS configuration files.",
@@ -31,38 +31,38 @@ class Letters(Protocol):
 
     @property
     def name(self) -> str:
-        """The name that the commands print for the dead-letter queue, for example `delivery`."""
+        """The name of the dead-letter queue in the output of the commands, such as `delivery`."""
 
     def bodies(self) -> Sequence[str]:
         """Return the bodies of all queue messages. The queue messages stay in the dead-letter queue."""
 
     def consume(self, handle: Callable[[str], bool]) -> int:
-        """Call `handle` with the body of each queue message, and delete the queue message if `handle` returns True.
+        """Call `handle` with the body of each queue message. If `handle` returns True, delete the queue message.
 
-        Return the number of deleted queue messages.
+        Return how many queue messages were deleted.
         """
 
 
 class DeadLetters(Letters, Protocol):
-    """Gives access to a dead-letter queue whose messages can be moved back."""
+    """Gives access to a dead-letter queue whose queue messages can move back to the original queue."""
 
     def redrive(self, rewrite: Callable[[str], str]) -> int:
-        """Move every queue message back to its original queue. Return the number of moved queue messages.
+        """Move every queue message back to its original queue. Return how many queue messages were moved.
 
-        `rewrite` takes the body of a queue message and returns the new body.
+        `rewrite` converts the body of a queue message to the new body.
         """
 
 
 @dataclass(frozen=True, slots=True)
 class Installation:
-    """A data file or an AWS deployment, and the program that reads and writes the data of the installation."""
+    """A data file or an AWS deployment, with the program that reads and writes its data."""
 
     description: str
-    """The name of the installation in error texts, such as `the stack convoke`."""
+    """How error texts name the installation, for example `the stack convoke`."""
     program: Program
     dead_letters: Callable[[], Sequence[DeadLetters]]
     change_dead_letters: Callable[[], Letters]
-    """A function that gives access to the dead-letter queue of changes.
+    """Opens the dead-letter queue of changes.
 
     A dead letter in this queue identifies changes whose events are not on the event bus.
     """
@@ -76,9 +76,9 @@ class Installation:
         return self.program.events
 
     def account_sid(self, given: str | None) -> str:
-        """Return `given`, which is an Account SID. If `given` is None, return the SID of the oldest account.
+        """Return the Account SID `given`. If `given` is None, return the SID of the oldest account.
 
-        Raises ClickException if the account does not exist.
+        Raise ClickException if the account does not exist.
         """
         if given is None:
             account, wanted = next(iter(self.accounts.accounts.list()), None), "account"
@@ -89,18 +89,18 @@ class Installation:
         return account.sid
 
     def missing(self, thing: str) -> click.ClickException:
-        """Return an exception with the error text that `thing` does not exist in this installation."""
+        """Return an exception that reports that `thing` does not exist in this installation."""
         return click.ClickException(f"there is no {thing} in {self.description}")
 
 
 @contextmanager
 def open_installation(data: str, stack: str | None) -> Iterator[Installation]:
-    """Open the AWS deployment `stack`, or the data file if `stack` is None. Raises ClickException."""
+    """Open the AWS deployment `stack`, or the data file if `stack` is None. Raise ClickException if this fails."""
     if stack is None:
         with open_engine(data) as engine:
             yield Installation(data, engine.program, lambda: [engine.dead_letters], lambda: engine.change_dead_letters)
         return
-    # Import boto3 only for a deployment. boto3 is an optional dependency and takes long to import.
+    # Import here, because boto3 is an optional dependency that takes long to import.
     from convoke.cli.deployment import DeploymentError, open_deployment  # noqa: PLC0415 - imports boto3
 
     try:

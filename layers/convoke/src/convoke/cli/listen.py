@@ -30,15 +30,15 @@ from convoke.webhooks.answers import WebhookUnreachableError
 from convoke.webhooks.client import WebhookHttpClient
 
 POLL_SECONDS, POLL_STACK_SECONDS = 0.5, 2.0
-"""The pause between two reads of the ledger. The first value applies to a data file, the second to a deployment.
+"""The pause between two reads of the ledger: the first value for a data file, the second value for a deployment.
 
-The pause is longer for a deployment, because AWS charges for each query of the DynamoDB table.
+AWS charges for each query of the DynamoDB table, so the pause is longer for a deployment.
 """
 
 OVERLAP = timedelta(seconds=30)
-"""The length of the period before the newest event that each read of the ledger repeats.
+"""Each read of the ledger goes back this far before the newest event.
 
-If the commit of an event is slow, the event can appear in the ledger after an event that happened later.
+If the commit of an event is slow, the event can appear in the ledger after a later event.
 """
 
 PAGE_SIZE = 50
@@ -46,7 +46,7 @@ PAGE_SIZE = 50
 MAX_ANSWER_BYTES = 4096
 
 TARGET = "listen"
-"""The target of forwarded deliveries. This target is not a SID, so the requests have no parameter `WebhookSid`."""
+"""The target name of forwarded deliveries. It is not a SID, so the requests have no parameter `WebhookSid`."""
 
 
 @click.command()
@@ -83,7 +83,7 @@ def listen(forward_to: str | None, account_sid: str | None, data: str, stack: st
 
 @dataclass(frozen=True, slots=True)
 class Forwarder:
-    """Sends events to a URL. Each request equals the request that a webhook with this URL would get."""
+    """Sends events to a URL. The requests are the same as for a webhook with this URL."""
 
     url: str
     installation: Installation
@@ -91,9 +91,9 @@ class Forwarder:
     client: WebhookHttpClient = field(default_factory=lambda: WebhookHttpClient(ReceiverRules()))
 
     def __call__(self, event: Event) -> str:
-        """Send the event once. Return the status of the answer, or the reason why the receiver did not answer.
+        """Send an event once. Return the status of the answer, or the reason why no answer arrived.
 
-        If Convoke does not send the event to webhooks, return `not sent to webhooks` and do not send the event.
+        If Convoke does not send the event to webhooks, send nothing and return `not sent to webhooks`.
         """
         if not event.notify_webhooks or event.type not in set(EventType):
             return "not sent to webhooks"
@@ -121,15 +121,15 @@ def new_events(
         for event in reversed(recent):
             if event.id not in seen:
                 yield event
-        # Do not keep the previous value of `newest`. After a reset, or if somebody has set the clock back, new events
-        # can be older than that value.
+        # Do not keep the previous value of `newest`. New events can be older, for example after a reset, or after
+        # somebody has set the clock back.
         newest = recent[0].occurred_at if recent else newest
         seen = {event.id for event in recent}
         sleep(pause)
 
 
 def _recent_events(operations: EventOperations, account_sid: str, newest: datetime) -> list[Event]:
-    """Return the recent events, newest first.
+    """Return the events of the recent period, newest first.
 
     The period starts `OVERLAP` before `newest`. If all events in the ledger are older than `newest`, the period starts
     `OVERLAP` before the newest event in the ledger.
@@ -150,7 +150,7 @@ def _recent_events(operations: EventOperations, account_sid: str, newest: dateti
 def print_event(event: Event, forwarded: str | None) -> None:
     """Print the time, the type, the conversation and the id of an event.
 
-    Also print `forwarded`, which is the result of `Forwarder`, unless `forwarded` is None.
+    Also print `forwarded`, the result of `Forwarder`, unless `forwarded` is None.
     """
     line: dict[str, object] = {
         "time": event.occurred_at,

@@ -1,4 +1,4 @@
-"""Find the process that uses a port, and find a free port. The error message about a busy port contains the results."""
+"""Find the process that uses a port, and find a free port, for the error message about a busy port."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ class Listener(NamedTuple):
 
 
 def find_listener(port: int) -> Listener | None:
-    """Return a process that listens on the TCP port, or None if no process is found.
+    """Return a process that listens on a TCP port. Return None if no process is found.
 
-    The function usually does not find a process of another user, because the operating system hides such a process.
+    Usually, processes of other users are not found, because the operating system hides them.
     """
     proc = Path("/proc/net/tcp")
     return _find_in_proc(port) if proc.exists() else _find_with_lsof(port)
 
 
 def next_free_port(host: str, port: int) -> int:
-    """Return the first free port after `port`.
+    """Return the first free port after `port`. Return 0 if all these ports are busy.
 
-    If all these ports are busy, return 0. With the port 0, the operating system chooses a free port.
+    A server that listens on port 0 gets a free port from the operating system.
     """
     for each in range(port + 1, 65536):
         with suppress(OSError), socket.create_server((host, each)):
@@ -44,7 +44,7 @@ def next_free_port(host: str, port: int) -> int:
 def _find_in_proc(port: int) -> Listener | None:
     wanted = {f"socket:[{inode}]" for inode in _inodes(port)}
     for process in Path("/proc").glob("[0-9]*") if wanted else ():
-        # A process can end at any moment, and the processes of other users cannot be read.
+        # A process can end at any moment, and processes of other users are not readable.
         with suppress(OSError):
             if any(str(link.readlink()) in wanted for link in (process / "fd").iterdir()):
                 return Listener(int(process.name), (process / "comm").read_text().strip())
@@ -52,7 +52,7 @@ def _find_in_proc(port: int) -> Listener | None:
 
 
 def _inodes(port: int) -> set[str]:
-    """Return the inodes of the sockets that listen on the port."""
+    """Return the inodes of all sockets that listen on a port."""
     found = set[str]()
     for table in ("/proc/net/tcp", "/proc/net/tcp6"):
         with suppress(OSError):
@@ -64,14 +64,14 @@ def _inodes(port: int) -> set[str]:
 
 
 def _find_with_lsof(port: int) -> Listener | None:
-    """Find the process with the program `lsof`. macOS has this program, but no /proc/net/tcp."""
+    """Find the process with the program `lsof`. macOS has no /proc/net/tcp, but has `lsof`."""
     lsof = shutil.which("lsof")
     if lsof is None:
         return None
     command = [lsof, "-nP", f"-iTCP:{port}", "-sTCP:LISTEN", "-Fpc"]
     with suppress(OSError, subprocess.SubprocessError, KeyError, ValueError):
         result = subprocess.run(command, capture_output=True, text=True, check=True, timeout=LSOF_TIMEOUT_SECONDS)  # noqa: S603 - our own command
-        # Each line is one field. The first letter is `p` for the process id, and `c` for the name of the program.
+        # Each line is one field. The line starts with `p` for the process id, or with `c` for the program's name.
         fields = {line[0]: line[1:] for line in reversed(result.stdout.splitlines()) if line}
         return Listener(int(fields["p"]), fields["c"])
     return None

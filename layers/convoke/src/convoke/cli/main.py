@@ -1,6 +1,6 @@
-"""The command `convoke`: a click group that imports each command's module only when the command runs.
+"""Define the command `convoke`. The module of a command is imported only when this command runs.
 
-The imports of the embedded engine, boto3 and the Twilio SDK take up to a second. `convoke --help` does not import these
+Importing the embedded engine, boto3 and the Twilio SDK takes up to a second. `convoke --help` imports none of these
 packages.
 """
 
@@ -14,19 +14,19 @@ import click
 from click.shell_completion import CompletionItem
 
 DISTRIBUTION = "convoke-conversations"
-"""The name of the distribution on PyPI."""
+"""The name of Convoke's package on PyPI."""
 
 EXTRAS = {"aws_lambda_powertools": "aws", "boto3": "aws", "botocore": "aws", "twilio": "testing", "yaml": "aws"}
-"""The extra that installs an optional package. The key is the name of the package in `import` statements."""
+"""Maps each optional package to the extra that installs the package. Each key is the package's import name."""
 
 
 class LazyCommand(NamedTuple):
-    """A command that is not imported yet."""
+    """A command that is not yet imported."""
 
     path: str
     """The module and the attribute of the command, such as `convoke.cli.up:up`."""
     summary: str
-    """The first sentence of the command's help. The list of commands shows this sentence."""
+    """The first sentence of the command's help, for the list of commands."""
 
 
 COMMANDS = {
@@ -52,14 +52,14 @@ COMMANDS = {
     ),
     "webhooks": LazyCommand("convoke.cli.webhooks:webhooks", "Check webhook requests."),
 }
-"""The commands. The key is the name of the command. A test compares the summaries with the help of the commands."""
+"""Maps the name of each command to the command. A test compares the summaries with the help texts."""
 
 
 class LazyGroup(click.Group):
-    """A click group whose commands are imported on first use.
+    """A click group that imports a command at its first use.
 
-    See https://click.palletsprojects.com/en/stable/complex/#lazily-loading-subcommands. To list the commands, the class
-    in click's documentation imports every command. This class instead lists the summaries in `lazy_commands`.
+    The example in click's documentation imports every command to list the commands. This class lists the summaries in
+    `lazy_commands` instead. See https://click.palletsprojects.com/en/stable/complex/#lazily-loading-subcommands.
     """
 
     def __init__(self, *args: Any, lazy_commands: Mapping[str, LazyCommand], **kwargs: Any) -> None:
@@ -67,7 +67,7 @@ class LazyGroup(click.Group):
         self._lazy_commands = lazy_commands
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command. If a package is missing, raise ClickException with the extra that installs the package."""
+        """Run the command. If an optional package is missing, raise ClickException with the extra that installs it."""
         try:
             return super().invoke(ctx)
         except ModuleNotFoundError as error:
@@ -75,7 +75,8 @@ class LazyGroup(click.Group):
             if extra is None:
                 raise
             raise click.ClickException(
-                f"this command needs the extra `{extra}`: pip install '{DISTRIBUTION}[{extra}]'"
+                f"this command needs the extra `{extra}`: install Convoke with this extra, in a checkout with"
+                " `make setup`"
             ) from error
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
@@ -90,7 +91,7 @@ class LazyGroup(click.Group):
         return command
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
-        """Complete the name of a command, without importing the commands."""
+        """Complete the name of a command without importing the commands."""
         names = [name for name in self.list_commands(ctx) if name.startswith(incomplete)]
         commands = [CompletionItem(name, help=self._lazy_commands[name].summary) for name in names]
         return [*commands, *click.Command.shell_complete(self, ctx, incomplete)]

@@ -1,8 +1,8 @@
 """Deploy template.yaml to MiniStack, an AWS emulator that runs on this machine without Docker.
 
-This module requires a checkout of Convoke, because the module reads the template and the folders of the functions. The
-functions run in the current Python environment. This deployment differs from a real deployment in some places. At each
-place, a comment explains why MiniStack needs the difference.
+This module reads the template and the folders of the functions, so it requires a checkout of Convoke. The functions run
+in the current Python environment. In some places, this deployment differs from a real deployment. A comment at each
+place explains why MiniStack needs the difference.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from convoke.cli.file_lock import file_lock
 ROOT = Path(__file__).parents[5]
 
 LOCKED_TOOLS = ROOT / ".ci/tools"
-"""The folder with the requirement files of MiniStack and of AWS's Python runtime client. The files contain hashes."""
+"""The folder with the requirement files (with hashes) for MiniStack and for AWS's Python runtime client."""
 
 LOOPBACK = "127.0.0.1"
 
@@ -48,9 +48,9 @@ BUCKET = "artifacts"
 TEMPLATE = "template.yaml"
 
 PARAMETERS = {"AllowedWebhookNetworks": "0.0.0.0/0,::/0", "SnapStart": "false"}
-"""The template parameters whose values differ from the defaults.
+"""The template parameters that differ from the defaults.
 
-AllowedWebhookNetworks allows webhook URLs with any address. SnapStart is off, because MiniStack refuses to update a
+AllowedWebhookNetworks permits webhook URLs with any address. SnapStart is off, because MiniStack refuses to update a
 function that has both SnapStart and a custom runtime.
 """
 
@@ -62,55 +62,57 @@ START_FUNCTION = (
 )
 """Python code that starts a function in AWS's runtime client.
 
-A function on AWS refuses to call a receiver on its own host. On MiniStack, the functions and the receivers are on the
-same host, so this code removes the rule.
+On AWS, a function refuses to call a receiver on its own host. On MiniStack, functions and receivers are on the same
+host, so this code removes the rule.
 """
 
 MAX_CONCURRENT_REQUESTS = 64
 """The maximum number of concurrent Lambda invocations. Each invocation runs in a process that stays alive.
 
-MiniStack's default is up to 1,000. MiniStack rejects an invocation above the maximum. If MiniStack rejects an
-invocation, the API returns the status 429. An execution of the state machine fails, because the state machine does not
-retry this error.
+MiniStack's default is up to 1,000. MiniStack rejects an invocation above the maximum. After a rejected invocation, the
+API returns status 429, or an execution of the state machine fails. The state machine does not retry this error.
 """
 
 STACK_TIMEOUT_SECONDS = 60.0
-"""The maximum time for the creation of the stack."""
+"""How long the creation of the stack may take."""
 
 START_TIMEOUT_SECONDS = 300.0
-"""The maximum time for the start of MiniStack. On the first start, this time includes the download of MiniStack."""
+"""How long the start of MiniStack may take. The first start includes the download of MiniStack."""
 
 
 class StackError(Exception):
-    """MiniStack did not start, or the creation of the stack failed."""
+    """MiniStack did not start, or the stack was not created."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """A stack deployed to MiniStack."""
+    """A stack that is deployed to MiniStack."""
 
     name: str
     url: str
-    """The base URL for the SDKs."""
+    """The base URL of the API, for the SDKs."""
     account_sid: str
     auth_token: str
     endpoint_url: str
-    """The URL at which MiniStack serves every AWS service."""
+    """The URL under which MiniStack serves all AWS services."""
     outputs: Mapping[str, str]
 
     def client(self, service: Any) -> Any:
-        """Return a boto3 client. The return type is Any, so that callers can annotate a specific type of client."""
+        """Return a boto3 client.
+
+        The return type is Any, so that callers can annotate the type of a service's client.
+        """
         return _client(service, self.endpoint_url)
 
     def resource(self, logical_id: str) -> str:
-        """Return the physical id of a resource of the template."""
+        """Return the physical id of a resource. `logical_id` is its name in the template."""
         response = self.client("cloudformation").describe_stack_resource(
             StackName=self.name, LogicalResourceId=logical_id
         )
         return str(response["StackResourceDetail"]["PhysicalResourceId"])
 
     def function_variables(self) -> dict[str, dict[str, str]]:
-        """Return the environment variables of each function. The key is the logical ID of the function."""
+        """Return the environment variables of the functions. The keys are the logical ids of the functions."""
         pages = self.client("cloudformation").get_paginator("list_stack_resources").paginate(StackName=STACK_NAME)
         functions = self.client("lambda")
         variables = {}
@@ -122,7 +124,7 @@ class Stack:
 
 
 def fetch() -> None:
-    """Download the packages that `deployed` needs, so that `deployed` can start without a network."""
+    """Download the packages that `deployed` needs. After that, `deployed` works without a network."""
     with TemporaryDirectory() as folder:
         bootstrap_script(Path(folder))
         _ministack_command()
@@ -132,7 +134,7 @@ def fetch() -> None:
 def deployed(port: int = 0, host: str = LOOPBACK) -> Iterator[Stack]:
     """Start MiniStack, deploy the template, and yield the stack. Raise StackError if one of these steps fails.
 
-    At the end of the block, stop MiniStack and delete the files of MiniStack. Port 0 means any free port.
+    At the end of the block, stop MiniStack and delete its files. Port 0 stands for any free port.
     """
     with TemporaryDirectory(prefix="convoke-aws-") as folder, ministack(Path(folder), port, host) as url:
         yield deploy(url, bootstrap_script(Path(folder) / "runtime-client"))
@@ -140,11 +142,11 @@ def deployed(port: int = 0, host: str = LOOPBACK) -> Iterator[Stack]:
 
 @contextmanager
 def ministack(folder: Path, port: int = 0, host: str = LOOPBACK) -> Iterator[str]:
-    """Start MiniStack without any resources and yield its URL. At the end of the block, stop MiniStack.
+    """Start MiniStack without any resources, and yield its URL. Raise StackError if MiniStack does not start.
 
-    MiniStack listens only on the address `host` and stores its files in `folder`. MiniStack does not check AWS
-    credentials, so every client that reaches the address can read and change everything in MiniStack. Raises
-    StackError.
+    MiniStack listens only on the address `host`, and stores its files in `folder`. MiniStack does not check AWS
+    credentials. Every client that reaches the address can read and change everything. At the end of the block,
+    MiniStack is stopped.
     """
     port = port or free_port()
     url = f"http://{host}:{port}"
@@ -152,7 +154,7 @@ def ministack(folder: Path, port: int = 0, host: str = LOOPBACK) -> Iterator[str
     environ = {
         **{name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "MINISTACK_"))},
         "BIND_HOST": host,
-        # MiniStack builds URLs from this name. `localhost` may resolve to ::1, where MiniStack does not listen.
+        # MiniStack builds URLs with this name. `localhost` may resolve to ::1, but MiniStack does not listen there.
         "MINISTACK_HOST": host,
         "MINISTACK_REGION": REGION,
         "GATEWAY_PORT": str(port),
@@ -170,8 +172,8 @@ def ministack(folder: Path, port: int = 0, host: str = LOOPBACK) -> Iterator[str
         _wait_until_healthy(f"{url}/_ministack/health", process, log)
         yield url
     finally:
-        # MiniStack and the functions are one process group. SIGKILL can leave incomplete files behind, but these files
-        # are in `folder`, which the caller deletes.
+        # MiniStack and the functions are one process group. After SIGKILL, files in `folder` can be incomplete, but the
+        # caller deletes this folder.
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
@@ -189,9 +191,9 @@ def _wait_until_healthy(health: str, process: subprocess.Popen[bytes], log: Path
 def deploy(
     url: str, bootstrap: str, name: str = STACK_NAME, given_parameters: Mapping[str, str] = MappingProxyType({})
 ) -> Stack:
-    """Deploy the template to the MiniStack at `url`, and return the stack. Raises StackError.
+    """Deploy the template to the MiniStack at `url`, and return the stack. Raise StackError if the deployment fails.
 
-    `bootstrap` is the script that `bootstrap_script` returns.
+    `bootstrap` is the script that `bootstrap_script` returns. `given_parameters` are further template parameters.
     """
     api_url = f"{url}/_aws/execute-api/{name}/$default"
     _create_stack(url, bootstrap, name, {**PARAMETERS, "PublicUrl": api_url, **given_parameters})
@@ -199,16 +201,16 @@ def deploy(
 
 
 def _create_stack(url: str, bootstrap: str, stack_name: str, given_parameters: Mapping[str, str]) -> None:
-    """Create the stack as `sam deploy` does.
+    """Create the stack in the same way as `sam deploy`.
 
-    The code of the functions is uploaded to a bucket, and the template gets the S3 URL of the code.
+    The functions' code is uploaded to a bucket. In the template, the S3 URL of the code replaces the path.
     """
     s3 = _client("s3", url)
     s3.create_bucket(Bucket=BUCKET)
 
     template = _template()
-    # The URL of the API must be known before the deployment, because the URL is a parameter of the template. MiniStack
-    # takes the ID of an API from this tag.
+    # The URL of the API is a parameter of the template, so it must be known before the deployment. MiniStack takes the
+    # id of an API from this tag.
     _add_tag(dict(_properties(template))["HttpApi"], "ms-custom-id", stack_name)
     _remove_alarms_with_metric_math(dict(_properties(template))["Resources"])
     for name, value in _properties(template):
@@ -217,22 +219,22 @@ def _create_stack(url: str, bootstrap: str, stack_name: str, given_parameters: M
             s3.put_object(Bucket=BUCKET, Key=key, Body=_artifact(name, path, bootstrap))
             value.value = f"s3://{BUCKET}/{key}"
         if name == "MaximumConcurrency":
-            # Write a number here. MiniStack would pass the value of a parameter as a string, but MiniStack's poller
-            # compares the value with a number.
+            # Write a number. A template parameter would become a string, but MiniStack's poller compares the value with
+            # a number.
             value.tag, value.value = "tag:yaml.org,2002:int", str(MAX_CONCURRENT_REQUESTS)
-    # Use a custom runtime, because MiniStack's Python runtime has two problems. The Python runtime reports every
-    # exception as Runtime.HandlerError, but the state machine catches errors by their class names. The Python runtime
-    # also runs the functions in MiniStack's Python environment.
+    # Use a custom runtime, because MiniStack's Python runtime has two problems. MiniStack's runtime reports every
+    # exception as Runtime.HandlerError, but the state machine catches errors by their class names. MiniStack's runtime
+    # also runs the functions in MiniStack's own Python environment.
     runtimes = [value for name, value in _properties(template) if name == "Runtime"]
     if not runtimes:
         raise StackError("template.yaml does not declare a runtime")
     for runtime in runtimes:
         runtime.value = "provided.al2023"
-    # Set the variable AWS_ENDPOINT_URL here, because MiniStack does not set this variable in a custom runtime.
+    # Set AWS_ENDPOINT_URL, because MiniStack does not set this variable in a custom runtime.
     for name, value in _properties(template):
         if name == "AWS_ENDPOINT_URL":
             value.value = url
-    # Upload the template, because a template inside the request must be at most 51,200 bytes.
+    # Upload the template. A template inside the request must be at most 51,200 bytes.
     s3.put_object(Bucket=BUCKET, Key=TEMPLATE, Body=yaml.serialize(template).encode())
     cloudformation = _client("cloudformation", url)
     capabilities = ["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"]
@@ -252,7 +254,7 @@ def _create_stack(url: str, bootstrap: str, stack_name: str, given_parameters: M
 
 
 def _stack(url: str, name: str) -> Stack:
-    """Set the properties that MiniStack's CloudFormation ignores, and return the deployed stack."""
+    """Return the deployed stack. First set the properties that MiniStack's CloudFormation ignores."""
     description = _describe(_client("cloudformation", url), name)
     outputs = {output["OutputKey"]: output["OutputValue"] for output in description["Outputs"]}
     # MiniStack's CloudFormation ignores TimeToLiveSpecification.
@@ -274,10 +276,10 @@ def _stack(url: str, name: str) -> Stack:
 
 
 def _auth_token(url: str, secret: str) -> str:
-    """Return the Auth Token in a secret.
+    """Return the Auth Token from a secret.
 
-    MiniStack ignores the Exclude properties of GenerateSecretString. If the generated token contains a character that
-    the template excludes, this function replaces the token.
+    MiniStack ignores the Exclude properties of GenerateSecretString. If the generated token contains an excluded
+    character, this function replaces the token.
     """
     secrets = _client("secretsmanager", url)
     token = str(secrets.get_secret_value(SecretId=secret)["SecretString"])
@@ -299,7 +301,7 @@ def _template() -> yaml.Node:
 
 
 def _properties(node: yaml.Node) -> Iterator[tuple[str, yaml.Node]]:
-    """Yield every name in the mappings of a tree, at any depth, with the node of its value."""
+    """Yield every name in the mappings of a tree, together with the node of its value. The tree can have any depth."""
     match node:
         case yaml.MappingNode():
             for name, value in node.value:
@@ -311,7 +313,7 @@ def _properties(node: yaml.Node) -> Iterator[tuple[str, yaml.Node]]:
 
 
 def _add_tag(resource: yaml.Node, name: str, value: str) -> None:
-    """Add a tag to a resource whose tags are a mapping."""
+    """Add a tag to a resource. The resource's tags must be a mapping."""
     properties = dict(_properties(resource))["Properties"]
     tag = yaml.compose(yaml.safe_dump({"Tags": {name: value}}), yaml.SafeLoader)
     if not isinstance(tag, yaml.MappingNode):
@@ -333,9 +335,9 @@ def _describe(cloudformation: Any, stack_name: str) -> Any:
 
 
 def _ministack_command() -> str:
-    """Return the path of the executable of MiniStack. Install MiniStack if necessary.
+    """Return the path of MiniStack's executable. Install MiniStack if necessary.
 
-    MiniStack has a separate virtual environment, because MiniStack and Convoke require different versions of botocore.
+    MiniStack has its own virtual environment, because MiniStack and Convoke require different versions of botocore.
     """
     requirements = LOCKED_TOOLS / "ministack.txt"
     version = sha256(requirements.read_bytes() + sys.version.encode()).hexdigest()[:12]
@@ -359,7 +361,7 @@ def _run_uv(*arguments: str) -> None:
 def bootstrap_script(folder: Path) -> str:
     """Return the `bootstrap` script of a custom Lambda runtime. The script runs a function in the current environment.
 
-    Installs AWS's Python runtime client into `folder`.
+    This function also installs AWS's Python runtime client into `folder`.
     """
     requirements = str(LOCKED_TOOLS / "runtime-client.txt")
     _run_uv(
@@ -374,10 +376,13 @@ def bootstrap_script(folder: Path) -> str:
 
 
 def _artifact(name: str, path: Path, bootstrap: str) -> bytes:
-    """Return the content to upload for a path in the template."""
+    """Return what to upload for a path in the template.
+
+    `name` is the property that contains the path, such as `CodeUri`.
+    """
     if name == "DefinitionUri":
         return path.read_bytes()
-    # The layer is empty, because the functions run in the current environment, where Convoke is installed.
+    # The layer is empty. The functions run in the current environment, where Convoke is already installed.
     files = {} if name == "ContentUri" else {"app.py": (path / "app.py").read_text(), "bootstrap": bootstrap}
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w") as archive:
@@ -401,8 +406,8 @@ def _client(service: Any, url: str) -> Any:
 def uv() -> str:
     """Return the path of uv.
 
-    The function first uses the variable UV, which `uv run` sets. If UV is not set, the function searches PATH. At last,
-    the function searches the folder in which `make setup` installs uv.
+    First use the variable UV, which `uv run` sets. Otherwise search PATH, then the folder in which `make setup`
+    installs uv.
     """
     found = os.environ.get("UV") or shutil.which("uv") or shutil.which("uv", path=ROOT / ".tools/bin")
     if found is None:
@@ -411,6 +416,6 @@ def uv() -> str:
 
 
 def free_port() -> int:
-    """Return a port that no process listens on. Another process may still take the port."""
+    """Return a free port. Another process may still take the port before the caller uses it."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         return int(server.getsockname()[1])

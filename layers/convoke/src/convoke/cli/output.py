@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 import click
 
 MAX_TABLE_ROWS = 1000
-"""The maximum number of rows in one table. The rows wait in memory, because the column widths depend on all rows."""
+"""The maximum number of rows in one table. The column widths depend on all rows, so the rows wait in memory."""
 
 
 def print_object(values: Mapping[str, object]) -> None:

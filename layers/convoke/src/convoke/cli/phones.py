@@ -17,6 +17,7 @@ from convoke.cli.credentials import TOKEN_VARIABLE, account_sid_option
 from convoke.cli.data_file import existing_data_option
 from convoke.cli.installation import open_installation
 from convoke.cli.output import print_object, print_rows
+from convoke.domain.addresses import channel_of
 
 TIMEOUT_SECONDS = 30
 
@@ -54,7 +55,10 @@ def phone() -> None:
 def phone_send(sender: str, receivers: Sequence[str], body: str, url: str, account_sid: str | None, data: str) -> None:
     """Send a message from a simulated phone to a business number of a running instance.
 
-    Prints what became of the message. If CONVOKE_AUTH_TOKEN is set, the command does not read the data file.
+    The printed `outcome` is `added`, `rejected` by the receiver of a pre-event, or `unclaimed`: no conversation expects
+    the message, and no address configuration with autocreation has the business number.
+
+    If CONVOKE_AUTH_TOKEN is set, the command does not read the data file.
     """
     form = {"From": sender, "To": receivers, "Body": body}
     print_object(_call(url, _credentials(account_sid, data), f"{SIMULATE}/InboundMessages", form))
@@ -71,14 +75,16 @@ def phone_inbox(number: str, url: str, account_sid: str | None, data: str) -> No
     Prints a table on a terminal, and otherwise one line of JSON for each message. If CONVOKE_AUTH_TOKEN is set, the
     command does not read the data file.
     """
+    if channel_of(number) is None:
+        raise click.BadParameter("must be the address of a phone, such as +15558675310", param_hint="NUMBER")
     credentials = _credentials(account_sid, data)
     print_rows(_list_messages(url.rstrip("/"), credentials, f"{SIMULATE}/Phones/{quote(number, safe='')}/Messages"))
 
 
 def _list_messages(url: str, credentials: tuple[str, str], path: str) -> Iterator[dict[str, Any]]:
-    """Yield the messages of every page.
+    """Yield the messages of all pages.
 
-    Use only the query of the URL of the next page, because this URL can contain another host than `url`.
+    The URL of the next page can contain another host than `url`, so only its query is used.
     """
     following: str | None = f"{path}?PageSize={PAGE_SIZE}"
     while following:
@@ -88,7 +94,7 @@ def _list_messages(url: str, credentials: tuple[str, str], path: str) -> Iterato
 
 
 def _credentials(account_sid: str | None, data: str) -> tuple[str, str]:
-    """Return the Account SID and the Auth Token from the environment, or from the data file."""
+    """Return the Account SID and the Auth Token, from the environment or from the data file."""
     token = os.environ.get(TOKEN_VARIABLE)
     if account_sid and token:
         return account_sid, token
@@ -98,7 +104,7 @@ def _credentials(account_sid: str | None, data: str) -> tuple[str, str]:
 
 
 def _call(url: str, credentials: tuple[str, str], path: str, form: Mapping[str, object] | None = None) -> Any:
-    """Send a request to the running instance, and return the body of the answer. Raises ClickException."""
+    """Send a request to the running instance, and return the body of the answer. Raise ClickException if this fails."""
     authorization = "Basic " + b64encode(":".join(credentials).encode()).decode()
     body = None if form is None else urlencode(form, doseq=True).encode()
     request = urllib.request.Request(f"{url.rstrip('/')}{path}", body, {"Authorization": authorization})  # noqa: S310 - http
@@ -112,7 +118,7 @@ def _call(url: str, credentials: tuple[str, str], path: str, form: Mapping[str, 
 
 
 def _message(error: urllib.error.HTTPError) -> str:
-    """Return the error message in the answer of the instance."""
+    """Return the error message from the answer of the instance."""
     try:
         return str(json.load(error)["message"])
     except (ValueError, LookupError):

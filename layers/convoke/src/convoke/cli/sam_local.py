@@ -1,4 +1,4 @@
-"""Write the files with which `sam local invoke` runs functions in containers that use a stack on MiniStack."""
+"""Write files for `sam local invoke`. The functions then run in containers and use a stack on MiniStack."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ FOLDER = ROOT / ".aws-sam/local"
 ENVIRONMENT = "environment.json"
 
 CONTAINER_HOST = "host.docker.internal"
-"""The name of this machine in the containers of Docker Desktop."""
+"""The host name under which containers of Docker Desktop reach this machine."""
 
 
 def write_files(stack: Stack, folder: Path = FOLDER) -> None:
     """Write the environment variables of all functions, and a sample event for each file in events/.
 
-    Also creates the conversation to which the events belong.
+    Also create the conversation that the events belong to.
     """
     variables = {
         name: {**values, "AWS_ENDPOINT_URL": container_url(stack.endpoint_url)}
@@ -42,7 +42,7 @@ def write_events(stack: Stack, folder: Path, conversation_sid: str) -> None:
 
 
 def command(function: str, event: Path) -> list[str]:
-    """Return the command that invokes a function with an event in FOLDER.
+    """Return the command that invokes a function with an event from FOLDER.
 
     The command must run in the root of the checkout.
     """
@@ -51,10 +51,10 @@ def command(function: str, event: Path) -> list[str]:
 
 
 def container_url(url: str) -> str:
-    """Return the URL that containers must use to reach a URL of this machine.
+    """Return the URL with which containers reach a URL of this machine.
 
-    Docker Desktop forwards connections to CONTAINER_HOST to the loopback interface. Docker on Linux does not forward
-    such connections. On Linux, `url` must therefore contain an address that containers can reach.
+    Docker Desktop forwards connections from CONTAINER_HOST to the loopback interface, but Docker on Linux does not. On
+    Linux, `url` must therefore contain an address that containers can reach.
     """
     parts = urlsplit(url)
     return f"http://{CONTAINER_HOST}:{parts.port}" if parts.hostname in (LOOPBACK, "localhost") else url
@@ -70,7 +70,7 @@ def create_conversation(stack: Stack) -> str:
 
 
 def filled_in(sample: Path, stack: Stack, conversation_sid: str = "-") -> str:
-    """Return the JSON of a sample event. SIDs and credentials of the stack replace the placeholders."""
+    """Return the JSON of a sample event, with the stack's SIDs and credentials instead of the placeholders."""
     text = sample.read_text()
     for placeholder, value in {
         "{ACCOUNT_SID}": stack.account_sid,

@@ -1,4 +1,4 @@
-"""The dead-letter queues of an AWS deployment, for `convoke dlq`."""
+"""Give `convoke dlq` access to the dead-letter queues of an AWS deployment."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs.type_defs import MessageTypeDef
 
 MAX_RECEIVED_MESSAGES = 10
-"""The maximum number of queue messages that SQS returns to one ReceiveMessage call."""
+"""How many queue messages SQS returns to one ReceiveMessage call at most."""
 
 GROUP: Final = "MessageGroupId"
-"""The attribute that only the queue messages of a FIFO queue have."""
+"""The attribute that only queue messages of a FIFO queue have."""
 
 VISIBILITY_TIMEOUT_SECONDS = 60
 """How long SQS hides a received queue message from other consumers."""
@@ -45,8 +45,8 @@ class SqsLetters:
     def _consume(self, handle: Callable[[MessageTypeDef], bool]) -> int:
         consumed = 0
         for message in self._receive():
-            # Handle the queue message before deleting it. If the process crashes between these two steps, the queue
-            # message is handled again, but is never lost.
+            # Handle the queue message, and then delete it. If the process crashes in between, the queue message is
+            # handled again, but is never lost.
             if handle(message):
                 self.client.delete_message(QueueUrl=self.dead_letter_queue_url, ReceiptHandle=message["ReceiptHandle"])
                 consumed += 1
@@ -55,8 +55,7 @@ class SqsLetters:
     def _receive(self) -> Iterator[MessageTypeDef]:
         """Receive about as many queue messages as the dead-letter queue contains at the start.
 
-        Without this maximum, `consume` might never end, because a moved queue message can fail again and come back to
-        the dead-letter queue.
+        A moved queue message can fail again and come back. Without this limit, `consume` might never end.
         """
         remaining = self._message_count()
         while remaining > 0:
@@ -65,7 +64,7 @@ class SqsLetters:
                 MaxNumberOfMessages=min(remaining, MAX_RECEIVED_MESSAGES),
                 VisibilityTimeout=VISIBILITY_TIMEOUT_SECONDS,
                 AttributeNames=[GROUP],
-                # Use long polling. Short polling asks only some of SQS's servers and can miss queue messages.
+                # Use long polling. Short polling asks only some of SQS's servers, so it can miss queue messages.
                 WaitTimeSeconds=1,
             ).get("Messages", [])
             yield from messages

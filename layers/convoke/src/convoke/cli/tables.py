@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 DEFAULT_SECRET_PREFIX = "convoke/auth-tokens/"  # noqa: S105 - the prefix of names
-"""The prefix of the secret names in a stack that has the name from samconfig.toml."""
+"""The prefix of the secret names in a stack with the name from samconfig.toml."""
 
 
 @click.group()
@@ -29,7 +29,7 @@ def table_prepare(name: str, secret_prefix: str) -> None:
     restored table does not have these settings. Then the command prints the parameters for a stack that uses the table.
     Set AWS_REGION to the region of the table. You can repeat the command safely.
     """
-    # Import boto3 only when the command runs. boto3 is an optional dependency and takes long to import.
+    # Import here, because boto3 is an optional dependency that takes long to import.
     from convoke.cli.existing_table import ExistingTableError, prepare  # noqa: PLC0415 - imports boto3
 
     try:

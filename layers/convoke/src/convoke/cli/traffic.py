@@ -1,8 +1,8 @@
-"""The lines that `convoke up` prints about requests and deliveries.
+"""Print the lines of `convoke up` about requests, deliveries and calls of chat clients.
 
-A line never contains a name, an address, an identity or a query. A line about a request contains the pattern of the
-route instead of the path. A line about a delivery contains only three parts of the receiver's URL: the scheme, the host
-and the path.
+A line never contains a name, an address, an identity or a query. A line about a request contains the rule of the route
+instead of the path, such as `/v1/Conversations/{sid}`. A line about a delivery contains only the scheme, the host and
+the path of the receiver's URL.
 """
 
 from __future__ import annotations
@@ -19,26 +19,26 @@ import click
 
 from convoke.domain.instants import now
 from convoke.domain.webhooks import receiver_of
-from convoke.embedded.observation import FinishedDelivery, FinishedRequest
+from convoke.embedded.observation import CONNECT, FinishedChatCall, FinishedDelivery, FinishedRequest
 
 MAX_WAITING_LINES = 10_000
-"""The maximum number of lines that wait while the terminal is slow. Further lines are dropped and counted."""
+"""How many lines can wait at most while the terminal is slow. Further lines are dropped and counted."""
 
 FLUSH_SECONDS = 1.0
-"""The maximum time that the program waits for the terminal when the program ends."""
+"""How long the program waits for the terminal when it ends."""
 
 HEALTH_PATH = "/healthz"
 
 SID = re.compile(r"[A-Z]{2}[0-9a-f]{32}")
 
 RuleOf = Callable[[str], str | None]
-"""A function that takes the path of a request and returns the rule of the route, or None if there is no route."""
+"""Returns the rule of the route that matches a path. Returns None if no route matches."""
 
 Line = dict[str, object]
 
 
 class Traffic:
-    """An observer that prints a line for each finished request and delivery.
+    """An observer that prints a line for each finished request, delivery attempt and call of a chat client.
 
     A separate thread formats and writes the lines, so that a blocked terminal does not block the API.
     """
@@ -62,8 +62,12 @@ class Traffic:
         moment = now()
         self._add(lambda: delivery_line(delivery, moment))
 
+    def chat_call_finished(self, call: FinishedChatCall) -> None:
+        moment = now()
+        self._add(lambda: chat_line(call, moment))
+
     def close(self) -> None:
-        """Write the waiting lines, but do not wait for the terminal longer than `FLUSH_SECONDS`."""
+        """Write the waiting lines, but wait for the terminal at most `FLUSH_SECONDS`."""
         self._add(None)
         self._thread.join(FLUSH_SECONDS)
 
@@ -90,7 +94,7 @@ class Traffic:
         click.echo(line, file=self._stream)
 
     def _discard_lines(self) -> None:
-        """Discard all further lines, because the stream cannot be written. For example, the terminal was closed."""
+        """Discard all further lines. The stream is not writable, for example because the terminal was closed."""
         while self._waiting.get() is not None:
             pass
 
@@ -103,11 +107,29 @@ def request_line(request: FinishedRequest, moment: datetime, rule_of: RuleOf) ->
     line: Line = {
         "time": moment,
         "method": request.method,
-        "route": (rule_of(request.path) or "(no route)").translate({ord("<"): "{", ord(">"): "}"}),
+        "route": shown_rule(rule_of(request.path)),
         "status": response.status_code,
         "code": body.get("code") if response.status_code >= 400 else None,
         "sid": body.get("sid") if response.status_code < 400 and "sid" in body else (sids[-1] if sids else None),
         "milliseconds": round(1000 * request.seconds, 1),
+    }
+    return {name: value for name, value in line.items() if value is not None}
+
+
+def shown_rule(rule: str | None) -> str:
+    return (rule or "(no route)").translate({ord("<"): "{", ord(">"): "}"})
+
+
+def chat_line(call: FinishedChatCall, moment: datetime) -> Line:
+    """Return the fields of the line about a call of a chat client, or about its attempt to connect."""
+    line: Line = {
+        "time": moment,
+        "chat": call.action,
+        "route": None if call.action == CONNECT else shown_rule(call.find_rule()),
+        "status": call.status,
+        "code": call.code,
+        "sid": call.sid,
+        "milliseconds": round(1000 * call.seconds, 1),
     }
     return {name: value for name, value in line.items() if value is not None}
 
@@ -134,7 +156,7 @@ def line_as_json(line: Line) -> str:
 
 
 def line_as_text(line: Line) -> str:
-    """Return a line for people, with colours."""
+    """Return a line as text for people, with colours."""
     moment = line["time"]
     assert isinstance(moment, datetime)
     time = click.style(moment.astimezone().strftime("%H:%M:%S.%f")[:-3], dim=True)
@@ -150,7 +172,14 @@ def line_as_text(line: Line) -> str:
         )
     code = f"  error {line['code']}" if "code" in line else ""
     sid = f"  {line['sid']}" if "sid" in line else ""
-    return f"{time}  {line['method']:<6}  {shown}  {line['milliseconds']:>6} ms  {line['route']}{code}{sid}"
+    if "chat" in line:
+        kind, route = (
+            click.style("chat  ", fg="cyan"),
+            " ".join(str(line[name]) for name in ("chat", "route") if name in line),
+        )
+    else:
+        kind, route = f"{line['method']:<6}", str(line["route"])
+    return f"{time}  {kind}  {shown}  {line['milliseconds']:>6} ms  {route}{code}{sid}"
 
 
 def _colour(status: object) -> str:

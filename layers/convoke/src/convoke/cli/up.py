@@ -32,8 +32,8 @@ from convoke.operations import webhook_delivery
 SWITCH_INTERVAL_SECONDS = 0.0005
 """How long a thread may run before it must give the interpreter to a waiting thread.
 
-Python's default is 5 ms. The sqlite3 module releases the interpreter at every row that the module reads. With the
-default, a row takes 5 ms if another thread takes the interpreter at this row. See
+The sqlite3 module releases the interpreter for every row that it reads. Another thread can then take the interpreter.
+With Python's default, the reading thread would wait 5 ms at each such row. See
 https://docs.python.org/3/library/sys.html#sys.setswitchinterval.
 """
 
@@ -118,8 +118,9 @@ def up(
 ) -> None:
     """Run the API on this machine until you press Ctrl-C.
 
-    The command prints one line to stdout for each request, and for each attempt to deliver an event to a webhook. The
-    lines contain no names, addresses, identities or queries. Warnings and errors go to stderr.
+    The command prints one line to stdout for each request, for each attempt to deliver an event to a webhook, and for
+    the connections and changes of chat clients. The lines contain no names, addresses, identities or queries. Warnings
+    and errors go to stderr.
 
     The embedded engine reads these environment variables:
 
@@ -139,6 +140,8 @@ def up(
 
     CONVOKE_ALLOWED_ORIGINS: origins whose pages may use the API in a browser, separated by commas. By default, only
     pages of the API's own origin, such as the console, may use the API in a browser.
+
+    CONVOKE_PUBLIC_URL: base URL at which clients and carriers reach the API, if a proxy or a tunnel is in front of it.
     """
     configure_logging(data, as_json=log_format == "json")
     traffic_format = None if quiet or as_json else log_format
@@ -165,8 +168,8 @@ def up(
 
 
 def up_on_aws(host: str, port: int, *, as_json: bool, sam_local: bool) -> None:
-    """Deploy the template to MiniStack and wait for SIGINT or SIGTERM."""
-    # Both modules import boto3, which is an optional dependency.
+    """Deploy the template to MiniStack, and wait for SIGINT or SIGTERM."""
+    # Import here, because both modules import boto3, which is an optional dependency.
     from convoke.cli.ministack import LOOPBACK, StackError, deployed  # noqa: PLC0415 - see above
     from convoke.cli.sam_local import FOLDER, command, write_files  # noqa: PLC0415 - see above
 
@@ -202,7 +205,10 @@ def up_embedded(
     test_controls: bool,
     traffic_format: str | None,
 ) -> None:
-    """Serve the API on the embedded engine until SIGINT or SIGTERM. Print no traffic if `traffic_format` is None."""
+    """Serve the API on the embedded engine until SIGINT or SIGTERM.
+
+    If `traffic_format` is None, print no lines about requests and deliveries.
+    """
     make_engine = partial(new_engine, data, has_movable_clock=test_clock)
     try:
         with lock_data_file(data), ExitStack() as stack:
@@ -238,8 +244,7 @@ def up_embedded(
 def hint_for_busy_port(host: str, port: int) -> str:
     """Return the end of the error message about a busy port.
 
-    The text contains the option for another port. If the process that listens on the port is found, the text also
-    contains this process.
+    The text names a free port. If the process that uses the port is found, the text also names this process.
     """
     holder = find_listener(port)
     named = f" by {holder.name} (process {holder.pid})" if holder else ""
@@ -248,7 +253,7 @@ def hint_for_busy_port(host: str, port: int) -> str:
 
 @contextmanager
 def printed_traffic(instance: Instance, traffic_format: str | None) -> Iterator[None]:
-    """Print a line for each request and delivery of the instance during the block, unless `traffic_format` is None."""
+    """Print a line for each request and delivery during the block. If `traffic_format` is None, print nothing."""
     if traffic_format is None:
         yield
         return
@@ -264,11 +269,10 @@ def printed_traffic(instance: Instance, traffic_format: str | None) -> Iterator[
 def lock_data_file(data: str) -> Iterator[None]:
     """Hold the lock of a data file during the block.
 
-    Raises ClickException if another process holds the lock, or if this process may not write the lock file.
-
     Without the lock, two instances could process the queues of one data file and call every webhook twice. See
-    docs/decisions/0013-one-instance-per-data-file.md. If `data` is a symbolic link, the lock belongs to the target of
-    the link. Therefore all symbolic links to one data file share one lock.
+    docs/decisions/0013-one-instance-per-data-file.md. A symbolic link and its target share one lock.
+
+    Raise ClickException if another process holds the lock, or if this process may not write the lock file.
     """
     if data == MEMORY:
         yield
@@ -285,10 +289,10 @@ def lock_data_file(data: str) -> Iterator[None]:
 
 
 def start_instance(instance: Instance, ready: dict[str, str | int], *, as_json: bool) -> None:
-    """Start the instance on the server's event loop, then print that the API is ready."""
+    """Start the instance on the server's event loop. Then print that the API is ready."""
     instance.start(str(ready["account_sid"]))
-    # The objects of the program live until the process ends. Without this call, each full garbage collection would
-    # visit all these objects and stop the event loop for 27 ms.
+    # The program's objects live until the process ends. Without this call, each full garbage collection would visit all
+    # these objects and stop the event loop for 27 ms.
     gc.freeze()
     print_ready(ready, as_json=as_json)
 
@@ -310,7 +314,7 @@ def print_ready(ready: dict[str, str | int], *, as_json: bool) -> None:
 
 
 def configure_logging(data: str, *, as_json: bool) -> None:
-    """Log warnings and errors of Convoke and its HTTP server to stderr."""
+    """Log warnings and errors of Convoke and of its HTTP server to stderr."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter() if as_json else ConsoleFormatter())
     handler.addFilter(hide_attempts)
@@ -319,15 +323,19 @@ def configure_logging(data: str, *, as_json: bool) -> None:
 
 
 def hide_attempts(record: logging.LogRecord) -> bool:
-    """Return False to drop a warning about a failed attempt or a paused receiver. Return True for other log records.
+    """Drop warnings about failed attempts and paused receivers. Return False to drop a log record, otherwise True.
 
-    The lines about traffic show each attempt. If the last attempt fails, `embedded/deliveries.py` logs an error.
+    The lines about requests and deliveries already show each attempt. The option `--quiet` hides these lines too. If
+    the last attempt fails, `embedded/deliveries.py` logs an error.
     """
     return record.name != webhook_delivery.__name__ or record.levelno >= logging.ERROR
 
 
 def add_command(data: str, record: logging.LogRecord) -> bool:
-    """Add the command that shows the event to a log record about an event. Return True to keep the log record."""
+    """Add a command to a log record about an event, so that the user can look up the event.
+
+    Always return True, which keeps the log record.
+    """
     if event_id := getattr(record, "event_id", None):
         record.inspect = f"GET /convoke/v1/Events/{event_id}/Attempts"
         if data != MEMORY:

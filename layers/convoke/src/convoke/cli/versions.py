@@ -7,9 +7,9 @@ import click
 from convoke.cli.output import print_rows
 
 KEPT_VERSIONS = 2
-"""The number of versions that are kept for each function.
+"""How many versions of each function are kept.
 
-These are the version that the alias uses and the previous version, to which an operator can go back.
+The alias uses the newest version. An operator can go back to the version before.
 """
 
 
@@ -32,7 +32,7 @@ def versions_prune(stack: str) -> None:
     `sam deploy` publishes new versions and keeps the old versions, and AWS charges for the snapshot of each version.
     The command never deletes a version to which an alias refers.
     """
-    # Import boto3 only when the command runs. boto3 is an optional dependency and takes long to import.
+    # Import here, because boto3 is an optional dependency that takes long to import.
     from convoke.cli.deployment import DeploymentError, prune_versions  # noqa: PLC0415 - imports boto3
 
     try:

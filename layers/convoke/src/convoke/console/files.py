@@ -1,7 +1,7 @@
-"""Read the files of the console when a browser requests the first file.
+"""Read the files of the console, when a browser first requests one of them.
 
-The path of each file, except the path of the page, contains a hash of all files. A browser can therefore cache these
-files for a year.
+The paths of all files except the page contain a hash of all files. A browser can therefore cache these files for a
+year.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ CONTENT_TYPES = {
     "icon.svg": "image/svg+xml",
     "pages.js": "text/javascript; charset=utf-8",
 }
-"""The content type of each file except the page.
+"""Maps each file except the page to its content type.
 
-The console has few files, because on AWS each request for a file invokes the API function.
+There are only a few files, because on AWS each request for a file invokes the API function.
 """
 
 
@@ -38,21 +38,24 @@ class ConsoleFile(NamedTuple):
 
 @cache
 def version() -> str:
-    """Return a hash of all files."""
+    """Return a hash of all files. The hash is part of the paths."""
     texts = (FOLDER.joinpath(name).read_bytes() for name in (PAGE, *sorted(CONTENT_TYPES)))
     return hashlib.sha256(b"\0".join(texts)).hexdigest()[:16]
 
 
 @cache
 def file(name: str) -> ConsoleFile | None:
-    """Return a file, or None if there is no such file."""
+    """Return a file, or None if the file does not exist."""
     if name not in CONTENT_TYPES:
         return None
     return file_of(CONTENT_TYPES[name], FOLDER.joinpath(name).read_text())
 
 
 def page(values: Mapping[str, str]) -> ConsoleFile:
-    """Return the page. Each value replaces a placeholder, such as `{{poll_seconds}}`, and must be safe in HTML."""
+    """Return the page. Each value replaces a placeholder, such as `{{poll_seconds}}`.
+
+    The values must be safe in HTML.
+    """
     text = FOLDER.joinpath(PAGE).read_text()
     for name, value in {**values, "version": version()}.items():
         text = text.replace(f"{{{{{name}}}}}", value)

@@ -1,6 +1,6 @@
-"""Access tokens, with which chat clients connect. See docs/chat.md#access-tokens.
+"""Check the claims of access tokens. A chat client connects with an access token. See docs/chat.md#access-tokens.
 
-A server of the application creates each token with an official helper library. The library signs the token with the
+The application's server creates each token with an official helper library. The library signs the token with the
 secret of an API key. operations/access_tokens.py verifies the signature.
 """
 
@@ -48,7 +48,7 @@ class Claims(NamedTuple):
 class ChatSession(NamedTuple):
     """The permission that a verified access token grants.
 
-    Until the token expires, the client may act as an identity in a service.
+    Until `expires_at`, the chat client may act as the user `identity` in the service `service`.
     """
 
     account: Account
@@ -60,7 +60,7 @@ class ChatSession(NamedTuple):
 
 
 def issuer(header: Mapping[str, Any], payload: Mapping[str, Any]) -> str:
-    """Return the SID of the API key that the token names as its signer. This function does not verify the signature.
+    """Return the API key's SID from the claim `iss` of a token. This function does not verify the signature.
 
     Raises InvalidAccessTokenError or InvalidIssuerError.
     """
@@ -74,7 +74,7 @@ def issuer(header: Mapping[str, Any], payload: Mapping[str, Any]) -> str:
 
 
 def check_claims(payload: Mapping[str, Any], account_sid: str, now: datetime) -> Claims:
-    """Return the claims of a token whose API key belongs to the account.
+    """Check and return the claims of a token. The account `account_sid` owns the API key that signed the token.
 
     Raises an error if a claim is missing or wrong, or if the token is not valid at `now`.
     """
@@ -87,8 +87,8 @@ def check_claims(payload: Mapping[str, Any], account_sid: str, now: datetime) ->
         raise AccessTokenNotYetValidError
     if expires_at <= now:
         raise AccessTokenExpiredError
-    # Limit the time of issue to `now + CLOCK_SKEW`. Otherwise a token with a time of issue in the far future could
-    # exceed the maximum lifetime.
+    # A token without a time of issue counts as issued now. A time of issue after `now + CLOCK_SKEW` counts as
+    # `now + CLOCK_SKEW`. Otherwise a token from the far future could be valid for longer than MAX_TOKEN_LIFETIME.
     if expires_at - min(issued_at or now, now + CLOCK_SKEW) > MAX_TOKEN_LIFETIME:
         raise InvalidAccessTokenError
     grants = payload.get("grants")

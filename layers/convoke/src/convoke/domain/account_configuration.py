@@ -16,16 +16,16 @@ from convoke.domain.webhooks import URL_DESCRIPTION, check_url
 MAX_OWNED_ADDRESSES = 1000
 
 MAX_OWNED_ADDRESSES_BYTES = 256 * 1024
-"""The maximum total size of the owned addresses in UTF-8.
+"""The maximum total size of an account's owned addresses in UTF-8.
 
-The item of the account contains all owned addresses. A DynamoDB item can have at most 400 KB.
+The account's item contains all owned addresses, and DynamoDB limits an item to 400 KB.
 """
 
 
 def parse_addresses(values: list[str]) -> list[str]:
-    """Return the addresses in the values of a form field.
+    """Return the addresses from the values of a form field.
 
-    A form cannot send an empty list. Therefore a single empty value means an empty list.
+    A form cannot express an empty list. Therefore one empty value means an empty list.
     """
     return [] if values == [""] else values
 

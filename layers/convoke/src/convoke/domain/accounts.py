@@ -21,7 +21,7 @@ class Account(Model):
     sid: str
     date_created: Instant
     default_chat_service_sid: str
-    """The service that a request uses if the path contains no service SID, such as `/v1/Conversations`."""
+    """The service for requests whose path names no service. An example is the path `/v1/Conversations`."""
     default_messaging_service_sid: str | None = None
     default_inactive_timer: timedelta = timedelta(0)
     default_closed_timer: timedelta = timedelta(0)

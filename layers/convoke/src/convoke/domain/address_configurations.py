@@ -67,16 +67,18 @@ FORMS: Mapping[AddressType, str] = MappingProxyType(
         AddressType.RCS: "rcs: and the ID of an agent",
     }
 )
-"""The required form of an address, for each type that has a channel in Convoke.
+"""Maps each address type to the form that its addresses must have.
 
-An address of any other type has no channel in Convoke. Convoke checks only the length of such an address.
+Only types with a channel in Convoke are in this mapping. For any other type, Convoke checks only the length of the
+address.
 """
 
 
 class AutoCreationType(StrEnum):
-    """The types of autocreation. The type determines what Convoke adds to a conversation that a message creates.
+    """The types of autocreation, which creates a conversation for an inbound message.
 
-    Convoke adds a scoped webhook, a Studio flow, or nothing.
+    The type determines what Convoke adds to the conversation: a scoped webhook with the target `webhook` (WEBHOOK), a
+    scoped webhook with the target `studio` (STUDIO), or nothing (DEFAULT).
     """
 
     WEBHOOK = "webhook"
@@ -91,7 +93,7 @@ AUTO_CREATION: Mapping[AutoCreationType, tuple[str, ...]] = MappingProxyType(
         AutoCreationType.DEFAULT: (),
     }
 )
-"""The settings that each type of autocreation uses."""
+"""Maps each type of autocreation to the settings that this type uses."""
 
 
 class AddressConfiguration(Model):
@@ -106,7 +108,7 @@ class AddressConfiguration(Model):
     auto_creation_enabled: bool = False
     auto_creation_type: AutoCreationType = AutoCreationType.DEFAULT
     auto_creation_conversation_service_sid: str | None = None
-    """The service of the new conversations. None means the default service at the time when the message arrives."""
+    """The service in which autocreation creates conversations. None means the account's default service."""
     auto_creation_webhook_url: str | None = None
     auto_creation_webhook_method: Method = Method.POST
     auto_creation_webhook_filters: tuple[EventType, ...] = ()
@@ -117,13 +119,13 @@ class AddressConfiguration(Model):
 
     @property
     def auto_creation(self) -> dict[str, Any]:
-        """The settings that the type of autocreation uses, without the settings that have no value."""
+        """The settings for the type of autocreation. Settings without a value are left out."""
         names = ("enabled", "type", "conversation_service_sid", *AUTO_CREATION[self.auto_creation_type])
         settings = {name: getattr(self, f"auto_creation_{name}") for name in names}
         return {name: value for name, value in settings.items() if value is not None}
 
     def webhook(self, conversation_sid: str, sid: str, moment: datetime) -> ScopedWebhook | None:
-        """Return the webhook that autocreation adds to a new conversation, or None if autocreation adds no webhook."""
+        """Return the scoped webhook that autocreation adds to a new conversation, or None if the type is DEFAULT."""
         requested: dict[str, object]
         match self.auto_creation_type:
             case AutoCreationType.WEBHOOK:
@@ -141,7 +143,7 @@ class AddressConfiguration(Model):
         return new.webhook(moment, account_sid=self.account_sid, conversation_sid=conversation_sid, sid=sid)
 
     def refuse_incomplete(self) -> None:
-        """Raise an error if the type of autocreation requires a setting that is not set."""
+        """Raise an error if the type of autocreation requires a setting that has no value."""
         match self.auto_creation_type:
             case AutoCreationType.WEBHOOK if self.auto_creation_webhook_url is None:
                 raise WebhookUrlMissingError(field=("auto_creation", "webhook_url"))
@@ -217,7 +219,7 @@ RetryCount = Annotated[int, BeforeValidator(parse_retry_count), pattern_schema(f
 
 
 class AddressConfigurationParameters(Model):
-    """The common parameters of requests that create an address configuration and requests that update one."""
+    """The common parameters of create requests and update requests."""
 
     order_of_checks: ClassVar[tuple[type[ConversationsError], ...]] = (
         InvalidParameterError,
@@ -257,7 +259,7 @@ class NewAddressConfiguration(AddressConfigurationParameters):
         return self
 
     def configuration(self, account_sid: str, sid: str, moment: datetime) -> AddressConfiguration:
-        """Return the configuration to store. Raises an error if a setting that the type requires is missing."""
+        """Return the configuration to store. Raises the errors of `refuse_incomplete`."""
         given = self.model_dump(exclude_unset=True)
         made = {"account_sid": account_sid, "sid": sid, "date_created": moment, "date_updated": moment}
         configuration = AddressConfiguration.model_validate(given | made)
@@ -268,7 +270,7 @@ class NewAddressConfiguration(AddressConfigurationParameters):
 class AddressConfigurationChange(AddressConfigurationParameters):
     """The parameters of a request that updates an address configuration. The type and the address cannot change.
 
-    If a field is not in `model_fields_set`, the stored value of the field does not change.
+    An update changes only the fields in `model_fields_set`.
     """
 
 

@@ -27,8 +27,8 @@ _PREFIXES = {f"{channel}:": channel for channel in (Channel.WHATSAPP, Channel.RC
 def channel_of(address: str) -> Channel | None:
     """Return the channel of an address, or None if the address is invalid.
 
-    An address that has an `@` but no channel prefix counts as an e-mail address. `check_binding` checks that the
-    binding of an e-mail address has the type `email`.
+    An address with an `@` but without a channel prefix counts as an e-mail address. `check_binding` in participants.py
+    checks that an e-mail address has a binding of the type `email`.
     """
     if len(address) > MAX_ADDRESS_CHARACTERS:
         return None
@@ -46,9 +46,9 @@ def is_e164(value: str) -> bool:
 
 
 def is_phone_number(value: str) -> bool:
-    """Return whether `value` is an E.164 number whose length is possible in the country of the number.
+    """Return whether `value` is an E.164 number with a length that is possible in its country.
 
-    The function does not check whether anyone uses the number. See docs/behaviour/addresses.md#phone-numbers.
+    The function does not check whether the number is in use. See docs/behaviour/addresses.md#phone-numbers.
     """
     if not is_e164(value):
         return False
@@ -63,8 +63,8 @@ def is_phone_number(value: str) -> bool:
 def _is_valid_name(name: str, channel: Channel) -> bool:
     """Return whether `name` is valid. The name is the part of an address after the channel prefix.
 
-    Messenger and RCS accept any name that is not empty. WhatsApp requires an E.164 number. The function does not check
-    whether the length is possible in the country. WhatsApp still uses old numbers with other lengths, such as Mexican
-    numbers with `+521`.
+    A Messenger or RCS name must not be empty. A WhatsApp name must be an E.164 number. The function does not check
+    whether the length of a WhatsApp number is possible in its country. The reason is that WhatsApp still uses old
+    numbers with other lengths, for example Mexican numbers with `+521`.
     """
     return is_e164(name) if channel is Channel.WHATSAPP else bool(name)

@@ -1,4 +1,4 @@
-"""The error log and its alerts. An alert records a failure that no API response contains.
+"""The error log and its alerts. An alert records a failure that no API response reports.
 
 See docs/behaviour/alerts.md.
 """
@@ -16,11 +16,18 @@ from pydantic import AfterValidator, BeforeValidator
 
 from convoke.domain.conversations import Conversation
 from convoke.domain.date_filters import Period
-from convoke.domain.errors import InternalError, InvalidParameterError, LogEntry, ProvisioningFailedError
+from convoke.domain.errors import (
+    InternalError,
+    InvalidParameterError,
+    LogEntry,
+    MediaLostError,
+    ProvisioningFailedError,
+)
 from convoke.domain.event_attempts import EventAttempt
 from convoke.domain.events import Change, ErrorLogType, Event
 from convoke.domain.instants import Instant, to_milliseconds
 from convoke.domain.json_schema import IN_EITHER_CASE, word_schema
+from convoke.domain.messages import Message
 from convoke.domain.model import Model
 from convoke.domain.provisioning import Cause, Provisioning
 from convoke.domain.receipts import Receipt
@@ -38,13 +45,13 @@ class LogLevel(StrEnum):
 
 
 class Alert(Model):
-    """An entry of the error log about the resource `resource_sid`. An alert must not contain personal data."""
+    """An entry in the error log about the resource `resource_sid`. An alert must not contain personal data."""
 
     sid: str
     account_sid: str
     service_sid: str | None = None
     conversation_sid: str | None = None
-    """The conversation of the resource. None if the resource does not belong to a conversation."""
+    """The conversation to which the resource belongs. None if the resource belongs to no conversation."""
     resource_sid: str
     code: int
     text: str
@@ -54,18 +61,18 @@ class Alert(Model):
     request_method: Method | None = None
     """The HTTP method of the failed webhook request.
 
-    If the alert is about another failure, the fields `request_...` and `response_...` are None.
+    The fields `request_...` and `response_...` are None if the failure was not a failed webhook request.
     """
     request_url: Annotated[str, AfterValidator(shown_url)] | None = None
     response_status: int | None = None
     response_body: str | None = None
     event_id: str | None = None
-    """The event whose delivery failed.
+    """The event whose delivery failed. None if the alert is about another failure.
 
-    None in alerts about other failures, and in alerts that an older version of Convoke created.
+    Older versions of Convoke did not store the event.
     """
     target: str | None = None
-    """The target of the failed delivery. None under the same conditions as `event_id`."""
+    """The target of the failed delivery. None if `event_id` is None."""
     date_created: Instant
 
     @property
@@ -90,7 +97,7 @@ class AlertFilters(Period):
 
 
 def provisioning_failed_alert(conversation: Conversation, failed: Provisioning, at: datetime) -> Alert:
-    """Return the alert about a conversation that Convoke closed because it could not add all participants."""
+    """Return the alert about a conversation that Convoke closed because a participant could not be added."""
     return Alert(
         sid=failed.alert_sid,
         account_sid=failed.account_sid,
@@ -106,10 +113,10 @@ def provisioning_failed_alert(conversation: Conversation, failed: Provisioning, 
 
 
 def _failed_participants(failed: Provisioning) -> Sequence[str]:
-    """Return one line of text for each cause.
+    """Return a text for each cause of the failure, such as `Participant[3] (MB...): 50433`.
 
-    The line contains the error code, and the index and SID of the participant that could not be added. If the cause
-    applies to every participant, the line contains "all participants" in place of the index and SID.
+    The number in brackets is the participant's position in the request. The last number is the error code. If the
+    cause applies to every participant, the text begins with "all participants".
     """
     places = {member.sid: f"Participant[{place}] ({member.sid})" for place, member in enumerate(failed.participants)}
     return [f"{places.get(cause.participant_sid or '', 'all participants')}: {cause.code}" for cause in failed.causes]
@@ -118,7 +125,7 @@ def _failed_participants(failed: Provisioning) -> Sequence[str]:
 def webhook_failed_alert(delivery: Delivery, attempt: EventAttempt, entry: type[LogEntry], at: datetime) -> Alert:
     """Return the alert about a failed delivery. `attempt` is the last attempt of the delivery.
 
-    The SID of the alert is a hash of the event id, the event replay and the target. Therefore a repeated call returns
+    The SID of the alert is derived from the event id, the replay SID and the target. Therefore a repeated call returns
     an alert with the same SID, and Convoke does not store a second alert.
     """
     event = delivery.event
@@ -163,7 +170,7 @@ def own_failure_alert(event: Event, target: str | None, at: datetime) -> Alert:
 
 
 def copy_failed_alert(conversation: Conversation, receipt: Receipt, entry: type[LogEntry], at: datetime) -> Alert:
-    """Return the alert about a copy of a message that did not reach its phone. The alert contains no address."""
+    """Return the alert about a copy that did not reach its phone. The alert contains no address."""
     repeated = "; the phone may have got an earlier attempt" if receipt.may_be_repeated else ""
     return Alert(
         sid=_alert_sid(f"{receipt.sid}#{receipt.status}"),
@@ -174,6 +181,26 @@ def copy_failed_alert(conversation: Conversation, receipt: Receipt, entry: type[
         code=entry.code,
         text=f"{entry.text} (receipt {receipt.sid}, participant {receipt.participant_sid}{repeated})",
         more_info=entry.more_info,
+        date_created=at,
+    )
+
+
+def media_lost_alert(message: Message, service_sid: str, sent: int, reasons: Sequence[str], at: datetime) -> Alert:
+    """Return the alert about media of a message from a phone that Convoke could not fetch.
+
+    `sent` is the number of media that the phone sent. `reasons` has one reason for each lost media. The reasons must
+    not contain a URL, because a URL can contain a phone number or a token.
+    """
+    lost = f"{len(reasons)} of {sent}, {', '.join(dict.fromkeys(reasons))}"
+    return Alert(
+        sid=_alert_sid(f"{message.sid}#media-lost"),
+        account_sid=message.account_sid,
+        service_sid=service_sid,
+        conversation_sid=message.conversation_sid,
+        resource_sid=message.sid,
+        code=MediaLostError.code,
+        text=f"{MediaLostError.text}: {lost}",
+        more_info=MediaLostError.more_info,
         date_created=at,
     )
 
@@ -193,15 +220,15 @@ def overdue_alert(account_sid: str, resource_sid: str, at: datetime) -> Alert:
 
 
 def _alert_sid(name: str) -> str:
-    """Return the SID of an alert. A SID has 32 hexadecimal digits after its prefix."""
+    """Derive the SID of an alert from `name`. A SID has 32 hexadecimal digits after its prefix."""
     return Prefix.ALERT + hashlib.sha256(name.encode()).hexdigest()[:32]
 
 
 def alert_logged_change(alert: Alert) -> Change:
-    """Return the record of the creation of an alert.
+    """Return the change record for a new alert.
 
-    Convoke sends the event of this change to the event bus and to the account's error-log URL. The SID of the change is
-    derived from the SID of the alert. Therefore a repeated call returns an event with the same id.
+    Convoke sends the event in this record to the event bus and to the account's error-log URL. The event id is derived
+    from the SID of the alert. Therefore a repeated call returns an event with the same id.
     """
     sid = Prefix.CHANGE + alert.sid.removeprefix(Prefix.ALERT)
     event = Event(

@@ -1,4 +1,4 @@
-"""API keys, which are additional credentials of an account. An administrator can revoke each key separately.
+"""API keys: additional credentials of an account. An administrator can revoke each key separately.
 
 See docs/behaviour/accounts-and-api-keys.md#api-keys.
 """
@@ -37,17 +37,23 @@ class ApiKey(Model):
     date_updated: Instant | None = None
     """None if the key was never updated."""
     date_expires: Instant | None = None
-    """The time from which the API key is refused. None means that the API key does not expire."""
+    """From this time on, Convoke refuses the API key. None if the API key does not expire."""
 
 
 class ApiKeyOwner(Model):
-    """The stored data that Convoke needs to authenticate a request with an API key."""
+    """The stored data that Convoke needs to authenticate a request with an API key.
+
+    Either `secret_hash` or `master_version` has a value.
+    """
 
     account_sid: str
     secret_hash: str | None = None
-    """The SHA-256 hash of the secret. None if the secret is derived from a master secret."""
+    """The SHA-256 hash of the secret. Only early versions of Convoke stored a hash.
+
+    None if the secret is derived from a master secret.
+    """
     master_version: str | None = None
-    """The version of the master secret from which the secret is derived."""
+    """The version of the master secret from which Convoke derives the secret. None if `secret_hash` has a value."""
     date_expires: Instant | None = None
 
     def is_valid(self, at: datetime) -> bool:
@@ -55,7 +61,7 @@ class ApiKeyOwner(Model):
 
 
 class Master(NamedTuple):
-    """One version of the master secret."""
+    """One version of the master secret, from which Convoke derives the secrets of API keys. See `derive_secret`."""
 
     version: str
     secret: str
@@ -67,7 +73,7 @@ class Masters(Model):
     current: str
     """The version from which Convoke derives the secrets of new API keys."""
     secrets: dict[str, str]
-    """The master secret of each version. The key is the version."""
+    """Maps each version to its master secret."""
 
     @classmethod
     def first(cls) -> Self:
@@ -83,10 +89,10 @@ def new_master_secret() -> str:
 
 
 def derive_secret(master_secret: str, account_sid: str, key_sid: str) -> str:
-    """Return the secret of an API key. A secret consists of 32 letters and digits, which contain 190 bits.
+    """Derive the secret of an API key from the master secret. The result has 32 letters and digits (190 bits).
 
-    Convoke does not store the secret. Convoke cannot use a stored hash instead, because Convoke needs the secret to
-    verify the signatures of access tokens.
+    Convoke does not store the secret. A stored hash of the secret would not be enough, because Convoke needs the secret
+    itself to verify the signatures of access tokens.
     """
     message = b"\0".join((b"convoke api key", account_sid.encode(), key_sid.encode()))
     number = int.from_bytes(hmac.digest(master_secret.encode(), message, hashlib.sha256))

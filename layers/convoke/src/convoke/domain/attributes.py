@@ -1,4 +1,4 @@
-"""The field `attributes` of a resource. The field is a string that contains JSON. Convoke stores the string unchanged.
+"""Check the field `attributes` of a resource: a string that contains JSON. Convoke stores the string unchanged.
 
 See docs/behaviour/requests-and-answers.md#json-in-parameters.
 """

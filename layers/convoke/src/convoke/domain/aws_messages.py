@@ -1,4 +1,4 @@
-"""Convert the notification of AWS End User Messaging SMS about an incoming message.
+"""Convert a notification of AWS End User Messaging SMS to an inbound message.
 
 See https://docs.aws.amazon.com/sms-voice/latest/userguide/two-way-sms-payload.html.
 """
@@ -12,7 +12,7 @@ from convoke.domain.senders import Provider
 
 
 def inbound_message(payload: Mapping[str, str]) -> InboundMessage:
-    """Return the incoming message that an SNS notification contains. `payload` is the parsed text of the notification.
+    """Return the inbound message that an SNS notification contains. `payload` is the parsed JSON of the notification.
 
     Raises pydantic's ValidationError if a field is missing or not valid.
     """

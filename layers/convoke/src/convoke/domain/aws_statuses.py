@@ -16,6 +16,7 @@ from convoke.domain.errors import (
     CopyFilteredError,
     LandlineError,
     LogEntry,
+    MediaNotCarriedError,
     OptedOutError,
     PhoneUnknownError,
     PhoneUnreachableError,
@@ -34,6 +35,7 @@ REASONS: Mapping[str, type[LogEntry]] = MappingProxyType(
         "INTERNATIONAL_SENDING_NOT_SUPPORTED": CopyBlockedError,
         "INVALID_ARN": SenderMissingError,
         "INVALID_IDENTITY_FOR_DESTINATION_COUNTRY": CopyBlockedError,
+        "MEDIA_TYPE_NOT_SUPPORTED": MediaNotCarriedError,
         "MESSAGE_TYPE_MISMATCH": SenderMissingError,
         "NO_ORIGINATION_IDENTITIES_FOUND": SenderMissingError,
         "NUMBER_CAPABILITIES_MISMATCH": SenderMissingError,
@@ -41,7 +43,7 @@ REASONS: Mapping[str, type[LogEntry]] = MappingProxyType(
         "RESOURCE_NOT_ACTIVE": SenderMissingError,
     }
 )
-"""The log entry for each reason for which AWS refuses a call. Any other reason is logged with the code 30008."""
+"""Maps AWS's refusal reasons to log entries. For any other reason, Convoke logs the code 30008."""
 
 
 class Outcome(NamedTuple):
@@ -62,10 +64,15 @@ EVENTS: Mapping[str, Outcome] = MappingProxyType(
         "CARRIER_BLOCKED": Outcome(ReceiptStatus.UNDELIVERED, CopyFilteredError),
         "PROTECT_BLOCKED": Outcome(ReceiptStatus.UNDELIVERED, CopyBlockedError),
         "SPAM": Outcome(ReceiptStatus.UNDELIVERED, CopyFilteredError),
+        "FILE_INACCESSIBLE": Outcome(ReceiptStatus.FAILED, CarrierFailedError),
+        "FILE_SIZE_EXCEEDED": Outcome(ReceiptStatus.FAILED, MediaNotCarriedError),
+        "FILE_TYPE_UNSUPPORTED": Outcome(ReceiptStatus.FAILED, MediaNotCarriedError),
         "TTL_EXPIRED": Outcome(ReceiptStatus.UNDELIVERED, PhoneUnreachableError),
     }
 )
-"""The outcome for each event type. The keys do not contain the prefix `TEXT_`. Other event types change no receipt.
+"""Maps each event type, without its prefix `TEXT_` (SMS) or `MEDIA_` (MMS), to the outcome.
+
+The event types about files exist only for an MMS. Other event types change no receipt.
 
 `SUCCESSFUL` and `DELIVERED` have the same meaning. AWS uses one or the other, depending on the country. If the carrier
 reports nothing for 72 hours, AWS sends the event type `UNKNOWN`. The status of the receipt then stays `sent`.
@@ -73,7 +80,7 @@ reports nothing for 72 hours, AWS sends the event type `UNKNOWN`. The status of 
 
 
 def context_of(receipt: Receipt) -> dict[str, str]:
-    """Return the values that Convoke sends with a copy. AWS repeats these values in each delivery event of the copy."""
+    """Return the values that Convoke sends with a copy. Each delivery event of the copy contains the same values."""
     return {
         "account": receipt.account_sid,
         "conversation": receipt.conversation_sid,

@@ -1,6 +1,6 @@
 """The Binding resource: a device of a chat user that is registered for push notifications.
 
-Only chat client SDKs register devices, and Convoke does not serve these SDKs yet. See docs/behaviour/bindings.md.
+Only chat client SDKs register devices, and Convoke does not accept registrations yet. See docs/behaviour/bindings.md.
 """
 
 from __future__ import annotations

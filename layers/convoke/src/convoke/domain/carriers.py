@@ -1,4 +1,4 @@
-"""Carriers, which deliver copies of messages to phones. This module defines the request to a carrier and its response.
+"""What Convoke sends to a carrier, and how the carrier responds. Carriers deliver copies of messages to phones.
 
 See docs/phones.md.
 """
@@ -6,9 +6,11 @@ See docs/phones.md.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from convoke.domain.errors import LogEntry
+from convoke.domain.media import Media
 from convoke.domain.receipts import Receipt, ReceiptStatus
 from convoke.domain.senders import Sender, TwilioCredentials
 
@@ -16,6 +18,28 @@ MAX_ATTEMPTS = 6
 """The maximum number of attempts to send a copy. If the last attempt fails, the copy gets the status `failed`."""
 
 FIRST_PAUSE_SECONDS = 5.0
+
+MAX_DELAY = timedelta(hours=10)
+"""How long a copy may wait because the sender's `max_messages_per_second` or the carrier delays the copy.
+
+After this time, the copy gets the status `failed`.
+
+Twilio also keeps a message in its queue for at most 10 hours. See https://www.twilio.com/docs/api/errors/30001.
+"""
+
+MAX_THROTTLED_PAUSE_SECONDS = 60.0
+
+
+class CopyMedia(NamedTuple):
+    """A media of a copy."""
+
+    media: Media
+    url: str
+    """A link that expires after five minutes.
+
+    The link is relative if the API serves the content and the public URL of the API is not configured. Only the
+    simulator can use a relative link.
+    """
 
 
 class OutboundCopy(NamedTuple):
@@ -28,7 +52,7 @@ class OutboundCopy(NamedTuple):
     text: str
     secret: TwilioCredentials | None = None
     """The credentials of the sender. None if the carrier needs no credentials."""
-    media_urls: Sequence[str] = ()
+    media: Sequence[CopyMedia] = ()
 
 
 class SentCopy(NamedTuple):
@@ -55,9 +79,23 @@ class CarrierThrottledError(CarrierError):
 
 
 class CarrierUnavailableError(CarrierError):
-    """The carrier failed, and it is certain that the carrier did not accept the copy."""
+    """The carrier failed, and certainly did not accept the copy."""
 
 
 def pause_seconds(attempts: int) -> float:
     """Return the pause after `attempts` attempts. The pause doubles with each attempt."""
     return FIRST_PAUSE_SECONDS * (1 << max(attempts - 1, 0))
+
+
+def throttled_pause_seconds(queued_at: datetime | None, now: datetime) -> float:
+    """Return the pause after the carrier has throttled a copy that Convoke enqueued at `queued_at`.
+
+    The pause is a tenth of the time since `queued_at`, but at least FIRST_PAUSE_SECONDS and at most
+    MAX_THROTTLED_PAUSE_SECONDS. Therefore a copy that has waited for hours is not retried every few seconds.
+    """
+    waited = (now - queued_at).total_seconds() if queued_at else 0.0
+    return min(max(FIRST_PAUSE_SECONDS, waited / 10), MAX_THROTTLED_PAUSE_SECONDS)
+
+
+def is_delayed_too_long(queued_at: datetime | None, now: datetime) -> bool:
+    return queued_at is not None and now - queued_at >= MAX_DELAY

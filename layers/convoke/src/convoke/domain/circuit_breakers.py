@@ -1,11 +1,15 @@
 """The circuit breaker of a receiver. After several consecutive failures, Convoke pauses deliveries to the receiver.
 
-A receiver is the scheme, host and port of a webhook URL, or a line. A line is the business address and the phone of the
-copies of messages.
+There are two kinds of receivers:
+
+- The receiver of a webhook: the scheme, host and port of a webhook URL.
+- A line: a business address, and a phone to which Convoke sends copies of messages from this address. Only the embedded
+  engine has circuit breakers for lines.
 
 Each further failure doubles the pause, up to a maximum. A success closes the circuit breaker.
 
-`Outcome.is_retryable` in operations/webhook_delivery.py determines which outcomes are failures. See
+The property `is_retryable` of an outcome determines whether the outcome is a failure. See `Outcome` in
+operations/webhook_delivery.py, `CopyOutcome` in operations/message_sender.py and
 docs/behaviour/webhook-delivery.md#circuit-breaker.
 """
 
@@ -21,17 +25,17 @@ FAILURES_TO_OPEN = 5
 """The number of consecutive failures that opens the circuit breaker."""
 
 LINE_SCHEME = "tel:"
-"""The prefix that the key of a line has after the Account SID. No webhook URL has this scheme."""
+"""The scheme in a key that `line_key` returns. A key from `receiver_key` has the scheme http or https instead."""
 
 FIRST_PAUSE = timedelta(seconds=1)
 MAX_PAUSE = timedelta(minutes=1)
 
 
 def receiver_key(account_sid: str, url: str) -> str:
-    """Return the key of the receiver of an accepted URL, such as `AC... https://example.com:443`.
+    """Return the key of the receiver of a webhook, such as `AC... https://example.com:443`. `url` must be valid.
 
-    The key contains the Account SID, so that two accounts that call the same host have separate circuit breakers.
-    Otherwise a URL of one account that fails would pause the deliveries of the other account.
+    The key contains the Account SID. Therefore two accounts that call the same host have separate circuit breakers, and
+    the failures of one account do not pause the deliveries of the other account.
     """
     parts = urlsplit(url)
     port = parts.port or (443 if parts.scheme == "https" else 80)
@@ -39,17 +43,17 @@ def receiver_key(account_sid: str, url: str) -> str:
 
 
 def line_key(account_sid: str, line: str) -> str:
-    """Return the key of a line, such as `AC... tel:+15017122661>+15558675310`. See `Copy.line` in domain/copies.py."""
+    """Return the key of a line, such as `AC... tel:+15017122661>+15558675310`. `line` is the value of `Copy.line`."""
     return f"{account_sid} {LINE_SCHEME}{line}"
 
 
 def is_line(receiver: str) -> bool:
-    """Return whether the key of a receiver belongs to a line and not to a webhook URL."""
+    """Return whether the key `receiver` belongs to a line and not to a webhook URL."""
     return receiver.partition(" ")[2].startswith(LINE_SCHEME)
 
 
 def account_sid_of(receiver: str) -> str:
-    """Return the Account SID in the key of a receiver."""
+    """Return the Account SID that the key of a receiver contains."""
     return receiver.partition(" ")[0]
 
 
@@ -57,8 +61,8 @@ def account_sid_of(receiver: str) -> str:
 class CircuitBreaker:
     """The state of a receiver's circuit breaker.
 
-    While the circuit breaker is closed, deliveries start normally. While it is open, no delivery starts before
-    `open_until`. After `open_until`, deliveries start one at a time.
+    While the circuit breaker is closed, deliveries start normally. While the circuit breaker is open, no delivery
+    starts before `open_until`. After `open_until`, deliveries start one at a time.
     """
 
     failures: int = 0

@@ -1,4 +1,4 @@
-"""The connection settings of a webhook. A fragment of the URL, such as `#rc=2&ct=1000`, overrides the defaults.
+"""The connection settings of a webhook. The URL's fragment, such as `#rc=2&ct=1000`, can override the defaults.
 
 See docs/behaviour/webhook-delivery.md#connection-overrides.
 """
@@ -10,7 +10,7 @@ from typing import NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 
 DEFAULT_TIMEOUT_SECONDS = 5.0
-"""The maximum time for a call to a webhook. The URL can override this default."""
+"""The default time limit for a call to a webhook. The URL can override this default."""
 
 MAX_TIMEOUT_SECONDS = 15.0
 
@@ -23,7 +23,7 @@ BOUNDS = {
     "rt": range(100, 15_001),
     "tt": range(100, 15_001),
 }
-"""Maps the key of each override to the valid values. The fragment of the URL contains the overrides.
+"""Maps the name of each override to its valid values. The fragment of the URL contains the overrides.
 
 `rc` is the number of retries. `ct`, `rt` and `tt` are time limits in milliseconds. `ct` limits the time to connect.
 `rt` limits the time between two parts of the answer. `tt` limits the time for the whole call.
@@ -58,7 +58,7 @@ def connection_settings(url: str) -> ConnectionSettings:
 
 
 def _overrides(fragment: str) -> dict[str, int]:
-    """Return the valid overrides by key. If the fragment repeats a key, the last valid value counts."""
+    """Map the name of each valid override to its value. If a fragment repeats a name, the last valid value counts."""
     return {
         key: int(value)
         for key, value in parse_qsl(fragment)

@@ -21,9 +21,10 @@ from convoke.domain.json_schema import IN_EITHER_CASE, word_schema
 
 
 def parse_state_filter(text: str) -> State:
-    """Return the state in the text of a filter.
+    """Return the state that a filter requests.
 
-    A filter can also contain `initializing`. Clients cannot set this state, and `parse_state` refuses it.
+    A filter can request any state. In contrast, `parse_state` refuses `initializing`, because clients cannot set this
+    state.
     """
     return State.INITIALIZING if text.lower() == State.INITIALIZING else parse_state(text)
 
@@ -41,5 +42,5 @@ class ConversationFilters(Period):
 
     @property
     def newest_first(self) -> bool:
-        """Whether the newest conversation comes first. Only lists that are filtered by date have this order."""
+        """Whether the list starts with the newest conversation. Only a list with a date filter has this order."""
         return bool(self.start_date or self.end_date)

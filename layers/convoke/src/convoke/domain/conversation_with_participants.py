@@ -1,9 +1,9 @@
 """The rules for the combination of participants in a ConversationWithParticipants request.
 
-These rules are the last step of the checks of a request: see `create` in
+Convoke checks these rules after all other rules for a request. See `create` in
 api/resources/conversation_with_participants.py, and `problems` in operations/conversation_with_participants.py.
 
-`groups.py` defines a group MMS. `memberships.py` has the rules for participants that a client adds later. See
+groups.py defines a group MMS. memberships.py has the rules for participants that a client adds later. See
 docs/behaviour/conversation-with-participants.md#relations-between-participants.
 """
 
@@ -26,7 +26,7 @@ from convoke.domain.participants import NewParticipant
 MAX_PARTICIPANTS_PER_REQUEST = 10
 
 PARTICIPANTS = "participants"
-"""The first part of the field path of a participant, for example `("participants", 3, "identity")`."""
+"""Every field path inside a participant begins with this name. Example: `("participants", 3, "identity")`."""
 
 
 def count_problems(count: int) -> Iterator[ConversationsError]:
@@ -36,7 +36,7 @@ def count_problems(count: int) -> Iterator[ConversationsError]:
 
 
 def relation_problems(participants: Sequence[NewParticipant]) -> Iterator[ConversationsError]:
-    """Yield the errors in the combination of participants. Their order is the order of the checks."""
+    """Yield the errors in the combination of participants, in the order of the checks."""
     yield from duplicate_problems(participants)
     if is_group(participants):
         yield from group_problems(participants)
@@ -51,7 +51,7 @@ def duplicate_problems(participants: Sequence[NewParticipant]) -> Iterator[Conve
     yield from _repeated_pairs_outside_groups(participants)
     yield from _repeated([member.identity for member in participants], ParticipantExistsError)
     if is_group(participants):
-        # A mask is a pair of an identity and a projected address. The identity is None if the participant has none.
+        # A mask consists of a participant's identity, or None, and the participant's projected address.
         masks = [(member.identity, member.projected_address) for member in participants]
         yield from _repeated([mask if mask[1] else None for mask in masks], DuplicateGroupMemberError)
         yield from _repeated([member.group_address for member in participants], DuplicateGroupMemberError)

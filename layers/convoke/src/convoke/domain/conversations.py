@@ -52,7 +52,7 @@ from convoke.domain.sids import Prefix, is_sid
 from convoke.domain.timers import ClosedTimer, InactiveTimer, Timers
 
 MAX_NAME_CHARACTERS = 256
-"""The maximum length of a friendly name, of a unique name, and of each field of an e-mail binding."""
+"""The maximum length of friendly names, unique names and the fields of an e-mail binding."""
 
 MAX_CONVERSATION_ATTRIBUTES_BYTES = 16 * 1024
 
@@ -65,14 +65,17 @@ class State(StrEnum):
 
 
 class EmailBinding(Model):
-    """The e-mail address and name that e-mail participants see as the sender of the messages in a conversation."""
+    """The sender that e-mail participants of a conversation see: an e-mail address and a name."""
 
     projected_address: str | None = None
     name: str | None = None
 
 
 class Conversation(Model):
-    """A stored conversation. Responses contain neither `requested_state` nor the fields below `requested_state`."""
+    """A stored conversation.
+
+    Responses contain neither `creator_joined` nor the fields from `requested_state` to the end of this class.
+    """
 
     account_sid: str
     chat_service_sid: str
@@ -91,19 +94,23 @@ class Conversation(Model):
     created_by: str | None = None
     """The identity of the chat user who created the conversation. None if no chat user created the conversation."""
     creator_joined: bool | None = None
-    """True if the chat user who created the conversation was a participant at least once."""
+    """True if the chat user who created the conversation was a participant at least once. Otherwise None.
+
+    Until then, this user may see the conversation without being a participant.
+    """
     timers: Timers = Timers()
     requested_state: State = State.ACTIVE
+    """The state that the conversation gets after `initializing`, if Convoke can add all participants."""
     attempts: int = 0
-    """The number of times that the sweeper has tried to finish or delete the conversation."""
+    """The number of times that the sweeper has tried to finish the conversation, or to erase it after its deletion."""
     due_at: Instant | None = None
     """The time at which the sweeper must process the conversation next. None if the sweeper has nothing to do.
 
-    In an unfinished conversation, `due_at` is the time of the next attempt. In other conversations, `due_at` is not
-    later than the end of any running timer. After a timer was restarted, `due_at` can be earlier.
+    In an unfinished conversation, `due_at` is the time of the next attempt. In other conversations, `due_at` is the end
+    of the timer that ends first. After the restart of a timer, `due_at` can be earlier than this end.
     """
     unsettled: bool = False
-    """Whether the event about the end of the state `initializing` may still be unpublished."""
+    """Whether Convoke may still have to publish the event about the end of the state `initializing`."""
     members: int = 0
     """The number of participants.
 
@@ -112,22 +119,27 @@ class Conversation(Model):
     bound: tuple[BoundMember, ...] = ()
     """The participants with a binding. The addresses in their bindings determine which locks the conversation holds.
 
-    The item of the conversation contains these participants. Therefore `revision` also protects them against concurrent
-    changes.
+    The item of the conversation contains these participants. Therefore `revision` also protects the participants
+    against concurrent changes.
     """
     revision: int = 0
-    """The number of changes of the conversation. Optimistic locking compares this number."""
+    """The number of times that the conversation was changed. Optimistic locking compares this number.
+
+    Also increases when a message, a webhook or a participant changes. Does not increase when the sweeper claims the
+    conversation, or when only a read position, a notification level or a receipt changes.
+    """
     next_index: int = 0
     """The index of the next message. Optimistic locking ensures that no two messages get the same index."""
     deleted_messages: int | None = None
-    """The number of deleted messages. None means 0. Older versions of Convoke did not count deleted messages."""
+    """The number of deleted messages. Older versions of Convoke stored no number. Therefore None counts as 0."""
     event_id: int | None = None
-    """The event id of the last change of the conversation, its messages and its participants.
+    """The event id of the last change of the conversation, a message or a participant.
 
-    None means the event id of `date_updated`. A new read position or notification level does not change this field.
+    If None, `last_event_id` derives the event id from `date_updated` and `state_event_id`. A new read position or
+    notification level does not change this field.
     """
     state_event_id: int | None = None
-    """The event id of the last change of the state. None means the event id of `date_created`."""
+    """The event id of the last change of the state. If None, the event id is derived from `date_created`."""
     date_removed: Instant | None = None
     """The time at which the conversation was deleted. None if the conversation is not deleted.
 
@@ -137,7 +149,7 @@ class Conversation(Model):
 
     @property
     def last_event_id(self) -> int:
-        # The write that ends `initializing` stores only `state_event_id`.
+        # The write that ends `initializing` sets `state_event_id`, but not `event_id`.
         return self.event_id or max(to_event_id(self.date_updated), self.state_event_id or 0)
 
     @property
@@ -160,7 +172,7 @@ class Conversation(Model):
 
     @property
     def is_formed_group(self) -> bool:
-        """Whether the conversation is a group MMS with at least three bound participants.
+        """Whether the conversation is a group MMS with at least three participants that have a binding.
 
         See docs/behaviour/group-mms.md#step-by-step.
         """
@@ -168,7 +180,7 @@ class Conversation(Model):
 
     @property
     def number_group(self) -> frozenset[str]:
-        """The set of numbers that identifies the group. Empty if the conversation is not a formed group."""
+        """The set of numbers that identifies the group MMS. Empty if the conversation is not a formed group."""
         return number_group(self.bound) if self.is_formed_group else frozenset()
 
     def with_participants(self, *participants: Participant) -> Self:
@@ -188,7 +200,7 @@ class Conversation(Model):
         return self.model_copy(update={"members": self.members - 1, "bound": self._bound_without(participant)})
 
     def with_changed_participant(self, participant: Participant) -> Self:
-        """Return a copy of the conversation that contains the new binding of a changed participant."""
+        """Return a copy of the conversation with the new binding of a changed participant."""
         return self.model_copy(update={"bound": (*self._bound_without(participant), *participant.bound)})
 
     def _bound_without(self, participant: Participant) -> tuple[BoundMember, ...]:
@@ -204,9 +216,7 @@ class Conversation(Model):
             raise ConversationInitializingError
 
     def refuse_webhooks(self) -> None:
-        """Raise an error if the conversation is deleted or closed.
-
-        Clients cannot create or update the webhooks of a deleted or closed conversation.
+        """Raise an error if clients cannot create or update webhooks, because the conversation is deleted or closed.
 
         In the state `initializing`, clients can change the webhooks of a conversation, but no other resources.
         """
@@ -282,8 +292,8 @@ class Conversation(Model):
     def as_tombstone(self, moment: datetime) -> Self:
         """Return the conversation as a tombstone.
 
-        `due_at` is `moment`, so the sweeper does not wait before it processes the tombstone. `unsettled` is False,
-        because the deletion publishes all events that are not published yet.
+        `due_at` is `moment`, so that the sweeper processes the tombstone soon. `unsettled` is False, because the
+        deletion publishes all events that are not published yet.
         """
         return self.model_copy(
             update={"date_removed": moment, "due_at": moment, "attempts": 0, "unsettled": False},
@@ -323,7 +333,7 @@ def check_email_field(text: str) -> str | None:
 
 
 def parse_state(value: str) -> State:
-    """Return the state that a request sets, in upper or lower case. A request cannot set `initializing`."""
+    """Parse the state that a request sets. A request cannot set `initializing`. Upper and lower case are equal."""
     if not value:
         raise StateEmptyError
     match value.lower():
@@ -365,7 +375,7 @@ EmailField = Annotated[str, AfterValidator(check_email_field), string_schema(MAX
 
 
 class ConversationParameters(Model):
-    """The common parameters of requests that create a conversation and requests that update a conversation.
+    """The common parameters of create requests and update requests.
 
     See docs/behaviour/conversations.md#order-of-parameter-checks.
     """
@@ -400,22 +410,22 @@ class ConversationParameters(Model):
     bindings_email_name: EmailField | None = None
 
     def timers(self, before: Timers) -> Timers:
-        """Return the timers after the request. If the request does not set a timer, use the length in `before`."""
+        """Return the timers after the request. A timer that the request does not set keeps its length in `before`."""
         return before.model_copy(update=self._given(inactive="timers_inactive", closed="timers_closed"))
 
     def email(self, before: EmailBinding | None) -> EmailBinding | None:
         """Return the e-mail binding after the request, or None if the binding has no values.
 
-        If a value is not set in the request, the result has the value of `before`.
+        If the request does not set a value, the result has the value from `before`.
         """
         given = self._given(projected_address="bindings_email_address", name="bindings_email_name")
         email = (before or EmailBinding()).model_copy(update=given)
         return None if email == EmailBinding() else email
 
     def _given(self, **fields: str) -> dict[str, object]:
-        """Return the values of the fields that are set in the request.
+        """Return the values of the fields that the request sets, under new names.
 
-        The keys of the result are the names of the arguments. The value of each argument is the name of a field.
+        The name of each argument is the new name. The value of each argument is the name of a field.
         """
         return {name: getattr(self, field) for name, field in fields.items() if field in self.model_fields_set}
 
@@ -443,9 +453,9 @@ class ConversationChange(ConversationParameters):
         return self.model_fields_set == {"state"}
 
     def changes_nothing(self, conversation: Conversation) -> bool:
-        """Return whether the request does not change the conversation.
+        """Return whether the request leaves the conversation unchanged.
 
-        Such a request has no parameters, or sets only the state that the conversation already has.
+        The result is True if the request has no parameters, or sets only the state that the conversation already has.
         """
         return not self.model_fields_set or (self.changes_only_state and self.state is conversation.state)
 

@@ -1,4 +1,6 @@
-"""The copies of a message. Each participant with an address gets one copy, except the author.
+"""The copies of a message. A copy contains the text and the media that a carrier delivers to one phone.
+
+Each participant with an address gets one copy, except the author and the phones that already have the message.
 
 See docs/behaviour/receipts.md.
 """
@@ -6,7 +8,9 @@ See docs/behaviour/receipts.md.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from datetime import datetime
 
+from convoke.domain.instants import Instant
 from convoke.domain.messages import Message
 from convoke.domain.model import Model
 from convoke.domain.participants import Member
@@ -15,26 +19,35 @@ from convoke.domain.sids import NewSid, Prefix
 
 
 class Copy(Model):
-    """Identifies one copy of a message. The queue messages of the outbound queue contain this model as JSON."""
+    """Identifies one copy of a message. The queue messages about copies contain this model as JSON."""
 
     account_sid: str
     conversation_sid: str
     message_sid: str
     receipt_sid: str
     line: str = ""
-    """The business address and the phone. Convoke sends the copies of one line one at a time, in order.
+    """A line consists of the business address that sends the copy and of the phone that gets the copy.
+
+    Example: `+15017122661>+15558675310`. Convoke sends the copies of one line in order, one at a time.
 
     The line is empty if the copy was already sent and a carrier reports the status of the copy.
     """
 
+    queued_at: Instant | None = None
+    """When Convoke enqueued the copy. None if an older version enqueued the copy, or if a carrier reports its status.
+
+    The dates of the receipt do not show this time, because a client can choose the date of a message.
+    """
+
     @classmethod
-    def of(cls, receipt: Receipt) -> Copy:
+    def of(cls, receipt: Receipt, queued_at: datetime | None = None) -> Copy:
         return cls(
             account_sid=receipt.account_sid,
             conversation_sid=receipt.conversation_sid,
             message_sid=receipt.message_sid,
             receipt_sid=receipt.sid,
             line=f"{receipt.business_address}>{receipt.address}",
+            queued_at=queued_at,
         )
 
 
@@ -72,8 +85,11 @@ def business_address(recipient: Member, author: Member | None, members: Sequence
 def text_of_copy(message: Message, *, in_group: bool, is_group_mms: bool) -> str:
     """Return the text of a copy.
 
-    In a group, a copy that is not a group MMS starts with the author. Such a copy comes from the business address, so
-    the phone could not show otherwise who wrote the message.
+    `in_group` says whether the recipient is a member of a group MMS. `is_group_mms` says whether the carrier sends the
+    copy as a group MMS.
+
+    If the carrier sends a separate copy to each member of a group, the text starts with the author. The reason is that
+    the phone shows the business address as the sender of such a copy.
     """
     body = message.body or ""
     return f"{message.author}: {body}" if in_group and not is_group_mms else body

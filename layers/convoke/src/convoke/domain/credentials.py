@@ -39,9 +39,9 @@ class PushType(StrEnum):
 SECRETS: Mapping[PushType, tuple[str, ...]] = MappingProxyType(
     {PushType.APN: ("certificate", "private_key"), PushType.GCM: ("api_key",), PushType.FCM: ("secret",)}
 )
-"""The secrets that a new credential of each type must have. The values are names of parameters.
+"""Maps each type of credential to the names of the parameters that contain its secrets.
 
-Convoke stores none of these secrets.
+A request that creates a credential must have these parameters. Convoke does not store the secrets.
 """
 
 
@@ -97,10 +97,10 @@ def check_fcm_secret(text: str) -> str:
 
 
 def _check_pem(text: str, label: str, wanted: str) -> str:
-    """Return the text. Raise an error unless the text contains a PEM block whose label matches `label`.
+    """Return the text unchanged. Raise an error if the text does not contain a PEM block.
 
-    `label` is a regular expression. Text before and after the block is allowed, because `openssl pkcs12` writes
-    attributes there.
+    `label` is a regular expression for the label of the block. Text before and after the block is allowed, because
+    `openssl pkcs12` writes attributes there.
     """
     block = re.search(f"-----BEGIN ({label})-----([A-Za-z0-9+/=\\s]+)-----END \\1-----", text)
     try:
@@ -134,7 +134,7 @@ FcmSecret = Annotated[
 
 
 class CredentialParameters(Model):
-    """The common parameters of requests that create a credential and requests that update a credential."""
+    """The common parameters of create requests and update requests."""
 
     friendly_name: CredentialName | None = None
     certificate: Certificate | None = None
@@ -144,7 +144,7 @@ class CredentialParameters(Model):
     secret: FcmSecret | None = None
 
     def stored(self, push_type: PushType) -> dict[str, str | bool]:
-        """Return the fields of the request that are stored in a credential of the type `push_type`."""
+        """Return the fields of the request that Convoke stores in a credential of the type `push_type`."""
         names = {"friendly_name", "sandbox"} if push_type is PushType.APN else {"friendly_name"}
         return self.model_dump(include=names, exclude_unset=True)
 
@@ -169,6 +169,6 @@ class CredentialChange(CredentialParameters):
     type: Type | None = None
 
     def refuse_other_type(self, credential: Credential) -> None:
-        """Raise an error if the request contains a type that differs from the type of the credential."""
+        """Raise an error if the request would change the type of the credential."""
         if self.type and self.type is not credential.type:
             raise InvalidParameterError(field="type", wanted=f"{credential.type}, because a credential keeps its type")

@@ -1,7 +1,7 @@
 """The filters `StartDate` and `EndDate` of a list.
 
-`Period` is the base class of the filters of conversations (domain/conversation_filters.py), events (domain/events.py)
-and alerts (domain/alerts.py). See docs/behaviour/conversations.md#list.
+Three lists have these filters: conversations (domain/conversation_filters.py), events (domain/events.py) and alerts
+(domain/alerts.py). See docs/behaviour/conversations.md#list.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ STORED_PRECISION = timedelta(milliseconds=1)
 
 
 def parse_start(text: str) -> datetime:
-    """Return the first moment of the day if `text` is a day. Otherwise return the moment in `text`."""
+    """Parse a start date. If `text` is a day without a time, return the first moment of the day."""
     return _parse(f"{text}T00:00:00Z" if re.fullmatch(DAY, text) else text)
 
 
 def parse_end(text: str) -> datetime:
-    """Return the last moment of the day if `text` is a day.
+    """Parse an end date. If `text` is a day without a time, return the last moment of the day.
 
     If `text` is a moment in whole seconds, return the last moment of the second. If the moment has a fraction of a
     second, return the moment unchanged.
     """
     end = _parse(f"{text}T23:59:59Z" if re.fullmatch(DAY, text) else text)
-    # The brackets make Python compute the difference first. Otherwise the last second of the year 9999 would cause an
-    # overflow.
+    # The brackets make Python compute the difference first. Without the brackets, Python would first add a whole
+    # second, which causes an overflow in the last second of the year 9999.
     return end if end.microsecond else end + (SHOWN_PRECISION - STORED_PRECISION)
 
 
@@ -66,9 +66,9 @@ EndDate = Annotated[
 
 
 class Period(Model):
-    """A period, including the start date and the end date.
+    """A period that includes its start date and its end date.
 
-    If `start_date` or `end_date` is None, the period has no start or no end.
+    If `start_date` is None, the period has no start. If `end_date` is None, the period has no end.
     """
 
     order_of_checks: ClassVar[tuple[type[ConversationsError], ...]] = (EndDateBeforeStartDateError,)

@@ -11,7 +11,7 @@ from datetime import timedelta
 MAX_DURATION = timedelta(days=36_500)
 """The maximum length of a timer: about a century.
 
-A much longer timer could end after the year 9999, but `datetime` allows no later year.
+A much longer timer could end after the year 9999. `datetime` cannot represent such an end.
 """
 
 _NUMBER = r"([0-9]+(?:[.,][0-9]+)?)"

@@ -1,7 +1,7 @@
 """The error catalogue: one class for each error code in responses and alerts.
 
-For some errors, Twilio has two codes: an older code of Programmable Chat and a code of Conversations. The catalogue
-contains only the code of Conversations. The code of a missing resource is always 20404.
+For some errors, Twilio has two codes: an older code of Programmable Chat and a newer code of Conversations. The
+catalogue contains only the newer code. The code for a missing resource is always 20404.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ FieldPath = tuple[str | int, ...]
 """
 
 CATALOGUE: dict[int, type[ConversationsError]] = {}
-"""Maps each code that a response can have to its error class."""
+"""Maps the codes of responses to error classes."""
 
 LOG_ENTRIES: dict[int, type[LogEntry]] = {}
-"""Maps each code that only alerts can have to its error class."""
+"""Maps the codes of alerts to error classes. No response has one of these codes."""
 
 
 def more_info_url(code: int) -> str:
@@ -49,8 +49,8 @@ class ConversationsError(ValueError):
       the error message.
     - `others` contains the other errors of the same request.
 
-    The error message and the details must not contain personal data, because Convoke logs both texts. Personal data are
-    names, identities, addresses, attributes and bodies.
+    The error message and the details must not contain personal data, because Convoke logs the message and the details.
+    Personal data are names, identities, addresses, attributes and bodies.
     """
 
     code: ClassVar[int]
@@ -62,7 +62,7 @@ class ConversationsError(ValueError):
     names_parameter: ClassVar[bool]
     """Whether the error message begins with the name of the parameter.
 
-    False for Twilio's texts that clients compare or parse. These texts describe the error without the parameter's name.
+    False for Twilio's texts that clients compare or parse, because such a text must not change.
     """
 
     def __init_subclass__(cls, *, code: int, status: int = 400, text: str, names_parameter: bool = True) -> None:
@@ -95,7 +95,7 @@ class ConversationsError(ValueError):
         return self._named(str(self))
 
     def _named(self, sentence: str) -> str:
-        """Return the sentence with the name of the parameter, if there is a parameter."""
+        """Return the sentence, with the name of the parameter at its start if the error must name the parameter."""
         if self.parameter is None or not self.names_parameter or self.parameter in sentence:
             return sentence
         return f"{self.parameter}: {sentence}"
@@ -177,7 +177,7 @@ class InvalidIssuerError(
 
 
 class AccessTokenExpiredError(ConversationsError, code=20104, status=401, text="The access token has expired"):
-    """The client must get a new access token from the server of its application."""
+    """The chat client must get a new access token from the application's server."""
 
 
 class AccessTokenNotYetValidError(
@@ -219,7 +219,7 @@ class ConflictError(ConversationsError, code=20409, status=409, text="Conflict")
         "configured_role": "A role that the configuration of its service names cannot be deleted: configure another"
         " role first",
     }
-    """The error messages by the detail `reason`. Each message names the conflict and says how to solve the conflict."""
+    """Maps each value of the detail `reason` to the error message, which also says how to solve the conflict."""
 
     def _sentence(self) -> str:
         return self.reasons.get(str(self.details.get("reason")), self.text)
@@ -249,7 +249,7 @@ class InternalError(
 class UnavailableError(
     ConversationsError, code=20503, status=503, text="Temporarily unavailable: try again in a second"
 ):
-    """Too many requests tried to change one resource at the same time. Convoke did not store the change."""
+    """Convoke is overloaded, or too many requests changed one resource at the same time. The client can try again."""
 
 
 # Services and configuration webhooks
@@ -289,12 +289,22 @@ class WebhookRejectedError(
     """The receiver of a pre-event rejected the change. Therefore Convoke did not make the change."""
 
 
+class MediaLostError(LogEntry, code=11200, text="Media of a message from a phone could not be fetched"):
+    """The message was stored without these media. See docs/behaviour/media.md#media-of-phones."""
+
+
 class OptedOutError(LogEntry, code=21610, text="The phone has opted out of messages from this business number"):
     """The phone has answered STOP. Therefore the carrier refuses the copy."""
 
 
 class SenderMissingError(LogEntry, code=21703, text="The account has no sender for the business address"):
-    """Convoke cannot send the copy, because the sender determines the carrier."""
+    """The sender determines which carrier sends the copies. Without a usable sender, Convoke cannot send the copy."""
+
+
+class CopyDelayedTooLongError(
+    LogEntry, code=30001, text="The limit of the sender, or the carrier, delayed the copy for too long"
+):
+    """The maximum is `MAX_DELAY` in domain/carriers.py. See docs/phones.md#limits."""
 
 
 class PhoneUnreachableError(LogEntry, code=30003, text="The phone cannot be reached at present"):
@@ -318,11 +328,17 @@ class CopyFilteredError(LogEntry, code=30007, text="The carrier has filtered the
 
 
 class CarrierFailedError(LogEntry, code=30008, text="The carrier did not deliver the message and gave no known reason"):
-    """The carrier failed at every attempt, or reported a reason for which the catalogue has no other code."""
+    """All attempts failed, Convoke lost the outcomes, or the carrier reported a reason that has no other code."""
+
+
+class MediaNotCarriedError(
+    LogEntry, code=30019, text="The carrier does not send media of this type, of this size or of this number"
+):
+    """The text of the message was not sent either, because the copy would have been incomplete."""
 
 
 class WebhookFailedError(LogEntry, code=50057, text="The receiver of a webhook answered with an error, or not at all"):
-    """If the last attempt at a delivery fails in this way, Convoke records this error in an alert."""
+    """The alert is about the last attempt to deliver an event, or about a pre-event without an answer."""
 
 
 class NotificationTemplateTooLongError(
@@ -338,7 +354,7 @@ class NotificationSoundTooLongError(
 
 
 class WebhookTimeoutError(LogEntry, code=50076, text="The receiver of a webhook did not answer within 5 seconds"):
-    """If the last attempt at a delivery fails in this way, Convoke records this error in an alert."""
+    """The URL of the webhook can set another time limit. The alert is about a last attempt or about a pre-event."""
 
 
 # Roles and users
@@ -347,13 +363,13 @@ class WebhookTimeoutError(LogEntry, code=50076, text="The receiver of a webhook 
 class UnknownConversationRoleError(
     ConversationsError, code=50101, text="The role must be a role of this service with the type conversation"
 ):
-    """A default role of a service is invalid. An invalid role of a participant has the code 50109."""
+    """A default role of a service is invalid. If the role of a participant is invalid, the code is 50109."""
 
 
 class UnknownServiceRoleError(
     ConversationsError, code=50102, text="The role must be a role of this service with the type service"
 ):
-    """The role of a user, or the default role for users of a service, is invalid."""
+    """The role of a User is invalid, or the default role for the Users of a service is invalid."""
 
 
 class RoleSidMissingError(ConversationsError, code=50103, text="The role SID must not be empty"):
@@ -512,7 +528,8 @@ class StateUnknownError(ConversationsError, code=50378, text="The state must be 
 class InvalidInactiveTimerError(
     ConversationsError,
     code=50379,
-    text="The inactive timer must be an ISO 8601 duration such as PT1M, PT10M or P1D, without years and months",
+    text="The inactive timer must be an ISO 8601 duration such as PT1M, PT10M or P1D, without years and months,"
+    " of at most 36,500 days",
 ):
     """The inactive timer is not a valid duration. Years and months are not allowed, because their length varies."""
 
@@ -520,7 +537,8 @@ class InvalidInactiveTimerError(
 class InvalidClosedTimerError(
     ConversationsError,
     code=50380,
-    text="The closed timer must be an ISO 8601 duration such as PT10M, PT1H or P1D, without years and months",
+    text="The closed timer must be an ISO 8601 duration such as PT10M, PT1H or P1D, without years and months,"
+    " of at most 36,500 days",
 ):
     """The closed timer is not a valid duration. Years and months are not allowed, because their length varies."""
 
@@ -629,7 +647,7 @@ class WebhookUrlTooLongError(
 
 
 class InvalidAddressError(ConversationsError, code=50407, text="Invalid messaging binding address"):
-    """The address is malformed, is the account's own, cannot be in a group, or comes with a projected address."""
+    """The address is malformed, belongs to the account, cannot be in a group MMS, or does not fit the other fields."""
 
     def _sentence(self) -> str:
         sentence, wanted = self._named(str(self)), self.details.get("wanted")
@@ -641,7 +659,7 @@ class InvalidProxyAddressError(
     code=50408,
     text="The proxy address must be valid, such as +15558675310 or whatsapp:+15558675310, and at most 256 characters",
 ):
-    """The proxy address is malformed. A proxy address of another account has the code 50413."""
+    """The proxy address is malformed. If the proxy address belongs to another account, the code is 50413."""
 
 
 class AddressEqualsProxyError(
@@ -684,7 +702,7 @@ class BindingTakenError(
     " in Conversation {conflicting_conversation_sid}",
     names_parameter=False,
 ):
-    """An open conversation has this pair of addresses. Clients parse the SID at the end of the error message."""
+    """A conversation that is not closed has this pair. Clients parse the SID at the end of the error message."""
 
 
 class TooManyParticipantsError(
@@ -704,7 +722,7 @@ class NameOrLevelNotAcceptableError(
     code=50420,
     text="Only the messaging binding of an e-mail participant can have a name or a level",
 ):
-    """A messaging binding has a name or a level, but the channel is not e-mail."""
+    """A messaging binding has a name or a level, but the channel of the binding is not e-mail."""
 
 
 class InvalidLastReadMessageIndexError(
@@ -788,7 +806,7 @@ class GroupExistsError(
     text="Group MMS with given participant list already exists as Conversation {conflicting_conversation_sid}",
     names_parameter=False,
 ):
-    """An open conversation has the same set of numbers. Clients parse the SID at the end of the error message."""
+    """A conversation that is not closed has these numbers. Clients parse the SID at the end of the error message."""
 
 
 class ProjectedAddressNotOwnedError(
@@ -814,7 +832,7 @@ class ProxyAddressNotAddableError(
 class ProjectedAddressNotRemovableError(
     ConversationsError, code=50442, text="A projected address can be removed only from a participant that has one"
 ):
-    """An update removes the projected address of a participant without a projected address."""
+    """An update removes the projected address, but the participant has no projected address."""
 
 
 class ProjectedAddressNotAddableError(
@@ -834,7 +852,7 @@ class IdentityNotAddableError(
 
 
 class IdentityWithAddressError(ConversationsError, code=50451, text="Identity and Address must not be given together"):
-    """A client lists the conversations of a participant, and the request has both an identity and an address."""
+    """A request that lists the conversations of a participant has both an identity and an address."""
 
 
 class ProxyNotSupportedError(
@@ -916,7 +934,7 @@ class InvalidContentSidError(
 class ContentVariablesNotJsonError(
     ConversationsError, code=50527, text="The content variables must be a JSON object whose values are strings"
 ):
-    """The text with the values for the variables of a content template is malformed."""
+    """The JSON text that contains the content variables is malformed."""
 
 
 class ContentSidMissingError(

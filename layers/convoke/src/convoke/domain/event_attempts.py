@@ -17,14 +17,13 @@ from convoke.domain.webhooks import Delivery, Method
 MAX_STORED_ANSWER_BYTES = 500
 
 ATTEMPT_NAME = re.compile(r"(?:(RP[0-9a-f]{32})\.)?([\w-]+)\.([1-9][0-9]?)")
-"""Matches the name of an attempt in a path. The name consists of the replay SID, the target and the attempt's number.
+"""Matches the name of an attempt in a path: an optional replay SID, the target and the attempt's number.
 
-Only the name of an attempt that belongs to an event replay contains a replay SID.
-
+The name contains a replay SID if the attempt belongs to an event replay.
 """
 
 OWN_FAILURE = "an error in Convoke"
-"""The error text of an attempt that failed because of an error in Convoke and not because of the receiver."""
+"""The error text of an attempt that failed because of Convoke, and not because of the receiver."""
 
 
 class EventAttempt(Model):
@@ -35,6 +34,7 @@ class EventAttempt(Model):
 
     event_id: str
     replay_sid: str
+    """The SID of the event replay that caused the delivery. Empty if the delivery is not a replay."""
     target: str
     number: int
     """The number of the attempt. The first attempt of a delivery has the number 1."""
@@ -46,9 +46,9 @@ class EventAttempt(Model):
     error: str | None = None
     milliseconds: int | None = None
     answer: str | None = None
-    """The first `MAX_STORED_ANSWER_BYTES` bytes of the body of the answer. None if the body is empty."""
+    """The first `MAX_STORED_ANSWER_BYTES` bytes of the answer's body. None if the body is empty."""
     paused_until: Instant | None = None
-    """The time at which the pause of deliveries to this receiver ends. None if the attempt caused no pause."""
+    """The end of the pause that the attempt caused. None if the attempt caused no pause of deliveries."""
 
     @classmethod
     def begun(cls, delivery: Delivery, number: int, at: datetime) -> Self:
@@ -100,7 +100,7 @@ class EventAttempt(Model):
 
 
 def position_of_attempt(name: str) -> str | None:
-    """Return the sort key of the attempt with this name, or None if `name` is not the name of an attempt."""
+    """Return the sort key of the attempt that has this name, or None if the name is malformed."""
     found = ATTEMPT_NAME.fullmatch(name)
     return _position(found[1] or "", found[2], int(found[3])) if found else None
 

@@ -4,10 +4,11 @@ An event id is the time of a change in microseconds. Each change of an item gets
 changes of the item, even if the clock was set back. The reason is that a chat client ignores an event whose id is not
 greater than the id of the previous event.
 
-`Change.following` in domain/events.py makes the event id of a change, and the repositories call it. This module only
-converts times.
+The repositories call `Change.following` in domain/events.py to get the event id of a change. This module only converts
+times to event ids and back.
 
-An item without the attribute `event_id` has the event id `to_event_id(date_updated)`.
+An item without the attribute `event_id` has the event id `to_event_id(date_updated)`. For a conversation, a later
+`state_event_id` has priority.
 """
 
 from __future__ import annotations

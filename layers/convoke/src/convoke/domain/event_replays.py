@@ -1,4 +1,4 @@
-"""The event replay. A client starts an event replay so that Convoke delivers a stored event to webhooks again."""
+"""The parameters of an event replay. In an event replay, Convoke delivers a stored event to webhooks again."""
 
 from __future__ import annotations
 

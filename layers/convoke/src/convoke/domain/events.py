@@ -66,7 +66,7 @@ POST_EVENTS = tuple(event for event in EventType if event not in PRE_EVENTS)
 
 
 USER_EVENTS = frozenset({EventType.USER_ADDED, EventType.USER_UPDATE, EventType.USER_UPDATED})
-"""The events about a User. No webhook of a conversation receives these events, because no conversation is affected."""
+"""The events about a User. A conversation's webhooks never get these events, because no conversation changes."""
 
 
 class ErrorLogType(StrEnum):
@@ -81,7 +81,7 @@ class ErrorLogType(StrEnum):
 class ReplayType(StrEnum):
     """The type of the event that starts a message replay.
 
-    Convoke does not send this event to the webhook. Convoke sends an event `onMessageAdded` for each message.
+    Convoke does not send this event to the webhook. Instead, Convoke sends an event `onMessageAdded` for each message.
     """
 
     MESSAGES = "com.convoke.webhook.replay"
@@ -91,7 +91,7 @@ AnyEventType = EventType | ErrorLogType | ReplayType
 
 
 class Reason(StrEnum):
-    """The values of the parameter `Reason` in `onConversationStateUpdated`. Each value is a cause of the new state."""
+    """The values of the parameter `Reason` in `onConversationStateUpdated`: the causes of a new state."""
 
     API = "API"
     TIMER = "TIMER"
@@ -99,7 +99,7 @@ class Reason(StrEnum):
 
 
 class Source(StrEnum):
-    """The values of the parameter `Source`. The value is the channel through which a change was requested."""
+    """The values of the parameter `Source`: the channels through which a change can be requested."""
 
     API = "API"
     SDK = "SDK"
@@ -129,7 +129,10 @@ class Event(Model):
     type: AnyEventType
     account_sid: str
     conversation_sid: str | None = None
-    """The conversation that the event is about. None for an event about a User."""
+    """The conversation that the event is about.
+
+    None for an event about a User, and for an event about an alert that concerns no conversation.
+    """
     occurred_at: Instant
     payload: dict[str, str]
     notify_webhooks: bool = Field(alias="webhooks")
@@ -150,7 +153,10 @@ class Change(Model):
     sid: str
     account_sid: str
     conversation_sid: str | None = None
-    """The changed conversation. None if the change affects only a User."""
+    """The changed conversation.
+
+    None if the change affects only a User, or if the change is a new alert that concerns no conversation.
+    """
     events: tuple[Event, ...]
     notify_webhooks: bool = Field(alias="webhooks")
     """Whether webhooks get at least one of the events. In stored items, the name of the field is `webhooks`."""
@@ -159,10 +165,11 @@ class Change(Model):
     published_by_maker: bool = False
     """Whether the code that makes the change also publishes the events.
 
-    If True, the consumer of the table stream ignores the change.
+    If True, the consumer of the table stream ignores the change. Also True for the deletion of a User, which has no
+    events.
     """
     event_id: int | None = None
-    """The event id of the change for chat clients. None if `last_event_id` computes it from the SID and the time."""
+    """The event id that chat clients get. If None, `last_event_id` derives the event id from the SID and the time."""
     former_identity: str | None = None
     """The old identity of a participant, if the change removed the identity but not the participant."""
 
@@ -173,8 +180,9 @@ class Change(Model):
     def last_event_id(self) -> int:
         """The event id of the change.
 
-        If `event_id` is None, the event id is the later of two times: the time in the SID of the change and the time of
-        the last event. The SID is created after the pre-event, and the times in the SIDs of a process never decrease.
+        If `event_id` is None, the event id is the later of two times: the time in the SID of the change, and the time
+        of the last event. The time in the SID is used for two reasons. Convoke creates the SID after the pre-event, and
+        the times in the SIDs of a process never decrease.
         """
         if self.event_id:
             return self.event_id
@@ -182,24 +190,25 @@ class Change(Model):
         return max(of_sid, to_event_id(self.last_event_at)) if self.last_event_at else of_sid
 
     def following(self, *event_ids: int) -> Self:
-        """Return a copy of the change whose event id is greater than all of `event_ids`."""
+        """Return a copy of the change. The event id of the copy is greater than all of `event_ids`."""
         event_id = max(self.last_event_id, *(each + 1 for each in event_ids))
         return self if event_id == self.last_event_id else self.model_copy(update={"event_id": event_id})
 
     def not_later(self, event_id: int) -> int | None:
-        """Return the event id to store in a new item whose `date_updated` gives the event id `event_id`.
+        """Return the event id that a new item must store, or None if the item need not store an event id.
 
-        Return None if the item needs no stored event id. The item needs a stored event id only if a client has set
-        `date_updated` to a date in the future.
+        `event_id` is the event id that is derived from the item's `date_updated`. If a client has set `date_updated` to
+        a date in the future, the derived event id is greater than the event id of this change. Only in this case, the
+        item must store the event id of this change.
         """
         last_event_id = self.last_event_id
         return last_event_id if event_id > last_event_id else None
 
     @property
     def touches(self) -> tuple[Touch, ...]:
-        """The touches of the change in the Sync objects of chat clients.
+        """The touches that the change causes. A touch is a change in a Sync object. See domain/sync_objects.py.
 
-        The touches do not include the touches that `members_action` describes.
+        `members_action` describes further touches, which this tuple does not contain.
         """
         found = [touch for event in self.own_events for touch in touches_of(event)]
         if self.removed_user_sid:
@@ -212,9 +221,11 @@ class Change(Model):
 
     @property
     def members_action(self) -> Action | None:
-        """The action that touches the map of conversations of every member. None if the change touches no such maps.
+        """What the change does to the conversation in the maps of its members.
 
-        The record does not contain the members, because a conversation can have 1,000 members.
+        Each chat user has a Sync object that maps conversation SIDs to the user's conversations. None if the change
+        does not touch the maps of all members. `touches` does not contain these touches, because a conversation can
+        have 1,000 members.
         """
         for event in self.own_events:
             if event.type is EventType.CONVERSATION_REMOVED:
@@ -227,8 +238,8 @@ class Change(Model):
     def own_events(self) -> tuple[Event, ...]:
         """The events that this change caused.
 
-        The record of a deletion can also contain unpublished events of earlier changes. `own_events` does not contain
-        such earlier events.
+        The record of a deletion can also contain unpublished events of earlier changes. `own_events` leaves out these
+        earlier events.
         """
         return tuple(event for event in self.events if event.id.startswith(f"{self.sid}-"))
 
@@ -239,7 +250,7 @@ class Change(Model):
 
 
 def touches_of(event: Event) -> Iterator[Touch]:
-    """Yield the touches of an event in the Sync objects of chat clients."""
+    """Yield the touches that an event causes. A touch is a change in a Sync object. See domain/sync_objects.py."""
     payload, conversation_sid = event.payload, event.conversation_sid
     if event.type in USER_EVENTS:
         info = SyncObject(ObjectKind.INFO, payload["UserSid"])
@@ -266,7 +277,7 @@ def _touches_of_conversation(event_type: AnyEventType, payload: Mapping[str, str
             index = str(index_of_message(payload["MessageSid"]))
             yield Touch(SyncObject(ObjectKind.MESSAGES, sid), MESSAGE_ACTIONS[event_type], index)
             if event_type in (EventType.MESSAGE_ADDED, EventType.MESSAGE_REMOVED):
-                # The document of the conversation contains the index and the date of the last message.
+                # Touch the conversation's document too, because it contains the index and date of the last message.
                 yield Touch(channel, Action.UPDATED)
 
 
@@ -285,9 +296,9 @@ MESSAGE_ACTIONS: Mapping[AnyEventType, Action] = {
 
 
 class UnpublishedChange(Model):
-    """The dead letter of a change whose events Convoke did not publish, because Convoke could not read the record.
+    """A dead letter about a change record that Convoke could not read. The events of the change were not published.
 
-    The dead letter contains only the SIDs of the change. The event ledger contains the events.
+    The dead letter contains only SIDs. The event ledger contains the events.
     """
 
     account_sid: str
@@ -324,7 +335,7 @@ def change_sid_of_event(event_id: str) -> str | None:
 
 
 class Subject(NamedTuple):
-    """The SIDs of the conversation that a change affects, and of the conversation's service and account."""
+    """The SIDs of the account, the service and the conversation that a change affects."""
 
     account_sid: str
     chat_service_sid: str
@@ -348,10 +359,11 @@ def conversation_autocreated(
     at: datetime,
     origin: Origin,
 ) -> Change:
-    """Return the record of a conversation that an inbound message has created, with its participants and the message.
+    """Return the record of a conversation that an inbound message has created.
 
-    `initial` is the conversation in its first state, without participants. If the first state is not the state of
-    `created`, the last event is about the state. `binding` contains the addresses of the message.
+    The record has events about the conversation, the participants and the message. `initial` is the conversation in its
+    first state, without participants. If `created` has another state, the last event is about this state. `binding`
+    contains the addresses of the message.
     """
     data: list[EventData] = [
         (EventType.CONVERSATION_ADDED, {**conversation_payload(initial), **binding}),
@@ -368,8 +380,8 @@ def conversation_updated(
 ) -> Change:
     """Return the record of an update of a conversation.
 
-    If the update changed the state, the record contains the event `onConversationStateUpdated`. Unless `state_alone` is
-    True, the record also contains the event `onConversationUpdated`.
+    If `state_alone` is False, the request set other fields than the state, and the record contains the event
+    `onConversationUpdated`. If the update changed the state, the record contains `onConversationStateUpdated`.
     """
     data: list[EventData] = [] if state_alone else [(EventType.CONVERSATION_UPDATED, conversation_payload(after))]
     if after.state is not before.state:
@@ -379,10 +391,10 @@ def conversation_updated(
 
 
 def timer_expired(sid: str, before: Conversation, after: Conversation, *, at: datetime) -> Change:
-    """Return the record of the change that an expired timer causes.
+    """Return the record of a new state that an expired timer has caused.
 
-    A header of a request can turn webhooks on or off, but a timer expires without a request. Therefore webhooks always
-    get the event.
+    Webhooks always get the event. Only the header of a request can turn webhooks off, and a timer expires without a
+    request.
     """
     data = [(EventType.CONVERSATION_STATE_UPDATED, _state_payload(after, before.state, Reason.TIMER, at))]
     return _change(sid, subject_of(after), data, at=at, origin=BY_CONVOKE)
@@ -393,8 +405,8 @@ def conversation_removed(
 ) -> Change:
     """Return the record of the deletion of a conversation.
 
-    `unpublished` contains events of earlier changes that are possibly not published yet. The record includes these
-    events, because neither the finalizer nor the sweeper publishes these events after the deletion.
+    `unpublished` contains events of earlier changes that may still be unpublished. The record includes these events,
+    because neither the finalizer nor the sweeper publishes them after the deletion.
     """
     payload = conversation_payload(conversation) | {"DateRemoved": to_milliseconds(at)}
     data = [(EventType.CONVERSATION_REMOVED, payload)]
@@ -431,8 +443,8 @@ def message_added(
 ) -> Change:
     """Return the record of the creation of a message.
 
-    If the message makes the conversation active, the record also has an event for the state. `origin.notify_webhooks`
-    applies only to the event for the message. `copies` is the number of copies that must be sent.
+    If the message makes the conversation active, the record also has an event about the new state.
+    `origin.notify_webhooks` applies only to the event about the message. `copies` is the number of copies to send.
     """
     data: list[EventData] = [(EventType.MESSAGE_ADDED, message_payload(after, message))]
     if after.state is not before.state:
@@ -446,7 +458,7 @@ def message_added(
 
 
 def delivery_updated(sid: str, conversation: Conversation, receipt: Receipt, *, at: datetime) -> Change:
-    """Return the record of a new status of a receipt. Webhooks always get the event."""
+    """Return the record of a receipt's new status. Webhooks always get the event."""
     data = [(EventType.DELIVERY_UPDATED, _receipt_payload(receipt))]
     return _change(sid, subject_of(conversation), data, at=at, origin=BY_CONVOKE)
 

@@ -1,5 +1,7 @@
 """Group MMS: the conditions under which participants form a group, and the maximum size of a group.
 
+In the code of Convoke, a group is always a group MMS. `is_group` defines which conversations are groups.
+
 The rules of a group are in these places:
 
 - `groups.py`: which numbers can be in a group, when a group is formed, and which groups have the same set of numbers.
@@ -19,7 +21,7 @@ from typing import Protocol
 from convoke.domain.addresses import is_phone_number
 
 NORTH_AMERICA = 1
-"""The country code of the US, of Canada, and of other countries and territories in North America."""
+"""The country code of the US, Canada, and other countries and territories in North America."""
 
 GROUP_REGIONS = ("US", "CA", None)
 """The regions of group numbers. None stands for numbers that belong to no region, such as 555 numbers."""
@@ -48,16 +50,16 @@ class GroupCandidate(Protocol):
 
 
 def is_group(participants: Sequence[GroupCandidate]) -> bool:
-    """Return whether the conversation of the participants is treated as a group MMS.
+    """Return whether a conversation with these participants is a group MMS.
 
-    The conversation is a group if at least one participant has a projected address, or a phone number without a proxy
-    address.
+    The conversation is a group MMS if at least one participant has a projected address, or a phone number without a
+    proxy address.
     """
     return any(member.group_address or member.projected_address for member in participants)
 
 
 def is_formed_group(participants: Sequence[GroupCandidate]) -> bool:
-    """Return whether the participants are a group of at least `MIN_GROUP_PARTICIPANTS` participants.
+    """Return whether the participants are a formed group: a group MMS with `MIN_GROUP_PARTICIPANTS` or more members.
 
     `participants` contains only participants with a messaging binding. A client can add these participants one by one.
     The group is formed when the client adds the third participant. Only a formed group holds the lock that prevents a
@@ -69,7 +71,8 @@ def is_formed_group(participants: Sequence[GroupCandidate]) -> bool:
 def number_group(participants: Sequence[GroupCandidate]) -> frozenset[str]:
     """Return the set of numbers that identifies the group. The set is empty if the participants are not a group.
 
-    In one account, two open groups cannot have the same set of numbers.
+    The set contains the phones without a proxy address and the projected addresses. In one account, two groups that are
+    not closed cannot have the same set of numbers.
     """
     if not is_group(participants):
         return frozenset()

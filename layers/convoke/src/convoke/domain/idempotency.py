@@ -1,6 +1,6 @@
 """Idempotency keys. A repeated request with the same idempotency key gets the same response as the first request.
 
-The header is specified in the IETF draft `draft-ietf-httpapi-idempotency-key-header`.
+The IETF draft `draft-ietf-httpapi-idempotency-key-header` specifies the header `Idempotency-Key`.
 """
 
 from __future__ import annotations

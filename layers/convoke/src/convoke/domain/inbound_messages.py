@@ -1,4 +1,4 @@
-"""Inbound messages, which phones send to business addresses, and the rules that select a conversation for a message.
+"""The messages that phones send to business addresses, and the rules that select a conversation for a message.
 
 See docs/behaviour/inbound-messages.md.
 """
@@ -25,7 +25,7 @@ from convoke.domain.events import Payload, Source, media_json
 from convoke.domain.groups import MAX_GROUP_PARTICIPANTS, WANTED_GROUP_NUMBER, is_group_number
 from convoke.domain.instants import Instant
 from convoke.domain.media import Media
-from convoke.domain.messages import Body, Message, NewMediaMessage
+from convoke.domain.messages import Body, Message, NewPhoneMessage
 from convoke.domain.model import Model
 from convoke.domain.participants import Address, NewBinding, NewParticipant, ProxyAddress
 from convoke.domain.pre_events import PreEvent, conversation_add
@@ -33,11 +33,11 @@ from convoke.domain.retention import INBOUND_RECORD_LIFETIME
 from convoke.domain.senders import Provider
 
 SOURCES: Mapping[Channel | None, Source] = {Channel.WHATSAPP: Source.WHATSAPP}
-"""The value of the parameter `Source` in the events that an inbound message causes. The default is `SMS`."""
+"""Maps the channel of an inbound message to the parameter `Source` in events. The default is `SMS`."""
 
 
 class Keyword(StrEnum):
-    """The request to the carrier that a text expresses, such as STOP.
+    """A request that a phone makes to its carrier with a single word, such as STOP.
 
     Each carrier keeps a list of the phones that refuse messages from a number. STOP and START change this list.
     """
@@ -52,7 +52,7 @@ KEYWORDS: Mapping[str, Keyword] = {
     **dict.fromkeys(("start", "unstop", "yes"), Keyword.START),
     **dict.fromkeys(("help", "info"), Keyword.HELP),
 }
-"""The texts that carriers recognize as keywords, in lower case."""
+"""Maps each text that carriers recognize to a keyword. The texts are in lower case."""
 
 
 class Outcome(StrEnum):
@@ -60,11 +60,14 @@ class Outcome(StrEnum):
 
     ADDED = "added"
     REPEATED = "repeated"
-    """An earlier delivery of the same message was stored already."""
+    """The message is a repeated delivery. Convoke had already stored the message."""
     REJECTED = "rejected"
     """The receiver of a pre-event rejected the message."""
     UNCLAIMED = "unclaimed"
-    """No conversation and no address configuration expects the message."""
+    """The message belongs to no conversation, and no address configuration creates a conversation for the message.
+
+    Convoke then stores no message in a conversation, and sends no events.
+    """
 
 
 class Received(Model):
@@ -78,7 +81,7 @@ class Received(Model):
 class InboundRecord(Model):
     """A record which shows that an inbound message was stored.
 
-    Convoke needs the record, because a carrier can deliver the same message more than once.
+    A carrier can deliver the same message more than once. With the record, Convoke recognizes a repeated delivery.
     """
 
     account_sid: str
@@ -94,16 +97,17 @@ class InboundRecord(Model):
 
 
 class InboundMessage(Model):
-    """A message from a phone, in the form in which a carrier delivers the message."""
+    """A message from a phone, with the data that the carrier delivers."""
 
     sender: Address
+    """The phone that has sent the message. In other modules, a sender is usually the resource `Sender`."""
     business_address: ProxyAddress
     """The address at which the message arrived."""
     other_receivers: tuple[Address, ...] = ()
     """The receivers of a group MMS other than the business address. Empty if the message has only one receiver."""
     body: Body | None = None
     media_urls: tuple[str, ...] = ()
-    """The URLs from which the provider serves the media of the message."""
+    """The URLs at which the provider serves the media of the message."""
     provider: Provider
     provider_message_id: Annotated[str, Field(min_length=1)]
     """The id of the message at the provider. Repeated deliveries of a message have the same id."""
@@ -138,7 +142,7 @@ class InboundMessage(Model):
     def is_group(self) -> bool:
         """Whether the message has several receivers.
 
-        The conversation of such a message is determined only by the set of numbers.
+        The conversation of such a message is the group with the same set of numbers (see `numbers`).
         """
         return bool(self.other_receivers)
 
@@ -148,12 +152,15 @@ class InboundMessage(Model):
 
     @property
     def reached(self) -> tuple[str, ...]:
-        """The addresses of participants to which the carrier has already delivered the message."""
+        """The addresses that have already got the message from the carrier. Convoke sends them no copy.
+
+        Empty if the message is not a group MMS.
+        """
         return self.receivers if self.is_group else ()
 
     @property
     def numbers(self) -> frozenset[str]:
-        """The numbers of the sender and of all receivers. A group has exactly one such set of numbers."""
+        """The numbers of the sender and of all receivers. This set of numbers identifies a group MMS."""
         return frozenset({self.sender, *self.receivers})
 
     @property
@@ -163,7 +170,7 @@ class InboundMessage(Model):
 
     @property
     def binding_payload(self) -> Payload:
-        """The parameters `MessagingBinding.*` of the events about the conversation that the message creates.
+        """The parameters `MessagingBinding.*` for events about a conversation that this message creates.
 
         Applications recognize a group by the presence of `AuthorAddress`.
         """
@@ -183,12 +190,13 @@ class InboundMessage(Model):
         content = {"MessageBody": self.body, "Media": media_json([each.in_message for each in media])}
         return PreEvent(subject, (event_type, {**payload, **self.binding_payload, **content}))
 
-    def message(self, media_sids: tuple[str, ...]) -> NewMediaMessage:
-        """Return the parameters with which the message is created in the conversation.
+    def message(self, media_sids: tuple[str, ...]) -> NewPhoneMessage:
+        """Return the parameters that create this message in the conversation.
 
         `media_sids` are the SIDs of the media that Convoke fetched from the provider.
         """
-        return NewMediaMessage(author=self.sender, body=self.body, media_sids=media_sids)
+        has_lost_media = len(media_sids) < len(self.media_urls)
+        return NewPhoneMessage(author=self.sender, body=self.body, media_sids=media_sids, has_lost_media=has_lost_media)
 
     def participants(self) -> tuple[NewParticipant, ...]:
         """Return the participants of the conversation that the message creates. The sender comes first."""
@@ -217,10 +225,10 @@ def is_open(conversation: Conversation) -> bool:
 
 
 def can_answer_in(conversation: Conversation, inbound: InboundMessage) -> bool:
-    """Return whether a message to one receiver can be the answer to a copy of a message in this group.
+    """Return whether `inbound` can be the answer of a group member. `conversation` is the group.
 
-    A carrier that cannot send a group MMS sends each member a separate copy. A member who answers such a copy sends the
-    answer only to the business number.
+    A carrier that cannot send a group MMS sends a separate copy to each member. A member who answers such a copy sends
+    the answer only to the business number. Therefore `inbound` has only one receiver.
     """
     is_member = any(member.group_address == inbound.sender for member in conversation.bound)
     projects = any(member.projected_address == inbound.business_address for member in conversation.bound)

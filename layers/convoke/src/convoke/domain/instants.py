@@ -30,7 +30,7 @@ def truncate_to_milliseconds(moment: datetime) -> datetime:
 def to_milliseconds(moment: datetime) -> str:
     """Format a moment as `2026-01-02T03:04:05.678Z`, for webhooks, streams and stored items.
 
-    The alphabetical order of such texts is the order of the moments. See docs/behaviour/requests-and-answers.md#dates.
+    The alphabetical order of such texts is also the order in time. See docs/behaviour/requests-and-answers.md#dates.
     """
     # A single request formats the same few moments dozens of times. Therefore the results are cached.
     return _utc(moment).isoformat(timespec="milliseconds")[:23] + "Z"

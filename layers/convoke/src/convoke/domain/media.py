@@ -1,4 +1,4 @@
-"""The Media resource, which is a file that a message can contain, and the rules for the parameters of an upload.
+"""The Media resource: a file that a message can contain. This module also has the rules for an upload.
 
 See docs/behaviour/media.md.
 """
@@ -32,13 +32,13 @@ MAX_MEDIA = 10
 """The maximum number of media in one message."""
 
 MAX_MEDIA_BYTES = 150 * 1024 * 1024
-"""The maximum size of a media. On AWS, the maximum is `MAX_UPLOAD_BYTES` in aws/edges.py."""
+"""The maximum size of one media in an upload. On AWS, `MAX_UPLOAD_BYTES` in aws/edges.py is the maximum instead."""
 
 MAX_MMS_BYTES = 5 * 1024 * 1024
-"""The maximum total size of all media of a message. The maximum applies if a participant gets the message as an MMS."""
+"""The maximum total size of all media of a message, if a participant of the conversation has an SMS binding."""
 
 MAX_WHATSAPP_BYTES = 16 * 1024 * 1024
-"""The maximum size of each media of a message. The maximum applies if a participant gets the message on WhatsApp."""
+"""The maximum size of each media of a message, if a participant of the conversation has a WhatsApp binding."""
 
 MAX_FILENAME_CHARACTERS = 256
 
@@ -66,7 +66,7 @@ PHONE_TYPES = frozenset(
 """The content types that phones can send and receive. A browser does not run scripts in content of these types."""
 
 SHOWN_TYPES = (*sorted(PHONE_TYPES), BINARY)
-"""The content types that responses with the content of a media can have."""
+"""The content types with which Convoke can serve the content of a media."""
 
 _CONTENT_TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,126}/[a-z0-9][a-z0-9!#$&^_.+-]{0,126}")
 """Matches a media type without parameters in lower case (RFC 6838, section 4.2)."""
@@ -133,9 +133,9 @@ class Media(Model):
 
     @property
     def due_at(self) -> datetime | None:
-        """The time at which the sweeper must remove the media.
+        """The time at which the sweeper must remove the media. None if the sweeper must keep the media.
 
-        None if the media is not deleted and a message contains the media.
+        The sweeper keeps a media that a message contains, unless a client has deleted the media.
         """
         if self.date_removed:
             return self.date_removed
@@ -150,7 +150,7 @@ class Media(Model):
         """Raise MediaNotFoundError or MediaAlreadyUsedError if a new message cannot contain this media.
 
         `author` is the identity of the chat user who sends the message, or None if the account sends the message. A
-        chat user can only send media that this user uploaded. `field` is the field of the request that names the media.
+        chat user can only send media that this user uploaded. `field` is the field of the request with the media SID.
         """
         is_visible = self.chat_service_sid == chat_service_sid and author in (None, self.author)
         if not is_visible or self.content is None or self.date_removed:
@@ -178,7 +178,7 @@ class Media(Model):
 
 
 def parse_content_type(text: str) -> str:
-    """Return the media type in `text` without its parameters, in lower case. If `text` is empty, return BINARY.
+    """Return the media type in `text`, in lower case and without parameters. If `text` is empty, return BINARY.
 
     Raises MediaTypeNotAcceptableError if `text` is not a media type.
     """

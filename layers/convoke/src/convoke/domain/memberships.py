@@ -54,7 +54,7 @@ def membership_problems(
 
 
 def limit_problems(conversation: Conversation, participant: Participant) -> Iterator[ConversationsError]:
-    """Yield an error if there are too many participants. Yield an error if too many participants have a binding."""
+    """Yield an error if there are too many participants, or too many participants with a messaging binding."""
     if conversation.members > MAX_PARTICIPANTS:
         yield TooManyParticipantsError(field=_field_of(participant))
     if participant.bound and len(conversation.bound) > MAX_NON_CHAT_PARTICIPANTS:

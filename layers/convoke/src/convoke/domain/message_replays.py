@@ -1,4 +1,4 @@
-"""The message replay, which sends the existing messages of a conversation to a new webhook of the conversation.
+"""The message replay, which sends the existing messages of a conversation to the conversation's new webhook.
 
 See docs/behaviour/scoped-webhooks.md#replay-of-messages.
 """
@@ -46,10 +46,10 @@ def replay_from(replay: Event, first: int) -> Event | None:
 
 
 def message_replayed(replay: Event, conversation: Conversation, message: Message) -> Event:
-    """Return the event `onMessageAdded` that the replay sends for one message, with the current content of the message.
+    """Return the event `onMessageAdded` that the replay sends for one message, with the message's current content.
 
-    The event id consists of the change SID of the replay and the message index plus 1. Therefore the event of a message
-    has the same id if the replay is repeated. `notify_webhooks` is False, so that no other webhook gets the event.
+    The event id consists of the replay's change SID and the message index plus 1. Therefore a repeated replay sends the
+    event with the same id. `notify_webhooks` is False, so that no other webhook gets the event.
     """
     sid, _, _ = replay.id.partition("-")
     change = message_added(

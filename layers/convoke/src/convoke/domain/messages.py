@@ -58,10 +58,10 @@ MAX_MESSAGE_ATTRIBUTES_BYTES = 4 * 1024
 MAX_BODY_BYTES = 32 * 1024
 
 MAX_BODY_OUTSIDE_CHAT_CHARACTERS = 1600
-"""The maximum number of characters of a body if a participant of the conversation has an address."""
+"""The maximum number of characters in a body if a participant of the conversation has an address."""
 
 MAX_INDEX_DIGITS = 18
-"""The maximum number of digits of an index in a request. DynamoDB and SQLite store numbers of this length exactly."""
+"""The maximum number of digits for an index in a request. DynamoDB and SQLite store numbers of this length exactly."""
 
 INDEX_PATTERN = f"[0-9]{{1,{MAX_INDEX_DIGITS}}}"
 
@@ -93,11 +93,11 @@ class Message(Model):
     last_updated_by: str | None = None
     """The identity of the chat user who changed the message last, or `system`. None if nobody changed the message."""
     event_id: int | None = None
-    """The event id of the last change. None means the event id of `date_updated`."""
+    """The event id of the last change. If None, the event id is derived from `date_updated`."""
     created_event_id: int | None = None
-    """The event id of the creation. None if the message was never changed.
+    """The event id of the creation of the message. None if the message was never changed.
 
-    Also None if an older version of Convoke changed the message.
+    Older versions of Convoke did not set this field when they changed a message.
     """
 
     @property
@@ -112,9 +112,9 @@ class Message(Model):
     @model_validator(mode="before")
     @classmethod
     def _from_old_item(cls, stored: Mapping[str, object]) -> Mapping[str, object]:
-        """Read an item of version 1.0 or earlier.
+        """Convert an item that Convoke 1.0 or earlier has stored. Newer items do not change.
 
-        Such an item has at most one media, in the attribute `media_sid`. The attribute `delivery` contains the number
+        The old item has at most one media, in the attribute `media_sid`. The attribute `delivery` contains the number
         of copies. Each of these copies has the status `sent`.
         """
         old = {}
@@ -193,10 +193,7 @@ def check_group_author(participants: Sequence[Member], author: str) -> None:
 
 
 def check_body_length_outside_chat(participants: Sequence[Member], body: str | None) -> None:
-    """Raise an error if the body is too long for a conversation that has a participant with an address.
-
-    The maximum is `MAX_BODY_OUTSIDE_CHAT_CHARACTERS`.
-    """
+    """Raise an error if the body is longer than `MAX_BODY_OUTSIDE_CHAT_CHARACTERS` and a participant has an address."""
     too_long_outside_chat = body is not None and len(body) > MAX_BODY_OUTSIDE_CHAT_CHARACTERS
     if too_long_outside_chat and any(member.address for member in participants):
         raise MessageTooLongError(field="body")
@@ -219,7 +216,7 @@ MediaSid = Annotated[str, AfterValidator(check_media_sid), sid_schema(Prefix.MED
 
 
 class MessageParameters(Model):
-    """The parameters that a client can send to create a message and also to update a message."""
+    """The common parameters of create requests and update requests."""
 
     author: Author = SYSTEM
     body: Body | None = None
@@ -271,10 +268,14 @@ class NewMessage(MessageParameters):
         This method is not a model validator, because Convoke must first find the conversation. If the conversation does
         not exist, the client gets NotFoundError and not an error of this method.
         """
-        if not (self.body or self.named_media or self.content_sid):
+        if self.is_empty:
             raise MessageEmptyError(field="body")
         check_group_author(participants, self.author)
         check_body_length_outside_chat(participants, self.shown_body)
+
+    @property
+    def is_empty(self) -> bool:
+        return not (self.body or self.named_media or self.content_sid)
 
     @property
     def shown_body(self) -> str | None:
@@ -322,10 +323,25 @@ class NewMediaMessage(NewMessage):
         return self.media_sids
 
 
+class NewPhoneMessage(NewMediaMessage):
+    """The parameters with which a message from a phone is created."""
+
+    has_lost_media: bool = False
+    """Whether the phone sent media that Convoke could not fetch.
+
+    If True, Convoke does not refuse an empty message, because the carrier has already told the phone that the message
+    was delivered.
+    """
+
+    @property
+    def is_empty(self) -> bool:
+        return super().is_empty and not self.has_lost_media
+
+
 class MessageChange(MessageParameters):
     """The parameters of a request that updates a message.
 
-    If a field is not in `model_fields_set`, the stored value of the field does not change.
+    An update changes only the fields in `model_fields_set`.
     """
 
     order_of_checks: ClassVar[tuple[type[ConversationsError], ...]] = (
@@ -350,7 +366,7 @@ class MessageChange(MessageParameters):
         }
         if "author" in self.model_fields_set:
             author = find_author(participants, self.author)
-            # The new author can be another participant, or an author that is not a participant.
+            # The new author can be another participant, or no participant at all.
             update["participant_sid"] = author.sid if author else None
         edited = message.model_copy(update=update)
         self._check(edited, participants)
@@ -360,7 +376,7 @@ class MessageChange(MessageParameters):
         given = self.model_fields_set
         if "body" in given and edited.media:
             raise MediaMessageBodyFixedError(field="body")
-        if not (edited.body or edited.media or edited.content_sid):
+        if "body" in given and not (edited.body or edited.content_sid):
             raise MessageEmptyError(field="body")
         if "author" in given:
             check_group_author(participants, edited.author)

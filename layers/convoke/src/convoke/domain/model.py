@@ -22,8 +22,8 @@ class Model(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True, defer_build=True)
 
     order_of_checks: ClassVar[tuple[type[ConversationsError], ...]] = ()
-    """The classes of the errors of an invalid request, from the highest to the lowest priority.
+    """The classes of the errors that a request can have, from the highest to the lowest priority.
 
-    If a request has several errors, the response has the code of the error with the highest priority. Errors whose
-    class is not in this tuple have the lowest priority. Among these errors, the error of the first field has priority.
+    If a request has several errors, the response has the code of the error with the highest priority. Classes that are
+    not in this tuple have the lowest priority. Among the errors of these classes, the error of the first field counts.
     """

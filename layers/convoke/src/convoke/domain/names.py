@@ -1,4 +1,4 @@
-"""Names that clients can write in the path of a URL instead of a SID: unique names and identities.
+"""Unique names and identities. Clients can write such a name in a URL path in place of a SID.
 
 Each engine defines the characters that such a name must not contain. `PATH_DELIMITERS` in aws/edges.py contains the
 characters for AWS.

@@ -28,12 +28,12 @@ class PageRequest:
     size: int
     """The maximum number of resources on the page."""
     position: str | None = None
-    """The sort key of the resource before or after the page. Usually, the sort key is a SID.
+    """The sort key of the resource that comes directly before or after the page, usually a SID. See `forward`.
 
     None means the start of the list.
     """
     forward: bool = True
-    """True requests the resources after `position`. False requests the resources before `position`."""
+    """Whether the page begins after `position`. If False, the page ends before `position`."""
     descending: bool = False
     """Whether the list is in descending order. If True, the resources after `position` have smaller keys."""
 

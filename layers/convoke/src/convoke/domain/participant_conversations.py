@@ -1,4 +1,4 @@
-"""The ParticipantConversation resource, with which clients list the conversations of one identity or address.
+"""The ParticipantConversation resource: a conversation in which a given identity or address participates.
 
 See docs/behaviour/participant-conversations.md.
 """
@@ -21,7 +21,7 @@ FilterValue = Annotated[
     AfterValidator(lambda text: text or None),
     WithJsonSchema({"type": "string", "minLength": 1, "description": "Either Identity or Address is required."}),
 ]
-"""A filter of the list. If the value is empty, the list is not filtered by this value."""
+"""A filter of the list. An empty value means that the request does not use the filter."""
 
 
 class ParticipantConversationFilters(Model):
@@ -47,7 +47,7 @@ class ParticipantConversationFilters(Model):
 
 @dataclass(frozen=True, slots=True)
 class ParticipantConversation:
-    """A conversation, and its participant that has the requested identity or address."""
+    """A conversation, and the participant with the requested identity or address."""
 
     conversation: Conversation
     participant: Participant

@@ -100,8 +100,7 @@ LastReadTimestamp = Annotated[Instant | None, BeforeValidator(parse_timestamp), 
 class ParticipantChange(Model):
     """The parameters of a request that updates a participant.
 
-    If a field is not in `model_fields_set`, the stored value of the field does not change. If a field is in
-    `model_fields_set` and its value is None, the update removes the stored value.
+    An update changes only the fields in `model_fields_set`. The value None removes the stored value of a field.
     """
 
     identity: Identity | None = None

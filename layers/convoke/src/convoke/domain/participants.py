@@ -1,4 +1,4 @@
-"""The Participant resource, the rules for a new participant, and the default role of a new participant.
+"""The Participant resource, and the rules for new participants and their roles.
 
 See docs/behaviour/participants.md.
 """
@@ -47,7 +47,7 @@ EMAIL_LEVELS = ("to", "cc", "from")
 
 
 class NotificationLevel(StrEnum):
-    """Whether a participant wants notifications of the messages in the conversation."""
+    """Whether a participant wants notifications about messages in the conversation."""
 
     DEFAULT = "default"
     MUTED = "muted"
@@ -67,7 +67,7 @@ class MessagingBinding(Model):
     def pair(self) -> tuple[str, str] | None:
         """The address and the proxy address, or None if the binding does not have both addresses.
 
-        In one account, two open conversations cannot contain the same pair.
+        In one account, two conversations that are not closed cannot contain the same pair.
         """
         return (self.address, self.proxy_address) if self.address and self.proxy_address else None
 
@@ -75,13 +75,13 @@ class MessagingBinding(Model):
     def group_address(self) -> str | None:
         """The address of a phone without a proxy address. Only a group MMS has such phones.
 
-        None if the binding is not the binding of such a phone.
+        None for every other binding.
         """
         return self.address if self.proxy_address is None and self.type is not Channel.EMAIL else None
 
 
 class KnownBy(NamedTuple):
-    """An identity or an address, which identifies a person in all conversations of this person."""
+    """An identity or an address. The value identifies the same person in all conversations."""
 
     kind: Literal["identity", "address"]
     value: str
@@ -129,10 +129,10 @@ class Member(Model):
 
 
 class BoundMember(Member):
-    """The part of a participant with a binding that the item of the conversation contains.
+    """A participant with a messaging binding. The item of the conversation contains all bound members.
 
-    The item of a conversation contains all bound members. The bound members determine which locks the conversation
-    holds and who receives the messages. In a group MMS, the bound members also determine the group's set of numbers.
+    The bound members determine which locks the conversation holds and who receives the messages. In a group MMS, the
+    bound members also determine the group's set of numbers.
     """
 
     messaging_binding: MessagingBinding
@@ -156,13 +156,13 @@ class Participant(Member):
     notification_level: NotificationLevel | None = None
     """None means the level `default`. Only the UserConversation resource shows the level."""
     revision: int | None = None
-    """The number of changes of the participant. None if the participant was never changed.
+    """The number of times that the participant was changed. None if the participant was never changed.
 
-    An update of a read position or a notification level uses this number for optimistic locking, because such an update
-    does not change the conversation.
+    Optimistic locking compares this number and the revision of the conversation. The revision of the conversation alone
+    is not enough, because an update of a read position or a notification level does not change the conversation.
     """
     event_id: int | None = None
-    """The event id of the last change. None means the event id of `date_updated`."""
+    """The event id of the last change. If None, the event id is derived from `date_updated`."""
 
     @property
     def last_event_id(self) -> int:
@@ -293,7 +293,7 @@ class NewBinding(Model):
 
 
 def check_binding(binding: NewBinding) -> None:
-    """Raise an error if the combination of the fields of the binding is not valid.
+    """Raise an error if the fields of the binding are not valid together.
 
     See docs/behaviour/participants.md#validity.
     """
@@ -360,7 +360,7 @@ class NewParticipant(Model):
         binding = self.messaging_binding
         if self.identity and (binding.address or binding.proxy_address):
             raise IdentityNotAcceptableError(field="identity")
-        # A binding that the request does not contain is valid.
+        # Check the binding only if the request contains a binding.
         if "messaging_binding" in self.model_fields_set:
             check_binding(binding)
         if not self.identity and not binding.address and not binding.projected_address:

@@ -1,7 +1,7 @@
-"""Determine whether a chat user may do an action. The result depends only on the roles of the user.
+"""Determine whether a chat user may do an action. The roles of the user contain the permissions.
 
-Requests with the credentials of an account need no permission. domain/roles.py lists the permissions
-of the default roles. See docs/behaviour/roles.md#permissions.
+Requests with the credentials of an account need no permission. domain/roles.py lists the permissions of the default
+roles. See docs/behaviour/roles.md#permissions.
 """
 
 from __future__ import annotations
@@ -26,7 +26,10 @@ class Rule(NamedTuple):
     own: Permission | None = None
     """A permission that permits the action only on the user's own message, participant or User."""
     in_conversation: bool = True
-    """Whether the user must be a participant, unless the user's role in the service permits the action."""
+    """Whether a user must be a participant to do the action.
+
+    A user whose role in the service permits the action need not be a participant.
+    """
 
 
 class Action(StrEnum):
@@ -81,7 +84,7 @@ def decide(action: Action, service_role: Role, conversation_role: Role | None, *
     the action concerns, or None if the user is not a participant. If a role was deleted, pass the service's default
     role for Users or for participants instead.
 
-    `own` is whether the action concerns the user's own message, participant or User. A permission of the service role
+    If `own` is True, the action concerns the user's own message, participant or User. A permission of the service role
     is valid in every conversation of the service.
     """
     rule = RULES[action]

@@ -1,4 +1,4 @@
-"""The messages that a simulated phone has received.
+"""Simulated phones, and the messages that they have received and sent.
 
 See docs/phones/simulator.md.
 """
@@ -7,26 +7,57 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from convoke.domain.inbound_messages import Outcome
 from convoke.domain.instants import Instant
 from convoke.domain.model import Model
 from convoke.domain.retention import PHONE_MESSAGE_LIFETIME
 
 
+class SimulatedPhone(Model):
+    """A simulated phone that has received or sent a message."""
+
+    account_sid: str
+    number: str
+    date_updated: Instant
+    """The date of the last message."""
+
+
 class PhoneMessage(Model):
-    """A message that a simulated phone has received."""
+    """A message that a simulated phone has received or sent."""
 
     account_sid: str
     sid: str
-    """The SID of the receipt. Receipt SIDs are unique and sort by date."""
+    """A receipt SID. Receipt SIDs are unique and sort by date.
+
+    If the message is a copy, the SID identifies the receipt of the copy. Otherwise no receipt has this SID.
+    """
     channel_message_sid: str
     from_: str
     to: str
+    """The phone that has received the message. If the phone has sent the message, the business number."""
+    numbers: tuple[str, ...] = ()
+    """The sender and all receivers of a message from a phone. Empty for a copy, and for an answer of the carrier."""
+    outcome: Outcome | None = None
+    """What Convoke did with a message that the phone has sent. None if the phone has received the message."""
     body: str
     media_urls: tuple[str, ...] = ()
     conversation_sid: str | None = None
-    """None for an automatic answer of the carrier, which belongs to no conversation."""
+    """The conversation to which Convoke has added the message, or from which the message is a copy.
+
+    None if there is no such conversation. Also None for an automatic answer of the carrier, and for a group MMS that
+    the phone has received directly from another simulated phone.
+    """
     message_sid: str | None = None
     date_created: Instant
+
+    @property
+    def phone(self) -> str:
+        return self.from_ if self.outcome else self.to
+
+    @property
+    def others(self) -> frozenset[str]:
+        """All numbers in this message except the number of the phone."""
+        return frozenset({self.from_, self.to, *self.numbers}) - {self.phone}
 
     @property
     def date_expires(self) -> datetime:

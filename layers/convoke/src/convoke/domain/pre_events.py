@@ -113,9 +113,10 @@ def apply_message_reply(requested: Requested, reply: Reply) -> Requested:
 
 
 def _checked(reply: Reply, checks: Mapping[str, Check]) -> dict[str, object]:
-    """Check the fields of the reply that are also keys of `checks`. Return the checked values by field name.
+    """Check the fields of the reply, and map the name of each field to its checked value.
 
-    The result contains no field that is null in the reply. Raise an error if a value is invalid.
+    `checks` maps the name of each valid field to a function that checks the value. Other fields, and fields that are
+    null, are ignored. Raise an error if a value is invalid.
     """
     return {
         name: _check(name, value, check) for name, check in checks.items() if (value := reply.get(name)) is not None
@@ -132,5 +133,5 @@ def _check(name: str, value: object, check: Check) -> object:
 
 
 def _without(payload: Payload, *names: str) -> Payload:
-    """Return the payload without the parameters `names`. The values of these parameters exist only after the change."""
+    """Return the payload without the parameters `names`. The pre-event does not have these parameters."""
     return {name: value for name, value in payload.items() if name not in names}

@@ -52,8 +52,8 @@ class Principal:
     def check_visible(self, conversation: Conversation) -> None:
         """Raise NotAParticipantError if the user must not see `conversation`.
 
-        The participants see the conversation. The user who created the conversation sees it until this user joins. A
-        user whose role in the service permits an action of `ADMINISTRATION` sees every conversation.
+        Participants see the conversation. The user who created the conversation also sees the conversation before
+        joining. A user whose role in the service permits an action of `ADMINISTRATION` sees every conversation.
         """
         if self.membership or conversation.awaits(self.identity):
             return
@@ -73,7 +73,7 @@ class Principal:
         """Raise an error if the user's permissions have changed. `later` is the current principal of the same user.
 
         Raises NotAParticipantError if the user is no longer a participant. Raises UnavailableError if the permissions
-        have changed in another way, so that the client tries again. The new roles may permit the action too.
+        have changed in another way. The client then tries again, because the new roles may also permit the action.
         """
 
         if self.membership and not later.membership:

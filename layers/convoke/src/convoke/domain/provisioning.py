@@ -1,4 +1,4 @@
-"""Provisioning, in which Convoke adds the participants of a ConversationWithParticipants request after the response.
+"""Provisioning: Convoke adds the participants of a ConversationWithParticipants request after the response.
 
 See docs/behaviour/provisioning.md.
 """
@@ -41,7 +41,7 @@ class Provisioning(Model):
     """A stored record of the participants that Convoke must add to a conversation, and of the result.
 
     One transaction creates the conversation and this record. The record contains the SIDs of all items that
-    provisioning creates. If a step is repeated, the step therefore writes the same items and creates no duplicates.
+    provisioning creates. Therefore a repeated step writes the same items again and creates no duplicates.
     """
 
     model_config = ConfigDict(populate_by_name=True, serialize_by_alias=True)
@@ -55,8 +55,11 @@ class Provisioning(Model):
     notify_webhooks: bool = Field(default=False, alias="webhooks")
     """Whether webhooks get the events of the added participants. In stored items, the field is named `webhooks`."""
     added_change_sid: str
+    """The SID of the change record about the added participants."""
     state_change_sid: str
+    """The SID of the change record about the end of the state `initializing`."""
     alert_sid: str
+    """The SID of the alert that Convoke creates if the provisioning fails."""
     date_created: Instant
     date_updated: Instant | None = None
     """The time at which the status changed. None while the status is `pending`."""
@@ -89,13 +92,11 @@ class Provisioning(Model):
 
 
 MAX_LATE_PAUSE = timedelta(days=1)
-"""The maximum pause between two late attempts. A late attempt is an attempt after `max_attempts` attempts."""
+"""The maximum pause between two late attempts. Every attempt after the first `max_attempts` attempts is late."""
 
 
 class ProvisioningRetries(Model):
-    """The pauses between the attempts to resume interrupted provisioning, and the maximum number of attempts.
-
-    The sweeper makes these attempts. The pauses also apply when the sweeper tries to publish an event.
+    """The retry policy of the sweeper for interrupted provisioning and for events that are not published yet.
 
     See docs/how-it-works.md#promises.
     """
@@ -107,8 +108,8 @@ class ProvisioningRetries(Model):
     def next_attempt_at(self, moment: datetime, attempts: int) -> datetime:
         """Return the time of the next attempt.
 
-        The first pause is `first_pause`. Each later pause is twice as long as the previous pause, up to `max_pause`.
-        After `max_attempts` attempts, the pauses double again, up to MAX_LATE_PAUSE. Convoke never stops the attempts,
+        If `attempts` is 0, the pause is `first_pause`. Each further attempt doubles the pause, up to `max_pause`. After
+        `max_attempts` attempts, the pauses double again, up to MAX_LATE_PAUSE. Convoke never stops the attempts,
         because otherwise the conversation would keep its locks, and an event would never reach the event bus.
         """
         pause = doubled_pause(self.first_pause, attempts, self.max_pause)
@@ -116,10 +117,10 @@ class ProvisioningRetries(Model):
         return moment + doubled_pause(pause, late, max(pause, MAX_LATE_PAUSE))
 
     def is_overdue(self, attempts: int) -> bool:
-        """Return whether an alert must report that Convoke fails to process a conversation.
+        """Return whether an alert must report that Convoke fails to process a conversation, User or service.
 
-        `attempts` is the number of attempts until now. The result is True for only one number, so that Convoke creates
-        only one alert. This number includes the first late attempt, because the first late attempt usually succeeds.
-        For example, the attempt closes the conversation.
+        `attempts` is the number of attempts until now, including this attempt. The result is True only for the second
+        late attempt, so that Convoke creates only one alert. The first late attempt causes no alert, because this
+        attempt usually succeeds. For example, the attempt closes the conversation.
         """
         return attempts == self.max_attempts + 2

@@ -20,12 +20,12 @@ from convoke.domain.sids import Prefix
 
 
 class ReceiptStatus(StrEnum):
-    """The progress of the copy of a message for one participant. The members are in the order of progress."""
+    """The progress of one copy of a message. The members are in the order of progress."""
 
     QUEUED = "queued"
     """No carrier has accepted the copy yet.
 
-    Responses show `queued` and `sending` as null, because Twilio has no such status.
+    Responses show the statuses `queued` and `sending` as null, because Twilio does not have these statuses.
     """
     SENDING = "sending"
     """Convoke called a carrier, and the outcome of the call is not stored yet."""
@@ -71,9 +71,11 @@ class Receipt(Model):
     business_address: str | None = None
     """The address that the phone sees as the sender. If this field is None, no carrier can send the copy."""
     in_group: bool = Field(default=False, exclude_if=not_)
-    """Whether the copy is a part of a group MMS."""
+    """Whether the recipient is a member of a group MMS. The carrier may nevertheless send a separate copy."""
     attempts: int = Field(default=0, exclude_if=not_)
     """The number of attempts to send the copy."""
+    failures: int = Field(default=0, exclude_if=not_)
+    """How often Convoke itself failed to process the copy. On one machine, the queue counts these failures instead."""
     may_be_repeated: bool = Field(default=False, exclude_if=not_)
     """Whether the phone may have received the copy twice, because Convoke lost the outcome of a call to the carrier."""
     provider: str | None = None
@@ -96,7 +98,7 @@ class Receipt(Model):
         return None if self.is_pending else cast("ShownStatus", self.status)
 
     def can_become(self, status: ReceiptStatus) -> bool:
-        """Return whether a report of the carrier may change the status. A report only moves it forward.
+        """Return whether a carrier's report may change the status to `status`. A report only moves a status forward.
 
         A report can arrive before Convoke stores the outcome of the call. In this case, the status is `sending`.
         """
@@ -118,7 +120,7 @@ REACHED = {
     "failed": {ReceiptStatus.FAILED},
     "undelivered": {ReceiptStatus.UNDELIVERED},
 }
-"""The keys are fields of `DeliverySummary`. The values are the receipt statuses that the fields count.
+"""Maps each field of `DeliverySummary` to the receipt statuses that the field counts.
 
 If a recipient has read a message, the message was also sent and delivered. Therefore the fields `sent` and `delivered`
 also count the status `read`.
@@ -138,7 +140,7 @@ class DeliverySummary(Model):
 
     @classmethod
     def of(cls, counts: Mapping[ReceiptStatus, int]) -> Self | None:
-        """Return the summary of a message. `counts` has the number of the message's receipts with each status.
+        """Return the summary of a message. `counts` maps each status to the number of receipts with this status.
 
         Return None if the message has no receipts.
         """
@@ -160,12 +162,12 @@ COUNTED = tuple(status for status in ReceiptStatus if status is not ReceiptStatu
 
 
 def counter_of(status: ReceiptStatus) -> str:
-    """Return the name of the field of a message that counts the receipts with this status."""
+    """Return the name of the message field that counts the receipts with this status."""
     return "copies_pending" if status in PENDING else f"copies_{status}"
 
 
 def channel_prefix(recipient: Member, *, has_media: bool) -> Prefix:
-    """Return the prefix of the `channel_message_sid` of a receipt.
+    """Return the prefix of a receipt's `channel_message_sid`.
 
     See docs/behaviour/receipts.md#channel-message-sids.
     """

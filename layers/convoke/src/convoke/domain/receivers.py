@@ -40,7 +40,7 @@ NOT_PUBLIC: tuple[Network, ...] = tuple(
             "203.0.113.0/24",
             "224.0.0.0/4",  # multicast
             "240.0.0.0/4",
-            # 2000::/3 contains the global unicast addresses of IPv6. The first three networks are all other IPv6
+            # 2000::/3 contains the global unicast addresses of IPv6. The next three networks are all other IPv6
             # networks. The last three networks are the reserved parts of 2000::/3.
             "::/3",
             "4000::/2",
@@ -53,7 +53,7 @@ NOT_PUBLIC: tuple[Network, ...] = tuple(
 )
 """The networks that are not public.
 
-Convoke does not use `ipaddress.is_global`, because its results differ between Python versions.
+Convoke does not use `ipaddress.is_global`, because the results of this attribute differ between Python versions.
 """
 
 NEVER_ON_AWS: tuple[Network, ...] = tuple(
@@ -86,6 +86,7 @@ class ReceiverRules:
     """The rules of one Convoke instance. The default rules are for the embedded engine and allow every receiver."""
 
     public_only: bool = False
+    """Whether Convoke calls only receivers in public networks and in the networks of `allowed`."""
     allowed: tuple[Network, ...] = ()
     """The networks in which Convoke may call receivers even if the networks are not public."""
     refused: tuple[Network, ...] = ()
@@ -101,7 +102,7 @@ class ReceiverRules:
     def refuse(self, urls: Mapping[FieldPath, str | None]) -> None:
         """Raise InvalidWebhookSettingsError if a URL is not allowed.
 
-        The keys of `urls` are the field paths of the URLs. A value is None if the request has no URL for the field.
+        `urls` maps the path of each field to its URL, or to None if the request has no URL for the field.
         """
         problems = [
             InvalidWebhookSettingsError(field=field, wanted=wanted)

@@ -21,15 +21,15 @@ See docs/decisions/0051-webhooks-outlive-conversation.md.
 REMOVALS_LIFETIME = timedelta(days=7)
 """How long Convoke keeps the records of deleted and edited messages, and of participants that left a conversation.
 
-If a chat client was not connected for a shorter time, the client gets these changes when it connects again. An access
-token is valid for at most 24 hours.
+A chat client that connects again within this time still gets these changes. In comparison, an access token is valid for
+at most 24 hours.
 """
 
 SETTLING_TIME = timedelta(seconds=60)
-"""The minimum time for which the tombstone of a deleted User or service is kept.
+"""The minimum time for which Convoke keeps the tombstone of a deleted User or service.
 
-Before this time, caches and indexes may be outdated, and requests that read the User or the service before its deletion
-may still be running. operations/due_services.py and operations/due_users.py decide when the tombstone is erased.
+During this time, caches and indexes may still be outdated. Also, requests that started before the deletion may still be
+running. operations/due_services.py and operations/due_users.py determine when the tombstone is erased.
 """
 
 INBOUND_RECORD_LIFETIME = timedelta(days=30)
@@ -40,10 +40,10 @@ https://docs.aws.amazon.com/sns/latest/dg/sns-message-delivery-retries.html.
 """
 
 PHONE_MESSAGE_LIFETIME = timedelta(days=7)
-"""How long Convoke keeps a message that a simulated phone received."""
+"""How long Convoke keeps a message that a simulated phone received or sent."""
 
 GROUP_COPY_LIFETIME = timedelta(days=90)
 """How long Convoke keeps the date of the last copy that a phone got from a group.
 
-During this time, Convoke can find the group to which an answer of the phone belongs.
+During this time, Convoke can find the group to which an answer from the phone belongs.
 """

@@ -78,7 +78,7 @@ PERMISSIONS = {
     RoleType.CONVERSATION: frozenset(Permission) - ONLY_IN_SERVICES,
     RoleType.SERVICE: frozenset(Permission) - ONLY_IN_CONVERSATIONS,
 }
-"""The permissions that each type of role can have."""
+"""Maps each type of role to the permissions that a role of this type can have."""
 
 SERVICE_ADMIN_PERMISSIONS = (
     P.CREATE_CONVERSATION,
@@ -173,7 +173,7 @@ def parse_permission(text: str) -> Permission:
     try:
         return Permission(text)
     except ValueError as error:
-        raise UnknownPermissionError from error
+        raise UnknownPermissionError(wanted=f"one of {', '.join(Permission)}") from error
 
 
 def check_permissions(permissions: tuple[Permission, ...]) -> tuple[Permission, ...]:
@@ -191,9 +191,11 @@ Permissions = Annotated[
 
 
 def refuse_other_permissions(role_type: RoleType, permissions: tuple[Permission, ...]) -> None:
-    """Raise an error if one of the permissions is not allowed for roles of the type `role_type`."""
-    if not PERMISSIONS[role_type].issuperset(permissions):
-        raise UnknownPermissionError(field="permission")
+    """Raise an error if a role of the type `role_type` cannot have one of the permissions."""
+    allowed = PERMISSIONS[role_type]
+    if not allowed.issuperset(permissions):
+        names = ", ".join(sorted(allowed))
+        raise UnknownPermissionError(field="permission", wanted=f"permissions of a role of type {role_type}: {names}")
 
 
 Errors = tuple[type[ConversationsError], ...]
@@ -242,6 +244,6 @@ class RoleChange(Model):
     permission: Permissions = Field(default=(), validate_default=True)
 
     def applied_to(self, role: Role, moment: datetime) -> Role:
-        """Return the changed role. Raise an error if a permission is not allowed for the type of the role."""
+        """Return the changed role. Raise an error if a role of this type cannot have one of the permissions."""
         refuse_other_permissions(role.type, self.permission)
         return role.model_copy(update={"permissions": self.permission, "date_updated": max(moment, role.date_updated)})

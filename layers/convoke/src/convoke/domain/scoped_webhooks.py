@@ -63,9 +63,9 @@ CONFIGURATION: Mapping[ScopedTarget, tuple[str, ...]] = MappingProxyType(
         ScopedTarget.STUDIO: ("flow_sid",),
     }
 )
-"""The parameters that each target uses.
+"""Maps each target to the parameters that the target uses.
 
-A request can also contain parameters of other targets. Convoke validates these parameters but does not store them.
+A request can also contain parameters for other targets. Convoke validates these parameters, but does not store them.
 """
 
 REQUIRED_CONFIGURATION: Mapping[ScopedTarget, Mapping[str, type[ConversationsError]]] = MappingProxyType(
@@ -91,7 +91,7 @@ class ScopedWebhook(Model):
     triggers: tuple[str, ...] | None = None
     flow_sid: str | None = None
     replay_after: int | None = None
-    """The index of a message. The webhook also gets the existing messages whose index is not less than this index.
+    """The webhook also gets the existing messages whose index is at least this number.
 
     None means that the webhook gets only messages that are newer than the webhook.
     """
@@ -247,7 +247,7 @@ CONFIGURATION_ERRORS = (
 
 
 class ScopedWebhookParameters(Model):
-    """The common parameters of requests that create a webhook and requests that update a webhook."""
+    """The common parameters of create requests and update requests."""
 
     url: ScopedUrl | None = None
     method: SpelledMethod | None = None
@@ -256,7 +256,7 @@ class ScopedWebhookParameters(Model):
     flow_sid: FlowSid | None = None
 
     def given_configuration(self, target: ScopedTarget) -> dict[str, object]:
-        """Return the parameters of the request that `target` uses. The keys are field names."""
+        """Return the fields of the request that a webhook with this target uses. The keys are the field names."""
         return self.model_dump(include=set(CONFIGURATION[target]), exclude_unset=True)
 
 
@@ -274,7 +274,7 @@ class NewScopedWebhook(ScopedWebhookParameters):
     replay_after: ReplayAfter | None = None
 
     def check_required_configuration(self) -> None:
-        """Raise an error if a parameter that the target requires is missing.
+        """Raise an error if the target requires a parameter that the request does not contain.
 
         This method is not a model validator, because Convoke must first find the conversation. If the conversation does
         not exist, the client gets NotFoundError and not an error of this method.
@@ -304,7 +304,7 @@ class NewScopedWebhook(ScopedWebhookParameters):
 class ScopedWebhookChange(ScopedWebhookParameters):
     """The parameters of a request that updates a webhook. An update cannot change the target.
 
-    If a field is not in `model_fields_set`, the stored value of the field does not change.
+    An update changes only the fields in `model_fields_set`.
     """
 
     order_of_checks: ClassVar[tuple[type[ConversationsError], ...]] = CONFIGURATION_ERRORS
@@ -312,7 +312,7 @@ class ScopedWebhookChange(ScopedWebhookParameters):
     def applied_to(self, webhook: ScopedWebhook, moment: datetime) -> ScopedWebhook:
         """Return the changed webhook.
 
-        If the target of the webhook uses no parameter of the request, return `webhook` unchanged.
+        If the request contains no parameter that the webhook's target uses, return `webhook` unchanged.
         """
         given = self.given_configuration(webhook.target)
         if not given:

@@ -30,6 +30,15 @@ from convoke.domain.sids import Prefix, parse_sid
 PRINTABLE = "[!-~]{1,128}"
 """The form of an Auth Token: 1 to 128 printable ASCII characters without spaces."""
 
+MAX_LIMIT = 500
+"""The maximum value of `max_messages_per_second`.
+
+Each copy of a sender updates the same item, and DynamoDB accepts at most 1,000 writes of an item per second. See
+https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ServiceQuotas.html.
+"""
+
+LIMIT = "[0-9]{0,3}"
+
 TWILIO_CHANNELS = frozenset({Channel.SMS, Channel.WHATSAPP})
 
 
@@ -64,6 +73,8 @@ class Sender(Model):
     """The ARN of the phone number or of the pool in AWS End User Messaging. None if the provider is not AWS."""
     configuration_set: str | None = None
     """The name of the configuration set that publishes the delivery events. None if the provider is not AWS."""
+    max_messages_per_second: int | None = None
+    """The maximum number of copies that Convoke sends from the address in each second. None if there is no maximum."""
     date_created: Instant
     date_updated: Instant
 
@@ -103,11 +114,27 @@ def check_token(text: str) -> str:
     return text
 
 
+def parse_limit(value: object) -> int | None:
+    """Return the limit, or None if the text is empty, which means that there is no limit."""
+    text = "" if value is None else str(value)
+    if not text:
+        return None
+    if not re.fullmatch(LIMIT, text) or not 1 <= int(text) <= MAX_LIMIT:
+        raise InvalidParameterError(wanted=f"an integer from 1 to {MAX_LIMIT}")
+    return int(text)
+
+
 ProviderName = Annotated[Provider, BeforeValidator(parse_provider), word_schema(Provider, IN_EITHER_CASE)]
 
 TwilioAccountSid = Annotated[str, AfterValidator(check_account_sid), sid_schema(Prefix.ACCOUNT)]
 
 TwilioAuthToken = Annotated[str, AfterValidator(check_token), pattern_schema(PRINTABLE)]
+
+Limit = Annotated[
+    int | None,
+    BeforeValidator(parse_limit),
+    pattern_schema(LIMIT, f"An integer from 1 to {MAX_LIMIT}. An empty value means that there is no limit."),
+]
 
 
 class SenderParameters(Model):
@@ -124,6 +151,7 @@ class SenderParameters(Model):
     )
 
     friendly_name: FriendlyName | None = None
+    max_messages_per_second: Limit = None
     twilio_account_sid: TwilioAccountSid | None = None
     twilio_auth_token: TwilioAuthToken | None = None
 
@@ -169,7 +197,7 @@ class NewSender(SenderParameters):
 
     def sender(self, account_sid: str, sid: str, moment: datetime) -> Sender:
         made = {"account_sid": account_sid, "sid": sid, "date_created": moment, "date_updated": moment}
-        fields = {"address": self.address, "provider": self.provider, "friendly_name": self.friendly_name}
+        fields = self.model_dump(include={"address", "provider", "friendly_name", "max_messages_per_second"})
         return Sender.model_validate(fields | made)
 
 
@@ -182,6 +210,7 @@ class AssignedSender(Model):
     address: ProxyAddress
     origination_identity: str
     configuration_set: str | None = None
+    max_messages_per_second: Limit = None
 
     def sender(self, account_sid: str, sid: str, moment: datetime) -> Sender:
         return Sender(
@@ -191,6 +220,7 @@ class AssignedSender(Model):
             provider=Provider.AWS,
             origination_identity=self.origination_identity,
             configuration_set=self.configuration_set,
+            max_messages_per_second=self.max_messages_per_second,
             date_created=moment,
             date_updated=moment,
         )

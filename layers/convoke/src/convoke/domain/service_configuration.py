@@ -1,4 +1,4 @@
-"""The configuration of a service: the roles of new participants and users, and reachability.
+"""The configuration of a service: the roles of new participants and users, and whether clients see who is online.
 
 See docs/behaviour/configuration.md#service-configuration.
 """
@@ -46,7 +46,7 @@ Boolean = Annotated[bool, BeforeValidator(parse_boolean), word_schema(["true", "
 class ServiceConfigurationChange(Model):
     """The parameters of a request that updates the configuration of a service.
 
-    If a field is not in `model_fields_set`, the stored value of the field does not change.
+    An update changes only the fields in `model_fields_set`.
     """
 
     order_of_checks: ClassVar[tuple[type[ConversationsError], ...]] = (RoleSidMissingError,)
@@ -69,7 +69,7 @@ class ServiceConfigurationChange(Model):
     def problems(self, types: Mapping[str, RoleType]) -> list[ConversationsError]:
         """Return an error for each role that does not exist or has the wrong type.
 
-        `types` maps the SID of each role to its type. Roles that do not exist in the service are missing.
+        `types` maps the SID of each existing role in the service to its type.
         """
         found: list[ConversationsError] = [
             UnknownConversationRoleError(field=(name,))

@@ -17,7 +17,7 @@ from convoke.domain.model import Model
 from convoke.domain.service_configuration import Boolean
 
 MAX_TEMPLATE_BYTES = 4096
-"""The maximum size of a payload at Apple and Google.
+"""The maximum size of a template. Apple and Google accept no larger payload.
 
 See https://developer.apple.com/documentation/usernotifications/generating-a-remote-notification and
 https://firebase.google.com/docs/cloud-messaging/concept-options.
@@ -69,5 +69,5 @@ class ServiceConfigurationNotifications(NotificationSettings):
 class ServiceConfigurationNotificationsChange(NotificationSettings):
     """The parameters of a request that updates the notification configuration of a service.
 
-    If a field is not in `model_fields_set`, the stored value of the field does not change.
+    An update changes only the fields in `model_fields_set`.
     """

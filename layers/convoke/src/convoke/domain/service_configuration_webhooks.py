@@ -16,7 +16,7 @@ from convoke.domain.webhooks import Hook, Method, WebhookSettingsChange
 
 
 class ServiceConfigurationWebhooks(Model):
-    """The stored webhooks of a service. A setting is None if no client has set it yet."""
+    """The stored webhooks of a service. A setting is None until a client sets a value."""
 
     account_sid: str
     chat_service_sid: str
@@ -31,7 +31,7 @@ class ServiceConfigurationWebhooksChange(WebhookSettingsChange):
 
 
 class WebhookLevels(NamedTuple):
-    """The webhooks of an account, and the webhooks of one service of the account.
+    """The webhooks of an account and of one of its services.
 
     If the service has a pre-event URL or a post-event URL, the webhooks of the account get no events of the service.
     See docs/behaviour/webhook-delivery.md#levels.
@@ -41,11 +41,11 @@ class WebhookLevels(NamedTuple):
     service: ServiceConfigurationWebhooks
 
     def pre_hook(self, event_type: AnyEventType) -> Hook | None:
-        """Return the receiver that Convoke asks before it makes a change, or None if there is no such receiver."""
+        """Return the receiver of a pre-event, or None if no webhook gets events of this type."""
         return self._hook(event_type, self._level.pre_webhook_url)
 
     def post_hook(self, event_type: AnyEventType) -> Hook | None:
-        """Return the receiver that Convoke notifies after a change, or None if there is no such receiver."""
+        """Return the receiver of a post-event, or None if no webhook gets events of this type."""
         return self._hook(event_type, self._level.post_webhook_url)
 
     @property

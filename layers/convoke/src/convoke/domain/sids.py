@@ -46,10 +46,13 @@ SID_DIGITS = "[0-9a-fA-F]{32}"
 """The regular expression of the digits after the prefix. Clients may send upper-case digits."""
 
 INDEX_DIGITS = 12
-"""The number of hexadecimal digits of the message index in a message SID."""
+"""How many hexadecimal digits the index has in a message SID."""
 
 TIME_DIGITS = 12
-"""The number of hexadecimal digits of the creation time, in milliseconds, in all SIDs except message SIDs."""
+"""How many hexadecimal digits the creation time has in a SID. The time is in milliseconds.
+
+Message SIDs contain no creation time.
+"""
 
 
 class NewSid(Protocol):
@@ -112,7 +115,7 @@ def milliseconds_of(sid: str) -> int:
 
 
 def index_of_message(sid: str) -> int:
-    """Return the index in the SID of a message."""
+    """Return the message index that a message SID contains."""
     start = len(Prefix.MESSAGE)
     return int(sid[start : start + INDEX_DIGITS], 16)
 
@@ -135,6 +138,6 @@ def least_sid_with_index(index: int) -> str:
 def greatest_sid_with_index(index: int) -> str:
     """Return the greatest SID that a message with this index can have.
 
-    If a page starts after this SID, its first message is therefore the message with the next index.
+    A page that starts after this SID therefore begins with the message that has the next index.
     """
     return sid_with_index(Prefix.MESSAGE + "f" * 32, index)

@@ -1,4 +1,4 @@
-"""The signature check, with which a client checks whether the signature of a webhook request matches the request."""
+"""The signature check, which tells a client whether the signature of a webhook request matches the request."""
 
 from __future__ import annotations
 
@@ -13,7 +13,11 @@ from convoke.domain.model import Model
 from convoke.domain.urls import MAX_URL_CHARACTERS
 
 MAX_BODY_CHARACTERS = 32 * 1024
-"""The maximum length of the body. A check with the longest body and the most variants takes less than 0.1 seconds."""
+"""The maximum length of the body of a webhook request.
+
+A check compares the signature with the signatures of many variants of the request. With the longest body and the most
+variants, a check takes less than 0.1 seconds.
+"""
 
 MAX_SIGNATURE_CHARACTERS = 100
 

@@ -31,11 +31,11 @@ ANSWERS: Mapping[Keyword, str] = {
     Keyword.START: "You will get messages from this number again. Reply STOP to get none, HELP for help.",
     Keyword.HELP: "Reply STOP to get no more messages from this number. Message and data rates may apply.",
 }
-"""The text with which the simulated carrier answers each keyword."""
+"""Maps each keyword to the text with which the simulated carrier answers."""
 
 
 def split_addresses(values: object) -> object:
-    """Return the addresses in a list of texts, without duplicates. A text can contain several addresses with commas."""
+    """Split each text at its commas. Return the addresses without duplicates."""
     texts = values if isinstance(values, list) else []
     return tuple(dict.fromkeys(part.strip() for text in texts for part in text.split(",")))
 

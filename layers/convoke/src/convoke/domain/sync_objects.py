@@ -1,4 +1,4 @@
-"""The names and SIDs of the Sync objects of chat clients, and the touches that a change causes in Sync objects.
+"""The Sync objects of chat clients: their names and SIDs, and how a change touches them.
 
 No Sync object is stored. operations/sync.py derives the content of each object from the items of the table when a
 client reads the object. See docs/decisions/0155-sync-objects-are-projections.md.
@@ -47,7 +47,7 @@ class ObjectKind(StrEnum):
 
 
 TYPES = {ObjectKind.CHANNEL: ObjectType.DOCUMENT, ObjectKind.MESSAGES: ObjectType.LIST}
-"""The types of the kinds that are not maps."""
+"""Maps kinds to types. A kind that is not in this mapping has the type `map`."""
 
 SID_PREFIXES = {
     ObjectKind.CHANNEL: "ET",
@@ -56,7 +56,7 @@ SID_PREFIXES = {
     ObjectKind.CHANNELS: "MC",
     ObjectKind.INFO: "MI",
 }
-"""The prefix of the SID of an object, for each kind. The digits of the object's SID are the digits of the owner's SID.
+"""Maps each kind to the prefix of an object's SID. The digits of the SID are the digits of the owner's SID.
 
 At Twilio, every map has the prefix `MP`. In Convoke, each kind has a different prefix, so that Convoke can determine
 the kind of an object from the object's SID. Clients do not interpret these SIDs.
@@ -111,7 +111,7 @@ def find_object(chat_service_sid: str, name_or_sid: str) -> SyncObject | None:
 
 
 class Action(StrEnum):
-    """The kind of change of an item or of a document."""
+    """What a change does to an item or a document."""
 
     ADDED = "added"
     UPDATED = "updated"

@@ -1,4 +1,4 @@
-"""Convert the webhook of Twilio Programmable Messaging about an incoming message.
+"""Convert a webhook request of Twilio Programmable Messaging to an inbound message.
 
 See https://www.twilio.com/docs/messaging/guides/webhook-request.
 """
@@ -13,7 +13,7 @@ from convoke.domain.senders import Provider
 
 
 def inbound_message(parameters: Mapping[str, str]) -> InboundMessage:
-    """Return the incoming message that a webhook request of Twilio contains.
+    """Return the inbound message that a webhook request of Twilio contains.
 
     In a group MMS, `OtherRecipients0`, `OtherRecipients1` and so on contain the receivers other than `To`.
     The parameters `MediaUrl0`, `MediaUrl1` and so on contain the URLs of the media.
@@ -34,6 +34,6 @@ def inbound_message(parameters: Mapping[str, str]) -> InboundMessage:
 
 
 def _numbered(parameters: Mapping[str, str], name: str) -> Iterator[str]:
-    """Yield the values of the parameters `name` followed by 0, 1 and so on."""
+    """Yield the values of the parameters `{name}0`, `{name}1` and so on."""
     names = takewhile(parameters.__contains__, (f"{name}{number}" for number in count()))
     return (parameters[each] for each in names)

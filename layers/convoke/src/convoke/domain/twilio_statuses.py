@@ -14,9 +14,11 @@ from convoke.domain.copies import Copy
 from convoke.domain.errors import (
     CarrierFailedError,
     CopyBlockedError,
+    CopyDelayedTooLongError,
     CopyFilteredError,
     LandlineError,
     LogEntry,
+    MediaNotCarriedError,
     OptedOutError,
     PhoneUnknownError,
     PhoneUnreachableError,
@@ -29,7 +31,7 @@ from convoke.domain.sids import Prefix, parse_sid
 STATUS_PATH = "/convoke/v1/Statuses/Twilio"
 
 TOO_MANY_QUEUED = 21611
-"""The error code with which Twilio says that the sender's queue at Twilio is full."""
+"""The error code of Twilio for a sender whose queue at Twilio is full."""
 
 REASONS: Mapping[int, type[LogEntry]] = MappingProxyType(
     {
@@ -39,19 +41,22 @@ REASONS: Mapping[int, type[LogEntry]] = MappingProxyType(
         21610: OptedOutError,
         21612: PhoneUnreachableError,
         21614: LandlineError,
+        21623: MediaNotCarriedError,
         21659: SenderMissingError,
         21660: SenderMissingError,
+        30001: CopyDelayedTooLongError,
         30003: PhoneUnreachableError,
         30004: CopyBlockedError,
         30005: PhoneUnknownError,
         30006: LandlineError,
         30007: CopyFilteredError,
+        30019: MediaNotCarriedError,
         30034: CopyFilteredError,
     }
 )
-"""The log entry for each error code of Twilio.
+"""Maps each error code of Twilio to a log entry.
 
-Twilio reports the codes from 30000 in a status callback. Twilio returns all lower codes in the response to a call.
+Twilio reports the codes above 30000 in a status callback. Twilio returns all lower codes in the response to a call.
 """
 
 STATUSES: Mapping[str, ReceiptStatus] = MappingProxyType(
@@ -63,7 +68,7 @@ STATUSES: Mapping[str, ReceiptStatus] = MappingProxyType(
         "failed": ReceiptStatus.FAILED,
     }
 )
-"""The statuses that change a receipt. Twilio also reports earlier statuses, such as `queued`."""
+"""Maps Twilio's statuses to receipt statuses. Earlier statuses of Twilio, such as `queued`, do not change a receipt."""
 
 FAILURES = frozenset({ReceiptStatus.UNDELIVERED, ReceiptStatus.FAILED})
 

@@ -1,6 +1,7 @@
 """The URLs of webhooks: the normal form that Convoke calls, and the form that Convoke shows.
 
-Convoke stores the URL of a webhook as the client has set the URL. See docs/decisions/0097-one-normal-form-of-a-url.md.
+Convoke stores the URL of a webhook exactly as the client sent the URL. See
+docs/decisions/0097-one-normal-form-of-a-url.md.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ def normal_url(url: str) -> str:
     The host is in lower case and IDNA-encoded. Everything else is percent-encoded in UTF-8. A URL in normal form is
     returned unchanged. Raises ValueError if Convoke cannot call the URL.
     """
-    url.encode()  # Lone surrogates have no form in UTF-8. The UnicodeEncodeError is a ValueError.
+    url.encode()  # Raises UnicodeEncodeError, which is a ValueError, if the URL contains lone surrogates.
     # `urlsplit` removes tabs and line breaks without an error. Therefore this check comes before `urlsplit`.
     if any(character <= " " or character == "\x7f" for character in url):
         raise ValueError("a URL must not contain white space or control characters")
@@ -79,7 +80,7 @@ def normal_or_unchanged(url: str) -> str:
 
 
 def shown_url(url: str) -> str:
-    """Return a URL without its password, such as `https://user:***@example.com/`. Userinfo without a colon is hidden.
+    """Return a URL without its password, such as `https://user:***@example.com/`. Also hide userinfo without a colon.
 
     Use this form in everything that is derived from a webhook. Only the webhook resource itself shows the password.
     """

@@ -1,4 +1,4 @@
-"""The UserConversation resource: a conversation of a User, with the read position and notification level of the User.
+"""The UserConversation resource: a User's conversation, with the User's read position and notification level.
 
 See docs/behaviour/user-conversations.md.
 """
@@ -30,7 +30,8 @@ MAX_UNREAD_MESSAGES = 1000
 def unread_messages(conversation: Conversation, participant: Participant) -> int | None:
     """Return the number of messages after the read position, or None if the participant has no read position.
 
-    The number also includes deleted messages, because the number is the difference of two message indexes.
+    The number is at most MAX_UNREAD_MESSAGES. The number also includes deleted messages, because the number is the
+    difference of two message indexes.
     """
     position = participant.last_read_message_index
     if position is None:
@@ -66,8 +67,7 @@ Level = Annotated[NotificationLevel, BeforeValidator(parse_level), word_schema(N
 class UserConversationChange(Model):
     """The parameters of a request that updates a conversation of a User.
 
-    If a field is not in `model_fields_set`, the stored value of the field does not change. If a field is in
-    `model_fields_set` and its value is None, the update removes the stored value.
+    An update changes only the fields in `model_fields_set`. The value None removes the stored value of a field.
     """
 
     order_of_checks: ClassVar[tuple[type[ConversationsError], ...]] = (

@@ -45,7 +45,7 @@ def user_sid(chat_service_sid: str, identity: str) -> str:
 
 
 class Leaving(Model):
-    """Identifies the participants of a deleted User that the sweeper must still delete."""
+    """Describes which participants the sweeper must still delete after the deletion of a User."""
 
     before_sid: str
     """A SID that was created when the User was deleted. The sweeper deletes the participants with older SIDs."""
@@ -75,16 +75,16 @@ class User(Model):
     date_created: Instant
     date_updated: Instant
     revision: int = 0
-    """The number of changes of the User. Optimistic locking compares this number."""
+    """The number of times that the User was changed. Optimistic locking compares this number."""
     date_removed: Instant | None = None
     """The time at which the User was deleted. None if the User is not deleted.
 
     A deleted User becomes a tombstone. The API does not show tombstones.
     """
     leaving: Leaving | None = None
-    """The participants that must still be deleted, or None.
+    """Describes which participants the sweeper must still delete after the deletion of the User. Otherwise None.
 
-    A User that is not deleted also has this field if an earlier User with the same identity was deleted.
+    A new User also has this field if the new User has replaced a deleted User with the same identity.
     """
     due_at: Instant | None = None
     """The time at which the sweeper must process the User next. None if `leaving` is None."""
@@ -92,7 +92,7 @@ class User(Model):
     """The number of times that the sweeper has processed the User since the deletion."""
 
     event_id: int | None = None
-    """The event id of the last change. None means the event id of `date_updated`."""
+    """The event id of the last change. If None, the event id is derived from `date_updated`."""
 
     @property
     def last_event_id(self) -> int:
@@ -153,7 +153,7 @@ UserRoleSid = Annotated[str, AfterValidator(check_user_role_sid), sid_schema(Pre
 
 
 class UserParameters(Model):
-    """The common parameters of requests that create a User and requests that update a User."""
+    """The common parameters of create requests and update requests."""
 
     order_of_checks: ClassVar[tuple[type[ConversationsError], ...]] = (
         IdentityMissingError,
@@ -185,7 +185,7 @@ class NewUser(UserParameters):
 class UserChange(UserParameters):
     """The parameters of a request that updates a User.
 
-    If a field is not in `model_fields_set`, the stored value of the field does not change.
+    An update changes only the fields in `model_fields_set`.
     """
 
     def applied_to(self, user: User, moment: datetime) -> User:

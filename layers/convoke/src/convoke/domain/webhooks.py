@@ -31,7 +31,7 @@ ERROR_LOG = "error-log"
 """The target of a delivery to the error-log URL of an account.
 
 If such a delivery fails, Convoke creates no alert. An alert would cause another delivery to the error-log URL. If that
-delivery failed too, Convoke would create another alert, without end.
+delivery failed too, Convoke would create another alert, and so on without end.
 """
 
 
@@ -40,7 +40,7 @@ IDEMPOTENCY_NAMESPACE = UUID("0e5e2a53-1d3c-4b6e-9f0a-7a2d3a7e6c15")
 
 
 def receiver_of(url: str) -> str:
-    """Return the scheme, host and path of a webhook URL.
+    """Return the scheme, host, port and path of a webhook URL.
 
     Users put secrets into the other parts of the URL: the user information, the query and the fragment.
     """
@@ -52,7 +52,7 @@ class Hook(NamedTuple):
     """A receiver of events: the URL that Convoke calls, and the webhook that has the URL."""
 
     target: str
-    """The webhook that has the URL: `account`, `service`, or the SID of a webhook of a conversation."""
+    """The webhook that has the URL: `account`, `service`, or the SID of a conversation's webhook."""
     url: str
     method: Method
 
@@ -84,7 +84,7 @@ class Delivery(Model):
 
     @property
     def parameters(self) -> dict[str, str]:
-        """The parameters of the HTTP request. A webhook of a conversation also gets the parameter `WebhookSid`.
+        """The parameters of the HTTP request. A conversation's webhook also gets the parameter `WebhookSid`.
 
         See docs/behaviour/webhook-delivery.md#event-parameters.
         """
@@ -144,9 +144,9 @@ RemovableUrl = Annotated[str, AfterValidator(check_url), string_schema(MAX_URL_C
 
 
 class WebhookSettingsChange(Model):
-    """The parameters of a request that updates the webhooks of an account or of a service.
+    """The parameters of a request that updates the webhooks of an account or a service.
 
-    If a field is not in `model_fields_set`, the stored value of the field does not change.
+    An update changes only the fields in `model_fields_set`.
     """
 
     method: Annotated[Method, BeforeValidator(parse_method)] | None = None

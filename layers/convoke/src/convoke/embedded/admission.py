@@ -1,11 +1,13 @@
-"""Admission control: while asynchronous steps are late, delay or refuse the requests that create more steps.
+"""Delay or refuse requests while asynchronous steps are late (admission control).
 
-The gateway checks each request once, before the API handles the request. If a request is refused, the gateway sends a
-response with the status 503, the code 20503 and the header `Retry-After`. The engine on AWS has no admission control,
-because AWS adds capacity under load. See docs/how-it-works.md#load.
+A step is work that a request leaves behind, such as adding participants (embedded/steps.py).
 
-A response with the status 503 can have other reasons. Too many connections are open (embedded/http_protocol.py), or
-another process holds the write lock for too long (embedded/request_runner.py).
+The gateway checks each request before the API handles the request. A refused request gets status 503, code 20503 and
+the header `Retry-After`. The engine on AWS has no admission control, because AWS adds capacity under load. See
+docs/how-it-works.md#load.
+
+Status 503 can have other reasons. Too many connections are open (embedded/http_protocol.py), or another process holds
+the write lock for too long (embedded/request_runner.py).
 """
 
 from __future__ import annotations
@@ -15,10 +17,13 @@ import re
 from collections.abc import Callable
 
 MAX_STEP_AGE_SECONDS = 0.25
-"""If the oldest step or stream record has waited longer than this time, the steps are late."""
+"""The steps are late if the oldest step or stream record has waited longer than this time.
+
+A stream record contains events that are not yet published.
+"""
 
 MAX_ADMISSION_WAIT_SECONDS = 1.0
-"""The maximum time that a request waits while the steps are late. After this time, the request is refused."""
+"""How long a request waits while the steps are late. After this time, the request is refused."""
 
 POLL_SECONDS = 0.02
 
@@ -28,23 +33,23 @@ SHED_PATHS = re.compile(
     r"(?:/v1/(?:Services/[^/]+/)?|/Client/v2/Services/[^/]+/)"
     r"(?:ConversationWithParticipants|Conversations(?:/[^/]+(?:/(?:Participants|Messages).*)?)?)"
 )
-"""The paths of conversations, participants and messages. Only chat clients use the second prefix.
+"""The paths under admission control: conversations, participants and messages. Only chat clients use the second prefix.
 
-The gateway always serves GET requests, and requests to paths under `/convoke/v1`.
+The gateway never delays or refuses GET requests, or requests to other paths, such as `/convoke/v1/Events`.
 """
 
 
 class Admission:
-    """Determines whether the gateway serves or refuses a request."""
+    """Decides whether the gateway serves or refuses a request."""
 
     def __init__(self, age: Callable[[], float]) -> None:
-        """`age` returns the number of seconds for which the oldest step has been ready to run."""
+        """`age` returns how many seconds ago the oldest waiting step became ready to run."""
         self._age = age
         self.request_arrived: Callable[[], None] = _nothing
         self.request_answered: Callable[[], None] = _nothing
         """The gateway calls `request_arrived` before the API handles a request, and `request_answered` afterwards.
 
-        With these calls, the step scheduler counts the requests under way. Steps and requests share the event loop's
+        The step scheduler counts the running requests this way, because steps and requests share the event loop's
         thread.
         """
 
@@ -52,10 +57,9 @@ class Admission:
         return method in SHED_METHODS and bool(SHED_PATHS.fullmatch(path))
 
     async def admitted(self) -> bool:
-        """Return whether to serve the request.
+        """Return whether to serve a request. Wait while steps are late.
 
-        While steps are late, this method waits. Returns False if steps are still late after
-        `MAX_ADMISSION_WAIT_SECONDS`.
+        Return False if steps are still late after `MAX_ADMISSION_WAIT_SECONDS`.
         """
         if self._age() <= MAX_STEP_AGE_SECONDS:
             return True
@@ -71,5 +75,5 @@ class Admission:
 def _nothing() -> None:
     """Do nothing.
 
-    `request_arrived` and `request_answered` are this function until an event loop runs a step scheduler.
+    `request_arrived` and `request_answered` call this function until an event loop runs a step scheduler.
     """

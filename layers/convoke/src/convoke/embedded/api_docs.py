@@ -1,6 +1,6 @@
-"""Serve `/docs`, a page that shows `/openapi.json` in the Swagger UI. See docs/api-coverage.md#openapi.
+"""Serve `/docs`: the Swagger UI for `/openapi.json`. See docs/api-coverage.md#openapi.
 
-The extra `docs` installs the package that contains the files of the Swagger UI. See
+The files of the Swagger UI are in a package that the extra `docs` installs. See
 docs/decisions/0122-swagger-ui-from-powertools.md.
 """
 
@@ -21,14 +21,14 @@ PATH = "/docs"
 OWN = Path(__file__).parent / "static"
 
 PACKAGE, FOLDER = "aws_lambda_powertools", "event_handler/openapi/swagger_ui"
-"""The package that contains the Swagger UI, and the folder of the Swagger UI in this package."""
+"""The package with the Swagger UI, and the folder of the Swagger UI inside the package."""
 
-NOT_INSTALLED = f"{PATH} needs the Swagger UI: pip install 'convoke-conversations[docs]'\n"
+NOT_INSTALLED = f"{PATH} needs the Swagger UI: install Convoke with the extra `docs`, in a checkout with `make setup`\n"
 
 HEADERS = {
     **SECURITY_HEADERS,
-    # Allow `data:` images, because the style sheet of the Swagger UI contains such images. Do not require trusted
-    # types, because the Swagger UI creates elements from strings.
+    # The style sheet of the Swagger UI contains `data:` images, so allow such images. The Swagger UI creates elements
+    # from strings, so do not require trusted types.
     "Content-Security-Policy": (
         "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; form-action 'none';"
         " frame-ancestors 'none'"
@@ -38,11 +38,11 @@ HEADERS = {
 
 
 def page(event: Mapping[str, Any]) -> Response | None:
-    """Return the response to a request for the page or for a file of the page. Return None for other paths."""
+    """Return the page `/docs`, or a file that the page loads. Return None for any other path."""
     path: str = event["rawPath"]
     if path != PATH and not path.startswith(f"{PATH}/"):
         return None
-    # `find_spec` finds the package without importing the package. An import would take long.
+    # `find_spec` finds the package without a slow import.
     package = find_spec(PACKAGE)
     if package is None or package.origin is None:
         return Response(404, "text/plain; charset=utf-8", NOT_INSTALLED)
@@ -52,7 +52,7 @@ def page(event: Mapping[str, Any]) -> Response | None:
 
 @cache
 def _files(viewer: Path) -> Mapping[str, ConsoleFile]:
-    """Return the page and the files of the page. Each key is the part of the path after `/docs`."""
+    """Return the page and its files. Each key is the part of the path after `/docs`."""
     javascript, css = "text/javascript; charset=utf-8", "text/css; charset=utf-8"
     return {
         "": file_of("text/html; charset=utf-8", (OWN / "docs.html").read_text()),

@@ -1,8 +1,7 @@
-"""Run the checkpoints of SQLite's write-ahead log on a separate thread.
+"""Run checkpoints of SQLite's write-ahead log on a separate thread.
 
-A checkpoint copies pages from the write-ahead log into the database file and calls fsync. On the event loop's thread,
-each checkpoint would block the event loop for tens of milliseconds.
-See https://www.sqlite.org/wal.html#ckpt.
+A checkpoint copies pages from the write-ahead log into the database file, and calls fsync. On the event loop's thread,
+each checkpoint would block the event loop for tens of milliseconds. See https://www.sqlite.org/wal.html#ckpt.
 """
 
 from __future__ import annotations
@@ -16,35 +15,39 @@ from convoke.embedded.failures import DataFileFailures
 INTERVAL_SECONDS = 0.2
 """The minimum pause between two checkpoints.
 
-If a page is written several times during the pause, the next checkpoint copies the page only once.
+A page that is written several times during the pause is copied only once.
 """
 
 LONG_LOG_FRAMES = 4_000
-"""The number of pages (16 MB) from which the write-ahead log counts as long.
+"""The write-ahead log is long if it has at least this many pages (16 MB).
 
-After a checkpoint has copied all pages, the next write starts at the beginning of the log. The log file then stops
+After a checkpoint has copied all pages, the next write starts at the beginning of the log, so the log file stops
 growing. Under constant load, the log gets new pages during each copy. Therefore a checkpoint copies a long log
 repeatedly, until no page remains. Copying does not block writes.
 """
 
 MAX_ROUNDS = 8
-"""The maximum number of times that one checkpoint copies a long log."""
+"""How many times one checkpoint copies a long log at most."""
 
 RESTART_FRAMES = 16_000
-"""The number of pages (64 MB) from which a checkpoint forces the restart of the log.
+"""If the log has at least this many pages (64 MB), a checkpoint forces the log to restart.
 
-A forced restart holds the write lock while it copies the remaining pages and calls fsync. See `make bench`.
+During a forced restart, the checkpoint holds the write lock, copies the remaining pages and calls fsync. All writes
+wait meanwhile. `make bench` measures how long they wait.
 """
 
 RESTART_TIMEOUT_MILLISECONDS = 10
-"""The maximum time that a forced restart waits for the write lock.
+"""How long a forced restart waits for the write lock.
 
-With the write lock, a forced restart also waits for readers. The same maximum applies to this second wait.
+After that, the restart waits for readers, up to the same time.
 """
 
 
 class Checkpoints:
-    """A thread that runs a checkpoint after each call of `wake`. The thread uses a separate connection."""
+    """A thread that runs a checkpoint after each call of `wake`. The thread has its own connection to the data file.
+
+    Several calls of `wake` between two checkpoints cause only one checkpoint.
+    """
 
     def __init__(self, path: str, failures: DataFileFailures) -> None:
         self._path = path

@@ -1,8 +1,7 @@
-"""A clock that tests can move forward. `convoke up --test-clock` and `convoke.testing` use the clock.
+"""Provide a clock that tests can move forward. `convoke up --test-clock` and `convoke.testing` use this clock.
 
-`_watch_clock` in embedded/engine.py detects that somebody has set the wall clock back.
-
-See docs/decisions/0045-movable-clock-stops-at-each-due-time.md.
+`_watch_clock` in embedded/engine.py handles a wall clock that was set back. See
+docs/decisions/0045-movable-clock-stops-at-each-due-time.md.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from convoke.domain import instants
 
 
 class MovableClock:
-    """A `Clock` that tests can move. The clock either runs at the speed of real time, or stands still."""
+    """A `Clock` that tests can move. The clock runs at the speed of real time, or stands still."""
 
     def __init__(self) -> None:
         self._offset = timedelta(0)
@@ -29,52 +28,53 @@ class MovableClock:
         self._frozen_at = moment
 
     def resume(self) -> None:
-        """Let the clock run again at the speed of real time. The clock continues from the time that it shows now."""
+        """Let the clock run again at the speed of real time. The clock continues from the time that it shows."""
         self._offset = self() - instants.now()
         self._frozen_at = None
 
 
 @dataclass(frozen=True, slots=True)
 class AdvanceResult:
-    """The result of moving the clock."""
-
     now: datetime
     """The time after the move."""
     sweeps: int
-    """How many times the sweeper ran."""
+    """How often the sweeper ran."""
     conversations: int
-    """How many conversations the sweeper processed. A conversation that was processed twice counts twice."""
+    """How many resources the sweeper processed: conversations, and also Users, services and media.
+
+    The API names this field `conversations`. A resource that was processed twice counts twice.
+    """
 
 
 @dataclass(frozen=True, slots=True)
 class Advance:
-    """Moves the clock from one due time to the next, so that every timer and retry runs at the correct time."""
+    """Moves the clock from one due time to the next. Every timer and retry therefore runs at the correct time."""
 
     clock: MovableClock
     next_due: Callable[[datetime], datetime | None]
-    """Returns the first due time after the given time. Returns None if nothing becomes due after the given time."""
+    """Returns the first due time after a given time. Returns None if nothing more becomes due."""
     sweep: Callable[[], int]
-    """Processes the conversations that are due. Returns the number of processed conversations."""
+    """Processes all resources that are due. Returns how many resources were processed."""
     run_steps: Callable[[], None]
-    """Runs the asynchronous steps that are waiting."""
+    """Runs all waiting asynchronous steps."""
     deliver: Callable[[], None]
-    """Waits until every delivery that is due has been attempted."""
+    """Waits until each due delivery has been attempted."""
     should_continue: Callable[[], bool]
-    """Returns False when the process must stop."""
+    """Returns False if the process must stop."""
 
     def __call__(self, by: timedelta) -> AdvanceResult:
-        """Move the clock. Raises OverflowError if the new time is after the year 9999."""
+        """Move the clock forward. Raise OverflowError if the new time is after the year 9999."""
         moment: datetime | None = self.clock()
         end, sweeps, conversations = instants.truncate_to_milliseconds(self.clock() + by), 0, 0
         try:
             while moment and moment <= end and self.should_continue():
                 self.clock.freeze_at(moment)
-                # Run the waiting steps before the sweep. The waiting steps may start timers, and these timers must
-                # start at this moment.
+                # Run the waiting steps before the sweep. A step may start a timer, and the timer must start at this
+                # moment.
                 self.run_steps()
                 conversations += self.sweep()
                 self.run_steps()
-                # Wait for the answers of the receivers. If an attempt fails, `next_due` returns the time of the retry.
+                # Wait for the receivers' answers. If an attempt fails, `next_due` returns the time of the retry.
                 self.deliver()
                 sweeps += 1
                 moment = self.next_due(moment)

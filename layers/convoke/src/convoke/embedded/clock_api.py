@@ -1,4 +1,4 @@
-"""The resource `/convoke/v1/Clock`. Clients fetch the time of the clock, or move the clock forward.
+"""The resource `/convoke/v1/Clock`: fetch the time of the clock, or move the clock forward.
 
 Only an embedded engine with a movable clock has this resource. The engine on AWS never has this resource.
 """

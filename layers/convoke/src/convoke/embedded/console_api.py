@@ -1,6 +1,6 @@
-"""The resource `/convoke/v1/ConsoleKeys`, at which the console exchanges a one-time code for an API key.
+"""The resource `/convoke/v1/ConsoleKeys`: the console exchanges a one-time code for an API key.
 
-The engine on AWS does not have this resource, because even a request without credentials reads the table.
+The engine on AWS does not have this resource, because even a request without credentials would read the table.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ CREATE = Contract(
 
 
 def console_key_route(exchange: Callable[[NewConsoleKey], tuple[ApiKey, str]]) -> PublicRoute:
-    """Return the route. `exchange` makes a code invalid, and returns an API key and the secret of this API key."""
+    """Return the route. `exchange` invalidates a one-time code, and returns an API key with its secret."""
 
     def create(event: Mapping[str, Any], _: object) -> Response:
         key, secret = exchange(parse(CreateConsoleKey, parse_form(event)))

@@ -1,8 +1,8 @@
-"""The test controls are resources under `/convoke/v1`. With these resources, tests in any language control an instance.
+"""The test controls: resources under `/convoke/v1` with which tests in any language control an instance.
 
-Only an embedded engine can have these resources. With `convoke up`, the option `--test-controls` adds the resources.
-Without this option, each path answers 404, and the error message names the option. The resource of the clock is in
-`clock_api.py`. See docs/testing.md#test-controls.
+Only an embedded engine can have the test controls. The option `--test-controls` of `convoke up` adds these resources.
+Without this option, the paths of the resources answer 404, and the error message names the option. `clock_api.py`
+contains the resource of the clock. See docs/testing.md#test-controls.
 """
 
 from __future__ import annotations
@@ -30,19 +30,19 @@ CLOCK, RESET, ACCOUNTS, SETTLE, FAILURES = "/Clock", "/Reset", "/Accounts", "/Se
 CLOCK_OPTION, CONTROLS_OPTION = "--test-clock", "--test-controls"
 
 DEFAULT_TIMEOUT = timedelta(seconds=10)
-"""How long a Settle request waits, unless the request has a `Timeout`."""
+"""How long a Settle request waits if the request has no parameter `Timeout`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Controls:
-    """The functions that the test controls call. Methods of the engine implement all functions except `reset`."""
+    """The functions that the test controls call. The engine implements all functions except `reset`."""
 
     reset: Callable[[], None]
     """Deletes all data except the first account. This is `Instance.reset`, because a reset replaces the engine."""
     settle: Callable[[timedelta], bool]
-    """Waits until all work is done, at most for the given time. Returns whether all work is done."""
+    """Waits until all work is done, but no longer than the given time. Returns whether all work is done."""
     reject_in_next: Callable[[str, int, int], None]
-    """Rejects a participant of the account's next conversation.
+    """Makes the account's next ConversationWithParticipants fail, because one participant is rejected.
 
     The arguments are the Account SID, the index of the participant and the error code.
     """
@@ -75,11 +75,11 @@ SETTLE_CONTRACT = Contract("Instance", SettleRepresentation, errors=(InvalidPara
 FAILURES_CONTRACT = Contract("Failure", FailureRepresentation, statuses=(201,), errors=(InvalidParameterError,))
 CANCEL_CONTRACT = Contract("Failure", None, statuses=(204,))
 MISSING_CONTRACT = Contract("TestControl", None, statuses=())
-"""The contract of a route that always answers 404. `/openapi.json` leaves out routes without a successful status."""
+"""The contract of a route that always answers 404. `/openapi.json` omits routes without a successful status."""
 
 
 def control_routes(controls: Controls) -> tuple[AccountRoute, ...]:
-    """Return the routes of the test controls, except the clock."""
+    """Return the routes of the test controls, except the routes of the clock."""
     return (*_instance_routes(controls), _account_route(), *_failure_routes(controls))
 
 
@@ -135,7 +135,10 @@ def _failure_routes(controls: Controls) -> tuple[AccountRoute, ...]:
 
 
 def missing_routes(paths: tuple[str, ...], option: str) -> tuple[AccountRoute, ...]:
-    """Return routes that answer 404 and name the option of `convoke up` that serves the paths."""
+    """Return routes that answer 404.
+
+    The error message names the option of `convoke up` that would serve these paths.
+    """
 
     def refusal(path: str) -> Callable[[Operations, Request], Response]:
         message = f"The requested resource {CONVOKE_PREFIX}{path} was not found: start `convoke up` with {option}"
@@ -149,9 +152,9 @@ def missing_routes(paths: tuple[str, ...], option: str) -> tuple[AccountRoute, .
 
 
 def value_of(request: Request, name: str) -> object | None:
-    """Return the value of the form field `name`, or None if the form does not have the field.
+    """Return the value of the parameter `name`, or None if the request does not have the parameter.
 
-    If the body is JSON, the key of the value is `name` in lower case.
+    The body can be a form or JSON. In JSON, the key is `name` in lower case.
     """
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != JSON:
         return next(iter(request.form.values(name)), None)
@@ -163,7 +166,7 @@ def value_of(request: Request, name: str) -> object | None:
 
 
 def duration_in(name: str, text: object) -> timedelta:
-    """Parse `text`, the value of the parameter `name`. Raises InvalidParameterError if `text` is not a duration."""
+    """Parse the value `text` of the parameter `name`. Raise InvalidParameterError if the value is not a duration."""
     try:
         return parse_duration(text if isinstance(text, str) else "")
     except ValueError as error:
@@ -173,7 +176,7 @@ def duration_in(name: str, text: object) -> timedelta:
 def integer_in(request: Request, name: str) -> int:
     """Return the value of the parameter `name` as an integer from 0 to 999,999,999.
 
-    Raises InvalidParameterError if the value is not such an integer.
+    Raise InvalidParameterError if the value is anything else.
     """
     text = str(value_of(request, name))
     if not re.fullmatch(r"[0-9]{1,9}", text):

@@ -1,7 +1,7 @@
 """Create, open and migrate the data file.
 
-The pragma `user_version` contains the number of the data format. The pragma `application_id` shows that the file is a
-data file of Convoke. See https://www.sqlite.org/pragma.html.
+SQLite's pragma `user_version` contains the number of the data format. The pragma `application_id` identifies a data
+file of Convoke. See https://www.sqlite.org/pragma.html.
 """
 
 from __future__ import annotations
@@ -20,36 +20,36 @@ from convoke.storage.keys import INDEXES
 from convoke.storage.table import EXPIRES_AT
 
 APPLICATION_ID = 0x436F6E76
-"""The four ASCII codes of `Conv`. Tools such as `file` show this value."""
+"""The ASCII codes of the text `Conv`. Tools such as `file` show this value."""
 
 DATA_FORMAT = 8
 """The number of the current data format.
 
-Increase the number whenever you change the tables below or `keys.INDEXES`, or if earlier versions cannot read an item.
-The table `items` has two columns for each index in `keys.INDEXES`.
+Increase the number if you change the tables below or `keys.INDEXES`. Also increase the number if earlier versions of
+Convoke cannot read a new item. The table `items` has two columns for each index in `keys.INDEXES`.
 
-Format 8 has the same tables as format 7. Earlier versions of Convoke cannot read receipts of format 8. If an
-earlier version edited a message, the message would lose the media.
+Formats 7 and 8 have the same tables. But earlier versions cannot read receipts of format 8. If an earlier version
+edited a message, the message would lose its media.
 """
 
 OLDEST_DATA_FORMAT = 4
 """The oldest data format that this version of Convoke can migrate."""
 
 OPEN_TIMEOUT_SECONDS = 10
-"""The maximum time that `open_data_file` waits while another process creates or migrates the same file."""
+"""How long `open_data_file` waits while another process creates or migrates the same file."""
 
 
 class Synchronous(StrEnum):
     """The values of SQLite's pragma `synchronous`. See docs/operate.md#power-failures."""
 
     NORMAL = "normal"
-    """A commit survives a crash of the process. A power failure may lose the last commits."""
+    """A commit survives a crash of the process. After a power failure, the last commits may be lost."""
     FULL = "full"
-    """A commit survives a power failure too, because SQLite calls fsync for each commit."""
+    """A commit also survives a power failure, because SQLite calls fsync for each commit."""
 
 
 MEMORY = ":memory:"
-"""The path of an in-memory database. Closing the connection deletes the database."""
+"""The path that stands for a database in memory. The database is deleted when the connection closes."""
 
 MESSAGES = (
     """CREATE TABLE messages (
@@ -71,7 +71,7 @@ class DataFileError(Exception):
 
 
 def parse_synchronous(text: str) -> Synchronous:
-    """Parse the value of the setting CONVOKE_SYNCHRONOUS. Raises DataFileError if the value is invalid."""
+    """Parse the setting CONVOKE_SYNCHRONOUS. Raise DataFileError if the value is invalid."""
     try:
         return Synchronous(text.lower())
     except ValueError as error:
@@ -81,13 +81,13 @@ def parse_synchronous(text: str) -> Synchronous:
 def open_data_file(path: str, synchronous: Synchronous = Synchronous.NORMAL) -> sqlite3.Connection:
     """Open the data file for writing. Create or migrate the file if necessary.
 
-    Raises DataFileError if the file cannot be used as a data file.
+    Raise DataFileError if the file cannot be used as a data file.
     """
     connection: sqlite3.Connection | None = None
     try:
         if path != MEMORY:
-            # Only the owner may read the file, because the file contains Auth Tokens and messages of conversations.
-            # SQLite gives the same file mode to the write-ahead log and to the index file of the write-ahead log.
+            # Only the owner may read the file, because the file contains Auth Tokens and messages. SQLite gives the
+            # same file mode to the write-ahead log and to the log's index file.
             os.close(os.open(path, os.O_CREAT | os.O_RDONLY, 0o600))
         connection = connect(path)
         _prepare(connection, path, synchronous)
@@ -109,9 +109,9 @@ def cannot_be_opened(path: str, error: Exception) -> DataFileError:
 
 
 def find_damage(path: str) -> list[str]:
-    """Return the problems that SQLite's integrity check finds, or an empty list. An instance may be using the file.
+    """Run SQLite's integrity check. Return the problems that the check finds. An instance may use the file meanwhile.
 
-    Raises DataFileError if the file is not a data file.
+    Raise DataFileError if the file is not a data file.
     """
     with closing(_connect_existing(path)) as connection:
         try:
@@ -122,9 +122,9 @@ def find_damage(path: str) -> list[str]:
 
 
 def back_up(path: str, backup: str) -> None:
-    """Copy the data file to the new file `backup`. An instance that is using the data file is not blocked.
+    """Copy the data file to the new file `backup`. An instance that uses the data file is not blocked.
 
-    Raises DataFileError if `backup` exists or cannot be written, or if `path` is not a data file.
+    Raise DataFileError if `backup` exists or cannot be written, or if `path` is not a data file.
     """
     if Path(backup).exists():
         raise DataFileError(f"{backup} exists already: name another path.")
@@ -142,7 +142,10 @@ def connect(path: str) -> sqlite3.Connection:
 
 
 def _connect_existing(path: str) -> sqlite3.Connection:
-    """Open a data file without creating or migrating it. Raises DataFileError if the file is not a data file."""
+    """Open an existing data file. Raise DataFileError if the file is not a data file.
+
+    The file is neither created nor migrated.
+    """
     try:
         uri = f"{Path(path).absolute().as_uri()}?mode=rw"
         connection = sqlite3.connect(uri, uri=True, timeout=OPEN_TIMEOUT_SECONDS, isolation_level=None)
@@ -159,35 +162,34 @@ def _connect_existing(path: str) -> sqlite3.Connection:
 
 
 def _prepare(connection: sqlite3.Connection, path: str, synchronous: Synchronous) -> None:
-    # Check the format before the first write, so that Convoke never modifies a file of another program.
+    # Check the format before the first write. Convoke must not modify a file of another program.
     if _format_of(connection, path) == 0:
         _switch_to_wal(connection)
     connection.execute(f"PRAGMA synchronous = {synchronous}")
-    # SQLite writes statement journals to the temporary store. If the temporary store were on disk, SQLite would create
-    # a file for each statement journal.
+    # SQLite writes statement journals to the temporary store. On disk, each statement journal would need a new file.
     connection.execute("PRAGMA temp_store = MEMORY")
     connection.execute("BEGIN IMMEDIATE")
-    # Check the format again, because another process may have created or migrated the file in the meantime.
+    # Check the format again. Another process may have created or migrated the file since the first check.
     found = _format_of(connection, path)
     if found == 0:
         for statement in _tables():
             connection.execute(statement)
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     elif found < DATA_FORMAT:
-        # This process holds the write lock, so no other process can migrate the file at the same time. The backup
-        # therefore contains only data that is not migrated yet.
+        # This process holds the write lock, so no other process can migrate the file now. The backup therefore contains
+        # only data of the old format.
         _back_up_format(path, found)
         _migrate(connection, found)
-    # Write the version at every start. A read-only file then causes an error here, and not at the first request.
+    # Write the version at every start, so that a read-only file causes an error here and not at the first request.
     connection.execute(f"PRAGMA user_version = {DATA_FORMAT}")
     connection.execute("COMMIT")
-    # From here on, SQLite does not wait for the write lock. `SqliteTable` decides how to wait.
+    # From now on, SQLite does not wait for the write lock, because `SqliteTable` decides how to wait.
     connection.execute("PRAGMA busy_timeout = 0")
 
 
 def _switch_to_wal(connection: sqlite3.Connection) -> None:
-    # The PRAGMA statement below ignores the busy timeout. While another process opens the same new file, the statement
-    # fails immediately. This loop therefore repeats the statement.
+    # The PRAGMA statement below ignores the busy timeout. The statement fails immediately while another process opens
+    # the same new file. Therefore this loop repeats the statement.
     deadline = time.monotonic() + OPEN_TIMEOUT_SECONDS
     while True:
         try:
@@ -203,7 +205,7 @@ def _switch_to_wal(connection: sqlite3.Connection) -> None:
 def _format_of(connection: sqlite3.Connection, path: str) -> int:
     """Return the number of the data format, or 0 for an empty file.
 
-    Raises DataFileError if this version of Convoke cannot use the file.
+    Raise DataFileError if this version of Convoke cannot use the file.
     """
     application_id, version, in_use = connection.execute(
         "SELECT application_id, user_version, EXISTS (SELECT 1 FROM sqlite_master)"
@@ -224,28 +226,31 @@ def _not_ours(path: str) -> DataFileError:
 
 
 def _back_up_format(path: str, version: int) -> None:
-    """Copy the data file to `PATH.format-N`, where N is `version`. An existing copy is not overwritten."""
+    """Copy the data file to `PATH.format-N`, where N is `version`.
+
+    If this copy already exists, keep the existing copy.
+    """
     backup = Path(f"{path}.format-{version}")
     if not backup.exists():
         _copy(path, backup)
 
 
 def _copy(path: str, backup: Path) -> None:
-    """Copy a data file with SQLite's online backup. After a crash, `backup` is complete or does not exist.
+    """Copy a data file with SQLite's online backup. After a crash, `backup` is either complete or missing.
 
-    The copy is one snapshot of the data file, so writers may continue.
+    The copy is one snapshot of the data file. Other connections may write meanwhile.
     """
     unfinished = Path(f"{backup}.unfinished")
     unfinished.unlink(missing_ok=True)
     os.close(os.open(unfinished, os.O_CREAT | os.O_EXCL | os.O_RDONLY, 0o600))
-    # Use a new connection as the source, because SQLite cannot copy from a connection with an open write transaction.
+    # SQLite cannot copy from a connection with an open write transaction, so use a new connection as the source.
     with closing(connect(path)) as source, closing(sqlite3.connect(unfinished)) as copy:
         source.backup(copy)
     unfinished.rename(backup)
 
 
 def _migrate(connection: sqlite3.Connection, version: int) -> None:
-    """Migrate the tables from the format `version` to the current format. The caller has opened the transaction."""
+    """Migrate the tables from the format `version` to the current format, inside the caller's transaction."""
     if version < 5:
         connection.execute("ALTER TABLE messages RENAME TO messages_4")
         connection.execute("DROP INDEX IF EXISTS messages_visible")
@@ -261,14 +266,14 @@ def _migrate(connection: sqlite3.Connection, version: int) -> None:
     # Some files of format 6 already have the column `failures`.
     elif not connection.execute("SELECT 1 FROM pragma_table_info('messages') WHERE name = 'failures'").fetchone():
         connection.execute("ALTER TABLE messages ADD COLUMN failures INTEGER NOT NULL DEFAULT 0")
-    # Before format 6, the participants in the index `memberships` were ordered by their own sort key.
+    # Before format 6, the index `memberships` ordered the participants by their own sort key.
     connection.execute("UPDATE items SET memberships_sort = pk WHERE memberships_partition IS NOT NULL")
 
 
 def _receiver_in(account_sid: str, body: str) -> str:
-    """Return the receiver for the body of a queue message that contains a delivery.
+    """Return the receiver of the delivery in the body of a queue message.
 
-    Returns '' if the queue message contains an event, because an event has no URL. Returns '' for a malformed body too.
+    Return '' for an event, because an event has no URL. Also return '' for a malformed body.
     """
     try:
         return receiver_key(account_sid, json.loads(body)["url"])
@@ -289,6 +294,6 @@ def _tables() -> list[str]:
         )
     statements.append(f"CREATE INDEX items_{EXPIRES_AT} ON items ({EXPIRES_AT}) WHERE {EXPIRES_AT} IS NOT NULL")
     # With AUTOINCREMENT, SQLite never reuses a sequence number. If a published record is deleted twice, the second
-    # DELETE therefore cannot delete a newer record.
+    # DELETE cannot delete a newer record.
     statements.append("CREATE TABLE stream (sequence INTEGER PRIMARY KEY AUTOINCREMENT, body TEXT NOT NULL)")
     return [*statements, *MESSAGES]

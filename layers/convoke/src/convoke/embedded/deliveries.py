@@ -1,11 +1,13 @@
 """Process the delivery queue: split events into deliveries and copies, and call receivers and carriers.
 
-A delivery goes to the receiver of a webhook. A copy of a message goes through a carrier to a phone. This module treats
-the line between a business number and a phone as a receiver. Such a receiver gets one copy at a time, in order.
+A delivery goes to the receiver of a webhook. A copy of a message goes through a carrier to a phone. In this module, the
+line between a business number and a phone is also a receiver. A line gets one copy at a time, in order. Where a text
+below names only deliveries, it also means copies.
 
-Only the event loop's thread uses the table and the queue. The threads of a thread pool call the receivers. The
-receivers take turns. A receiver that does not answer occupies only a few threads. If calls to a receiver fail several
-times in a row, a circuit breaker pauses the deliveries to this receiver.
+Only the event loop's thread uses the table and the queue. A thread pool calls the receivers. The receivers take turns,
+and a receiver that does not answer occupies only a few threads. If several calls to a receiver fail in a row, a circuit
+breaker pauses the deliveries to this receiver.
+
 See docs/how-it-works.md#promise-7-a-failing-receiver-hurts-only-itself.
 """
 
@@ -28,6 +30,7 @@ from convoke.domain.copies import Copy
 from convoke.domain.errors import UnavailableError
 from convoke.domain.events import Event
 from convoke.domain.instants import Clock
+from convoke.domain.pauses import own_failure_pause_seconds
 from convoke.domain.webhooks import Delivery, receiver_of
 from convoke.embedded.observation import FinishedDelivery, Observers
 from convoke.embedded.pauses import growing_pause
@@ -40,7 +43,6 @@ from convoke.operations.webhook_delivery import (
     Outcome,
     RetryLaterError,
     WebhookDelivery,
-    own_failure_pause_seconds,
     report_pause,
 )
 
@@ -57,39 +59,43 @@ MAX_CONCURRENT_DELIVERIES_PER_RECEIVER = 4
 EVENTS_PER_TICK = 8
 """The maximum number of events that are split in one tick of the event loop.
 
-In each tick, the engine splits events before the engine starts deliveries. Events therefore never wait for deliveries.
+In each tick, the engine first splits events and then starts deliveries, so events never wait for deliveries.
 """
 
 MAX_STARTS_PER_TICK = 32
 """The maximum number of deliveries that begin in one tick of the event loop.
 
-Deliveries that fail before the call to the receiver are included.
+A delivery that fails before the call to the receiver also counts.
 """
 
 MAX_CIRCUIT_BREAKERS = 10_000
 """The maximum number of circuit breakers in memory. This number of circuit breakers uses about 2.5 MB.
 
-If there are more circuit breakers, the engine removes the circuit breaker whose last failure is the oldest. The pause
-of this circuit breaker is probably over, because no pause is longer than a minute.
+If there are more, the engine removes the circuit breaker whose last failure is the oldest. The pause of this circuit
+breaker is probably over, because no pause is longer than a minute.
 """
 
 CUT_SECONDS = 1.0
-"""The maximum time that the engine waits for calls to end after the engine has cut the connections."""
+"""How long the engine waits for calls to end after it has cut the connections."""
 
 OWN_FAILURE_RETRY_SECONDS = 5.0
-"""The first pause of all deliveries after a failure to read the queue, or after the drop of a unit."""
+"""The length of the first pause of all deliveries, after a failure of Convoke itself.
+
+Such a failure is a unit of work (embedded/unit.py) that is dropped, or a queue that cannot be read. Further failures
+make the pause longer.
+"""
 
 FAILED_IN_CONVOKE = "a webhook delivery failed in Convoke"
 
 MESSAGE: TypeAdapter[Delivery | Copy | Event] = TypeAdapter(
     Delivery | Copy | Event, config=ConfigDict(hide_input_in_errors=True, defer_build=True)
 )
-"""Parses the body of a queue message in the delivery queue. The body contains a delivery, a copy or an event."""
+"""Parses the body of a queue message in the delivery queue. The body is a delivery, a copy or an event."""
 
 
 @dataclass(frozen=True, slots=True)
 class Deliveries:
-    """Handles the queue messages of the delivery queue in the calling thread."""
+    """Handles the queue messages of the delivery queue, on the calling thread."""
 
     queue: DurableQueue
     delivery: WebhookDelivery
@@ -97,7 +103,7 @@ class Deliveries:
     observers: Observers = field(default_factory=Observers)
 
     def run(self) -> None:
-        """Handle every visible queue message, one after the other."""
+        """Handle all visible queue messages, one after the other."""
         while message := self._next():
             with self.queue.table.unit():
                 begun = self.begin(message)
@@ -107,10 +113,10 @@ class Deliveries:
                     self.finish(message, begun, outcome) if outcome else self.fail(message)
 
     def begin(self, message: ReceivedMessage) -> Begun | None:
-        """Split the event in the queue message, or begin the delivery or the copy in the queue message.
+        """Begin the work that a queue message describes. An event is split.
 
-        Return the begun delivery or copy. The caller must pass this object to `call`. Return None if nothing must be
-        called.
+        For a delivery or a copy, an attempt begins. Return the begun delivery or copy, which the caller must pass to
+        `call`. Return None if there is nothing to call.
         """
         return self._settled(message, partial(self._begin, message))
 
@@ -134,10 +140,10 @@ class Deliveries:
         outcome: AnyOutcome,
         paused_until: datetime | None = None,
     ) -> None:
-        """Record the outcome of the call to the receiver.
+        """Record the outcome of a call.
 
-        Then delete the queue message, postpone the queue message, or move the queue message to the dead-letter queue.
-        If a circuit breaker pauses the deliveries to the receiver, `paused_until` is the end of the pause.
+        After that, delete the queue message, make it visible again later, or move it to the dead-letter queue.
+        `paused_until` is the end of the receiver's pause, if a circuit breaker pauses the deliveries to the receiver.
         """
         self._settled(message, partial(self._finish, message, begun, outcome, paused_until))
         if self.observers and isinstance(begun, BegunDelivery) and isinstance(outcome, Outcome):
@@ -145,7 +151,7 @@ class Deliveries:
             self.queue.table.after_commit(partial(self.observers.delivery_finished, finished))
 
     def fail(self, message: ReceivedMessage) -> None:
-        """Postpone a queue message that Convoke itself failed to process. This failure is not a delivery attempt.
+        """Postpone a queue message after a failure of Convoke itself. The failure does not count as a delivery attempt.
 
         After the last permitted failure, move the queue message to the dead-letter queue.
         """
@@ -162,7 +168,7 @@ class Deliveries:
         self.queue.dead_letter(message)
 
     def interrupt(self, message: ReceivedMessage, begun: Begun, outcome: AnyOutcome | None) -> None:
-        """Make a queue message visible again after the shutdown has ended or prevented the call to the receiver.
+        """Make a queue message visible again, because the shutdown has ended or prevented the call to the receiver.
 
         The attempt does not count. A copy keeps the status `sending` only if the carrier may have received the copy.
         `outcome` is None if there was no call, or if Convoke itself failed.
@@ -174,7 +180,7 @@ class Deliveries:
     def accept(self, event: Event) -> None:
         """Split an event from the event bus. If Convoke fails to split the event, enqueue the event itself.
 
-        The delivery queue retries this event like any other queue message. The event does not block later events of
+        The delivery queue retries the event like any other queue message, so the event does not block later events of
         the stream.
         """
         try:
@@ -186,16 +192,16 @@ class Deliveries:
             self.delivery.queue.send([event])
 
     def _split(self, event: Event) -> None:
-        # Split the copies first. If splitting the deliveries fails after that, the event is split again, and the copies
-        # are enqueued twice. A copy that is enqueued twice is sent once. A delivery that is enqueued twice would call
-        # the receiver twice.
+        # Split the copies first. If splitting the deliveries then fails, the event is split again, and the copies are
+        # enqueued twice. A copy that is enqueued twice is still sent only once. A delivery that is enqueued twice would
+        # call the receiver twice.
         if event.copies:
             self.message_sender.split(event)
         self.delivery.split(event)
 
     def _next(self) -> ReceivedMessage | None:
         for receiver in (NO_RECEIVER, *self.queue.receivers()):
-            if _is_ready(self.queue, receiver) and (message := self.queue.receive(receiver)):
+            if _is_ready(self.queue, receiver) and (message := _receive(self.queue, receiver)):
                 return message
         return None
 
@@ -225,8 +231,8 @@ class Deliveries:
     def _settled(self, message: ReceivedMessage, handle: Callable[[], Begun | None]) -> Begun | None:
         """Call `handle`. If `handle` raises an error, postpone the queue message or move it to the dead-letter queue.
 
-        A queue message that cannot be parsed moves to the dead-letter queue. If Convoke itself fails, only the failure
-        counts, and not the delivery attempt. If the data file cannot be used, the failure does not count.
+        A queue message that cannot be parsed moves to the dead-letter queue. A failure of Convoke itself does not count
+        as a delivery attempt, but as a failure. If the data file cannot be used, nothing is counted.
         """
         try:
             return handle()
@@ -245,11 +251,15 @@ class Deliveries:
 
 
 def _is_ready(queue: DurableQueue, receiver: str) -> bool:
-    """Return whether a visible queue message to the receiver may be handled.
+    """Return whether the next visible queue message to a receiver may be handled.
 
     On a line, a postponed copy blocks later copies, because the phone must get the messages in order.
     """
     return not is_line(receiver) or queue.is_first_visible(receiver)
+
+
+def _receive(queue: DurableQueue, receiver: str) -> ReceivedMessage | None:
+    return queue.receive(receiver, in_order=is_line(receiver))
 
 
 def _subject(message: ReceivedMessage) -> dict[str, str]:
@@ -277,10 +287,10 @@ class ConcurrentDeliveries:
         self._under_way: dict[int, tuple[ReceivedMessage, datetime]] = {}
         """The queue messages whose receivers are being called. The key is the id of the queue message.
 
-        The value is a pair: the queue message, and the time at which the queue message becomes visible again.
+        Each value is a pair: the queue message, and the time at which the queue message becomes visible again.
         """
         self._breakers: dict[str, CircuitBreaker] = {}
-        """The circuit breakers that are not closed, or that have counted failures. The key is the receiver.
+        """Maps each receiver to its circuit breaker, if the circuit breaker is open or has counted failures.
 
         The receiver whose last failure is the oldest comes first.
         """
@@ -289,7 +299,7 @@ class ConcurrentDeliveries:
         self._pause: asyncio.TimerHandle | None = None
         """The timer that ends the pause after a failure. None if there is no pause."""
         self._failures = 0
-        """The number of failures in a row."""
+        """How many failures of Convoke itself occurred in a row."""
         self._stopping = False
         self._is_abandoned = False
         self._idle = asyncio.Event()
@@ -301,7 +311,10 @@ class ConcurrentDeliveries:
         return [*self._under_way]
 
     def is_idle(self) -> bool:
-        """Return whether no call is under way and no delivery can start at the present time of the clock."""
+        """Return whether no call is running, no event waits, and no delivery can start at the clock's present time.
+
+        Return True also while the engine stops, or while all deliveries pause after a failure of Convoke itself.
+        """
         if self._stopping or self._pause is not None:
             return True
         now, queue = self._now(), self._queue
@@ -309,12 +322,15 @@ class ConcurrentDeliveries:
         return not (self._receivers or may_start or queue.has_visible_to(NO_RECEIVER))
 
     def next_end_of_pause(self, after: datetime) -> datetime | None:
-        """Return the first time after `after` at which a circuit breaker lets a waiting delivery start."""
+        """Return the first time later than `after` at which the pause of a receiver ends.
+
+        Consider only receivers with waiting deliveries.
+        """
         ends = (self._breakers.get(receiver, CLOSED).open_until for receiver in self._queue.receivers())
         return min((end for end in ends if end is not None and end > after), default=None)
 
     def wake(self) -> None:
-        """Check the delivery queue in the next tick. Call this method on the event loop's thread only."""
+        """Check the delivery queue in the next tick. Only the event loop's thread may call this method."""
         if not self._woken and not self._stopping and self._pause is None:
             self._woken = True
             self._loop.call_soon(self._schedule)
@@ -326,10 +342,10 @@ class ConcurrentDeliveries:
             self._pause.cancel()
 
     async def stop(self, grace_seconds: float, cut: Callable[[], None]) -> None:
-        """Start no more calls to receivers. Wait up to `grace_seconds` until all calls under way have ended.
+        """Start no more calls to receivers. Wait up to `grace_seconds` for the running calls to end.
 
-        If calls are still under way after this time, call `cut`, which must end these calls. If a call still does not
-        end, the next start of the engine makes the queue message of the call visible again.
+        If calls are still running after that, call `cut`, which must end them. If a call still does not end, the next
+        start of the engine makes its queue message visible again.
         """
         self.begin_stop()
         try:
@@ -340,7 +356,7 @@ class ConcurrentDeliveries:
             self._pool.shutdown(wait=False)
 
     def abandon(self) -> None:
-        """Start no more calls to receivers, and ignore the outcome of each call under way."""
+        """Start no more calls to receivers, and ignore the outcomes of running calls."""
         self.begin_stop()
         self._is_abandoned = True
         self._pool.shutdown(wait=False, cancel_futures=True)
@@ -376,9 +392,9 @@ class ConcurrentDeliveries:
     def _hide_messages_under_way(self) -> None:
         """Keep each queue message invisible while its receiver is being called.
 
-        During the call, a test can move the clock past the visibility timeout. The queue message would then become
-        visible. Somebody can also set the clock back. The queue message would then become visible too, because the
-        remaining time would be longer than the maximum.
+        A queue message can become visible too early for two reasons. A test can move the clock past the visibility
+        timeout. Or somebody sets the clock back. The remaining time then exceeds MAX_PAUSE_SECONDS of the queue, and
+        the queue treats the queue message as visible.
         """
         now = self._now()
         latest = now + timedelta(seconds=VISIBILITY_TIMEOUT_SECONDS)
@@ -388,7 +404,7 @@ class ConcurrentDeliveries:
                 self._under_way[message.id] = message, latest
 
     def _split_events(self) -> bool:
-        """Split up to `EVENTS_PER_TICK` events. Return whether there may be more visible events."""
+        """Split up to `EVENTS_PER_TICK` events. Return whether more visible events may remain."""
         for _ in range(EVENTS_PER_TICK):
             if (message := self._queue.receive(NO_RECEIVER)) is None:
                 return False
@@ -396,18 +412,18 @@ class ConcurrentDeliveries:
         return True
 
     def _start_deliveries(self) -> bool:
-        """Start deliveries, at most `MAX_STARTS_PER_TICK`. Return whether more deliveries may be ready to start."""
+        """Start up to `MAX_STARTS_PER_TICK` deliveries. Return whether more deliveries may be ready to start."""
         for _ in range(MAX_STARTS_PER_TICK):
-            if (receiver := self._next_receiver()) is None or (message := self._queue.receive(receiver)) is None:
+            if (receiver := self._next_receiver()) is None or (message := _receive(self._queue, receiver)) is None:
                 return False
             self._start(message)
         return True
 
     def _next_receiver(self) -> str | None:
-        """Return the receiver that must be called next. Return None if no delivery can start now.
+        """Return the receiver to call next, or None if no delivery can start now.
 
-        The receiver has a visible queue message. Neither the maximum number of concurrent deliveries nor the circuit
-        breaker prevents a call to the receiver.
+        The receiver has a visible queue message. Neither a maximum number of concurrent calls nor a circuit breaker
+        prevents the call.
         """
         if self._receivers.total() >= MAX_CONCURRENT_DELIVERIES:
             return None
@@ -458,12 +474,12 @@ class ConcurrentDeliveries:
             self._loop.call_later(RUN_AGAIN_PAUSE_SECONDS, self._finish, message, begun, outcome)
             return
         except Exception:
-            # The queue message becomes visible again when its visibility timeout ends.
+            # The queue message becomes visible again after its visibility timeout.
             logger.exception("the outcome of a webhook delivery is lost; the delivery will be repeated")
             self._dropped(message)
             return
-        # Register both functions before any statement that can fail. Otherwise, after an error, the counters could
-        # count this queue message forever. The receiver would then get fewer concurrent calls.
+        # Register both functions before any statement that can fail. Otherwise, after an error, the counters would
+        # count this queue message forever, and the receiver would get fewer concurrent calls.
         self._table.after_commit(partial(self._done, message))
         self._table.on_failure(partial(self._dropped, message))
         try:
@@ -473,7 +489,7 @@ class ConcurrentDeliveries:
 
     def _settle(self, message: ReceivedMessage, begun: Begun, outcome: AnyOutcome | None) -> None:
         if self._stopping and (outcome is None or not outcome.is_answered):
-            # The shutdown has ended or prevented the call, so the attempt does not count.
+            # The shutdown ended or prevented the call, so the attempt does not count.
             self._deliveries.interrupt(message, begun, outcome)
         elif outcome is None:
             self._deliveries.fail(message)
@@ -481,11 +497,11 @@ class ConcurrentDeliveries:
             self._deliveries.finish(message, begun, outcome, self._record(message.receiver, outcome))
 
     def _record(self, receiver: str, outcome: AnyOutcome) -> datetime | None:
-        """Update the circuit breaker of the receiver. Return the end of the pause, or None if there is no pause.
+        """Update the circuit breaker of a receiver. Return the end of the receiver's pause, or None without a pause.
 
-        If the outcome is not retryable, the number of failures in a row becomes 0.
+        An outcome that is not retryable sets the number of failures in a row to 0.
         """
-        # Remove the circuit breaker before adding it again, so that the entry becomes the last entry.
+        # Remove the circuit breaker and add it again, so that it becomes the last entry.
         breaker = self._breakers.pop(receiver, CLOSED).after(self._now(), is_failure=outcome.is_retryable)
         if breaker != CLOSED:
             self._breakers[receiver] = breaker
@@ -516,7 +532,7 @@ class ConcurrentDeliveries:
     def _dropped(self, message: ReceivedMessage) -> None:
         """Count the call as ended, and pause all deliveries. The next unit would probably fail too.
 
-        The table calls this method after the table has dropped the unit that changes the queue message.
+        The table calls this method after it drops the unit that changes the queue message.
         """
         self._count(message, -1)
         self._back_off()

@@ -1,4 +1,4 @@
-"""The embedded engine runs the whole program in one process and stores all data in one SQLite file."""
+"""Run the whole program in one process, with all data in one SQLite file."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ from convoke.embedded.queue import DeadLetterQueue, DurableQueue
 from convoke.embedded.request_log import RequestLog
 from convoke.embedded.request_log_api import request_log_route
 from convoke.embedded.request_runner import RequestRunner
-from convoke.embedded.simulate_routes import simulate_routes
+from convoke.embedded.simulate_routes import Rule, simulate_routes
 from convoke.embedded.simulated_carrier import PhonePlans, SimulatedCarrier
 from convoke.embedded.sqlite import LOCK_TIMEOUT_SECONDS, SqliteTable
 from convoke.embedded.steps import StateMachine, Steps, Waiting
@@ -100,25 +100,25 @@ if TYPE_CHECKING:
 SWEEP_INTERVAL_SECONDS = 1.0
 
 SHUTDOWN_GRACE_SECONDS = 3
-"""The maximum time that running requests, steps and webhook calls may continue after the engine begins to stop."""
+"""How long running requests, steps and webhook calls may continue after the engine begins to stop."""
 
 SETTLE_POLL_SECONDS = 0.005
 
 ANY_RECEIVER = ReceiverRules()
-"""The embedded engine may call every receiver, including receivers in private networks."""
+"""No restrictions. The embedded engine may call every receiver, including receivers in private networks."""
 
 DELIVERY_POLL_SECONDS = 0.25
-"""The interval at which the engine checks the delivery queue for messages that have become visible."""
+"""How often the engine checks whether queue messages in the delivery queue have become visible."""
 
 CLOCK_STEP_SECONDS = 2.0
-"""The maximum time by which the wall clock may fall behind the monotonic clock between two sweeps.
+"""How far the wall clock may fall behind the monotonic clock between two sweeps.
 
-If the difference is larger, the engine assumes that somebody has set the wall clock back.
+If the wall clock falls behind further, the engine assumes that somebody has set the wall clock back.
 """
 
 
 CONSOLE_POLL_SECONDS = 2
-"""The interval at which the console requests new events."""
+"""How often the console requests new events."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +156,7 @@ class EmbeddedEdges:
 
 @dataclass(frozen=True, slots=True)
 class OffLoopWebhookClient:
-    """A WebhookClient that never blocks the event loop.
+    """A `WebhookClient` that never blocks the event loop.
 
     On the event loop's thread, `call` raises NeedsThreadError. `RequestRunner` then runs the request again on a worker
     thread.
@@ -175,7 +175,7 @@ class OffLoopWebhookClient:
 
 @dataclass(frozen=True, slots=True)
 class OffLoopMediaClient:
-    """A MediaClient that never blocks the event loop. See `OffLoopWebhookClient`."""
+    """A `MediaClient` that never blocks the event loop. See `OffLoopWebhookClient`."""
 
     client: MediaClient
     is_on_loop: Callable[[], bool]
@@ -189,7 +189,7 @@ class OffLoopMediaClient:
 
 
 Rewire = Callable[[EmbeddedEdges], EmbeddedEdges]
-"""Takes the edges of the engine and returns changed edges. The engine builds the program on the changed edges.
+"""A function that replaces edges of the engine. The engine builds the program on the returned edges.
 
 Tests replace edges with such a function.
 """
@@ -198,9 +198,9 @@ Tests replace edges with such a function.
 class EmbeddedEngine:
     """Runs the program on one machine.
 
-    `api` handles requests. A request can create background work, which consists of steps and webhook deliveries.
-    With an event loop, call `start` once. The engine then does the background work without further calls. Without an
-    event loop, call `work` after the requests.
+    `api` handles requests. A request can create background work: steps (embedded/steps.py) and webhook deliveries. With
+    an event loop, call `start` once, and the engine does the background work by itself. Without an event loop, call
+    `work` after the requests.
     """
 
     def __init__(
@@ -214,24 +214,27 @@ class EmbeddedEngine:
         reset: Callable[[], None] | None = None,
         observers: Observers | None = None,
     ) -> None:
-        """Open the data file and build the program.
+        """Open the data file and build the program. Raise DataFileError if the data file cannot be used.
 
-        `data` is the path of the data file, or `:memory:`. Raises DataFileError if the data file cannot be used.
-
-        If `movable_clock` is not None, the API has a resource that moves this clock. If `reset` is not None, the API
-        has the test controls. `reset` must replace this engine with an empty engine.
-
-        From `environ`, the engine reads only the settings for the provisioning retries, the allowed origins, the public
-        URL and `synchronous`. Raises ValidationError, InvalidOriginError or DataFileError if such a setting is invalid.
-
-        `lock_timeout` is the maximum number of seconds that a write waits while another process holds the write lock.
+        - `data`: the path of the data file, or `:memory:`.
+        - `rewire`: replaces edges. See `Rewire`.
+        - `movable_clock`: if not None, the API has a resource that moves this clock.
+        - `environ`: the settings for the provisioning retries, the allowed origins, the public URL and `synchronous`.
+          The engine reads no other settings. An invalid setting raises ValidationError, InvalidOriginError,
+          InvalidSettingError or DataFileError.
+        - `lock_timeout`: how many seconds a write waits at most while another process holds the write lock.
+        - `reset`: if not None, the API has the test controls. `reset` must replace this engine with an empty engine.
+        - `observers`: get every finished request and delivery.
         """
         now: Clock = movable_clock or instants.now
         settings = Settings(environ)
         self.is_data_file_gone = False
-        """Whether the data file was removed or replaced while it was open."""
+        """Whether somebody removed or replaced the data file while it was open."""
         self.on_data_file_gone: Callable[[], None] = lambda: None
-        """Called on any thread when the engine finds that the data file is gone. The server must then stop."""
+        """The engine calls this function when it finds that the data file is gone. The server must then stop.
+
+        The call can come from any thread.
+        """
         self.table = SqliteTable(
             data,
             streamed=is_streamed_to_consumers,
@@ -252,6 +255,7 @@ class EmbeddedEngine:
         self._http_client = LateWebhookClient(ANY_RECEIVER)
         self._connected_users = ConnectedUsers()
         self._media_client = LateMediaClient(ANY_RECEIVER)
+        self._twilio = LateTwilioCarrier(settings.public_url)
         self.media_folder = MediaFolder(data)
         self.phone_plans = PhonePlans()
         bus, queue = InProcessEventBus(), SqliteDeliveryQueue(self.queue, self._wake_deliveries)
@@ -268,7 +272,7 @@ class EmbeddedEngine:
                 copy_queue=queue,
                 carriers={
                     Provider.SIMULATED: self._simulated_carrier(now),
-                    Provider.TWILIO: LateTwilioCarrier(settings.public_url),
+                    Provider.TWILIO: self._twilio,
                 },
                 public_url=settings.public_url,
                 webhook_client=self._http_client,
@@ -309,7 +313,7 @@ class EmbeddedEngine:
             self.change_dead_letters,
         )
         self.observers = Observers()
-        """Add an observer here to see every finished request and delivery."""
+        """To see every finished request and delivery, add an observer to this object."""
         self.observers.add(self._request_log)
         if observers is not None:
             self.observers.add(observers)
@@ -319,7 +323,10 @@ class EmbeddedEngine:
         bus.targets.append(self._deliveries.accept)
         self._waiters = ConversationWaiters()
         self._tell_chat_clients: Callable[[Sequence[Item]], None] = lambda _: None
-        """Called with the change records of each commit. Does nothing until the first chat client connects."""
+        """The engine calls this function with the change records of each commit.
+
+        The function does nothing until the first chat client connects.
+        """
         self._admission = Admission(self.steps.age)
         self._sweeper_loop = PeriodicThread("sweeper", self._sweep, SWEEP_INTERVAL_SECONDS)
         self._sweep_until: datetime | None = None
@@ -327,7 +334,7 @@ class EmbeddedEngine:
         self._sweeping = Lock()
         self._stopping = False
         self._stop_until = 0.0
-        """The end of the grace period, by the monotonic clock. 0 until the stop begins."""
+        """The end of the grace period on the monotonic clock. 0 until the engine begins to stop."""
         self._event_loop: asyncio.AbstractEventLoop | None = None
         self._loop_thread = 0
         self._scheduler: StepScheduler | None = None
@@ -336,15 +343,20 @@ class EmbeddedEngine:
         hold_log_lines()
 
     def gateway(self, *, trust_forwarded: bool = False) -> Gateway:
-        """Return the ASGI application that serves this engine."""
+        """Return an ASGI application that serves this engine."""
         runner = RequestRunner(self.table, self._admission, self._lock_timeout)
 
         def serve_chat() -> ChatServing:
-            # Import only when the first chat client connects, because the import takes 80 ms and 2 MB of memory.
+            # Import here, when the first chat client connects. The import takes 80 ms and 2 MB of memory.
             from convoke.embedded.chat.serving import new_chat_server  # noqa: PLC0415 - see above
 
             server = new_chat_server(
-                self.program, self.table, self._connected_users, runner, trust_forwarded=trust_forwarded
+                self.program,
+                self.table,
+                self._connected_users,
+                runner,
+                self.observers,
+                trust_forwarded=trust_forwarded,
             )
             self._tell_chat_clients = server.changed
             return server
@@ -360,9 +372,9 @@ class EmbeddedEngine:
         )
 
     def start(self) -> None:
-        """Start the background work on the running event loop. Continue the unfinished work of the previous process.
+        """Start the background work on the running event loop, and continue unfinished work of the previous process.
 
-        Call this method on the event loop's thread. After the call, only this thread uses the connection to the data
+        Call this method on the event loop's thread. After that, only this thread may use the connection to the data
         file.
         """
         loop = self._event_loop = asyncio.get_running_loop()
@@ -374,8 +386,8 @@ class EmbeddedEngine:
         self._concurrent_deliveries = ConcurrentDeliveries(self._deliveries, loop, self.edges.now)
         self._clock_difference = _clock_difference()
         with suppress(Exception, RunAgainError):
-            # If another process holds the write lock, this statement fails. In that case, the queue messages that
-            # the previous process had received stay invisible until their visibility timeout ends.
+            # This call fails if another process holds the write lock. In this case, a queue message that the previous
+            # process received stays invisible until the end of its visibility timeout.
             self.queue.make_received_visible()
         self._sweep_until = self.edges.now() + self.edges.provisioning_retries.max_pause
         scheduler.wake()
@@ -384,9 +396,7 @@ class EmbeddedEngine:
         self._sweeper_loop.wake()
 
     def begin_stop(self) -> None:
-        """Start the grace period. From now on, no webhook call starts.
-
-        Requests no longer wait for a change of a conversation.
+        """Start the grace period. From now on, no webhook call starts, and no request waits for a conversation.
 
         Call this method on the event loop's thread. Further calls do nothing.
         """
@@ -398,7 +408,7 @@ class EmbeddedEngine:
                 self._concurrent_deliveries.begin_stop()
 
     async def stop(self) -> None:
-        """Finish the work under way, end all threads and close the data file.
+        """Finish the running work, end all threads and close the data file.
 
         Work that takes longer than the grace period stays unfinished in the data file. The next process continues this
         work. The data file is closed even if another part of the stop fails.
@@ -408,35 +418,38 @@ class EmbeddedEngine:
             if self._scheduler:
                 self._scheduler.stop()
             if self._concurrent_deliveries:
-                await self._concurrent_deliveries.stop(self._stop_until - time.monotonic(), self._http_client.cut)
-            # Cut the connections, because requests on worker threads may still wait for receivers.
-            self._http_client.cut()
-            self._media_client.cut()
-            # Stop the sweeper on another thread, because the sweeper may be waiting for this event loop.
+                await self._concurrent_deliveries.stop(self._stop_until - time.monotonic(), self._cut_calls)
+            # Requests on worker threads may still wait for receivers.
+            self._cut_calls()
+            # The sweeper may be waiting for this event loop, so stop the sweeper on another thread.
             await asyncio.to_thread(self._sweeper_loop.stop)
             self.table.detach()
-            # If another process holds the write lock, or if the disk is full, the steps fail here. The next process
-            # then runs the steps.
+            # The steps fail here if another process holds the write lock or the disk is full. The next process then
+            # runs the steps.
             with suppress(UnavailableError):
                 self.steps.run_all(self._stop_until)
         finally:
             self.close()
 
     async def abandon(self) -> None:
-        """End all threads and close the data file, without finishing the work under way."""
+        """End all threads and close the data file, but do not finish the running work."""
         self.begin_stop()
         if self._scheduler:
             self._scheduler.stop()
         if self._concurrent_deliveries:
             self._concurrent_deliveries.abandon()
-        # Stop the sweeper on another thread, because the sweeper may be waiting for this event loop.
+        # The sweeper may be waiting for this event loop, so stop the sweeper on another thread.
         await asyncio.to_thread(self._sweeper_loop.stop)
         self.table.detach()
         self.close()
-        # Close the data file before the connections are cut. Requests that wait for a receiver then fail, and store
-        # nothing.
+        # The data file is already closed. Requests that wait for a receiver now fail, and store nothing.
+        self._cut_calls()
+
+    def _cut_calls(self) -> None:
+        """End all calls to receivers, carriers and the servers of media."""
         self._http_client.cut()
         self._media_client.cut()
+        self._twilio.cut()
 
     def close(self) -> None:
         """Close the data file."""
@@ -444,27 +457,27 @@ class EmbeddedEngine:
         self.media_folder.close()
 
     def work(self) -> None:
-        """Run all waiting steps and deliveries in the calling thread.
+        """Run all waiting steps and deliveries on the calling thread. Postponed deliveries do not run.
 
-        Call this method only if the engine has no event loop. This method does not run postponed deliveries.
+        Call this method only if the engine has no event loop.
         """
         self.steps.run_all()
         self._deliveries.run()
-        # A copy that is sent causes an event, which causes further steps and deliveries.
+        # Sending a copy causes an event, and the event causes further steps and deliveries.
         while self.steps.are_waiting:
             self.steps.run_all()
             self._deliveries.run()
 
     def settle(self, timeout: float) -> bool:
-        """Run the waiting steps. Then wait until the delivery queue is empty, but not longer than `timeout` seconds.
+        """Run the waiting steps. Then wait until the delivery queue is empty, at most `timeout` seconds.
 
-        Return whether the delivery queue is empty. Conversations that a test holds do not count.
+        Return whether the delivery queue is empty. A conversation that a test holds does not count.
         """
         if self._is_on_loop():
             raise NeedsThreadError
         until = time.monotonic() + timeout
         self._finish()
-        # A copy that is sent causes an event, which causes further steps and deliveries.
+        # Sending a copy causes an event, and the event causes further steps and deliveries.
         while not self.queue.is_empty() or self.steps.are_waiting:
             if time.monotonic() > until or not self._goes_on():
                 return False
@@ -473,9 +486,9 @@ class EmbeddedEngine:
         return True
 
     def advance(self, by: timedelta) -> AdvanceResult:
-        """Move the movable clock forward, and do all work that becomes due during the move.
+        """Move the movable clock forward, and do all work that becomes due on the way.
 
-        The clock stands still while a webhook is called. The periodic sweep waits until the move is complete. Raises
+        While a webhook is called, the clock stands still. The periodic sweep waits for the end of the move. Raise
         OverflowError if the new time is after the year 9999.
         """
         if self._movable_clock is None:
@@ -490,21 +503,21 @@ class EmbeddedEngine:
         return advanced
 
     def cancel_failures(self, account_sid: str) -> None:
-        """Cancel the failures that a test has planned for the account. Release the conversations that are held."""
+        """Cancel the failures that a test has planned for an account. Release the conversations that the test holds."""
         for provisioning in self.failures.cancel(account_sid):
             self.table.run(partial(self._take_participants, provisioning))
 
     def _simulated_carrier(self, now: Clock) -> SimulatedCarrier:
         return SimulatedCarrier(PhoneRepository(self.table), OptOutRepository(self.table), self.phone_plans, now)
 
-    def _simulate_endpoints(self) -> Mapping[str, Endpoint[AccountHandler]]:
+    def _simulate_endpoints(self) -> Mapping[Rule, Endpoint[AccountHandler]]:
         # Import only for the first request, because the handlers and models take 4 % of the instructions of a start.
         from convoke.embedded.simulate_api import simulate_endpoints  # noqa: PLC0415 - see above
 
         return simulate_endpoints(lambda: self.program.simulator, self.phone_plans)
 
     def _sweeper_without_held(self) -> Sweeper:
-        """Return a copy of the program's sweeper that skips the conversations that a test holds."""
+        """Return a copy of the program's sweeper. The copy skips the conversations that a test holds."""
         sweeper = self.program.sweeper
         conversations = self.failures.unless_held(sweeper.processes[keys.CONVERSATION])
         return replace(sweeper, processes={**sweeper.processes, keys.CONVERSATION: conversations})
@@ -512,7 +525,7 @@ class EmbeddedEngine:
     def _test_routes(self, clock: MovableClock | None, reset: Callable[[], None] | None) -> tuple[AccountRoute, ...]:
         """Return the routes of the clock and of the test controls.
 
-        If `clock` is None, the route of the clock answers 404. If `reset` is None, the test controls answer 404.
+        Without a `clock`, the route of the clock answers 404. Without a `reset`, the test controls answer 404.
         """
         clock_option = f"{CLOCK_OPTION} or {CONTROLS_OPTION}"
         moves = clock_routes(clock, self.advance) if clock else missing_routes((CLOCK,), clock_option)
@@ -542,7 +555,7 @@ class EmbeddedEngine:
         return min((moment for moment in moments if moment), default=None)
 
     def _deliver(self) -> None:
-        """Wait until no delivery is under way and no delivery can start before the clock moves."""
+        """Wait until no delivery is running, and no delivery can start unless the clock moves."""
         deliveries = self._concurrent_deliveries
         while deliveries and self._goes_on() and not self.table.run(deliveries.is_idle):
             self._wake_deliveries_from_thread()
@@ -558,7 +571,7 @@ class EmbeddedEngine:
         return not self._stopping
 
     def _finish(self) -> None:
-        """Run the waiting steps in slices."""
+        """Run the waiting steps, slice by slice."""
         while self.steps.are_waiting and self._goes_on():
             self.table.run(partial(self._run_slice))
 
@@ -566,9 +579,9 @@ class EmbeddedEngine:
         self.steps.run(until=time.monotonic() + SLICE_SECONDS)
 
     def _sweep(self) -> None:
-        """Process every conversation that is due.
+        """Process every resource that is due.
 
-        An earlier process may have scheduled retries for a later time. The first sweep runs these retries immediately.
+        The first sweep also runs retries that an earlier process scheduled for a later time.
         """
         self.table.check_data_file()
         self._watch_clock()
@@ -578,16 +591,16 @@ class EmbeddedEngine:
             self.table.remove_expired(self.edges.now())
 
     def _watch_clock(self) -> None:
-        """If somebody has set the wall clock back, make all postponed work due now.
+        """Make all postponed work due now if somebody has set the wall clock back.
 
-        Without this method, the postponed work would wait until the wall clock shows the due time again.
+        Otherwise the postponed work would wait until the wall clock reaches the due time again.
         """
         difference = _clock_difference()
         step_back = self._clock_difference - difference
         if step_back > CLOCK_STEP_SECONDS:
-            # Run this on the event loop's thread, so that no delivery starts or ends during the call.
+            # Run this call on the event loop's thread, so that no delivery starts or ends meanwhile.
             self.table.run(lambda: self.queue.make_received_visible(self._deliveries_under_way()))
-            # Add the difference, because the due times were computed before the wall clock was set back.
+            # The due times come from the wall clock before it was set back, so add the difference.
             planned = self.edges.now() + timedelta(seconds=step_back)
             self._sweep_until = planned + self.edges.provisioning_retries.max_pause
         self._clock_difference = difference
@@ -595,7 +608,7 @@ class EmbeddedEngine:
     def _attend(self, until: datetime | None = None) -> int:
         return self.sweeper.sweep(until, go_on=self._goes_on)
 
-    # Callbacks. The table and the edges call these methods on the thread that owns the table.
+    # The methods below are callbacks. The table and the edges call them on the thread that owns the table.
 
     def _take_participants(self, provisioning: Provisioning) -> None:
         if not self.failures.apply(provisioning):
@@ -616,7 +629,7 @@ class EmbeddedEngine:
         self._tell_chat_clients(changes)
 
     def _forget(self) -> None:
-        """Reset the state in memory, because a unit was dropped.
+        """Reset the state in memory after a unit was dropped.
 
         The caches may contain data of the dropped unit. If the dropped unit had published stream records, these records
         are still in the stream.
@@ -651,5 +664,5 @@ class EmbeddedEngine:
 
 
 def _clock_difference() -> float:
-    """Return the time of the wall clock minus the time of the monotonic clock, in seconds."""
+    """Return how far the wall clock is ahead of the monotonic clock, in seconds."""
     return time.time() - time.monotonic()

@@ -1,4 +1,4 @@
-"""Check the conditions and apply the update actions of the Table port to items in memory, without SQLite."""
+"""Evaluate the conditions and update actions of the port `Table` in memory, without SQLite."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def holds(condition: Condition, item: Item) -> bool:
 
 
 def _same(one: Value, other: Value) -> bool:
-    """Return whether the values are equal. Unlike in Python, 1 and True are different, also inside lists and maps."""
+    """Return whether two values are equal. Unlike in Python, 1 and True differ, also inside lists and maps."""
     if isinstance(one, bool) or isinstance(other, bool):
         return one is other
     if isinstance(one, list) and isinstance(other, list):
@@ -55,14 +55,14 @@ def _same(one: Value, other: Value) -> bool:
 
 
 def _less(standing: Value, value: str | int) -> bool:
-    # DynamoDB compares the UTF-8 bytes of strings, and Python compares the code points. The two orders are the same.
+    # DynamoDB compares strings as UTF-8 bytes, and Python compares code points. The order is the same.
     if isinstance(value, str):
         return isinstance(standing, str) and standing < value
     return isinstance(standing, int) and not isinstance(standing, bool) and standing < value
 
 
 def check_updates(writes: Iterable[Write]) -> None:
-    """Raise ValueError if `writes` contains an update that DynamoDB would refuse."""
+    """Raise ValueError if DynamoDB would refuse an update in `writes`."""
     for update in writes:
         if not isinstance(update, Update):
             continue

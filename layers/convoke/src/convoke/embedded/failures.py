@@ -1,4 +1,4 @@
-"""Report failures of the data file. The process writes at most one log line about such failures each minute."""
+"""Report failures of the data file. At most one log line is written each minute."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ LOG_INTERVAL_SECONDS = 60.0
 
 
 class LogLimit:
-    """Limits how often the process writes a log line. This class is thread-safe."""
+    """Limits how often a log line is written. This class is thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._last_logged = float("-inf")
 
     def allows_line(self) -> bool:
-        """Return whether the caller may write the log line now. Return True at most once in LOG_INTERVAL_SECONDS."""
+        """Return whether the caller may write the log line now: at most once in LOG_INTERVAL_SECONDS."""
         with self._lock:
             now = time.monotonic()
             if now - self._last_logged < LOG_INTERVAL_SECONDS:
@@ -37,16 +37,16 @@ class DataFileFailures:
         self._limit = LogLimit()
 
     def unavailable(self, cause: BaseException) -> UnavailableError:
-        """Report a failed operation. Return the error for the caller of the operation."""
+        """Report a failed operation. Return the error that the operation must raise."""
         self.report("the data file cannot be used", cause)
         error = UnavailableError()
-        # `is_reported` looks at the cause of the error. Set the cause here, because another thread can get the error
-        # before this thread raises the error.
+        # Set the cause here, because `is_reported` reads the cause. Another thread can get the error before this thread
+        # raises the error.
         error.__cause__ = cause
         return error
 
     def report(self, what: str, cause: BaseException) -> None:
-        """Log what failed and why, unless another failure was logged less than a minute ago."""
+        """Log what failed and why, but only if no failure was logged in the last minute."""
         if self._limit.allows_line():
             logger.error("%s: %s", what, cause)
 

@@ -1,8 +1,7 @@
 """The gateway: an ASGI application that replaces API Gateway in the embedded engine.
 
-The gateway translates an ASGI request into a gateway event, passes the event to the API and sends the response.
-
-The API handles the request on the event loop's thread (see `request_runner.py`).
+The gateway translates an ASGI request to a gateway event, passes the event to the API, and sends the response. The API
+runs on the event loop's thread. See `request_runner.py`.
 """
 
 from __future__ import annotations
@@ -44,26 +43,26 @@ NO_TIME_LIMIT_MILLISECONDS = 60_000
 
 
 class RequestContext:
-    """Implements InvocationContext. On AWS, Lambda provides this object."""
+    """Implements `InvocationContext`. On AWS, Lambda provides this object."""
 
     def __init__(self, remaining: int = NO_TIME_LIMIT_MILLISECONDS) -> None:
         self.aws_request_id = str(uuid4())
         self._remaining = remaining
 
     def get_remaining_time_in_millis(self) -> int:
-        """Return a constant. A constant is enough, because the API reads this time only once per request."""
+        """Return a constant. The API reads the remaining time only once per request, so a constant is enough."""
         return self._remaining
 
 
 class ConversationWaiters:
-    """The requests that wait until a conversation changes (`Prefer: wait`)."""
+    """The requests that wait for the next change of a conversation (`Prefer: wait`)."""
 
     def __init__(self) -> None:
         self._waiting: defaultdict[str, set[asyncio.Future[None]]] = defaultdict(set)
         self._is_over = False
 
     async def change(self, conversation_sid: str, seconds: float) -> None:
-        """Wait until the conversation changes, but not longer than `seconds`."""
+        """Wait until a conversation changes, for at most `seconds`."""
         if self._is_over:
             return
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -81,13 +80,13 @@ class ConversationWaiters:
         return self._is_over
 
     def changed(self, changes: Sequence[Item]) -> None:
-        """For each change record in `changes`, wake the requests that wait for the conversation of the record."""
+        """Wake the requests that wait for the conversations in `changes`. `changes` are change records."""
         if self._waiting:
             for change in changes:
                 _wake(self._waiting.get(str(change.get("conversation_sid")), ()))
 
     def end(self) -> None:
-        """Wake all waiting requests, because the server stops. After this call, no request waits any more."""
+        """Wake all waiting requests, because the server stops. From now on, no request waits."""
         self._is_over = True
         for futures in [*self._waiting.values()]:
             _wake(futures)
@@ -100,7 +99,7 @@ def _wake(futures: Any) -> None:
 
 
 class ChatServing(Protocol):
-    """The part of the gateway that serves WebSockets."""
+    """Serves the WebSockets for the gateway."""
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None: ...
 
@@ -112,8 +111,8 @@ class ChatServing(Protocol):
 class Gateway:
     """The ASGI application.
 
-    The headers `X-Forwarded-Proto` and `X-Forwarded-Host` are ignored unless `trust_forwarded` is true. Set
-    `trust_forwarded` only if a proxy sets these headers, because clients can send them too.
+    If `trust_forwarded` is False, the headers `X-Forwarded-Proto` and `X-Forwarded-Host` are ignored. Clients can forge
+    these headers, so set `trust_forwarded` only if a proxy sets them.
     """
 
     def __init__(
@@ -165,9 +164,9 @@ class Gateway:
         await send({"type": "http.response.body", "body": content})
 
     async def answer(self, event: dict[str, Any], upload: Body | None = None) -> Response:
-        """Return the response to a gateway event. All data that the response shows is committed before the return.
+        """Return the response to a gateway event. All data that the response shows is already committed.
 
-        `upload` is the body of an upload. If `upload` is None, the event contains the body. Raises DisconnectedError if
+        `upload` is the body of an upload. If `upload` is None, the event contains the body. Raise DisconnectedError if
         the client disconnects during an upload.
         """
         begun = time.perf_counter()
@@ -179,19 +178,19 @@ class Gateway:
     def begin_stop(self) -> None:
         """Tell the engine that the server stops.
 
-        Requests that wait for a change of a conversation get a response now.
+        Requests that wait for a conversation then get their response.
         """
         self._begin_stop()
 
     async def stop_chat(self) -> None:
-        """Wait until the calls of chat clients are answered. Then tell the chat clients to connect again."""
+        """Wait until the running calls of chat clients are answered. Then tell the chat clients to connect again."""
         if self._chat:
             await self._chat.stop()
 
     def close(self) -> None:
         """End the worker threads and the connections of chat clients.
 
-        A request that is still running fails when the table is closed.
+        A request that still runs will fail when the table is closed.
         """
         if self._chat:
             self._chat.close()
@@ -222,9 +221,9 @@ class Gateway:
         return await self._transfers.receive(upload, body)
 
     async def _waited_for(self, deferred: Deferred) -> Conversation:
-        """Wait until the conversation leaves the state `initializing`.
+        """Wait until a conversation leaves the state `initializing`, but no longer than the client wants to wait.
 
-        Do not wait longer than the client has requested. Return the conversation that was fetched last.
+        Return the conversation as it was last fetched.
         """
         seen = deferred.created
         for pause in pauses(deferred.seconds):
@@ -234,7 +233,7 @@ class Gateway:
             except RunAgainError:
                 continue
             except UnavailableError:
-                # The data file cannot be read, or is closed because the engine stops.
+                # The data file is not readable, or the engine stops and has closed the data file.
                 break
             if not await self._runner.is_committed():
                 continue
@@ -245,9 +244,9 @@ class Gateway:
 
 
 def _start(response: Response, size: int) -> Message:
-    """Return the message that sends the status and the headers of a response. `size` is the body's length."""
+    """Return the ASGI message with the status and the headers of a response. `size` is the length of the body."""
     headers = [(name.lower().encode(), value.encode()) for name, value in response.headers.items()]
-    # RFC 9110, section 8.6: a 204 response has no Content-Length.
+    # A 204 response has no Content-Length (RFC 9110, section 8.6).
     if response.status_code != HTTPStatus.NO_CONTENT:
         headers.append((b"content-length", str(size).encode()))
     return {"type": "http.response.start", "status": response.status_code, "headers": headers}
@@ -261,9 +260,9 @@ def _unavailable(*, retry_after: bool = False) -> Response:
 
 
 def gateway_event(scope: Message, body: bytes, *, trust_forwarded: bool = False) -> dict[str, Any]:
-    """Return the event that API Gateway would send for the request, without the fields that the API does not read.
+    """Return the event that API Gateway would send for a request, but only with the fields that the API reads.
 
-    The event has the payload format 2.0. The path in the event has no percent-encoding. Header names are in lower case.
+    The event has the payload format 2.0. The path is percent-decoded. Header names are in lower case.
     """
     headers = headers_of(scope, trust_forwarded=trust_forwarded)
     text, is_base64 = _text(body)
@@ -284,10 +283,10 @@ def gateway_event(scope: Message, body: bytes, *, trust_forwarded: bool = False)
 
 
 async def _body(receive: Receive) -> bytes | None:
-    """Return the whole request body. Return None if the client disconnected before the end of the body.
+    """Return the whole request body. Return None if the client disconnects before the end of the body.
 
-    If a body is much too long for the API, return only the first part of the body. The API refuses this part, because
-    the part is still too long.
+    If the body is much too long, return only its first part. This part is still too long, so the API refuses the
+    request.
     """
     message = await receive()
     if message["type"] == "http.request" and not message.get("more_body", False):
@@ -304,7 +303,7 @@ async def _body(receive: Receive) -> bytes | None:
 
 
 def headers_of(scope: Message, *, trust_forwarded: bool) -> dict[str, str]:
-    """Return the headers. As with API Gateway, `x-forwarded-proto` is the scheme (http or https) of the request."""
+    """Return the headers of a request. As in API Gateway, `x-forwarded-proto` contains the scheme (http or https)."""
     headers: dict[str, str] = {}
     for raw_name, raw_value in scope["headers"]:
         name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
@@ -318,12 +317,15 @@ def headers_of(scope: Message, *, trust_forwarded: bool) -> dict[str, str]:
 
 
 def _first(values: str) -> str:
-    """Return the first of the comma-separated values. The proxy that is nearest to the client has set this value."""
+    """Return the first of several values that are separated by commas.
+
+    The proxy nearest to the client sets this value.
+    """
     return values.partition(",")[0].strip()
 
 
 def _text(body: bytes) -> tuple[str, bool]:
-    """Return the body as text, and whether the text is Base64. A body with non-ASCII bytes is encoded as Base64."""
+    """Return a body as text, and whether the text is Base64. Only a body with non-ASCII bytes is encoded as Base64."""
     try:
         return body.decode("ascii"), False
     except UnicodeDecodeError:

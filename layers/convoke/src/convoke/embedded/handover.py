@@ -1,7 +1,8 @@
-"""The ports through which requests and steps hand over work to later steps.
+"""Hand over work from requests and steps to later steps.
 
-The ports hand over participants and executions in memory. A crash loses this work, but the sweeper later finds the work
-in the table. The ports hand over webhook deliveries through a queue in the data file.
+Participants and executions are handed over in memory. An execution is one run of the conversation finalizer. If a crash
+loses this work, the sweeper later finds it in the table. Webhook deliveries are handed over through a queue in the data
+file.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ class Execution(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class InMemoryParticipantQueue:
-    """Implements ParticipantQueue. Participants are handed over after the commit that stores the conversation."""
+    """Implements `ParticipantQueue`. The participants are handed over after the commit that stores the conversation."""
 
     table: SqliteTable
     hand_over: Callable[[Provisioning], None]
@@ -41,16 +42,16 @@ class InMemoryParticipantQueue:
 
 @dataclass(frozen=True, slots=True)
 class InMemoryWorkflow:
-    """Implements Workflow.
+    """Implements `Workflow`.
 
-    An execution may run before the commit of the unit that started the execution. In that case, one commit stores the
-    writes of the unit and the writes of the execution. If the commit fails, all these writes are lost. If the
-    execution has not run yet, the unit removes the execution from the queue.
+    An execution may run before the commit of the unit that started it. Then one commit stores the writes of the unit
+    and of the execution. If the commit fails, all these writes are lost. If the execution has not yet run when the unit
+    is dropped, the execution is removed from the queue.
     """
 
     table: SqliteTable
     hand_over: Callable[[Execution], Callable[[], None]]
-    """Takes an execution. Returns a function that removes the execution again if the execution has not run yet."""
+    """Takes an execution. Returns a function that removes the execution again if it has not yet run."""
 
     def start(self, account_sid: str, conversation_sid: str, causes: Sequence[Cause]) -> None:
         self.table.run(partial(self._start, Execution(account_sid, conversation_sid, causes)))
@@ -61,9 +62,10 @@ class InMemoryWorkflow:
 
 @dataclass(frozen=True, slots=True)
 class InProcessEventBus:
-    """Implements EventBus. Every target gets each event that notifies webhooks, or that has copies to send.
+    """Implements `EventBus`. A target is a function, such as `Deliveries.accept`.
 
-    `publish` calls the targets in the calling thread. `publish` returns after all targets have returned.
+    It gets each event that notifies webhooks or has copies to send. `publish` calls the targets on the calling thread,
+    and returns after all targets have returned.
     """
 
     targets: list[Callable[[Event], None]] = field(default_factory=list)
@@ -76,7 +78,7 @@ class InProcessEventBus:
 
 @dataclass(frozen=True, slots=True)
 class SqliteDeliveryQueue:
-    """Implements DeliveryQueue and CopyQueue with one queue in the data file."""
+    """Implements `DeliveryQueue` and `CopyQueue` with one queue in the data file."""
 
     queue: DurableQueue
     wake: Wake
@@ -85,8 +87,8 @@ class SqliteDeliveryQueue:
         self.queue.table.run(partial(self._send, [_queued(message) for message in messages]))
 
     def _send(self, messages: Sequence[QueuedMessage]) -> None:
-        # This method runs on the thread that owns the table. On this thread, `after_commit` uses the unit that stores
-        # these queue messages. On another thread, `after_commit` could use a different unit.
+        # This method runs on the thread that owns the table. On this thread, `after_commit` belongs to the unit that
+        # stores the queue messages. On another thread, `after_commit` could belong to a different unit.
         self.queue.send(messages)
         self.queue.table.after_commit(self.wake)
 

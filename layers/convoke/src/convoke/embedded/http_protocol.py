@@ -1,8 +1,8 @@
-"""The HTTP protocol of the server: uvicorn's protocol with limits on connections and requests.
+"""Extend uvicorn's HTTP protocol with limits on connections and requests.
 
-The limits apply while a request arrives, before the application handles the request. With the parser httptools, uvicorn
-itself sets no limits. pyproject.toml limits the version of uvicorn, because this module overrides methods of uvicorn's
-protocol class. docs/behaviour/limits.md#http-requests lists the limits.
+The limits apply while a request arrives, before the application handles it. uvicorn itself sets no limits if it uses
+the parser httptools. This module overrides methods of uvicorn's protocol class, so pyproject.toml limits the version of
+uvicorn. docs/behaviour/limits.md#http-requests lists the limits.
 """
 
 from __future__ import annotations
@@ -24,35 +24,43 @@ from convoke.embedded.transfers import DEADLINE
 logger = logging.getLogger(__name__)
 
 CHAT_PATH = b"/v3/wsconnect"
-"""The path of the WebSocket of chat clients."""
+"""The path of the WebSocket for chat clients."""
 
 MAX_TARGET_BYTES = 8 * 1024
 MAX_HEADER_BYTES = 16 * 1024
-"""The maximum total size of the names and values of all headers of a request."""
+"""The maximum total size of all headers of a request, names and values."""
 
 MAX_HEADERS = 100
 
 MAX_BYTES_WITHOUT_PROGRESS = 2 * (MAX_TARGET_BYTES + MAX_HEADER_BYTES)
-"""The maximum number of bytes that a client may send before the end of the headers, or between two parts of the body.
+"""How many bytes a client may send before the end of the headers, or between two parts of the body.
 
-The parser keeps an incomplete header in memory. Without this limit, a header that never ends would fill the memory.
+The parser keeps an incomplete header in memory. Without this limit, an endless header would fill the memory.
 """
 
 REQUEST_TIMEOUT_SECONDS = 30.0
-"""The maximum time that a client may take to send a whole request.
+"""How long a client may take to send a whole request.
 
 For the first request of a connection, the time starts when the client connects.
+"""
+
+KEEP_ALIVE_SECONDS = 60
+"""The time after which the server closes an idle connection.
+
+If a client sends a request at the moment when the server closes the connection, the request fails. Clients usually keep
+connections for less than a minute, so this is rare. With the 5 seconds that uvicorn uses by default, it is not rare.
 """
 
 MAX_CONNECTIONS = 800
 """The maximum number of open connections.
 
-This number is below 1,024, the usual limit on open files, because data files and calls to webhooks also open files.
+The usual limit on open files is 1,024. This number is smaller, because data files and calls to webhooks also need
+files.
 """
 
 
 class RefusedRequestError(Exception):
-    """The request exceeds a limit. The parser stops, and the client gets `status`."""
+    """A request exceeds a limit. The parser stops, and the client gets `status`."""
 
     def __init__(self, status: HTTPStatus, parameter: str, wanted: str) -> None:
         super().__init__()
@@ -61,13 +69,13 @@ class RefusedRequestError(Exception):
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """One connection. If a request exceeds a limit, the client gets an error and the server closes the connection."""
+    """One connection. If a request exceeds a limit, the client gets an error, and the connection is closed."""
 
     max_connections = MAX_CONNECTIONS
     request_timeout_seconds = REQUEST_TIMEOUT_SECONDS
 
     log_limit = LogLimit()
-    """Limits the log line about MAX_CONNECTIONS. All connections share this limit."""
+    """Limits how often the log reports MAX_CONNECTIONS. All connections share this limit."""
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
@@ -109,8 +117,8 @@ class BoundedProtocol(HttpToolsProtocol):
     def _feed(self, data: bytes) -> None:
         """Parse the next bytes of the connection.
 
-        uvicorn's method writes a log line for each request that is not valid HTTP. A client without credentials could
-        fill the disk with these log lines. Therefore this method writes no log lines.
+        uvicorn's own method logs each request that is not valid HTTP. A client without credentials could fill the disk
+        with such log lines, so this method logs nothing.
         """
         self._unset_keepalive_if_required()
         try:
@@ -128,19 +136,19 @@ class BoundedProtocol(HttpToolsProtocol):
     def _should_upgrade(self) -> bool:
         """Return whether the request opens the WebSocket of a chat client.
 
-        All other paths support only HTTP. On these paths, the server ignores the header `Upgrade` (RFC 9110, section
-        7.8).
+        On all other paths, the server ignores the header `Upgrade` (RFC 9110, section 7.8).
         """
         return self.url.partition(b"?")[0] == CHAT_PATH and self._get_upgrade() == b"websocket"
 
     def handle_websocket_upgrade(self) -> None:
-        # Import only for the first chat client, because the import takes 11 ms and 0.5 MB of memory.
+        # Import here, when the first chat client connects. The import takes 11 ms and 0.5 MB of memory.
         from convoke.embedded.chat.websocket import ChatWebSocket  # noqa: PLC0415 - see above
 
         self.ws_protocol_class = ChatWebSocket
         super().handle_websocket_upgrade()
 
-    # Callbacks of the parser. If a callback raises an exception, `feed_data` raises HttpParserError.
+    # The methods below are callbacks of the parser. If a callback raises an exception, `feed_data` raises
+    # HttpParserError.
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -159,7 +167,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._stop(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "headers", f"at most {MAX_HEADERS}")
         if self._header_bytes > MAX_HEADER_BYTES:
             self._stop(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "headers", f"at most {MAX_HEADER_BYTES} bytes")
-        # After the head, the field is a trailer. A trailer must not be treated as a header (RFC 9110, section 6.5.1).
+        # After the head, this field is a trailer. A trailer must not be treated as a header (RFC 9110, section 6.5.1).
         if self._is_in_head:
             super().on_header(name, value)
 
@@ -206,8 +214,8 @@ class BoundedProtocol(HttpToolsProtocol):
     def _refuse(self, status: HTTPStatus, error: ConversationsError) -> None:
         """Send an error and close the connection.
 
-        If the response to an earlier request on the connection is not complete yet, the server sends only this response
-        and no error.
+        If the response to an earlier request is not yet complete, the server completes this response and sends no
+        error.
         """
         self._is_refused = True
         self._cancel_deadline()
@@ -220,7 +228,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
 
 def _response(status: HTTPStatus, error: ConversationsError) -> bytes:
-    """Return a whole HTTP response with an error body in the format of the API."""
+    """Return a complete HTTP response with an error body in the format of the API."""
     body = {"code": error.code, "message": error.message, "more_info": error.more_info, "status": status.value}
     content = json.dumps(body).encode()
     head = (

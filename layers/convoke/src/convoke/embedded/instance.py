@@ -1,4 +1,4 @@
-"""Serve an engine that a reset can replace while the server runs."""
+"""Serve an engine. A reset, which is one of the test controls, replaces the engine while the server runs."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from convoke.embedded.observation import Observers
 
 class MakeEngine(Protocol):
     def __call__(self, *, reset: Callable[[], None] | None, observers: Observers) -> EmbeddedEngine:
-        """Return a new engine on the instance's data file. See `EmbeddedEngine` for the arguments."""
+        """Return a new engine for the instance's data file. See `EmbeddedEngine` for the arguments."""
 
 
 class Instance:
-    """The ASGI application of a server. The application passes each request to the current engine."""
+    """The ASGI application of a server. Each request goes to the current engine."""
 
     def __init__(
         self,
@@ -28,9 +28,9 @@ class Instance:
         has_controls: bool,
         trust_forwarded: bool = False,
     ) -> None:
-        """Make the first engine.
+        """Create the first engine.
 
-        Each reset calls `prepare` with the new engine. At this time, the new engine contains only the first account.
+        Each reset calls `prepare` with the new engine, which then contains only the first account.
         """
         self._make_engine = make_engine
         self._prepare = prepare
@@ -43,7 +43,7 @@ class Instance:
         self.on_data_file_gone: Callable[[], None] = lambda: None
         """See `EmbeddedEngine.on_data_file_gone`."""
         self._open = asyncio.Event()
-        """Requests wait for this event during a reset."""
+        """During a reset, requests wait for this event."""
         self._open.set()
         self._use(make_engine(reset=self._reset, observers=self.observers))
 
@@ -52,7 +52,7 @@ class Instance:
         await self._gateway(scope, receive, send)
 
     def start(self, account_sid: str) -> None:
-        """Start the engine on the running event loop. A reset keeps the account `account_sid` with its Auth Token."""
+        """Start the engine on the running event loop. A reset keeps the account `account_sid` and its Auth Token."""
         self._account_sid = account_sid
         self._loop = asyncio.get_running_loop()
         self.engine.start()
@@ -70,9 +70,9 @@ class Instance:
         await self.engine.stop()
 
     def reset(self) -> None:
-        """Delete all data except the first account, drop the work under way, and set the clock to real time.
+        """Delete all data except the first account, drop the running work, and set the clock to real time.
 
-        Do not call this method on the event loop's thread, because the method waits until the reset is done.
+        This method waits until the reset is done, so do not call it on the event loop's thread.
         """
         assert self._loop is not None
         with self._resetting:
@@ -86,11 +86,11 @@ class Instance:
             await self.engine.abandon()
             engine = self._make_engine(reset=self._reset, observers=self.observers)
             with engine.table.unit():
-                # Use one unit. After a crash, the data file then contains either all old data or only the account.
+                # Use one unit. After a crash, the data file then contains either all old data, or only the account.
                 engine.table.clear()
                 engine.accounts.create(self._account_sid, token)
                 self._prepare(engine)
-            # Remove the media only after the commit. Otherwise, after a crash, records could exist without their media.
+            # Remove the media only after the commit. Otherwise a crash could leave records without their media.
             await asyncio.to_thread(engine.media_folder.clear)
             self._use(engine)
             engine.start()

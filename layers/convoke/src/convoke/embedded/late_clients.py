@@ -98,3 +98,8 @@ class LateTwilioCarrier:
 
     def send(self, copy: OutboundCopy) -> SentCopy:
         return self._carrier.get().send(copy)
+
+    def cut(self) -> None:
+        """End all calls in progress."""
+        if self._carrier.created:
+            self._carrier.created.cut()

@@ -1,7 +1,7 @@
-"""Write the log lines and metrics of an operation only after the commit of the operation's unit.
+"""Write the log lines and metrics of an operation only after its unit is committed.
 
-A unit is the set of writes of one commit (see `unit.py`). If the commit fails, the operation has no effect. The log
-lines and metrics of the operation are therefore discarded.
+A unit is the set of writes of one commit (see `unit.py`). If the commit fails, the operation has no effect, so its log
+lines and metrics are discarded.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from convoke.observability import Measure, Metrics
 
 
 def hold(record: logging.LogRecord) -> bool:
-    """Return whether the logger must write the record now. This function is a logging filter.
+    """Return whether a logger must write a record now. This function is a logging filter.
 
-    If the calling thread has an open unit, this function returns False. The unit writes the record after the commit.
-    Without an open unit, the operation has changed nothing, or the unit of the operation is already committed.
+    If the calling thread has an open unit, return False, because the unit writes the record after the commit. Without
+    an open unit, the operation has changed nothing, or its unit is already committed.
     """
     if record.exc_info and failures.is_reported(record.exc_info[1]):
-        # `DataFileFailures` has already logged this failure, or a different failure less than a minute ago.
+        # `DataFileFailures` has logged this failure, or another failure less than a minute ago.
         return False
     unit = open_unit()
     if unit is None or record.name == failures.logger.name:
@@ -33,9 +33,12 @@ def hold(record: logging.LogRecord) -> bool:
 
 
 def hold_log_lines() -> None:
-    """Add the filter `hold` to all loggers of this package. Call this function after all modules are imported."""
-    # Adding the filter to the logger `convoke` is not enough, because a logger does not filter the records of its
-    # child loggers.
+    """Add the filter `hold` to all existing loggers of Convoke.
+
+    Call this function after all modules are imported, because each module creates its logger during the import.
+    """
+    # A filter of the logger `convoke` would not be enough, because a logger does not filter the records of child
+    # loggers.
     for name in [*logging.root.manager.loggerDict]:
         if name.startswith(f"{convoke.__name__}."):
             logging.getLogger(name).addFilter(hold)
@@ -43,7 +46,7 @@ def hold_log_lines() -> None:
 
 @dataclass(frozen=True, slots=True)
 class HeldMetrics:
-    """Implements Metrics. If the calling thread has an open unit, the values are recorded after the commit."""
+    """Implements `Metrics`. If the calling thread has an open unit, the values are recorded after the commit."""
 
     metrics: Metrics
 

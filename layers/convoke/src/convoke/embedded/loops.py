@@ -1,4 +1,4 @@
-"""Background work. `PeriodicThread` repeats a function, and `StepScheduler` runs steps on the event loop."""
+"""Run background work: `PeriodicThread` repeats a function, and `StepScheduler` runs steps on the event loop."""
 
 from __future__ import annotations
 
@@ -15,30 +15,32 @@ from convoke.embedded.suspension import RUN_AGAIN_PAUSE_SECONDS, RunAgainError
 logger = logging.getLogger(__name__)
 
 DEBOUNCE_SECONDS, MAX_DEBOUNCE_SECONDS = 0.003, 0.015
-"""The time from a call of `wake` until the steps start. During this time, the event loop processes requests.
+"""The pause between a call of `wake` and the start of the steps. Requests run during this pause.
 
-Each further call of `wake` restarts this time. The steps start at the latest `MAX_DEBOUNCE_SECONDS` after the first
-call.
+Each further call of `wake` restarts the pause, but the steps start at most `MAX_DEBOUNCE_SECONDS` after the first call.
 """
 
 SLICE_SECONDS = 0.004
-"""The time after which no further step of a slice starts. A step that is already running still completes."""
+"""After this time, a slice starts no further step. A step that is already running always completes.
+
+A slice is one call of `Steps.run`, which runs as many waiting steps as this time allows.
+"""
 
 ITERATIONS_BETWEEN_SLICES = 2
-"""The number of iterations of the event loop between two slices.
+"""How many iterations of the event loop lie between two slices.
 
 In the first iteration, the event loop reads a request that arrived during the slice. In the second iteration, the
 gateway computes the response.
 """
 
 FAILURE_RETRY_SECONDS = 1.0
-"""The first pause of the steps after a failure."""
+"""The length of the first pause after a failed step."""
 
 
 class PeriodicThread:
-    """A thread that calls `work` every `interval` seconds. If `wake` is called, the thread calls `work` earlier.
+    """A thread that calls `work` every `interval` seconds, and also after each call of `wake`.
 
-    While `work` fails, the pauses grow.
+    The pauses grow while `work` fails.
     """
 
     def __init__(self, name: str, work: Callable[[], object], interval: float) -> None:
@@ -55,7 +57,7 @@ class PeriodicThread:
         self._thread.start()
 
     def stop(self) -> None:
-        """End the thread. If `work` is running, wait until `work` returns."""
+        """End the thread. Wait until a running call of `work` returns."""
         self._stopping = True
         self.wake()
         if self._thread.is_alive():
@@ -79,10 +81,10 @@ class PeriodicThread:
 
 
 class StepScheduler:
-    """Runs steps in slices on an event loop. Requests and steps get equal shares of the event loop's thread.
+    """Runs steps in slices on an event loop, so that requests and steps share the thread fairly.
 
-    After a slice, the requests under way get as much time as the slice took. Steps therefore do not block requests, and
-    requests do not block steps. A request waits for at most one slice.
+    After a slice, the running requests get as much time as the slice took. A request waits for at most one slice, and
+    requests never block steps.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, steps: Steps) -> None:
@@ -95,10 +97,10 @@ class StepScheduler:
         self._requests = 0
         self._slice_seconds = self._slice_ended = 0.0
         self._failures = 0
-        """The number of failures in a row."""
+        """How many failures of slices or units of work occurred in a row."""
 
     def wake(self) -> None:
-        """Start a slice soon. Call this method on the event loop's thread, whenever new work has been handed over."""
+        """Start a slice soon. Call this method on the event loop's thread, after each handover of work."""
         if self._is_running:
             return
         now = self._loop.time()
@@ -117,9 +119,9 @@ class StepScheduler:
         self._requests -= 1
 
     def pause(self) -> None:
-        """Delay the next slice, because the data file could not be written.
+        """Delay the next slice, because the data file was not writable.
 
-        New work that is handed over may end the pause early.
+        A handover of new work may end the pause early.
         """
         if self._timer:
             self._timer.cancel()
@@ -139,7 +141,7 @@ class StepScheduler:
         self._timer, self._is_running = None, False
         begun = time.monotonic()
         if self._requests and begun - self._slice_ended < self._slice_seconds:
-            # Since the last slice, the requests under way have had less time than the last slice took.
+            # Since the last slice, requests have run for less time than the slice took. Let the requests run first.
             self._again(0)
             return
         try:
@@ -166,7 +168,7 @@ class StepScheduler:
     def _again(self, seconds: float) -> None:
         self._is_running = True
         if self._timer:
-            # A commit during the slice has called `wake`, which has set the timer.
+            # A commit during the slice called `wake`, and `wake` set the timer.
             self._timer.cancel()
         if seconds:
             self._timer = self._loop.call_later(seconds, self._run)
@@ -174,7 +176,7 @@ class StepScheduler:
             self._after_iterations(ITERATIONS_BETWEEN_SLICES)
 
     def _after_iterations(self, count: int) -> None:
-        """Start a slice after `count` iterations of the event loop."""
+        """Start a slice after `count` further iterations of the event loop."""
         self._timer = (
             self._loop.call_soon(self._after_iterations, count - 1) if count else self._loop.call_soon(self._run)
         )

@@ -1,4 +1,4 @@
-"""Store the content of media as files in a folder beside the data file."""
+"""Store uploaded files in a folder beside the data file."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from convoke.domain.media import Media
 from convoke.embedded.data_format import MEMORY
 
 UNFINISHED = ".unfinished"
-"""The suffix of a file whose upload is not complete."""
+"""The suffix in the name of a file whose upload is not complete."""
 
 
 def folder_of(data: str) -> str:
-    """Return the path of the media folder that belongs to a data file.
+    """Return the path of the media folder for a data file.
 
-    A data file and the symbolic links to this data file have the same media folder.
+    A data file and a symbolic link to it have the same media folder.
     """
     return f"{os.path.realpath(data)}.media"
 
@@ -33,13 +33,13 @@ def _temporary_folder() -> str:
 
 
 class MediaFolder:
-    """Implements `MediaStore`. The content of a media is in the file `{account SID}/{media SID}`.
+    """Implements `MediaStore`. Each media is stored in the file `{account SID}/{media SID}`.
 
-    The path contains no other name, such as a file name that a client has sent.
+    The path never contains a name that a client chose.
     """
 
     def __init__(self, data: str) -> None:
-        """Determine the path of the folder. The first write of a media creates the folder.
+        """Determine the path of the folder. The first upload creates the folder.
 
         `data` is the path of the data file. If `data` is `:memory:`, `close` removes the folder.
         """
@@ -61,11 +61,11 @@ class MediaFolder:
         _unfinished(path).unlink(missing_ok=True)
 
     def files(self) -> Iterator[Path]:
-        """Return the files of all media, including the files of incomplete uploads."""
+        """Return all files in the folder, including the files of incomplete uploads."""
         return self._folder.glob("*/*")
 
     def clear(self) -> None:
-        """Remove everything from the folder."""
+        """Remove the folder with all files."""
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def close(self) -> None:
@@ -79,7 +79,7 @@ class MediaFolder:
 class MediaFile:
     """Implements `MediaWriter`.
 
-    Before `commit`, the file name has the suffix `UNFINISHED`. `commit` first syncs the content to the disk, and then
+    Until `commit`, the file name has the suffix `UNFINISHED`. `commit` writes the content to the disk (fsync), and then
     renames the file.
     """
 
@@ -91,7 +91,7 @@ class MediaFile:
         with _unavailable():
             self._opened().write(data)
 
-    def commit(self) -> None:
+    def commit(self, content_type: str) -> None:  # noqa: ARG002 - the record of the media has the type
         with _unavailable():
             file = self._opened()
             file.flush()
@@ -115,9 +115,9 @@ class MediaFile:
 
 
 def _create_folder(folder: Path) -> None:
-    """Create `folder`, which is the folder of an account, and the media folder that contains `folder`.
+    """Create the folder of an account, and the media folder above it. Only the owner can read the folders.
 
-    Only the owner can read the folders. Each new folder is synced to the disk.
+    fsync makes each new folder survive a power failure.
     """
     for each in (folder.parent, folder):
         if not each.exists():
@@ -126,7 +126,7 @@ def _create_folder(folder: Path) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Sync a folder to the disk, so that the names of its files survive a power failure."""
+    """Call fsync for a folder, so that the names of its files survive a power failure."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -1,7 +1,7 @@
-"""Report finished requests and deliveries to observers.
+"""Report finished requests, deliveries and calls of chat clients to observers.
 
-An observer shows the requests and deliveries to people, for example as lines on a terminal, or as the list of the last
-requests in the console. Observers must be fast and must not wait, because they run on the event loop's thread.
+An observer shows them to people, for example on a terminal or in the console. Observers run on the event loop's thread,
+so they must be fast and must not wait.
 """
 
 from __future__ import annotations
@@ -18,16 +18,19 @@ logger = logging.getLogger(__name__)
 
 Finished = TypeVar("Finished")
 
+CONNECT = "connect"
+"""The action of a chat client that connects."""
+
 
 @dataclass(frozen=True, slots=True)
 class FinishedRequest:
-    """A request whose response the gateway is about to send. The data of the request is committed."""
+    """A request whose response the gateway is about to send. The request's data is already committed."""
 
     event: dict[str, Any]
-    """The gateway event. It contains the credentials of the client and everything that the client sent."""
+    """The gateway event. It contains everything that the client sent, including the client's credentials."""
     response: Response
     seconds: float
-    """The time from the start of the handling to the response, in seconds."""
+    """The time from the start of the request's handling to the response."""
 
     @property
     def method(self) -> str:
@@ -35,21 +38,40 @@ class FinishedRequest:
 
     @property
     def path(self) -> str:
-        """The path of the request. The path can contain unique names and identities."""
+        """The path of the request. A path can contain unique names and identities."""
         return str(self.event["rawPath"])
 
 
 @dataclass(frozen=True, slots=True)
 class FinishedDelivery:
-    """An attempt to deliver an event to a receiver, with its outcome. The outcome is committed."""
+    """An attempt to deliver an event to a receiver. The outcome is already committed."""
 
     begun: BegunDelivery
     outcome: Outcome
 
     @property
     def is_given_up(self) -> bool:
-        """Whether the receiver did not accept the event and no further attempt follows."""
+        """Whether the delivery has failed permanently.
+
+        The receiver did not accept the event, and no attempt follows.
+        """
         return not self.outcome.is_delivered and not self.begun.is_retried_after(self.outcome)
+
+
+@dataclass(frozen=True, slots=True)
+class FinishedChatCall:
+    """A call of a chat client, or its attempt to connect, with the answer. The data of the call is committed."""
+
+    action: str
+    """`connect`, or the HTTP method of the call."""
+    status: int
+    code: int | None
+    """The error code of the answer. None if the answer is not an error."""
+    sid: str | None
+    """The SID of the resource in the answer. After `connect`, the SID of the User."""
+    seconds: float
+    find_rule: Callable[[], str | None] = lambda: None
+    """Returns the rule of the call's route, or None if there is no route."""
 
 
 class Observer(Protocol):
@@ -57,15 +79,18 @@ class Observer(Protocol):
 
     def delivery_finished(self, delivery: FinishedDelivery) -> None: ...
 
+    def chat_call_finished(self, call: FinishedChatCall) -> None:
+        """Called for each attempt to connect, each call that changes something, and each call that fails."""
+
 
 class Observers:
-    """A list of observers. If an observer fails, the request and the other observers are not affected."""
+    """A list of observers. A failing observer affects neither the request nor the other observers."""
 
     def __init__(self) -> None:
         self._observers: list[Observer] = []
 
     def __bool__(self) -> bool:
-        """Return whether there is an observer. If not, the gateway creates no FinishedRequest."""
+        """Return whether the list contains an observer. If not, the gateway need not create a `FinishedRequest`."""
         return bool(self._observers)
 
     def add(self, observer: Observer) -> None:
@@ -78,6 +103,10 @@ class Observers:
     def delivery_finished(self, delivery: FinishedDelivery) -> None:
         for observer in self._observers:
             _report(observer.delivery_finished, delivery)
+
+    def chat_call_finished(self, call: FinishedChatCall) -> None:
+        for observer in self._observers:
+            _report(observer.chat_call_finished, call)
 
 
 def _report(report: Callable[[Finished], None], finished: Finished) -> None:

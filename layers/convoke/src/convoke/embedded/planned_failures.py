@@ -1,7 +1,7 @@
-"""The failures that a test plans for the next conversation.
+"""Store the failures that a test plans for an account's next ConversationWithParticipants.
 
-A plan can reject participants, and can keep the conversation in the state `initializing`. The plan of an account
-applies to the next ConversationWithParticipants of this account. Plans are in memory only.
+A plan can reject participants. A plan can also hold the conversation: the conversation stays in the state
+`initializing`. Plans are only in memory.
 """
 
 from __future__ import annotations
@@ -22,26 +22,32 @@ from convoke.storage.table import Key
 @dataclass(slots=True)
 class _Plan:
     errors: dict[int, ConversationsError] = field(default_factory=dict)
-    """The errors of rejected participants. The key is the index of the participant, starting at 0."""
+    """Maps the index of each rejected participant to its error. The first participant has index 0."""
     is_held: bool = False
 
 
 class PlannedFailures:
-    """The plans of all accounts, and the conversations to which a plan applies. Any thread may use this object."""
+    """Stores the plans of all accounts, and the conversations to which a plan applies.
+
+    Any thread may use this object.
+    """
 
     def __init__(self) -> None:
         self._lock = Lock()
         self._next: defaultdict[str, _Plan] = defaultdict(_Plan)
-        """The plan for the next conversation of an account. The key is the Account SID."""
+        """Maps an Account SID to the plan for the account's next conversation."""
         self._errors: dict[str, dict[int, ConversationsError]] = {}
-        """The errors of a conversation, by Conversation SID. Every provisioning attempt gets the same errors."""
+        """Maps a Conversation SID to the errors of rejected participants.
+
+        All provisioning attempts get the same errors.
+        """
         self._held: dict[str, Provisioning] = {}
-        """The held conversations, by Conversation SID."""
+        """Maps the SID of each held conversation to its provisioning."""
 
     def reject_in_next(self, account_sid: str, index: int, code: int) -> None:
-        """In the next conversation of the account, reject the participant with the index `index`.
+        """Plan to reject a participant of the account's next conversation. `index` is the index of the participant.
 
-        Raises ValueError if `code` is not an error code of the API.
+        Raise ValueError if `code` is not an error code of the API.
         """
         if code not in CATALOGUE:
             raise ValueError(f"there is no error with the code {code}")
@@ -49,14 +55,14 @@ class PlannedFailures:
             self._next[account_sid].errors[index] = error_of(CATALOGUE[code])
 
     def hold_next(self, account_sid: str) -> None:
-        """Keep the next conversation of the account in the state `initializing` until `cancel` is called."""
+        """Plan to hold the account's next conversation until `cancel` is called."""
         with self._lock:
             self._next[account_sid].is_held = True
 
     def cancel(self, account_sid: str) -> list[Provisioning]:
-        """Cancel the plan for the next conversation of the account, and release the account's held conversations.
+        """Cancel the account's plan, and release the account's held conversations.
 
-        Return the released conversations. The caller must continue the provisioning of these conversations.
+        Return the released conversations. The caller must continue to provision these conversations.
         """
         with self._lock:
             self._next.pop(account_sid, None)
@@ -78,7 +84,7 @@ class PlannedFailures:
             return plan.is_held
 
     def unless_held(self, process: Process) -> Process:
-        """Return a `Process` for the sweeper that neither finishes nor closes a held conversation."""
+        """Return a `Process` for the sweeper that ignores held conversations and calls `process` for all others."""
 
         def process_unless_held(key: Key, go_on: GoOn) -> None:
             _, conversation_sid = keys.sids_of_conversation(key)
@@ -96,5 +102,5 @@ class PlannedFailures:
 
 
 def error_of(kind: type[ConversationsError]) -> ConversationsError:
-    """Create an error of the class `kind`. In the error text, `...` replaces each placeholder."""
+    """Create an error of the class `kind`. `...` replaces each placeholder in the error text."""
     return kind(**{name: "..." for _, name, _, _ in Formatter().parse(kind.text) if name})

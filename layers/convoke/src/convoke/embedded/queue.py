@@ -1,9 +1,8 @@
-"""The delivery queue in the data file. The queue has the features of SQS that deliveries need.
+"""Implement the delivery queue in the data file, with the features of SQS that deliveries need.
 
-In this module, a message is a queue message. A received message is invisible until its visibility timeout ends. If the
-consumer does not delete the message, the message becomes visible again. A crash can therefore repeat a delivery, but
-cannot lose a delivery.
-See docs/how-it-works.md#promise-7-a-failing-receiver-hurts-only-itself.
+In this module, "message" means a queue message. A received message is invisible until its visibility timeout ends. If
+the consumer does not delete the message until then, the message becomes visible again. A crash can therefore repeat a
+delivery, but cannot lose a delivery. See docs/how-it-works.md#promise-7-a-failing-receiver-hurts-only-itself.
 """
 
 from __future__ import annotations
@@ -17,25 +16,24 @@ from convoke.domain.instants import Clock
 from convoke.embedded.sqlite import SqliteTable
 
 VISIBILITY_TIMEOUT_SECONDS = 30.0
-"""The time for which a received message is invisible. This time is twice the maximum time limit of a webhook call."""
+"""How long a received message stays invisible. This is twice the maximum duration of a webhook call."""
 
 MAX_PAUSE_SECONDS = 3600.0
-"""The maximum time for which a message can be invisible.
+"""How long a message can stay invisible at most.
 
-If a message would stay invisible for longer, somebody has set the clock back. The queue then treats the message as
-visible.
+If the remaining time is longer, somebody has set the clock back, and the queue treats the message as visible.
 """
 
 PAGE_SIZE = 500
 
 NO_RECEIVER = ""
-"""The value of `receiver` in a message that contains an event. An event is not split into deliveries yet."""
+"""The receiver of a message that contains an event. The event is not yet split into deliveries."""
 
 
 class QueuedMessage(NamedTuple):
     account_sid: str
     receiver: str
-    """The key of the receiver (see `receiver_key`). `NO_RECEIVER` for an event."""
+    """The key of the receiver (see `receiver_key`), or `NO_RECEIVER` for an event."""
     body: str
 
 
@@ -47,14 +45,14 @@ class ReceivedMessage:
     body: str
     receive_count: int
     failures: int
-    """How often Convoke itself failed to process the message. These receives are not in `receive_count`."""
+    """How often Convoke itself failed to process the message. `receive_count` does not include these receives."""
 
 
 @dataclass(frozen=True, slots=True)
 class DurableQueue:
-    """A queue in the data file. Its dead-letter queue is called `NAME-dlq`.
+    """A queue in the data file. The name of its dead-letter queue is `NAME-dlq`.
 
-    The clock `now` determines when messages become visible.
+    The clock `now` determines which messages are visible.
     """
 
     table: SqliteTable
@@ -69,18 +67,21 @@ class DurableQueue:
         )
 
     def receivers(self) -> list[str]:
-        """Return the receivers of the visible messages, sorted by name."""
-        # SQLite looks up each receiver a few times in the index, so the number of messages does not matter.
+        """Return the keys of all receivers with a visible message to them, sorted.
+
+        Messages with an event have no receiver.
+        """
+        # For each receiver, SQLite needs a few index lookups. The number of messages does not matter.
         return [receiver for (receiver,) in self.table.rows(_RECEIVERS, (self.name, self._seconds()))]
 
-    def receive(self, receiver: str) -> ReceivedMessage | None:
-        """Return the message to `receiver` that has been visible for the longest time.
+    def receive(self, receiver: str, *, in_order: bool = False) -> ReceivedMessage | None:
+        """Receive the message to `receiver` that has been visible for the longest time.
 
-        The message becomes invisible, and the receive count of the message increases by 1. Return None if no message to
-        `receiver` is visible.
+        With `in_order`, receive the visible message that was sent first, even if it was postponed. The message becomes
+        invisible, and its receive count increases by 1. Return None if no message to `receiver` is visible.
         """
         now = self._seconds()
-        found = self.table.rows(_OLDEST, (self.name, now, receiver))
+        found = self.table.rows(_EARLIEST if in_order else _OLDEST, (self.name, now, receiver))
         if not found:
             return None
         id_, account_sid, receiver, body, receive_count, failures = found[0]
@@ -91,7 +92,10 @@ class DurableQueue:
         return ReceivedMessage(id_, account_sid, receiver, body, receive_count + 1, failures)
 
     def is_first_visible(self, receiver: str) -> bool:
-        """Return whether the message to `receiver` that was sent first is visible."""
+        """Return whether the oldest message to `receiver` is visible.
+
+        The oldest message is the message that was sent first.
+        """
         first = self.table.rows(_FIRST, (self.name, receiver))
         now = self._seconds()
         return bool(first) and not now < first[0][0] <= now + MAX_PAUSE_SECONDS
@@ -103,33 +107,33 @@ class DurableQueue:
         return bool(self.table.rows(_OLDEST, (self.name, self._seconds(), receiver)))
 
     def is_empty(self) -> bool:
-        """Return whether the queue has no messages. Invisible messages count too."""
+        """Return whether the queue contains no messages, neither visible nor invisible messages."""
         return not self.table.rows("SELECT 1 FROM messages WHERE queue = ? LIMIT 1", (self.name,))
 
     def next_visible(self, after: datetime, excluded: Collection[int] = ()) -> datetime | None:
-        """Return the first time after `after` at which a message becomes visible.
+        """Return when the next message becomes visible. Consider only times later than `after`.
 
-        Return None if no message becomes visible after `after`. Messages whose ids are in `excluded` are ignored.
+        Ignore messages whose ids are in `excluded`. Return None if no message becomes visible after `after`.
         """
         statement = _next_visible(len(excluded))
         ((visible_at,),) = self.table.rows(statement, (self.name, after.timestamp(), *excluded))
         if visible_at is None:
             return None
         moment = datetime.fromtimestamp(visible_at, UTC)
-        # `fromtimestamp` rounds to microseconds. At a moment that was rounded down, the message is not visible yet.
+        # `fromtimestamp` rounds to microseconds. At a time that is rounded down, the message is not yet visible.
         return moment if moment.timestamp() >= visible_at else moment + timedelta.resolution
 
     def return_uncounted(self, message: ReceivedMessage, seconds: float) -> None:
-        """Make the message visible again after `seconds`, and do not count the last receive."""
+        """Make a message visible again after `seconds`. Do not count its last receive."""
         self.table.write(
-            # Do not use `receive_count - 1` in SQL. The unit that received the message may have been dropped. In that
-            # case, the stored receive count was never increased.
+            # Do not use `receive_count - 1` in SQL. If the unit that received the message was dropped, the stored
+            # receive count never increased.
             "UPDATE messages SET visible_at = ?, receive_count = ? WHERE id = ?",
             (self._seconds() + seconds, message.receive_count - 1, message.id),
         )
 
     def return_failed(self, message: ReceivedMessage, seconds: float) -> None:
-        """Do the same as `return_uncounted`, and count a failure of Convoke itself."""
+        """Do the same as `return_uncounted`, and also count a failure of Convoke itself."""
         self.table.write(
             "UPDATE messages SET visible_at = ?, receive_count = ?, failures = ? WHERE id = ?",
             (self._seconds() + seconds, message.receive_count - 1, message.failures + 1, message.id),
@@ -139,16 +143,17 @@ class DurableQueue:
         self.table.write("DELETE FROM messages WHERE id = ?", (message.id,))
 
     def change_visibility(self, message: ReceivedMessage, seconds: float) -> None:
-        """Make the message visible after `seconds`."""
+        """Change the time at which a message becomes visible: `seconds` from now."""
         self.table.write("UPDATE messages SET visible_at = ? WHERE id = ?", (self._seconds() + seconds, message.id))
 
     def dead_letter(self, message: ReceivedMessage) -> None:
         self.table.write("UPDATE messages SET queue = ? WHERE id = ?", (_dead_letters_of(self.name), message.id))
 
     def make_received_visible(self, excluded: Collection[int] = ()) -> None:
-        """Make every message visible, except the messages whose ids are in `excluded`.
+        """Make all messages visible, except messages whose ids are in `excluded`.
 
-        The engine calls this method at the start of the engine, and after somebody has set the clock back.
+        This includes messages that wait for a retry. The engine calls this method when it starts, and after somebody
+        has set the clock back.
         """
         invisible = f"queue = ? AND visible_at > 0 AND id NOT IN ({_placeholders(excluded)})"
         if self.table.rows(f"SELECT 1 FROM messages WHERE {invisible} LIMIT 1", (self.name, *excluded)):  # noqa: S608
@@ -162,16 +167,20 @@ _INSERT = "INSERT INTO messages (queue, account_sid, receiver, body, visible_at)
 
 _VISIBLE = f"(visible_at <= ?2 OR visible_at > ?2 + {MAX_PAUSE_SECONDS})"
 
-_OLDEST = (
+_VISIBLE_TO = (
     "SELECT id, account_sid, receiver, body, receive_count, failures FROM messages"  # noqa: S608 - only constants
-    f" WHERE queue = ?1 AND receiver = ?3 AND {_VISIBLE} ORDER BY visible_at, id LIMIT 1"
+    f" WHERE queue = ?1 AND receiver = ?3 AND {_VISIBLE}"
 )
+
+_OLDEST = f"{_VISIBLE_TO} ORDER BY visible_at, id LIMIT 1"
+
+_EARLIEST = f"{_VISIBLE_TO} ORDER BY id LIMIT 1"
 
 _FIRST = "SELECT visible_at FROM messages WHERE queue = ?1 AND receiver = ?2 ORDER BY id LIMIT 1"
 
 _OF_RECEIVER = "FROM messages WHERE queue = ?1 AND messages.receiver = found.receiver"
 
-# SQLite looks up each receiver in the index. With DISTINCT, SQLite would scan all messages.
+# Look up each receiver in the index. With DISTINCT, SQLite would scan all messages.
 _FOUND = (
     "WITH RECURSIVE found (receiver) AS ("
     " SELECT min(receiver) FROM messages WHERE queue = ?1 AND receiver > ''"
@@ -180,7 +189,7 @@ _FOUND = (
     " FROM found WHERE found.receiver IS NOT NULL)"
 )
 
-# Use two EXISTS terms here. With the term `_VISIBLE`, SQLite would scan all messages to a receiver.
+# Use two EXISTS terms. With the single term `_VISIBLE`, SQLite would scan all messages to a receiver.
 _RECEIVERS = (
     f"{_FOUND} SELECT receiver FROM found WHERE receiver IS NOT NULL AND ("  # noqa: S608 - only constants
     f" EXISTS (SELECT 1 {_OF_RECEIVER} AND visible_at <= ?2)"
@@ -189,8 +198,8 @@ _RECEIVERS = (
 
 
 def _next_visible(excluded: int) -> str:
-    """Return the statement of `DurableQueue.next_visible`. `excluded` is the number of excluded ids."""
-    # Search the messages of each receiver separately, because the index is sorted by the receiver first.
+    """Return the SQL statement for `DurableQueue.next_visible`. `excluded` is the number of excluded ids."""
+    # The index is sorted by receiver first, so search the messages of each receiver separately.
     return (
         f"{_FOUND}, every (receiver) AS (SELECT receiver FROM found WHERE receiver IS NOT NULL UNION ALL SELECT '')"  # noqa: S608
         " SELECT min((SELECT visible_at FROM messages"
@@ -205,7 +214,7 @@ def _placeholders(values: Sized) -> str:
 
 @dataclass(frozen=True, slots=True)
 class DeadLetterQueue:
-    """The dead-letter queue of the queue `name`."""
+    """The dead-letter queue that belongs to the queue `name`."""
 
     table: SqliteTable
     name: str
@@ -220,9 +229,9 @@ class DeadLetterQueue:
         self.table.write(_INSERT, message)
 
     def consume(self, handle: Callable[[str], bool]) -> int:
-        """Call `handle` with the body of each message. Delete the messages for which `handle` returns True.
+        """Call `handle` with the body of each message. If `handle` returns True, delete the message.
 
-        Return the number of deleted messages.
+        Return how many messages were deleted.
         """
         consumed = 0
         for page in self._pages():
@@ -232,10 +241,10 @@ class DeadLetterQueue:
         return consumed
 
     def redrive(self, again: Callable[[str], str]) -> int:
-        """Move every message back to the queue `name`, and set its receive count and its failures to 0.
+        """Move every message back to the queue `name`. Reset its receive count and its failures to 0.
 
-        `again` takes the old body of a message and returns the new body. Messages are moved in pages, with one commit
-        for each page. Return the number of moved messages.
+        `again` converts the old body of a message to the new body. Each page of messages has its own commit. Return how
+        many messages were moved.
         """
         redriven = 0
         for page in self._pages():
@@ -248,7 +257,7 @@ class DeadLetterQueue:
         return redriven
 
     def _pages(self) -> Iterator[list[tuple[int, str]]]:
-        """Yield pages with the ids and the bodies of all messages, so that callers can commit each page separately."""
+        """Yield the ids and bodies of all messages in pages, so that the caller can commit each page separately."""
         last = 0
         while page := self.table.rows(
             "SELECT id, body FROM messages WHERE queue = ? AND id > ? ORDER BY id LIMIT ?",

@@ -16,7 +16,7 @@ from convoke.api.origins import SAFE_METHODS
 from convoke.domain.errors import ConversationsError
 from convoke.domain.instants import Clock
 from convoke.domain.sids import Prefix, is_sid
-from convoke.embedded.observation import FinishedDelivery, FinishedRequest
+from convoke.embedded.observation import FinishedChatCall, FinishedDelivery, FinishedRequest
 
 MAX_LOGGED_REQUESTS = 1000
 
@@ -25,9 +25,9 @@ MAX_LOGGED_FORM_BYTES = 4096
 
 class LoggedRequest(NamedTuple):
     number: int
-    """The requests of the process are numbered from 1."""
+    """The requests of the process have consecutive numbers. The first number is 1."""
     user: str
-    """The Account SID, or the SID of the API key. The log does not store the password."""
+    """The Account SID, or the SID of an API key. The log does not store the password."""
     method: str
     path: str
     query: str
@@ -35,15 +35,15 @@ class LoggedRequest(NamedTuple):
     """The first `MAX_LOGGED_FORM_BYTES` bytes of the body."""
     status: int
     code: int | None
-    """The error code of the response. None if the response is not an error."""
+    """The error code in the response. None if the response is not an error."""
     milliseconds: float
     date_created: datetime
 
 
 class RequestLog:
-    """Keeps the last requests whose credentials were correct.
+    """Keeps the last requests with correct credentials.
 
-    The log omits the GET requests that a page of this server sends, because the console sends GET requests continually.
+    The log omits GET requests that a page of this server sends, because the console sends GET requests all the time.
     """
 
     def __init__(self, now: Clock) -> None:
@@ -80,14 +80,17 @@ class RequestLog:
         )
 
     def delivery_finished(self, delivery: FinishedDelivery) -> None:
-        """Do nothing, because the ledger stores the delivery attempts."""
+        """Do nothing. The ledger already stores the delivery attempts."""
+
+    def chat_call_finished(self, call: FinishedChatCall) -> None:
+        """Do nothing, because the log contains only requests with the credentials of an account."""
 
     def of_account(
         self, account_sid: str, after: int, owner_of: Callable[[str], str | None]
     ) -> Iterator[LoggedRequest]:
-        """Yield the requests of an account whose numbers are greater than `after`, newest first.
+        """Yield the requests of an account, newest first. Omit requests with a number up to `after`.
 
-        `owner_of` returns the SID of the account that owns an API key.
+        `owner_of` returns the SID of the account to which an API key belongs.
         """
         owners = {account_sid: account_sid}
         for each in reversed(self._requests):

@@ -44,7 +44,10 @@ FETCH = Contract("Requests", LoggedRequestsRepresentation, query=ListRequests, e
 
 
 def request_log_route(log: RequestLog, rule_of: Callable[[str], str | None]) -> AccountRoute:
-    """Return the route of the request log. `rule_of` returns the rule of the route that serves a path."""
+    """Return the route of the request log.
+
+    `rule_of` returns the rule of the route that matches a path, such as `/v1/Services/<sid>`.
+    """
 
     def represent(logged: LoggedRequest) -> LoggedRequestRepresentation:
         fields = {name: value for name, value in logged._asdict().items() if name != "user"}

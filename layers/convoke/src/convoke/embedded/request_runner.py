@@ -1,10 +1,10 @@
 """Run requests on the event loop's thread or on worker threads.
 
-A request first runs on the event loop's thread. If the request must wait before its first write, the request ends early
-(see `suspension.py`). The runner then runs the request again, either after a pause or on a worker thread.
+A request first runs on the event loop's thread. If the request must wait, the request ends before its first write (see
+`suspension.py`). The runner then runs the request again: after a pause, or on a worker thread.
 
-A request reads and writes data in a unit of work (see `unit.py`). The runner returns the result of the request after
-the commit of this unit.
+A request reads and writes in a unit of work (see `unit.py`). The runner returns the result of the request after this
+unit is committed.
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ from convoke.operations.conversations import MAX_CONTENTION_SECONDS, sleep_befor
 Result = TypeVar("Result")
 
 MAX_REQUESTS_ON_THREADS = 128
-"""The maximum number of requests that run on worker threads at the same time.
+"""The maximum number of requests on worker threads at the same time.
 
-A request on a worker thread waits, for example for a receiver.
+A request uses a worker thread while it waits, for example for a receiver.
 """
 
 FIRST_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 0.001, 0.05
-"""The first pause and the maximum pause between two runs of a request. The pause doubles after each run."""
+"""The first and the longest pause between two runs of a request. Each pause is twice as long as the pause before."""
 
 
 class NotAdmittedError(Exception):
-    """The engine is overloaded. The client must send the request again later."""
+    """The engine is overloaded. The client must repeat the request later."""
 
 
 class RequestRunner:
-    """Runs the requests of one engine: the requests of the REST API and the calls of chat clients."""
+    """Runs the requests of one engine: requests of the REST API, and calls of chat clients."""
 
     def __init__(self, table: SqliteTable, admission: Admission, lock_timeout: float = LOCK_TIMEOUT_SECONDS) -> None:
         self._table = table
@@ -46,7 +46,7 @@ class RequestRunner:
         self._threads = ThreadPoolExecutor(MAX_REQUESTS_ON_THREADS, thread_name_prefix="request")
 
     async def admit_and_run(self, method: str, path: str, compute: Callable[[], Result]) -> Result:
-        """Admit the request, and run `compute` with `run`. Raises NotAdmittedError if the engine is overloaded."""
+        """Run `compute` if the engine has capacity. Raise NotAdmittedError if the engine is overloaded. See `run`."""
         if self._admission.applies_to(method, path) and not await self._admission.admitted():
             raise NotAdmittedError
         self._admission.request_arrived()
@@ -58,8 +58,9 @@ class RequestRunner:
     async def run(self, compute: Callable[[], Result]) -> Result:
         """Call `compute`. Return the result after all data in the result is committed.
 
-        If `compute` raises RunAgainError, this method calls `compute` again after a pause. Raises UnavailableError if
-        the commit fails, or if `compute` still raises RunAgainError after the maximum time.
+        If `compute` raises RunAgainError, call `compute` again after a pause. Raise UnavailableError if the commit
+        fails, or if `compute` still raises RunAgainError after the lock timeout. After a conflict with another writer,
+        the maximum is MAX_CONTENTION_SECONDS instead.
         """
         loop = asyncio.get_running_loop()
         begun, pause = loop.time(), FIRST_PAUSE_SECONDS
@@ -76,7 +77,7 @@ class RequestRunner:
             pause = min(2 * pause, MAX_PAUSE_SECONDS)
 
     async def on_thread(self, work: Callable[[], Result]) -> Result:
-        """Call `work` on a worker thread and return the result of `work`. `work` may block the worker thread."""
+        """Call `work` on a worker thread, and return the result. `work` may block this thread."""
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
     async def is_committed(self) -> bool:
@@ -89,7 +90,7 @@ class RequestRunner:
         return True
 
     def close(self) -> None:
-        """End the worker threads. A request that is still running fails when the table is closed."""
+        """End the worker threads. A request that still runs will fail when the table is closed."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def _run_here(self, compute: Callable[[], Result]) -> Result:
@@ -101,5 +102,5 @@ class RequestRunner:
 
 
 def _run_again(_: float) -> NoReturn:
-    """Raise ConflictedError instead of sleeping, because the event loop's thread must not sleep."""
+    """Raise ConflictedError instead of sleeping. The event loop's thread must not sleep."""
     raise ConflictedError

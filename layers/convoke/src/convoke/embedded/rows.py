@@ -1,6 +1,6 @@
-"""Convert items to rows of the table `items`, and rows to items.
+"""Convert items to rows of the table `items`, and rows back to items.
 
-A row has columns for the key, for each index and for the time of expiry. The column `body` contains the whole item as
+A row has columns for the key, for each index and for the expiry time. The column `body` contains the whole item as
 JSON.
 """
 
@@ -21,27 +21,27 @@ class Row(NamedTuple):
     columns: tuple[Value, ...]
     """The values of the columns, in the order of `COLUMNS`."""
     body: str
-    """The item as JSON. This is also the last value in `columns`."""
+    """The item as JSON. `columns` also ends with this value."""
 
 
 def index_columns(index: Index) -> tuple[str, str]:
-    """Return the names of the partition column and the sort column of an index."""
+    """Return the names of an index's partition column and sort column."""
     return f"{index.name}_partition", f"{index.name}_sort"
 
 
 NOT_IN_INDEX = (None, None)
 
 COLUMNS = ("pk", "sk", *chain.from_iterable(map(index_columns, INDEXES)), EXPIRES_AT, "body")
-"""The columns of the table `items`."""
+"""The names of all columns of the table `items`."""
 
 
 _INDEX_ATTRIBUTES = tuple((index.partition, index.sort) for index in INDEXES)
 
 
 def row_of(item: Item) -> Row:
-    """Return the row that stores the item.
+    """Return the row that stores an item.
 
-    Raises TypeError or ValueError if the item contains a value that no attribute can have.
+    Raise TypeError or ValueError if the item contains a value that no attribute can have.
     """
     columns: list[Value] = [item["pk"], item["sk"]]
     for partition, sort in _INDEX_ATTRIBUTES:
@@ -51,9 +51,9 @@ def row_of(item: Item) -> Row:
 
 
 def encode(item: Item) -> str:
-    """Return the item as JSON.
+    """Return an item as JSON.
 
-    Raises TypeError if the item contains a value that no attribute can have, such as an integer of more than 64 bits.
+    Raise TypeError if the item contains a value that no attribute can have, such as an integer of more than 64 bits.
     """
     return orjson.dumps(item, default=_set_to_json, option=orjson.OPT_PASSTHROUGH_DATETIME).decode()
 
@@ -73,8 +73,8 @@ def _index_values(item: Item, partition_name: str, sort_name: str) -> Sequence[s
 
 
 def _set_to_json(value: object) -> dict[str, list[float | str]]:
-    # A client could store a map with the key `$set` too. The 0.0 at the start shows that the map represents a set,
-    # because no attribute can contain a float.
+    # A client can store a map that also has the key `$set`. No attribute can contain a float, so the 0.0 at the start
+    # marks a map that represents a set.
     if not isinstance(value, (set, frozenset)) or not value:
         raise ValueError(f"no attribute can hold {value!r}")
     return {"$set": [0.0, *sorted(value)]}

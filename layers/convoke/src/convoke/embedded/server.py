@@ -1,4 +1,4 @@
-"""The HTTP server (uvicorn) that serves the gateway. The server finishes the requests under way before it stops."""
+"""Run the HTTP server (uvicorn) for the gateway. Before the server stops, it finishes the running requests."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ import uvicorn
 from convoke.embedded.chat.limits import MAX_FRAME_BYTES
 from convoke.embedded.engine import SHUTDOWN_GRACE_SECONDS
 from convoke.embedded.gateway import Message, Receive, Send
-from convoke.embedded.http_protocol import BoundedProtocol
+from convoke.embedded.http_protocol import KEEP_ALIVE_SECONDS, BoundedProtocol
 
 BACKLOG = 2048
-"""The maximum number of connections that wait in the operating system until the server accepts them."""
+"""How many connections can wait in the operating system until the server accepts them."""
 
 
 class CannotListenError(Exception):
-    """The server cannot listen on the address. The error text is one line for the person who chose the address."""
+    """The server cannot listen on an address. The error text is one line for the person who chose the address."""
 
     def __init__(self, message: str, *, is_busy: bool) -> None:
         super().__init__(message)
         self.is_busy = is_busy
-        """Whether another process listens on the address."""
+        """Whether another process already listens on the address."""
 
 
 def listening_socket(host: str, port: int) -> socket.socket:
-    """Return a socket that already listens, so that clients can connect before the server has started.
+    """Return a socket that already listens. Clients can connect before the server has started.
 
-    Raises CannotListenError if the operating system refuses the address, for example because the port is in use.
+    Raise CannotListenError if the operating system refuses the address, for example because the port is in use.
     """
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
@@ -50,7 +50,7 @@ def listening_socket(host: str, port: int) -> socket.socket:
 
 
 class ServedApp(Protocol):
-    """The ASGI application of a server. When the server stops, it calls `begin_stop`, `stop_chat` and `close`."""
+    """The ASGI application of a server. A stopping server calls `begin_stop`, then `stop_chat`, then `close`."""
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None: ...
 
@@ -62,7 +62,7 @@ class ServedApp(Protocol):
 
 
 class Server(uvicorn.Server):
-    """Serves requests until SIGINT or SIGTERM. Then the server finishes the requests under way and stops."""
+    """Serves requests until SIGINT or SIGTERM. Then finishes the running requests and stops."""
 
     def __init__(
         self, gateway: ServedApp, on_ready: Callable[[], None], on_stopped: Callable[[], Awaitable[None]]
@@ -79,6 +79,7 @@ class Server(uvicorn.Server):
                 log_config=None,
                 server_header=False,
                 proxy_headers=False,  # The gateway handles forwarded headers.
+                timeout_keep_alive=KEEP_ALIVE_SECONDS,
                 timeout_graceful_shutdown=SHUTDOWN_GRACE_SECONDS,
             )
         )
@@ -87,7 +88,7 @@ class Server(uvicorn.Server):
         self._on_stopped = on_stopped
 
     def stop_soon(self) -> None:
-        """Stop the server as a signal would. Any thread may call this method."""
+        """Stop the server as SIGTERM does. Any thread may call this method."""
         self.should_exit = True
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -107,9 +108,8 @@ class Server(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         """Handle SIGINT and SIGTERM while the server runs.
 
-        After the shutdown, the method of the base class would raise the signal again. The process would then not exit
-        with the status 0. On other threads than the main thread, this method does nothing, because Python allows signal
-        handlers only on the main thread.
+        After the shutdown, the base class would raise the signal again, and the process would not exit with status 0.
+        Python allows signal handlers only on the main thread, so this method does nothing on other threads.
         """
         if threading.current_thread() is not threading.main_thread():
             yield

@@ -1,9 +1,8 @@
-"""The resources of simulated phones, below `/convoke/v1/Simulate`.
+"""The resources of simulated phones, under `/convoke/v1/Simulate`.
 
-A client can send a message as a phone, and list the messages that a phone has received. A client can also report the
-delivery of a copy, and plan that copies fail.
-
-The engine on AWS never has these resources. See docs/behaviour/inbound-messages.md#simulated-phones.
+A client can send a message as a phone, and list the phones and their messages. A client can also report the delivery of
+a copy, and plan that copies fail. The engine on AWS never has these resources. See
+docs/behaviour/inbound-messages.md#simulated-phones.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from pydantic import ConfigDict, Field
 
 from convoke.api.contracts import Contract
 from convoke.api.operations import Operations
-from convoke.api.pagination import Pagination
+from convoke.api.pagination import MAX_SMALL_PAGE_SIZE, Pagination
 from convoke.api.parameters import FORM_NAMES, parse
 from convoke.api.representations import Representation, StreamDate, json_response
 from convoke.api.requests import CONVOKE_PREFIX, Request
@@ -25,13 +24,14 @@ from convoke.api.responses import Response
 from convoke.api.routes import Endpoint
 from convoke.domain import errors
 from convoke.domain.inbound_messages import Outcome
-from convoke.domain.phones import PhoneMessage
+from convoke.domain.phones import PhoneMessage, SimulatedPhone
 from convoke.domain.receipts import ShownStatus
 from convoke.domain.simulated_messages import NewSimulatedMessage
 from convoke.domain.simulated_reports import NewDeliveryStatus, PhonePlan
-from convoke.embedded.simulate_routes import INBOX, PHONE, SEND, STATUS
+from convoke.embedded.simulate_routes import INBOX, PHONE, PHONES, SEND, STATUS, THREAD, Rule
 from convoke.embedded.simulated_carrier import PhonePlans
 from convoke.operations.simulator import SimulatorOperations
+from convoke.storage.phones import StoredPhoneMessage
 
 if TYPE_CHECKING:
     from convoke.api.routes import AccountHandler
@@ -59,6 +59,13 @@ class PhoneRepresentation(Representation):
     number: str
     fail_next: int
     reports_delivery: bool
+    opted_out: list[str]
+
+
+class ListedPhoneRepresentation(Representation):
+    account_sid: str
+    number: str
+    date_updated: StreamDate
 
 
 class CreateSimulatedMessage(NewSimulatedMessage):
@@ -83,6 +90,14 @@ class PhoneMessageRepresentation(Representation):
     conversation_sid: str | None
     message_sid: str | None
     date_created: StreamDate
+
+
+class ThreadMessageRepresentation(PhoneMessageRepresentation):
+    numbers: list[str]
+    outcome: Outcome | None
+    status: ShownStatus | None
+    error_code: int
+    chat_service_sid: str | None
 
 
 LIST = Contract("PhoneMessages", PhoneMessageRepresentation, page="messages")
@@ -112,12 +127,18 @@ REPORT = Contract(
     errors=(errors.InvalidParameterError, errors.NotFoundError),
 )
 
+LIST_PHONES = Contract("Phones", ListedPhoneRepresentation, page="phones")
+
+LIST_THREAD = Contract("PhoneThread", ThreadMessageRepresentation, page="messages", max_page_size=MAX_SMALL_PAGE_SIZE)
+
+FETCH = Contract("Phone", PhoneRepresentation)
+
 PLAN = Contract("Phone", PhoneRepresentation, form=UpdatePhone)
 
 
 def simulate_endpoints(
     simulator: Callable[[], SimulatorOperations], plans: PhonePlans
-) -> Mapping[str, Endpoint[AccountHandler]]:
+) -> Mapping[Rule, Endpoint[AccountHandler]]:
     """Return the handlers of the routes in simulate_routes.py. The key is the rule of the route."""
 
     def create(_: Operations, request: Request) -> Response:
@@ -140,17 +161,73 @@ def simulate_endpoints(
     def plan(_: Operations, request: Request, number: str) -> Response:
         planned = parse(UpdatePhone, request.form)
         plans.plan(request.account.sid, number, failures=planned.fail_next, reports_delivery=planned.reports_delivery)
+        return fetch(_, request, number)
+
+    def fetch(_: Operations, request: Request, number: str) -> Response:
         account_sid = request.account.sid
-        return json_response(PhoneRepresentation(account_sid=account_sid, number=number, **planned.model_dump()))
+        fail_next, reports_delivery = plans.planned(account_sid, number)
+        return json_response(
+            PhoneRepresentation(
+                account_sid=account_sid,
+                number=number,
+                fail_next=fail_next,
+                reports_delivery=reports_delivery,
+                opted_out=simulator().opted_out(account_sid, number),
+            )
+        )
+
+    def list_phones(operations: Operations, request: Request) -> Response:
+        account_sid = request.account.sid
+        url = request.url(PHONES, CONVOKE_PREFIX)
+        pagination = Pagination(request, url, "phones", operations.accounts.page_key(account_sid))
+        page = simulator().list_phones(account_sid, pagination.page_request)
+
+        def represent(phone: SimulatedPhone) -> ListedPhoneRepresentation:
+            return ListedPhoneRepresentation(**phone.model_dump())
+
+        return json_response(pagination.body(page, represent, lambda phone: phone.number))
+
+    def list_thread(operations: Operations, request: Request, number: str) -> Response:
+        pagination = Pagination(
+            request,
+            request.url(THREAD.replace("<number>", quote(number, safe="")), CONVOKE_PREFIX),
+            "messages",
+            operations.accounts.page_key(request.account.sid),
+            max_page_size=MAX_SMALL_PAGE_SIZE,
+            descending=True,
+        )
+        page = simulator().list_thread(request.account.sid, number, pagination.page_request)
+        represent = partial(represent_in_thread, request.base_url)
+        return json_response(pagination.body(page, represent, lambda stored: stored.message.sid))
 
     return {
-        STATUS: Endpoint(report, REPORT),
-        PHONE: Endpoint(plan, PLAN),
-        SEND: Endpoint(create, CREATE),
-        INBOX: Endpoint(list_, LIST),
+        ("POST", STATUS): Endpoint(report, REPORT),
+        ("POST", PHONE): Endpoint(plan, PLAN),
+        ("POST", SEND): Endpoint(create, CREATE),
+        ("GET", INBOX): Endpoint(list_, LIST),
+        ("GET", PHONES): Endpoint(list_phones, LIST_PHONES),
+        ("GET", PHONE): Endpoint(fetch, FETCH),
+        ("GET", THREAD): Endpoint(list_thread, LIST_THREAD),
     }
 
 
 def represent_message(base_url: str, message: PhoneMessage) -> PhoneMessageRepresentation:
-    urls = [f"{base_url}{url}" if url.startswith("/") else url for url in message.media_urls]
-    return PhoneMessageRepresentation(**message.model_dump() | {"media_urls": urls})
+    return PhoneMessageRepresentation(**message.model_dump() | {"media_urls": absolute_urls(base_url, message)})
+
+
+def represent_in_thread(base_url: str, stored: StoredPhoneMessage) -> ThreadMessageRepresentation:
+    message, receipt, conversation = stored
+    return ThreadMessageRepresentation(
+        **message.model_dump()
+        | {
+            "media_urls": absolute_urls(base_url, message),
+            "numbers": stored.numbers,
+            "status": receipt and receipt.shown_status,
+            "error_code": receipt.error_code if receipt else 0,
+            "chat_service_sid": conversation and conversation.chat_service_sid,
+        }
+    )
+
+
+def absolute_urls(base_url: str, message: PhoneMessage) -> list[str]:
+    return [f"{base_url}{url}" if url.startswith("/") else url for url in message.media_urls]

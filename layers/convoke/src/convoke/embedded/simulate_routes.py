@@ -16,20 +16,35 @@ SEND = "/Simulate/InboundMessages"
 
 INBOX = "/Simulate/Phones/<number>/Messages"
 
+THREAD = "/Simulate/Phones/<number>/Thread"
+
 STATUS = "/Simulate/DeliveryStatus"
+
+PHONES = "/Simulate/Phones"
 
 PHONE = "/Simulate/Phones/<number>"
 
-METHODS = {STATUS: "POST", PHONE: "POST", SEND: "POST", INBOX: "GET"}
+Rule = tuple[str, str]
+"""The method and the path of a route."""
+
+RULES: tuple[Rule, ...] = (
+    ("POST", STATUS),
+    ("POST", PHONE),
+    ("POST", SEND),
+    ("GET", INBOX),
+    ("GET", PHONES),
+    ("GET", PHONE),
+    ("GET", THREAD),
+)
 
 
-def simulate_routes(load: Callable[[], Mapping[str, Endpoint[AccountHandler]]]) -> tuple[AccountRoute, ...]:
+def simulate_routes(load: Callable[[], Mapping[Rule, Endpoint[AccountHandler]]]) -> tuple[AccountRoute, ...]:
     """Return the routes. `load` returns the handler of each rule. Only the first request calls `load`."""
     loaded = cache(load)
 
-    def endpoint(rule: str) -> Endpoint[AccountHandler]:
+    def endpoint(rule: Rule) -> Endpoint[AccountHandler]:
         return loaded()[rule]
 
     return tuple(
-        AccountRoute(method, rule, partial(endpoint, rule), CONVOKE_PREFIX) for rule, method in METHODS.items()
+        AccountRoute(method, path, partial(endpoint, (method, path)), CONVOKE_PREFIX) for method, path in RULES
     )

@@ -1,4 +1,4 @@
-"""A carrier that delivers copies to simulated phones. The carrier stores each copy in the data file.
+"""Deliver copies to simulated phones. The carrier stores each copy in the data file.
 
 See docs/phones/simulator.md.
 """
@@ -18,17 +18,17 @@ from convoke.storage.phones import OptOutRepository, PhoneRepository
 
 @dataclass(slots=True)
 class PhonePlans:
-    """The plans of a test for simulated phones. The plans are stored only in memory."""
+    """Stores what a test plans for simulated phones. The plans are only in memory."""
 
     failures: dict[tuple[str, str], int] = field(default_factory=dict)
-    """The number of the next copies that fail. The key is the Account SID and the address of the phone."""
+    """Maps a phone to how many of its next attempts fail. A phone is a pair of Account SID and address."""
     undelivered: set[tuple[str, str]] = field(default_factory=set)
-    """The phones that report no delivery, by Account SID and address. A copy to such a phone stays `sent`."""
+    """The phones that report no delivery, as pairs of Account SID and address. A copy to such a phone stays `sent`."""
     _lock: Lock = field(default_factory=Lock)
 
     def plan(self, account_sid: str, address: str, *, failures: int, reports_delivery: bool) -> None:
         with self._lock:
-            # If `failures` is 0, store no entry. Otherwise the dictionary would grow with each phone.
+            # Store no entry for 0 failures. Otherwise the dictionary would grow with each phone.
             self.failures.pop((account_sid, address), None)
             if failures:
                 self.failures[account_sid, address] = failures
@@ -37,8 +37,16 @@ class PhonePlans:
             else:
                 self.undelivered.add((account_sid, address))
 
+    def planned(self, account_sid: str, address: str) -> tuple[int, bool]:
+        """Return how many of the next copies to a phone fail, and whether the phone reports deliveries."""
+        with self._lock:
+            return self.failures.get((account_sid, address), 0), (account_sid, address) not in self.undelivered
+
     def fails(self, account_sid: str, address: str) -> bool:
-        """Return whether the next copy must fail. If so, subtract 1 from the number of planned failures."""
+        """Return whether this attempt to send a copy must fail.
+
+        A failure reduces the number of planned failures by 1.
+        """
         with self._lock:
             left = self.failures.pop((account_sid, address), 0)
             if left > 1:
@@ -48,7 +56,7 @@ class PhonePlans:
 
 @dataclass(frozen=True, slots=True)
 class SimulatedCarrier:
-    """Implements Carrier. If a copy is sent twice, the phone gets the copy once."""
+    """Implements `Carrier`. If a copy is sent twice, the phone still gets only one copy."""
 
     phones: PhoneRepository
     opt_outs: OptOutRepository
@@ -73,7 +81,7 @@ class SimulatedCarrier:
                 from_=copy.sender.address,
                 to=copy.address,
                 body=copy.text,
-                media_urls=tuple(copy.media_urls),
+                media_urls=tuple(each.url for each in copy.media),
                 conversation_sid=receipt.conversation_sid,
                 message_sid=receipt.message_sid,
                 date_created=self.now(),

@@ -1,12 +1,12 @@
-"""The Table port on one SQLite database. All writes in one tick of the event loop form one unit of work.
+"""Implement the port `Table` on SQLite. All writes in one tick of the event loop form one unit of work.
 
 The first write in a tick takes SQLite's write lock (`BEGIN IMMEDIATE`) and opens a unit of work. The unit collects rows
-in memory. When the tick ends, the table writes and commits all rows. The table checks conditions with data that is read
-under the write lock. A write therefore never overwrites a newer write of another process.
-See docs/decisions/0068-one-unit-of-work-a-tick.md.
+in memory. At the end of the tick, the table writes and commits all rows. Conditions are checked on data that was read
+under the write lock, so a write never overwrites a newer write of another process. See
+docs/decisions/0068-one-unit-of-work-a-tick.md.
 
-Without an event loop, the table commits each write immediately. For a `unit()` block, the table commits all writes
-together at the end of the block.
+Without an event loop, the table commits each write immediately. The writes in a `unit()` block are committed together
+at the end of the block.
 """
 
 from __future__ import annotations
@@ -54,33 +54,33 @@ logger = logging.getLogger(__name__)
 MAX_EXPIRED_PER_PASS = 1000
 """The maximum number of items that one call of `remove_expired` removes.
 
-The number is limited, because the call blocks all other writes.
+There is a maximum, because the call blocks all other writes.
 """
 
 ROWS_PER_STATEMENT = 25
-"""The maximum number of rows in one INSERT statement. Few large statements are faster than many small statements."""
+"""The maximum number of rows in one INSERT statement. A few large statements are faster than many small statements."""
 
 LOCK_TIMEOUT_SECONDS = 5.0
-"""The maximum time that a thread waits while another process holds the write lock."""
+"""How long a thread waits while another process holds the write lock."""
 
 Result = TypeVar("Result")
 
 
 class DataFileGoneError(sqlite3.OperationalError):
-    """The data file was removed or replaced while it was open."""
+    """Somebody removed or replaced the data file while it was open."""
 
 
 class SqliteTable:
     """Implements `Table`.
 
-    If `streamed` returns True for a new item, the commit that stores the item also appends the item to the stream.
+    `streamed` decides for each new item whether the commit also appends the item to the stream.
 
-    A crash of the process never loses a commit. A power failure does not damage the file. With `Synchronous.NORMAL`, a
-    power failure may lose the last commits, because SQLite calls fsync for each checkpoint, but not for each commit.
-    With `Synchronous.FULL`, a power failure loses no commit.
+    A crash of the process never loses a commit. A power failure never damages the file. With `Synchronous.NORMAL`,
+    SQLite calls fsync for each checkpoint but not for each commit, so a power failure may lose the last commits. With
+    `Synchronous.FULL`, a power failure loses no commit.
 
-    If somebody removes or replaces the data file, SQLite continues to write to the removed file. The table therefore
-    looks at the path before each commit, and drops the unit if the file is gone.
+    If somebody removes or replaces the data file, SQLite continues to write to the removed file. Therefore the table
+    checks the path before each commit, and drops the unit if the file is gone.
     """
 
     def __init__(
@@ -97,12 +97,13 @@ class SqliteTable:
     ) -> None:
         """Open the data file at `path`. If `path` is `:memory:`, the data disappears when the table is closed.
 
-        The table calls `on_stream` after each commit that has added records to the stream. The argument is the number
-        of new records. The table calls `on_changes` after each commit that has stored change records. The argument is
-        these change records. The table calls `on_failure` after a unit is dropped. The table calls `on_gone` whenever
-        the table finds that the data file was removed or replaced.
-
-        `lock_timeout` is the maximum number of seconds that a thread waits while another process holds the write lock.
+        - `streamed`: returns whether a new item belongs in the stream.
+        - `on_stream`: called after each commit that adds records to the stream. The argument is the number of new
+          records.
+        - `on_changes`: called after each commit that stores change records. The argument is these change records.
+        - `on_failure`: called after a unit is dropped.
+        - `on_gone`: called whenever the table finds that the data file was removed or replaced.
+        - `lock_timeout`: how many seconds a thread waits at most while another process holds the write lock.
         """
         self._streamed = streamed
         self._on_stream = on_stream
@@ -110,13 +111,13 @@ class SqliteTable:
         self._on_failure = on_failure
         self._lock_timeout = lock_timeout
         self._lock = threading.RLock()
-        """While no event loop owns the table, only the thread that holds this lock may use the connection."""
+        """If no event loop owns the table, a thread must hold this lock to use the connection."""
         self._loop: asyncio.AbstractEventLoop | None = None
         self._owner = 0
-        """The id of the event loop's thread, or 0 without an event loop."""
+        """The id of the event loop's thread. 0 without an event loop."""
         self._unit: Unit | None = None
         self._held = 0
-        """The number of open `unit()` blocks."""
+        """How many `unit()` blocks are open."""
         self._is_closed = False
         self._connection = open_data_file(path, synchronous)
         self._path = path
@@ -126,20 +127,23 @@ class SqliteTable:
         self._checkpoints = Checkpoints(path, self._failures) if path != MEMORY else None
 
     def attach(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Give the table to `loop`. After the call, only the calling thread, which runs `loop`, uses the connection."""
+        """Give the table to `loop`. After that, only the calling thread may use the connection.
+
+        This thread must run `loop`.
+        """
         self._owner, self._loop = threading.get_ident(), loop
         if self._checkpoints:
             self._connection.execute("PRAGMA wal_autocheckpoint = 0")
             self._checkpoints.start()
 
     def detach(self) -> None:
-        """Allow every thread to use the connection again. Call this method when the event loop ends or has ended."""
+        """Allow every thread to use the connection again. Call this method when the event loop ends."""
         if not self._held:
             self._end_tick()
         self._owner, self._loop = 0, None
 
     def close(self) -> None:
-        """Close the data file. After this call, every method raises UnavailableError."""
+        """Close the data file. After that, every method raises UnavailableError."""
         if self._checkpoints:
             self._checkpoints.stop()
         with self._lock:
@@ -149,7 +153,7 @@ class SqliteTable:
             self._connection.close()
 
     def check_data_file(self) -> None:
-        """Call `on_gone` if the data file was removed or replaced. Raises UnavailableError in that case."""
+        """Check that the data file still exists. If not, call `on_gone` and raise UnavailableError."""
         try:
             self._check_data_file()
         except DataFileGoneError as error:
@@ -159,8 +163,6 @@ class SqliteTable:
         if self._file is not None and _identity(self._path) != self._file:
             self._on_gone()
             raise DataFileGoneError(f"{self._path} was removed or replaced")
-
-    # The Table port.
 
     def get(self, key: Key) -> Item | None:
         return self._run(partial(self._get, key))
@@ -199,19 +201,17 @@ class SqliteTable:
         except TransactionCanceledError as error:
             raise ConditionFailedError(error.failed[0]) from None
         assert row is not None
-        # Decode the JSON, so that the returned item contains no list object that `update` also contains.
+        # Decode the JSON. The returned item must not share a list object with `update`.
         return decode(row.body)
 
     def transact(self, writes: Sequence[Write]) -> None:
         self._run(partial(self._apply, writes))
 
-    # Units.
-
     @contextmanager
     def unit(self) -> Iterator[None]:
         """Commit all writes in the `with` block as one unit. If the block raises an exception, drop the unit.
 
-        If an event loop owns the table, this context manager does nothing, because each tick has its own unit. In that
+        If an event loop owns the table, this context manager does nothing, because each tick has its own unit. In this
         case, only the event loop's thread may use this context manager.
         """
         if self._owner:
@@ -231,16 +231,16 @@ class SqliteTable:
                 self._commit()
 
     def run(self, function: Callable[[], Result]) -> Result:
-        """Call `function` on the thread that owns the table, and return the result of `function`.
+        """Call `function` on the thread that owns the table, and return the result.
 
-        On other threads, this method returns only after the commit of the unit that `function` has used. On these
-        threads, this method also waits while another process holds the write lock. Raises UnavailableError if the wait
-        takes longer than the lock timeout.
+        On any other thread, this method waits for the commit of the unit that `function` used. If another process holds
+        the write lock, this method also waits for the write lock. Raise UnavailableError if this second wait exceeds
+        the lock timeout.
         """
         return self._run(function)
 
     def after_commit(self, function: Callable[[], None]) -> None:
-        """Call `function` after the commit of the open unit. If no unit is open, call `function` immediately.
+        """Call `function` after the commit of the open unit. Without an open unit, call `function` immediately.
 
         If the unit is dropped, `function` is never called.
         """
@@ -250,15 +250,15 @@ class SqliteTable:
             self._unit.on_commit.append(function)
 
     def on_failure(self, function: Callable[[], None]) -> None:
-        """Call `function` if the open unit is dropped. If no unit is open, `function` is never called."""
+        """Call `function` if the open unit is dropped. Without an open unit, do nothing."""
         if self._unit is not None:
             self._unit.on_failure.append(lambda _: function())
 
     def committed(self) -> asyncio.Future[None] | None:
-        """Return a future that is done after the commit of the open unit. Return None if no unit is open.
+        """Return a future for the commit of the open unit. Return None if no unit is open.
 
-        If the commit fails, the future raises UnavailableError. A response may show data of the open unit. The gateway
-        must therefore wait for the future before it sends the response.
+        If the commit fails, the future raises UnavailableError. A response may show data of the open unit, so the
+        gateway must wait for the future before it sends the response.
         """
         if self._unit is None or self._loop is None:
             return None
@@ -269,20 +269,19 @@ class SqliteTable:
         return future
 
     def commit_if_full(self) -> None:
-        """If the open unit has at least MAX_ROWS rows, commit the unit before the end of its tick.
+        """Commit the open unit now, before the end of the tick, if it has at least MAX_ROWS rows.
 
-        Call this method only between two operations, because all writes of an operation must be in one unit. Suppose
-        that a commit contained only the first of two writes of an operation. Another process could take the write lock
-        before the second write. The operation could not run again, because the first write would already be stored.
-        Also, the operation would not notice a failure of the first commit.
+        Call this method only between two operations. All writes of an operation must be in one unit, for two reasons.
+        First, another process could take the write lock between two commits. The operation could not run again, because
+        its first write would already be stored. Second, the operation would not notice a failure of the first commit.
         """
         if self._unit is not None and self._unit.rows >= MAX_ROWS and not self._held:
             self._end_tick()
 
     def begin(self) -> None:
-        """Take the write lock and open a unit, unless a unit is already open.
+        """Take the write lock and open a unit. Do nothing if a unit is already open.
 
-        Raises RunAgainError if another process holds the write lock.
+        Raise RunAgainError if another process holds the write lock.
         """
         if self._unit is not None:
             return
@@ -297,7 +296,7 @@ class SqliteTable:
             self._loop.call_soon(self._end_tick)
 
     def write(self, statement: str, *parameters: Sequence[Any]) -> list[Any]:
-        """Run the statement once for each element of `parameters`, as part of the unit.
+        """Run a statement once for each element of `parameters`, as part of the unit.
 
         If `parameters` has exactly one element, return the rows that the statement returns. Otherwise return an empty
         list.
@@ -305,21 +304,19 @@ class SqliteTable:
         return self._run(partial(self._write, statement, parameters))
 
     def rows(self, statement: str, parameters: Sequence[Any] = ()) -> list[Any]:
-        """Return the rows that a SELECT statement finds. The statement also finds the rows of the open unit."""
+        """Run a SELECT statement, and return the rows. The statement also finds the rows of the open unit."""
         return self._run(partial(self._rows, statement, parameters))
 
     def clear(self) -> None:
-        """Delete all rows in the data file. Call this method at the start of a unit that adds new items afterwards."""
+        """Delete all rows in the data file. Call this method at the start of a unit that then adds new items."""
         for (name,) in self.rows("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"):
             self.write(f"DELETE FROM {name}", ())  # noqa: S608 - the name of a table
 
-    # The stream and the expired items.
-
     def stream_records(self, limit: int) -> list[tuple[int, Item]]:
-        """Return up to `limit` records of the stream, oldest first. Each record comes with its sequence number.
+        """Return up to `limit` records of the stream with their sequence numbers, oldest first.
 
-        The records stay in the stream until `delete_stream_records` removes them. If the process crashes before the
-        removal, the records are published again.
+        The records stay in the stream until `delete_stream_records` removes them. If the process crashes before that,
+        the records are published again.
         """
         records = self.rows("SELECT sequence, body FROM stream ORDER BY sequence LIMIT ?", (limit,))
         return [(sequence, decode(body)) for sequence, body in records]
@@ -329,9 +326,9 @@ class SqliteTable:
         self.write("DELETE FROM stream WHERE sequence = ?", *((sequence,) for sequence in sequences))
 
     def remove_expired(self, now: datetime) -> None:
-        """Remove expired items, at most MAX_EXPIRED_PER_PASS. An item has expired if its `expires_at` is before `now`.
+        """Remove up to MAX_EXPIRED_PER_PASS expired items. An item has expired if its `expires_at` is before `now`.
 
-        The engine must call this method regularly. DynamoDB removes expired items automatically.
+        The engine must call this method regularly. On AWS, DynamoDB removes expired items by itself.
         """
         self._run(partial(self._remove_expired, int(now.timestamp())))
 
@@ -341,10 +338,8 @@ class SqliteTable:
             statement = f"DELETE FROM items WHERE (pk, sk) IN ({expired})"  # noqa: S608
             self._write(statement, [(seconds, MAX_EXPIRED_PER_PASS)])
             if self._unit is not None:
-                # `known` may contain some of the removed items.
+                # `known` may contain removed items.
                 self._unit.known.clear()
-
-    # Threads.
 
     def _run(self, function: Callable[[], Result]) -> Result:
         owner = self._owner
@@ -355,17 +350,15 @@ class SqliteTable:
         return self._run_on_loop(function)
 
     def _run_here(self, function: Callable[[], Result]) -> Result:
-        """Call `function` in the calling thread. Then commit the unit, unless a `unit()` block is open."""
+        """Call `function` on the calling thread. Then commit the unit, unless a `unit()` block is open."""
         with self._lock:
             if self._is_closed:
-                # This thread was still working when the engine stopped. Log nothing, because the data file has not
-                # failed.
+                # The engine has stopped while this thread was working. The data file has not failed, so log nothing.
                 raise UnavailableError
             try:
                 result = self._when_unlocked(function)
             except Exception:
-                # If a write was refused, the unit has not changed. Commit the unit now, so that the write lock is
-                # released.
+                # A refused write has not changed the unit. Commit the unit now, to release the write lock.
                 self._commit_unless_held()
                 raise
             except BaseException:
@@ -408,9 +401,9 @@ class SqliteTable:
             self.commit_if_full()
 
     def _when_unlocked(self, function: Callable[[], Result]) -> Result:
-        """Call `function` and return its result. If `function` raises RunAgainError, call `function` again.
+        """Call `function` and return the result. If `function` raises RunAgainError, call `function` again.
 
-        After the lock timeout, raise UnavailableError.
+        Raise UnavailableError after the lock timeout.
         """
         deadline = time.monotonic() + self._lock_timeout
         while True:
@@ -420,8 +413,6 @@ class SqliteTable:
                 if time.monotonic() > deadline:
                     raise self._failures.unavailable(error.__cause__ or error) from error
                 time.sleep(RUN_AGAIN_PAUSE_SECONDS)
-
-    # Reading.
 
     def _get(self, key: Key) -> Item | None:
         unit = self._unit
@@ -460,23 +451,21 @@ class SqliteTable:
             if self._unit is None and _is_busy(error):
                 raise RunAgainError from error
             unavailable = self._failures.unavailable(error)
-            # After some I/O errors, SQLite rolls back the transaction automatically. In that case, drop the unit.
-            # Without a transaction, SQLite would commit each later statement of the unit separately.
+            # After some I/O errors, SQLite rolls back the transaction by itself. In this case, drop the unit. Without a
+            # transaction, SQLite would commit each further statement of the unit separately.
             if self._unit is not None and not self._connection.in_transaction:
                 self._abandon(unavailable)
             raise unavailable from error
 
-    # Writing.
-
     def _apply(self, writes: Sequence[Write]) -> dict[Key, Row | None]:
-        """Add all writes to the unit. If a condition fails, add no write.
+        """Add all writes to the unit. If a condition fails, add none of the writes.
 
         Return the added rows by key. The value None means that the row is deleted.
         """
         check_updates(writes)
         by_key = writes_by_key(writes)
-        # Encode the items before `begin` takes the write lock, so that other processes wait for a shorter time. The
-        # value None means that the row must be deleted, or that the row of an Update is encoded below.
+        # Encode the items before `begin` takes the write lock, so that other processes wait less. None marks a row that
+        # is deleted, or the row of an Update, which is encoded below.
         rows = {key: row_of(write.item) if isinstance(write, Put) else None for key, write in by_key.items()}
         self.begin()
         unit = self._unit
@@ -488,7 +477,7 @@ class SqliteTable:
         for key, write in by_key.items():
             if isinstance(write, Update):
                 rows[key] = row_of(updated(standing.get(key), write))
-        # Only the statements above can fail, and these statements add no write to the unit. A refused transaction
+        # Only the statements above can fail, and these statements do not change the unit. A refused transaction
         # therefore adds nothing to the unit.
         unit.write(rows)
         self._add_to_stream(unit, [row for key, row in rows.items() if row is not None and key not in standing])
@@ -499,10 +488,10 @@ class SqliteTable:
         unit.stream += [row.body for row in rows if self._streamed(row.item)]
 
     def _depends_on_item(self, write: Write) -> bool:
-        """Return whether the write depends on the existing item.
+        """Return whether the result of a write depends on the existing item.
 
-        A write with a condition depends on the existing item, and so does an `Update`. A `Put` of a streamed item
-        depends on whether the item already exists, because only new items are appended to the stream.
+        This is true for an `Update` and for every write with a condition. It is also true for a `Put` of a streamed
+        item, because only new items are appended to the stream.
         """
         if write.condition is not None or isinstance(write, Update):
             return True
@@ -516,7 +505,7 @@ class SqliteTable:
         return []
 
     def _guarded(self, function: Callable[[], Result]) -> Result:
-        """Call `function`. If SQLite fails, drop the whole unit, because some of its rows may already be written."""
+        """Call `function`. If SQLite fails, drop the whole unit, because SQLite may already have written some rows."""
         try:
             return function()
         except sqlite3.Error as error:
@@ -524,11 +513,9 @@ class SqliteTable:
             self._abandon(unavailable)
             raise unavailable from error
 
-    # The end of a unit.
-
     def _end_tick(self) -> None:
         if self._unit is not None:
-            # Ignore the error here. All callers that wait for the commit get the error.
+            # Ignore the error here, because every caller that waits for the commit gets the error.
             with suppress(UnavailableError):
                 self._commit()
 
@@ -566,7 +553,7 @@ class SqliteTable:
             _notify(partial(self._on_stream, len(unit.stream)))
 
     def _write_pending(self, unit: Unit) -> None:
-        """Write the collected rows in the open transaction of SQLite. The rows are written in the order of their keys.
+        """Write the collected rows in key order, inside SQLite's open transaction.
 
         Then delete the rows that the unit removes.
         """
@@ -579,11 +566,11 @@ class SqliteTable:
             self._connection.executemany("DELETE FROM items WHERE pk = ? AND sk = ?", removed)
 
     def _abandon(self, error: Exception) -> None:
-        """Drop the open unit, so that none of its writes is stored. Callers that wait for the commit get `error`."""
+        """Drop the open unit. None of its writes is stored. Callers that wait for the commit get `error`."""
         unit, self._unit = self._unit, None
         if unit is not None:
             unit.is_open = False
-        # After some errors, such as a full disk, SQLite has already rolled back the transaction automatically.
+        # After some errors, such as a full disk, SQLite has already rolled back the transaction by itself.
         if self._connection.in_transaction:
             self._connection.execute("ROLLBACK")
         for function in unit.on_failure if unit else ():
@@ -592,7 +579,7 @@ class SqliteTable:
 
 
 def _identity(path: str) -> tuple[int, int] | None:
-    """Return the device and the inode of a file, or None if the file does not exist."""
+    """Return the device and the inode of a file. Return None if the file does not exist."""
     try:
         found = os.stat(path)
     except OSError:
@@ -619,7 +606,7 @@ def _fail(future: asyncio.Future[None], error: Exception) -> None:
 
 
 def _is_busy(error: sqlite3.Error) -> bool:
-    """Return whether another process holds a lock, for example because it recovers the write-ahead log."""
+    """Return whether another process holds a lock, for example to recover the write-ahead log."""
     return getattr(error, "sqlite_errorname", "").startswith("SQLITE_BUSY")
 
 

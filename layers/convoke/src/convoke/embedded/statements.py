@@ -1,4 +1,4 @@
-"""The SQL statements that the embedded engine runs on the table `items`."""
+"""Build the SQL statements for the table `items`."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from convoke.storage.table import Index, Item
 
 @cache
 def select_items(count: int) -> str:
-    """Return the statement that selects the key and the body of each of `count` items."""
-    # Use a join here. With `(pk, sk) IN (VALUES ...)`, SQLite would scan the whole table.
+    """Return the statement that selects the keys and bodies of `count` items."""
+    # Use a join, because SQLite would scan the whole table for `(pk, sk) IN (VALUES ...)`.
     values = ", ".join(repeat("(?, ?)", count))
     return (
         f"WITH wanted (wanted_pk, wanted_sk) AS (VALUES {values})"  # noqa: S608 - only constants
@@ -23,7 +23,7 @@ def select_items(count: int) -> str:
 
 @cache
 def upsert_items(count: int) -> str:
-    """Return the statement that stores `count` items. For each item, the parameters are the values of `COLUMNS`."""
+    """Return the statement that stores `count` items. The parameters of each item are the values of `COLUMNS`."""
     row = f"({', '.join(repeat('?', len(COLUMNS)))})"
     updates = ", ".join(f"{name} = excluded.{name}" for name in COLUMNS[2:])
     return (
@@ -35,9 +35,9 @@ def upsert_items(count: int) -> str:
 def query_items(
     partition: str, *, index: Index | None, between: tuple[str, str] | None, after: Item | None, forward: bool
 ) -> tuple[str, list[str]]:
-    """Return the statement for `Table.query`, and the parameters of the statement except the limit.
+    """Return the statement for `Table.query`, and its parameters without the limit.
 
-    The limit is the last parameter of the statement.
+    The caller must append the limit as the last parameter.
     """
     column, order, names = _layout(index)
     position = tuple(str(after[name]) for name in names) if after else None
@@ -54,8 +54,8 @@ def query_items(
 def _selected(index: Index | None) -> str:
     """Return the columns that a query selects, as SQL text.
 
-    A query on an index selects only the attributes that DynamoDB projects into the index. For such a query, no item
-    needs to be decoded.
+    On an index, a query selects only the attributes that DynamoDB projects into the index. Therefore no item needs to
+    be decoded.
     """
     if index is None:
         return "body"
@@ -65,10 +65,10 @@ def _selected(index: Index | None) -> str:
 
 @cache
 def _layout(index: Index | None) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
-    """Return the column of the partition key, the columns for ORDER BY, and the attributes of these columns.
+    """Return the partition column, the columns for ORDER BY, and the attributes that these columns contain.
 
-    The columns for ORDER BY determine the order of the items in a partition. Each of these columns contains the value
-    of one attribute. The columns and the attributes have the same order.
+    The columns for ORDER BY determine the order of the items in a partition. The attributes have the same order as
+    these columns.
     """
     if index is None:
         return "pk", ("sk",), ("sk",)
@@ -79,10 +79,10 @@ def _layout(index: Index | None) -> tuple[str, tuple[str, ...], tuple[str, ...]]
 def _bounds(
     order: Sequence[str], between: tuple[str, str] | None, after: tuple[str, ...] | None, *, forward: bool
 ) -> tuple[list[str], list[str]]:
-    """Return the SQL terms for the start and the end of a range, and the parameters of these terms.
+    """Return the SQL terms for the start and the end of a range, with their parameters.
 
-    There is at most one term for the start, and at most one term for the end. If there were two terms for the start,
-    SQLite would look up only one term in the index. SQLite would then check the other term for every row.
+    The start has at most one term, and the end has at most one term. With two terms for the start, SQLite would look up
+    only one term in the index, and would check the other term for every row.
     """
     onwards, back = (">", "<") if forward else ("<", ">")
     near, far = (between if forward else between[::-1]) if between else (None, None)

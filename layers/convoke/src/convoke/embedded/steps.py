@@ -1,7 +1,7 @@
-"""Run the asynchronous steps. Steps add participants, finalize conversations and publish stream records.
+"""Run the asynchronous steps: add participants, finalize conversations and publish stream records.
 
-If a step fails, the failure is logged. The sweeper later finds the conversation in the table and tries again. A record
-that is not published yet stays in the stream.
+If a step fails, the failure is logged, and the sweeper later finds the conversation in the table and tries again. A
+record that is not yet published stays in the stream.
 """
 
 from __future__ import annotations
@@ -37,14 +37,13 @@ Work = TypeVar("Work")
 class Waiting(Generic[Work]):
     """A queue in memory.
 
-    `age` returns the number of seconds for which the first entry has been waiting. If the queue is empty, `age` returns
-    0.
+    `age` returns how many seconds the first entry has been waiting. For an empty queue, `age` returns 0.
     """
 
     entries: deque[tuple[float, Work]] = field(default_factory=deque)
 
     def append(self, work: Work) -> Callable[[], None]:
-        """Append `work` to the queue. Return a function that removes `work` again if `work` is still in the queue."""
+        """Append `work` to the queue. Return a function that removes `work` again, if it is still in the queue."""
         entry = (time.monotonic(), work)
         self.entries.append(entry)
 
@@ -66,23 +65,26 @@ class Waiting(Generic[Work]):
 
 @dataclass(slots=True)
 class StreamBacklog:
-    """Stores whether the stream may contain records, and for how long the oldest record has been waiting.
+    """Tracks whether the stream may contain records, and how long the oldest record has been waiting.
 
-    The backlog counts the records of each commit, because the stream does not store when a record arrived. Records from
+    The stream does not store when a record arrived, so this object counts the records of each commit. Records from
     before the start of the process have no age.
     """
 
     may_have_records: bool = True
-    """True at the start, because there may be records from before a crash."""
+    """True at the start, because the stream may contain records from before a crash."""
     arrivals: deque[tuple[float, int]] = field(default_factory=deque)
-    """The time of each commit, and the number of records of the commit that are still in the stream."""
+    """The time of each commit, and how many records of the commit are still in the stream."""
 
     def grew(self, records: int) -> None:
         self.may_have_records = True
         self.arrivals.append((time.monotonic(), records))
 
     def published(self, records: int, *, is_last: bool) -> None:
-        """Stop counting the oldest `records` records. If `is_last` is true, the stream contains no more records."""
+        """Forget the oldest records, because they are published. `records` is the number of these records.
+
+        If `is_last` is True, the stream contains no more records.
+        """
         self.may_have_records = not is_last
         if is_last:
             self.arrivals.clear()
@@ -98,7 +100,7 @@ class StreamBacklog:
 
 @dataclass(frozen=True, slots=True)
 class StateMachine:
-    """Runs the conversation finalizer in this process. On AWS, a state machine of Step Functions does the same work.
+    """Runs the conversation finalizer in this process. On AWS, a state machine of Step Functions does this work.
 
     The states are Finalize, Publish and Settle. If Finalize fails permanently, Close replaces Finalize.
     """
@@ -135,7 +137,7 @@ class Steps:
     stream: StreamBacklog = field(default_factory=StreamBacklog)
 
     def age(self) -> float:
-        """Return the number of seconds for which the oldest step or stream record has been waiting, or 0."""
+        """Return how many seconds the oldest step or stream record has been waiting. Return 0 if nothing waits."""
         return max(self.participants.age(), self.executions.age(), self.stream.age())
 
     @property
@@ -143,27 +145,26 @@ class Steps:
         return bool(len(self.participants) or len(self.executions) or self.stream.may_have_records)
 
     def run_all(self, until: float = float("inf")) -> None:
-        """Run steps until no step is waiting, or until the time `until` of the monotonic clock.
+        """Run steps until no step is waiting, or until the monotonic clock reaches `until`.
 
-        Call this method only if the table has no event loop. Steps that have not run are not lost, because the sweeper
-        finds the work in the table later. Raises UnavailableError if another process holds the write lock for too long.
+        Call this method only if the table has no event loop. Steps that do not run are not lost, because the sweeper
+        later finds the work in the table. Raise UnavailableError if another process holds the write lock for too long.
         """
         while self.are_waiting and time.monotonic() < until:
             with self.table.unit():
                 self.run(until)
 
     def run(self, until: float) -> None:
-        """Run waiting steps until the time `until` of the monotonic clock. Then publish one batch of stream records.
+        """Run waiting steps until the monotonic clock reaches `until`. Then publish one batch of stream records.
 
-        If steps are waiting, at least one step runs. Another process may hold the write lock. In that case, this method
-        raises RunAgainError on the event loop's thread, and no step is lost. On other threads, this method waits for
-        the write lock.
+        At least one waiting step runs. If another process holds the write lock, this method raises RunAgainError on the
+        event loop's thread, and no step is lost. On other threads, this method waits for the write lock.
         """
         self.table.run(self.table.begin)
         while len(self.participants) or len(self.executions):
-            # The previous step may have filled the unit, which was then committed. In that case, open a new unit.
+            # The previous step may have filled the unit, so that the unit was committed. Open a new unit in this case.
             self.table.begin()
-            # Run executions first, because executions complete conversations that are already in progress.
+            # Run executions first, because they complete conversations that are already in progress.
             if len(self.executions):
                 _attempt(self.state_machine.execute, self.executions.pop())
             else:
@@ -176,8 +177,8 @@ class Steps:
     def _publish(self) -> None:
         """Publish one batch of stream records.
 
-        One commit both removes the records and stores the deliveries of their events. Even after a crash, a delivery is
-        therefore never stored twice in the delivery queue.
+        One commit removes the records and stores the deliveries of their events. Therefore the delivery queue never
+        gets a delivery twice, even after a crash.
         """
         if not self.stream.may_have_records:
             return
@@ -190,9 +191,10 @@ class Steps:
             self.table.delete_stream_records([sequence for sequence, _ in records])
 
     def _readable(self, item: Item) -> Change | None:
-        """Return the change in a record. If the record cannot be read, add a dead letter and return None.
+        """Return the change in a record. If the record is unreadable, add a dead letter and return None.
 
-        The commit that stores the dead letter also removes the record, so the record does not block later records.
+        The commit that stores the dead letter also removes the record. Therefore the record does not block later
+        records.
         """
         try:
             return change_of(item)

@@ -1,4 +1,4 @@
-"""Receive uploads and send files in parts. Only one part of each transfer is in memory.
+"""Receive uploads and send files in parts, so that only one part of each transfer is in memory.
 
 Worker threads read and write the files, because a slow disk must not block the event loop.
 """
@@ -17,25 +17,24 @@ from convoke.api.responses import FileResponse, Response
 from convoke.api.uploads import Upload
 
 DEADLINE = "convoke.deadline"
-"""The name of an extension in the ASGI scope. The extension gives a client more time to send the body.
+"""The name of an ASGI extension that gives a client more time to send the body.
 
-The extension has one entry, `extend`. This entry is a function. Its argument is the number of seconds from now until
-the new deadline.
+The extension has one entry, the function `extend`. Its argument is the number of seconds from now to the new deadline.
 """
 
 MAX_THREADS = 8
-"""The maximum number of files that are read or written at the same time.
+"""How many files are read or written at the same time.
 
-A transfer does not occupy a thread while it waits for the client.
+A transfer uses no thread while it waits for the client.
 """
 
 PART_BYTES = 64 * 1024
 
 UPLOAD_TIMEOUT_SECONDS = 600.0
-"""The maximum time that a client may take to send the content of a media."""
+"""How long a client may take to send an uploaded file."""
 
 UPLOAD_PATH = re.compile("/v1/Services/[^/]+/Media")
-"""Matches the path of the route for uploads of media. All other routes accept only shorter bodies."""
+"""Matches the path to which clients upload files. On all other paths, bodies must be shorter."""
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -48,24 +47,24 @@ def is_upload(scope: Message) -> bool:
 
 
 class DisconnectedError(Exception):
-    """The client has disconnected before the end of the body."""
+    """The client disconnected before the end of the body."""
 
 
 class Body:
-    """A request body that has not arrived completely."""
+    """A request body that is still arriving."""
 
     def __init__(self, scope: Message, receive: Receive) -> None:
         self._receive = receive
         self._extend_deadline = scope["extensions"][DEADLINE]["extend"]
 
     def expect_upload(self) -> None:
-        """Give the client UPLOAD_TIMEOUT_SECONDS from now to send the body."""
+        """Give the client UPLOAD_TIMEOUT_SECONDS, from now, to send the body."""
         self._extend_deadline(UPLOAD_TIMEOUT_SECONDS)
 
     async def next_part(self) -> tuple[bytes, bool]:
         """Return the next part of the body, and whether more parts follow.
 
-        Raises DisconnectedError if the client has disconnected.
+        Raise DisconnectedError if the client has disconnected.
         """
         message = await self._receive()
         if message["type"] == "http.disconnect":
@@ -78,14 +77,14 @@ class Transfers:
         self._threads = ThreadPoolExecutor(MAX_THREADS, thread_name_prefix="media")
 
     def close(self) -> None:
-        """End the worker threads. Transfers under way fail."""
+        """End the worker threads. Running transfers fail."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def receive(self, upload: Upload, body: Body) -> Response:
-        """Write each part of the body to `upload`. Return the response of `upload`.
+        """Pass each part of the body to `upload`, and return the upload's response.
 
-        If `upload` refuses a part, this method does not read the remaining parts. Raises DisconnectedError if the
-        client disconnects before the end of the body.
+        If `upload` refuses a part, do not read the remaining parts. Raise DisconnectedError if the client disconnects
+        before the end of the body.
         """
         body.expect_upload()
         try:
@@ -99,13 +98,14 @@ class Transfers:
         return await self._on_thread(upload.respond)
 
     async def open(self, response: FileResponse) -> BinaryIO:
-        """Open the file of a response. Raises NotFoundError if the file no longer exists."""
+        """Open the file of a response. Raise NotFoundError if the file no longer exists."""
         return await self._on_thread(response.open)
 
     async def send(self, file: BinaryIO, send: Send) -> None:
         """Send a file as the body of a response, and close the file.
 
-        The ASGI function `send` waits while the client reads slowly. The next part is read only after this wait.
+        If the client reads slowly, the ASGI function `send` waits. The next part of the file is read only after this
+        wait.
         """
         with closing(file):
             while part := await self._on_thread(partial(file.read, PART_BYTES)):

@@ -35,7 +35,7 @@ SIGNATURE_ONLY: Options = {
     "verify_nbf": False,
     "verify_sub": False,
 }
-"""Options for `jwt.decode`. The module `domain/access_tokens.py` checks the claims."""
+"""Options with which `jwt.decode` checks only the signature. domain/access_tokens.py checks the claims."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class AccessTokenOperations:
     real_time: Clock = instants.now
     """The clock that determines whether a token has expired.
 
-    A test can change the clock of the instance. Such a test must not end a session, so tokens use the real clock.
+    A test can move the clock of the instance. Sessions must not end when the clock moves, so tokens use the real clock.
     """
 
     def verify(self, token: str) -> ChatSession:
@@ -69,7 +69,7 @@ class AccessTokenOperations:
         return ChatSession(account, service, claims.identity, sid, key_sid, claims.expires_at)
 
     def authenticate(self, token: str) -> ChatSession:
-        """Return the session of a request that a chat client sends without its WebSocket.
+        """Return the session of a chat client that sends a request outside its WebSocket.
 
         Raises an error with the status 401 if the token is invalid, or if the User does not exist. A User normally
         exists, because `connect` creates the User when the client connects.
@@ -80,7 +80,7 @@ class AccessTokenOperations:
         return session
 
     def connect(self, token: str) -> ChatSession:
-        """Return the session of a client that connects. Create the User of the identity if the User does not exist."""
+        """Return the session of a chat client that connects. Create the User if the User does not exist."""
         session = self.verify(token)
         self.users.see(session.service, session.identity)
         return session

@@ -29,8 +29,9 @@ class AccountOperations:
     def authenticate(self, user: str, password: str) -> Account:
         """Return the account to which a user name and a password belong.
 
-        The user name and the password are an Account SID and its Auth Token, or the SID and the secret of an API key.
-        Raises NotAuthenticatedError. The error does not say whether the user name or the password is wrong.
+        The user name is an Account SID or the SID of an API key. The password is the Auth Token of the account or the
+        secret of the API key. Raises NotAuthenticatedError. The error does not say whether the user name or the
+        password is wrong.
         """
         sid = self._authenticated_sid(user, password)
         if sid is None:
@@ -65,9 +66,10 @@ class AccountOperations:
         return hmac.digest(self.token(account_sid).encode(), b"page tokens", "sha256")
 
     def create(self, account_sid: str | None = None, token: str | None = None) -> Account:
-        """Create an account with a default service and a default messaging service.
+        """Create an account with a default service and the SID of a default Messaging Service.
 
-        Generates the SID and the Auth Token unless they are given. The caller can repeat this operation after a crash.
+        If `account_sid` or `token` is None, the method generates a value. After a crash, the caller can repeat the
+        operation with the same `account_sid`.
         """
         sid = account_sid or self.new_sid(Prefix.ACCOUNT)
         # Store the token first. If the process dies after this call, the first request with the token creates the

@@ -48,7 +48,7 @@ class AddressConfigurationOperations:
         return configuration
 
     def fetch(self, account_sid: str, sid_or_address: str) -> AddressConfiguration:
-        """Return a configuration by its SID or its address. Raises NotFoundError."""
+        """Return the configuration that has the given SID or address. Raises NotFoundError."""
         if sid := parse_sid(sid_or_address, Prefix.ADDRESS_CONFIGURATION):
             found = self.configurations.fetch(account_sid, sid)
         else:
@@ -67,8 +67,9 @@ class AddressConfigurationOperations:
     ) -> AddressConfiguration:
         """Store the given fields. If no fields are given, nothing changes.
 
-        Raises NotFoundError. Raises another error if, after the update, a setting that the type of autocreation
-        requires would be missing. Raises another error if the URL is not allowed, or if the service does not exist.
+        Raises NotFoundError. Raises another error if the URL is not allowed, or if the service does not exist. Also
+        raises an error if a required setting would be missing after the update. The type of autocreation determines
+        which settings are required.
         """
         configuration = self.fetch(account_sid, sid_or_address)
         if not requested.model_fields_set:

@@ -35,7 +35,7 @@ class ApiKeyOperations:
     real_time: Clock = instants.now
     """The clock that determines whether an API key has expired.
 
-    A test can change the clock `now`. Such a test must not end the sign-in of a person.
+    A test can move the clock `now`. A person who has signed in to the console must not be signed out when it moves.
     """
 
     def create(
@@ -69,7 +69,7 @@ class ApiKeyOperations:
         return self.api_keys.page(account_sid, page)
 
     def update(self, account_sid: str, key_sid: str, change: NewApiKey) -> ApiKey:
-        """Store the friendly name if it is given. Raises NotFoundError if the account has no such key."""
+        """Store the friendly name if the request contains one. Raises NotFoundError if the account has no such key."""
         key = self.fetch(account_sid, key_sid)
         if not change.model_fields_set:
             return key
@@ -84,7 +84,7 @@ class ApiKeyOperations:
     def delete(self, key_sid: str) -> bool:
         """Revoke an API key. Returns False if the API key does not exist.
 
-        Other processes may accept the API key from their caches for some seconds.
+        Other processes may still accept the API key for some seconds, because each process caches API keys.
         """
         if (known := parse_sid(key_sid, Prefix.API_KEY)) is None or (owner := self.api_keys.fetch_owner(known)) is None:
             return False

@@ -26,5 +26,5 @@ class ConfigurationWebhooksOperations:
 
 
 def urls_by_field(change: WebhookSettingsChange) -> dict[FieldPath, str | None]:
-    """Return the URLs in `change`. The key of each URL is the path of its field, such as `("pre_webhook_url",)`."""
+    """Map the path of each URL field to its URL in `change`. An example of a path is `("pre_webhook_url",)`."""
     return {(name,): getattr(change, name) for name in ("pre_webhook_url", "post_webhook_url")}

@@ -1,4 +1,4 @@
-"""Create the codes in links to the console, and exchange a code for an API key."""
+"""Create one-time codes for links to the console, and exchange a code for an API key."""
 
 from __future__ import annotations
 
@@ -29,7 +29,8 @@ class ConsoleCodeOperations:
     real_time: Clock = instants.now
     """The clock that determines whether a code has expired.
 
-    A test can change the clock of the instance, but the process `convoke console` does not know this clock.
+    A test can change the clock of the instance. The process `convoke console`, which creates codes, does not know this
+    clock. Therefore codes use the real clock.
     """
 
     def create(self, account_sid: str) -> str:

@@ -32,7 +32,7 @@ class MustCloseError(Exception):
 class NothingToFinalizeError(Exception):
     """The conversation is deleted, or its event is already published.
 
-    The reason is that the state machine was started again, or that the start was later than the deletion.
+    This error occurs if the state machine is started a second time, or is started after the deletion.
     """
 
 
@@ -47,7 +47,8 @@ class NotReadyError(Exception):
 class ConversationFinalizer:
     """The tasks of the state machine. Every task can be repeated.
 
-    The first execution of `finalize` or `close` stores an event. Until `settle`, a repetition returns the same event.
+    The first execution of `finalize` or `close` stores an event. Before `settle` is called, a repeated execution
+    returns the same event.
     """
 
     conversations: ConversationRepository
@@ -59,10 +60,10 @@ class ConversationFinalizer:
     def finalize(self, account_sid: str, conversation_sid: str, causes: Sequence[Cause]) -> Event:
         """Change the conversation to its requested state, and return the event.
 
-        `causes` are the reasons why the participants cannot be added. If the participants are not added and there are
-        causes, the method raises MustCloseError. If the participants are not added and there are no causes, the method
-        raises NotReadyError. The method also raises NotReadyError if a concurrent execution has changed the
-        conversation. Raises NothingToFinalizeError if there is no event to publish.
+        `causes` are the reasons why the participants cannot be added. If the participants are not added, the method
+        raises MustCloseError if there are causes, or NotReadyError if there are no causes. The method also raises
+        NotReadyError if a concurrent execution has changed the conversation. Raises NothingToFinalizeError if there is
+        no event to publish.
         """
         conversation, provisioning = self._fetch(account_sid, conversation_sid)
         if conversation.state is not State.INITIALIZING:

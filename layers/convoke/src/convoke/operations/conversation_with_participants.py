@@ -112,10 +112,10 @@ class ConversationWithParticipantsOperations:
         requested: NewConversation | None,
         participants: Sequence[NewParticipant],
     ) -> list[ConversationsError]:
-        """Return the errors of the rules that concern several parts of a request, in the order of the checks.
+        """Return the errors for rules that concern several parts of a request, in the order of the checks.
 
-        The caller must have checked each participant separately before this call. `requested` must be None if the
-        parameters of the conversation are invalid.
+        Before this call, the caller must check each participant separately. `requested` must be None if the parameters
+        of the conversation are invalid.
         """
         return [
             *ownership_problems(account, participants),
@@ -212,7 +212,7 @@ class ConversationWithParticipantsOperations:
 def new_conversation(
     sid: str, account: Account, service: Service, requested: NewConversation, now: datetime
 ) -> Conversation:
-    """Return the conversation that must be stored for a request. It has no participants, and its timers do not run."""
+    """Return the conversation to store. The conversation has no participants, and its timers do not run."""
     created = requested.date_created or now
     return Conversation(
         account_sid=account.sid,
@@ -246,9 +246,9 @@ def ownership_problems(account: Account, participants: Sequence[NewParticipant])
 def messaging_service_problems(
     account: Account, requested: NewConversation, participants: Sequence[NewParticipant]
 ) -> Iterator[ConversationsError]:
-    """Yield an error if a participant has an address, but there is no messaging service.
+    """Yield an error if a participant has a messaging binding, but there is no messaging service.
 
-    The messaging service comes from the request or from the default of the account.
+    The messaging service is a parameter of the request. The account can have a default messaging service.
     """
     if not _messaging_service_sid(account, requested) and any(member.binding() for member in participants):
         yield MessagingServiceMissingError(field="messaging_service_sid")

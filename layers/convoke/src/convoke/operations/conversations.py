@@ -34,7 +34,7 @@ from convoke.storage.revisions import ChangedMeanwhileError
 logger = logging.getLogger(__name__)
 
 MAX_CONTENTION_SECONDS = 9
-"""The maximum time in seconds for which an operation is retried if other requests change the same conversation.
+"""The maximum time in seconds for which an operation is retried if other requests change the same resource.
 
 When several operations conflict, at least one of these operations succeeds.
 """
@@ -47,7 +47,8 @@ def _give_up(_: RetryCallState) -> None:
 sleep_before_retry: ContextVar[Sleep] = ContextVar("sleep_before_retry", default=time.sleep)
 """The function that waits before an operation is repeated after a conflict.
 
-An engine that must not sleep sets a function that raises an exception.
+The embedded engine must not sleep on its event loop. This engine therefore sets a function that raises an exception.
+The engine catches the exception, and later runs the whole request again.
 """
 
 
@@ -91,7 +92,7 @@ class ConversationOperations:
     new_sid: NewSid
 
     def fetch(self, service: Service, sid: str) -> Conversation:
-        """Return a conversation by its SID or unique name.
+        """Return the conversation that has the given SID or unique name.
 
         Raises NotFoundError if the conversation does not exist or belongs to another service.
         """
@@ -180,9 +181,9 @@ class ConversationOperations:
     def _unpublished_events(self, conversation: Conversation, provisioning: Provisioning | None) -> tuple[Event, ...]:
         """Return the event about the end of `initializing` if this event may still be unpublished.
 
-        The result is empty if the finalizer has recorded that the event is published. The finalizer publishes no event
-        of a deleted conversation, so the deletion must publish the event. The finalizer may have published the event
-        without recording this. In this case, receivers get the event twice, with the same event ID.
+        The finalizer publishes no event of a deleted conversation. Therefore the deletion must publish this event. The
+        result is empty if the finalizer has recorded that the event is published. If the finalizer has published the
+        event and has not recorded the publication yet, receivers get the event twice, with the same event ID.
         """
         if not conversation.unsettled or provisioning is None:
             return ()

@@ -1,4 +1,4 @@
-"""Process a due conversation. Finish its provisioning, erase it if it is deleted, or apply its expired timers.
+"""Process a due conversation: finish the provisioning, apply expired timers, or erase a deleted conversation.
 
 See docs/how-it-works.md#promises.
 """
@@ -31,7 +31,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class DueConversations:
-    """Implements `Process` for conversations.
+    """Implements `Process` of operations/sweeper.py for conversations.
 
     The pauses between the provisioning attempts grow. After the last attempt, the conversation is closed.
     """
@@ -73,10 +73,10 @@ class DueConversations:
                 self.conversations.put_off(conversation, after)
 
     def _finish_or_erase(self, conversation: Conversation, provisioning: Provisioning | None, go_on: GoOn) -> None:
-        """Claim the conversation. If the conversation is deleted, erase it. Otherwise continue its provisioning.
+        """Claim the conversation. Erase a deleted conversation, or continue the provisioning of any other conversation.
 
-        The claim postpones the conversation. If the sweeper crashes after the claim, the next attempt therefore does
-        not start immediately.
+        The claim sets a later due time. If the sweeper crashes after the claim, the next attempt therefore does not
+        start immediately.
         """
         next_attempt = self.retries.next_attempt_at(self.now(), conversation.attempts + 1)
         if not self.conversations.claim(conversation, next_attempt):

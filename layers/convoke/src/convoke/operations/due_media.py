@@ -14,7 +14,7 @@ from convoke.storage.table import Key
 
 @dataclass(frozen=True, slots=True)
 class DueMedia:
-    """Implements `Process` for media."""
+    """Implements `Process` of operations/sweeper.py for media."""
 
     media: MediaRepository
     store: MediaStore
@@ -23,9 +23,9 @@ class DueMedia:
     def __call__(self, key: Key, _: GoOn) -> None:
         """Mark an unused media as deleted. If the media is already marked, remove its content and its record.
 
-        The content is removed in a later sweep than the mark, because no message can contain a marked media. The
-        record is removed after the content. If the process crashes between these two steps, the record still exists,
-        and the sweeper tries again.
+        The sweeper removes the content only in a later sweep. By then, no new message can contain the media, because
+        the media is marked. The record is removed after the content. If the process crashes between these two steps,
+        the record still exists, and the sweeper tries again.
         """
         media = self.media.fetch_with_tombstone(*keys.sids_of_media(key))
         if media is None:

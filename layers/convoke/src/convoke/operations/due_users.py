@@ -45,17 +45,18 @@ class _Outcome(Enum):
     """The result of trying to delete a participant."""
 
     LEAVES = auto()
-    """The participant was deleted, or a later pass can delete it."""
+    """The participant was deleted or has lost its identity, or a later pass must delete the participant."""
     WAS_GONE = auto()
     FAILED = auto()
 
 
 @dataclass(frozen=True, slots=True)
 class DueUsers:
-    """Implements `Process` for Users.
+    """Implements `Process` of operations/sweeper.py for Users.
 
-    Each pass deletes the participants that are older than the deletion of the User. The tombstone is removed when a
-    pass has found no participant to delete. Such a pass must start at least SETTLING_TIME after the deletion.
+    Each call of this object is a pass. Each pass deletes the participants that are older than the deletion of the User.
+    The tombstone is removed when a pass has found no participant to delete, and has started at least SETTLING_TIME
+    after the deletion.
     """
 
     users: UserRepository
@@ -93,7 +94,9 @@ class DueUsers:
         The first result is whether there was no participant to delete. The second result is whether the identity has
         participants that are newer than the deletion.
 
-        Raises TimeIsOverError if the pass must stop, unless the deletion of a participant failed.
+        If the pass must stop early, raises TimeIsOverError, so that the next pass starts immediately. If a deletion has
+        failed before, the first result is False instead. The next pass then starts after a pause, and the number of
+        attempts is not reset.
         """
         outcomes: set[_Outcome] = set()
         is_seen = False

@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from convoke.domain.errors import ConversationsError, MediaTypeNotAcceptableError, UnavailableError
 from convoke.domain.media import (
@@ -25,7 +26,14 @@ from convoke.webhooks.answers import FetchedMedia, MediaRefusedError, WebhookUnr
 logger = logging.getLogger(__name__)
 
 FETCH_SECONDS = 10.0
-"""The maximum time to fetch all media of one message. A carrier waits 15 seconds for Convoke's response."""
+"""The maximum time to fetch all media of one message. Twilio waits only 15 seconds for Convoke's response."""
+
+
+class FetchedMediaSids(NamedTuple):
+    """The SIDs of the media that arrived in time, and one reason for each media that could not be fetched."""
+
+    sids: tuple[str, ...] = ()
+    losses: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +43,8 @@ class InboundMedia:
 
     def fetch(
         self, service: Service, urls: Sequence[str], credentials: CarrierCredentials | None = None
-    ) -> tuple[str, ...]:
-        """Fetch the media of a message, and return the SIDs of the media that arrived in time.
+    ) -> FetchedMediaSids:
+        """Fetch the media of a message.
 
         The method skips a media that cannot be fetched, so that the message is not lost. If Convoke itself cannot store
         a media, the method raises UnavailableError, and the carrier delivers the message again.
@@ -45,7 +53,7 @@ class InboundMedia:
         raises NeedsThreadError, and the request starts again on a thread.
         """
         until = time.monotonic() + FETCH_SECONDS
-        fetched = []
+        fetched, losses = [], []
         for url in urls[:MAX_MEDIA]:
             try:
                 fetched.append(self._fetch(service, url, credentials, until - time.monotonic()))
@@ -55,7 +63,8 @@ class InboundMedia:
                 # Do not log the URL, because a URL can contain a phone number or a token.
                 reason = f"{type(error).__name__}: {error}"
                 logger.warning("a media of a phone could not be fetched", extra={"error": reason})
-        return tuple(fetched)
+                losses.append(str(error))
+        return FetchedMediaSids(tuple(fetched), tuple(losses))
 
     def _fetch(self, service: Service, url: str, credentials: CarrierCredentials | None, seconds: float) -> str:
         with self.client.fetch(url, credentials, seconds) as found:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from convoke.domain.accounts import Account
 from convoke.domain.address_configurations import AddressConfiguration
+from convoke.domain.alerts import media_lost_alert
 from convoke.domain.conversation_with_participants import relation_problems
 from convoke.domain.conversations import Conversation, NewConversation, State
 from convoke.domain.errors import WebhookRejectedError, refusal
@@ -18,7 +19,7 @@ from convoke.domain.events import Origin, conversation_autocreated
 from convoke.domain.inbound_messages import InboundMessage, Keyword, Outcome, Received, can_answer_in, is_open
 from convoke.domain.instants import Clock
 from convoke.domain.media import CarrierCredentials
-from convoke.domain.messages import Message, NewMediaMessage
+from convoke.domain.messages import Message, NewPhoneMessage
 from convoke.domain.participants import NewParticipant
 from convoke.domain.pre_events import apply_conversation_reply
 from convoke.domain.services import Service
@@ -29,11 +30,12 @@ from convoke.operations.conversation_with_participants import (
     ownership_problems,
 )
 from convoke.operations.conversations import retry_on_conflict
-from convoke.operations.inbound_media import InboundMedia
+from convoke.operations.inbound_media import FetchedMediaSids, InboundMedia
 from convoke.operations.messages import MessageOperations, new_message
 from convoke.operations.participants import new_participant
 from convoke.operations.request_webhooks import RequestWebhooks, SendPreEvent
 from convoke.storage.address_configurations import AddressConfigurationRepository
+from convoke.storage.alerts import alert_writes
 from convoke.storage.conversations import ConversationRepository
 from convoke.storage.inbound_messages import InboundMessageRepository, record_write
 from convoke.storage.revisions import ChangedMeanwhileError
@@ -45,9 +47,10 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class _Delivery:
-    """The data that stays the same when `_receive` is repeated after a conflict.
+    """A delivery of an inbound message by a carrier: the data that stays the same when `_receive` is repeated.
 
-    The receivers of pre-events are asked only once, and media are fetched only once.
+    `_receive` is repeated after a conflict. Because of this data, Convoke nevertheless sends each pre-event only once,
+    and fetches each media only once for a service.
     """
 
     inbound: InboundMessage
@@ -56,10 +59,11 @@ class _Delivery:
     of_message: RequestWebhooks
     """The webhook setting for a message that is added to an existing conversation.
 
-    If another request creates the conversation first, Convoke sends two pre-events. Each reply is stored separately.
+    If another request creates the conversation first, Convoke sends two pre-events: one about the conversation, and one
+    about the message. Each pre-event has its own reply.
     """
-    media_sids: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    """The SIDs of the fetched media. The key is the SID of the service that contains the media."""
+    media: dict[str, FetchedMediaSids] = field(default_factory=dict)
+    """Maps the SID of each service to the media that were fetched for the service."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +75,7 @@ class InboundMessageOperations:
     services: CachedServices
     send_pre_event: SendPreEvent
     media: Callable[[], InboundMedia]
-    """Returns the operation that fetches media. It is created only if a message has media, which is rare."""
+    """Returns the operation that fetches media. This function is called only if a message has media, which is rare."""
     now: Clock
     new_sid: NewSid
 
@@ -126,9 +130,10 @@ class InboundMessageOperations:
         return conversation
 
     def _group_with_last_copy(self, account_sid: str, inbound: InboundMessage) -> Conversation | None:
-        """Return the group to which the phone probably answers, or None.
+        """Return the group that the phone probably answers, or None.
 
-        It is the open group from which Convoke most recently sent a copy to the phone.
+        This is the open group whose last copy from this business number to this phone is the newest. Only carriers that
+        cannot send a group MMS make this search necessary: see `can_answer_in`.
         """
         if inbound.is_group:
             return None
@@ -152,27 +157,35 @@ class InboundMessageOperations:
             # The service was deleted, and the sweeper is about to delete the conversation.
             raise ChangedMeanwhileError
 
-        def record_writes(message: Message) -> list[Write]:
-            return [record_write(inbound.record(message, self.now()))]
+        def other_writes(message: Message) -> list[Write]:
+            return [record_write(inbound.record(message, self.now())), *self._media_lost(message, service, delivery)]
 
         message = self.messages.add(
             conversation,
             self._message(service, delivery),
             request_webhooks=delivery.of_message,
             reached=inbound.reached,
-            other_writes=record_writes,
+            other_writes=other_writes,
         )
         return _added(message)
 
-    def _message(self, service: Service, delivery: _Delivery) -> NewMediaMessage:
+    def _message(self, service: Service, delivery: _Delivery) -> NewPhoneMessage:
         """Return the parameters of the message. The method fetches the media only once for each service."""
-        urls, known = delivery.inbound.media_urls, delivery.media_sids
+        urls, known = delivery.inbound.media_urls, delivery.media
         if urls and service.sid not in known:
             known[service.sid] = self.media().fetch(service, urls, delivery.credentials)
-        return delivery.inbound.message(known.get(service.sid, ()))
+        return delivery.inbound.message(known[service.sid].sids if urls else ())
+
+    def _media_lost(self, message: Message, service: Service, delivery: _Delivery) -> Sequence[Write]:
+        """Return the writes that store an alert if media of the new message could not be fetched."""
+        fetched = delivery.media.get(service.sid, FetchedMediaSids())
+        if not fetched.losses:
+            return []
+        sent = len(delivery.inbound.media_urls)
+        return alert_writes(media_lost_alert(message, service.sid, sent, fetched.losses, self.now()))
 
     def _create(self, account: Account, configuration: AddressConfiguration, delivery: _Delivery) -> Received:
-        """Create a conversation that contains the message and the phone. The address configuration has the settings."""
+        """Create a conversation with the message. `configuration` contains the settings for the conversation."""
         inbound, now = delivery.inbound, self.now()
         members, service = inbound.participants(), self._service(account, configuration)
         _refuse(account, members)
@@ -202,7 +215,8 @@ class InboundMessageOperations:
             origin=delivery.of_conversation.origin,
         )
         record = inbound.record(message, now)
-        self.inbound_messages.create_conversation(record, created, participants, webhook, message, media, change)
+        lost = self._media_lost(message, service, delivery)
+        self.inbound_messages.create_conversation(record, created, participants, webhook, message, media, change, lost)
         return _added(message)
 
     def _service(self, account: Account, configuration: AddressConfiguration) -> Service:

@@ -66,7 +66,7 @@ class MediaOperations:
 
         `reader` is the identity of the chat user who fetches the media. None means that the account fetches the media.
         A chat user can fetch the media of the conversations in which the user is a participant. If no message contains
-        the media yet, only the user who has uploaded the media can fetch it.
+        the media yet, only the user who has uploaded the media can fetch the media.
         """
         known = parse_sid(media_sid, Prefix.MEDIA)
         media = known and self.media.fetch(service.account_sid, known)
@@ -75,7 +75,7 @@ class MediaOperations:
         return media
 
     def fetch_set(self, service: Service, media_sids: Sequence[str], reader: str | None = None) -> list[Media | None]:
-        """Return the media in the order of `media_sids`. The entry is None if `fetch` would not find the media."""
+        """Return the media in the order of `media_sids`. An entry is None if `fetch` would not return the media."""
         known = [parse_sid(sid, Prefix.MEDIA) for sid in media_sids]
         found = self.media.fetch_many(service.account_sid, [sid for sid in known if sid])
         shown = {sid: media for sid, media in found.items() if self._is_shown(service, media, reader)}
@@ -88,7 +88,7 @@ class MediaOperations:
     def link(self, media: Media, base_url: str) -> str:
         """Return a URL from which everybody can download the content for five minutes.
 
-        `base_url` is the base URL of the API. The link begins with `base_url` if the media store has no links.
+        If the media store cannot make links, the link begins with `base_url`, which is the base URL of the API.
         """
         if link := self.direct_link(media):
             return link
@@ -160,7 +160,7 @@ class MediaUpload:
 
         Raises NotFoundError if the record was deleted meanwhile.
         """
-        self._writer.commit()
+        self._writer.commit(content_type)
         content = Content(content_type=content_type, filename=filename, size=self._size)
         if not self._operations.media.complete(self.media, content):
             raise NotFoundError

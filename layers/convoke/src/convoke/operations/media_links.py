@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from convoke.domain.media import LINK_LIFETIME
+from convoke.domain.carriers import CopyMedia
+from convoke.domain.media import LINK_LIFETIME, Media
 from convoke.operations.media import MediaOperations
 from convoke.operations.ports import MediaStore
 from convoke.storage.media import MediaRepository
@@ -16,16 +17,17 @@ class MediaLinks:
     media: MediaRepository
     store: MediaStore
     operations: Callable[[], MediaOperations]
-    """Returns the operations that make a link to the API. They are needed only if the media store has no links."""
+    """Returns the operations that make a link to the API. Called only if the media store cannot make links."""
     public_url: str | None
 
-    def __call__(self, account_sid: str, media_sid: str) -> str | None:
-        """Return a link that expires after five minutes, or None if Convoke does not have the content.
+    def __call__(self, account_sid: str, media_sids: Sequence[str]) -> list[CopyMedia]:
+        """Return the media with links that expire after five minutes. Read all media at once.
 
-        The link is relative if the API serves the content and the public URL of the API is not configured. Only the
-        simulator can use a relative link.
+        Media whose content Convoke does not have are left out.
         """
-        media = self.media.fetch(account_sid, media_sid)
-        if media is None or media.content is None:
-            return None
+        found = self.media.fetch_many(account_sid, media_sids)
+        existing = [found[sid] for sid in media_sids if sid in found]
+        return [CopyMedia(each, self._link(each)) for each in existing if each.content and not each.date_removed]
+
+    def _link(self, media: Media) -> str:
         return self.store.link(media, LINK_LIFETIME) or self.operations().link(media, self.public_url or "")

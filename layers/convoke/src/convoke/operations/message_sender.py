@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import NamedTuple
 
 from convoke.domain.carriers import (
@@ -19,12 +20,15 @@ from convoke.domain.carriers import (
     CarrierUnavailableError,
     OutboundCopy,
     SentCopy,
+    is_delayed_too_long,
     pause_seconds,
+    throttled_pause_seconds,
 )
 from convoke.domain.copies import Copy, text_of_copy
-from convoke.domain.errors import CarrierFailedError, LogEntry, SenderMissingError
+from convoke.domain.errors import CarrierFailedError, CopyDelayedTooLongError, LogEntry, SenderMissingError
 from convoke.domain.events import Event
 from convoke.domain.instants import Clock
+from convoke.domain.pauses import own_failure_pause_seconds
 from convoke.domain.receipts import ReceiptStatus
 from convoke.domain.senders import Provider
 from convoke.operations.copy_statuses import CopyStatuses, context_of
@@ -34,11 +38,10 @@ from convoke.operations.senders import FindSender
 from convoke.storage.copies import CopyRepository, StoredCopy
 from convoke.storage.inbound_messages import group_copy_write
 from convoke.storage.sender_secrets import SenderSecrets
+from convoke.storage.sending_limits import SendingLimits
 from convoke.storage.table import Write
 
 logger = logging.getLogger(__name__)
-
-THROTTLED_PAUSE_SECONDS = 5.0
 
 
 class RetryCopyError(Exception):
@@ -55,6 +58,7 @@ class BegunCopy(NamedTuple):
     stored: StoredCopy
     outbound: OutboundCopy
     carrier: Carrier
+    queued_at: datetime | None
 
 
 class CopyOutcome(NamedTuple):
@@ -74,6 +78,7 @@ class CopyOutcome(NamedTuple):
 
     @property
     def is_retryable(self) -> bool:
+        """Whether the circuit breaker of the line counts the outcome as a failure."""
         return not self.is_answered and not self.is_throttled
 
 
@@ -83,9 +88,10 @@ class MessageSender:
     statuses: CopyStatuses
     queue: CopyQueue
     find_sender: FindSender
+    limits: SendingLimits
     carriers: Mapping[Provider, Carrier]
     secrets: SenderSecrets
-    link_of: MediaLinks
+    links_to: MediaLinks
     now: Clock
 
     def split(self, event: Event) -> None:
@@ -93,17 +99,21 @@ class MessageSender:
         assert event.conversation_sid is not None
         message_sid = event.payload["MessageSid"]
         receipts = self.copies.receipts(event.account_sid, event.conversation_sid, message_sid)
-        if copies := [Copy.of(receipt) for receipt in receipts if receipt.status is ReceiptStatus.QUEUED]:
+        now = self.now()
+        if copies := [Copy.of(receipt, now) for receipt in receipts if receipt.status is ReceiptStatus.QUEUED]:
             self.queue.send(copies)
 
     def begin(self, copy: Copy) -> BegunCopy | None:
         """Record that a call to the carrier starts. Return None if the carrier must not be called.
 
-        The carrier must not be called if the message was deleted, or if the copy is already sent. In two cases, this
+        The carrier must not be called if the message was deleted, or if the copy is already sent. In three cases, this
         method records that the copy has failed, and returns None:
 
         - The account has no sender for the business address.
         - The outcomes of two calls were lost.
+        - The limit of the sender has delayed the copy for too long.
+
+        Raises RetryCopyError if the limit of the sender delays the copy.
         """
         stored = self.copies.fetch(copy)
         if stored is None or not stored.receipt.is_pending:
@@ -119,16 +129,20 @@ class MessageSender:
             # stores each copy only once.
             self.statuses.conclude(stored, ReceiptStatus.FAILED, CarrierFailedError)
             return None
+        if pause := self.limits.pause_before(sender, self.now()):
+            if self._expire(stored, copy.queued_at):
+                return None
+            raise RetryCopyError(pause)
         needs_secret = sender.provider is Provider.TWILIO
         secret = self.secrets.fetch(receipt.account_sid, sender.sid) if needs_secret else None
         text = text_of_copy(stored.message, in_group=receipt.in_group, is_group_mms=carrier.sends_group_mms)
-        links = [self.link_of(receipt.account_sid, media.sid) for media in stored.message.media]
-        urls = [link for link in links if link]
+        media = self.links_to(receipt.account_sid, [each.sid for each in stored.message.media])
         # Write this status last. If Convoke fails earlier, the receipt must not show a call whose outcome was lost.
         begun = self.copies.begin(stored)
         if begun is None:
             return None
-        return BegunCopy(begun, OutboundCopy(begun.receipt, sender, receipt.address, text, secret, urls), carrier)
+        outbound = OutboundCopy(begun.receipt, sender, receipt.address, text, secret, media)
+        return BegunCopy(begun, outbound, carrier, copy.queued_at)
 
     def call(self, begun: BegunCopy) -> CopyOutcome:
         """Call the carrier and wait for its answer. This method uses neither the table nor the queue."""
@@ -152,8 +166,9 @@ class MessageSender:
         elif outcome.refusal:
             self.statuses.conclude(stored, ReceiptStatus.FAILED, outcome.refusal)
         elif outcome.is_throttled:
-            self.undo(begun)
-            raise RetryCopyError(THROTTLED_PAUSE_SECONDS)
+            if not self._expire(stored, begun.queued_at):
+                self.undo(begun)
+                raise RetryCopyError(throttled_pause_seconds(begun.queued_at, self.now()))
         elif stored.receipt.attempts >= MAX_ATTEMPTS:
             self.statuses.conclude(stored, ReceiptStatus.FAILED, CarrierFailedError)
         else:
@@ -162,16 +177,31 @@ class MessageSender:
             raise RetryCopyError(pause_seconds(stored.receipt.attempts))
 
     def undo(self, begun: BegunCopy) -> None:
-        """Record that the carrier has not received the copy. The attempt does not count."""
+        """Record that the carrier has not accepted the copy. The attempt does not count towards MAX_ATTEMPTS."""
         self.copies.requeue(begun.stored, attempts=begun.stored.receipt.attempts - 1)
+
+    def pause_after_own_failure(self, copy: Copy) -> float | None:
+        """Count a failure of Convoke itself, and return the pause in seconds. Return None if the copy must be given up.
+
+        Only the AWS engine calls this method, because SQS cannot count these failures. The attempts of the copy do not
+        change.
+        """
+        return own_failure_pause_seconds(self.copies.count_failure(copy))
 
     def give_up(self, copy: Copy) -> None:
         """Record that a copy has failed because Convoke itself failed to process its queue message.
 
-        Only the embedded engine gives up. On AWS, the queue message of such a copy becomes a dead letter.
+        This status is final. If an operator redrives the dead letter of the queue message, the copy is not sent.
         """
         if (stored := self.copies.fetch(copy)) and stored.receipt.is_pending:
             self.statuses.conclude(stored, ReceiptStatus.FAILED, CarrierFailedError)
+
+    def _expire(self, stored: StoredCopy, queued_at: datetime | None) -> bool:
+        """Record that a copy has failed if the copy was delayed for too long. Return whether this is the case."""
+        if not is_delayed_too_long(queued_at, self.now()):
+            return False
+        self.statuses.conclude(stored, ReceiptStatus.FAILED, CopyDelayedTooLongError)
+        return True
 
     def _record_sent(self, begun: BegunCopy, sent: SentCopy) -> None:
         stored, sender = begun.stored, begun.outbound.sender

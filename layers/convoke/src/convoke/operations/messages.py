@@ -34,7 +34,11 @@ from convoke.storage.table import Write
 
 @dataclass(frozen=True, slots=True)
 class MessageOperations:
-    """Each write of a message increments the revision of its conversation, so optimistic locking detects conflicts."""
+    """Reads and changes the messages of conversations.
+
+    Each write of a message also increments the revision of the conversation. Therefore optimistic locking detects
+    conflicts.
+    """
 
     conversations: ConversationOperations
     participants: ParticipantRepository
@@ -47,7 +51,7 @@ class MessageOperations:
     def create(
         self, service: Service, conversation_sid: str, requested: NewMessage, *, request_webhooks: RequestWebhooks
     ) -> Message:
-        """Send a message with the next index. An inactive conversation becomes active.
+        """Add a message with the next index to a conversation. An inactive conversation becomes active.
 
         Raises NotFoundError. Raises another error if the state of the conversation permits no changes, or if the
         message is invalid (for example AuthorNotInGroupError).
@@ -64,11 +68,11 @@ class MessageOperations:
         reached: Collection[str] = (),
         other_writes: Callable[[Message], Sequence[Write]] = lambda _: (),
     ) -> Message:
-        """Send a message in a conversation that the caller has read. Raises ChangedMeanwhileError.
+        """Add a message to a conversation that the caller has read. Raises ChangedMeanwhileError.
 
-        `reached` are the addresses to which a carrier has already delivered the message. `other_writes` takes the
-        message and returns further writes for the same transaction. If a condition of such a write fails, the method
-        raises ChangedMeanwhileError too.
+        `reached` are the addresses to which a carrier has already delivered the message, so that they get no copy.
+        `other_writes` takes the message and returns further writes for the same transaction. If a condition of these
+        writes fails, the method raises ChangedMeanwhileError too.
         """
         members = self._members(before, requested.author)
         requested.check_against_participants(members)
@@ -162,8 +166,8 @@ class MessageOperations:
     def _members(self, conversation: Conversation, author: str) -> Sequence[Member]:
         """Return the participants that have a binding. If the author is another participant, return the author too.
 
-        The conversation contains the participants with a binding. The lock of an identity contains the SID of the
-        author. The method therefore needs at most one read, even if the conversation has many participants.
+        The item of the conversation contains the participants with a binding. The lock of the author's identity
+        contains the author's SID. Therefore the method needs at most one read, even if there are many participants.
         """
         if find_author(conversation.bound, author):
             return conversation.bound
@@ -198,7 +202,7 @@ def new_message(
     media: Sequence[Media],
     now: datetime,
 ) -> Message:
-    """Return the message that must be stored for a request. The message gets the conversation's next index."""
+    """Return the message to store for a request. The message gets the conversation's next index."""
     author = find_author(members, requested.author)
     return requested.message(
         now,

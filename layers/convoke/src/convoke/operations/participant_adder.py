@@ -1,4 +1,4 @@
-"""Add the participants of a new conversation. Convoke does this after the response to the request."""
+"""Add the participants of a new conversation after the response to the request."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from convoke.storage.provisioning import ProvisioningRepository
 Admit = Callable[[Provisioning, Participant], None]
 """A function that raises a ConversationsError if a participant cannot be added.
 
-The function is called after Convoke has accepted the request. If a participant cannot be added, the conversation is
-therefore closed.
+Convoke calls the function after the response to the request. Therefore Convoke can no longer refuse the request, and
+closes the conversation instead.
 """
 
 
@@ -40,8 +40,8 @@ class ParticipantAdder:
     def add(self, provisioning: Provisioning) -> None:
         """Add all participants, and start the finalizer. If one participant cannot be added, add no participant.
 
-        The method starts the finalizer in both cases. The caller may repeat this call at any time, because participants
-        are added only once, and the finalizer ignores a conversation that is already finished.
+        The method starts the finalizer in both cases. The caller may repeat this call at any time. Participants are
+        added only once, and the finalizer ignores a conversation that is already finished.
         """
         service = self.fetch_service(provisioning.account_sid, provisioning.chat_service_sid)
         causes = [*self._causes(provisioning, service)]

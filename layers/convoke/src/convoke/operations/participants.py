@@ -97,7 +97,7 @@ class ParticipantOperations:
         return participant
 
     def fetch(self, service: Service, conversation_sid: str, sid: str) -> Participant:
-        """Return a participant by SID or identity.
+        """Return the participant that has the given SID or identity.
 
         Raises NotFoundError if the conversation or the participant does not exist.
         """
@@ -164,7 +164,7 @@ class ParticipantOperations:
         return updated
 
     def find(self, conversation: Conversation, identity: str) -> Participant:
-        """Return the participant of a conversation that has this identity. Raises NotFoundError."""
+        """Return the participant with this identity in a conversation. Raises NotFoundError."""
         sid = self._sid_of(conversation, identity)
         found = sid and self.participants.fetch(conversation.account_sid, conversation.sid, sid)
         if not found:
@@ -173,10 +173,10 @@ class ParticipantOperations:
 
     @retry_on_conflict
     def delete(self, service: Service, conversation_sid: str, sid: str, *, request_webhooks: RequestWebhooks) -> None:
-        """Delete a participant, and release the locks of its identity and its pair of addresses.
+        """Delete a participant, and release the locks on its identity and its pair of addresses.
 
         Raises NotFoundError. Raises another error if the state of the conversation permits no changes. Raises
-        GroupExistsError if another group conversation has the same numbers as the remaining participants.
+        GroupExistsError if another group MMS has the same numbers as the remaining participants.
         """
         conversation, now = self.conversations.fetch_to_change(service, conversation_sid), self.now()
         participant = self._fetch_of(conversation, sid)
@@ -208,9 +208,9 @@ class ParticipantOperations:
     def _refuse(self, conversation: Conversation, identity: str | None, problems: Sequence[ConversationsError]) -> None:
         """Raise the first of `problems`. Do nothing if there are no problems.
 
-        If another participant has the requested identity, raise ParticipantExistsError before the problems, because
-        clients that add a participant again ignore this error. If there are no problems, no check is necessary here,
-        because the lock of the identity makes the write fail with the same error.
+        If another participant already has the requested identity, raise ParticipantExistsError first, because clients
+        that repeat a request ignore this error. Without problems, the method need not check the identity, because the
+        lock on the identity makes the write fail with the same error.
         """
         if problems:
             exists = identity and self._sid_of(conversation, identity)
@@ -237,7 +237,8 @@ class ParticipantOperations:
         """Return a participant of a conversation. Raises NotFoundError.
 
         The caller must read the conversation before this call. If another request changes the participant between these
-        two reads, that request also increments the revision of the conversation. The caller's write then fails.
+        two reads, that request usually also increments the revision of the conversation. The caller's write then fails.
+        Only a new read position or notification level does not increment this revision, and causes no conflict.
         """
         known = parse_sid(sid, Prefix.PARTICIPANT) or self._sid_of(conversation, sid)
         found = known and self.participants.fetch(conversation.account_sid, conversation.sid, known)
@@ -275,7 +276,7 @@ class ParticipantOperations:
 def new_participant(
     sid: str, conversation: Conversation, service: Service, requested: NewParticipant, now: datetime
 ) -> Participant:
-    """Return the participant that must be stored for a request."""
+    """Return the participant to store for a request."""
     created = requested.date_created or now
     return Participant(
         account_sid=conversation.account_sid,

@@ -77,7 +77,7 @@ class CopyQueue(Protocol):
     def send(self, copies: Sequence[Copy]) -> None:
         """Enqueue each copy as one queue message.
 
-        The consumer receives the copies of one line (see `Copy.line`) in order, one at a time.
+        The consumer receives the copies from one business address to one phone (`Copy.line`) in order, one at a time.
         """
 
 
@@ -88,7 +88,7 @@ class Carrier(Protocol):
     def sends_group_mms(self) -> bool:
         """Whether the phones of a group see one common conversation.
 
-        If the value is False, the text of each copy contains the name of the author.
+        If the value is False, each phone of a group gets a separate message. Its text starts with the author.
         """
 
     def send(self, copy: OutboundCopy) -> SentCopy:
@@ -117,7 +117,7 @@ class MediaWriter(Protocol):
     def write(self, data: bytes) -> None:
         """Append a part of the content."""
 
-    def commit(self) -> None:
+    def commit(self, content_type: str) -> None:
         """Store the content durably. If the media already has content, replace the content."""
 
     def abort(self) -> None:

@@ -1,4 +1,4 @@
-"""Send pre-events, which are webhook calls that can change or reject a request before Convoke stores anything.
+"""Send pre-events: webhook calls that can change or reject a request before Convoke stores anything.
 
 See docs/behaviour/webhook-delivery.md#pre-events.
 """

@@ -1,4 +1,4 @@
-"""Fetch chat users with their roles."""
+"""Fetch principals. A principal is the chat user who makes a request, with the roles of this user."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from convoke.storage.users import UserRepository
 
 @dataclass(frozen=True, slots=True)
 class PrincipalOperations:
-    """Returns the principal of a request. Every method raises InvalidAccessTokenError if the User does not exist.
+    """Fetches the principal of a request. Every method raises InvalidAccessTokenError if the User does not exist.
 
     A method reads the table at most once to fetch the roles. No read is needed if the user has only default roles.
     """

@@ -1,4 +1,4 @@
-"""Fetch the provisioning of a conversation, which shows whether the first participants were added."""
+"""Fetch the provisioning of a conversation. The provisioning shows whether the first participants were added."""
 
 from __future__ import annotations
 

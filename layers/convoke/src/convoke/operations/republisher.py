@@ -32,10 +32,10 @@ class Republisher:
         return len(events)
 
     def republish_period(self, account_sid: str, filters: EventFilters) -> int:
-        """Publish the events of a period that have no recorded delivery attempt. Return the number of these events.
+        """Publish the events of a period, except events with a recorded attempt. Return the number of published events.
 
-        Such an event may already be on the bus. For example, an event that no webhook receives has no attempts.
-        Publishing an event again is safe, because consumers tolerate duplicates.
+        An event without attempts may already be on the bus. For example, an event that no webhook receives has no
+        attempts. Publishing an event again is safe, because consumers tolerate duplicates.
         """
         published = 0
         for events in self._pages(account_sid, filters):

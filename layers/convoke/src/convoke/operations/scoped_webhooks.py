@@ -25,10 +25,11 @@ from convoke.storage.scoped_webhooks import ScopedWebhookRepository
 
 @dataclass(frozen=True, slots=True)
 class ScopedWebhookOperations:
-    """Each write of a webhook increments the revision of the conversation, so optimistic locking detects conflicts.
+    """Reads and changes the webhooks of conversations.
 
-    Each operation reads the conversation before the webhooks. Optimistic locking therefore also detects a change
-    between these two reads.
+    Each write of a webhook also increments the revision of the conversation. Therefore optimistic locking detects
+    conflicts. Each operation reads the conversation before the webhooks, so that optimistic locking also detects a
+    change between these reads.
     """
 
     conversations: ConversationOperations

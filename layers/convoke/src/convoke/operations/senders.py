@@ -95,16 +95,27 @@ class SenderOperations:
     def update(self, account_sid: str, sid: str, requested: SenderChange) -> Sender:
         """Store the given fields. If no fields are given, nothing changes.
 
-        Raises NotFoundError. Raises InvalidParameterError if the request has only one part of the secret.
+        Raises NotFoundError. Raises InvalidParameterError if the request has only one part of the secret, or if the
+        request changes the limit of a sender that the operator has assigned.
         """
         sender = self.fetch(account_sid, sid)
         if not requested.model_fields_set:
             return sender
+        if sender.provider is Provider.AWS and "max_messages_per_second" in requested.model_fields_set:
+            wanted = "absent, because the operator sets the limit of this sender"
+            raise InvalidParameterError(field="max_messages_per_second", wanted=wanted)
         if secret := requested.secret(sender.provider):
             self.secrets.put(account_sid, sender.sid, secret)
         updated = self.senders.update(sender, requested, self.now())
         if updated is None:
             self._delete_secret(sender)
+            raise NotFoundError
+        return updated
+
+    def set_limit(self, sender: Sender, change: SenderChange) -> Sender:
+        """Store the limit of a sender. Only operators may call this method. Raises NotFoundError."""
+        updated = self.senders.update(sender, change, self.now())
+        if updated is None:
             raise NotFoundError
         return updated
 

@@ -5,7 +5,7 @@ Only the embedded engine has simulated phones. See docs/behaviour/inbound-messag
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from convoke.domain.accounts import Account
@@ -14,7 +14,7 @@ from convoke.domain.errors import InvalidParameterError, MessageEmptyError, NotF
 from convoke.domain.inbound_messages import InboundMessage, Keyword, Outcome, Received
 from convoke.domain.instants import Clock
 from convoke.domain.pages import Page, PageRequest
-from convoke.domain.phones import PhoneMessage
+from convoke.domain.phones import PhoneMessage, SimulatedPhone
 from convoke.domain.receipts import Receipt
 from convoke.domain.senders import Provider
 from convoke.domain.sids import NewSid, Prefix
@@ -23,7 +23,7 @@ from convoke.domain.simulated_reports import NewDeliveryStatus
 from convoke.operations.copy_statuses import CopyStatuses
 from convoke.operations.inbound_messages import InboundMessageOperations
 from convoke.storage.address_configurations import AddressConfigurationRepository
-from convoke.storage.phones import OptOutRepository, PhoneRepository, keyword_write
+from convoke.storage.phones import OptOutRepository, PhoneRepository, StoredPhoneMessage, keyword_write
 from convoke.storage.senders import SenderRepository
 
 
@@ -39,10 +39,10 @@ class SimulatorOperations:
     new_sid: NewSid
 
     def send(self, account: Account, requested: NewSimulatedMessage) -> Received:
-        """Deliver a message of a simulated phone to Convoke. If the message is a keyword, answer as a carrier does.
+        """Deliver a message from a simulated phone to Convoke. If the message is a keyword, answer as a carrier does.
 
-        Raises InvalidParameterError if a receiver has a sender of a real carrier or of another account. Raises the
-        errors of `InboundMessageOperations.receive`.
+        Raises InvalidParameterError if a receiver is the address of a Sender resource that belongs to another account
+        or to a real carrier. Raises the errors of `InboundMessageOperations.receive`.
         """
         business = self._business_address(account, requested.to)
         inbound = InboundMessage(
@@ -57,13 +57,30 @@ class SimulatorOperations:
         inbound.check_addresses()
         if inbound.body is None and not inbound.media_urls:
             raise MessageEmptyError(field="body")
+        # Create the SID before the SIDs of the answers. The list of the phone's messages is ordered by SID.
+        sid = self.new_sid(Prefix.RECEIPT)
         # Receive the message before any write of this method, because this call may send a pre-event. A pre-event may
         # need another thread. In this case, the whole request starts again on the other thread.
         received = self.inbound_messages.receive(account, inbound)
         self._apply_keyword(account.sid, inbound)
         if received.outcome is not Outcome.REPEATED:
             self._deliver_to_others(account.sid, inbound)
+            self._store_sent(account.sid, sid, inbound, received)
         return received
+
+    def list_phones(self, account_sid: str, page: PageRequest) -> Page[SimulatedPhone]:
+        """Return a page of the phones that have received or sent messages, ordered by number."""
+        return self.phones.list_phones(account_sid, page)
+
+    def opted_out(self, account_sid: str, number: str) -> list[str]:
+        """Return the numbers whose messages the phone has opted out of. Only numbers in recent messages are checked."""
+        known = self.phones.known_numbers(account_sid, number)
+        return [other for other in known if self.opt_outs.exists(account_sid, other, number)]
+
+    def list_thread(self, account_sid: str, number: str, page: PageRequest) -> Page[StoredPhoneMessage]:
+        """Return a page of at most 50 messages that a phone has received and sent, ordered by date."""
+        found = self.phones.list_thread(account_sid, number, page)
+        return Page([*self.phones.with_receipts(found.resources)], found.has_previous, found.has_next)
 
     def list_inbox(self, account_sid: str, number: str, page: PageRequest) -> Page[PhoneMessage]:
         """Return a page of the messages that a simulated phone has received, oldest first."""
@@ -95,15 +112,17 @@ class SimulatorOperations:
     def _business_address(self, account: Account, receivers: Sequence[str]) -> str:
         """Return the receiver that is the business address. The other receivers are phones.
 
-        The first of these receivers that exists is returned: a receiver with a sender, a receiver with an address
-        configuration, or the first receiver.
+        A receiver with a Sender resource has priority over a receiver with an address configuration. If no receiver has
+        a Sender resource or an address configuration, the first receiver is the business address.
         """
         sending = [receiver for receiver in receivers if self._has_simulated_sender(account, receiver)]
         configured = (each for each in receivers if self.configurations.fetch_by_address(account.sid, each))
         return next(iter(sending), None) or next(configured, receivers[0])
 
     def _has_simulated_sender(self, account: Account, receiver: str) -> bool:
-        """Return whether a sender is stored for a receiver. A number without a stored sender is simulated too.
+        """Return whether a Sender resource is stored for a receiver.
+
+        A number without a stored Sender resource is simulated too.
 
         Raises InvalidParameterError if the sender belongs to another account or is not simulated.
         """
@@ -134,9 +153,35 @@ class SimulatorOperations:
     def _deliver_to_others(self, account_sid: str, inbound: InboundMessage) -> None:
         """Deliver a group MMS to the receivers that are phones."""
         for number in inbound.other_receivers:
-            self._put(account_sid, inbound.sender, number, inbound.body or "", inbound.media_urls)
+            self._put(account_sid, inbound.sender, number, inbound.body or "", inbound.media_urls, inbound.numbers)
 
-    def _put(self, account_sid: str, sender: str, number: str, body: str, media_urls: Sequence[str] = ()) -> None:
+    def _store_sent(self, account_sid: str, sid: str, inbound: InboundMessage, received: Received) -> None:
+        self.phones.put(
+            PhoneMessage(
+                account_sid=account_sid,
+                sid=sid,
+                channel_message_sid=inbound.provider_message_id,
+                from_=inbound.sender,
+                to=inbound.business_address,
+                numbers=tuple(sorted(inbound.numbers)),
+                outcome=received.outcome,
+                body=inbound.body or "",
+                media_urls=inbound.media_urls,
+                conversation_sid=received.conversation_sid,
+                message_sid=received.message_sid,
+                date_created=self.now(),
+            )
+        )
+
+    def _put(
+        self,
+        account_sid: str,
+        sender: str,
+        number: str,
+        body: str,
+        media_urls: Sequence[str] = (),
+        numbers: Collection[str] = (),
+    ) -> None:
         self.phones.put(
             PhoneMessage(
                 account_sid=account_sid,
@@ -144,6 +189,7 @@ class SimulatorOperations:
                 channel_message_sid=self.new_sid(Prefix.SMS),
                 from_=sender,
                 to=number,
+                numbers=tuple(sorted(numbers)),
                 body=body,
                 media_urls=tuple(media_urls),
                 date_created=self.now(),

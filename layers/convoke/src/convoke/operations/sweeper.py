@@ -35,7 +35,7 @@ class TimeIsOverError(Exception):
 class Sweeper:
     due: DueRepository
     processes: Mapping[str, Process]
-    """The functions that process resources. The key of each function is the kind of the resource (`keys.kind_of`)."""
+    """Maps each kind of resource (see `keys.kind_of`) to the function that processes resources of this kind."""
     alerts: AlertRepository
     retries: ProvisioningRetries
     now: Clock
@@ -75,7 +75,7 @@ class Sweeper:
         try:
             self._run(key, go_on)
         except Exception:
-            # The partition key of a due item consists of SIDs.
+            # The partition key of a due item consists of SIDs, and therefore contains no personal data.
             context = {"kind": keys.kind_of(key), "partition_key": key.pk}
             logger.exception("a due resource could not be processed", extra=context)
             try:
@@ -102,7 +102,9 @@ class Sweeper:
 
 
 class Turns:
-    """The due resources of several shards. The shards take turns, so a backlog in one shard does not delay the others.
+    """The due resources of several shards. The shards take turns.
+
+    Therefore a backlog in one shard does not delay the other shards.
 
     Several threads may use this object at the same time.
     """

@@ -85,7 +85,7 @@ class SyncItem(NamedTuple):
 
 
 class SyncEvent(NamedTuple):
-    """A change of a Sync object or of one of its items."""
+    """A change of a Sync object, or of an item in the object."""
 
     object: SyncObject
     action: Action
@@ -133,11 +133,17 @@ FetchItems = Callable[[Span], Sequence[SyncItem]]
 
 @dataclass(frozen=True, slots=True)
 class SyncOperations:
-    """Every method that takes an identity raises an error if a chat client with this identity must not see the object.
+    """Reads Sync objects for chat clients, and finds the objects that a change touches.
 
-    A client sees three kinds of objects: the objects of the conversations that the client can see, the client's own map
-    of conversations, and the objects of all Users of its service. For an object of an existing conversation, the error
-    is NotAParticipantError. For any other object, the error is SyncObjectNotFoundError.
+    Every method that takes an identity raises an error if a chat client with this identity must not see the object.
+    A client can see these objects:
+
+    - The objects of each conversation that the client can see.
+    - The client's own map of conversations.
+    - The objects of all Users in the client's service.
+
+    For an object of an existing conversation, the error is NotAParticipantError. For any other object, the error is
+    SyncObjectNotFoundError.
     """
 
     sync: SyncRepository
@@ -146,7 +152,7 @@ class SyncOperations:
     now: Clock
 
     def find(self, service: Service, name_or_sid: str) -> SyncObject:
-        """Return the object with a name or a SID. Raises SyncObjectNotFoundError if the name is invalid."""
+        """Return the object that has the given name or SID. Raises SyncObjectNotFoundError if the name is invalid."""
         found = find_object(service.sid, name_or_sid)
         if found is None:
             raise SyncObjectNotFoundError
@@ -182,15 +188,15 @@ class SyncOperations:
         return _page_before(fetch, page, page.before) if page.before is not None else _page_from(fetch, page)
 
     def item(self, service: Service, identity: str, sync_object: SyncObject, key: str) -> SyncItem | None:
-        """Return the item with a key, or None."""
+        """Return the item that has the given key, or None if there is no such item."""
         found = self._fetching(service, identity, sync_object)(Span(1, key))
         return found[0] if found and found[0].key == key else None
 
     def replay(self, service: Service, identity: str, sync_object: SyncObject, since: int | None) -> Replay:
-        """Return the events of an object after the event `since`.
+        """Return the events of an object after the event id `since`, and the events of the few seconds before.
 
-        If `since` is None, return the events of the last few seconds, see `REPLAY_MARGIN`.
-        The events contain the current state. A long replay is interrupted, see `REPLAY_BATCH`.
+        `REPLAY_MARGIN` explains these few seconds. If `since` is None, only the events of the last few seconds are
+        returned. The events contain the current state. A long replay is interrupted, see `REPLAY_BATCH`.
         """
         if since is None:
             since = to_event_id(self.now()) - REPLAY_MARGIN
@@ -212,7 +218,7 @@ class SyncOperations:
         self._visible(service, identity, sync_object)
 
     def _missed_in(self, conversation: Conversation, sync_object: SyncObject, since: int, threshold: int) -> Replay:
-        """Return what happened to an object of a conversation."""
+        """Return the missed events of an object that belongs to a conversation."""
         if sync_object.kind is ObjectKind.ROSTER:
             return _batch(self._missed_roster(conversation, sync_object, threshold), since)
         if conversation.last_event_id <= since and not self._may_have_receipts(conversation, sync_object):
@@ -223,9 +229,9 @@ class SyncOperations:
         return _batch([self._document_event(conversation, conversation.last_event_id)], since)
 
     def touches(self, change: Change) -> Iterator[Touch]:
-        """Yield the touches of a change, which say which objects the change affects.
+        """Yield the touches of a change. Each touch names an object or an item that the change affects.
 
-        If the change affects the map of conversations of every member, this method reads the members.
+        If the change affects every member's map of conversations, this method reads the members.
         """
         yield from change.touches
         if change.members_action and change.conversation_sid:
@@ -236,7 +242,7 @@ class SyncOperations:
                     yield Touch(channels, change.members_action, change.conversation_sid, participant.identity)
 
     def events(self, change: Change, touches: Iterable[Touch]) -> Iterator[SyncEvent]:
-        """Yield an event with the current state for each of `touches`, which are touches of the change.
+        """Yield an event for each touch of a change. The event contains the current state.
 
         There is no event for an item that a later change has removed, because the later change has its own event.
         """
@@ -258,7 +264,10 @@ class SyncOperations:
         return conversation
 
     def _visible(self, service: Service, identity: str, sync_object: SyncObject) -> tuple[Conversation, str | None]:
-        """Return the conversation of an object, and the SID of the participant. None if the User is not a member."""
+        """Return the conversation of an object, and the User's participant SID.
+
+        The SID is None if the User is not a member of the conversation.
+        """
         sid = sync_object.owner_sid
         conversation, participant_sid = self.sync.find_member(service.account_sid, sid, identity)
         if (
@@ -361,7 +370,8 @@ class SyncOperations:
         document = SyncObject(ObjectKind.CHANNEL, conversation.sid)
         return SyncEvent(document, Action.UPDATED, None, event_id, self._channel_data(conversation))
 
-    # Replays. Every method returns or yields the events that a client missed, in ascending order of their ids.
+    # Replays. Every method returns or yields the events that a client missed, in ascending order of their ids. The
+    # parameter `threshold` is the event id after which the replay starts. See REPLAY_MARGIN.
 
     def _missed_info(self, service: Service, sync_object: SyncObject, threshold: int) -> list[SyncEvent]:
         user = self._user(service, sync_object)
@@ -432,7 +442,7 @@ class SyncOperations:
             if (event := self._touched_message(conversation, sync_object, touch, threshold))
         )
         merged = heapq.merge(created, sorted(changed, key=_event_id), touched, key=_event_id)
-        # An edited recent message is in `changed` and in `touched`.
+        # An edited recent message is in `changed` and in `touched`. Yield only one of these equal events.
         yield from (next(same) for _, same in groupby(merged, key=lambda event: (event.event_id, event.key)))
 
     @staticmethod
@@ -457,7 +467,7 @@ class SyncOperations:
     def _created_since(
         self, conversation: Conversation, recent: Sequence[Message], threshold: int
     ) -> Iterator[Message]:
-        """Yield the messages that were created after the event `threshold`, oldest first.
+        """Yield the messages that were created after the event id `threshold`, oldest first.
 
         `recent` are the last messages of the conversation, at most RECENT_MESSAGES.
         """
@@ -471,9 +481,9 @@ class SyncOperations:
             start = found[-1].index + 1
 
     def _first_index_after(self, conversation: Conversation, last: int, threshold: int) -> int:
-        """Return the index of the first message that was created after the event `threshold`.
+        """Return the index of the first message that was created after the event id `threshold`.
 
-        `last` is the index of any message that was created after the event. The method uses a binary search, because
+        `last` is the index of a message that was created after this event id. The method uses a binary search, because
         the event id of a message's creation increases with the index of the message.
         """
         low, high = 0, last
@@ -512,7 +522,7 @@ def membership_item(membership: SyncMembership) -> SyncItem:
 
 
 def _checked_index(span: Span) -> Span:
-    """Return the span if it starts at an index of a message. Raises InvalidParameterError."""
+    """Return the span unchanged. Raises InvalidParameterError if the start of the span cannot be a message index."""
     if span.start is not None and not is_index(span.start):
         raise InvalidParameterError(parameter="From", wanted="the index of a message")
     return span
@@ -573,7 +583,7 @@ def _page_before(fetch: FetchItems, page: ItemsRequest, before: str) -> ItemsPag
 
 
 def _fetching_from(items: Sequence[SyncItem]) -> FetchItems:
-    """Return a function that fetches items from `items`, which must be in ascending order of the keys."""
+    """Return a function that fetches items from `items`. The items must be in ascending order of their keys."""
 
     def fetch(span: Span) -> Sequence[SyncItem]:
         ordered = items if span.forward else items[::-1]

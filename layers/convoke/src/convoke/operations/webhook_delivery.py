@@ -1,6 +1,6 @@
 """Deliver events to webhooks. Each target of an event has its own queue message.
 
-The engines decide when an attempt is made. See docs/behaviour/webhook-delivery.md#retries.
+The engines determine when Convoke makes an attempt. See docs/behaviour/webhook-delivery.md#retries.
 """
 
 from __future__ import annotations
@@ -34,16 +34,6 @@ logger = logging.getLogger(__name__)
 MAX_ANSWER_BYTES = 4096
 
 RETRIED_STATUSES = frozenset({429, *range(500, 600)})
-
-
-MAX_OWN_FAILURES = 8
-"""The number of failures of Convoke itself after which a queue message moves to the dead-letter queue.
-
-On AWS, this number does not include crashes of the whole invocation. If the invocation crashes each time, SQS itself
-moves the queue message to the dead-letter queue after `maxReceiveCount` receives.
-"""
-
-FIRST_OWN_FAILURE_PAUSE_SECONDS = 5.0
 
 
 class RetryLaterError(Exception):
@@ -80,6 +70,7 @@ class Outcome(NamedTuple):
 
     @property
     def is_retryable(self) -> bool:
+        """Whether a further attempt can succeed. The circuit breaker counts only such an outcome as a failure."""
         return self.status is None or self.status in RETRIED_STATUSES
 
 
@@ -129,14 +120,14 @@ class WebhookDelivery:
         return [each.target for each in deliveries]
 
     def next_number(self, delivery: Delivery) -> int | None:
-        """Return the number of the next attempt. Return None if the receiver has already accepted the event.
+        """Return the number of the attempt to make now. Return None if the receiver has already accepted the event.
 
         The recorded attempts determine the number. In two cases, the method returns the number of the last recorded
         attempt again:
 
         - The attempt has no result. A failure of Convoke interrupted the attempt, so the attempt does not count.
-        - The attempt was the final attempt. Convoke failed before it concluded the delivery, because the queue message
-          still exists.
+        - The attempt was the final attempt. The queue message still exists, because Convoke failed before the end of
+          the delivery.
         """
         last = self.attempts.fetch_last(delivery)
         if last is None:
@@ -175,7 +166,7 @@ class WebhookDelivery:
         return Outcome(answer.status, answer=answer.body)
 
     def finish(self, begun: BegunDelivery, outcome: Outcome, paused_until: datetime | None = None) -> None:
-        """Record the outcome. Raises RetryLaterError or DeliveryFailedError unless the receiver accepted the event.
+        """Record the outcome. If the receiver did not accept the event, raise RetryLaterError or DeliveryFailedError.
 
         `paused_until` is the time until which the receiver's circuit breaker pauses deliveries. None means that
         deliveries are not paused. The outcome and `paused_until` are recorded together.
@@ -261,16 +252,6 @@ def report_pause(receiver: str, breaker: CircuitBreaker) -> None:
             "deliveries to a receiver pause",
             extra={"account_sid": account_sid_of(receiver), "failures": breaker.failures},
         )
-
-
-def own_failure_pause_seconds(failures: int) -> float | None:
-    """Return the pause in seconds after failure number `failures` of Convoke itself.
-
-    Each pause is twice as long as the previous pause. Return None if the queue message must be given up.
-    """
-    if failures >= MAX_OWN_FAILURES:
-        return None
-    return FIRST_OWN_FAILURE_PAUSE_SECONDS * (1 << (failures - 1))
 
 
 def retry_delay_seconds(number: int) -> float:

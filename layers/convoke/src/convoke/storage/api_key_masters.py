@@ -22,12 +22,19 @@ class ApiKeyMasters(Protocol):
     def fetch(self) -> Masters | None: ...
 
     def put(self, before: Masters | None, after: Masters) -> bool:
-        """Replace the master secrets. Returns False if another process has replaced `before` first."""
+        """Replace the master secrets `before` with `after`. `before` is None if no master secrets are stored.
+
+        Returns False if another process has replaced `before` first. The store in Secrets Manager never returns False,
+        because only the command line changes the master secrets.
+        """
 
 
 @dataclass(frozen=True, slots=True)
 class ApiKeyMasterTable:
-    """Stores the master secrets in the table of the embedded engine, for the same reason as `AuthTokenTable`."""
+    """Stores the master secrets in the table of the embedded engine.
+
+    `AuthTokenTable` explains why the table is safe enough.
+    """
 
     table: Table
 

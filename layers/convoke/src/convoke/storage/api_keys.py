@@ -1,8 +1,8 @@
 """Store API keys. Each API key has two items: the key item and the owner item.
 
-The key item is in the partition of the account, so that the API keys of an account can be listed. The owner item has
-the SID of the API key as its partition key, because a request names only the API key and not the account. Only the
-owner item contains the data that Convoke needs to check the secret.
+The key item is in the partition of the account, so that the API keys of an account can be listed. The partition key of
+the owner item is the SID of the API key, because a request contains this SID and no Account SID. Only the owner item
+contains the data that Convoke needs to check the secret.
 """
 
 from __future__ import annotations
@@ -67,8 +67,8 @@ class ApiKeyRepository:
 class CachedApiKeys:
     """An ApiKeyRepository with a cache for `fetch_owner`.
 
-    The cache also stores that an API key does not exist. `create` and `delete` remove the API key from the cache, so
-    this process accepts or refuses the API key immediately.
+    The cache also stores that an API key does not exist. `create` and `delete` remove the API key from the cache.
+    Therefore this process immediately accepts a new API key and refuses a deleted API key.
     """
 
     def __init__(self, api_keys: ApiKeyRepository) -> None:

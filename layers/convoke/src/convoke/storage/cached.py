@@ -88,8 +88,8 @@ class CachedWithMisses(Generic[Found]):
     """Calls `fetch` and caches each result for a short time. Unlike `Cached`, this class also caches the result None.
 
     A client can repeat a request with an invented Account SID or API key. Without the cached None, each such request
-    would cause a fetch. A process that creates a missing account or API key calls `forget`, so that this process finds
-    the new account or API key immediately.
+    would cause a fetch. A process that creates a missing account or API key calls `forget`. Therefore this process
+    finds the new account or API key immediately.
     """
 
     def __init__(self, fetch: Callable[..., Found | None]) -> None:

@@ -1,4 +1,4 @@
-"""Store the circuit breakers of receivers, so that the processes of a deployment share them."""
+"""Store the circuit breakers of receivers, so that all processes of a deployment use the same circuit breakers."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ from convoke.storage.table import (
 )
 
 LIFETIME = timedelta(hours=1)
-"""The time after which a stored circuit breaker counts as closed if nothing has changed the circuit breaker.
+"""A stored circuit breaker counts as closed after this time without a change.
 
-A success resets the stored failures only if the process has read the stored circuit breaker. Without this limit, two
-failures on different days could therefore count as consecutive failures, although calls between them succeeded.
+A success resets the stored failures only if the process has read the stored circuit breaker. Therefore, without this
+limit, two failures on different days could count as consecutive failures, although calls between them succeeded.
 """
 
 
@@ -51,7 +51,7 @@ class CircuitBreakerRepository:
         return after
 
     def close(self, receiver: str, now: datetime) -> None:
-        """Close the circuit breaker without a condition on its stored state."""
+        """Close the circuit breaker, whatever state is stored."""
         self._store(receiver, CLOSED, now, None)
 
     def _store(self, receiver: str, breaker: CircuitBreaker, now: datetime, condition: Condition | None) -> None:

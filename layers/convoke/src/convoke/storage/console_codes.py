@@ -1,4 +1,4 @@
-"""Store the codes in links to the console."""
+"""Store the one-time codes for links to the console."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ class ConsoleCodeRepository:
         self.table.transact([Put(items.to_item(keys.console_code(code.account_sid, code_hash), code))])
 
     def take(self, account_sid: str, code_hash: str, now: datetime) -> bool:
-        """Delete a code. Return whether the code existed and had not expired. Only one of several callers gets True."""
+        """Delete a code. Return whether the code existed and had not expired.
+
+        If several callers take the same code, only one caller gets True.
+        """
         key = keys.console_code(account_sid, code_hash)
         stored = self.table.get(key)
         if stored is None or now >= items.to_resource(ConsoleCode, stored).date_expires:
@@ -30,7 +33,7 @@ class ConsoleCodeRepository:
         return True
 
     def delete_expired(self, account_sid: str, now: datetime) -> None:
-        """Delete up to `MAX_WRITES` expired codes of an account."""
+        """Delete the expired codes of an account. One call reads at most `MAX_WRITES` codes."""
         stored = self.table.query(account_sid, between=keys.console_codes(), limit=MAX_WRITES, consistent=True)
         expired = [each for each in stored if now >= items.to_resource(ConsoleCode, each).date_expires]
         if expired:

@@ -190,7 +190,7 @@ class ConversationRepository:
     def erase(self, account_sid: str, conversation_sid: str, go_on: Callable[[], bool]) -> bool:
         """Remove all items of a deleted conversation except its webhooks. The webhooks get an expiry date.
 
-        The media of the messages are marked as deleted before their messages are removed.
+        Before messages are removed, the media of the messages are marked as deleted.
 
         The items are removed in batches. The method calls `go_on` before each batch. If `go_on` returns False, the
         method stops and returns False. The tombstone is removed last. The tombstone keeps the conversation in the index
@@ -218,8 +218,8 @@ class ConversationRepository:
     def claim(self, conversation: Conversation, due_at: datetime) -> bool:
         """Increment the number of attempts to finish a conversation, and set its next due time to `due_at`.
 
-        Returns False if the stored due time is no longer the due time that the caller read. In this case, another
-        sweeper has claimed the conversation first. Also returns False if the conversation has no due time.
+        Returns False if the stored due time is no longer the due time that the caller read. In this case, usually
+        another sweeper has claimed the conversation first. Also returns False if the conversation has no due time.
         """
         seen = conversation.due_at
         if seen is None:
@@ -252,8 +252,8 @@ class ConversationRepository:
     def _try_settle(self, key: Key, actions: Sequence[Action], condition: Condition) -> Item | None:
         """Apply `actions` to an unsettled conversation, and return None.
 
-        If the conversation is already settled, nothing is changed, and the method returns the existing item. The method
-        does the same if `condition` fails.
+        If the conversation is already settled, or if `condition` fails, the method changes nothing and returns the
+        existing item.
         """
         unsettled = Equals("unsettled", value=True)
         try:
@@ -263,7 +263,7 @@ class ConversationRepository:
         return None
 
     def put_off(self, before: Conversation, after: Conversation) -> None:
-        """Store a new due time for a conversation.
+        """Store a new due time for a conversation. Unlike `claim`, this method does not count an attempt.
 
         Raises ChangedMeanwhileError if another request changed the conversation after the caller read the conversation.
         """

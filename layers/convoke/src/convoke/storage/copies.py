@@ -1,6 +1,6 @@
-"""Store the status changes of the copies of messages.
+"""Store the delivery status of copies. A copy contains the text and the media that a carrier delivers to one phone.
 
-A change of a receipt does not increment the revision of the conversation, so that reports of carriers do not conflict
+A change of a receipt does not increment the revision of the conversation. Therefore reports of carriers do not conflict
 with new messages. Instead, a write fails if the stored status of the receipt is not the status that the caller read.
 """
 
@@ -96,6 +96,15 @@ class CopyRepository:
         """Record that the carrier did not accept the copy. Does nothing if the receipt has changed meanwhile."""
         update = {"status": ReceiptStatus.QUEUED, "attempts": attempts}
         self._store(stored, stored.receipt.model_copy(update=update))
+
+    def count_failure(self, copy: Copy) -> int:
+        """Count that Convoke itself failed to process the copy. Return the number of these failures.
+
+        Raises ConditionFailedError if the receipt was deleted.
+        """
+        key = keys.receipt(copy.account_sid, copy.conversation_sid, copy.message_sid, copy.receipt_sid)
+        stored = self.table.update(Update(key, (Add("failures", 1),), Exists("pk")))
+        return items.to_resource(Receipt, stored).failures
 
     def change(
         self,

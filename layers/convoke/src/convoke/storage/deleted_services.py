@@ -25,7 +25,7 @@ class DeletedServiceRepository:
         return items.to_resource(DeletedService, stored) if stored else None
 
     def claim(self, deleted: DeletedService, due_at: datetime) -> bool:
-        """Increment the number of attempts, and set the next due time.
+        """Increment the number of attempts to erase the service, and set the next due time of the tombstone.
 
         Returns False if another sweeper has claimed the tombstone first.
         """

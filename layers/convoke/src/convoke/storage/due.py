@@ -42,10 +42,11 @@ class DueRepository:
             after = page[-1]
 
     def failures(self, key: Key, now: datetime) -> int | None:
-        """Return the number of consecutive failures of the sweeper to process a resource that is still due.
+        """Return how many times in succession the sweeper has failed to process a resource.
 
-        Return None if the resource is not due now, for example because the sweeper has claimed it. The item is not
-        converted to a resource, because the conversion may be the reason for the failures.
+        Return None if the resource is not due now. For example, the sweeper may have claimed the resource, and the
+        claim has set a later due time. The method does not convert the item to a resource, because the conversion may
+        be the reason for the failures.
         """
         stored = self.table.get(key) or {}
         due_at = stored.get(keys.DUE.sort)
@@ -55,7 +56,7 @@ class DueRepository:
         return int(str(stored["sweep_failures"])) if stored.get("sweep_failed_until") == due_at else 0
 
     def put_off(self, key: Key, failures: int, due_at: datetime) -> None:
-        """Store the sweeper's number of failures and the next due time. Does nothing if the item is not due.
+        """Store the sweeper's number of failures and the next due time. Does nothing if the item has no due time.
 
         The revision of the item does not change. If a later change stores another due time, `failures` returns 0.
         """
@@ -65,7 +66,7 @@ class DueRepository:
             self.table.update(Update(key, actions, Exists(keys.DUE.partition)))
 
     def resume(self, key: Key, due_at: datetime) -> None:
-        """Make a claimed resource due at `due_at`, and reset its attempts. Does nothing if the item is not due.
+        """Make a claimed resource due at `due_at`, and reset its attempts. Does nothing if the item has no due time.
 
         Call this method if the sweeper has made progress. Without the reset, the pauses between attempts would grow.
         """

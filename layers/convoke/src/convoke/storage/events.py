@@ -102,7 +102,7 @@ class _ListedEvent(NamedTuple):
     """An event in a list, with its position in the list."""
 
     position: str
-    """The string consists of the position of the change, `#`, and the place of the event in the change."""
+    """The position of the change in the list, `#`, and the place of the event in the change."""
     event: Event
 
 

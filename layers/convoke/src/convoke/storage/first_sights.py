@@ -13,8 +13,8 @@ from convoke.storage.table import Equals, NotExists, Put, Table, TransactionCanc
 MAX_FIRST_SIGHT_ATTEMPTS = 12
 """The maximum number of transactions in which Convoke tries to create the Users of one request.
 
-A transaction fails only if another request has meanwhile created at least one of these Users, and a request contains at
-most ten Users.
+A transaction is repeated only if another request has meanwhile created at least one of these Users. A request contains
+at most ten Users.
 """
 
 
@@ -68,7 +68,7 @@ class FirstSights:
         raise UnavailableError
 
     def _missing(self, users: Sequence[User], *, consistent: bool) -> list[User]:
-        """Return the Users that this process has not found in its cache or in the table.
+        """Return the Users that are neither in the cache of this process nor in the table.
 
         An eventually consistent read may miss a new User. In this case, the transaction fails and the Users are read
         again with strong consistency.

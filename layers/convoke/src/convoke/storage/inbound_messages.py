@@ -41,7 +41,7 @@ from convoke.storage.table import (
 )
 
 MAX_GROUP_COPIES = 1000
-"""The maximum number of groups that `groups_by_last_copy` compares for one phone and one business number."""
+"""The maximum number of groups that `groups_by_last_copy` reads for one phone and one business number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +49,10 @@ class InboundMessageRepository:
     table: Table
 
     def find(self, account_sid: str, inbound: InboundMessage, now: datetime) -> tuple[InboundRecord | None, str | None]:
-        """Return the record of an earlier delivery of the message, and the SID of the conversation that awaits it.
+        """Return the record of an earlier delivery of the message, and the SID of the conversation for the message.
 
-        For a message to one receiver, this conversation holds the lock of the pair of addresses. For a message to
-        several receivers, this conversation holds the lock of the set of numbers. Each part of the result can be None.
+        For a message to one receiver, this conversation holds the lock on the pair of addresses. For a message to
+        several receivers, this conversation holds the lock on the set of numbers. Each part of the result can be None.
         """
         record_key = keys.inbound_record(account_sid, inbound.provider, inbound.provider_message_id)
         if inbound.is_group:
@@ -68,7 +68,8 @@ class InboundMessageRepository:
     def groups_by_last_copy(self, account_sid: str, address: str, projected_address: str) -> list[Conversation]:
         """Return the groups in which a phone gets copies from a business number.
 
-        The groups are ordered by the date of the last copy, newest first. The list can contain closed groups.
+        The groups are ordered by the date of the last copy, newest first. The list has at most MAX_KEYS groups, and can
+        contain closed groups.
         """
         partition = keys.group_copies(account_sid, address, projected_address)
         copies = self.table.query(partition, limit=MAX_GROUP_COPIES, consistent=True)
@@ -87,11 +88,12 @@ class InboundMessageRepository:
         message: Message,
         media: Sequence[Media],
         change: Change,
+        other_writes: Sequence[Write] = (),
     ) -> None:
         """Store a conversation that an inbound message creates, and all items of the conversation, in one transaction.
 
-        Raises ChangedMeanwhileError if another conversation holds a lock, if the inbound message is stored already, or
-        if one of the media was deleted meanwhile.
+        Raises ChangedMeanwhileError if another conversation holds a lock that the new conversation needs, if the
+        inbound message is stored already, or if one of the media was deleted meanwhile.
         """
         service_sid = conversation.chat_service_sid
         writes: list[Write] = [
@@ -103,6 +105,7 @@ class InboundMessageRepository:
             message_write(message),
             *use_writes(message, media),
             change_write(change),
+            *other_writes,
         ]
         try:
             self.table.transact(writes)
@@ -123,7 +126,7 @@ def record_write(record: InboundRecord) -> Put:
 def group_copy_write(
     account_sid: str, conversation_sid: str, address: str, projected_address: str, moment: datetime
 ) -> Put:
-    """Return the write that stores when Convoke last sent a group's member a copy from a business number.
+    """Return the write that stores when a member of a group last got a copy from a business number.
 
     This write is only needed for a carrier that cannot send a group MMS. See
     docs/decisions/0135-last-copy-of-a-group.md.

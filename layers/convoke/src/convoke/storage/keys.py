@@ -7,9 +7,9 @@ kinds of partition keys do not contain an account SID:
 
 - The directory of accounts. No request reads the directory.
 - The shards of the index `due`. No request reads this index.
-- The owner of an API key. Convoke reads the owner to find the account of a request.
+- The owner item of an API key. Convoke reads this item to find the account of a request.
 - The master secrets of API keys. No request names this item.
-- The lock of a sender's address, and the owner item of a sender. A carrier knows only the address or the SID of the
+- The lock on a sender's address, and the owner item of a sender. A carrier knows only the address or the SID of the
   sender. No request uses these two items to read an item of another account.
 
 See docs/how-it-works.md#promises.
@@ -43,7 +43,9 @@ LISTED = Index(
     sort="listed_at",
     projected=("state", "conversation_sid", "log_level"),
 )
-"""The index of the conversations and Users of each service, and of the changes and alerts of each account, by date.
+"""The index of the lists that are ordered by date.
+
+Each service has a list of conversations and a list of Users. Each account has a list of changes and a list of alerts.
 
 The index projects the keys and the attributes that filters use: `state`, `conversation_sid` and `log_level`. If an
 update changes a projected attribute, DynamoDB also writes the index. This second write costs write units, so no other
@@ -59,8 +61,9 @@ MEMBERSHIPS = Index(name="memberships", partition="member", sort="pk")
 """The index of the participants of each service. The index projects only keys.
 
 Each partition contains the participants with the same identity or address, ordered by the SID of their conversation.
-Most updates of a participant do not write this index. The attribute `member` changes only if the update gives the
-participant an identity. See docs/decisions/0091-memberships-in-order-of-conversations.md.
+Most updates of a participant do not write this index. The attribute `member` changes only if an update gives the
+participant an identity, or if the sweeper removes the identity of a deleted User. See
+docs/decisions/0091-memberships-in-order-of-conversations.md.
 """
 
 INDEXES = (DUE, LISTED, MEMBERSHIPS)
@@ -74,9 +77,9 @@ https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/bp-partition-ke
 """
 
 LIST_SHARDS = 4
-"""The number of partitions of each list in the index `listed`.
+"""How many partitions (shards) each list has in the index `listed`.
 
-Each item is in only one of the partitions. To build a page, all partitions are queried.
+Each item is in only one partition. To build a page, all partitions are queried.
 """
 
 CONVERSATION = "conversation"
@@ -89,7 +92,7 @@ PARTICIPANT = "participant"
 """The kind of a participant's item."""
 
 EVENT_ID_DIGITS = 17
-"""The number of digits of an event id in a key. Leading zeros make keys sort by event id.
+"""How many digits an event id has in a key. Because of leading zeros, keys sort by event id.
 
 Until the year 5138, no event id has more digits.
 """
@@ -130,12 +133,12 @@ def api_key(account_sid: str, key_sid: str) -> Key:
 
 
 def api_keys() -> tuple[str, str]:
-    """Return the range of the sort keys of an account's API keys."""
+    """Return the range of sort keys for an account's API keys."""
     return _prefix_range("api-key#")
 
 
 def api_key_owner(key_sid: str) -> Key:
-    """Return the table key of the item that stores to which account an API key belongs.
+    """Return the table key of the item that contains the Account SID of an API key.
 
     The table key does not contain the Account SID, because a request contains only the SID of the API key.
     """
@@ -147,7 +150,7 @@ def console_code(account_sid: str, code_hash: str) -> Key:
 
 
 def console_codes() -> tuple[str, str]:
-    """Return the range of the sort keys of an account's codes."""
+    """Return the range of sort keys for an account's codes."""
     return _prefix_range("console-code#")
 
 
@@ -161,12 +164,12 @@ def address_configuration(account_sid: str, address_configuration_sid: str) -> K
 
 
 def address_configurations() -> tuple[str, str]:
-    """Return the range of the sort keys of an account's address configurations."""
+    """Return the range of sort keys for an account's address configurations."""
     return _prefix_range("address#")
 
 
 def address_lock(account_sid: str, address: str) -> Key:
-    """Return the key of the lock of an address that has a configuration.
+    """Return the key of the lock on an address that has a configuration.
 
     The address is hashed, because a client can write an address of any length in a path. A partition key has at most
     2048 bytes.
@@ -179,7 +182,7 @@ def sender(account_sid: str, sender_sid: str) -> Key:
 
 
 def senders() -> tuple[str, str]:
-    """Return the range of the sort keys of an account's senders."""
+    """Return the range of sort keys for an account's senders."""
     return _prefix_range("sender#")
 
 
@@ -188,13 +191,23 @@ def sender_secret(account_sid: str, sender_sid: str) -> Key:
 
 
 def sender_owner(sender_sid: str) -> Key:
-    """Return the key of the item that stores to which account a sender belongs."""
+    """Return the key of the item that contains the Account SID of a sender."""
     return Key(sender_sid, "owner")
 
 
 def sender_address(address: str) -> Key:
-    """Return the key of the lock of an address that has a sender. The lock contains the SIDs of account and sender."""
+    """Return the key of the lock on an address that has a sender. The lock contains the SIDs of account and sender."""
     return Key(f"sender-address#{_digest(address)}", "sender")
+
+
+def sending_second(account_sid: str, sender_sid: str, second: int) -> Key:
+    """Return the key of the item that counts the copies of a sender in one second. `second` is a Unix time."""
+    return Key(f"{account_sid}#sending#{sender_sid}", f"second#{second}")
+
+
+def sending_turns(account_sid: str, sender_sid: str) -> Key:
+    """Return the key of the item that contains the next free turn for a delayed copy. See storage/sending_limits.py."""
+    return Key(f"{account_sid}#sending#{sender_sid}", "turns")
 
 
 def credential(account_sid: str, credential_sid: str) -> Key:
@@ -202,12 +215,12 @@ def credential(account_sid: str, credential_sid: str) -> Key:
 
 
 def credentials() -> tuple[str, str]:
-    """Return the range of the sort keys of an account's credentials."""
+    """Return the range of sort keys for an account's credentials."""
     return _prefix_range("credential#")
 
 
 def phone(account_sid: str, number: str) -> str:
-    """Return the partition key of the messages that a simulated phone has received."""
+    """Return the partition key of the messages that a simulated phone has received and sent."""
     return f"{account_sid}#phone#{_digest(number)}"
 
 
@@ -216,8 +229,26 @@ def phone_message(account_sid: str, number: str, receipt_sid: str) -> Key:
 
 
 def phone_messages() -> tuple[str, str]:
-    """Return the range of the sort keys of a simulated phone's messages."""
+    """Return the range of sort keys for the messages that a simulated phone has received."""
     return _prefix_range("phone-message#")
+
+
+def sent_phone_message(account_sid: str, number: str, receipt_sid: str) -> Key:
+    return Key(phone(account_sid, number), f"phone-sent#{receipt_sid}")
+
+
+def sent_phone_messages() -> tuple[str, str]:
+    """Return the range of sort keys for the messages that a simulated phone has sent."""
+    return _prefix_range("phone-sent#")
+
+
+def simulated_phone(account_sid: str, address: str) -> Key:
+    return Key(account_sid, f"phone#{address}")
+
+
+def simulated_phones() -> tuple[str, str]:
+    """Return the range of sort keys for the simulated phones of an account."""
+    return _prefix_range("phone#")
 
 
 def opt_out(account_sid: str, business_address: str, address: str) -> Key:
@@ -258,7 +289,7 @@ def sids_of_deleted_service(key: Key) -> tuple[str, str]:
 
 
 def services() -> tuple[str, str]:
-    """Return the range of the sort keys of an account's services."""
+    """Return the range of sort keys for an account's services."""
     return _prefix_range("service#")
 
 
@@ -272,7 +303,7 @@ def binding(account_sid: str, chat_service_sid: str, binding_sid: str) -> Key:
 
 
 def bindings() -> tuple[str, str]:
-    """Return the range of the sort keys of a service's bindings."""
+    """Return the range of sort keys for a service's bindings."""
     return _prefix_range("binding#")
 
 
@@ -281,7 +312,7 @@ def role(account_sid: str, chat_service_sid: str, role_sid: str) -> Key:
 
 
 def roles() -> tuple[str, str]:
-    """Return the range of the sort keys of a service's roles, without the default roles."""
+    """Return the range of sort keys for a service's roles, without the default roles."""
     return _prefix_range("role#")
 
 
@@ -318,7 +349,7 @@ def participant(account_sid: str, conversation_sid: str, participant_sid: str) -
 
 
 def participants() -> tuple[str, str]:
-    """Return the range of the sort keys of a conversation's participants."""
+    """Return the range of sort keys for a conversation's participants."""
     return _prefix_range("participant#")
 
 
@@ -328,7 +359,7 @@ def message(account_sid: str, conversation_sid: str, message_sid: str) -> Key:
 
 
 def messages() -> tuple[str, str]:
-    """Return the range of the sort keys of a conversation's messages."""
+    """Return the range of sort keys for a conversation's messages."""
     return _prefix_range("message#")
 
 
@@ -337,7 +368,7 @@ def receipt(account_sid: str, conversation_sid: str, message_sid: str, receipt_s
 
 
 def receipts(message_sid: str) -> tuple[str, str]:
-    """Return the range of the sort keys of a message's receipts."""
+    """Return the range of sort keys for a message's receipts."""
     return _prefix_range(f"receipt#{message_sid}#")
 
 
@@ -347,13 +378,13 @@ def sync_touch(account_sid: str, conversation_sid: str, kind: str, touch_positio
 
 
 def sync_touches(kind: str, touch_position: str) -> tuple[str, str]:
-    """Return the range of the sort keys of a Sync object's touches. The range starts at `touch_position`."""
+    """Return the range of sort keys for a Sync object's touches. The range starts at `touch_position`."""
     prefix = f"sync#{kind}#"
     return prefix + touch_position, prefix + LAST
 
 
 def touch_position(event_id: int) -> str:
-    """Return the position of a touch in the list of an object's touches. Positions sort by event id."""
+    """Return the event id of a touch in the form that sort keys contain. The sort keys are ordered by event id."""
     return f"{max(event_id, 0):0{EVENT_ID_DIGITS}}"
 
 
@@ -363,7 +394,7 @@ def departure(account_sid: str, user_sid: str, conversation_sid: str) -> Key:
 
 
 def departures() -> tuple[str, str]:
-    """Return the range of the sort keys of a User's departures from conversations."""
+    """Return the range of sort keys for a User's departures from conversations."""
     return _prefix_range("left#")
 
 
@@ -383,7 +414,7 @@ def sids_of_media(key: Key) -> tuple[str, str]:
 
 
 def identity_lock(account_sid: str, conversation_sid: str, identity: str) -> Key:
-    """Return the key of the lock of an identity in a conversation.
+    """Return the key of the lock on an identity in a conversation.
 
     The lock is in the partition of the conversation, so that erasing the conversation also removes the lock. In
     DynamoDB, a sort key has at most 1024 bytes. The longest identity with its prefix has more bytes, so the identity is
@@ -397,7 +428,7 @@ def unique_name_lock(account_sid: str, chat_service_sid: str, unique_name: str) 
 
 
 def pair_lock(account_sid: str, address: str, proxy_address: str) -> Key:
-    """Return the key of the lock of an address and its proxy address.
+    """Return the key of the lock on an address and its proxy address.
 
     The pair of addresses must be unique in the whole account, not only in the service.
     """
@@ -405,7 +436,7 @@ def pair_lock(account_sid: str, address: str, proxy_address: str) -> Key:
 
 
 def number_group_lock(account_sid: str, numbers: Iterable[str]) -> Key:
-    """Return the key of the lock of a set of numbers.
+    """Return the key of the lock on a set of numbers.
 
     The order of the numbers and repeated numbers do not change the key. The numbers are hashed, because the addresses
     of ten participants can exceed the maximum length of a key.
@@ -423,12 +454,15 @@ def inbound_record(account_sid: str, provider: str, provider_message_id: str) ->
 
 
 def group_copy(account_sid: str, address: str, projected_address: str, conversation_sid: str) -> Key:
-    """Return the key of the item that contains the time of the last copy for a member of a group."""
+    """Return the key of the item that contains the date on which a phone last got a copy from a group."""
     return Key(group_copies(account_sid, address, projected_address), conversation_sid)
 
 
 def group_copies(account_sid: str, address: str, projected_address: str) -> str:
-    """Return the partition key of the last copies from a business number to a phone. Each group has one item."""
+    """Return the partition key of the items about the last copies from a business number to a phone.
+
+    Each group has one item.
+    """
     return f"{account_sid}#group-copy#{address}#{projected_address}"
 
 
@@ -522,8 +556,8 @@ def list_start_key(account_sid: str, shard: str, position: str) -> Item:
     other shards, the result is the key attributes of an item that does not exist. A query accepts such key attributes.
     """
     sid = position.rpartition("#")[2]
-    # `sid` is never the SID of a change. The list of events does not call this function, because it uses the parameter
-    # `between` to continue at a position.
+    # `sid` is never the SID of a change, because the list of events does not call this function. The list of events
+    # uses the parameter `between` to continue at a position.
     if sid.startswith(Prefix.ALERT):
         key = alert(account_sid, sid)
     elif sid.startswith(Prefix.USER):
@@ -536,8 +570,8 @@ def list_start_key(account_sid: str, shard: str, position: str) -> Item:
 def membership_partition(account_sid: str, chat_service_sid: str, kind: str, value: str) -> str:
     """Return the partition of the index `memberships` for an identity or an address.
 
-    `kind` says whether `value` is an identity or an address. The value is hashed for the same reason as in
-    `identity_lock`.
+    `kind` says whether `value` is an identity or an address. The value is hashed, because an identity can make a key
+    too long. See `identity_lock`.
     """
     return f"{account_sid}#{chat_service_sid}#{kind}#{_digest(value)}"
 
@@ -560,7 +594,7 @@ def membership_position(participant_key: Key) -> str:
 
 
 def sids_of_membership(position: str) -> tuple[str, str]:
-    """Return the conversation SID and the participant SID in a position of `memberships`."""
+    """Return the conversation SID and the participant SID that a position in the index `memberships` contains."""
     conversation_sid, _, participant_sid = position.partition("#")
     return conversation_sid, participant_sid
 
@@ -597,11 +631,11 @@ def is_streamed_to_consumers(item: Item) -> bool:
 
 @lru_cache(maxsize=16)
 def _digest(text: str) -> str:
-    # The digest of an identity is in two keys: the key of the identity's lock and a partition key of the index
-    # `memberships`. Therefore the results are cached.
+    # Two keys contain the digest of an identity: the key of the lock, and a partition key of the index `memberships`.
+    # Therefore the results are cached.
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _prefix_range(prefix: str) -> tuple[str, str]:
-    """Return the range of the sort keys that begin with `prefix`."""
+    """Return the range of sort keys that begin with `prefix`."""
     return prefix, prefix + LAST

@@ -44,10 +44,10 @@ class ListQuery:
 
     @property
     def index(self) -> Index:
-        """Return the index `listed`. Its only projected attribute is the attribute in `only`, if `only` is set.
+        """The index `listed`, with only the projected attribute that this query needs.
 
-        Other projected attributes are left out because, on SQLite, each projected attribute must be extracted from the
-        JSON of the item.
+        On SQLite, each projected attribute must be extracted from the JSON of the item. Therefore attributes that the
+        query does not need are left out.
         """
         return replace(keys.LISTED, projected=self.only[:1] if self.only else ())
 
@@ -72,7 +72,7 @@ def list_page(
     page: PageRequest,
     is_shown: Callable[[AnyModel], bool] = lambda _: True,
 ) -> Page[AnyModel]:
-    """Return a page of the resources that belong to the entries of a list.
+    """Return a page of the resources in a list.
 
     The page contains only the resources for which `is_shown` returns True. `is_shown` receives the stored resource,
     which may be newer than the index.
@@ -104,7 +104,7 @@ def query_entries(table: Table, list_query: ListQuery, max_entries: int, *, forw
 def fetch_items(table: Table, entries: ListEntries) -> list[tuple[str, Item]]:
     """Return the position and the item of each entry, in the order of the entries.
 
-    Entries of deleted items are skipped. The index can contain such entries, because it is eventually consistent.
+    Entries of deleted items are skipped. Such entries can exist, because the index is eventually consistent.
     """
     entry_keys = [key_of(entry) for entry in entries.found]
     found = table.get_many(entry_keys) if entry_keys else {}
@@ -136,9 +136,9 @@ def _matches(entry: Item, list_query: ListQuery) -> bool:
 def _merge(pages: Sequence[list[Item]], *, forward: bool, limit: int) -> ListEntries:
     """Merge the entries of all shards. `pages` has one page for each shard.
 
-    If a page has `limit` entries, its shard may contain more entries, which were not read. Entries of other shards must
-    not be listed before these unread entries. For this reason, the result contains no entry that comes after the end of
-    such a page.
+    If a page has `limit` entries, its shard may contain more entries that were not read. Entries of other shards must
+    not be listed before these unread entries. Therefore the result contains no entry that comes after the end of such a
+    page.
     """
     nearest = min if forward else max
     end = nearest((position_of(page[-1]) for page in pages if len(page) == limit), default=None)

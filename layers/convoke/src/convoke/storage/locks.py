@@ -38,7 +38,7 @@ class Lock:
     make_error: Callable[[str], ConversationsError]
     """A function that returns the error. The argument is the SID of the conversation that holds the lock."""
     participant_sid: str | None = None
-    """The SID of the participant if this is the lock of an identity. None for any other lock."""
+    """The SID of the participant if this is the lock on an identity. None for any other lock."""
 
     def acquire(self, conversation_sid: str) -> Put:
         return Put(self.item(conversation_sid), NotExists("pk"))
@@ -73,7 +73,7 @@ def initial_locks(conversation: Conversation, provisioning: Provisioning | None)
 def locks_held(conversation: Conversation) -> dict[Key, Lock]:
     """Return the locks that a conversation holds in its current state. The dict maps the key of each lock to the lock.
 
-    A closed conversation holds only the lock of its unique name. A deleted conversation holds no lock. See
+    A closed conversation holds only the lock on its unique name. A deleted conversation holds no lock. See
     docs/behaviour/states-and-timers.md#closing.
 
     Do not call this function with a conversation that was closed because its participants could not be added. Such a
@@ -88,11 +88,11 @@ def locks_held(conversation: Conversation) -> dict[Key, Lock]:
 
 
 def identity_locks(participant: Participant | None) -> dict[Key, Lock]:
-    """Return a dict that maps the key of a participant's identity lock to the lock.
+    """Return the lock on a participant's identity. The dict maps the key of the lock to the lock.
 
     The dict is empty if there is no participant, or if the participant has no identity. The lock ensures that no two
     participants of a conversation have the same identity. The item of the lock also contains the participant SID, so
-    that a participant can be found by its identity.
+    that Convoke can find the participant with a given identity.
     """
     if participant is None or participant.identity is None:
         return {}
@@ -108,9 +108,9 @@ def holder_sid(lock_item: Item) -> str:
 def collision_error(locks: Sequence[Lock], canceled: TransactionCanceledError, *, first: int) -> Exception:
     """Return the error for the locks that other conversations hold.
 
-    `first` is the position of the first lock in the transaction. If other conversations hold no lock, the function
-    returns `canceled`. The transaction then failed because a new SID already exists. Such a failure is practically
-    impossible, because SIDs have a random part.
+    `first` is the position of the first lock in the transaction. If no other conversation holds a lock, the function
+    returns `canceled`. In this case, the transaction failed because a new SID already exists. Such a failure is
+    practically impossible, because SIDs have a random part.
     """
     existing = [(lock, canceled.failed.get(position)) for position, lock in enumerate(locks, first)]
     errors = [lock.make_error(holder_sid(item)) for lock, item in existing if item]

@@ -52,7 +52,7 @@ class MediaRepository:
         return None if media is None or media.date_removed else media
 
     def fetch_many(self, account_sid: str, media_sids: Sequence[str]) -> dict[str, Media]:
-        """Return the existing media, by SID. The result includes media that are marked as deleted."""
+        """Map the SID of each existing media to the media. The result includes media that are marked as deleted."""
         wanted = {keys.media(account_sid, sid): sid for sid in media_sids}
         found = self.table.get_many([*wanted]) if wanted else {}
         return {wanted[key]: items.to_resource(Media, stored) for key, stored in found.items()}

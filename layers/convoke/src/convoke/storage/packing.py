@@ -34,7 +34,9 @@ _PAYLOADS: Any = {"events": {"__all__": {"payload"}}}
 class _PackedEvents(Model):
     common: dict[str, Any]
     common_by_type: dict[str, dict[str, Any]] = Field(default_factory=dict)
-    """The fields that all events of one type have in common. Empty if all events of the change have the same type.
+    """Maps each event type to the fields that all events of the type have in common.
+
+    This mapping is empty if all events of the change have the same type.
 
     Older versions of Convoke did not store this mapping.
     """
@@ -42,16 +44,19 @@ class _PackedEvents(Model):
 
 
 KEY_FIELDS = ("account_sid", "conversation_sid")
-"""The fields of a provisioning that are not stored, because the key contains them. Older versions stored them."""
+"""The fields of a provisioning that are not stored, because the key contains their values."""
 
 
 class _PackedParticipants(Model):
     common: dict[str, Any] = Field(default_factory=dict)
-    """This mapping is empty if an older version of Convoke, which did not pack participants, stored the item."""
-    columns: dict[str, list[str]] = Field(default_factory=dict)
-    """The fields whose value is a string in all participants.
+    """The fields that have the same value in all participants.
 
-    Each list contains the common prefix of the values, and then the suffix of each value.
+    This mapping is empty if an older version of Convoke, which did not pack participants, stored the item.
+    """
+    columns: dict[str, list[str]] = Field(default_factory=dict)
+    """Maps field names to columns. The value of such a field is a string in all participants.
+
+    A column is a list. The list contains the common prefix of the values, and then the suffix of each value.
 
     Older versions of Convoke did not store this mapping.
     """
@@ -139,7 +144,7 @@ def _implied_fields(provisioning: Fields) -> Fields:
 
 
 def _split_columns(rows: list[dict[str, Any]]) -> tuple[dict[str, list[str]], list[dict[str, Any]]]:
-    """Convert the fields whose value is a string in all rows to columns.
+    """Convert fields to columns. A field is converted if its value is a string in all rows.
 
     Return the columns, and the rows without these fields. If the columns contain all fields, the list of rows is empty.
     """
@@ -154,7 +159,7 @@ def _split_columns(rows: list[dict[str, Any]]) -> tuple[dict[str, list[str]], li
 
 
 def _pack_column(values: list[Any]) -> list[str]:
-    """Return a list of the strings' common prefix and the suffix of each string."""
+    """Return a list that contains the common prefix of the strings, and then the suffix of each string."""
     prefix = commonprefix(values)  # noqa: RUF071 - the values are not paths
     return [prefix, *(value[len(prefix) :] for value in values)]
 

@@ -24,7 +24,7 @@ def query_page(
     page: PageRequest,
     position: Key | None,
 ) -> Page[AnyModel]:
-    """Return a page of the resources in one partition whose sort keys are in the range `between`.
+    """Return a page of resources from one partition. The sort keys of the resources are in the range `between`.
 
     `position` is the key of a resource. A forward page begins after this resource. A backward page ends before this
     resource. Without `position`, a forward page begins at the first resource, and a backward page ends at the last
@@ -44,9 +44,9 @@ def query_page(
 
 
 def page_of_query(found: Sequence[Resource], page: PageRequest, *, more: bool) -> Page[Resource]:
-    """Return a page of the resources in `found`, which are in the order of the query.
+    """Return a page that contains the resources in `found`.
 
-    `more` is True if the query would find further resources.
+    The resources are in the order of the query. `more` is True if the query would find further resources.
     """
     # If there is a position, assume that the list also has resources on the other side of the position. A check would
     # cost a second query.

@@ -30,7 +30,7 @@ class ParticipantConversationRepository:
     def list(
         self, account_sid: str, chat_service_sid: str, known_by: KnownBy, page: PageRequest
     ) -> Page[ParticipantConversation]:
-        """Return a page of the conversations of an identity or an address in a service, ordered by conversation SID.
+        """Return a page of the conversations of an identity or an address, ordered by conversation SID.
 
         If entries of the index are outdated, the page has fewer resources than requested, although the list may
         continue.

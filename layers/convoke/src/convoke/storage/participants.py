@@ -1,4 +1,4 @@
-"""Store the participants of a conversation, and the locks of their identities."""
+"""Store the participants of a conversation, and the locks on their identities."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class ParticipantRepository:
 
     Every method that writes raises ChangedMeanwhileError if another request changed the conversation after this request
     read the conversation. If another conversation or participant holds a required lock, the method raises the error
-    that belongs to this lock.
+    of this lock.
     """
 
     table: Table
@@ -149,7 +149,7 @@ class ParticipantRepository:
 def _participant_writes(
     conversation: Conversation, old: Participant | None, new: Participant | None, event_id: int
 ) -> Iterator[Write]:
-    """Yield the writes that replace the participant `old` by the participant `new`."""
+    """Yield the writes that replace the participant `old` with the participant `new`."""
     account_sid, service_sid = conversation.account_sid, conversation.chat_service_sid
     if new and old:
         # The revision of the conversation is not enough, because `update_alone` changes the read position in this

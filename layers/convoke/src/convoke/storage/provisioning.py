@@ -35,10 +35,10 @@ from convoke.storage.table import (
 )
 
 CONVERSATION_ATTRIBUTES = frozenset({"state", "date_updated", "date_inactive", "date_closed", "unsettled"})
-"""The attributes of a conversation that change when it leaves the state `initializing`."""
+"""The attributes of a conversation that change when the conversation leaves the state `initializing`."""
 
 PROVISIONING_ATTRIBUTES = frozenset({"status", "causes", "date_updated"})
-"""The attributes of a provisioning that change when it completes or fails."""
+"""The attributes of a provisioning that change when the provisioning completes or fails."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +70,8 @@ class ProvisioningRepository:
     ) -> bool:
         """Store all participants, and the `users` that do not exist yet, in one transaction.
 
-        The argument of `make_change` is the Users that the transaction creates. `make_change` returns the record of the
-        change. The method returns False if the participants are already stored, or if the provisioning has failed or
-        was deleted.
+        `make_change` takes the Users that the transaction creates, and returns the record of the change. The method
+        returns False if the participants are already stored, or if the provisioning has failed or was deleted.
         """
 
         def make_writes(new_users: Sequence[User]) -> list[Write]:

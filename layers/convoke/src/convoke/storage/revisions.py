@@ -31,7 +31,10 @@ EVENT_ID, STATE_EVENT_ID = "event_id", "state_event_id"
 
 
 class ChangedMeanwhileError(Exception):
-    """Optimistic locking failed. Another request changed the conversation after this request read the conversation."""
+    """Optimistic locking failed. Another request changed the resource after this request read the resource.
+
+    `retry_on_conflict` in operations/conversations.py repeats most operations after this error.
+    """
 
 
 def revise(
@@ -43,7 +46,7 @@ def revise(
     acquired_locks: Sequence[Lock] = (),
     other_writes: Iterable[Write] = (),
 ) -> None:
-    """Apply `actions` to the conversation, and write all other items, in one transaction.
+    """Apply `actions` to the conversation, acquire the locks, and apply the other writes, in one transaction.
 
     `change` contains the events to publish. If `change` is None, nothing is published. Raises ChangedMeanwhileError if
     the stored conversation does not have the revision of `before`. If another conversation holds a lock, raises the
@@ -82,7 +85,7 @@ def event_id_actions(actions: Sequence[Action], change: Change) -> list[Action]:
 
 
 def revision_error(acquired_locks: Sequence[Lock], canceled: TransactionCanceledError) -> Exception:
-    """Return the error for a transaction of `revision_writes` that was canceled."""
+    """Return the error for a canceled transaction. The transaction contained the writes of `revision_writes`."""
     # If the condition on the revision failed, ignore the locks that could not be acquired. A concurrent request may
     # have acquired these locks for the same conversation.
     if max(canceled.failed) >= len(acquired_locks):
@@ -96,7 +99,7 @@ def locks_to_acquire(held: Mapping[Key, Lock], wanted: Mapping[Key, Lock]) -> li
 
 
 def lock_releases(held: Mapping[Key, Lock], wanted: Mapping[Key, Lock], conversation_sid: str) -> list[Delete]:
-    """Return the writes that release the locks in `held` that are not in `wanted`."""
+    """Return the writes that release each lock that is in `held` but not in `wanted`."""
     return [lock.release(conversation_sid) for key, lock in held.items() if key not in wanted]
 
 

@@ -32,14 +32,14 @@ class RoleRepository:
         self.table.transact([Put(items.to_item(_key(role), role))])
 
     def fetch(self, service: Service, sid: str) -> Role | None:
-        """Return a role by its SID. Only a role that is not a default role is read from the table."""
+        """Return the role that has the given SID. The method reads the table only if the role is not a default role."""
         if default := next((role for role in default_roles(service) if role.sid == sid), None):
             return default
         stored = self.table.get(keys.role(service.account_sid, service.sid, sid))
         return items.to_resource(Role, stored) if stored else None
 
     def fetch_many(self, service: Service, sids: Iterable[str]) -> dict[str, Role]:
-        """Return the default roles and the existing roles in `sids`. The keys are the SIDs of the roles.
+        """Map SIDs to roles. The result contains the default roles, and every other existing role in `sids`.
 
         If all roles in `sids` are default roles, the table is not read. Otherwise the table is read once.
         """
@@ -49,7 +49,7 @@ class RoleRepository:
         return found | {role.sid: role for role in (items.to_resource(Role, item) for item in stored)}
 
     def types(self, service: Service, sids: Iterable[str]) -> dict[str, RoleType]:
-        """Return the types of the roles that `fetch_many` returns."""
+        """Return the types of the roles that `fetch_many` returns. The keys are the SIDs of the roles."""
         return {sid: role.type for sid, role in self.fetch_many(service, sids).items()}
 
     def list(self, service: Service, page: PageRequest) -> Page[Role]:
@@ -83,7 +83,7 @@ class RoleRepository:
     def delete(self, service: Service, role: Role) -> bool:
         """Delete a role. The configuration of `service` must not refer to the role.
 
-        Returns False if the role or the configuration changed after `service` was read.
+        Returns False if the role was deleted, or if the configuration changed after `service` was read.
         """
         try:
             self.table.transact([names_no_other_roles(service), Delete(_key(role), Exists("pk"))])

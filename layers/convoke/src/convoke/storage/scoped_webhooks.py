@@ -1,6 +1,6 @@
 """Store the webhooks of a conversation.
 
-One item contains all webhooks of a conversation, so that one read returns all webhooks that an event may go to. See
+One item contains all webhooks of a conversation, so that one read returns all webhooks that can get an event. See
 docs/decisions/0039-conversation-webhooks-one-item.md.
 """
 
@@ -28,7 +28,7 @@ def to_scoped_webhooks(stored: Item | None) -> Sequence[ScopedWebhook]:
 
 
 def webhooks_write(conversation: Conversation, webhooks: Sequence[ScopedWebhook]) -> Put | Delete:
-    """Return the write that makes `webhooks` the webhooks of the conversation."""
+    """Return the write that replaces all webhooks of the conversation with `webhooks`."""
     key = keys.scoped_webhooks(conversation.account_sid, conversation.sid)
     ordered = sorted(webhooks, key=lambda webhook: webhook.sid)
     return Put(items.to_item(key, _ScopedWebhooksItem(webhooks=tuple(ordered)))) if ordered else Delete(key)
@@ -47,9 +47,10 @@ class ScopedWebhookRepository:
     ) -> None:
         """Replace all webhooks of the conversation.
 
-        The caller must read the conversation before the webhooks. The revision of the conversation then also protects
-        the webhooks. Raises ChangedMeanwhileError if another request changed the conversation or its webhooks after the
-        caller read the conversation.
+        `change` is the record of a message replay that the new webhook requests, or None. The caller must read the
+        conversation before the webhooks. The revision of the conversation then also protects the webhooks. Raises
+        ChangedMeanwhileError if another request changed the conversation or its webhooks after the caller read the
+        conversation.
         """
         write = webhooks_write(conversation, webhooks)
         revise(self.table, conversation, (), change, other_writes=[write])

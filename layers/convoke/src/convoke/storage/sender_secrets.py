@@ -11,7 +11,7 @@ from convoke.storage.table import Delete, Put, Table
 
 
 class SenderSecrets(Protocol):
-    """The port for the store of the secrets of senders.
+    """The port for the store of sender secrets.
 
     On AWS, the store is Secrets Manager. On one machine, the store is the table.
     """
@@ -26,7 +26,10 @@ class SenderSecrets(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class SenderSecretTable:
-    """Stores the secrets in the table of the embedded engine, for the same reason as `AuthTokenTable`."""
+    """Stores the secrets in the table of the embedded engine.
+
+    `AuthTokenTable` explains why the table is safe enough.
+    """
 
     table: Table
 

@@ -1,8 +1,9 @@
 """Store the senders of an account.
 
 Each sender has three items: the sender, a lock whose key contains the address, and an owner item whose key contains the
-SID of the sender. The lock and the owner item contain the Account SID. Their keys do not contain the Account SID,
-because a carrier knows only the address or the SID of the sender. Therefore an address has at most one sender.
+SID of the sender. Because of the lock, an address has at most one sender in all accounts. The keys of the lock and of
+the owner item do not contain the Account SID, because a carrier knows only the address or the SID of the sender. The
+two items contain the Account SID as an attribute.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from convoke.storage.table import (
     Exists,
     NotExists,
     Put,
+    Remove,
     Set,
     Table,
     TransactionCanceledError,
@@ -79,12 +81,15 @@ class SenderRepository:
             after = page[-1]
 
     def update(self, sender: Sender, change: SenderChange, at: datetime) -> Sender | None:
-        """Store the friendly name, if the request contains one, and return the sender.
+        """Store the given friendly name and the given limit, and return the sender.
 
         Returns None if the sender was deleted.
         """
-        renamed = change.model_dump(include={"friendly_name"}, exclude_unset=True)
-        actions = (*(Set(name, value) for name, value in renamed.items()), Set("date_updated", to_milliseconds(at)))
+        given = change.model_dump(include={"friendly_name", "max_messages_per_second"}, exclude_unset=True)
+        actions = (
+            *(Remove(name) if value is None else Set(name, value) for name, value in given.items()),
+            Set("date_updated", to_milliseconds(at)),
+        )
         try:
             update = Update(keys.sender(sender.account_sid, sender.sid), actions, Exists("pk"))
             return items.to_resource(Sender, self.table.update(update))

@@ -42,8 +42,8 @@ class ServiceRepository:
         DynamoDB refuses an update without actions.
         """
         key, actions = keys.service(service.account_sid, service.sid), tuple(items.update_actions(change))
-        # Without these conditions, another request could delete a role at the same time. Each write sets an attribute
-        # to the value that the attribute already has, because the Table port cannot check a condition without a write.
+        # Without these conditions, another request could delete a role at the same time. The Table port cannot check a
+        # condition without a write. Therefore each write sets an attribute to its current value.
         roles_still_exist = [
             Update(keys.role(service.account_sid, service.sid, sid), (Set("sid", sid),), Exists("pk"))
             for sid in sorted(change.role_sids - service.role_sids)
@@ -55,15 +55,15 @@ class ServiceRepository:
         return self.fetch(service.account_sid, service.sid)
 
     def delete(self, deleted: DeletedService, default_service_sid: str) -> bool:
-        """Replace a service by its tombstone. The sweeper later removes everything that belongs to the service.
+        """Replace a service with its tombstone. The sweeper later removes everything that belongs to the service.
 
         Returns False if the service does not exist, or if `default_service_sid` is not the default service of the
         account.
         """
         account_sid, chat_service_sid = deleted.service.account_sid, deleted.service.sid
-        # This update sets the attribute to the value that the attribute already has. Only the condition of the update
-        # matters. The condition ensures that no other request makes this service the default at the same time. An
-        # update is necessary, because the Table port cannot check a condition without a write.
+        # The condition of this update ensures that no other request makes this service the default at the same time.
+        # The Table port cannot check a condition without a write. Therefore the update sets the attribute to its
+        # current value.
         attribute = "default_chat_service_sid"
         same_default = Update(
             keys.account(account_sid), (Set(attribute, default_service_sid),), Equals(attribute, default_service_sid)
@@ -107,7 +107,7 @@ class CachedServices:
 def names_no_other_roles(service: Service) -> Update:
     """Return a write that cancels a transaction if the stored configuration names other roles than `service`.
 
-    The write changes nothing, for the same reason as in `service_still_exists`.
+    The write changes nothing. `service_still_exists` explains why a write is necessary.
     """
     names = ("default_conversation_creator_role_sid", "default_conversation_role_sid", "default_chat_service_role_sid")
     unchanged = (Equals(name, sid) if (sid := getattr(service, name)) else NotExists(name) for name in names)
@@ -118,8 +118,7 @@ def names_no_other_roles(service: Service) -> Update:
 def service_still_exists(account_sid: str, chat_service_sid: str) -> Update:
     """Return a write that cancels a transaction if the service does not exist.
 
-    The write sets an attribute to the value that the attribute already has, so the service does not change. A write is
-    necessary, because the Table port cannot check a condition without a write. This write costs as many write units as
-    any other update.
+    The Table port cannot check a condition without a write. Therefore the write sets an attribute to its current value,
+    and the service does not change. This write costs as many write units as any other update.
     """
     return Update(keys.service(account_sid, chat_service_sid), (Set("sid", chat_service_sid),), Exists("pk"))

@@ -42,14 +42,14 @@ class Span(NamedTuple):
 
 
 class SyncMembership(NamedTuple):
-    """A conversation of a User, and the participant of the User in this conversation."""
+    """A User's conversation, and the User's participant in this conversation."""
 
     conversation: Conversation
     participant: Participant
 
     @property
     def event_id(self) -> int:
-        """The event id of the last change that clients see in the map of the User.
+        """The event id of the last change that clients see in the User's map of conversations.
 
         The change of the conversation's state also counts. The reason is that Convoke stores the participants of a new
         conversation before clients can see the conversation.
@@ -224,7 +224,7 @@ def _is_shown(conversation: Item) -> bool:
 def _event_id(stored: Item) -> int:
     """Return the event id of an item.
 
-    The function does not convert the item to a resource, because most items have not changed and are not needed.
+    The function does not convert the item to a resource, because the callers skip most items.
     """
     return _number(stored, "event_id") or to_event_id(datetime.fromisoformat(str(stored["date_updated"])))
 

@@ -1,7 +1,7 @@
 """Store records of removals and edits for seven days, for chat clients that connect again.
 
 A client that connects again gets the current state of each changed item. Convoke compares event ids to find the changed
-items. Convoke cannot find these changes in this way:
+items. With event ids alone, Convoke cannot find these changes:
 
 - A deleted message, a participant that left, or a conversation that a User left: no item with an event id exists.
 - An edited message: Convoke would have to read all messages to find the event id.
@@ -42,7 +42,7 @@ class Departure(NamedTuple):
 
 
 def touch_write(conversation: Conversation, kind: ObjectKind, touch: RecordedTouch) -> Put:
-    """Return the write that stores a touch of a conversation's Sync object."""
+    """Return the write that records a touch of an item in a Sync object. The object belongs to the conversation."""
     key = keys.sync_touch(conversation.account_sid, conversation.sid, kind, keys.touch_position(touch.event_id))
     return Put(items.with_expiry(items.to_item(key, touch), _expiry(touch.event_id)))
 
@@ -55,12 +55,11 @@ def departure_write(account_sid: str, chat_service_sid: str, identity: str, depa
 
 
 def departures_of_erased(tombstone: Item | None, erased: Sequence[Item]) -> list[Put]:
-    """Return the writes that store a departure for each participant with an identity among the items `erased`.
+    """Return the writes that store a departure for each participant in `erased` that has an identity.
 
     `tombstone` is the item of the deleted conversation, or None if another sweeper has already erased the conversation.
     If the conversation was deleted in the state `initializing`, there are no writes, because no client has seen the
     conversation.
-
     """
     deleted = items.to_resource(Conversation, tombstone) if tombstone else None
     if deleted is None or deleted.state is State.INITIALIZING:

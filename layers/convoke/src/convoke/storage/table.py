@@ -3,7 +3,7 @@
 One table holds all items. An item has the string attributes `pk` (partition key) and `sk` (sort key). `keys.py`
 declares the sparse indexes. Two engines implement the port. `aws/dynamodb.py` renders conditions and actions as
 DynamoDB expressions. `embedded/sqlite.py` evaluates conditions and actions inside an SQL transaction.
-`tests/contract/test_table.py` tests that the engines behave the same.
+`tests/contract/test_table.py` tests that the engines behave in the same way.
 
 All engines guarantee:
 
@@ -53,7 +53,7 @@ class Key(NamedTuple):
 class Index:
     """A sparse index. The index contains only the items that have the attributes `partition` and `sort`.
 
-    Items with the same value of `sort` are ordered by primary key on SQLite. On DynamoDB, the order of such items is
+    On SQLite, items with the same value of `sort` are ordered by primary key. On DynamoDB, the order of such items is
     stable but undefined.
     """
 
@@ -63,12 +63,12 @@ class Index:
     sort: str
     """The name of the attribute that orders the items of a partition."""
     projected: tuple[str, ...] = ()
-    """The names of the attributes that a query returns besides the keys of the item and of the index."""
+    """The names of the attributes that a query returns in addition to the key attributes."""
 
 
-# Conditions. Every condition except NotExists fails if the attribute is absent, or if the type of the attribute differs
-# from the type of the value. `Exists("pk")` and `NotExists("pk")` check whether the item exists, because every item has
-# the attribute `pk`.
+# Conditions. If the attribute is absent, every condition except NotExists fails. A condition also fails if the
+# attribute and the value have different types. `Exists("pk")` and `NotExists("pk")` check whether the item exists,
+# because every item has the attribute `pk`.
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,8 +233,8 @@ class Table(Protocol):
         """Return a dict that maps the key of each existing item to the item.
 
         If `consistent` is True, the read of each item is strongly consistent. On DynamoDB, an eventually consistent
-        read costs half as much. `keys` may be empty. The same key may occur more than once. Raises ValueError for more
-        than `MAX_KEYS` keys.
+        read (`consistent` is False) costs half as much. `keys` may be empty. The same key may occur more than once.
+        Raises ValueError for more than `MAX_KEYS` keys.
         """
 
     def query(
@@ -248,7 +248,7 @@ class Table(Protocol):
         forward: bool = True,
         consistent: bool = False,
     ) -> list[Item]:
-        """Return the first `limit` items of a partition of the table, or of `index`, ordered by sort key.
+        """Return the first `limit` items of a partition, ordered by sort key. Without `index`, the table is queried.
 
         - `between` limits the sort keys to a range. The range includes its first and its last sort key.
         - `after` continues a query: the result begins after the item `after`, in the direction of the query. Only the
@@ -257,9 +257,8 @@ class Table(Protocol):
         - `consistent` makes a query of the table strongly consistent. A query of an index ignores `consistent`, because
           DynamoDB's indexes are always eventually consistent.
 
-        The result has fewer than `limit` items only if there are no more items. A query of `index` returns the keys of
-        the items and of the index, and the attributes in `index.projected`. Raises ValueError if `limit` is less
-        than 1.
+        The result has fewer than `limit` items only if there are no more items. A query of `index` returns only the key
+        attributes and the attributes in `index.projected`. Raises ValueError if `limit` is less than 1.
         """
 
     def update(self, update: Update) -> Item:
@@ -292,7 +291,7 @@ def distinct_keys(keys: Sequence[Key]) -> list[Key]:
 
 
 def writes_by_key(writes: Sequence[Write]) -> dict[Key, Write]:
-    """Return a dictionary that contains each write under the key of its item.
+    """Map the key of each item to the write for this item.
 
     Raises ValueError if there are no writes or more than `MAX_WRITES`, or if two writes have the same key.
     """

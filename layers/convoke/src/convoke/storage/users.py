@@ -96,7 +96,7 @@ class UserRepository:
             raise ChangedMeanwhileError from canceled
 
     def claim(self, user: User, due_at: datetime) -> bool:
-        """Increment the number of attempts of a User that is due, and set the next due time of the User.
+        """Increment the number of attempts to process a due User, and set the next due time of the User.
 
         Returns False if another sweeper claimed the User first.
         """

@@ -1,13 +1,12 @@
-"""A Convoke instance for tests, with a webhook receiver.
+"""Run a Convoke instance for tests, with a webhook receiver.
 
-The instance runs in the process of the tests and stores its data in memory.
-
-With pytest, use the fixture `convoke` (pytest_plugin.py). Without pytest, use `running()`.
+The instance runs in the process of the tests, and stores its data in memory. With pytest, use the fixture `convoke`
+(pytest_plugin.py). Without pytest, use `running()`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from socket import socket
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from convoke.domain.configuration_webhooks import ConfigurationWebhooksChange
 from convoke.domain.durations import parse_duration
-from convoke.domain.events import POST_EVENTS, EventType
+from convoke.domain.events import POST_EVENTS, EventFilters, EventType
 from convoke.domain.inbound_messages import Received
 from convoke.domain.pages import PageRequest
 from convoke.domain.phones import PhoneMessage
@@ -37,24 +36,32 @@ if TYPE_CHECKING:
 HOST = "127.0.0.1"
 
 MAX_INBOX_MESSAGES = 1000
-"""The maximum number of messages that the inbox of a simulated phone shows."""
+"""How many messages the inbox of a simulated phone shows at most."""
+
+MAX_EVENTS = 50
+"""How many of the newest events are searched for the event of a missing webhook."""
+
+NOT_SENT = "; there is such an event, but its request did not have the header X-Twilio-Webhook-Enabled: true"
 
 TIMEOUT_SECONDS = 10.0
-"""The default maximum time to wait for a result. A result usually takes only a few milliseconds."""
+"""How long to wait for a result by default. A result usually takes only a few milliseconds."""
 
 
 class RunningInstance:
-    """A running Convoke instance with one account.
+    """A running Convoke instance with one account and a webhook receiver.
 
-    The instance sends all post-events of the account to a webhook receiver, which is part of the instance. See
-    `received_webhooks`. A test can move the clock of the instance with `advance`, or over HTTP at `/convoke/v1/Clock`.
+    The instance sends all post-events of the account to its own receiver. See `received_webhooks`. A test can move the
+    clock with `advance`, or over HTTP at `/convoke/v1/Clock`.
     """
 
     def __init__(self, url: str, receiver: Receiver) -> None:
         self.url = url
-        """The base URL of the API. Configure this URL in the SDKs."""
+        """The base URL of the API. Set this URL in the SDKs."""
         self.receiver = receiver
-        """The receiver of all webhooks. With `receiver.answer(500, times=2)`, its next two answers are errors."""
+        """The receiver of all webhooks.
+
+        For example, `receiver.answer(500, times=2)` makes the next two answers errors.
+        """
         self._instance = Instance(_new_engine, self._prepare, has_controls=True)
         account = self._engine.accounts.create()
         self.account_sid = account.sid
@@ -64,15 +71,15 @@ class RunningInstance:
         self._prepare(self._engine)
 
     def client(self) -> Client:
-        """Return a Twilio SDK client that is configured for this instance.
+        """Return a client of the Twilio SDK that uses this instance.
 
-        Raises RuntimeError if the package `twilio` is not installed.
+        Raise RuntimeError if the package `twilio` is not installed.
         """
         try:
             from twilio.rest import Client  # noqa: PLC0415 - optional dependency
         except ModuleNotFoundError as error:
             raise RuntimeError(
-                "client() requires the Twilio SDK, which is not installed: pip install 'convoke-conversations[testing]'"
+                "client() requires the Twilio SDK, which is not installed: pip install twilio"
             ) from error
         client = Client(self.account_sid, self.auth_token)
         client.conversations.base_url = client.monitor.base_url = self.url
@@ -80,18 +87,19 @@ class RunningInstance:
 
     @property
     def received_webhooks(self) -> list[ReceivedWebhook]:
-        """All webhooks that have arrived at the receiver until now, in the order of their arrival.
+        """All webhooks that the receiver has received until now, in the order of arrival.
 
-        As at Twilio, a request causes webhooks only if the request has the header `X-Twilio-Webhook-Enabled: true`.
-        State changes without a request, for example at the end of a timer, always cause webhooks.
+        As with Twilio, a request causes webhooks only if it has the header `X-Twilio-Webhook-Enabled: true`. A state
+        change that Convoke makes later by itself always causes a webhook. Examples are the end of a timer, and the end
+        of the state `initializing`.
         """
         return self.receiver.received
 
     def wait_for_webhook(self, event_type: str, timeout: float = TIMEOUT_SECONDS, **parameters: str) -> ReceivedWebhook:
-        """Return the first webhook that has the event type and all given parameters.
+        """Return the first webhook with this event type and all given parameters.
 
-        If there is no such webhook yet, wait up to `timeout` seconds. If no such webhook arrives in this time, raise
-        AssertionError. Raises ValueError at once if there is no such event type. Example:
+        If no such webhook has arrived yet, wait up to `timeout` seconds for it. Raise AssertionError if none arrives
+        within `timeout`. Raise ValueError immediately if the event type does not exist. Example:
         `wait_for_webhook("onConversationStateUpdated", StateTo="closed")`.
         """
         check_event_type(event_type)
@@ -99,48 +107,59 @@ class RunningInstance:
         found = self.receiver.wait_for(lambda webhook: expected.items() <= webhook.parameters.items(), timeout)
         if found is None:
             received = [webhook.event_type for webhook in self.received_webhooks]
-            raise AssertionError(f"received no webhook with {expected} within {timeout} s, only {received}")
+            hint = NOT_SENT if self._has_unsent(expected) else ""
+            raise AssertionError(f"received no webhook with {expected} within {timeout} s, only {received}{hint}")
         return found
+
+    def _has_unsent(self, expected: Mapping[str, str]) -> bool:
+        """Return whether one of the newest events has these parameters, but is not for webhooks."""
+        newest = self._engine.program.events.list(
+            self.account_sid, EventFilters(), PageRequest(MAX_EVENTS, descending=True)
+        )
+        return any(not each.notify_webhooks and expected.items() <= each.payload.items() for each in newest.resources)
 
     def settle(self, timeout: float = TIMEOUT_SECONDS) -> None:
         """Wait until all participants are added and all webhooks are delivered.
 
-        Raises TimeoutError if some work is not done after `timeout` seconds.
+        Raise TimeoutError if some work is not done after `timeout` seconds.
         """
         if not self._engine.settle(timeout):
             raise TimeoutError(f"the instance has unfinished work after {timeout} s")
 
     def advance(self, by: str | timedelta) -> AdvanceResult:
-        """Move the clock forward. The clock stops at each due time, so that every timer and retry runs at its due time.
+        """Move the clock forward. The clock stops at each due time, so every timer and retry runs at the correct time.
 
-        `by` is an ISO 8601 duration, such as `PT30M`, or a timedelta. The clock stands still while a webhook is called.
-        If a delivery fails and its retry becomes due within `by`, this method therefore also waits for the retry.
-        Raises ValueError if `by` is not a duration.
+        `by` is a timedelta, or an ISO 8601 duration such as `PT30M`. Raise ValueError if `by` is not a duration. While
+        a webhook is called, the clock stands still. If a delivery fails, this method also waits for each retry that
+        becomes due before the new time.
         """
         return self._engine.advance(_duration(by) if isinstance(by, str) else by)
 
     def fail_participant(self, n: int, code: int) -> None:
-        """Reject the participant with the index `n` in the next ConversationWithParticipants.
+        """Make the next ConversationWithParticipants fail: reject the participant with index `n`. The first index is 0.
 
-        The first participant has the index 0. Convoke accepts the request to create the conversation. After that, each
-        provisioning attempt fails for this participant with the error code `code`, and the conversation is closed.
-        Raises ValueError if `code` is not an error code of the API. An example of an error code is 50407.
+        Convoke accepts the request. After that, each attempt to add the participant fails with the error code `code`,
+        for example 50407, and Convoke closes the conversation. Raise ValueError if `code` is not an error code of the
+        API.
         """
         self._engine.failures.reject_in_next(self.account_sid, n, code)
 
     def hold(self) -> None:
         """Keep the next ConversationWithParticipants in the state `initializing` until `release` is called.
 
-        `settle` does not wait for a held conversation.
+        `settle` does not wait for this conversation.
         """
         self._engine.failures.hold_next(self.account_sid)
 
     def release(self) -> None:
-        """Release the held conversations, and cancel the failures that are planned for the next conversation."""
+        """Release all held conversations, and cancel the failures that are planned for the next conversation."""
         self._engine.cancel_failures(self.account_sid)
 
     def phone(self, number: str) -> Phone:
-        """Return a simulated phone that has the number `number` and writes to business numbers of the account."""
+        """Return the simulated phone with the number `number`.
+
+        The phone can write to business numbers of the account.
+        """
         return Phone(number, self._fail_next, self._send_as_phone, self._inbox)
 
     def _fail_next(self, number: str, times: int) -> None:
@@ -156,7 +175,7 @@ class RunningInstance:
         return page.resources
 
     def reset(self) -> None:
-        """Delete all data and set the clock to real time. The URL and the credentials do not change."""
+        """Delete all data, and set the clock to real time. The URL and the credentials stay the same."""
         self._instance.reset()
 
     @property
@@ -164,13 +183,13 @@ class RunningInstance:
         return self._instance.engine
 
     def _prepare(self, engine: EmbeddedEngine) -> None:
-        """Clear the receiver. Configure the account to send all post-events to the receiver."""
+        """Clear the receiver, and make the account send all post-events to the receiver."""
         self.receiver.clear()
         change = ConfigurationWebhooksChange(post_webhook_url=self.receiver.url, filters=POST_EVENTS)
         ConfigurationWebhooksRepository(engine.table).update(self.account_sid, change)
 
     def _ask_before(self, event_type: str) -> None:
-        """Configure the account to send all pre-events of the type `event_type` to the receiver."""
+        """Make the account send all pre-events of the type `event_type` to the receiver."""
         repository = ConfigurationWebhooksRepository(self._engine.table)
         configured = repository.fetch(self.account_sid).filters or ()
         filters = dict.fromkeys((*configured, EventType(event_type)))
@@ -200,7 +219,7 @@ class RunningInstance:
 
 @contextmanager
 def running() -> Iterator[RunningInstance]:
-    """Run an instance on a free port of the loopback interface. The instance stops at the end of the `with` block."""
+    """Run an instance on a free port of the loopback interface, until the end of the `with` block."""
     with Receiver().listening() as receiver, listening_socket(HOST, 0) as listener:
         instance = RunningInstance(f"http://{HOST}:{listener.getsockname()[1]}", receiver)
         with instance.serving(listener):

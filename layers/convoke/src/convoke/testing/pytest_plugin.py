@@ -1,8 +1,7 @@
-"""The pytest plugin of Convoke. The plugin provides the fixture `convoke`.
+"""Provide the pytest fixture `convoke`.
 
-If Convoke is installed, pytest loads this module in every run, even if no test uses the fixture. For this reason, this
-module imports only pytest at its top, and the fixture imports the other modules. Other modules must not import this
-module or pytest.
+If Convoke is installed, pytest imports this module in every run, even if no test uses the fixture. Therefore only the
+fixture imports other modules of Convoke. Other modules must not import this module or pytest.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ def _running_convoke() -> Iterator[RunningInstance]:
 
 @pytest.fixture
 def convoke(_running_convoke: RunningInstance) -> Iterator[RunningInstance]:
-    """Provide a Convoke instance without data. During the whole session, the URL and the credentials do not change.
+    """Provide an empty Convoke instance. The URL and the credentials stay the same during the session.
 
     See `convoke.testing.instance.RunningInstance` for the methods of the instance.
     """

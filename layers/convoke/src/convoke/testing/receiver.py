@@ -1,4 +1,4 @@
-"""An HTTP server that receives and stores webhooks. Tests and the demo use this server."""
+"""Receive and store webhooks with an HTTP server. Tests and the demo use this server."""
 
 from __future__ import annotations
 
@@ -17,24 +17,27 @@ from convoke.domain.events import PRE_EVENTS, ErrorLogType, EventType
 from convoke.webhooks.signature import sign
 
 POLL_INTERVAL_SECONDS = 0.05
-"""The interval at which the server thread checks whether the server must stop."""
+"""How often the server thread checks whether it must stop."""
+
+FINAL_STATUSES = range(200, 600)
+"""The status codes of final answers (RFC 9110, section 15)."""
 
 SIGNATURE = "X-Twilio-Signature"
 
 
 @dataclass(frozen=True, slots=True)
 class ReceivedWebhook:
-    """A webhook request that has arrived at the receiver."""
+    """A webhook request that the receiver has received."""
 
     parameters: dict[str, str]
-    """The form fields of the body. If the method is GET, the parameters of the query."""
+    """The form fields in the body of a POST request, or the query parameters of a GET request."""
     headers: dict[str, str]
-    """The request headers. The receiver does not change the case of the header names."""
+    """The request headers. The receiver keeps the upper and lower case of the header names."""
     url: str = ""
     method: str = "POST"
     body: str = ""
     signature_valid: bool = False
-    """Whether the signature matches the URL, the parameters and the Auth Token of the instance."""
+    """Whether the signature is correct for the URL, the parameters and the instance's Auth Token."""
 
     @property
     def event_type(self) -> str:
@@ -44,7 +47,7 @@ class ReceivedWebhook:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The answer of the receiver to a webhook."""
+    """What the receiver answers to a webhook."""
 
     status: int
     body: str = ""
@@ -54,18 +57,18 @@ ACCEPTED = Answer(204)
 
 
 class Receiver:
-    """A server that stores all webhooks in the order of their arrival.
+    """A server that stores all webhooks in the order of arrival.
 
-    The server answers each webhook with the status 204, unless a test has planned another answer with `answer`.
+    The server answers each webhook with status 204, unless a test plans another answer with `answer`.
     """
 
     def __init__(self, auth_token: Callable[[], str] = lambda: "") -> None:
-        """`auth_token` returns the Auth Token with which the instance signs webhooks."""
+        """`auth_token` returns the Auth Token that the instance signs webhooks with."""
         self.url = ""
-        """The URL of the receiver, for the webhook configuration. The URL is empty until the receiver listens."""
+        """The URL to configure as the webhook. Empty until the receiver listens."""
         self.auth_token = auth_token
         self.on_pre_event: Callable[[str], None] = lambda event_type: None  # noqa: ARG005
-        """Called with an event type when a test plans the answer to a pre-event of this type.
+        """The receiver calls this function when a test plans the answer to a pre-event. The argument is the event type.
 
         The function must configure the instance to send pre-events of this type to the receiver.
         """
@@ -73,27 +76,29 @@ class Receiver:
         self._generation = 0
         self._received: list[ReceivedWebhook] = []
         self._answers: dict[str | None, deque[Answer]] = {}
-        """The planned answers by event type. Answers with the key None apply to events of every type."""
+        """Maps an event type to its planned answers. The answers under the key None apply to every event type."""
         self._changed = Condition()
 
     @property
     def received(self) -> list[ReceivedWebhook]:
-        """A new list of all webhooks that have arrived until now."""
+        """A new list of all webhooks that the receiver has received until now."""
         with self._changed:
             return [*self._received]
 
     def answer(
         self, status: int, body: str | Mapping[str, object] = "", *, times: int = 1, event_type: str | None = None
     ) -> None:
-        """Answer the next `times` webhooks with a status and a body.
+        """Plan the answers to the next `times` webhooks: a status and a body.
 
-        With `event_type`, the answer applies only to events of this type. If `event_type` is the type of a pre-event,
-        such as `onMessageAdd`, the instance sends all pre-events of this type to the receiver from now on.
+        Several calls plan several answers, one after the other. With `event_type`, the answers apply only to events of
+        this type. If `event_type` is the type of a pre-event, such as `onMessageAdd`, the instance sends all pre-events
+        of this type to the receiver from now on. Raise ValueError if the event type does not exist.
 
-        If `body` is a mapping, the receiver sends the mapping as a JSON object. In an answer to a pre-event, this
-        object changes the resource. Further calls add answers after the answers that are already planned. Raises
-        ValueError if there is no such event type.
+        A mapping as `body` is sent as a JSON object. In the answer to a pre-event, this object changes the resource.
+        Raise ValueError if `status` is not between 200 and 599.
         """
+        if status not in FINAL_STATUSES:
+            raise ValueError(f"the status {status} is not between 200 and 599")
         if event_type is not None:
             check_event_type(event_type)
         answer = Answer(status, body if isinstance(body, str) else json.dumps(body))
@@ -105,8 +110,8 @@ class Receiver:
     def wait_for(self, matches: Callable[[ReceivedWebhook], bool], timeout: float) -> ReceivedWebhook | None:
         """Return the first webhook for which `matches` returns True.
 
-        If there is no such webhook yet, wait up to `timeout` seconds. If no such webhook arrives in this time, return
-        None.
+        If no such webhook has arrived yet, wait up to `timeout` seconds for it. Return None if none arrives within
+        `timeout`.
         """
         with self._changed:
             return self._changed.wait_for(lambda: next(filter(matches, self._received), None), timeout)
@@ -114,7 +119,7 @@ class Receiver:
     def clear(self) -> None:
         """Remove all stored webhooks and planned answers, and change the URL.
 
-        The receiver ignores webhooks that still have the old URL.
+        After that, the receiver answers webhooks to the old URL with status 204, but does not store them.
         """
         with self._changed:
             self._received.clear()
@@ -124,7 +129,7 @@ class Receiver:
 
     @contextmanager
     def listening(self) -> Iterator[Receiver]:
-        """Listen on a free port of the loopback interface until the end of the `with` block."""
+        """Listen on a free port of the loopback interface, until the end of the `with` block."""
         receiver = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -143,7 +148,7 @@ class Receiver:
             do_GET = do_POST  # noqa: N815 - the name in the base class
 
             def log_message(self, *_: object) -> None:
-                """Log nothing. The method of the base class would write every request to stderr."""
+                """Log nothing. The base class would write every request to stderr."""
 
         with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
             self._base_url = f"http://127.0.0.1:{server.server_port}"
@@ -155,7 +160,7 @@ class Receiver:
                 server.shutdown()
 
     def _store(self, path: str, method: str, body: str, headers: dict[str, str]) -> Answer:
-        """Store a webhook and return the answer to it."""
+        """Store a webhook, and return the answer."""
         url = f"{self._base_url}{path}"
         sent = body if method == "POST" else urlsplit(path).query
         parameters = dict(parse_qsl(sent, keep_blank_values=True))
@@ -176,7 +181,7 @@ class Receiver:
 
 
 def check_event_type(event_type: str) -> None:
-    """Raise ValueError if no webhook can have this event type."""
+    """Raise ValueError if the event type does not exist."""
     known = [*EventType, *ErrorLogType]
     if event_type not in known:
         close = get_close_matches(event_type, known, n=1)

@@ -1,4 +1,4 @@
-"""The answers and the errors of the HTTP clients. This module does not import the modules of the clients."""
+"""Define the answers and the errors of the HTTP clients, so that other modules need not import the clients."""
 
 from __future__ import annotations
 
@@ -11,17 +11,20 @@ from convoke.domain.errors import LogEntry, WebhookFailedError, WebhookTimeoutEr
 class WebhookAnswer(NamedTuple):
     status: int
     body: bytes
-    """The first part of the body, up to the maximum number of bytes that the caller has given."""
+    """The first part of the body. The caller chooses the maximum number of bytes."""
 
 
 class WebhookUnreachableError(Exception):
-    """No answer arrived. Either the connection failed, or the time limit was exceeded.
+    """No answer arrived. The connection failed or was not allowed, or the time limit was exceeded.
 
-    The error text contains only the reason.
+    The error text contains only the reason, and no part of the URL.
     """
 
     entry: ClassVar[type[LogEntry]] = WebhookFailedError
-    """The class that describes the failure in the error log."""
+    """The entry that the error log gets for this failure."""
+
+    is_sent = True
+    """Whether a part of the request may have been sent. False if there was no connection."""
 
 
 class WebhookLateError(WebhookUnreachableError):
@@ -31,14 +34,14 @@ class WebhookLateError(WebhookUnreachableError):
 
 
 class FetchedMedia(NamedTuple):
-    """The answer to the request for a media."""
+    """The answer to a request for a media file."""
 
     content_type: str
-    """The value of the header `Content-Type`. The value is empty if the answer does not have this header."""
+    """The header `Content-Type`, or an empty text if the answer lacks this header."""
     filename: str | None
     parts: Iterator[bytes]
-    """The parts of the content. Each part arrives while the caller reads it."""
+    """The parts of the content. A part arrives only when the caller reads it."""
 
 
 class MediaRefusedError(Exception):
-    """The answer contains no media. The error text contains only the reason."""
+    """The answer contains no media file. The error text contains only the reason, and no part of the URL."""

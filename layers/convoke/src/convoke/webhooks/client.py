@@ -1,8 +1,11 @@
-"""The HTTP client for webhooks. For each delivery, the client sends one signed request and returns the answer.
+"""Call webhooks: send one signed request for each delivery, and return the answer.
+
+`BoundedHttpClient` has two more uses. It is the base class of the client that fetches media, and carriers/twilio.py
+calls Twilio with it.
 
 A webhook call has two restrictions that urllib3 does not support. First, the whole call has a maximum total time.
 Second, the client connects only to IP addresses that the receiver rules allow. The class `_BoundedConnection` applies
-these restrictions. The class uses private members of urllib3, so pyproject.toml restricts the version of urllib3.
+these restrictions. The class uses private members of urllib3, so pyproject.toml limits the version of urllib3.
 """
 
 from __future__ import annotations
@@ -12,9 +15,10 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
+from functools import partial
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
@@ -31,53 +35,55 @@ from convoke.webhooks.signed_requests import SignedRequest, signed_request
 USER_AGENT = "Convoke/1.0"
 
 MAX_CONNECTIONS = 32
-"""The maximum number of connection pools, and the maximum number of idle connections in one pool.
+"""The maximum number of connection pools, and of idle connections in each pool.
 
-Each receiver has its own connection pool.
+Each combination of scheme, host and port has its own connection pool.
 """
 
 MAX_IDLE_SECONDS = 4.0
-"""The maximum time for which a connection may be idle and still be reused.
+"""How long a connection may be idle before it is no longer reused.
 
 Many servers close idle connections after five seconds.
 """
 
 
 class Address(NamedTuple):
-    """One address of a host name."""
+    """One of the addresses of a host name."""
 
     family: int
     sockaddr: Any
-    """The argument of `socket.connect` for the address family. The first element of this tuple is the IP address."""
+    """The argument for `socket.connect`: a tuple whose first element is the IP address."""
 
 
-Resolve = Callable[[str, int, float], list[Address]]
-"""A function that looks up the addresses of a host.
+Resolve = Callable[[str, int], Future[list[Address]]]
+"""A function that starts to look up the addresses of a host. The arguments are the host and the port.
 
-The arguments are the host, the port and the maximum time in seconds. Raises OSError if the lookup fails. Raises
-UnicodeError if the host is not a valid name.
+The exception of the future is OSError if the lookup fails, and UnicodeError if the host is not a valid name.
 """
 
 
-def resolve(host: str, port: int, seconds: float) -> list[Address]:
-    """Look up a host name on a separate thread. Wait for the result, but not longer than `seconds`.
+def resolve(host: str, port: int) -> Future[list[Address]]:
+    """Start to look up a host name.
 
-    The thread is necessary because `getaddrinfo` has no timeout and cannot be cancelled. If the result takes longer
-    than `seconds`, the thread continues in the background until `getaddrinfo` returns.
+    `getaddrinfo` has no timeout and cannot be cancelled, so it runs on a separate thread. If nobody waits for the
+    result any more, the thread continues in the background until `getaddrinfo` returns.
     """
-    # If `host` is an IP address, no lookup and no thread are necessary.
-    with suppress(socket.gaierror):
-        return _get_addresses(host, port, socket.AI_NUMERICHOST)
     found: Future[list[Address]] = Future()
+    # An IP address needs no lookup and no thread.
+    with suppress(socket.gaierror):
+        found.set_result(_get_addresses(host, port, socket.AI_NUMERICHOST))
+        return found
 
     def look_up() -> None:
         try:
-            found.set_result(_get_addresses(host, port))
+            settle = partial(found.set_result, _get_addresses(host, port))
         except (OSError, UnicodeError) as error:
-            found.set_exception(error)
+            settle = partial(found.set_exception, error)
+        if found.set_running_or_notify_cancel():
+            settle()
 
     threading.Thread(target=look_up, name="resolver", daemon=True).start()
-    return found.result(seconds)
+    return found
 
 
 def _get_addresses(host: str, port: int, flags: int = 0) -> list[Address]:
@@ -86,11 +92,11 @@ def _get_addresses(host: str, port: int, flags: int = 0) -> list[Address]:
 
 
 class _Call:
-    """The deadline and the connection of one webhook call.
+    """Limits one webhook call: how long the call may take, and which IP addresses the call may use.
 
-    A timer shuts the connection down at the deadline. A socket timeout is not enough, because it limits only the time
-    of each read. A receiver that sends one byte at a time could therefore block a call forever. The timer uses a
-    duplicate of the socket, because TLS detaches the original socket.
+    At the deadline, a timer shuts the connection down. A socket timeout would not be enough, because it limits only
+    each single read. A receiver could block a call forever by sending one byte at a time. The timer uses a duplicate of
+    the socket, because TLS detaches the original socket.
     """
 
     def __init__(
@@ -101,6 +107,7 @@ class _Call:
         self._rules = rules
         self._resolve = resolve
         self._deadline = time.monotonic() + settings.total
+        self._lookup: Future[list[Address]] | None = None
         self._socket: socket.socket | None = None
         self._lock = threading.Lock()
         self._timer = threading.Timer(settings.total, self._shut_down)
@@ -121,29 +128,39 @@ class _Call:
         return time.monotonic() >= self._deadline
 
     def connect(self, host: str, port: int) -> socket.socket:
-        """Connect to the host. Use only IP addresses that the rules allow.
+        """Connect to a host. Use only IP addresses that the receiver rules allow.
 
-        Raises WebhookUnreachableError if the connection fails. Raises WebhookLateError if the time is over.
-
-        The method looks up the host name only once. A second lookup could return an address that the rules do not allow
-        (DNS rebinding).
+        Raise WebhookUnreachableError if the connection fails. Raise WebhookLateError if the connection takes too long.
+        The host name is looked up only once. A second lookup could return a forbidden address (DNS rebinding).
         """
-        until = min(self._deadline, time.monotonic() + self.settings.connect)
         try:
-            addresses = self._resolve(host, port, until - time.monotonic())
+            return self._connect(host, port)
+        except WebhookUnreachableError as error:
+            error.is_sent = False
+            raise
+
+    def _connect(self, host: str, port: int) -> socket.socket:
+        try:
+            # Store the lookup before the deadline is read. `cut` writes the deadline before it reads the lookup, so the
+            # call notices a cut at any moment.
+            self._lookup = self._resolve(host, port)
+            until = min(self._deadline, time.monotonic() + self.settings.connect)
+            addresses = self._lookup.result(max(until - time.monotonic(), 0))
             allowed = [address for address in addresses if self._rules.allows(address.sockaddr[0])]
             if allowed:
                 return self._connect_to_any(allowed, until)
-        except TimeoutError as error:
-            raise WebhookLateError(f"no answer within {self.settings.connect:g} s") from error
-        except (OSError, UnicodeError) as error:
+        except (OSError, UnicodeError, CancelledError) as error:
+            # At the deadline, the call may get another error than TimeoutError, because the timer shuts the connection
+            # down.
+            if self.is_over or isinstance(error, TimeoutError):
+                raise WebhookLateError(f"no answer within {self.settings.connect:g} s") from error
             raise WebhookUnreachableError(f"no connection ({type(error).__name__})") from error
         raise WebhookUnreachableError("no connection (the address is not allowed)")
 
     def _connect_to_any(self, addresses: list[Address], until: float) -> socket.socket:
-        """Try to connect to each address in turn. Return the socket of the first successful connection.
+        """Try the addresses one after the other. Return the socket of the first connection that succeeds.
 
-        The maximum time of each attempt is an equal share of the remaining time.
+        Each attempt gets an equal share of the remaining time.
         """
         *others, last = addresses
         for position, address in enumerate(others):
@@ -154,25 +171,36 @@ class _Call:
     def _connect_to(self, address: Address, seconds: float) -> socket.socket:
         sock = socket.socket(address.family, socket.SOCK_STREAM)
         try:
-            sock.settimeout(max(seconds, 0.001))
+            self.use(sock)
+            sock.settimeout(max(min(seconds, self._seconds_left), 0.001))
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             sock.connect(address.sockaddr)
         except OSError:
             sock.close()
             raise
-        sock.settimeout(max(self._deadline - time.monotonic(), 0.001))
-        self.use(sock)
+        sock.settimeout(max(self._seconds_left, 0.001))
         return sock
 
+    @property
+    def _seconds_left(self) -> float:
+        return self._deadline - time.monotonic()
+
     def use(self, sock: socket.socket) -> None:
-        """Store a duplicate of the call's socket, so that the timer can shut the connection down."""
+        """Store a duplicate of a socket, so that the timer can shut the connection down.
+
+        Each call replaces the earlier duplicate. The socket need not be connected yet, because on Linux, a shutdown
+        also ends an attempt to connect.
+        """
         with self._lock:
-            if self._socket is None:
-                self._socket = socket.socket(fileno=os.dup(sock.fileno()))
+            if self._socket:
+                self._socket.close()
+            self._socket = socket.socket(fileno=os.dup(sock.fileno()))
 
     def cut(self) -> None:
-        """Set the deadline of the call to now, and shut the connection down."""
+        """End the call now: move the deadline to now, end the name lookup, and shut the connection down."""
         self._deadline = time.monotonic()
+        if self._lookup:
+            self._lookup.cancel()
         self._shut_down()
 
     def _shut_down(self) -> None:
@@ -182,13 +210,16 @@ class _Call:
 
 
 _CALL: ContextVar[_Call] = ContextVar("call")
-"""The call in progress. A context variable is necessary, because urllib3 cannot pass the call to the connection."""
+"""The running call of this thread.
+
+urllib3 cannot pass the call to the connection, so a context variable is necessary.
+"""
 
 
 class _BoundedConnection:
-    """A mixin for urllib3's connection classes that applies the restrictions of a webhook call.
+    """Extends urllib3's connection classes with the restrictions of a webhook call.
 
-    The mixin overrides urllib3's private method `_new_conn` and reads urllib3's private attribute `_dns_host`. No other
+    This mixin overrides urllib3's private method `_new_conn` and reads the private attribute `_dns_host`. No other
     class may use private members of urllib3. tests/infrastructure/test_dependencies.py checks this rule.
     """
 
@@ -199,7 +230,7 @@ class _BoundedConnection:
 
     @property
     def is_connected(self) -> bool:
-        """Whether urllib3 may reuse the connection. If the value is False, urllib3 opens a new connection."""
+        """Whether urllib3 may reuse this connection. If not, urllib3 opens a new connection."""
         last_used, now = self._last_used, _CALL.get().read_clocks()
         recently = last_used is not None and last_used.is_fresh(now, MAX_IDLE_SECONDS)
         return recently and super().is_connected  # type: ignore[misc]
@@ -213,10 +244,10 @@ class _BoundedConnection:
         super().request(*arguments, **options)  # type: ignore[misc]
 
     def getresponse(self) -> Any:
-        """Return the answer. Raises TimeoutError if the deadline has passed.
+        """Return the answer. Raise TimeoutError if the deadline has passed.
 
-        This method checks the deadline, because the timer can interrupt the headers of the answer at the deadline, and
-        `http.client` treats the incomplete headers as complete.
+        At the deadline, the timer can interrupt the headers of the answer. `http.client` treats such incomplete headers
+        as complete, so this method checks the deadline.
         """
         response = super().getresponse()  # type: ignore[misc]
         if _CALL.get().is_over:
@@ -243,9 +274,9 @@ class _HttpsPool(connectionpool.HTTPSConnectionPool):
 
 
 class BoundedHttpClient:
-    """An HTTP client that reuses connections.
+    """An HTTP client that limits each call, and reuses connections.
 
-    Each call has a maximum total time and connects only to allowed addresses.
+    Each call has a maximum total time, and connects only to allowed addresses.
     """
 
     def __init__(self, rules: ReceiverRules, resolve: Resolve = resolve, read_clocks: ReadClocks = read_clocks) -> None:
@@ -257,15 +288,15 @@ class BoundedHttpClient:
         self._pool.pool_classes_by_scheme = {"http": _HttpPool, "https": _HttpsPool}
 
     def cut(self) -> None:
-        """Shut down the connections of all calls in progress. Each call fails as if the deadline had passed."""
+        """End all running calls. Each call fails as if its deadline had passed."""
         for call in [*self._calls]:
             call.cut()
 
     @contextmanager
     def call_under_way(self, url: str, settings: ConnectionSettings) -> Iterator[None]:
-        """Apply the restrictions to the requests that the `with` block sends to `url`.
+        """Apply the restrictions to all requests that the `with` block sends to `url`.
 
-        Raises WebhookLateError if no answer arrived in time. Raises WebhookUnreachableError if no answer arrived for
+        Raise WebhookLateError if no answer arrives in time. Raise WebhookUnreachableError if no answer arrives for
         another reason.
         """
         if not self._rules.accepts(url):
@@ -288,9 +319,9 @@ class BoundedHttpClient:
     def request(
         self, method: str, url: str, headers: Mapping[str, str], settings: ConnectionSettings, body: str | None = None
     ) -> urllib3.BaseHTTPResponse:
-        """Send a request and return the response. Call this method only inside a `with` block of `call_under_way`.
+        """Send a request and return the response, without following redirects.
 
-        The client does not follow redirects.
+        Call this method only inside a `with` block of `call_under_way`.
         """
         timeout = urllib3.Timeout(connect=settings.connect, read=settings.read, total=settings.total)
         sent = {"User-Agent": USER_AGENT, **headers}
@@ -299,13 +330,25 @@ class BoundedHttpClient:
         )
 
 
+def read_body(response: urllib3.BaseHTTPResponse, max_bytes: int) -> bytes:
+    """Return the body of a response, up to `max_bytes`. If the connection breaks, return the received part."""
+    content = b""
+    with suppress(exceptions.HTTPError):
+        while len(content) < max_bytes and (more := response.read1(max_bytes - len(content), decode_content=False)):
+            content += more
+    response.close()
+    return content
+
+
 class WebhookHttpClient(BoundedHttpClient):
     """Implements `WebhookClient`."""
 
     def call(self, delivery: Delivery, *, retry_count: int, auth_token: str, max_answer_bytes: int) -> WebhookAnswer:
-        """Send one delivery and return the answer. The body of the answer is cut off after `max_answer_bytes` bytes.
+        """Send one delivery and return the answer. The answer contains at most `max_answer_bytes` bytes of the body.
 
-        Raises WebhookLateError if no answer arrived in time. Raises WebhookUnreachableError if no answer arrived for
+        `retry_count` tells how many attempts of this delivery were made before.
+
+        Raise WebhookLateError if no answer arrives in time. Raise WebhookUnreachableError if no answer arrives for
         another reason.
         """
         with self.call_under_way(delivery.url, delivery.connection):
@@ -315,15 +358,8 @@ class WebhookHttpClient(BoundedHttpClient):
     def _send(self, request: SignedRequest, settings: ConnectionSettings, max_answer_bytes: int) -> WebhookAnswer:
         """Send a request and return the answer.
 
-        If the connection breaks before the end of the body, the answer contains only the received part of the body.
+        If the connection breaks before the end of the body, the answer contains only the received part.
         """
         method, url, headers, body = request
         response = self.request(method, url, headers, settings, body)
-        content = b""
-        with suppress(exceptions.HTTPError):
-            while len(content) < max_answer_bytes and (
-                more := response.read1(max_answer_bytes - len(content), decode_content=False)
-            ):
-                content += more
-        response.close()
-        return WebhookAnswer(response.status, content)
+        return WebhookAnswer(response.status, read_body(response, max_answer_bytes))

@@ -1,6 +1,6 @@
-"""The HTTP client that fetches the media of inbound messages. It has the same restrictions as the webhook client.
+"""Fetch the media of inbound messages. The calls have the same restrictions as webhook calls.
 
-domain/receivers.py determines which networks the client may call.
+domain/receivers.py determines which networks a call may reach.
 """
 
 from __future__ import annotations
@@ -34,10 +34,12 @@ class MediaHttpClient(BoundedHttpClient):
 
     @contextmanager
     def fetch(self, url: str, credentials: CarrierCredentials | None, seconds: float) -> Iterator[FetchedMedia]:
-        """Request a media. The caller must read the content inside the `with` block, while the content arrives.
+        """Request a media file. The caller must read the content inside the `with` block, while the content arrives.
 
-        Raises MediaRefusedError if the answer contains no media. Raises WebhookUnreachableError if the answer does not
-        arrive completely within `seconds`.
+        `credentials` are sent only to the carrier's own origin.
+
+        Raise MediaRefusedError if the answer contains no media file. Raise WebhookUnreachableError if the whole answer
+        does not arrive within `seconds`.
         """
         until = time.monotonic() + seconds
         for _ in range(MAX_REDIRECTS + 1):
@@ -61,10 +63,10 @@ class MediaHttpClient(BoundedHttpClient):
 
 
 def _normal(url: str) -> str:
-    r"""Return the normal form of a URL. Raises MediaRefusedError if Convoke cannot call the URL.
+    r"""Return the normal form of a URL. Raise MediaRefusedError if Convoke cannot call the URL.
 
     In a URL that is not normal, such as `https://one\@other`, urllib and urllib3 can find different hosts. The
-    credentials of a carrier could then be sent to the wrong host.
+    credentials of a carrier could then go to the wrong host.
     """
     try:
         return normal_url(url)
@@ -73,9 +75,9 @@ def _normal(url: str) -> str:
 
 
 def _headers(url: str, credentials: CarrierCredentials | None) -> dict[str, str]:
-    """Return the headers of a request. They contain the credentials only if `url` has the origin of the carrier.
+    """Return the headers of a request. Only requests to the carrier's own origin contain the credentials.
 
-    The target of a redirect gets no credentials, unless the target has the same origin.
+    After a redirect to another origin, the request therefore contains no credentials.
     """
     headers, origin = {"Accept-Encoding": "identity"}, _origin(url)
     if credentials and origin == _origin(credentials.origin):
@@ -104,12 +106,15 @@ def _fetched(response: BaseHTTPResponse, until: float) -> FetchedMedia:
 
 
 def _filename(header: str) -> str | None:
-    """Return the filename in a `Content-Disposition` header. Return None if no filename can be stored."""
+    """Return the filename in a `Content-Disposition` header.
+
+    Return None if there is no filename that Convoke can store.
+    """
     disposition = Message()
     disposition["Content-Disposition"] = header
     try:
         filename = disposition.get_filename()
-        # The header can name any Python codec. Some codecs produce surrogates, which cannot be encoded.
+        # The header can name any Python codec. Some codecs produce surrogates, which `encode` refuses.
         return filename and filename.encode().decode()
     except ValueError:
         return None
@@ -118,6 +123,6 @@ def _filename(header: str) -> str | None:
 def _parts(response: BaseHTTPResponse, until: float) -> Iterator[bytes]:
     while part := response.read1(PART_BYTES, decode_content=False):
         yield part
-    # Check the deadline, because content of unknown length looks complete if the deadline interrupts the transfer.
+    # Check the deadline. If the deadline interrupts content of unknown length, the content looks complete.
     if time.monotonic() >= until:
         raise WebhookLateError("the content did not arrive in time")

@@ -11,16 +11,16 @@ from collections.abc import Mapping
 
 
 def sign(url: str, parameters: Mapping[str, str], auth_token: str) -> str:
-    """Return the signature of a request: an HMAC-SHA1 of the URL and the form parameters, in Base64.
+    """Sign a request: compute an HMAC-SHA1 of the URL and the form parameters, in Base64.
 
-    `url` is the full URL, with the query and without a fragment. `parameters` are the decoded form fields of a POST
-    request. For a GET request, `parameters` must be empty, because the query contains the parameters.
+    `url` is the full URL with the query, but without a fragment. `parameters` are the decoded form fields of a POST
+    request. For a GET request, `parameters` must be empty, because the URL already contains the parameters.
     """
     return sign_text(url + sorted_text(parameters), auth_token)
 
 
 def sorted_text(parameters: Mapping[str, str]) -> str:
-    """Return the names and values of the parameters as one text, sorted by name. It is the end of the signed text."""
+    """Join the names and values of the parameters, sorted by name. The signed text ends with the result."""
     return "".join(name + parameters[name] for name in sorted(parameters))
 
 

@@ -1,8 +1,8 @@
-"""Find the mistakes that make a webhook receiver compute a different signature than Convoke.
+"""Find out why a webhook receiver computes a different signature than Convoke.
 
 A receiver signs the URL and the body that arrived, and compares the result with X-Twilio-Signature. If a proxy or a web
-framework has changed the URL or the body, the signatures differ. This module tries combinations of common changes until
-one combination results in the given signature. See docs/behaviour/webhook-delivery.md#signature.
+framework has changed the URL or the body, the signatures differ. This module combines common changes until a
+combination results in the given signature. See docs/behaviour/webhook-delivery.md#signature.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from convoke.webhooks.signature import sign_text, sorted_text
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
 MAX_PERMUTED_PARAMETERS = 4
-"""The maximum number of query parameters for which the module tries all orders.
+"""If a URL has at most this many query parameters, the module tries all their orders.
 
 With more parameters, the module tries only the sorted order, because n parameters have n! orders.
 """
@@ -27,8 +27,8 @@ Value = TypeVar("Value")
 Variants = list[tuple[str | None, Value]]
 """The possible values of one part of the signed request.
 
-Each pair contains a sentence that describes a mistake, and the value that Convoke has signed if this mistake is the
-cause. For the value without a mistake, the sentence is None.
+Each pair contains a mistake, and the value that Convoke has signed if the receiver made this mistake. The mistake is a
+sentence, or None for the value without a mistake.
 """
 
 
@@ -43,8 +43,11 @@ class _Parts(NamedTuple):
 def find_mistakes(url: str, body: str, token: str, signature: str) -> list[str] | None:
     """Return the smallest set of mistakes that explains `signature`.
 
-    Returns an empty list if the signature matches. Returns None if no known mistakes explain the signature.
-    Raises ValueError if the host in `url` is malformed.
+    `url` and `body` are the request as the receiver saw it. `token` is the Auth Token. `signature` is the header
+    X-Twilio-Signature, so it is the signature that Convoke computed.
+
+    Return an empty list if the signature matches. Return None if no known mistakes explain the signature. Raise
+    ValueError if the host in `url` is malformed.
     """
     candidates = [
         ([mistake for mistake in (*url_mistakes, body_mistake) if mistake], signed_url + text)
@@ -57,7 +60,7 @@ def find_mistakes(url: str, body: str, token: str, signature: str) -> list[str] 
 
 
 def _texts(body: str) -> dict[str, str | None]:
-    """Return each variant of the signed parameters once, with the first mistake that produces the variant."""
+    """Map each variant of the signed parameters to the first mistake that leads to this variant."""
     mistakes_by_text: dict[str, str | None] = {}
     for mistake, parameters in _bodies(body):
         mistakes_by_text.setdefault(sorted_text(parameters), mistake)
@@ -66,7 +69,7 @@ def _texts(body: str) -> dict[str, str | None]:
 
 def _urls(url: SplitResult) -> Iterator[tuple[tuple[str | None, ...], str]]:
     for scheme in _schemes(url):
-        # The variants of the host depend on the scheme, because each scheme has its own default port.
+        # Each scheme has its own default port, so the variants of the host depend on the scheme.
         for others in product(_hosts(url, scheme[1]), _paths(url), _queries(url.query), _fragments(url)):
             chosen = (scheme, *others)
             yield tuple(mistake for mistake, _ in chosen), _join_url(_Parts(*(value for _, value in chosen)))
@@ -85,7 +88,7 @@ def _schemes(url: SplitResult) -> Variants[str]:
 
 def _hosts(url: SplitResult, scheme: str) -> Variants[str]:
     _, at, host = url.netloc.rpartition("@")
-    # An IPv6 address without a port ends with a bracket. The colons inside the brackets do not separate a port.
+    # An IPv6 address without a port ends with a bracket. The colons inside the brackets do not start a port.
     name, colon, port = host.rpartition(":") if not host.endswith("]") else (host, "", "")
     variants: Variants[str] = [(None, url.netloc)]
     if at:
@@ -103,7 +106,7 @@ def _paths(url: SplitResult) -> Variants[str]:
 
 
 def _queries(query: str) -> Variants[str]:
-    """Return each variant of the query string once, with the first mistake that produces the variant."""
+    """Return all variants of the query string. Each variant occurs once, with the first mistake that leads to it."""
     mistakes_by_query: dict[str, str | None] = {query: None}
     for mistake, other in _other_queries(query) if query else ():
         mistakes_by_query.setdefault(other, mistake)
@@ -132,7 +135,7 @@ def _fragments(url: SplitResult) -> Variants[str]:
 
 
 def _bodies(body: str) -> Variants[dict[str, str]]:
-    # Remove line ends at the end of the body. Editors add a line end to a file, but a form has no line end.
+    # Editors add a line end to a file. A form never ends with a line end, so remove line ends.
     text = body.rstrip("\r\n")
     form = _parse_form(text)
     decoded = "The body was decoded before it was parsed, so each + in it must be read as a plus, not as a space."

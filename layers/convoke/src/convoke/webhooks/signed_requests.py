@@ -12,7 +12,7 @@ from convoke.domain.webhooks import Delivery, Method
 from convoke.webhooks.signature import sign
 
 EVENT_ID_HEADER = "X-Convoke-Event-Id"
-"""The header that contains the event ID. The API and the event bus use the same ID."""
+"""The header with the event id. The API and the event bus use the same id."""
 
 
 class SignedRequest(NamedTuple):
@@ -23,9 +23,9 @@ class SignedRequest(NamedTuple):
 
 
 def signed_request(delivery: Delivery, *, retry_count: int, auth_token: str) -> SignedRequest:
-    """Return the request of one attempt.
+    """Return the signed request for one attempt of a delivery. `retry_count` tells how many attempts came before.
 
-    A GET request contains the parameters in the URL. A POST request contains the parameters in the body.
+    The parameters of a GET request are in the URL. The parameters of a POST request are in the body.
     """
     parameters = {**delivery.parameters, "RetryCount": str(retry_count)}
     configured = parse_url(delivery.url)
@@ -38,9 +38,9 @@ def signed_request(delivery: Delivery, *, retry_count: int, auth_token: str) -> 
 
 
 def url_to_send(url: Url) -> str:
-    """Return the URL that is sent and signed.
+    """Return the URL to send and to sign.
 
-    The URL is percent-encoded and always has a path. The URL has no credentials and no fragment.
+    The result is percent-encoded and always has a path. It contains no credentials and no fragment.
     """
     return url._replace(auth=None, fragment=None, path=url.path or "/").url
 
@@ -48,7 +48,10 @@ def url_to_send(url: Url) -> str:
 def headers_for(
     delivery: Delivery, url: str, parameters: dict[str, str], auth_token: str, userinfo: str | None
 ) -> dict[str, str]:
-    """Return the headers of a request. If the URL of the delivery has userinfo, use HTTP Basic authentication.
+    """Return the headers of a request, including the signature.
+
+    `parameters` are the form fields of a POST request, or empty for a GET request. `userinfo` is the percent-encoded
+    text `user:password` from the configured URL. If `userinfo` is not empty, the request has HTTP Basic authentication.
 
     The credentials are encoded in UTF-8, which is the only encoding that RFC 7617 names.
     """

@@ -1,1 +1,1 @@
-"""The API of the chat SDK: REST calls and reads of Sync objects, which clients send through their WebSocket."""
+"""The API of the chat SDK. Clients send their REST calls and their reads of Sync objects through a WebSocket."""

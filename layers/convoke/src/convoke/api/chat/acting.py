@@ -1,4 +1,4 @@
-"""Helper functions for the handlers of the chat API: find the acting user, send pre-events, and build URLs."""
+"""Helper functions for the handlers of the chat API: identify the user, send pre-events, and build URLs."""
 
 from __future__ import annotations
 
@@ -16,23 +16,27 @@ CHAT_PREFIX = "/Client/v2"
 
 
 def principal_of(operations: Operations, request: ChatRequest) -> Principal:
-    """Return the user who sends a request that concerns no conversation."""
+    """Return the user who sends a request.
+
+    Use this function if the request does not belong to a conversation.
+    """
     return _principals(operations).in_service(request.service, request.identity)
 
 
 def enter(operations: Operations, request: ChatRequest, conversation_sid: str) -> tuple[Conversation, Principal]:
     """Return a conversation and the user who sends the request. Raise NotFoundError if the conversation does not exist.
 
-    `conversation_sid` is the SID or the unique name of the conversation. This function does not check permissions. The
-    handler must check the permissions of the user before the handler returns any data of the conversation.
+    `conversation_sid` is the SID or the unique name of the conversation. This function does not check permissions.
+    Before the handler returns any data of the conversation, the handler must check the user's permissions.
     """
     return _principals(operations).in_conversation(request.service, request.identity, conversation_sid)
 
 
 def request_webhooks(operations: Operations, request: ChatRequest) -> RequestWebhooks:
-    """Return the object that sends the pre-event of a request that concerns no conversation.
+    """Return the object that sends the pre-event of a request.
 
-    The object always sends the pre-event, because a chat client cannot turn off webhooks.
+    Use this function if the request does not belong to a conversation. The object always sends the pre-event, because a
+    chat client cannot turn off webhooks.
     """
     return RequestWebhooks(operations.send_pre_event, _origin(request))
 
@@ -42,7 +46,8 @@ def checked_webhooks(
 ) -> RequestWebhooks:
     """Return the object that sends the pre-event of a change in a conversation.
 
-    If the operation is repeated, the object checks that the user still has the same permissions as `principal`.
+    If optimistic locking fails, the operation runs again. Before each repetition, the object checks that the user still
+    has the same permissions as `principal`.
     """
 
     def check() -> None:
@@ -57,7 +62,7 @@ def _origin(request: ChatRequest) -> Origin:
 
 
 def sync_of(operations: Operations) -> SyncOperations:
-    """Return the operations on Sync objects.
+    """Create the operations on Sync objects.
 
     `Operations` does not contain these operations, because only the chat API needs them.
     """

@@ -1,4 +1,4 @@
-"""Parse the call that a client sends inside a `message` frame."""
+"""Parse the REST call that a chat client sends inside a `message` frame."""
 
 from __future__ import annotations
 
@@ -54,9 +54,9 @@ def _object(call: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 
 
 def _params(call: Mapping[str, Any]) -> dict[str, str]:
-    """Return the query parameters in the field `params`.
+    """Return the query parameters from the field `params` of a call.
 
-    If a client repeats a parameter, the call contains a list of values. The result contains the last value of the list.
+    A client can repeat a parameter. The call then contains a list of values, and the last value is used.
     """
     raw = {
         name: values[-1:] if isinstance(values, list) else [values] for name, values in _object(call, "params").items()

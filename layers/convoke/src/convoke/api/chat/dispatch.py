@@ -1,4 +1,4 @@
-"""Find the route of a chat client's call and call the handler."""
+"""Find the route for a call of a chat client, and call the route's handler."""
 
 from __future__ import annotations
 
@@ -20,22 +20,30 @@ logger = logging.getLogger(__name__)
 
 
 class ChatDispatcher:
-    """Finds the route of each call and runs the handler of the route.
+    """Finds the route for each call and runs the route's handler.
 
     Several threads may use one dispatcher at the same time.
     """
 
     def __init__(self, operations: Operations, extra_routes: Sequence[ChatRoute] = ()) -> None:
-        """`extra_routes` are routes whose handlers need an object of the engine that `Operations` does not contain."""
+        """`extra_routes` are added to the usual routes.
+
+        Their handlers need an object that `Operations` does not have.
+        """
         self._operations = operations
         self._root: RoutingTree[ChatRoute] = RoutingTree()
         for route in (*CHAT_ROUTES, *extra_routes):
             self._root.add(route.method, route.rule, route)
 
-    def answer(self, request: ChatRequest, request_id: str) -> ChatAnswer:
-        """Return the answer to a call. If the call fails, the answer contains the same error body as the REST API.
+    def rule_of(self, path: str) -> str | None:
+        """Return the rule of the route for a path, or None if no route matches."""
+        node = self._root.find(path, [])
+        return node.rule if node else None
 
-        After an unexpected error, both the log entry and the answer contain `request_id`.
+    def answer(self, request: ChatRequest, request_id: str) -> ChatAnswer:
+        """Return the answer to a call. The body of an error is the same as in the REST API.
+
+        After an unexpected error, the log entry and the answer contain `request_id`.
         """
         try:
             return self._answered(request)
@@ -54,7 +62,7 @@ class ChatDispatcher:
         if found is None:
             raise MethodNotAllowedError
         route, names = found
-        # Fetch the account and the service again, because both can have changed since the client connected.
+        # Fetch the account and the service again, because they can change while the client stays connected.
         account = self._operations.accounts.fetch(request.account.sid)
         service = self._operations.services.fetch(account.sid, request.service.sid)
         request = replace(request, account=account, service=service)
@@ -62,7 +70,7 @@ class ChatDispatcher:
 
 
 def refused(error: ConversationsError) -> ChatAnswer:
-    """Return the answer to a call that failed with an error."""
+    """Return the answer that reports an error."""
     rendered = render(error)
     body: dict[str, Any] = json.loads(rendered.body)
     return ChatAnswer(rendered.status_code, body)

@@ -1,7 +1,7 @@
-"""Frames of the chat SDK's WebSocket: parse the frames of clients, and build the frames of the server.
+"""Parse and build the frames of the chat SDK's WebSocket.
 
-Each WebSocket message is binary and holds one frame: a line with the length of the header, the header as JSON, and a
-payload. See docs/chat.md#protocol.
+Each WebSocket message is binary and holds one frame. A frame consists of a line with the length of the header, the
+header as JSON, and a payload. See docs/chat.md#protocol.
 """
 
 from __future__ import annotations
@@ -22,13 +22,11 @@ JSON = "application/json"
 
 
 class InvalidFrameError(ValueError):
-    """The bytes are not a frame. The error text contains none of the bytes, because a frame can contain a token."""
+    """A WebSocket message is not a valid frame. The error text quotes no bytes, because a frame can contain a token."""
 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """A frame that the client or the server sends."""
-
     method: str
     id: str
     header: Mapping[str, Any] = field(default_factory=dict)
@@ -59,10 +57,10 @@ def parse_frame(data: bytes) -> Frame:
 
 
 def write_frame(frame: Frame) -> bytes:
-    """Return the WebSocket message for a frame.
+    """Encode a frame as a WebSocket message.
 
-    A line break follows the header, even if the frame has no payload. The message also ends with a line break. Some
-    clients need these line breaks, because they split each message at line breaks.
+    A line break follows the header, even if the frame has no payload. Another line break ends the message. Some clients
+    need these line breaks, because they split each message into lines.
     """
     header: dict[str, Any] = {
         "method": frame.method,
@@ -95,16 +93,16 @@ def reply(to: str, status: Mapping[str, Any], header: Mapping[str, Any] | None =
 
 
 def reply_with_answer(to: str, answer: ChatAnswer) -> bytes:
-    """Return the reply to a `message` frame.
+    """Return the reply to a `message` frame. The reply contains the answer to the client's call.
 
-    The status of the reply is always 200. The header field `http_status` contains the status of the answer.
+    The status of the reply itself is always 200. The header field `http_status` contains the status of the answer.
     """
     http = {"http_status": status_of(answer.status), "http_headers": answer.headers}
     return reply(to, status_of(HTTPStatus.OK), http, answer.body)
 
 
 def notification(id_: str, message_type: str, payload: bytes) -> bytes:
-    """Return a notification frame. `payload` is encoded JSON."""
+    """Return a frame that notifies a client about an event. `payload` is encoded JSON."""
     header = {"message_type": message_type, "notification_ctx_id": ""}
     return write_frame(Frame("notification", id_, header, payload))
 
@@ -118,6 +116,6 @@ def ping(id_: str) -> bytes:
 
 
 def close(id_: str, status: Mapping[str, Any], payload: Any = None) -> bytes:
-    """Return the last frame that the server sends on a connection."""
+    """Return the frame with which the server closes a connection."""
     encoded = b"" if payload is None else orjson.dumps(payload)
     return write_frame(Frame("close", id_, {"status": status}, encoded))

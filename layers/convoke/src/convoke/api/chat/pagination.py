@@ -1,6 +1,6 @@
-"""Paginate lists for chat clients. Page tokens are signed in the same way as in the REST API.
+"""Paginate lists for chat clients. The page tokens have the same signatures as in the REST API.
 
-api/chat/resources/sync.py paginates the items of Sync objects.
+The lists of Sync items are not paginated here, but in `api/chat/resources/sync.py`.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ class ChatPagination:
 
     @property
     def page_request(self) -> PageRequest:
-        """The requested page. Raises InvalidParameterError if the page size or the token is invalid."""
+        """The page that the client asks for. Raises InvalidParameterError if the page size or the token is invalid."""
         return requested_page(self._query, self._tokens, MAX_SMALL_PAGE_SIZE)
 
     def meta(self, page: Page[Resource], sid: Callable[[Resource], str]) -> dict[str, str | None]:
-        """Return the meta block with the tokens of the previous and the next page.
+        """Return the field `meta` with the tokens of the previous and the next page.
 
         `sid` is a function that returns the SID of a resource.
         """

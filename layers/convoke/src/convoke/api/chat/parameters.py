@@ -1,4 +1,4 @@
-"""Parse the JSON bodies of chat clients into the parameter models of the domain."""
+"""Parse the JSON bodies of chat clients. The results are the same parameter models as in the REST API."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Parameters = TypeVar("Parameters", bound=Model)
 def parse(
     model: type[Parameters], body: Mapping[str, Any], names: Collection[str], clearable: Collection[str] = ()
 ) -> Parameters:
-    """Return the parameters in a body. Keys of the body that are not in `names` are ignored. See `text_fields`.
+    """Return the parameters in a body. Only the fields in `names` are used. See `text_fields`.
 
     If the body is invalid, raise the first error. The attribute `others` of this error contains all further errors.
     """
@@ -28,7 +28,7 @@ def parse(
 def text_fields(body: Mapping[str, Any], names: Collection[str], clearable: Collection[str] = ()) -> dict[str, str]:
     """Return the fields in `names` that a body contains. Raise InvalidParameterError if a field is not a string.
 
-    If the value of a field is null, the result does not contain the field. A field in `clearable` is an exception: null
+    A field whose value is null counts as missing, unless the field is in `clearable`. For a field in `clearable`, null
     becomes an empty string, which removes the stored value.
     """
     given = {name: "" if body[name] is None else body[name] for name in names if is_given(body, name, clearable)}
@@ -43,15 +43,18 @@ def text_fields(body: Mapping[str, Any], names: Collection[str], clearable: Coll
 
 
 def is_given(body: Mapping[str, Any], name: str, clearable: Collection[str] = ()) -> bool:
-    """Return whether a body has a value for a parameter. Null is a value only if the parameter is in `clearable`."""
+    """Return whether a body has a value for a parameter.
+
+    Null counts as a value only if the parameter is in `clearable`.
+    """
     return name in body and (body[name] is not None or name in clearable)
 
 
 def validated(model: type[Parameters], given: Mapping[str, Any]) -> Parameters:
-    """Return the model with the given fields. Raise the same errors as `parse`."""
+    """Create a model from the given fields. Raise the same errors as `parse`."""
     try:
-        # The context contains the characters at which the gateway cuts a path. Names must not contain these characters.
-        # The context is empty, because no gateway handles the paths of chat clients.
+        # The context lists the characters that names must not contain, because a gateway would cut the path there. Here
+        # the context is empty, because no gateway handles the paths of chat clients.
         return model.model_validate(given, context="")
     except ValidationError as error:
         raise refusal(in_order_of_checks(model, problems_of(error))) from error

@@ -1,4 +1,4 @@
-"""A REST call from a chat client, and the answer to the call. Each call arrives inside a frame of a WebSocket."""
+"""A REST call from a chat client and the answer. The call arrives in a frame of the client's WebSocket."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from convoke.domain.services import Service
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChatRequest:
-    """A call from a chat client whose access token was verified."""
+    """A REST call from a chat client. The client's access token is already verified."""
 
     account: Account
     service: Service
@@ -20,15 +20,15 @@ class ChatRequest:
     user_sid: str
     method: str
     path: str
-    """The path as the client wrote it, with percent-encoding."""
+    """The path as the client sent it, still percent-encoded."""
     params: Mapping[str, str] = field(default_factory=dict)
-    """The query parameters, without percent-encoding."""
+    """The query parameters, already percent-decoded."""
     headers: Mapping[str, str] = field(default_factory=dict)
-    """The headers. All names are in lower case."""
+    """The headers, with names in lower case."""
     body: Mapping[str, Any] = field(default_factory=dict)
-    """The fields in the body, which is a JSON object or a form."""
+    """The fields of the body. The body is a JSON object or a form."""
     base_url: str
-    """The URL before the path of the API, as the client wrote it."""
+    """The base URL that the client uses, without the path."""
 
 
 @dataclass(slots=True)

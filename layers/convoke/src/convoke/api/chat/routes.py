@@ -1,4 +1,4 @@
-"""The table of all routes of the chat API: method, path and handler."""
+"""The routes of the chat API. Each route has a method, a path and a handler."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Handler = Callable[Concatenate[Operations, ChatRequest, ...], ChatAnswer]
 
 
 class ChatRoute(NamedTuple):
-    """A route for chat clients. The handler gets the decoded values in the path as keyword arguments."""
+    """A route for chat clients. The handler gets the decoded path values as keyword arguments."""
 
     method: str
     rule: str
@@ -37,7 +37,7 @@ class ChatRoute(NamedTuple):
 def _of_service(method: str, path: str, handler: Handler) -> ChatRoute:
     """Return a route whose path contains the service SID.
 
-    If the path contains another service than the user's service, the route raises NotFoundError.
+    The handler raises NotFoundError if the path names another service than the user's service.
     """
 
     def checked(operations: Operations, request: ChatRequest, *, chat_service_sid: str, **values: str) -> ChatAnswer:

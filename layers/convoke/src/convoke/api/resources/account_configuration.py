@@ -46,9 +46,10 @@ def represent(request: Request, account: Account) -> AccountConfigurationReprese
 
 
 def fetch(_: Operations, request: Request) -> Response:
-    """Return the configuration from the cache of this process.
+    """Return the account's configuration.
 
-    After an update by another process, this cache can contain the old configuration for a few seconds.
+    The configuration comes from the cache of this process. If another process updates the configuration, the cache
+    contains the old values for a few seconds.
     """
     return json_response(represent(request, request.account))
 

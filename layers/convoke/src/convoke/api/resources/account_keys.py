@@ -1,4 +1,4 @@
-"""`/convoke/v1/Keys`: the API keys of the account, without their secrets, for a client that has an API key itself.
+"""`/convoke/v1/Keys`: the API keys of the account, without their secrets. A client with an API key may read them too.
 
 See docs/behaviour/accounts-and-api-keys.md.
 """

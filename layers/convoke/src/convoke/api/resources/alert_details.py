@@ -1,4 +1,4 @@
-"""`/convoke/v1/Alerts/{sid}`: the details of an alert that Twilio's form of an alert cannot show.
+"""`/convoke/v1/Alerts/{sid}`: the details of an alert that the format of Twilio's alerts cannot contain.
 
 See docs/behaviour/alerts.md.
 """

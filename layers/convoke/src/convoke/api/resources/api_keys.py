@@ -94,10 +94,9 @@ def list_(operations: Operations, request: Request, account_sid: str) -> Respons
 
 
 def check_access(request: Request, account_sid: str) -> None:
-    """Raise AccessDeniedError for a request with an API key, and NotFoundError for the path of another account.
+    """Raise AccessDeniedError if an API key sends the request. Raise NotFoundError if the path names another account.
 
-    An API key must not be able to create a second API key. Otherwise the second API key would still work after somebody
-    revokes the first API key.
+    An API key must not create other API keys. Otherwise a thief of one key could keep access after the key is revoked.
     """
     user, _ = basic_credentials(request.headers)
     if parse_sid(user, Prefix.API_KEY):

@@ -53,9 +53,10 @@ def represent(request: Request, account: Account) -> ConfigurationRepresentation
 
 
 def fetch(_: Operations, request: Request) -> Response:
-    """Return the configuration from the cache of this process.
+    """Return the account's configuration.
 
-    After an update by another process, this cache can contain the old configuration for a few seconds.
+    The configuration comes from the cache of this process. If another process updates the configuration, the cache
+    contains the old values for a few seconds.
     """
     return json_response(represent(request, request.account))
 
@@ -66,5 +67,5 @@ def update(operations: Operations, request: Request) -> Response:
 
 
 def _timer(length: timedelta) -> str | None:
-    """Return the length of a timer as an ISO 8601 duration, or None if the timer is off."""
+    """Format the length of a timer as an ISO 8601 duration. Return None if the timer is off."""
     return format_duration(length) if length else None

@@ -25,9 +25,10 @@ from convoke.domain.errors import refusal
 from convoke.domain.idempotency import IDEMPOTENCY_KEY
 
 WAIT_MARGIN_SECONDS = 5
-"""The time between the end of a wait and the timeout of the Lambda invocation.
+"""The minimum time between the end of a wait and the timeout of the Lambda invocation.
 
-After the wait, the function reads the table once more. This read can take seconds if AWS throttles the read.
+After the wait, the function reads the table once more. This read can take seconds if DynamoDB throttles the read. On
+the embedded engine, the margin has no effect.
 """
 
 RELATION_ERRORS = (
@@ -41,9 +42,10 @@ RELATION_ERRORS = (
     errors.ProjectedAddressMissingError,
     errors.TooManyParticipantsInRequestError,
 )
-"""The errors about participants that are not in `MEMBER_ERRORS`.
+"""The errors about participants, except the errors in `MEMBER_ERRORS`.
 
-Most of these errors mean that a participant conflicts with a participant in this or another conversation.
+Most of these errors mean that a participant conflicts with another participant. The other participant can belong to
+this conversation or to another conversation.
 """
 
 CREATE = Contract(
@@ -59,12 +61,12 @@ CREATE = Contract(
 
 
 def create(operations: Operations, request: ServiceRequest) -> Response | Deferred:
-    """Create the conversation. The status is 202 if the request has participants, otherwise 201.
+    """Create a conversation. The status is 202 if the request has participants, otherwise 201.
 
     See docs/behaviour/conversation-with-participants.md#status-codes.
     """
     request_webhooks, idempotent_request = operations.request_webhooks(request), parse_idempotency_key(request)
-    # The response to an invalid request contains all problems. Therefore the checks continue after the first problem.
+    # Continue after the first problem, because the response to an invalid request contains all problems.
     warn_of_unknown_parameters(CreateConversation, request.form, PARTICIPANT)
     requested, problems = read(CreateConversation, request.form)
     participants, participant_problems = read_participants(request.form)
@@ -87,7 +89,7 @@ def create(operations: Operations, request: ServiceRequest) -> Response | Deferr
         return json_response(representation, status=202 if participants else 201, headers=headers)
 
     conversation = created.conversation
-    # A client that repeats a request gets the response without a wait, even if the client prefers to wait.
+    # The response to a repeated request comes without a wait, even if the client prefers to wait.
     if created.repeated:
         return respond(conversation, {IDEMPOTENT_REPLAYED: "true"})
     seconds = _seconds_to_wait(request) if conversation.state is State.INITIALIZING else None
@@ -98,7 +100,7 @@ def create(operations: Operations, request: ServiceRequest) -> Response | Deferr
 
 
 def _seconds_to_wait(request: ServiceRequest) -> int | None:
-    """Return the wait that the client prefers, but at most the time that is left. The unit is seconds.
+    """Return how many seconds to wait: the time that the client prefers, but at most the time that is left.
 
     Return None if the client does not prefer to wait, or if less than one second is left.
     """

@@ -42,9 +42,9 @@ FETCH = Contract(
 
 
 def fetch(event: Mapping[str, Any], document: Callable[[], Document]) -> Response:
-    """Return the OpenAPI document, or status 304 if the client already has the current document."""
+    """Return the OpenAPI document. Return status 304 if the client already has the current document."""
     text, tag = document()
-    # Search the tag with `in`. The header can contain several tags, and a proxy can add the prefix `W/` to a tag.
+    # Compare with `in`. The header can contain several tags, and a proxy can add the prefix `W/` to a tag.
     is_known = tag in (event.get("headers") or {}).get("if-none-match", "")
     return json_response("" if is_known else text, 304 if is_known else 200, {"ETag": tag})
 
@@ -52,7 +52,7 @@ def fetch(event: Mapping[str, Any], document: Callable[[], Document]) -> Respons
 def document_of(members: str, base_url: str) -> Document:
     """Return the document for clients that reach the API at `base_url`.
 
-    `members` is the text of all other members of the JSON object, without the outer braces.
+    `members` is the JSON text of the document without `servers` and without the outer braces.
     """
     text = f'{{"servers": [{{"url": {json.dumps(base_url)}}}], {members}}}'
     return Document(text, f'"{hashlib.sha256(text.encode()).hexdigest()[:32]}"')

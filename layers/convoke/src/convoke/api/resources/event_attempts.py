@@ -38,7 +38,7 @@ LIST = Contract("EventAttempts", EventAttemptRepresentation, page="attempts")
 def represent(request: Request, attempt: EventAttempt) -> EventAttemptRepresentation:
     """Return the representation of an attempt.
 
-    `url` is the URL of the receiver, because an attempt has no URL of its own in the API.
+    `url` is the URL of the receiver, because the API has no URL for a single attempt.
     """
     return EventAttemptRepresentation(
         event_id=attempt.event_id,

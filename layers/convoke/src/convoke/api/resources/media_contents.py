@@ -15,7 +15,7 @@ from convoke.api.responses import FileResponse, Response
 from convoke.domain import errors
 
 DOWNLOAD_HEADERS = {
-    # A browser must not guess another content type. A cache must not keep the content after the link has expired.
+    # A browser must not guess another content type. A cache must not keep the content longer than the link is valid.
     "X-Content-Type-Options": "nosniff",
     "Content-Security-Policy": "default-src 'none'; sandbox",
     "Cache-Control": "private, no-store",

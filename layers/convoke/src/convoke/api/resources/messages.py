@@ -33,7 +33,7 @@ class UpdateMessage(MessageChange):
 
 
 class MessageMediaRepresentation(Representation):
-    """A media of a message. All values except the SID are null if Convoke does not have the media."""
+    """A media of a message. If Convoke does not store the media, all values except the SID are null."""
 
     sid: str
     size: int | None
@@ -62,7 +62,7 @@ class MessageRepresentation(Representation):
 
 
 class ServiceMessageRepresentation(MessageRepresentation):
-    """The representation for requests under `/Services/{sid}`. It also contains the service SID."""
+    """The representation under `/Services/{sid}`, which also contains the service SID."""
 
     chat_service_sid: str
 
@@ -149,7 +149,7 @@ def list_(operations: Operations, request: ServiceRequest, conversation_sid: str
         request.url(f"/Conversations/{quote(conversation_sid, safe='')}/Messages"),
         "messages",
         operations.accounts.page_key(request.account.sid),
-        # Use the parsed order and not the client's text. A token for `DESC` must also be valid for `desc`.
+        # The client can write `DESC` or `desc`. Use the parsed order, so that a token is valid for all spellings.
         filters=dict.fromkeys(sent, filters.order),
         descending=filters.order is Order.DESCENDING,
     )

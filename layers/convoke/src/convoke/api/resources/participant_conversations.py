@@ -25,7 +25,7 @@ class ListParticipantConversations(ParticipantConversationFilters):
 
 
 CREATED_BY_ACCOUNT = "system"
-"""The value of `conversation_created_by` if the account created the conversation, and not a chat user.
+"""The value of `conversation_created_by` if the account created the conversation. Otherwise a chat user created it.
 
 See docs/behaviour/participant-conversations.md#fields.
 """
@@ -38,7 +38,7 @@ class ParticipantConversationRepresentation(Representation):
     participant_user_sid: str | None
     participant_identity: str | None
     participant_messaging_binding: MessagingBinding | None
-    """The binding with all keys. The Participant resource shows only the keys that have a value."""
+    """The binding, including the keys without a value. The Participant resource omits the keys without a value."""
     conversation_sid: str
     conversation_unique_name: str | None
     conversation_friendly_name: str | None

@@ -39,7 +39,7 @@ class ParticipantRepresentation(Representation):
 
 
 class ServiceParticipantRepresentation(ParticipantRepresentation):
-    """The representation for requests under `/Services/{sid}`. It also contains the service SID."""
+    """The representation under `/Services/{sid}`, which also contains the service SID."""
 
     chat_service_sid: str
 
@@ -66,12 +66,15 @@ MEMBER_ERRORS = (
     errors.ProxyNotSupportedError,
     errors.ProxyNotWhatsAppSenderError,
 )
-"""The errors of rules that check a participant alone, without other participants."""
+"""The errors that depend only on the participant itself, not on other participants."""
 
 NOT_IN_UPDATES = frozenset(
     {errors.AddressEmptyError, errors.IdentityNotAcceptableError, errors.NameOrLevelNotAcceptableError}
 )
-"""The errors in `MEMBER_ERRORS` that an update cannot cause, because an update lacks the parameters that cause them."""
+"""The errors in `MEMBER_ERRORS` that an update cannot cause.
+
+An update does not have the parameters that cause these errors.
+"""
 
 MEMBERSHIP_ERRORS = (
     errors.BindingTakenError,
@@ -83,7 +86,7 @@ MEMBERSHIP_ERRORS = (
     errors.ParticipantExistsError,
     errors.ProjectedAddressMissingError,
 )
-"""The errors of rules that compare a participant with other participants, in this or another conversation."""
+"""The errors about conflicts with other participants, in this conversation or another conversation."""
 
 CREATE = Contract(
     "Participant",
@@ -154,7 +157,7 @@ def represent(request: ServiceRequest, participant: Participant) -> Representati
 
 
 def create(operations: Operations, request: ServiceRequest, conversation_sid: str) -> Response:
-    # Parse the header before the form. If both are invalid, the response reports the error of the header.
+    # Parse the header before the form. If the header and the form are invalid, the response reports the header's error.
     request_webhooks = operations.request_webhooks(request)
     requested = parse_participant(CreateParticipant, request.form)
     created = operations.participants.create(

@@ -79,7 +79,7 @@ def _provisioned_participant(
 ) -> ProvisionedParticipantRepresentation:
     """Return the representation of one participant.
 
-    One transaction adds all participants. Therefore each participant has the same status as the provisioning.
+    One transaction adds all participants, so each participant has the status of the whole provisioning.
     """
     cause = provisioning.cause_of(participant)
     return ProvisionedParticipantRepresentation(

@@ -31,7 +31,7 @@ class ReceiptRepresentation(Representation):
 
 
 class ServiceReceiptRepresentation(ReceiptRepresentation):
-    """The representation for requests under `/Services/{sid}`. It also contains the service SID."""
+    """The representation under `/Services/{sid}`, which also contains the service SID."""
 
     chat_service_sid: str
 
@@ -61,7 +61,7 @@ def fetch(
 
 
 def list_(operations: Operations, request: ServiceRequest, conversation_sid: str, message_sid: str) -> Response:
-    # Path values are decoded. A unique name must be encoded again before it becomes part of a URL in the meta block.
+    # Path values are already decoded. Encode the values again, because the URLs in `meta` can contain a unique name.
     conversation, message = quote(conversation_sid, safe=""), quote(message_sid, safe="")
     pagination = Pagination(
         request,

@@ -47,7 +47,7 @@ class ScopedWebhookRepresentation(Representation):
 
 
 class ServiceScopedWebhookRepresentation(ScopedWebhookRepresentation):
-    """The representation for requests under `/Services/{sid}`. It also contains the service SID."""
+    """The representation under `/Services/{sid}`, which also contains the service SID."""
 
     chat_service_sid: str
 
@@ -122,7 +122,7 @@ def list_(operations: Operations, request: ServiceRequest, conversation_sid: str
         request.url(f"/Conversations/{quote(conversation_sid, safe='')}/Webhooks"),
         "webhooks",
         operations.accounts.page_key(request.account.sid),
-        # One page can contain all webhooks of a conversation, because a conversation cannot have more webhooks.
+        # One page is enough for all webhooks of a conversation.
         max_page_size=MAX_WEBHOOKS_PER_CONVERSATION,
     )
     page = operations.scoped_webhooks.list(request.service, conversation_sid, pagination.page_request)

@@ -32,6 +32,7 @@ class SenderRepresentation(Representation):
     friendly_name: str | None
     origination_identity: str | None
     configuration_set: str | None
+    max_messages_per_second: int | None
     date_created: RestDate
     date_updated: RestDate
     url: str
@@ -53,6 +54,7 @@ def represent(request: Request, sender: Sender) -> SenderRepresentation:
         friendly_name=sender.friendly_name,
         origination_identity=sender.origination_identity,
         configuration_set=sender.configuration_set,
+        max_messages_per_second=sender.max_messages_per_second,
         date_created=sender.date_created,
         date_updated=sender.date_updated,
         url=request.url(f"/Senders/{sender.sid}", CONVOKE_PREFIX),

@@ -28,7 +28,7 @@ CREATE = Contract("SignatureCheck", SignatureCheckRepresentation, form=CreateSig
 
 
 def create(operations: Operations, request: Request) -> Response:
-    """Check a signature. The status is 200 and not 201, because a check stores nothing."""
+    """Check a signature. The status is 200 instead of 201, because a check stores nothing."""
     check = operations.signature_checks.create(request.account.sid, parse(CreateSignatureCheck, request.form))
     representation = SignatureCheckRepresentation(
         account_sid=request.account.sid, matches=check.matches, mistakes=check.mistakes

@@ -67,7 +67,7 @@ def represent(operations: Operations, request: ServiceRequest, user: User) -> Us
     return UserRepresentation(
         **user.model_dump(exclude={"revision", "date_removed", "leaving", "due_at", "attempts"}),
         is_online=online,
-        # Convoke sends no push notifications, so no User can be notified.
+        # Nobody can be notified, because Convoke sends no push notifications.
         is_notifiable=None if online is None else False,
         url=url,
         links={"user_conversations": f"{url}/Conversations"},
@@ -75,7 +75,7 @@ def represent(operations: Operations, request: ServiceRequest, user: User) -> Us
 
 
 def create(operations: Operations, request: ServiceRequest) -> Response:
-    # Parse the header before the form. If both are invalid, the response reports the error of the header.
+    # Parse the header before the form. If the header and the form are invalid, the response reports the header's error.
     request_webhooks, requested = operations.request_webhooks(request), parse(CreateUser, request.form)
     created = operations.users.create(request.service, requested, request_webhooks=request_webhooks)
     return json_response(represent(operations, request, created), status=201)

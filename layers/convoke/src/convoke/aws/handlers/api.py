@@ -34,14 +34,15 @@ OPERATIONS = tuple(name for name, member in vars(Operations).items() if isinstan
 
 
 def make_handler(edges: AwsEdges) -> Handler:
-    """Return a handler that returns the response to an HTTP request."""
+    """Return a handler that answers HTTP requests."""
     program = Program(edges)
     resolver = resolver_of(program.api)
     _load(program, [route for route in ROUTES if route.resource in FREQUENT], (*FREQUENT, *NEEDED_BY_ALL))
     register_before_snapshot(partial(_load, program, ROUTES, OPERATIONS))
 
     def handler(event: AwsEvent, context: LambdaContext) -> Any:
-        # The response header Twilio-Request-Id contains the same ID. The ID connects a response with its log lines.
+        # The response header Twilio-Request-Id contains the same id, so an operator can find the log lines of a
+        # response.
         edges.logger.set_correlation_id(request_id(context))
         return resolver.resolve(event, context)
 

@@ -1,7 +1,9 @@
-"""Lambda handlers for batches of records from SQS or from the table's stream.
+"""Create Lambda handlers for batches of records from SQS or from the table's stream.
 
-If the function `consume` raises an exception for a record, AWS delivers the record again. A record that cannot be
-parsed becomes a dead letter instead. See aws/handlers/event_publisher.py and aws/handlers/webhook_delivery.py.
+If the function `consume` raises an exception for a record, AWS delivers the record again. SQS moves a queue message
+that comes too often to a dead-letter queue. If a `consume` function cannot parse a record, it adds a dead letter itself
+and raises no exception. Only the function for the participant queue raises an exception in this case. See
+aws/handlers/event_publisher.py and aws/handlers/webhook_delivery.py.
 """
 
 from __future__ import annotations
@@ -28,19 +30,18 @@ def batch_handler(
     consume: Callable[[Any], None],
     expected_error: type[Exception] | None = None,
 ) -> Handler:
-    """Return a handler that calls `consume` for each record.
+    """Return a handler that calls `consume` for each record of a batch.
 
-    If `consume` raises an exception, the handler reports the record as failed.
-    SQS delivers only the failed records again. The stream delivers the first failed record and every later record
-    again. See https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html.
-
-    The handler logs each exception, except exceptions whose class is exactly `expected_error`.
+    If `consume` raises an exception, the handler reports the record as failed. SQS then delivers only the failed
+    records again. The stream delivers the first failed record and all later records again. See
+    https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html. The handler logs every exception,
+    except an exception whose class is exactly `expected_error`.
     """
     logger = edges.logger
     processor = _LoggingProcessor(event_type, logger, expected_error)
 
     def consume_alone(record: Any) -> None:
-        # The correlation ID of the previous record must not appear in the log lines of this record.
+        # The log lines of this record must not show the correlation id of the previous record.
         logger.set_correlation_id(None)
         consume(record)
 
@@ -52,15 +53,15 @@ def batch_handler(
 
 class _LoggingProcessor(BatchProcessor):
     def __init__(self, event_type: EventType, logger: Logger, expected_error: type[Exception] | None) -> None:
-        # By default, Powertools raises an exception if all records of a batch failed. Lambda would count this exception
-        # as a failed invocation, although the handler has reported each failed record.
+        # By default, Powertools raises an exception if every record of a batch failed. Lambda would count this
+        # exception as a failed invocation, although the handler reports each failed record.
         super().__init__(event_type, raise_on_entire_batch_failure=False)
         self._logger = logger
         self._expected_error = expected_error
 
     def failure_handler(self, record: Any, exception: Any) -> FailureResponse:
         if exception[0] is not self._expected_error:
-            # The ID of a record is `messageId` in SQS and `eventID` in the stream.
+            # Records from SQS have the id in `messageId`, and records from the stream in `eventID`.
             record_id = record.get("messageId") or record.get("eventID")
             self._logger.error("a record failed and comes again", exc_info=exception[1], extra={"record_id": record_id})
         return super().failure_handler(record, exception)

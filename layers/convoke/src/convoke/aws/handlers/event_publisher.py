@@ -1,7 +1,7 @@
-"""The Lambda handler for the table's stream.
+"""The Lambda handler for the table's stream: publish the events of each change.
 
-See docs/decisions/0076-unreadable-changes.md. The event source mapping in template.yaml sets how many times Lambda
-retries a record.
+The event source mapping in template.yaml sets how often Lambda retries a record. See
+docs/decisions/0076-unreadable-changes.md.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def make_handler(edges: AwsEdges) -> Handler:
     """Return a handler for records of the table's stream. Each record contains one change and its events.
 
     If a record cannot be parsed, the handler adds a dead letter and continues with the next record. After any other
-    failure, Lambda reads the stream again, starting with the failed record.
+    failure, Lambda delivers the failed record and all later records again.
     """
     bus, logger = edges.event_bus, edges.logger
 

@@ -1,4 +1,4 @@
-"""The Lambda handler for the SNS topic to which AWS End User Messaging SMS publishes."""
+"""The Lambda handler for the SNS topic on which AWS End User Messaging SMS publishes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def make_handler(edges: AwsEdges) -> Handler:
-    """Return a handler that stores the messages that phones send, and records the delivery events of copies.
+    """Return a handler that stores messages from phones, and records the delivery events of copies.
 
     If the handler fails, Lambda retries the invocation. If the retries fail too, Lambda sends the event to the
     dead-letter queue.
@@ -38,7 +38,10 @@ def make_handler(edges: AwsEdges) -> Handler:
 
 
 def record_outcome(program: Program, event: dict[str, Any]) -> None:
-    """Record the outcome that a delivery event contains. Ignore the event if Convoke did not send the message."""
+    """Record the outcome that a delivery event reports.
+
+    Ignore the event if it reports no outcome, or if Convoke did not send the message.
+    """
     copy, outcome = copy_in(event), outcome_in(event)
     if copy and outcome:
         program.copy_statuses.record(copy, outcome.status, outcome.entry)

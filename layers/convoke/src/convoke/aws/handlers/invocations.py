@@ -1,4 +1,4 @@
-"""Define the types of Lambda handlers. Add logs and metrics to a handler."""
+"""Define the types of Lambda handlers, and add logs and metrics to a handler."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ Handler = Callable[[AwsEvent, "LambdaContext"], Any]
 
 
 def observed(edges: AwsEdges, handler: Handler) -> Handler:
-    """Return a handler that calls `handler`, adds the request ID to each log line, and writes the metrics."""
+    """Wrap a handler: add the request id to each log line, and write the metrics after each invocation."""
     logger, metrics = edges.logger, edges.metrics
 
-    # `clear_state` removes the correlation ID that the previous invocation in this environment set.
+    # `clear_state` removes the correlation id of the previous invocation.
     @logger.inject_lambda_context(clear_state=True)
     def observed_handler(event: AwsEvent, context: LambdaContext) -> Any:
         try:
             return handler(event, context)
         finally:
-            # Write the metrics even if the invocation failed, because it may have recorded metrics before the failure.
+            # A failed invocation can have recorded metrics too, so write the metrics in any case.
             metrics.flush()
 
     return observed_handler

@@ -1,4 +1,4 @@
-"""The Lambda handler for copies of messages to phones."""
+"""The Lambda handler that sends copies of messages to phones."""
 
 from __future__ import annotations
 
@@ -20,19 +20,28 @@ if TYPE_CHECKING:
     from convoke.aws.edges import AwsEdges
     from convoke.aws.handlers.invocations import Handler
 
+MAX_RECEIVES = 990
+"""The number of receives after which a copy is given up.
+
+SQS moves a queue message to the dead-letter queue after 1,000 receives, which is the highest number that SQS permits.
+The remaining receives are for the case that giving up fails too. SQS also counts the receives of a copy that waits.
+"""
+
 MESSAGE: TypeAdapter[BusEvent | Copy] = TypeAdapter(
     BusEvent | Copy, config=ConfigDict(hide_input_in_errors=True, defer_build=True)
 )
 """Parses a queue message.
 
-The outbound queue contains events in EventBridge's envelope. The copy queue contains copies.
+The outbound queue contains the events of messages that must go to phones, in EventBridge's envelope. The copy queue
+contains copies, one for each phone.
 """
 
 
 def make_handler(edges: AwsEdges) -> Handler:
-    """Return a handler for queue messages of the outbound queue and of the copy queue.
+    """Return a handler for the outbound queue and the copy queue.
 
-    For an event, the handler enqueues one queue message for each copy. For a copy, the handler makes one attempt.
+    For an event from the outbound queue, the handler enqueues one queue message for each copy. For a copy from the copy
+    queue, the handler makes one attempt to send the copy.
     """
     consumer = Consumer(edges, Program(edges).message_sender)
     return batch_handler(edges, EventType.SQS, consumer.consume, expected_error=RetryCopyError)
@@ -44,7 +53,11 @@ class Consumer:
     sender: MessageSender
 
     def consume(self, record: SQSRecord) -> None:
-        """Process one queue message. If Convoke itself fails, SQS delivers the queue message again."""
+        """Process one queue message.
+
+        If Convoke itself fails to process a copy, SQS delivers the queue message again after a growing pause. After the
+        last failure, the copy is given up. If Convoke fails to split an event, SQS delivers the event again.
+        """
         try:
             message = MESSAGE.validate_json(record.body)
         except ValidationError as error:
@@ -59,9 +72,24 @@ class Consumer:
         try:
             self._attempt(message)
         except RetryCopyError as error:
-            # The exception marks the record as failed. SQS delivers the record again after `error.seconds`.
-            self.edges.copy_queue.postpone(record.receipt_handle, error.seconds)
-            raise
+            self._postpone(record, message, error.seconds)
+        except Exception:
+            self.edges.logger.exception("a copy failed in Convoke")
+            self._postpone(record, message, self.sender.pause_after_own_failure(message))
+
+    def _postpone(self, record: SQSRecord, copy: Copy, seconds: float | None) -> None:
+        """Make SQS deliver the record again after `seconds`. If `seconds` is None, give the copy up.
+
+        Also give the copy up if SQS is about to do so. SQS would not change the receipt of the copy.
+        """
+        if seconds is None or int(record.attributes.approximate_receive_count) >= MAX_RECEIVES:
+            self.edges.logger.error("a copy was given up")
+            self.sender.give_up(copy)
+            self.edges.copy_failure_queue.send([copy])
+            return
+        self.edges.copy_queue.postpone(record.receipt_handle, seconds)
+        # The exception marks the record as failed. Otherwise Lambda would delete the queue message.
+        raise RetryCopyError(seconds)
 
     def _attempt(self, copy: Copy) -> None:
         if begun := self.sender.begin(copy):

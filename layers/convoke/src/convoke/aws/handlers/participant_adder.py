@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def make_handler(edges: AwsEdges) -> Handler:
-    """Return a handler for queue messages. Each queue message contains the provisioning of one conversation."""
+    """Return a handler for the participant queue. Each queue message contains the provisioning of one conversation."""
     adder = Program(edges).participant_adder
 
     def add(record: SQSRecord) -> None:

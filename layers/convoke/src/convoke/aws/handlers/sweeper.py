@@ -1,4 +1,4 @@
-"""The Lambda handler of the sweeper. A schedule calls the handler."""
+"""The Lambda handler of the sweeper. A schedule invokes the function every minute."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ if TYPE_CHECKING:
     from convoke.aws.edges import AwsEdges
 
 SWEEP_MARGIN_MILLISECONDS = 15_000
-"""The time before the timeout of the function during which the sweeper starts no further work."""
+"""The sweeper starts no further work if less than this time is left before the function's timeout."""
 
 
 SWEEP_THREADS = 8
-"""The number of resources that one invocation processes at the same time.
+"""How many resources one invocation processes at the same time.
 
-botocore keeps at most ten connections open for reuse, so eight threads never wait for a new connection.
+botocore keeps up to ten connections open for reuse, so eight threads never wait for a new connection.
 """
 
 
 def make_handler(edges: AwsEdges) -> Handler:
-    """Return a handler that processes every due resource. The handler returns how many resources it has processed.
+    """Return a handler that processes every due resource and returns how many resources it processed.
 
     If the event contains a shard, the handler processes only this shard. The schedule sends one event for each shard,
     so that no shard waits for another shard.

@@ -13,12 +13,12 @@ from convoke.aws.delivery_queue import FAILURES_ATTRIBUTE
 from convoke.aws.event_bus import BusEvent
 from convoke.aws.handlers.batches import batch_handler
 from convoke.domain.events import Event
+from convoke.domain.pauses import own_failure_pause_seconds
 from convoke.domain.webhooks import Delivery
 from convoke.operations.webhook_delivery import (
     DeliveryFailedError,
     RetryLaterError,
     WebhookDelivery,
-    own_failure_pause_seconds,
 )
 from convoke.program import Program
 from convoke.storage.circuit_breakers import CircuitBreakerRepository
@@ -31,19 +31,18 @@ if TYPE_CHECKING:
     from convoke.aws.handlers.invocations import Handler
 
 
-# The logged validation errors must not contain the input, because queue messages contain personal data.
+# Queue messages contain personal data, so the logged validation errors must not contain the input.
 MESSAGE: TypeAdapter[Delivery | Event | BusEvent] = TypeAdapter(
     Delivery | Event | BusEvent, config=ConfigDict(hide_input_in_errors=True, defer_build=True)
 )
 
 
 def make_handler(edges: AwsEdges) -> Handler:
-    """Return a handler for queue messages of the delivery queue.
+    """Return a handler for the delivery queue.
 
-    A queue message is an event or a delivery. The handler splits an event into one delivery for each target. The
-    handler makes one attempt for a delivery, unless its receiver is paused.
-
-    Events from the bus are in EventBridge's envelope. Events from a message replay have no envelope.
+    A queue message is an event or a delivery. The handler splits an event: it enqueues one delivery for each target. A
+    target is a webhook that gets the event. For a delivery, the handler makes one attempt, unless the receiver is
+    paused. An event from the bus has EventBridge's envelope. An event from a message replay has no envelope.
     """
     webhook_delivery = Program(edges).webhook_delivery
     breakers = SharedCircuitBreakers(CircuitBreakerRepository(edges.table), edges.now)
@@ -61,7 +60,7 @@ class Consumer:
         try:
             message = _parsed(record.body)
         except ValidationError as error:
-            # Use the failure queue, because Convoke caused this failure, not a receiver. An alarm watches this queue.
+            # Convoke caused this failure, not a receiver. Therefore use the failure queue, which has an alarm.
             self._give_up(record, error, self.edges.delivery_failure_queue)
             return
         try:
@@ -82,15 +81,16 @@ class Consumer:
             self.delivery.split(message)
         else:
             self.edges.logger.set_correlation_id(message.event.id)
-            # Add the failures of Convoke, because SQS counts the receives of each copy of the queue message separately.
-            # Each failure was one receive of an earlier copy.
+            # Add Convoke's own failures. After each failure, `_fail` replaced the queue message by a copy of the queue
+            # message. SQS counts the receives of each copy separately.
             receives = int(record.attributes.approximate_receive_count) + _failures_of(record)
             self.deliveries.attempt(message, receives)
 
     def _fail(self, record: SQSRecord, message: Delivery | Event, error: Exception) -> None:
-        """Send a copy of the queue message. The copy contains the number of failures, and is delivered after a pause.
+        """Send a copy of the queue message after a failure of Convoke itself. SQS delivers the copy after a pause.
 
-        After the last failure, add the queue message to a dead-letter queue instead.
+        The copy contains the number of failures. After the last failure, add the queue message to a dead-letter queue
+        instead.
         """
         failures = _failures_of(record) + 1
         pause = own_failure_pause_seconds(failures)
@@ -101,7 +101,7 @@ class Consumer:
         self._give_up(record, error, self.edges.delivery_failure_queue)
 
     def _give_up(self, record: SQSRecord, error: Exception, dead_letters: SqsDeadLetterQueue) -> None:
-        # Copy the queue message now, because SQS would move it only after the maximum number of receives.
+        # Copy the queue message now. SQS itself would move the queue message only after the maximum number of receives.
         self.edges.logger.error("a queue message was given up: %s", error)
         dead_letters.send(record.body)
 
@@ -112,7 +112,7 @@ def _parsed(body: str) -> Delivery | Event:
 
 
 def _failures_of(record: SQSRecord) -> int:
-    """Return the number of times that Convoke itself has failed to process the queue message."""
-    # Do not use `record.message_attributes.get`, because it returns the same plain dictionary.
+    """Return how many times Convoke itself failed to process the queue message."""
+    # The dictionary is enough, because Powertools' `record.message_attributes.get` returns the same plain dictionary.
     attribute = record["messageAttributes"].get(FAILURES_ATTRIBUTE)
     return int(attribute["stringValue"]) if attribute else 0

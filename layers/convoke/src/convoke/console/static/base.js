@@ -1,20 +1,24 @@
-// The session, the API client, the DOM helpers and the elements that all views of the console use.
+// The parts that all views of the console share: the session, the API client, the DOM helpers and the elements.
 //
-// Names, bodies and addresses are untrusted text. `h` adds this text to the page as text nodes and
-// attributes. No module uses innerHTML. The Content-Security-Policy of the page also blocks innerHTML.
+// Names, bodies and addresses are untrusted text. `h` adds this text to the page only as text nodes and attributes. No
+// module uses innerHTML, and the Content-Security-Policy of the page also blocks innerHTML.
 
 const settings = document.documentElement.dataset;
 const API_ROOT = new URL("../..", import.meta.url);
+/** The base URL for clients. */
+export const apiUrl = API_ROOT.href.replace(/\/$/, "");
 const SESSION = "convoke-session";
 
 /** The names of the resources that this engine serves, such as `Clock`. */
 export const resources = new Set((settings.resources || "").split(" "));
-/** Whether the engine is the embedded engine. Only the embedded engine serves the request log and the clock. */
+/** Whether this is the embedded engine. Only the embedded engine serves the request log and the clock. */
 export const onOneMachine = resources.has("Requests");
+/** Whether the engine simulates phones. On AWS, carriers deliver messages to real phones. */
+export const simulatesPhones = resources.has("Phones");
 
 // The session ---------------------------------------------------------------------------------------------------------
 
-/** The credentials. The session storage of this tab contains the credentials. No cookie contains the credentials. */
+/** The credentials. They are in the session storage of this tab, and never in a cookie. */
 export const session = {
   get() {
     return JSON.parse(sessionStorage.getItem(SESSION) || "null");
@@ -30,7 +34,7 @@ export const session = {
 
 // The API client ------------------------------------------------------------------------------------------------------
 
-/** A response that is an error. `code` is the error code of the API, or 0 if the server did not answer. */
+/** An error response. `code` is the error code of the API, or 0 if the server did not answer. */
 export class ApiError extends Error {
   constructor(status, body) {
     super(body.message || "The server sent no error message.");
@@ -81,19 +85,19 @@ export const api = {
   delete: (path, options) => send("DELETE", path, options),
 };
 
-/** Return a page of a list. `items` are the resources. `next` fetches the next page, or is null on the last page. */
+/** Return a page of a list. `items` are the resources. `next` is a function that fetches the next page, or null. */
 export async function page(path, key, query = {}) {
   const body = await api.get(path, query);
   const next = body.meta.next_page_url;
-  // Use only the query of the URL. Behind a proxy, the URL from the server may contain an unreachable host.
+  // Use only the query of the URL. Behind a proxy, the URL from the server may contain a host that is not reachable.
   const following = next && Object.fromEntries(new URL(next).searchParams);
   return { items: body[key], next: following && (() => page(path, key, following)) };
 }
 
-/** The maximum number of pages that `collect` reads. Otherwise a filter with few matches would read all pages. */
+/** The maximum number of pages that `collect` reads. Without a maximum, a filter with few matches would read all. */
 const MAX_PAGES = 10;
 
-/** Return the first resources of a list. Read up to MAX_PAGES pages until there are `enough` resources. */
+/** Return the first resources of a list. Stop after `enough` resources, or after MAX_PAGES pages. */
 export async function collect(path, key, query, enough) {
   let { items, next } = await page(path, key, query);
   for (let pages = 1; next && items.length < enough && pages < MAX_PAGES; pages++) {
@@ -108,7 +112,7 @@ export const segment = encodeURIComponent;
 export const serviceRoot = (sid) => `/v1/Services/${segment(sid)}`;
 export const convokeServiceRoot = (sid) => `/convoke/v1/Services/${segment(sid)}`;
 
-/** The services of the account, fetched once per sign-in. */
+/** The services of the account. They are fetched once after each sign-in. */
 export const services = {
   async load() {
     const configuration = await api.get("/v1/Configuration");
@@ -123,7 +127,7 @@ export const services = {
 
 // Live updates --------------------------------------------------------------------------------------------------------
 
-/** Polls the newest event, and notifies the views when there is a newer event. A hidden tab does not poll. */
+/** Asks for the newest event regularly, and notifies the views of a new event. A hidden tab does not ask. */
 export const live = {
   newest: undefined,
   timer: 0,
@@ -154,7 +158,7 @@ export const live = {
 };
 document.addEventListener("visibilitychange", () => !document.hidden && session.get() && live.check());
 
-/** The time of the instance. After somebody moves the clock of the instance, the time of the browser is different. */
+/** The time of the instance. It differs from the browser's time after somebody moves the clock of the instance. */
 export const clock = {
   offset: 0,
   now() {
@@ -190,7 +194,7 @@ export function fill(element, ...children) {
   return element;
 }
 
-/** Show `items` in `container`. Unchanged items keep their elements, so that the focus and open rows do not change. */
+/** Show `items` in `container`. Unchanged items keep their elements, so that the focus and open rows stay. */
 export function keyed(container, items, keyOf, render) {
   const known = new Map([...container.children].map((child) => [child.itemKey, child]));
   const wanted = items.map((item) => {
@@ -212,6 +216,11 @@ export const newId = (name) => `${name}-${++ids}`;
 // Shared parts of views -----------------------------------------------------------------------------------------------
 
 export const badge = (text, tone = "neutral") => h("span", { class: `badge ${tone}` }, text);
+
+const RECEIPT_TONES = { sent: "info", delivered: "good", read: "good", undelivered: "bad", failed: "bad" };
+/** Return the status of the copy of a message, and the error code if the copy failed. */
+export const receiptBadges = ({ status, error_code: code }) =>
+  [badge(status || "queued", RECEIPT_TONES[status]), code ? badge(String(code), "bad") : null];
 
 const STATE_TONES = { active: "good", inactive: "warn", closed: "neutral", initializing: "info" };
 export const stateBadge = (state) => badge(state, STATE_TONES[state]);
@@ -241,14 +250,14 @@ export function snippet(text) {
   return h("div", { class: "snippet" }, h("pre", { tabindex: 0 }, text), copy);
 }
 
-/** Return the content of an empty view: a title, a text that says what to do next, and code to paste. */
+/** Return the content of an empty view: a title, a text about what to do next, and code to paste. */
 export const emptyState = (title, text, code) =>
   h("div", { class: "empty" }, h("h2", {}, title), h("p", {}, text), code && snippet(code));
 
 export const pythonClient = () => `from twilio.rest import Client
 
 client = Client("${services.accountSid}", "your Auth Token")
-client.conversations.base_url = "${API_ROOT.href.replace(/\/$/, "")}"
+client.conversations.base_url = "${apiUrl}"
 `;
 
 /** Return a list of names and values. Pairs with an empty value are omitted. */
@@ -272,7 +281,7 @@ export function announce(text) {
   window.dispatchEvent(new CustomEvent("announce", { detail: text }));
 }
 
-/** Return a row that people can open. `load` returns the content when somebody opens the row for the first time. */
+/** Return a row that people can open. When a row is first opened, `load` returns its content. */
 export function row(cells, load, className = "") {
   const body = h("div", { class: "row-body" });
   const details = h("details", { class: `row ${className}` }, h("summary", {}, cells), body);
@@ -296,8 +305,9 @@ export const cell = (className, ...children) => h("span", { class: `cell ${class
 export function field({ name, label, type = "text", value = "", hint, options, unseen, ...attributes }) {
   const id = newId("field");
   const common = { id, name, ...attributes, "aria-describedby": hint ? `${id}-hint` : null };
+  const text = hint && h("p", { class: "hint", id: `${id}-hint` }, hint);
   if (type === "checkbox") {
-    return h("div", { class: "field check" }, h("input", { type, checked: Boolean(value), ...common }), h("label", { for: id }, label));
+    return h("div", { class: "field check" }, h("input", { type, checked: Boolean(value), ...common }), h("label", { for: id }, label), text);
   }
   let control;
   if (options) {
@@ -305,7 +315,6 @@ export function field({ name, label, type = "text", value = "", hint, options, u
   } else {
     control = type === "textarea" ? h("textarea", { rows: 4, ...common, value }) : h("input", { type, ...common, value });
   }
-  const text = hint && h("p", { class: "hint", id: `${id}-hint` }, hint);
   return h("div", { class: unseen ? "field unseen" : "field" }, h("label", { for: id }, label), control, text);
 }
 
@@ -336,7 +345,7 @@ export function form({ fields, submit, label, danger = false, extra = [] }) {
   return element;
 }
 
-/** Open a dialog with a form. The dialog closes after `submit` has succeeded. */
+/** Open a dialog with a form. The dialog closes after `submit` succeeds. */
 export function ask({ title, text, fields = [], label, submit, danger = false }) {
   const id = newId("dialog");
   const dialog = h("dialog", { "aria-labelledby": id });
@@ -363,7 +372,7 @@ function relative(date) {
   return RELATIVE.format(Math.trunc(seconds / size), unit);
 }
 
-/** An element that shows a date, and updates the text every second. */
+/** An element that shows a date. The text is updated every second. */
 class Ticking extends HTMLElement {
   connectedCallback() {
     this.update();
@@ -396,7 +405,7 @@ customElements.define("cv-countdown", class extends Ticking {
   }
 });
 
-/** A view. `render` creates the elements once. `refresh` reads the data at first and after each change. */
+/** A view. `render` creates the elements once. `refresh` reads the data at the start and after each change. */
 export class View extends HTMLElement {
   connectedCallback() {
     this.changed = () => this.update();
@@ -407,7 +416,7 @@ export class View extends HTMLElement {
   disconnectedCallback() {
     window.removeEventListener("changed", this.changed);
   }
-  /** Run `refresh`. If `update` is called during `refresh`, run `refresh` once more afterwards. */
+  /** Run `refresh`. If `update` is called again meanwhile, run `refresh` once more. */
   async update() {
     if (this.updating) {
       this.again = true;
@@ -437,7 +446,7 @@ export class View extends HTMLElement {
 export const head = (title, ...actions) =>
   h("header", { class: "head" }, h("h1", { tabindex: -1 }, title), h("div", { class: "actions" }, ...actions));
 
-/** Rows, and a button that loads the next page. An update reads all pages that are already shown. */
+/** Rows with a button that loads the next page. An update reads all pages that are shown. */
 export class List {
   constructor({ path, key, keyOf, render, empty, pageSize = 50 }) {
     Object.assign(this, { path, key, keyOf, render, empty, pageSize, query: {}, wanted: pageSize });

@@ -1,20 +1,23 @@
 // The conversations of a service: the list, and one conversation with its thread, members, timers and provisioning.
+// Simulated phones: the list, and one phone with its threads.
 
 import {
-  List, View, announce, api, ask, badge, button, cell, collect, convokeServiceRoot, copyable, countdown, emptyState, facts,
-  field, fill, form, h, head, keyed, link, page, problem, pythonClient, segment, serviceRoot, services, shortSid, stateBadge,
-  time, valuesOf,
+  List, View, announce, api, apiUrl, ask, badge, button, collect, convokeServiceRoot, copyable, countdown, emptyState, facts, field,
+  fill, form, h, head, keyed, link, newId, page, problem, pythonClient, receiptBadges, segment, serviceRoot, services,
+  shortSid, simulatesPhones, stateBadge, time, valuesOf,
 } from "./base.js";
 
 const MESSAGES_PER_PAGE = 50;
 const EARLIEST = "1970-01-01";
 
 export const conversationHref = (service, sid) => `#/conversations/${service}/${sid}`;
+/** Return the link to a phone, or to its thread with other numbers. */
+const phoneHref = (number, thread) => `#/phones/${segment(number)}${thread ? `/${segment(thread)}` : ""}`;
 export const nameOf = (conversation) => conversation.friendly_name || conversation.unique_name || shortSid(conversation.sid);
 export const memberName = (member) =>
   member.identity || member.messaging_binding?.address || member.messaging_binding?.projected_address || shortSid(member.sid);
 
-/** The author name in the messages of a member. In a group MMS, the author name can be the projected address. */
+/** The name that a member's messages have as author. In a group MMS, this can be the projected address. */
 const authorOf = (member) =>
   member.identity || member.messaging_binding?.address || member.messaging_binding?.projected_address;
 
@@ -60,8 +63,15 @@ async function findMemberships(root, query) {
   }));
 }
 
+/** Mark the element of a list that is open beside the list. */
+function markCurrent(element, isCurrent) {
+  if (isCurrent) element.setAttribute("aria-current", "page");
+  else element.removeAttribute("aria-current");
+}
+
 class Conversations extends View {
   render() {
+    this.classList.add("split");
     this.service ||= services.defaultSid;
     const options = services.all.map((service) => [service.sid, service.friendly_name]);
     this.filters = h("form", { class: "filters", role: "search" },
@@ -104,13 +114,18 @@ class Conversations extends View {
     for (const each of this.list.rows.children) this.mark(each);
   }
   mark(element) {
-    if (element.sid === this.sid) element.setAttribute("aria-current", "page");
-    else element.removeAttribute("aria-current");
+    markCurrent(element, element.sid === this.sid);
+  }
+  /** Show the conversation of the address. Return false if the address needs a new list. */
+  navigate([service, sid]) {
+    if (service && service !== this.service) return false;
+    this.show(sid);
+    return true;
   }
   filter() {
     const { service, search, state, from, to } = valuesOf(this.filters);
     if (service && service !== this.service) location.hash = `#/conversations/${service}`;
-    // Always send a start date. With a date filter, the newest conversation is first. Otherwise the oldest is first.
+    // Always send a start date. The newest conversation comes first only with a date filter.
     this.list.query = { State: state || null, StartDate: from || EARLIEST, EndDate: to || null };
     this.search = search.trim();
     return this.update();
@@ -146,7 +161,7 @@ class Conversations extends View {
     if (!this.sid) fill(this.detail, this.firstSteps("Create the first conversation"));
     return this.firstSteps("No conversations yet");
   }
-  /** Return code to paste. A wide screen shows the code beside the list, and a narrow screen shows it in the list. */
+  /** Return code to paste. The code is beside the list on a wide screen, and in the list on a narrow screen. */
   firstSteps(title) {
     return emptyState(title, "Press New, or paste this into Python:",
       `${pythonClient()}client.conversations.v1.conversation_with_participants.create(
@@ -183,20 +198,68 @@ function participant(line) {
   return isAddress ? { messaging_binding: { address, proxy_address } } : { identity: line };
 }
 
-// One conversation ----------------------------------------------------------------------------------------------------
+// Threads -------------------------------------------------------------------------------------------------------------
 
-class Conversation extends View {
-  get root() {
-    return `${serviceRoot(this.service)}/Conversations/${segment(this.sid)}`;
-  }
-  render() {
+/** A view with messages, which loads earlier messages on request. It stays at the newest message if it is there. */
+class Thread extends View {
+  /** Create the elements of the thread, above `controls`. */
+  makeThread(...controls) {
     this.wanted = MESSAGES_PER_PAGE;
-    this.top = h("header", { class: "head conversation" });
     this.messages = h("ol", { class: "messages", "aria-label": "Messages", tabindex: 0 });
     this.earlier = button("Load earlier messages", () => this.loadEarlier(), "small");
     this.earlier.hidden = true;
     this.nothing = h("div");
+    return h("section", { class: "thread", "aria-label": "Thread" }, h("div", { class: "scroll" }, this.earlier, this.nothing, this.messages), controls);
+  }
+  /** Show messages, whose order is newest first. `next` is null if there are no earlier messages. */
+  showThread(items, next, empty) {
+    const scroller = this.messages.parentElement;
+    const atEnd = scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < 40;
+    keyed(this.messages, items.toReversed(), (each) => each.sid, (each) => this.message(each));
+    this.earlier.hidden = !next;
+    fill(this.nothing, !items.length && empty);
+    if (atEnd) this.scrollToEnd();
+  }
+  scrollToEnd() {
+    const scroller = this.messages.parentElement;
+    scroller.scrollTop = scroller.scrollHeight;
+  }
+  async loadEarlier() {
+    this.wanted += MESSAGES_PER_PAGE;
+    await this.update();
+  }
+}
+
+/** Return the element of a message. `details` are the contents of the line above the text. */
+function bubble(author, details, ...content) {
+  return h("li", { class: "message" }, avatar(author), h("div", { class: "bubble" },
+    h("div", { class: "meta" }, h("strong", {}, author), details), content));
+}
+
+/** Return a composer. The key Enter submits the composer, and Shift and Enter begin a new line. */
+function composerOf(text, options) {
+  const composer = form({ ...options, label: "Send" });
+  composer.classList.add("composer");
+  text.addEventListener("keydown", (event) => {
+    if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
+      event.preventDefault();
+      composer.requestSubmit();
+    }
+  });
+  return composer;
+}
+
+// One conversation ----------------------------------------------------------------------------------------------------
+
+class Conversation extends Thread {
+  get root() {
+    return `${serviceRoot(this.service)}/Conversations/${segment(this.sid)}`;
+  }
+  render() {
+    this.top = h("header", { class: "head conversation" });
     this.composer = this.makeComposer();
+    /** The SIDs of the messages whose copies are shown. */
+    this.open = new Set();
     this.members = h("ul", { class: "members" });
     this.timers = h("div", {});
     this.about = h("div", {});
@@ -206,9 +269,7 @@ class Conversation extends View {
       this.lazySection("Provisioning", () => this.provisioning()),
       this.lazySection("Webhooks", () => conversationWebhooks(this.root)),
       h("section", {}, h("h2", {}, "About"), this.about));
-    fill(this, this.top, h("div", { class: "panes" },
-      h("section", { class: "thread", "aria-label": "Thread" }, h("div", { class: "scroll" }, this.earlier, this.nothing, this.messages), this.composer),
-      side));
+    fill(this, this.top, h("div", { class: "panes" }, this.makeThread(this.composer), side));
   }
   lazySection(title, load) {
     const body = h("div", {});
@@ -248,7 +309,7 @@ class Conversation extends View {
     const isOpen = state === "active" || state === "inactive";
     for (const control of this.composer.elements) control.disabled = !isOpen;
     this.addButton.hidden = !isOpen;
-    // Replace the header only after a change. Otherwise each update would remove the focus from a button.
+    // Replace the header only after a change. Otherwise a button would lose the focus at each update.
     const shown = JSON.stringify([nameOf(this.conversation), state]);
     if (this.shownHead === shown) return;
     this.shownHead = shown;
@@ -284,72 +345,65 @@ class Conversation extends View {
   }
   // The thread
   showMessages({ items, next }) {
-    const scroller = this.messages.parentElement;
-    const atEnd = scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < 40;
-    keyed(this.messages, items.toReversed(), (each) => each.sid, (each) => this.message(each));
-    this.earlier.hidden = !next;
-    this.markOwn();
     const isClosed = this.conversation.state === "closed";
-    fill(this.nothing, !items.length && emptyState("No messages", isClosed ? "The conversation is closed." : "Write the first one as any member."));
-    if (atEnd) scroller.scrollTop = scroller.scrollHeight;
+    this.showThread(items, next, emptyState("No messages", isClosed ? "The conversation is closed." : "Write the first one as any member."));
+    this.markOwn();
   }
   message(message) {
     const copies = message.delivery && this.copies(message);
     const content = message.body ?? (message.media ? `Media ${message.media.map((each) => each.sid).join(", ")}` : `Content ${message.content_sid}`);
-    const element = h("li", { class: "message" }, avatar(message.author), h("div", { class: "bubble" },
-      h("div", { class: "meta" }, h("strong", {}, message.author), time(message.date_created), h("span", { class: "quiet" }, `#${message.index}`)),
-      h("p", { class: "text" }, content), copies));
-    element.author = message.author;
-    return element;
+    const details = [time(message.date_created), h("span", { class: "quiet" }, `#${message.index}`)];
+    return Object.assign(bubble(message.author, details, h("p", { class: "text" }, content), copies), { author: message.author });
   }
-  /** Return the copies of a message for members without chat. The receipts are fetched when somebody opens the list. */
+  /** Return a list of a message's copies to members without chat. The receipts are fetched when the list is opened. */
   copies(message) {
     const { total } = message.delivery;
     const word = ["failed", "undelivered", "read", "delivered", "sent"].find((each) => message.delivery[each] !== "none");
     const body = h("ul", { class: "copies" });
-    const details = h("details", {}, h("summary", {}, `${total} ${total === 1 ? "copy" : "copies"} ${word || "queued"}`), body);
+    // A new status replaces the element of the message, so the new element must be open too.
+    const details = h("details", { open: this.open.has(message.sid) }, h("summary", {}, `${total} ${total === 1 ? "copy" : "copies"} ${word || "queued"}`), body);
     details.addEventListener("toggle", async () => {
-      if (!details.open) return;
-      const { items } = await page(`${this.root}/Messages/${message.sid}/Receipts`, "delivery_receipts");
-      fill(body, items.map((receipt) => {
-        const member = this.participants.find((each) => each.sid === receipt.participant_sid);
-        return h("li", {}, h("span", {}, `To ${member ? memberName(member) : shortSid(receipt.participant_sid)}`), badge(receipt.status || "queued"),
-          receipt.error_code ? badge(String(receipt.error_code), "bad") : null, copyable(receipt.channel_message_sid, shortSid(receipt.channel_message_sid)));
-      }));
+      if (!details.open) {
+        this.open.delete(message.sid);
+        return;
+      }
+      this.open.add(message.sid);
+      try {
+        const { items } = await page(`${this.root}/Messages/${message.sid}/Receipts`, "delivery_receipts");
+        fill(body, items.map((receipt) => h("li", {}, h("span", {}, "To ", this.receiver(receipt)), receiptBadges(receipt),
+          copyable(receipt.channel_message_sid, shortSid(receipt.channel_message_sid)))));
+      } catch (error) {
+        fill(body, h("li", {}, problem(error)));
+      }
     });
     return details;
   }
-  /** Show the messages of the selected author on the right. */
+  /** Return the name of the member who gets a copy. If the member is a simulated phone, the name is a link to it. */
+  receiver(receipt) {
+    const member = this.participants.find((each) => each.sid === receipt.participant_sid);
+    if (!member) return shortSid(receipt.participant_sid);
+    const address = member.messaging_binding?.address;
+    return simulatesPhones && address ? link(phoneHref(address), address) : memberName(member);
+  }
+  /** Show the messages of the selected author on the right side. */
   markOwn() {
     const own = this.composer.elements.author.value;
     for (const each of this.messages.children) each.classList.toggle("own", each.author === own);
   }
-  async loadEarlier() {
-    this.wanted += MESSAGES_PER_PAGE;
-    await this.update();
-  }
   makeComposer() {
     const text = h("textarea", { name: "body", rows: 2, "aria-label": "Message", placeholder: "Write a message…", required: true });
     const author = h("select", { name: "author", id: "author" });
-    const composer = form({
+    const composer = composerOf(text, {
       fields: [text],
-      label: "Send",
       extra: [h("label", { for: "author" }, "as"), author, h("label", { class: "inline" }, h("input", { type: "checkbox", name: "webhooks", checked: true }), "Send webhooks")],
       submit: async ({ author, body, webhooks }) => {
         await api.post(`${this.root}/Messages`, { Author: author, Body: body }, { webhooks });
         text.value = "";
         await this.update();
-        this.messages.parentElement.scrollTop = this.messages.parentElement.scrollHeight;
+        this.scrollToEnd();
       },
     });
-    composer.classList.add("composer");
     author.addEventListener("change", () => this.markOwn());
-    text.addEventListener("keydown", (event) => {
-      if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
-        event.preventDefault();
-        composer.requestSubmit();
-      }
-    });
     return composer;
   }
   // Actions
@@ -424,7 +478,7 @@ class Conversation extends View {
   }
 }
 
-/** Return the list of the webhooks of a conversation, with buttons to add and delete webhooks. */
+/** Return a list of a conversation's webhooks, with buttons to add and delete webhooks. */
 export async function conversationWebhooks(root) {
   const body = h("div", { class: "hooks" });
   const show = async () => {
@@ -460,5 +514,224 @@ export async function conversationWebhooks(root) {
   return body;
 }
 
+// Simulated phones ----------------------------------------------------------------------------------------------------
+
+const PHONES = "/convoke/v1/Simulate/Phones";
+
+/** The numbers to which an answer to a message goes. Messages with the same numbers are one thread. */
+const threadOf = (message) => message.numbers.join(", ");
+
+class Phones extends View {
+  render() {
+    if (!simulatesPhones) {
+      fill(this, head("Phones"), emptyState("No phone is simulated here",
+        "Convoke simulates phones on one machine only. This deployment sends copies to real phones through the carriers of its senders. Each message of a conversation shows what became of its copies."),
+      h("p", { class: "onward" }, link("#/table/Senders", "Show the senders")));
+      return;
+    }
+    this.classList.add("split");
+    this.filters = h("form", { class: "filters opener", role: "search" },
+      field({ name: "number", label: "Phone number", type: "search", placeholder: "+15558675310", unseen: true, autocomplete: "off" }),
+      h("button", { type: "submit", class: "button" }, "Open"));
+    this.filters.addEventListener("input", () => this.showPhones());
+    this.filters.addEventListener("submit", (event) => {
+      event.preventDefault();
+      if (this.typed) location.hash = phoneHref(this.typed);
+    });
+    this.phones = [];
+    this.rows = h("div", { class: "rows" });
+    this.nothing = h("div");
+    this.detail = h("div", { class: "detail" });
+    fill(this, h("section", { class: "index", "aria-label": "List of phones" }, head("Phones"), this.filters, h("div", { class: "list" }, this.rows, this.nothing)), this.detail);
+    this.navigate(this.parameters);
+  }
+  get typed() {
+    return valuesOf(this.filters).number.trim();
+  }
+  /** Show the phone and the thread of the address, or a hint. */
+  navigate(parameters) {
+    if (!simulatesPhones) return false;
+    const [number, thread] = parameters.map(decodeURIComponent);
+    this.classList.toggle("open", Boolean(number));
+    if (number && number === this.phone?.number) this.phone.show(thread);
+    else {
+      this.phone = number && Object.assign(document.createElement("cv-phone"), { number, thread });
+      fill(this.detail, this.phone || h("div", { class: "placeholder" }, h("p", {}, "Choose a phone, or enter a number, to write and answer as that phone.")));
+    }
+    for (const each of this.rows.children) markCurrent(each, each.itemKey === number);
+    return true;
+  }
+  async refresh() {
+    if (!simulatesPhones) return;
+    const { items } = await collect(PHONES, "phones", { PageSize: 100 }, 1000);
+    this.phones = items.sort((one, other) => other.date_updated.localeCompare(one.date_updated));
+    this.showPhones();
+  }
+  showPhones() {
+    const found = this.phones.filter((each) => each.number.includes(this.typed));
+    keyed(this.rows, found, (each) => each.number, (each) => this.item(each));
+    const { typed } = this;
+    fill(this.nothing, !found.length && (typed
+      ? emptyState("Not used yet", `Press Open to use ${typed} as a phone.`)
+      : emptyState("No phones yet", "A phone is listed when it gets or sends its first message. Enter a number above, or paste this into a terminal:", `convoke phone send --url ${apiUrl} \\
+  --from +15558675310 --to +15017122661 \\
+  --body Hello`)));
+  }
+  item({ number, date_updated }) {
+    const element = link(phoneHref(number), h("span", { class: "line" }, h("span", { class: "name" }, number), h("span", { class: "quiet" }, time(date_updated))));
+    element.className = "item";
+    markCurrent(element, number === this.phone?.number);
+    return element;
+  }
+}
+
+/** The texts for the outcomes of a sent message that is in no conversation. */
+const OUTCOMES = { unclaimed: "No conversation expects it", rejected: "Rejected by a pre-event webhook" };
+
+const STATUSES = ["sent", "undelivered", "failed", "delivered", "read"];
+const FAILURES = ["undelivered", "failed"];
+const REASONS = [["", "30008 Unknown"], ["30003", "30003 Unreachable"], ["30004", "30004 Blocked"], ["30005", "30005 No such number"], ["30006", "30006 Landline"], ["30007", "30007 Filtered"]];
+
+class Phone extends Thread {
+  get root() {
+    return `${PHONES}/${segment(this.number)}`;
+  }
+  render() {
+    this.threads = h("ul", { class: "tabs", "aria-label": "Threads" });
+    this.stopped = h("div", { role: "status" });
+    this.behavior = h("div", {});
+    this.optOuts = h("div", {});
+    const side = h("aside", { "aria-label": "About this phone" },
+      h("section", {}, h("h2", {}, "Behavior"), this.behavior),
+      h("section", {}, h("h2", {}, "Opted out"), this.optOuts));
+    this.composer = this.makeComposer();
+    const thread = this.makeThread(this.stopped, this.composer);
+    this.threads.hidden = true;
+    thread.prepend(this.threads);
+    fill(this, h("header", { class: "head conversation" }, h("a", { class: "back", href: "#/phones" }, "← All phones"), h("h1", { tabindex: -1 }, this.number)),
+      h("div", { class: "panes" }, thread, side));
+  }
+  /** Show another thread of the phone. */
+  show(thread) {
+    this.thread = thread;
+    this.update();
+  }
+  async refresh() {
+    const [phone, { items, next }] = await Promise.all([api.get(this.root), collect(`${this.root}/Thread`, "messages", { PageSize: MESSAGES_PER_PAGE }, this.wanted)]);
+    const threads = [...new Set([...items.map(threadOf), this.thread].filter(Boolean))];
+    const shown = this.thread || threads[0];
+    this.showThreads(threads, shown);
+    const empty = emptyState("No messages", shown ? "Write the first one." : "Enter the number of a business, and write to it.");
+    this.showThread(items.filter((each) => threadOf(each) === shown), next, empty);
+    this.showOptOuts(phone.opted_out, shown);
+    this.showBehavior(phone);
+  }
+  showThreads(threads, shown) {
+    keyed(this.threads, threads, (each) => each, (each) => h("li", {}, link(phoneHref(this.number, each), each)));
+    for (const each of this.threads.children) markCurrent(each.firstElementChild, each.itemKey === shown);
+    this.threads.hidden = !threads.length;
+    if (this.addressed === shown) return;
+    this.addressed = shown;
+    this.composer.elements.to.value = shown || "";
+    this.scrollToEnd();
+  }
+  showOptOuts(numbers, shown) {
+    fill(this.optOuts, numbers.length ? h("ul", { class: "outcomes" }, numbers.map((each) => h("li", {}, h("span", { class: "name" }, each), badge("STOP", "warn"))))
+      : h("p", { class: "quiet" }, "From no number."));
+    const here = numbers.filter((each) => shown?.split(", ").includes(each));
+    fill(this.stopped, here.length > 0 && h("p", { class: "notice stop" }, `This phone has opted out of ${here.join(", ")}. Copies fail with 21610 until it sends START.`));
+  }
+  showBehavior({ fail_next, reports_delivery }) {
+    // Replace the form only after a change. Otherwise each update would undo the input.
+    const shown = JSON.stringify([fail_next, reports_delivery]);
+    if (this.shownBehavior === shown) return;
+    this.shownBehavior = shown;
+    fill(this.behavior, form({
+      label: "Save",
+      fields: [
+        field({ name: "reports", label: "Reports deliveries", type: "checkbox", value: reports_delivery, hint: "If not, copies stay sent until you report a status." }),
+        field({ name: "failures", label: "Attempts that fail next", type: "number", min: 0, max: 999999, required: true, value: fail_next, hint: "Convoke repeats a failed attempt after a pause." }),
+      ],
+      submit: async ({ reports, failures }) => {
+        await api.post(this.root, { FailNext: failures, ReportsDelivery: reports });
+        announce("Saved.");
+        await this.update();
+      },
+    }));
+  }
+  message(message) {
+    const { from, outcome, body, media_urls, conversation_sid, chat_service_sid } = message;
+    const isCopy = conversation_sid && !outcome;
+    const element = bubble(from, time(message.date_created), body && h("p", { class: "text" }, body),
+      media_urls.map((url) => h("p", {}, h("a", { href: url, target: "_blank", rel: "noreferrer" }, "Open the media"))),
+      h("div", { class: "foot" },
+        OUTCOMES[outcome] && badge(OUTCOMES[outcome], "warn"),
+        isCopy && chat_service_sid && receiptBadges(message),
+        isCopy && this.reports(message).length > 0 && button("Report…", () => this.report(message), "small"),
+        chat_service_sid && link(conversationHref(chat_service_sid, conversation_sid), "Conversation"),
+        conversation_sid && !chat_service_sid && h("span", { class: "quiet" }, "The conversation was deleted."),
+        !conversation_sid && !outcome && message.numbers.length === 1 && h("span", { class: "quiet" }, "Answer of the carrier")));
+    element.classList.toggle("own", Boolean(outcome));
+    return element;
+  }
+  /** The statuses that the carrier may still report. A status moves only forward, and a waiting copy has no status yet. */
+  reports({ status }) {
+    return status ? STATUSES.slice(STATUSES.indexOf(status) + 1) : [];
+  }
+  report(message) {
+    const possible = this.reports(message);
+    const canFail = possible.some((each) => FAILURES.includes(each));
+    ask({
+      title: "Report a status of this copy",
+      text: canFail ? "As a carrier does. Webhooks get onDeliveryUpdated. A status moves only forward."
+        : "A status moves only forward. To report that a copy failed, let the phone report no deliveries before the copy is sent.",
+      label: "Report",
+      fields: [
+        field({ name: "Status", label: "Status", options: possible.toReversed().map((each) => [each, each]) }),
+        canFail && field({ name: "ErrorCode", label: "Error code", options: REASONS, hint: "Only for undelivered and failed." }),
+      ],
+      submit: async ({ Status, ErrorCode }) => {
+        const sids = { ConversationSid: message.conversation_sid, MessageSid: message.message_sid, ReceiptSid: message.sid };
+        await api.post("/convoke/v1/Simulate/DeliveryStatus", { ...sids, Status, ErrorCode: (FAILURES.includes(Status) && ErrorCode) || null });
+        await this.update();
+      },
+    });
+  }
+  makeComposer() {
+    const known = h("datalist", { id: newId("numbers") });
+    this.suggest(known);
+    const text = h("textarea", { name: "body", rows: 2, "aria-label": "Message", placeholder: "Write a message…" });
+    return composerOf(text, {
+      fields: [
+        text,
+        h("details", { class: "media" }, h("summary", {}, "Add media"), field({ name: "media", label: "Media URL", type: "url", placeholder: "https://…", unseen: true })),
+      ],
+      extra: [
+        h("label", { class: "inline to" }, "to", h("input", { name: "to", required: true, list: known.id, autocomplete: "off", placeholder: "+15017122661" })),
+        known,
+      ],
+      submit: async ({ to, body, media }) => {
+        const { outcome } = await api.post("/convoke/v1/Simulate/InboundMessages", { From: this.number, To: to, Body: body || null, MediaUrl: media || null });
+        text.value = "";
+        this.composer.elements.media.value = "";
+        if (OUTCOMES[outcome]) announce(OUTCOMES[outcome]);
+        const numbers = [...new Set(to.split(",").map((each) => each.trim()))].sort().join(", ");
+        if (numbers !== this.thread) location.hash = phoneHref(this.number, numbers);
+        await Promise.all([this.update(), this.closest("cv-phones").update()]);
+        this.scrollToEnd();
+      },
+    });
+  }
+  /** Suggest the numbers of the account as receivers. If a request fails, suggest none: people can type any number. */
+  async suggest(known) {
+    const requests = [page("/convoke/v1/Senders", "senders"), page("/v1/Configuration/Addresses", "address_configurations")];
+    const lists = await Promise.all(requests).catch(() => []);
+    const addresses = new Set(lists.flatMap(({ items }) => items.map((each) => each.address)));
+    fill(known, [...addresses].map((each) => h("option", { value: each })));
+  }
+}
+
 customElements.define("cv-conversations", Conversations);
 customElements.define("cv-conversation", Conversation);
+customElements.define("cv-phones", Phones);
+customElements.define("cv-phone", Phone);

@@ -1,9 +1,9 @@
-// The frame of the console, the sign-in, and every view besides the conversations.
+// The frame of the console, the sign-in, and all views except the conversations and the phones.
 
 import {
   ApiError, List, View, announce, api, ask, badge, button, cell, clock, collect, copyable, emptyState, facts, field, fill, form,
   h, head, keyed, link, live, onOneMachine, page, problem, pythonClient, resources, row, segment, serviceRoot, services,
-  session, shortSid, snippet, time, valuesOf,
+  session, shortSid, simulatesPhones, snippet, time, valuesOf,
 } from "./base.js";
 import { conversationHref, conversationWebhooks } from "./conversations.js";
 
@@ -15,7 +15,7 @@ async function signIn(user, password) {
   session.start(user, password);
 }
 
-/** Exchange the one-time code of the printed link for an API key. */
+/** Exchange the one-time code in the printed link for an API key. */
 async function signInWithCode(code) {
   const [AccountSid, Code] = code.split(".");
   const key = await api.post("/convoke/v1/ConsoleKeys", { AccountSid, Code }, { user: {} });
@@ -58,7 +58,7 @@ const tone = (attempt) => {
 };
 const result = (attempt) => String(attempt.status ?? attempt.error ?? "no answer recorded");
 
-/** Return the row of a delivery attempt. The request and the signature are fetched when somebody opens the row. */
+/** Return a row for a delivery attempt. The request and the signature are fetched when the row is opened. */
 function attemptRow(event, attempt) {
   const cells = [
     cell("grow", h("strong", {}, shortSid(attempt.target)), " ", h("span", { class: "quiet" }, `${attempt.method} ${attempt.url}`)),
@@ -118,7 +118,7 @@ async function eventBody(event) {
   ];
 }
 
-/** Return the most useful value of an event, such as the text, the member, the name or the new state. */
+/** Return the most useful value of an event, for example the text, the member, the name or the new state. */
 const subject = (payload) =>
   payload.Body || payload.Identity || payload["MessagingBinding.Address"] || payload.FriendlyName || payload.StateTo || payload.Status || (payload.Level && errorOf(payload)) || "";
 
@@ -249,7 +249,7 @@ const EVENTS = ["Conversation", "Participant", "Message", "User"].flatMap((each)
 const isPreEvent = (name) => /(Add|Update|Remove)$/.test(name);
 const RECENT_EVENTS = 50;
 
-/** Return the form for the webhook configuration of the account or of a service. */
+/** Return the form for the webhook configuration of the account or a service. */
 async function webhookSettings(path) {
   const settings = await api.get(path);
   const chosen = new Set(settings.filters || []);
@@ -287,7 +287,7 @@ async function errorLogSettings() {
   });
 }
 
-/** Return the delivery attempts of the last events, grouped by receiver. */
+/** Return the delivery attempts of the last events, in one group for each receiver. */
 async function receivers() {
   const { items } = await page("/convoke/v1/Events", "events", { PageSize: RECENT_EVENTS });
   const read = async (event) => (await page(`/convoke/v1/Events/${event.id}/Attempts`, "attempts")).items;
@@ -357,7 +357,7 @@ class Webhooks extends View {
     this.showSettings();
     this.show(this.errorLog, errorLogSettings);
   }
-  /** Show the result of `load`. During `load`, hide the old content, which may be the form of another level. */
+  /** Show the result of `load`. Hide the old content meanwhile, because it may be the form of another level. */
   async show(element, load) {
     const current = (element.current = {});
     fill(element, h("p", { class: "quiet" }, "Loading…"));
@@ -376,13 +376,13 @@ class Webhooks extends View {
 
 // Requests ------------------------------------------------------------------------------------------------------------
 
-/** Return an element that hides text which people wrote. A click on the button shows the text. */
+/** Return an element that hides text that people wrote. A click on the button shows the text. */
 function masked(text) {
   const shown = h("div", { class: "masked" }, h("span", { "aria-hidden": "true" }, "••••••••"), button("Show", () => fill(shown, h("code", {}, text)), "small"));
   return shown;
 }
 
-/** Return one line for each field of a form. Return a JSON text unchanged. */
+/** Split a form into lines, with one line for each field. Return a JSON text unchanged. */
 function readable(form) {
   if (form.startsWith("{")) return form;
   return [...new URLSearchParams(form)].map(([name, value]) => `${name} = ${value}`).join("\n");
@@ -419,7 +419,7 @@ class Requests extends View {
     const wanted = { "": () => true, errors: (each) => each.status >= 400, changes: (each) => each.method !== "GET" }[show];
     const items = this.items.filter(wanted);
     keyed(this.rows, items, (each) => each.number, (each) => this.row(each));
-    fill(this.nothing, !items.length && emptyState("No requests yet", "Send one:", `curl -u "$ACCOUNT_SID:$AUTH_TOKEN" ${new URL("../../v1/Conversations", import.meta.url)}`));
+    fill(this.nothing, !items.length && emptyState("No requests yet", "Send one:", `curl -u "$CONVOKE_ACCOUNT_SID:$CONVOKE_AUTH_TOKEN" ${new URL("../../v1/Conversations", import.meta.url)}`));
   }
   row(request) {
     const { method, route, status, code, milliseconds } = request;
@@ -444,8 +444,70 @@ class Requests extends View {
 
 // Tables --------------------------------------------------------------------------------------------------------------
 
+/** Give a button a name that is unique on the page, for screen readers. */
+const named = (element, name) => {
+  element.setAttribute("aria-label", name);
+  return element;
+};
+
 const sidColumn = ["SID", (each) => copyable(each.sid, shortSid(each.sid))];
 const createdColumn = ["Created", (each) => time(each.date_created)];
+
+const SENDERS = "/convoke/v1/Senders";
+
+/** Return the fields for the credentials of a sender at Twilio. The API never returns these credentials. */
+const twilioFields = (hint) => [
+  field({ name: "Twilio.AccountSid", label: "Account SID at Twilio", autocomplete: "off", spellcheck: "false", hint }),
+  field({ name: "Twilio.AuthToken", label: "Auth Token at Twilio", type: "password", autocomplete: "off" }),
+];
+
+/** Return the values of a form that are not empty. */
+const given = (values) => Object.fromEntries(Object.entries(values).filter(([, value]) => value));
+
+function createSender(table) {
+  const twilio = h("div", { class: "form" }, twilioFields());
+  const options = [simulatesPhones && ["simulated", "Simulated"], ["twilio", "Twilio"]].filter(Boolean);
+  const provider = field({ name: "Provider", label: "Provider", options });
+  const show = () => (twilio.hidden = provider.querySelector("select").value !== "twilio");
+  provider.addEventListener("change", show);
+  show();
+  ask({
+    title: "New sender", label: "Create",
+    text: "The carrier that delivers the messages of a business number. The operator assigns senders of AWS.",
+    fields: [
+      field({ name: "Address", label: "Address", required: true, placeholder: "+15017122661", hint: "A number, or whatsapp: and a number." }),
+      field({ name: "FriendlyName", label: "Name" }), provider, twilio,
+    ],
+    submit: async (values) => {
+      await api.post(SENDERS, given(values));
+      await table.update();
+    },
+  });
+}
+
+function editSender(sender, table) {
+  ask({
+    title: `Edit ${sender.address}`, label: "Save",
+    fields: [field({ name: "FriendlyName", label: "Name", value: sender.friendly_name || "" }), sender.provider === "twilio" && twilioFields("Empty: the stored credentials stay.")],
+    submit: async ({ FriendlyName, ...credentials }) => {
+      await api.post(`${SENDERS}/${sender.sid}`, { FriendlyName, ...given(credentials) });
+      await table.update();
+    },
+  });
+}
+
+function deleteSender(sender, table) {
+  const after = simulatesPhones ? "The number is simulated again." : "Copies from this number then fail with 21703.";
+  const lost = { twilio: " The stored credentials are deleted.", aws: " Only the operator can assign the number again." }[sender.provider] || "";
+  ask({
+    title: `Delete the sender of ${sender.address}?`, label: "Delete", danger: true,
+    text: `${after} Any account can then use it.${lost}`,
+    submit: async () => {
+      await api.delete(`${SENDERS}/${sender.sid}`);
+      await table.update();
+    },
+  });
+}
 
 /** The resources that the generic table can show. The console omits resources that the engine does not serve. */
 const TABLES = {
@@ -465,6 +527,19 @@ const TABLES = {
     path: () => "/v1/Configuration/Addresses", key: "address_configurations",
     columns: [["Address", (each) => each.address], ["Type", (each) => each.type], ["Name", (each) => each.friendly_name], sidColumn, createdColumn],
   },
+  Senders: {
+    path: () => SENDERS, key: "senders", create: createSender,
+    empty: () => emptyState("No senders", simulatesPhones
+      ? "Every number without a sender is simulated. Create a sender to connect a number to a carrier, or to keep it for this account."
+      : "Copies from a number without a sender fail with 21703. Create a sender, or ask the operator to assign one."),
+    columns: [
+      ["Address", (each) => each.address], ["Provider", (each) => badge(each.provider, each.provider === "simulated" ? "neutral" : "info")],
+      !simulatesPhones && ["At AWS", (each) => each.origination_identity && copyable(each.origination_identity, each.origination_identity.split("/").at(-1))],
+      ["Name", (each) => each.friendly_name], sidColumn, createdColumn,
+      ["", (each, table) => h("div", { class: "actions" }, named(button("Edit", () => editSender(each, table), "small"), `Edit ${each.address}`),
+        named(button("Delete", () => deleteSender(each, table), "small danger-quiet"), `Delete ${each.address}`))],
+    ].filter(Boolean),
+  },
   Keys: {
     title: "API keys", path: () => "/convoke/v1/Keys", key: "keys",
     columns: [["Name", (each) => each.friendly_name], sidColumn, createdColumn, ["Expires", (each) => each.date_expires ? time(each.date_expires) : "never"]],
@@ -478,14 +553,15 @@ class Table extends View {
     this.body = h("tbody", {});
     const columns = this.table.columns.map(([title]) => title ? h("th", { scope: "col" }, title) : h("td", {}));
     const title = this.table.title || name;
+    const { create } = this.table;
     this.list = new List({
       path: this.table.path(), key: this.table.key, keyOf: (each) => each.sid,
-      render: (each) => h("tr", {}, this.table.columns.map(([, value]) => h("td", {}, value(each)))),
-      empty: () => emptyState(`No ${title} yet`, "They are listed here when they exist."),
+      render: (each) => h("tr", {}, this.table.columns.map(([, value]) => h("td", {}, value(each, this)))),
+      empty: this.table.empty || (() => emptyState(`No ${title} yet`, "They are listed here when they exist.")),
     });
     this.list.rows = this.body;
     const table = h("table", {}, h("thead", {}, h("tr", {}, columns)), this.body);
-    fill(this, head(title), h("div", { class: "card scroll-x", tabindex: 0, role: "region", "aria-label": title }, table, this.list.nothing), this.list.more);
+    fill(this, head(title, create && button("New", () => create(this), "primary")), h("div", { class: "card scroll-x", tabindex: 0, role: "region", "aria-label": title }, table, this.list.nothing), this.list.more);
   }
   refresh() {
     return this.list.load();
@@ -535,10 +611,11 @@ class Clock extends View {
 
 // The frame -----------------------------------------------------------------------------------------------------------
 
-const VIEWS = { conversations: "cv-conversations", timeline: "cv-timeline", errors: "cv-errors", webhooks: "cv-webhooks", requests: "cv-requests", table: "cv-table", clock: "cv-clock" };
+const VIEWS = { conversations: "cv-conversations", phones: "cv-phones", timeline: "cv-timeline", errors: "cv-errors", webhooks: "cv-webhooks", requests: "cv-requests", table: "cv-table", clock: "cv-clock" };
 
 const NAVIGATION = [
   ["#/conversations", "Conversations"],
+  ["#/phones", "Phones"],
   ["#/timeline", "Timeline"],
   ["#/errors", "Error log"],
   ["#/webhooks", "Webhooks"],
@@ -612,7 +689,7 @@ class Console extends HTMLElement {
     this.dot.className = `dot ${isLive ? "on" : "off"}`;
     this.dot.title = isLive ? "Updates by itself" : "The server does not answer";
   }
-  /** Show the view of the address. If only the conversation changes, keep the list of conversations. */
+  /** Show the view of the address. If only the conversation or the phone changes, keep the list beside it. */
   route() {
     if (!this.main) return;
     const [name, ...parameters] = location.hash.replace(/^#\//, "").split("/");
@@ -622,9 +699,7 @@ class Console extends HTMLElement {
       return;
     }
     const [service, sid] = parameters;
-    if (name === "conversations" && this.view?.localName === tag && (!service || service === this.view.service)) {
-      this.view.show(sid);
-    } else {
+    if (this.view?.localName !== tag || !this.view.navigate?.(parameters)) {
       this.view = Object.assign(document.createElement(tag), { parameters, service: name === "conversations" ? service : undefined, sid });
       fill(this.main, this.view);
     }

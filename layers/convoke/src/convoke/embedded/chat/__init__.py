@@ -1,1 +1,1 @@
-"""The WebSocket of the chat SDK on the embedded engine. See docs/chat.md."""
+"""Serve the WebSocket of the chat SDK on the embedded engine. See docs/chat.md."""

@@ -1,4 +1,4 @@
-"""Queue the frames for one chat client, limit its calls, and send pings and warnings when they are due."""
+"""Manage one connection of a chat client: queue frames, limit calls, and send pings and warnings."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ from convoke.embedded.chat.limits import (
 from convoke.embedded.gateway import Send
 
 CUT = "convoke.cut"
-"""The name of an extension in the ASGI scope. The extension contains the function that cuts the connection."""
+"""The name of an ASGI extension. The extension contains the function that cuts the connection."""
 
 NORMAL_CLOSURE = 1000
-"""The code that closes a WebSocket (RFC 6455, section 7.4.1)."""
+"""The code with which a WebSocket closes normally (RFC 6455, section 7.4.1)."""
 
 
 class Connection:
-    """Queues the frames for one client. Only the task `write` sends the queued frames, in their order."""
+    """Queues the frames for one client. Only the task `write` sends frames, in the order of the queue."""
 
     def __init__(self, send: Send, cut: Callable[[], None]) -> None:
-        """`cut` ends the TCP connection immediately, even if the client reads nothing."""
+        """`cut` must end the TCP connection immediately, even if the client reads nothing."""
         self._send = send
         self._cut = cut
         self._frames: deque[bytes] = deque()
@@ -44,16 +44,16 @@ class Connection:
         self._has_room = asyncio.Event()
         self._has_room.set()
         self.is_closing = False
-        """Whether no more frames are accepted, because the last frame is queued or the connection has ended."""
+        """Whether the connection accepts no more frames. The last frame is queued, or the connection has ended."""
         self._deadline: asyncio.TimerHandle | None = None
 
     def send(self, frame: bytes) -> None:
-        """Queue the reply to a frame from the client."""
+        """Queue a frame, even if the client reads too slowly. Use this method for replies, and for the last frame."""
         if not self.is_closing:
             self._queue(frame)
 
     def notify(self, frame: bytes) -> None:
-        """Queue a frame that is not a reply. Cut the connection if the client reads too slowly."""
+        """Queue a frame that is not a reply. If the client reads too slowly, cut the connection instead."""
         if self.is_closing:
             return
         if self._unsent_bytes >= MAX_UNSENT_BYTES:
@@ -66,17 +66,17 @@ class Connection:
         self.end(frames.close(new_id(), status, payload))
 
     def refuse(self, error: ConversationsError) -> None:
-        """Close the connection, because the token of the client is no longer valid."""
+        """Close the connection, because the client's token is no longer valid."""
         code = HTTPStatus.GONE if isinstance(error, AccessTokenExpiredError) else error.status
         self.close(frames.status_of(code, error.code, error.message))
 
     def end(self, last_frame: bytes) -> None:
-        """Send the last frame and close the connection."""
+        """Queue the last frame, and close the connection."""
         self.send(last_frame)
         self.finish()
 
     def finish(self) -> None:
-        """Close the connection after the queued frames are sent. After CLOSE_TIMEOUT_SECONDS, cut the connection."""
+        """Close the connection after all queued frames are sent. After CLOSE_TIMEOUT_SECONDS, cut the connection."""
         if not self.is_closing:
             self.is_closing = True
             self._deadline = asyncio.get_running_loop().call_later(CLOSE_TIMEOUT_SECONDS, self.cut)
@@ -113,7 +113,7 @@ class Connection:
             self._has_room.set()
 
     async def room(self) -> None:
-        """Wait while the unsent frames have MAX_UNSENT_BYTES or more."""
+        """Wait until the unsent frames are smaller than MAX_UNSENT_BYTES in total."""
         await self._has_room.wait()
 
     def _queue(self, frame: bytes) -> None:
@@ -125,46 +125,50 @@ class Connection:
 
 
 class CallRate:
-    """Limits how fast the server reads the calls of one connection. The limit is a token bucket."""
+    """Limits how fast the server reads the calls of one connection (token bucket)."""
 
     def __init__(self, now: float) -> None:
         self._left = float(MAX_CALLS_AT_ONCE)
         self._filled_at = now
 
     def pause(self, now: float) -> float:
-        """Count one call. Return the number of seconds to wait before the server reads the next call."""
+        """Count one call. Return how many seconds the server must wait before it reads the next call."""
         self._left = min(self._left + (now - self._filled_at) * MAX_CALLS_PER_SECOND, float(MAX_CALLS_AT_ONCE)) - 1
         self._filled_at = now
         return max(0.0, -self._left / MAX_CALLS_PER_SECOND)
 
 
 class ChatClient:
-    """A connected chat client: its connection, the session of its access token, and its subscriptions."""
+    """A connected chat client: the connection, the session of its access token, and its subscriptions."""
 
     def __init__(self, connection: Connection, session: ChatSession, now: float) -> None:
         self.connection = connection
         self.session = session
         self.next_ping = now + PING_SECONDS
         self.next_check = now + REVOCATION_CHECK_SECONDS
-        """The time of the next check whether the API key and the User still exist."""
+        """When the server next checks that the API key and the User still exist."""
         self.is_warned = False
-        """Whether the server has sent the frame that announces the end of the access token."""
+        """Whether the server has warned the client that the access token will expire soon."""
         self.subscriptions: set[SyncObject] = set()
-        """The Sync objects to which the client has subscribed. Only the hub changes this set."""
+        """The Sync objects that the client subscribes to. Only the hub changes this set."""
         self.guest_subscriptions: set[SyncObject] = set()
-        """The subscriptions to objects of conversations of which the User is not a member."""
+        """The subscriptions to conversations that the User can see without being a member."""
         self.waiting_subscriptions = 0
-        """The number of requests to subscribe or to cancel a subscription that wait in the hub."""
+        """The number of this client's requests that wait in the hub.
+
+        Each request starts or cancels one subscription.
+        """
 
     def renew(self, session: ChatSession) -> None:
-        """Replace the session by the session of a newer access token."""
+        """Use the session of a newer access token from now on."""
         self.session = session
         self.is_warned = False
 
     def tick(self, now: float, wall_clock: float) -> None:
         """Close the connection if the access token has expired.
 
-        Otherwise, send the warning before the expiry and the next ping when they are due.
+        Otherwise send the warning about the expiry and the next ping, if they are due. `now` is the time of the event
+        loop, which is monotonic. `wall_clock` is a Unix time in seconds.
         """
         left = self.session.expires_at.timestamp() - wall_clock
         if left <= 0:
@@ -178,5 +182,5 @@ class ChatClient:
 
 
 def new_id() -> str:
-    """Return a new id for a frame from the server."""
+    """Return a new id for a frame that the server sends."""
     return f"TM{uuid4().hex}"

@@ -1,8 +1,12 @@
-"""The hub stores the subscriptions of chat clients to Sync objects, and notifies the subscribers of each change.
+"""Store the subscriptions of chat clients to Sync objects, and notify the subscribers of each change.
 
-The engine passes each change to the hub right after the commit. The hub queues tasks, and runs the tasks in order when
-no unit of work is open. Clients therefore see only committed data. A client gets the replay of an object before all
-later events of the object.
+A Sync object shows a client some data, such as the messages of a conversation. A touch is the effect of a change on one
+Sync object. A replay contains the events of a Sync object that a client has missed. See domain/sync_objects.py and
+operations/sync.py.
+
+The engine passes each change to the hub right after the commit. The hub queues tasks and runs them in order while no
+unit of work (embedded/unit.py) is open, so clients see only committed data. A client gets the replay of an object
+before all later events of this object.
 """
 
 from __future__ import annotations
@@ -44,21 +48,21 @@ TYPING_INDICATOR = "twilio.ipmsg.typing_indicator"
 EVENT_PROTOCOL_VERSION = 4
 
 ESTIMATED_DELIVERY_MILLISECONDS = 5_000
-"""A client requests a subscription again if no notification about the subscription arrives in this time."""
+"""A client requests a subscription again if it gets no notification about the subscription within this time."""
 
 SUBSCRIPTION_LIFETIME_SECONDS = 86_400
 
 SLICE_SECONDS = 0.01
-"""The maximum time that the hub runs tasks before the event loop runs other callbacks."""
+"""How long the hub runs tasks before the event loop may run other callbacks."""
 
 
 class Feed(Protocol):
     """The operations on Sync objects that the hub needs."""
 
     def replay(self, session: ChatSession, sync_object: SyncObject, since: int | None) -> Replay:
-        """Return the events of an object after the event `since`.
+        """Return the events of an object that happened after the event `since`.
 
-        Raises an error if the session must not see the object.
+        Raise an error if the session must not see the object.
         """
 
     def check_visible(self, session: ChatSession, sync_object: SyncObject) -> None:
@@ -67,14 +71,14 @@ class Feed(Protocol):
     def touches(self, change: Change) -> Iterable[Touch]: ...
 
     def events(self, change: Change, touches: Iterable[Touch]) -> Iterable[SyncEvent]:
-        """Return the events for the `touches` of a change. The events show the current state of the objects."""
+        """Return the events that the `touches` of a change cause. The events show the current state of the objects."""
 
     def reachability(self, session: ChatSession) -> SyncEvent | None:
-        """Return the event that says whether the User is online. Return None if the service disables reachability."""
+        """Return the event that tells whether the User is online. Return None if the service disables reachability."""
 
 
 class Requested(NamedTuple):
-    """One subscription that a client requests or cancels."""
+    """One subscription that a client wants to start or cancel."""
 
     object_sid: str
     object_type: str
@@ -90,7 +94,7 @@ class Hub:
         users.on_change = self._tell_reachability
         self._feed = feed
         self._subscribers: dict[SyncObject, dict[ChatClient, None]] = {}
-        """The subscribers of each Sync object, in the order in which they have subscribed."""
+        """Maps each Sync object to its subscribers. The order is the order in which the clients subscribed."""
         self._by_user: dict[str, set[ChatClient]] = {}
         self._work: deque[Callable[[], None]] = deque()
         self._is_scheduled = False
@@ -100,7 +104,7 @@ class Hub:
         self._users.arrived(client.session)
 
     def leave(self, client: ChatClient) -> None:
-        """End the subscriptions of a client that has disconnected."""
+        """End all subscriptions of a client that has disconnected."""
         for sync_object in [*client.subscriptions]:
             self._unsubscribe(client, sync_object)
         clients = self._by_user[client.session.user_sid]
@@ -110,12 +114,12 @@ class Hub:
         self._users.left(client.session)
 
     def subscribe(self, client: ChatClient, request: ChatRequest) -> ChatAnswer:
-        """Accept a call that requests or cancels subscriptions. The hub later sends the outcome in notifications."""
+        """Accept a call that starts or cancels subscriptions. Notifications later report the outcome."""
         action, correlation_id = request.body.get("action"), request.body.get("correlation_id")
         work = {"establish": self._establish, "cancel": self._cancel}.get(str(action))
         if work is None:
             raise InvalidParameterError(parameter="action", wanted="establish or cancel")
-        # Accept no lists or objects, because the notification cannot contain a value that is nested too deeply.
+        # Refuse lists and objects, because a notification cannot contain a value that is nested too deeply.
         if not isinstance(correlation_id, int | float | str | None):
             raise InvalidParameterError(parameter="correlation_id", wanted="a number or a string")
         requests = _requested(request.body.get("requests"))
@@ -136,8 +140,8 @@ class Hub:
     def changed(self, changes: Sequence[Change]) -> None:
         """Notify the subscribers of `changes`, which were just committed.
 
-        The subscriptions of removed members end immediately, so that removed members get no notification that is still
-        in the queue.
+        The subscriptions of removed members end immediately. Removed members therefore get no notification that still
+        waits in the queue.
         """
         for change in changes:
             for touch in change.touches:
@@ -146,9 +150,9 @@ class Hub:
         self._add_work(partial(self._notify, changes))
 
     def check_guest(self, client: ChatClient) -> None:
-        """End the subscriptions to conversations that the User may no longer see after a change of the User's role.
+        """End the subscriptions to conversations that the User must no longer see after a change of the User's role.
 
-        This method checks only conversations of which the User is not a member. For removed members, see `changed`.
+        Only conversations without a membership of the User are checked. `changed` handles removed members.
         """
         if client.guest_subscriptions:
             self._add_work(partial(self._check_guest, client))
@@ -158,11 +162,14 @@ class Hub:
         return bool(self._subscribers)
 
     def typing(self, conversation_sid: str, identity: str, user_sid: str) -> None:
-        """Notify the connected members of a conversation that a User is typing. Do not notify the typing User."""
+        """Notify the connected members of a conversation that a User is typing.
+
+        The typing User gets no notification.
+        """
         indicator = {
             "channel_sid": conversation_sid,
             "identity": identity,
-            # Add a second, because the next indicator of a User who is still typing needs some time to arrive.
+            # Add a second. If the User goes on typing, the next indicator needs some time to arrive.
             "typing_timeout": TYPING_TIMEOUT_SECONDS + 1,
         }
         frame = frames.notification(new_id(), TYPING_INDICATOR, orjson.dumps(indicator))
@@ -174,7 +181,7 @@ class Hub:
         return [*self._subscribers.get(sync_object, ())]
 
     def _publish(self, sync_object: SyncObject, events: Iterable[SyncEvent]) -> None:
-        """Send events of a Sync object to the subscribers of this object."""
+        """Send the events of a Sync object to its subscribers."""
         for frame in _notifications(events):
             for client in self._subscribers_of(sync_object):
                 client.connection.notify(frame)
@@ -183,10 +190,10 @@ class Hub:
         if self._subscribers.get(SyncObject(ObjectKind.INFO, session.user_sid)):
             self._add_work(partial(self._publish_reachability, session))
 
-    # The tasks of the hub. The hub runs these tasks while no unit of work is open.
+    # The methods below are the tasks of the hub. A task runs while no unit of work is open.
 
     def _serve(self, client: ChatClient, work: Callable[[], None]) -> None:
-        """Call `work`, which handles one subscription of a client. A failure disconnects only this client."""
+        """Call `work`, which starts or cancels one subscription. A failure disconnects only this client."""
         try:
             work()
         except RunAgainError:
@@ -227,7 +234,7 @@ class Hub:
             try:
                 self._feed.check_visible(client.session, sync_object)
             except UnavailableError:
-                return  # The data file cannot be read. The next check tries again.
+                return  # The data file is not readable. The next check tries again.
             except ConversationsError:
                 self._unsubscribe(client, sync_object)
 
@@ -240,7 +247,7 @@ class Hub:
     def _notify(self, changes: Sequence[Change]) -> None:
         touched: dict[SyncObject, list[tuple[Change, list[Touch]]]] = {}
         for change in changes:
-            # Keep the order of the touches, so that members get a message before the change of its conversation.
+            # Keep the order of the touches. A member must get a message before the change of its conversation.
             by_object: dict[SyncObject, list[Touch]] = {}
             for touch in self._feed.touches(change):
                 if touch.object in self._subscribers:
@@ -248,7 +255,7 @@ class Hub:
             for sync_object, touches in by_object.items():
                 touched.setdefault(sync_object, []).append((change, touches))
         for sync_object, causes in touched.items():
-            # The last event of a document is enough, because each event contains the current state of the document.
+            # Each event of a document contains the document's current state, so the last event is enough.
             reported = causes[-1:] if sync_object.kind.type is ObjectType.DOCUMENT else causes
             events = [event for change, touches in reported for event in self._feed.events(change, touches)]
             self._publish(sync_object, events)
@@ -260,8 +267,6 @@ class Hub:
         if event := self._feed.reachability(session):
             self._publish(event.object, [event])
 
-    # The queue of tasks.
-
     def _add_work(self, work: Callable[[], None]) -> None:
         self._work.append(work)
         self._schedule()
@@ -272,12 +277,15 @@ class Hub:
             asyncio.get_running_loop().call_later(delay, self._work_when_committed)
 
     def _work_when_committed(self) -> None:
-        """Run the tasks. If a request has opened a unit in this tick, run the tasks after the end of the unit."""
+        """Run the tasks. If a request has opened a unit in this tick, first wait for the end of this unit."""
         self._table.on_failure(self._do_work)
         self._table.after_commit(self._do_work)
 
     def _do_work(self) -> None:
-        """Run queued tasks in order, for up to SLICE_SECONDS. If the data file is locked, try again after a pause."""
+        """Run the queued tasks in order, for up to SLICE_SECONDS.
+
+        If the data file is locked, try again after a pause.
+        """
         self._is_scheduled = False
         loop = asyncio.get_running_loop()
         until = loop.time() + SLICE_SECONDS
@@ -288,7 +296,7 @@ class Hub:
         except RunAgainError:
             self._schedule(RUN_AGAIN_PAUSE_SECONDS)
         except Exception:
-            # Disconnect all clients. When a client connects again, the replay contains the lost events.
+            # Disconnect all clients. A client that connects again gets the lost events in the replay.
             logger.exception("chat clients are disconnected, because their events could not be read")
             self._work.clear()
             for clients in [*self._by_user.values()]:
@@ -313,7 +321,7 @@ class Hub:
 
 
 def _requested(named: Any) -> list[Requested]:
-    """Return the subscriptions that a call lists. Raises InvalidParameterError if the list is invalid."""
+    """Return the subscriptions that a call lists. Raise InvalidParameterError if the list is invalid."""
     if not isinstance(named, list) or len(named) > MAX_SUBSCRIPTIONS_PER_CALL:
         raise InvalidParameterError(parameter="requests", wanted=f"a list of at most {MAX_SUBSCRIPTIONS_PER_CALL}")
     found = []
@@ -331,7 +339,7 @@ def _tell(client: ChatClient, name: str, data: dict[str, Any], correlation_id: A
 
 
 def _notifications(events: Iterable[SyncEvent], correlation_id: Any = None) -> list[bytes]:
-    """Return frames that contain the events. Consecutive events of the same type are in one frame."""
+    """Return the frames for some events. Consecutive events of the same type share a frame."""
     named = ((event_type(event), represent_event(event)) for event in events)
     return [
         _notification(name, [body for _, body in group], correlation_id)
@@ -340,7 +348,7 @@ def _notifications(events: Iterable[SyncEvent], correlation_id: Any = None) -> l
 
 
 def _notification(name: str, events: Sequence[dict[str, Any]], correlation_id: Any = None) -> bytes:
-    """Return a frame that contains events of one type."""
+    """Return a frame with events of one type."""
     payload = {
         "event_type": name,
         "correlation_id": correlation_id,

@@ -1,42 +1,45 @@
-"""The limits on chat clients. docs/behaviour/limits.md#chat-clients lists these limits."""
+"""Define the limits for chat clients. docs/behaviour/limits.md#chat-clients lists these limits.
+
+A call is a frame of the client that the server answers, such as a REST call (see `ANSWERED` in server.py).
+"""
 
 from __future__ import annotations
 
 MAX_FRAME_BYTES = 64 * 1024
-"""The maximum size of a frame from a client. If a frame is longer, the server closes the connection."""
+"""The maximum size of a frame from a client. After a longer frame, the server closes the connection."""
 
 MAX_CONNECTIONS_PER_ACCOUNT = 600
-"""The maximum number of chat clients of an account that are connected at the same time.
+"""The maximum number of chat clients that one account can connect at the same time.
 
-This number leaves room for REST clients below `MAX_CONNECTIONS` in `http_protocol.py`.
+This number is smaller than `MAX_CONNECTIONS` in `http_protocol.py`, so that REST clients can still connect.
 """
 
 INIT_TIMEOUT_SECONDS = 10.0
-"""The maximum time from the opening of the WebSocket to the frame `init`."""
+"""How long a client may take to send the frame `init` after it opens the WebSocket."""
 
 CLOSE_TIMEOUT_SECONDS = 5.0
-"""The maximum time that a client may take to read the last frames. Then the server cuts the connection."""
+"""How long a client may take to read the last frames. After this time, the server cuts the connection."""
 
 MAX_CALLS_PER_SECOND = 100.0
-"""The maximum number of calls per second that the server reads from a connection for a longer time."""
+"""The maximum average number of calls per second that the server reads from one connection."""
 
 MAX_CALLS_AT_ONCE = 500
-"""The maximum number of calls that the server reads at once, for example when a client starts."""
+"""The maximum number of calls that the server reads in one burst, for example when a client starts."""
 
 MAX_CALLS_UNDER_WAY = 64
-"""The maximum number of calls of a connection that run at the same time. Further calls wait."""
+"""The maximum number of calls of one connection that run at the same time. Further calls wait."""
 
 MAX_UNSENT_BYTES = 1024 * 1024
-"""The maximum size of the frames that wait until the client reads them.
+"""The maximum total size of the frames that a client has not yet read.
 
-At this size, the server reads no further calls. If there is another event for the client, the server disconnects the
-client. When the client connects again, the client gets the missed events.
+At this size, the server reads no further calls. If another event must be sent at this size, the server disconnects the
+client. After the client connects again, it gets the missed events.
 """
 
 MAX_SUBSCRIPTIONS = 6_000
-"""The maximum number of subscriptions of a connection.
+"""The maximum number of subscriptions of one connection.
 
-The same maximum applies to the requests for subscriptions that wait in the hub.
+The same maximum applies to the connection's requests that wait in the hub.
 """
 
 MAX_SUBSCRIPTIONS_PER_CALL = 1_000
@@ -44,29 +47,32 @@ MAX_SUBSCRIPTIONS_PER_CALL = 1_000
 PING_SECONDS = 30.0
 
 EXPIRY_WARNING_SECONDS = 180.0
-"""The time before the expiry of an access token at which the server warns the client."""
+"""How long before the expiry of an access token the server warns the client."""
 
 REVOCATION_CHECK_SECONDS = 5.0
-"""The interval at which the server checks whether the API key and the User of a connected client still exist.
+"""How often the server checks that the API key and the User of a connected client still exist.
 
-In the same check, a client can lose the subscriptions to conversations of which the User is not a member. The client
-loses these subscriptions if the role of the User no longer permits the User to see the conversations.
+The same check covers subscriptions to conversations without the User as a member. Such a subscription ends if the
+User's role no longer permits the User to see the conversation.
 """
 
 OFFLINE_GRACE_SECONDS = 10.0
-"""The time for which a User stays online after the last client of the User has disconnected."""
+"""How long a User stays online after the User's last client disconnects."""
 
 TYPING_TIMEOUT_SECONDS = 5
-"""The minimum time between two reports of a client that its user is typing."""
+"""How long a client waits before it reports again that its user is typing.
+
+The server tells the client this time, but does not enforce it.
+"""
 
 STOP_GRACE_SECONDS = 1.0
-"""The maximum time to answer the calls under way when the server stops.
+"""How long a stopping server waits for the running calls to be answered.
 
-After that, the server waits for the same maximum time until the clients have disconnected.
+After that, the server waits up to the same time for the clients to disconnect.
 """
 
 RECONNECT_MILLISECONDS = 500
-"""The time that a client waits before it connects again after a stop of the server."""
+"""How long a client waits before it connects again after the server stops."""
 
 RETRY_MILLISECONDS = 5_000
-"""The time that a client waits before it connects again if the account has too many connections."""
+"""How long a client waits before it connects again if the account has too many connections."""

@@ -1,6 +1,6 @@
 """Determine which Users are online.
 
-A User is online while a chat client of the User is connected, and for OFFLINE_GRACE_SECONDS afterwards.
+A User is online while at least one chat client of the User is connected, and for OFFLINE_GRACE_SECONDS after that.
 """
 
 from __future__ import annotations
@@ -14,15 +14,18 @@ from convoke.embedded.chat.limits import OFFLINE_GRACE_SECONDS
 
 
 class ConnectedUsers:
-    """Implements Presence. Only the event loop's thread changes this object."""
+    """Implements `Presence`. Only the event loop's thread changes this object."""
 
     def __init__(self) -> None:
         self._clients: Counter[str] = Counter()
-        """The number of connected clients of each User."""
+        """Maps each User to the number of connected clients."""
         self._leaving: dict[str, asyncio.TimerHandle] = {}
-        """The Users whose last client disconnected less than OFFLINE_GRACE_SECONDS ago. The values are timers."""
+        """The timers of Users who will soon go offline. The key is the User.
+
+        A timer starts when the User's last client disconnects, and ends after OFFLINE_GRACE_SECONDS.
+        """
         self.on_change: Callable[[ChatSession], None] = lambda _: None
-        """Called when a User has come online or gone offline."""
+        """The object calls this function when a User comes online or goes offline."""
 
     def is_online(self, user_sid: str) -> bool:
         return user_sid in self._clients or user_sid in self._leaving

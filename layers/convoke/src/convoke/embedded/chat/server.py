@@ -1,4 +1,4 @@
-"""Serve the WebSocket of chat clients: accept clients, answer the frames of clients, and disconnect clients.
+"""Serve the WebSocket of chat clients: accept clients, answer their frames, and disconnect them.
 
 See docs/chat.md#protocol.
 """
@@ -19,7 +19,7 @@ from convoke.api.chat import frames
 from convoke.api.chat.calls import parse_call
 from convoke.api.chat.dispatch import ChatDispatcher, refused
 from convoke.api.chat.frames import Frame, InvalidFrameError, parse_frame, status_of
-from convoke.api.chat.requests import ChatAnswer
+from convoke.api.chat.requests import ChatAnswer, ChatRequest
 from convoke.api.origins import Origins
 from convoke.api.requests import request_origin
 from convoke.domain.errors import (
@@ -41,6 +41,7 @@ from convoke.embedded.chat.limits import (
     STOP_GRACE_SECONDS,
 )
 from convoke.embedded.gateway import Message, Receive, Send, headers_of
+from convoke.embedded.observation import CONNECT, FinishedChatCall, Observers
 from convoke.embedded.request_runner import NotAdmittedError, RequestRunner
 from convoke.embedded.suspension import RunAgainError
 from convoke.operations.access_tokens import AccessTokenOperations
@@ -52,13 +53,21 @@ TICK_SECONDS = 1.0
 STOP_POLL_SECONDS = 0.01
 
 NOTIFICATION_CONTEXTS = ("put_notification_ctx", "delete_notification_ctx")
-"""Frames that select notifications. The server confirms these frames, but always sends all notifications of chat."""
+"""The frames with which a client selects notifications.
+
+The server confirms these frames, but sends all notifications.
+"""
 
 ANSWERED = ("message", "update", *NOTIFICATION_CONTEXTS)
-"""The frames that the server answers. The limits on the rate of calls apply to all these frames."""
+"""The frames that the server answers after the frame `init`. The limits on the rate of calls apply to these frames."""
+
+METHODS = frozenset({"GET", "POST", "PUT", "DELETE"})
+
+OTHER_METHOD = "OTHER"
+"""The action of a call with another method. An observer gets no text that a client chooses."""
 
 OFFLOADED = status_of(HTTPStatus.PERMANENT_REDIRECT)
-"""The status that makes a client connect again."""
+"""The status that tells a client to connect again."""
 
 CAPABILITIES = frozenset({"client_update"})
 """The capabilities that the server confirms.
@@ -82,6 +91,7 @@ class ChatServer:
         hub: Hub,
         runner: RequestRunner,
         origins: Origins,
+        observers: Observers,
         *,
         trust_forwarded: bool = False,
     ) -> None:
@@ -90,12 +100,13 @@ class ChatServer:
         self._hub = hub
         self._runner = runner
         self._origins = origins
+        self._observers = observers
         self._trust_forwarded = trust_forwarded
         self._connections: set[Connection] = set()
         self._clients: set[ChatClient] = set()
         self._per_account: Counter[str] = Counter()
         self._calls: set[asyncio.Task[None]] = set()
-        """The calls under way. The set keeps the tasks alive, because the event loop has only weak references."""
+        """The running calls. The event loop has only weak references to tasks, so this set keeps the tasks alive."""
         self._is_ticking = False
         self._is_stopping = False
 
@@ -104,7 +115,7 @@ class ChatServer:
         headers = headers_of(_http_scope(scope), trust_forwarded=self._trust_forwarded)
         await receive()
         if not self._origins.may_change(headers) or self._is_stopping:
-            # The client gets an HTTP response with the status 403.
+            # uvicorn answers with an HTTP response with status 403.
             await send({"type": "websocket.close"})
             return
         await send({"type": "websocket.accept"})
@@ -119,18 +130,18 @@ class ChatServer:
             await asyncio.wait([writing])
 
     def changed(self, changes: Sequence[Item]) -> None:
-        """Notify the clients of `changes`, which are change records that were just committed."""
+        """Notify the clients of `changes`. The changes are change records that were just committed."""
         if self._hub.has_subscribers:
             self._hub.changed([change_of(change) for change in changes])
 
     def close(self) -> None:
-        """Tell all clients to connect again, and accept no new clients."""
+        """Tell all clients to connect again. Accept no new clients."""
         self._is_stopping = True
         for connection in [*self._connections]:
             connection.close(OFFLOADED, {"backoff_policy": {"reconnect_min_ms": RECONNECT_MILLISECONDS}})
 
     async def stop(self) -> None:
-        """Answer the calls under way. Then tell all clients to connect again, and wait until they have disconnected."""
+        """Answer the running calls. Then tell all clients to connect again, and wait until they have disconnected."""
         self._is_stopping = True
         if self._calls:
             await asyncio.wait(self._calls, timeout=STOP_GRACE_SECONDS)
@@ -160,20 +171,29 @@ class ChatServer:
         """Answer the frame `init`. Return None if the client is refused."""
         if frame.method != "init":
             raise InvalidFrameError("the first frame must be init")
+        begun = time.monotonic()
         try:
             session = await self._runner.run(partial(self._tokens.connect, _token(frame)))
         except ConversationsError as error:
+            self._report_connect(begun, error.status, code=error.code)
             connection.end(frames.reply(frame.id, status_of(error.status, error.code, error.message)))
             return None
         if self._per_account[session.account.sid] >= MAX_CONNECTIONS_PER_ACCOUNT:
             backoff = {"backoff_policy": {"reconnect_min_ms": RETRY_MILLISECONDS}}
+            self._report_connect(begun, HTTPStatus.TOO_MANY_REQUESTS)
             connection.end(frames.reply(frame.id, status_of(HTTPStatus.TOO_MANY_REQUESTS), payload=backoff))
             return None
         connection.send(frames.reply(frame.id, status_of(HTTPStatus.OK), _init_header(frame)))
+        self._report_connect(begun, HTTPStatus.OK, user_sid=session.user_sid)
         return ChatClient(connection, session, asyncio.get_running_loop().time())
 
+    def _report_connect(
+        self, begun: float, status: int, *, code: int | None = None, user_sid: str | None = None
+    ) -> None:
+        self._observers.chat_call_finished(FinishedChatCall(CONNECT, status, code, user_sid, time.monotonic() - begun))
+
     async def _serve(self, client: ChatClient, receive: Receive, base_url: str) -> None:
-        """Answer the frames of a client. The order of the answers can differ from the order of the frames."""
+        """Answer the frames of a client. The answers can have another order than the frames."""
         loop, connection = asyncio.get_running_loop(), client.connection
         rate, free = CallRate(loop.time()), asyncio.Semaphore(MAX_CALLS_UNDER_WAY)
         while True:
@@ -202,8 +222,31 @@ class ChatServer:
         client.connection.send(frames.reply_with_answer(frame.id, answer))
 
     async def _answer(self, client: ChatClient, frame: Frame, base_url: str) -> ChatAnswer:
+        begun = time.monotonic()
         try:
             request = parse_call(frame, client.session, base_url)
+        except ConversationsError as error:
+            return refused(error)
+        answer = await self._answered(client, request)
+        is_read = request.method == "GET" or request.path == SUBSCRIPTIONS_PATH
+        if not is_read or answer.status >= HTTPStatus.BAD_REQUEST:
+            self._observers.chat_call_finished(self._finished(request, answer, time.monotonic() - begun))
+        return answer
+
+    def _finished(self, request: ChatRequest, answer: ChatAnswer, seconds: float) -> FinishedChatCall:
+        body = answer.body if isinstance(answer.body, dict) else {}
+        is_error = answer.status >= HTTPStatus.BAD_REQUEST
+        return FinishedChatCall(
+            action=request.method if request.method in METHODS else OTHER_METHOD,
+            status=answer.status,
+            code=body.get("code") if is_error else None,
+            sid=None if is_error else body.get("sid"),
+            seconds=seconds,
+            find_rule=partial(self._dispatcher.rule_of, request.path),
+        )
+
+    async def _answered(self, client: ChatClient, request: ChatRequest) -> ChatAnswer:
+        try:
             if request.path == SUBSCRIPTIONS_PATH:
                 return self._hub.subscribe(client, request)
             compute = partial(self._dispatcher.answer, request, f"RQ{uuid4().hex}")
@@ -240,9 +283,9 @@ class ChatServer:
         self._hub.leave(client)
 
     def _tick(self) -> None:
-        """Call `tick` of each client, and check each client whose check is due.
+        """Call `tick` of each client. Disconnect each client whose API key or User no longer exists.
 
-        The event loop calls this method each second while at least one client is connected.
+        While at least one client is connected, the event loop calls this method every second.
         """
         loop = asyncio.get_running_loop()
         self._is_ticking = bool(self._clients) and not self._is_stopping
@@ -253,7 +296,7 @@ class ChatServer:
         for client in self._clients:
             client.tick(now, wall_clock)
         due = [client for client in self._clients if now >= client.next_check]
-        # If the data file cannot be read, the next tick tries again.
+        # If the data file is not readable, the next tick tries again.
         with suppress(RunAgainError, UnavailableError):
             revoked = self._tokens.revoked([client.session for client in due])
             for client in due:
@@ -264,7 +307,7 @@ class ChatServer:
 
 
 def _init_header(frame: Frame) -> dict[str, Any]:
-    """Return the header of the reply to `init`. The header confirms all registrations of the client."""
+    """Return the header of the reply to the frame `init`. The header confirms all registrations of the client."""
     named = frame.header.get("registrations")
     registrations = [each for each in named if isinstance(each, dict)] if isinstance(named, list) else []
     capabilities = frame.header.get("capabilities")
@@ -293,7 +336,7 @@ def _token(frame: Frame) -> str:
 async def _next_frame(receive: Receive) -> Frame:
     """Return the next frame of the client.
 
-    Raises GoneError if the client has disconnected. Raises InvalidFrameError if the frame is invalid.
+    Raise GoneError if the client has disconnected. Raise InvalidFrameError if the frame is invalid.
     """
     message = await receive()
     if message["type"] == "websocket.disconnect":
@@ -302,11 +345,11 @@ async def _next_frame(receive: Receive) -> Frame:
 
 
 async def _until_gone(talking: Awaitable[None]) -> None:
-    # If the client has disconnected, `send` raises OSError (ASGI, version 2.4).
+    # `send` raises OSError if the client has disconnected (ASGI, version 2.4).
     with suppress(GoneError, OSError):
         await talking
 
 
 def _http_scope(scope: Message) -> Message:
-    """Return a copy of the scope with the scheme `http` or `https` instead of `ws` or `wss`."""
+    """Return a copy of the scope. The scheme `ws` becomes `http`, and `wss` becomes `https`."""
     return {**scope, "scheme": "https" if scope["scheme"] == "wss" else "http"}

@@ -1,4 +1,4 @@
-"""The call with which a client reports that its user is typing. The call stores nothing."""
+"""Handle the call with which a client reports that its user is typing. The call stores nothing."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PARAMETER = "ChannelSid"
 
 def typing_route(hub: Hub) -> ChatRoute:
     def create(operations: Operations, request: ChatRequest, chat_service_sid: str) -> ChatAnswer:
-        """Notify the other members. Raises NotAParticipantError if the User is not a member of the conversation."""
+        """Notify the other members. Raise NotAParticipantError if the User is not a member of the conversation."""
         if chat_service_sid != request.service.sid:
             raise NotFoundError
         conversation_sid = request.body.get(PARAMETER)

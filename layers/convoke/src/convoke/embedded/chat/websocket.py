@@ -1,6 +1,6 @@
-"""Extend uvicorn's WebSocket protocol, so that the server can cut the connection of a client that reads nothing.
+"""Extend uvicorn's WebSocket protocol: the server can cut the connection of a client that reads nothing.
 
-pyproject.toml limits the version of uvicorn, because this module overrides methods of uvicorn's protocol class.
+This module overrides methods of uvicorn's protocol class, so pyproject.toml limits the version of uvicorn.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ class ChatWebSocket(WebSocketsSansIOProtocol):
     def handle_connect(self, event: Request) -> None:
         super().handle_connect(event)
         if not self.close_sent:
-            # It is not too late to change the scope, because the task that reads the scope starts later.
+            # The task that reads the scope starts later, so this change is not too late.
             self.scope["extensions"][CUT] = {"cut": self.transport.abort}
 
     def handle_ping(self) -> None:
-        """Answer a ping if the client reads. If the client does not read, unsent answers would fill the memory."""
+        """Answer a ping, but only if the client reads. Otherwise the unsent answers would fill the memory."""
         if self.writable.is_set():
             super().handle_ping()
         else:
             self.conn.data_to_send()
 
     def keepalive_timeout(self) -> None:
-        """End the connection of a client that has not answered a ping, even if the client reads nothing."""
+        """End the connection of a client that did not answer a ping, even if the client reads nothing."""
         super().keepalive_timeout()
         self.transport.abort()

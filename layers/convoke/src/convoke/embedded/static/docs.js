@@ -15,7 +15,7 @@ SwaggerUIBundle({
 });
 
 // Let "Try it out" fill in only the examples of a form. By default, the Swagger UI shows a file input for a text that
-// contains JSON. By default, the Swagger UI fills in "string" for a parameter without an example.
+// contains JSON, and fills in "string" for a parameter without an example.
 function FormsOfTexts() {
   return {
     afterLoad() {

@@ -1,4 +1,4 @@
-"""`/Conversations/{sid}/Messages/{sid}/ChannelMetadata`. Convoke stores no metadata of channels."""
+"""`/Conversations/{sid}/Messages/{sid}/ChannelMetadata`: always an error. Convoke stores no channel metadata."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from convoke.domain.errors import ChannelMetadataNotFoundError
 
 
 def fetch(operations: Operations, request: ChatRequest, conversation_sid: str, message_sid: str) -> ChatAnswer:
-    """Raise ChannelMetadataNotFoundError if the message exists. After any other error, a client repeats the call."""
+    """Raise ChannelMetadataNotFoundError. If the message does not exist, raise NotFoundError first.
+
+    After any error except ChannelMetadataNotFoundError, the SDK would repeat the call.
+    """
     conversation, principal = enter(operations, request, conversation_sid)
     principal.check_visible(conversation)
     operations.messages.fetch(request.service, conversation.sid, message_sid)

@@ -12,14 +12,17 @@ from convoke.domain.media import MAX_MEDIA
 from convoke.domain.sync_objects import ObjectKind, object_name
 
 USER_INFOS_TO_SUBSCRIBE = 100
-"""The maximum number of Users to whose changes one client subscribes."""
+"""The maximum number of Users that one client observes for changes."""
 
 REPORT_INTERVAL = "PT1S"
-"""The interval at which a client sends read positions. The client's cache keeps responses for the same time."""
+"""How often a client sends its read positions. The client also caches responses for this time."""
 
 
 EMAIL_TYPES = ("text/plain", "text/html")
-"""The media types of the parts of an e-mail. A client needs this list even for a message without such parts."""
+"""The media types that the parts of an e-mail can have.
+
+A client fails without this list, even if no message is an e-mail.
+"""
 
 MEGABYTE = 1024 * 1024
 

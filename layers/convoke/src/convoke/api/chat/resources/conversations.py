@@ -22,7 +22,7 @@ PARAMETERS = (*NAMES, "attributes")
 
 
 def represent(request: ChatRequest, conversation: Conversation, participant: Participant | None) -> dict[str, Any]:
-    """Return the representation of a conversation for a user.
+    """Return what a user sees of a conversation.
 
     `participant` is the user's participant, or None if the user is not a participant.
     """
@@ -66,7 +66,7 @@ def _membership(conversation: Conversation, participant: Participant | None) -> 
 
 
 def create(operations: Operations, request: ChatRequest) -> ChatAnswer:
-    """Create a conversation. The user becomes a participant only when the client sends another call to join."""
+    """Create a conversation without participants. To join the conversation, the client sends another call."""
     principal_of(operations, request).check(Action.CREATE_CONVERSATION)
     created = operations.conversation_with_participants.create(
         request.account,

@@ -16,7 +16,7 @@ from convoke.domain.permissions import Action
 PARAMETERS = ("body", "subject", "attributes", "content_sid", "content_variables")
 
 ACTIONS = {"body": Action.EDIT_MESSAGE, "attributes": Action.EDIT_MESSAGE_ATTRIBUTES}
-"""The action for which the user needs permission. The key is the parameter of the update."""
+"""Maps each parameter of an update to the action for which the user needs a permission."""
 
 
 def represent(request: ChatRequest, message: Message) -> dict[str, Any]:
@@ -50,7 +50,8 @@ def create(operations: Operations, request: ChatRequest, conversation_sid: str) 
 def update(operations: Operations, request: ChatRequest, conversation_sid: str, sid: str) -> ChatAnswer:
     conversation, principal = enter(operations, request, conversation_sid)
     actions = [action for name, action in ACTIONS.items() if is_given(request.body, name)] or [Action.EDIT_MESSAGE]
-    # Check the permissions before fetching the message. A user without permission must not learn which messages exist.
+    # Check the permissions before the message is fetched. A user without permission must not learn which messages
+    # exist.
     for action in actions:
         principal.check(action, own=True)
     message = operations.messages.fetch(request.service, conversation.sid, sid)

@@ -52,7 +52,7 @@ def create(operations: Operations, request: ChatRequest, conversation_sid: str) 
 
 
 def _needed(request: ChatRequest) -> Iterator[Action]:
-    """Yield the actions for which the user needs permission to create the requested participant."""
+    """Yield each action for which the user needs a permission. The actions depend on the requested participant."""
     has_binding = is_given(request.body, "messaging_binding")
     if has_binding:
         yield Action.ADD_NON_CHAT_PARTICIPANT
@@ -105,11 +105,11 @@ def _permitted(
     sid: str,
     action: Action,
 ) -> Participant:
-    """Return a participant. Raise an error if the participant does not exist or the user may not do `action`.
+    """Return a participant. Raise an error if the participant does not exist or if the user may not do `action`.
 
     `sid` is the SID or the identity of the participant.
     """
-    # Check the permission before fetching the participant. A user without permission must not learn who participates.
+    # Check the permission before the participant is fetched. A user without permission must not learn who participates.
     principal.check(action, own=True)
     participant = operations.participants.fetch(request.service, conversation.sid, sid)
     principal.check(action, own=participant.identity == request.identity)

@@ -1,8 +1,6 @@
-"""`/v1/registrations`: accept registrations for push notifications without storing them.
+"""`/v1/registrations`: accept registrations for push notifications, but store nothing.
 
-Convoke stores no registration, because Convoke sends no push notifications.
-
-See docs/chat.md#limits.
+Convoke sends no push notifications. See docs/chat.md#limits.
 """
 
 from __future__ import annotations

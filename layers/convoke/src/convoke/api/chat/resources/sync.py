@@ -1,7 +1,7 @@
 """`/v3/Maps`, `/v3/Lists`, `/v3/Documents`: the Sync objects of chat clients.
 
-To request another page, old versions of the SDK send the value of `next_token` or `previous_token`. New versions send
-the key of an item in the parameter `From`. New versions only check whether a token exists.
+The versions of the SDK request a further page in two ways. Old versions send the value of `next_token` or
+`previous_token`. New versions send the key of an item in the parameter `From`, and only check whether a token exists.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from convoke.operations.sync import ItemsPage, ItemsRequest, SyncEvent, SyncItem
 PATHS = {ObjectType.MAP: "/v3/Maps", ObjectType.LIST: "/v3/Lists", ObjectType.DOCUMENT: "/v3/Documents"}
 
 INCLUDED_ITEMS = "items"
-"""The value of the parameter `Include` with which the answer also contains the first items of an object."""
+"""A client sends this value in the parameter `Include` to get the first items together with the object."""
 
 
 def fetch_map(operations: Operations, request: ChatRequest, name: str) -> ChatAnswer:
@@ -48,22 +48,22 @@ def list_list_items(operations: Operations, request: ChatRequest, name: str) -> 
 
 
 def refuse(operations: Operations, request: ChatRequest, **values: str) -> ChatAnswer:  # noqa: ARG001
-    """Raise AccessDeniedError, because clients must not write to Sync objects.
+    """Raise AccessDeniedError. Clients must not write to Sync objects.
 
-    Clients change conversations, messages and participants through other resources.
+    To change conversations, messages and participants, clients use other resources.
     """
     raise AccessDeniedError
 
 
 def event_type(event: SyncEvent) -> str:
-    """Return the type of the notification about an event."""
+    """Return the notification type for an event, such as `map_item_updated`."""
     kind = event.object.kind.type
     is_whole = event.key is None
     return f"{kind}_{event.action}" if is_whole else f"{kind}_item_{event.action}"
 
 
 def represent_event(event: SyncEvent) -> dict[str, Any]:
-    """Return the JSON body of a notification about an event."""
+    """Return the JSON body of the notification for an event."""
     kind, sid = event.object.kind.type, event.object.sid
     revision = _revision(event.event_id)
     body: dict[str, Any] = {
@@ -116,7 +116,7 @@ def _list_items(
 def _wanted_page(request: ChatRequest, tokens: PageTokens) -> ItemsRequest:
     """Return the page that a request asks for. Raise InvalidParameterError if a parameter is invalid.
 
-    A token contains the order and the page size, because old clients send no other parameter with a token.
+    A page token contains the order and the page size, because old clients send no other parameter with a token.
     """
     if token := request.params.get("PageToken"):
         direction, position = tokens.parse(token)

@@ -35,7 +35,10 @@ def fetch(operations: Operations, request: ChatRequest, user_sid: str, conversat
 
 
 def update(operations: Operations, request: ChatRequest, user_sid: str, conversation_sid: str) -> ChatAnswer:
-    """Update the user's read position or notification level. An update of the read position needs no permission."""
+    """Update the user's read position or notification level.
+
+    Only a change of the notification level needs a permission.
+    """
     _check_own(request, user_sid)
     conversation, principal = enter(operations, request, conversation_sid)
     participant = principal.check_participates()
@@ -59,5 +62,5 @@ def _check_own(request: ChatRequest, user_sid: str) -> None:
 
 
 def _text(value: object) -> str:
-    """Convert a JSON value to the text that a form would contain. A number or null becomes its JSON text."""
+    """Return the text that a form would contain for a JSON value. A number or null becomes its JSON text."""
     return value if isinstance(value, str) else json.dumps(value) if value is not None else NULL

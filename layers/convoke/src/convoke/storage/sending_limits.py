@@ -1,0 +1,93 @@
+"""Count the copies of senders that have a limit, and spread the copies that exceed the limit over the next seconds.
+
+Only copies of senders with a limit read or write the items of this module. The items expire after a day. See
+docs/decisions/0160-limit-of-a-sender.md.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from convoke.domain.senders import Sender
+from convoke.storage import items, keys
+from convoke.storage.table import (
+    EXPIRES_AT,
+    Add,
+    ConditionFailedError,
+    LessThan,
+    NotExists,
+    Or,
+    Set,
+    Table,
+    Update,
+)
+
+LIFETIME = timedelta(days=1)
+
+MAX_PAUSE = timedelta(minutes=15)
+"""The maximum pause of a copy that exceeds the limit. If a copy must wait for longer, it gets several pauses."""
+
+MICROSECONDS = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class SendingLimits:
+    table: Table
+
+    def pause_before(self, sender: Sender, now: datetime) -> float:
+        """Count a copy that the sender is about to send. Return 0 if the limit permits the copy now.
+
+        Otherwise return the pause in seconds after which the caller must call this method again for the copy. Each
+        waiting copy gets another pause, so that in each second only as many copies come back as the limit permits.
+        """
+        limit = sender.max_messages_per_second
+        if limit is None or self._is_counted(sender, limit, now):
+            return 0.0
+        return (self._turn(sender, limit, now) - now).total_seconds()
+
+    def _is_counted(self, sender: Sender, limit: int, now: datetime) -> bool:
+        """Add 1 to the number of copies in this second. Return False if this number has already reached the limit."""
+        key = keys.sending_second(sender.account_sid, sender.sid, items.epoch_seconds(now))
+        has_room = Or((NotExists("copies"), LessThan("copies", limit)))
+        try:
+            self.table.update(Update(key, (Add("copies", 1), _expiry(now)), has_room))
+        except ConditionFailedError:
+            return False
+        return True
+
+    def _turn(self, sender: Sender, limit: int, now: datetime) -> datetime:
+        """Reserve the next free turn, and return its time. A turn is the time at which one waiting copy comes back.
+
+        The turns of one second are evenly spread over the second. If all turns up to MAX_PAUSE from now are taken, the
+        method reserves no turn, and returns the time `now + MAX_PAUSE`.
+
+        The item contains the time of the next free turn in microseconds. Two conditional updates need no read, so that
+        processes that reserve turns at the same time do not make each other repeat the update.
+        """
+        key = keys.sending_turns(sender.account_sid, sender.sid)
+        distance = -(-MICROSECONDS // limit)
+        first = (items.epoch_seconds(now) + 1) * MICROSECONDS
+        latest = now + MAX_PAUSE
+        is_free = Or((NotExists("next"), LessThan("next", first)))
+        try:
+            self.table.update(Update(key, (Set("next", first + distance), _expiry(now)), is_free))
+            return _moment(first)
+        except ConditionFailedError:
+            pass
+        try:
+            has_room = LessThan("next", items.epoch_seconds(latest) * MICROSECONDS)
+            stored = self.table.update(Update(key, (Add("next", distance), _expiry(now)), has_room))
+        except ConditionFailedError:
+            # Do not reserve a turn that is more than MAX_PAUSE away. The copy would come back before this turn, and
+            # would then reserve a second turn.
+            return latest
+        return _moment(int(str(stored["next"])) - distance)
+
+
+def _expiry(now: datetime) -> Set:
+    return Set(EXPIRES_AT, items.epoch_seconds(now + LIFETIME))
+
+
+def _moment(microseconds: int) -> datetime:
+    return datetime.fromtimestamp(microseconds / MICROSECONDS, UTC)

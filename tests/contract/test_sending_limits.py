@@ -1,0 +1,123 @@
+"""The limit of a sender spreads copies over the seconds, on both engines. See docs/phones.md#limits."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from datetime import UTC, datetime, timedelta
+from heapq import heapify, heappop, heappush
+
+import pytest
+
+from convoke.domain.senders import Provider, Sender
+from convoke.storage import keys
+from convoke.storage.sending_limits import LIFETIME, MAX_PAUSE, SendingLimits
+from convoke.storage.table import EXPIRES_AT, Table
+from tests.support.tables import memory_table, moto_table
+
+NOW = datetime(2026, 11, 28, 12, 0, 0, 250_000, tzinfo=UTC)
+
+Engine = Callable[[], AbstractContextManager[Table]]
+
+ENGINES: dict[str, Engine] = {"sqlite": memory_table, "dynamodb-on-moto": moto_table}
+
+
+def sender(limit: int | None, digit: str = "0") -> Sender:
+    return Sender(
+        account_sid="AC" + "0" * 32,
+        sid="XE" + digit * 32,
+        address="+15017122661",
+        provider=Provider.SIMULATED,
+        max_messages_per_second=limit,
+        date_created=NOW,
+        date_updated=NOW,
+    )
+
+
+@pytest.fixture(params=ENGINES)
+def table(request: pytest.FixtureRequest) -> Iterator[Table]:
+    with ENGINES[request.param]() as made:
+        yield made
+
+
+@pytest.fixture
+def limits(table: Table) -> SendingLimits:
+    return SendingLimits(table)
+
+
+def simulate(
+    limits: SendingLimits, arrivals: list[float], limit: int, rounded: Callable[[float], float]
+) -> tuple[Counter[int], Counter[int]]:
+    """Let copies ask again after their pauses, until all copies are sent. `arrivals` are in seconds after NOW.
+
+    Return how many copies were sent in each second, and how often each copy asked.
+    """
+    waiting = [(seconds, number) for number, seconds in enumerate(arrivals)]
+    heapify(waiting)
+    sent, asked = Counter[int](), Counter[int]()
+    while waiting:
+        seconds, number = heappop(waiting)
+        asked[number] += 1
+        moment = NOW + timedelta(seconds=seconds)
+        if pause := limits.pause_before(sender(limit), moment):
+            heappush(waiting, (seconds + rounded(pause), number))
+        else:
+            sent[int(moment.timestamp()) - int(NOW.timestamp())] += 1
+    return sent, asked
+
+
+@pytest.mark.parametrize("rounded", [float, math.ceil], ids=["exact pauses", "whole seconds, as in SQS"])
+@pytest.mark.parametrize("limit", [1, 3, 7])
+def test_copies_that_come_together_are_sent_at_the_limit(
+    limits: SendingLimits, limit: int, rounded: Callable[[float], float]
+) -> None:
+    sent, asked = simulate(limits, [0.0] * 30, limit, rounded)
+    assert max(sent.values()) == limit
+    assert max(sent) <= 30 // limit + 2
+    # No copy asks in a loop. A pause that is rounded up can end in a second that other copies have filled.
+    assert asked.total() <= 2 * 30 + 5
+
+
+def test_copies_that_keep_coming_never_exceed_the_limit(limits: SendingLimits) -> None:
+    sent, asked = simulate(limits, [number / 8 for number in range(80)], 4, math.ceil)
+    assert max(sent.values()) == 4
+    assert max(sent) <= 80 // 4 + 3
+    assert asked.total() <= 4 * 80
+
+
+def test_limit_of_a_sender_does_not_delay_another_sender(limits: SendingLimits) -> None:
+    assert [limits.pause_before(sender(1), NOW) for _ in range(3)] == [0.0, 0.75, 1.75]
+    assert limits.pause_before(sender(1, "1"), NOW) == 0.0
+
+
+def test_sender_without_a_limit_writes_nothing(limits: SendingLimits) -> None:
+    assert limits.pause_before(sender(None), NOW) == 0.0
+    second = keys.sending_second(sender(None).account_sid, sender(None).sid, int(NOW.timestamp()))
+    assert limits.table.get(second) is None
+
+
+def test_items_expire(limits: SendingLimits) -> None:
+    for _ in range(3):
+        limits.pause_before(sender(1), NOW)
+    partition = keys.sending_turns(sender(1).account_sid, sender(1).sid).pk
+    stored = limits.table.query(partition, limit=10, consistent=True)
+    assert len(stored) == 2
+    assert {item[EXPIRES_AT] for item in stored} == {int((NOW + LIFETIME).timestamp())}
+
+
+def test_pause_is_bounded_and_a_copy_reserves_no_turn_after_the_longest_pause(limits: SendingLimits) -> None:
+    seconds = int(MAX_PAUSE.total_seconds())
+    pauses = [limits.pause_before(sender(1), NOW) for _ in range(seconds + 100)]
+    assert max(pauses) == seconds
+    # The turns that were given are used up when the longest pause ends.
+    assert limits.pause_before(sender(1), NOW + MAX_PAUSE) == 0.0
+    assert limits.pause_before(sender(1), NOW + MAX_PAUSE) == 0.75
+
+
+def test_clock_that_is_set_back_does_not_stop_the_sender(limits: SendingLimits) -> None:
+    for _ in range(3):
+        limits.pause_before(sender(1), NOW + timedelta(days=1))
+    assert limits.pause_before(sender(1), NOW) == 0.0
+    assert limits.pause_before(sender(1), NOW) == MAX_PAUSE.total_seconds()
