@@ -14,7 +14,8 @@ from urllib.parse import unquote
 
 import pytest
 
-from convoke.api.routes import PATH_VALUES, ROUTES, Route
+from convoke.api.path_values import PATH_VALUES
+from convoke.api.routes import ROUTES, Route
 from convoke.domain.names import NAME_IN_PATH
 from convoke.domain.participants import NewParticipant
 from convoke.domain.sids import Prefix

@@ -32,12 +32,14 @@ def started(function: str, environ: Mapping[str, str]) -> Handler:
     # Import here, while the garbage collector is off.
     from convoke.aws.edges import AwsEdges  # noqa: PLC0415 - see above
 
+    # The functions that are registered later run earlier. Therefore `_before_snapshot` also builds the models of the
+    # modules that the function of a handler imports before a snapshot.
+    register_before_snapshot(_before_snapshot)
+    register_after_restore(_after_restore)
     handler: Handler = import_module(f"convoke.aws.handlers.{function}").make_handler(AwsEdges(environ))
     # Exempt all existing objects from later collections.
     gc.freeze()
     gc.enable()
-    register_before_snapshot(_before_snapshot)
-    register_after_restore(_after_restore)
     return handler
 
 

@@ -32,7 +32,8 @@ from typing import Any
 
 import boto3
 import yaml
-from filelock import FileLock
+
+from convoke.cli.file_lock import file_lock
 
 ROOT = Path(__file__).parents[5]
 
@@ -343,7 +344,7 @@ def _ministack_command() -> str:
     environment = ROOT / ".tools/environments" / f"ministack-{version}"
     command = environment / "bin/ministack"
     environment.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(f"{environment}.lock"):
+    with file_lock(f"{environment}.lock", waits=True):
         if not command.exists():
             _run_uv("venv", "--clear", "--python", sys.executable, str(environment))
             _run_uv("pip", "sync", "--require-hashes", "--python", str(environment), str(requirements))

@@ -15,12 +15,12 @@ from contextlib import ExitStack, closing, contextmanager
 from functools import partial
 
 import click
-from filelock import FileLock, Timeout
 
 from convoke.api.console import PATH
 from convoke.cli.console import console_link
 from convoke.cli.credentials import SID_VARIABLE, CredentialsError, first_account
 from convoke.cli.data_file import create_folder, data_option, default_data, new_engine
+from convoke.cli.file_lock import file_lock
 from convoke.cli.listeners import find_listener, next_free_port
 from convoke.cli.traffic import Traffic
 from convoke.embedded.data_format import MEMORY, cannot_be_opened
@@ -278,19 +278,14 @@ def lock_data_file(data: str) -> Iterator[None]:
         yield
         return
     create_folder(data)
-    try:
-        lock = FileLock(f"{os.path.realpath(data)}.lock", timeout=0, mode=0o600)
-        lock.acquire()
-        # In an earlier version of Convoke, other users could open the lock file and take the lock.
-        os.chmod(lock.lock_file, 0o600)
-    except OSError as error:
-        if isinstance(error, Timeout):
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(file_lock(f"{os.path.realpath(data)}.lock", waits=False))
+        except BlockingIOError as error:
             raise click.ClickException(f"another `convoke up` is running on {data}") from error
-        raise click.ClickException(str(cannot_be_opened(data, error))) from error
-    try:
+        except OSError as error:
+            raise click.ClickException(str(cannot_be_opened(data, error))) from error
         yield
-    finally:
-        lock.release()
 
 
 def start_instance(instance: Instance, ready: dict[str, str | int], *, as_json: bool) -> None:

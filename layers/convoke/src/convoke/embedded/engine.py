@@ -12,9 +12,9 @@ from datetime import datetime, timedelta
 from functools import partial
 from threading import Lock
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from convoke.api.routes import AccountRoute, PublicRoute
-from convoke.carriers.twilio import TwilioCarrier
 from convoke.config import Settings
 from convoke.domain import instants
 from convoke.domain.errors import UnavailableError
@@ -52,6 +52,7 @@ from convoke.embedded.handover import (
     InProcessEventBus,
     SqliteDeliveryQueue,
 )
+from convoke.embedded.late_clients import LateMediaClient, LateTwilioCarrier, LateWebhookClient
 from convoke.embedded.logs import HeldMetrics, hold_log_lines
 from convoke.embedded.loops import SLICE_SECONDS, PeriodicThread, StepScheduler
 from convoke.embedded.media_folder import MediaFolder
@@ -61,13 +62,13 @@ from convoke.embedded.queue import DeadLetterQueue, DurableQueue
 from convoke.embedded.request_log import RequestLog
 from convoke.embedded.request_log_api import request_log_route
 from convoke.embedded.request_runner import RequestRunner
-from convoke.embedded.simulate_api import simulate_routes
+from convoke.embedded.simulate_routes import Rule, simulate_routes
 from convoke.embedded.simulated_carrier import PhonePlans, SimulatedCarrier
 from convoke.embedded.sqlite import LOCK_TIMEOUT_SECONDS, SqliteTable
 from convoke.embedded.steps import StateMachine, Steps, Waiting
 from convoke.embedded.suspension import NeedsThreadError, RunAgainError
 from convoke.observability import Metrics, NoMetrics
-from convoke.operations.participant_adder import Admit, AdmitByService
+from convoke.operations.participant_adder import Admit
 from convoke.operations.ports import (
     Carrier,
     CopyQueue,
@@ -90,11 +91,11 @@ from convoke.storage.due import DueRepository
 from convoke.storage.keys import is_streamed_to_consumers
 from convoke.storage.phones import OptOutRepository, PhoneRepository
 from convoke.storage.sender_secrets import SenderSecrets, SenderSecretTable
-from convoke.storage.services import ServiceRepository
 from convoke.storage.table import Item, Table
 from convoke.webhooks.answers import FetchedMedia, WebhookAnswer
-from convoke.webhooks.client import WebhookHttpClient
-from convoke.webhooks.media_client import MediaHttpClient
+
+if TYPE_CHECKING:
+    from convoke.api.routes import AccountHandler, Endpoint
 
 SWEEP_INTERVAL_SECONDS = 1.0
 
@@ -251,10 +252,10 @@ class EmbeddedEngine:
         self._participants: Waiting[Provisioning] = Waiting()
         self._executions: Waiting[Execution] = Waiting()
         self.failures = PlannedFailures()
-        self._http_client = WebhookHttpClient(ANY_RECEIVER)
+        self._http_client = LateWebhookClient(ANY_RECEIVER)
         self._connected_users = ConnectedUsers()
-        self._media_client = MediaHttpClient(ANY_RECEIVER)
-        self._twilio = TwilioCarrier(settings.public_url)
+        self._media_client = LateMediaClient(ANY_RECEIVER)
+        self._twilio = LateTwilioCarrier(settings.public_url)
         self.media_folder = MediaFolder(data)
         self.phone_plans = PhonePlans()
         bus, queue = InProcessEventBus(), SqliteDeliveryQueue(self.queue, self._wake_deliveries)
@@ -283,7 +284,7 @@ class EmbeddedEngine:
                 new_sid=SidFactory(),
                 provisioning_retries=ProvisioningRetries.model_validate(settings.provisioning_retries),
                 allowed_origins=settings.allowed_origins,
-                admit=self.failures.admit(AdmitByService(ServiceRepository(self.table).fetch)) if reset else None,
+                admit=self.failures.admit if reset else None,
             )
         )
         self.edges = replace(
@@ -296,7 +297,7 @@ class EmbeddedEngine:
         routes: tuple[AccountRoute | PublicRoute, ...] = (
             console_key_route(lambda requested: self.program.console_codes.exchange(requested)),
             request_log_route(self._request_log, lambda path: self.api.rule_of(path)),
-            *simulate_routes(lambda: self.program.simulator, self.phone_plans),
+            *simulate_routes(self._simulate_endpoints),
             *self._test_routes(movable_clock, reset),
         )
         self.program = Program(self.edges, routes)
@@ -508,6 +509,12 @@ class EmbeddedEngine:
 
     def _simulated_carrier(self, now: Clock) -> SimulatedCarrier:
         return SimulatedCarrier(PhoneRepository(self.table), OptOutRepository(self.table), self.phone_plans, now)
+
+    def _simulate_endpoints(self) -> Mapping[Rule, Endpoint[AccountHandler]]:
+        # Import only for the first request, because the handlers and models take 4 % of the instructions of a start.
+        from convoke.embedded.simulate_api import simulate_endpoints  # noqa: PLC0415 - see above
+
+        return simulate_endpoints(lambda: self.program.simulator, self.phone_plans)
 
     def _sweeper_without_held(self) -> Sweeper:
         """Return a copy of the program's sweeper. The copy skips the conversations that a test holds."""

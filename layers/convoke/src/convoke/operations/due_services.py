@@ -16,7 +16,7 @@ from convoke.domain.provisioning import ProvisioningRetries
 from convoke.domain.retention import SETTLING_TIME
 from convoke.domain.services import Service
 from convoke.operations.conversations import ConversationOperations
-from convoke.operations.pre_events import LaterWebhooks
+from convoke.operations.request_webhooks import LaterWebhooks
 from convoke.operations.sweeper import GoOn, TimeIsOverError
 from convoke.storage import keys
 from convoke.storage.alerts import AlertRepository
