@@ -57,7 +57,7 @@ def _before_snapshot() -> None:
 
 
 def _build_subclasses(model: type[BaseModel]) -> None:
-    """Build all subclasses of `model` that this package defines.
+    """Build all subclasses of `model` that the package `convoke` defines.
 
     The models have the option `defer_build`. Without this function, pydantic would build each model at its first use.
     """

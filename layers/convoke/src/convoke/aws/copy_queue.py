@@ -25,7 +25,7 @@ MAX_BATCH_BYTES = 256 * 1024
 class CopiesNotSentError(Exception):
     """SQS did not accept some queue messages. The caller may enqueue all copies again.
 
-    The message sender does not send a copy again if the copy is already sent.
+    A copy that is enqueued twice is still sent only once, because the message sender skips copies that were sent.
     """
 
 

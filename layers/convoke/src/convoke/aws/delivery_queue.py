@@ -1,6 +1,7 @@
-"""Implement the delivery queue and its dead-letter queue on SQS.
+"""Implement the delivery queue and the dead-letter queues on SQS.
 
-A queue message contains either an event, or the delivery of an event to one target. See docs/how-it-works.md#promises.
+A queue message of the delivery queue contains either an event, or the delivery of an event to one target. See
+docs/how-it-works.md#promises.
 """
 
 from __future__ import annotations

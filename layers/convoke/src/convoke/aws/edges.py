@@ -289,9 +289,10 @@ class AwsEdges:
         return self._client("sqs")  # type: ignore[no-any-return]
 
     def _client(self, service: Any, config: Config | None = None) -> Any:
-        """Create a client. `config` overrides settings of the shared session.
+        """Create a client of the AWS service `service`. `config` overrides settings of the shared session.
 
-        The return type is Any, because botocore creates client classes at run time.
+        For S3, this method ignores `config`. The return type is Any, because botocore creates client classes at run
+        time.
         """
         from botocore.config import Config
 
