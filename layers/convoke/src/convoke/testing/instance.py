@@ -87,7 +87,7 @@ class RunningInstance:
 
     @property
     def received_webhooks(self) -> list[ReceivedWebhook]:
-        """All webhooks that the receiver has received until now, in the order of arrival.
+        """All webhooks that the receiver has received since the start or the last reset, in the order of arrival.
 
         As with Twilio, a request causes webhooks only if it has the header `X-Twilio-Webhook-Enabled: true`. A state
         change that Convoke makes later by itself always causes a webhook. Examples are the end of a timer, and the end
@@ -96,10 +96,10 @@ class RunningInstance:
         return self.receiver.received
 
     def wait_for_webhook(self, event_type: str, timeout: float = TIMEOUT_SECONDS, **parameters: str) -> ReceivedWebhook:
-        """Return the first webhook with this event type and all given parameters.
+        """Return the first webhook with the event type `event_type` and all given parameters.
 
-        If no such webhook has arrived yet, wait up to `timeout` seconds for it. Raise AssertionError if none arrives
-        within `timeout`. Raise ValueError immediately if the event type does not exist. Example:
+        If no webhook of this kind has arrived yet, wait up to `timeout` seconds for one. Raise AssertionError if none
+        arrives within `timeout`. Raise ValueError immediately if the event type does not exist. Example:
         `wait_for_webhook("onConversationStateUpdated", StateTo="closed")`.
         """
         check_event_type(event_type)
@@ -112,7 +112,7 @@ class RunningInstance:
         return found
 
     def _has_unsent(self, expected: Mapping[str, str]) -> bool:
-        """Return whether one of the newest events has these parameters, but is not for webhooks."""
+        """Return whether one of the newest events has the parameters in `expected`, but is not for webhooks."""
         newest = self._engine.program.events.list(
             self.account_sid, EventFilters(), PageRequest(MAX_EVENTS, descending=True)
         )

@@ -15,7 +15,7 @@ from convoke.domain.simulated_messages import NewSimulatedMessage
 
 @dataclass(frozen=True, slots=True)
 class Phone:
-    """A simulated phone that sends and receives messages. `RunningInstance.phone` returns such a phone."""
+    """A simulated phone that sends and receives messages. Use `RunningInstance.phone` to get a phone."""
 
     number: str
     _plan: Callable[[str, int], None]

@@ -81,7 +81,7 @@ class Receiver:
 
     @property
     def received(self) -> list[ReceivedWebhook]:
-        """A new list of all webhooks that the receiver has received until now."""
+        """A new list of all webhooks that the receiver has stored since it listens, or since the last `clear`."""
         with self._changed:
             return [*self._received]
 
@@ -110,8 +110,7 @@ class Receiver:
     def wait_for(self, matches: Callable[[ReceivedWebhook], bool], timeout: float) -> ReceivedWebhook | None:
         """Return the first webhook for which `matches` returns True.
 
-        If no such webhook has arrived yet, wait up to `timeout` seconds for it. Return None if none arrives within
-        `timeout`.
+        If there is none yet, wait up to `timeout` seconds until one arrives. Return None if none arrives.
         """
         with self._changed:
             return self._changed.wait_for(lambda: next(filter(matches, self._received), None), timeout)
