@@ -1,8 +1,8 @@
 """Build the parts of the program, and connect them with the edges of an engine (composition root).
 
-Each engine has one `Program`, so that all parts share the same caches. A property of `Program` imports the modules of
-its part at the first use. On AWS, the cold start of a Lambda function therefore does not import modules that only other
-functions need.
+A process on AWS has one `Program`, and an embedded engine has one, so that all parts share the same caches. A property
+of `Program` imports the modules of its part at the first use. On AWS, the cold start of a Lambda function therefore
+does not import modules that only other functions need.
 """
 
 from __future__ import annotations
@@ -143,7 +143,7 @@ class Edges(Protocol):
 
 
 class Program:
-    """The program of one engine. Each property builds one part of the program at the first use.
+    """The parts of the program, with their shared caches. Each property builds one part at the first use.
 
     The program caches accounts, Auth Tokens, API keys, services, senders and the existence of Users. Cached data can be
     some seconds old. Only these lookups use a cache:
