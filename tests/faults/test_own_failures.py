@@ -1,6 +1,7 @@
-"""After a failure of its own, Convoke retries a limited number of times with growing pauses. Then it creates an alert.
+"""After a failure of its own, Convoke retries with growing pauses. After several failures, it creates an alert.
 
-No loop repeats a failing call forever at a fixed interval. See docs/decisions/0098-own-failures-are-given-up.md.
+Convoke then gives up a delivery or a copy, and retries other work only rarely. No loop repeats a failing call forever
+at a short fixed interval. See docs/decisions/0098-own-failures-are-given-up.md.
 """
 
 from __future__ import annotations
