@@ -194,8 +194,8 @@ class Deliveries:
 
     def _split(self, event: Event) -> None:
         # Split the copies first. If splitting the deliveries then fails, the event is split again, and the copies are
-        # enqueued twice. A copy that is enqueued twice is still sent only once. A delivery that is enqueued twice would
-        # call the receiver twice.
+        # enqueued twice. A copy that is enqueued twice is sent once. But a delivery that is enqueued twice would call
+        # the receiver twice.
         if event.copies:
             self.message_sender.split(event)
         self.delivery.split(event)

@@ -1,8 +1,9 @@
 """Implement the port `Table` on SQLite. All writes in one tick of the event loop form one unit of work.
 
 The first write in a tick takes SQLite's write lock (`BEGIN IMMEDIATE`) and opens a unit of work. The unit collects rows
-in memory. At the end of the tick, the table writes and commits all rows. Conditions are checked on data that was read
-under the write lock, so a write never overwrites a newer write of another process. See
+in memory. At the end of the tick, the table writes and commits all rows. If a query must find the rows, the table
+writes them earlier. If the unit has MAX_ROWS rows (embedded/unit.py), the table commits it earlier. Conditions are
+checked on data that was read under the write lock, so a write never overwrites a newer write of another process. See
 docs/decisions/0068-one-unit-of-work-a-tick.md.
 
 Without an event loop, the table commits each write immediately. The writes in a `unit()` block are committed together
