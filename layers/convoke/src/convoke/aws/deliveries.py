@@ -23,7 +23,7 @@ from convoke.storage.circuit_breakers import CircuitBreakerRepository
 MAX_KNOWN_RECEIVERS = 1_000
 
 PROBE_PAUSE = timedelta(seconds=MAX_TIMEOUT_SECONDS + 5)
-"""How long other deliveries to a receiver wait while one process probes the receiver.
+"""How long all other deliveries to a receiver wait while one process probes the receiver.
 
 A probe is the first call to a receiver after a pause. Every probe takes less than this time.
 """

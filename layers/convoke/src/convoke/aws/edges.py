@@ -70,7 +70,7 @@ https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html.
 
 
 CONSOLE_POLL_SECONDS = 10
-"""How many seconds the console waits before it asks for new events again.
+"""How many seconds the console waits between two requests for new events.
 
 The pause is long, because each request costs an invocation of the API function and a read of the table.
 """
