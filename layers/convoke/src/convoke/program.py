@@ -114,7 +114,7 @@ class Edges(Protocol):
     def allowed_origins(self) -> Sequence[str]: ...
     @property
     def console_poll_seconds(self) -> int | None:
-        """How many seconds the console waits before it asks for new events again. If None, there is no console."""
+        """How many seconds the console waits between two requests for new events. If None, there is no console."""
 
     @property
     def now(self) -> Clock: ...

@@ -50,8 +50,8 @@ TIMEOUT_SECONDS = 10.0
 class RunningInstance:
     """A running Convoke instance with one account and a webhook receiver.
 
-    The instance sends all post-events of the account to its own receiver. See `received_webhooks`. A test can move the
-    clock with `advance`, or over HTTP at `/convoke/v1/Clock`.
+    The receiver is the webhook of the account for all post-events. See `received_webhooks`. A test can move the clock
+    with `advance`, or over HTTP at `/convoke/v1/Clock`.
     """
 
     def __init__(self, url: str, receiver: Receiver) -> None:
@@ -119,7 +119,7 @@ class RunningInstance:
         return any(not each.notify_webhooks and expected.items() <= each.payload.items() for each in newest.resources)
 
     def settle(self, timeout: float = TIMEOUT_SECONDS) -> None:
-        """Wait until all participants are added and all webhooks are delivered.
+        """Wait until all participants are added, and all webhooks and copies are delivered or given up.
 
         Raise TimeoutError if some work is not done after `timeout` seconds.
         """
@@ -183,13 +183,13 @@ class RunningInstance:
         return self._instance.engine
 
     def _prepare(self, engine: EmbeddedEngine) -> None:
-        """Clear the receiver, and make the account send all post-events to the receiver."""
+        """Clear the receiver, and configure it as the webhook of the account for all post-events."""
         self.receiver.clear()
         change = ConfigurationWebhooksChange(post_webhook_url=self.receiver.url, filters=POST_EVENTS)
         ConfigurationWebhooksRepository(engine.table).update(self.account_sid, change)
 
     def _ask_before(self, event_type: str) -> None:
-        """Make the account send all pre-events of the type `event_type` to the receiver."""
+        """Configure the receiver as the account's webhook for pre-events of the type `event_type` too."""
         repository = ConfigurationWebhooksRepository(self._engine.table)
         configured = repository.fetch(self.account_sid).filters or ()
         filters = dict.fromkeys((*configured, EventType(event_type)))

@@ -39,7 +39,7 @@ class Phone:
     def fail_next(self, times: int) -> None:
         """Make the next `times` attempts to send a message of a conversation to this phone fail.
 
-        Convoke retries after each failure.
+        After a failure, Convoke retries until the maximum number of attempts is reached.
         """
         self._plan(self.number, times)
 
