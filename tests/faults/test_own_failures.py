@@ -520,7 +520,7 @@ def test_failing_copy_on_aws_is_retried_with_growing_pauses_and_fails(
         assert conversation.messages(message.sid).fetch().delivery["failed"] == "all"
         (alert,) = moto.call("GET", "/v1/Alerts").body["alerts"]
         assert (alert["error_code"], alert["resource_sid"]) == ("30008", message.sid)
-        # Clients have already been told that the copy has failed. Therefore a redrive does not send the copy.
+        # Clients know from the receipt that the copy has failed. Therefore a redrive does not send the copy.
         sent = moto.items("phone-message#")
         moto.redrive_copies()
         moto.work()
