@@ -5,7 +5,7 @@ member sends a message. The benchmark measures the time until all 50 members hav
 measured before and after many clients connect again.
 
 For comparison, the benchmark also measures a server that uses only the package `websockets`. That server sends each
-received frame to the 50 clients that use the same path as the sender.
+received frame to the same 50 clients.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ One thread runs the checkpoints of the embedded engine. The main thread writes t
 the engine's event loop does under full load.
 
 Only one part of a checkpoint stalls writes: a forced restart of the write-ahead log, which holds SQLite's write lock. A
-stall is the time from a `BEGIN IMMEDIATE` that fails until a repetition of this statement begins the transaction.
+stall is the time from the first failed `BEGIN IMMEDIATE` until a transaction begins.
 
 A forced restart is rare. Therefore a second measurement forces the restart of each long log.
 """

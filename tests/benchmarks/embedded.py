@@ -2,7 +2,7 @@
 
 `python -m tests.benchmarks.embedded [--json PATH]`. Each request creates a conversation of 10 participants and gets the
 response 202. The data file is new. At the end, the benchmark kills a process of Convoke under load and starts a new
-process. The benchmark then counts how many of the last MAX_CHECKED_AFTER_KILL accepted conversations become active.
+process. The benchmark then counts how many of the accepted conversations become active.
 """
 
 from __future__ import annotations
