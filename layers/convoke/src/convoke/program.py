@@ -1,8 +1,8 @@
 """Build the parts of the program, and connect them with the edges of an engine (composition root).
 
-A process on AWS has one `Program`, and an embedded engine has one, so that all parts share the same caches. A property
-of `Program` imports the modules of its part at the first use. On AWS, the cold start of a Lambda function therefore
-does not import modules that only other functions need.
+Each process has one `Program`, so that all parts share the same caches. A property of `Program` imports the modules of
+its part at the first use. On AWS, the cold start of a Lambda function therefore does not import the modules of other
+functions.
 """
 
 from __future__ import annotations
