@@ -112,11 +112,8 @@ class Stack:
         return str(response["StackResourceDetail"]["PhysicalResourceId"])
 
     def function_variables(self) -> dict[str, dict[str, str]]:
-        """Return the environment variables of the functions. The keys are the logical ids of the functions.
-
-        The stack must have the name STACK_NAME.
-        """
-        pages = self.client("cloudformation").get_paginator("list_stack_resources").paginate(StackName=STACK_NAME)
+        """Return the environment variables of the functions. The keys are the logical ids of the functions."""
+        pages = self.client("cloudformation").get_paginator("list_stack_resources").paginate(StackName=self.name)
         functions = self.client("lambda")
         variables = {}
         for resource in (each for page in pages for each in page["StackResourceSummaries"]):

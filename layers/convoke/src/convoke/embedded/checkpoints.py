@@ -10,7 +10,7 @@ import sqlite3
 import threading
 from contextlib import closing
 
-from convoke.embedded.failures import DataFileFailures
+from convoke.embedded.failures import StorageFailures
 
 INTERVAL_SECONDS = 0.2
 """The minimum pause between two checkpoints.
@@ -49,7 +49,7 @@ class Checkpoints:
     Several calls of `wake` between two checkpoints cause only one checkpoint.
     """
 
-    def __init__(self, path: str, failures: DataFileFailures) -> None:
+    def __init__(self, path: str, failures: StorageFailures) -> None:
         self._path = path
         self._failures = failures
         self._woken = threading.Event()

@@ -24,7 +24,7 @@ def hold(record: logging.LogRecord) -> bool:
     is always written now, because it reports that the data file failed.
     """
     if record.exc_info and failures.is_reported(record.exc_info[1]):
-        # `DataFileFailures` has logged this failure, or another failure less than a minute ago.
+        # `StorageFailures` has logged this failure, or another failure less than a minute ago.
         return False
     unit = open_unit()
     if unit is None or record.name == failures.logger.name:

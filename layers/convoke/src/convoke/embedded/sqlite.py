@@ -31,7 +31,7 @@ from convoke.domain.errors import UnavailableError
 from convoke.embedded.checkpoints import Checkpoints
 from convoke.embedded.data_format import MEMORY, Synchronous, open_data_file
 from convoke.embedded.evaluation import check_updates, holds, updated
-from convoke.embedded.failures import DataFileFailures
+from convoke.embedded.failures import StorageFailures
 from convoke.embedded.rows import Row, decode, row_of
 from convoke.embedded.statements import query_items, select_items, upsert_items
 from convoke.embedded.suspension import RUN_AGAIN_PAUSE_SECONDS, RunAgainError
@@ -124,7 +124,7 @@ class SqliteTable:
         self._path = path
         self._on_gone = on_gone
         self._file = _identity(path) if path != MEMORY else None
-        self._failures = DataFileFailures()
+        self._failures = StorageFailures()
         self._checkpoints = Checkpoints(path, self._failures) if path != MEMORY else None
 
     def attach(self, loop: asyncio.AbstractEventLoop) -> None:
