@@ -33,7 +33,4 @@ def check_name_in_path(name: Name, info: ValidationInfo) -> Name:
 
 
 NAME_IN_PATH = AfterValidator(check_name_in_path)
-"""The validator for the fields whose values clients can write in a path in place of a SID.
-
-`PATH_VALUES` in api/routes.py shows which paths contain such a value.
-"""
+"""The validator for every field whose values can be in a path. `PATH_VALUES` in api/routes.py lists these paths."""
