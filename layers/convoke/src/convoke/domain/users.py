@@ -57,7 +57,7 @@ class Leaving(Model):
     def includes(self, participant_sid: str) -> bool:
         """Return whether the participant is older than the deletion.
 
-        Without their prefixes, SIDs of all types sort by the time of their creation.
+        Without their prefixes, participant SIDs and change SIDs sort by the time of their creation.
         """
         return participant_sid[len(Prefix.PARTICIPANT) :] < self.before_sid[len(Prefix.CHANGE) :]
 
@@ -89,7 +89,10 @@ class User(Model):
     due_at: Instant | None = None
     """The time at which the sweeper must process the User next. None if `leaving` is None."""
     attempts: int = 0
-    """The number of times that the sweeper has processed the User since the deletion."""
+    """The number of times that the sweeper has processed the User since the deletion.
+
+    The sweeper resets this number when it runs out of time, because it has then made progress.
+    """
 
     event_id: int | None = None
     """The event id of the last change. If None, the event id is derived from `date_updated`."""
