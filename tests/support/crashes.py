@@ -158,8 +158,7 @@ def crash_points(
     for after in (False, True):
         for point in count(1):
             path = str(data / f"{point}-{after}.db")
-            # If the test passes a clock, the last run has moved the clock. Therefore each run must prepare the data
-            # again.
+            # If the test passes a clock, the previous run has moved the clock. Therefore each run needs new data.
             if "now" in edges or not Path(prepared).exists():
                 posted = _prepare(prepared, prepare, edges)
             copy(prepared, path)

@@ -1,4 +1,4 @@
-"""Run instances of Convoke in this process. Tests call them through the official SDK, without sockets."""
+"""Run instances of Convoke in this process. Tests call them without sockets, mostly through the official SDK."""
 
 from __future__ import annotations
 

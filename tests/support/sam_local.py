@@ -103,7 +103,10 @@ def failures(stack: Stack) -> Iterator[str]:
 
 
 def is_expected(name: str, result: Any) -> bool:
-    """Return whether a result has no exception, no HTTP error, and the expected number of batch item failures."""
+    """Return whether a result has no exception, no HTTP error, and the expected number of batch item failures.
+
+    A result that is not a JSON object is always expected.
+    """
     if not isinstance(result, dict):
         return True
     failed = len(result.get("batchItemFailures", []))
