@@ -208,7 +208,7 @@ class AwsInstance(Instance):
         return Program(self.edges("api")).accounts
 
     def clear_caches(self) -> None:
-        """Discard the handlers and their caches, as a cold start does."""
+        """Discard the handlers and their caches. The caches of the edges, such as the cache of Auth Tokens, remain."""
         for name in HANDLERS:
             vars(self).pop(name, None)
 

@@ -115,7 +115,7 @@ class TestClient:
     async def next(self, wanted: Any = lambda frame: True) -> Frame:
         """Return the first frame for which `wanted` returns true.
 
-        Frames that have already arrived come first.
+        The frames in `received` come before the frames that arrive later.
         """
         async with asyncio.timeout(TIMEOUT_SECONDS):
             while True:

@@ -23,7 +23,7 @@ from tests.support.examples import CHAT_AND_SMS, chat
 from tests.support.instances import EmbeddedInstance, Instance, held_instance
 
 PROXY = "+1501"
-"""The first characters in the sort key of a lock on an address pair. Each scenario has only one such lock."""
+"""The first characters in the sort key of each lock on an address pair in the scenarios."""
 
 PARTICIPANTS = [*chat(8), CHAT_AND_SMS[0], CHAT_AND_SMS[1]]
 

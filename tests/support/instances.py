@@ -209,11 +209,11 @@ class Instance(ABC):
 
     @abstractmethod
     def repeat(self, record: dict[str, Any]) -> None:
-        """Send the message of a stored provisioning record to the participant queue again."""
+        """Send the queue message of a stored provisioning record to the participant queue a second time."""
 
     @abstractmethod
     def clear_caches(self) -> None:
-        """Empty the caches, as if every cache entry had expired."""
+        """Empty the caches of accounts, services, owners of API keys and Users. Other caches may keep their entries."""
 
     @abstractmethod
     def lose_messages(self) -> None:
