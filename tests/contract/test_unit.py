@@ -54,9 +54,9 @@ class Log(list[str]):
 
 
 class Machine:
-    """A table on an event loop, and the second connection `other` to the same file.
+    """A table on an event loop, and a second connection to the same file.
 
-    `other` sees only committed data.
+    The second connection, `other`, sees only committed data.
     """
 
     def __init__(self, path: Path, lock_timeout: float = 5.0) -> None:
