@@ -50,7 +50,7 @@ class CloudFormation:
     stacks: dict[str, Mapping[str, str]] = field(default_factory=dict)
     """Maps each stack's name to the outputs of the stack."""
     functions: list[str] = field(default_factory=list)
-    """The names of the functions in every stack. ListStackResources returns one function per page."""
+    """The names of the functions in every stack. ListStackResources returns one function and its alias per page."""
     refusal: Refusal | None = None
     """If not None, the server returns this error for every request."""
     regions: list[str] = field(default_factory=list)

@@ -162,7 +162,8 @@ class Instance(ABC):
     ) -> Client:
         """Return a client of the official SDK.
 
-        `key` is the SID and the secret of an API key. Without `key`, the client uses the account's Auth Token.
+        `key` is the SID and the secret of an API key. Without `key`, the client uses the Auth Token `token`. Without
+        both, the client uses the Auth Token of `self.account`.
         """
         sid = account_sid or self.account.sid
         user, password = key or (sid, token or self.token)
