@@ -88,7 +88,7 @@ class Machine:
             self.other.execute("COMMIT")
 
     def fail_next_commit(self) -> None:
-        """Make the next commit fail, as on a full disk."""
+        """Make commits fail until `heal` is called, as on a full disk."""
         self.table._connection.execute("PRAGMA query_only = 1")
 
     def heal(self) -> None:
