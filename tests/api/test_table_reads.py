@@ -104,7 +104,7 @@ Each of these resources consists of a conversation and a participant. In all oth
 
 
 class FilledInstance:
-    """An instance whose lists have more resources than fit on one page."""
+    """An instance whose lists have more resources than fit on one page, except the lists in MAX_RESOURCES."""
 
     def __init__(self, instance: EmbeddedInstance) -> None:
         self.instance = instance
