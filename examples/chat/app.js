@@ -22,7 +22,7 @@ client.on("stateChanged", async (state) => state === "initialized" && (await lis
 
 async function list() {
   const { items } = await client.getSubscribedConversations();
-  element("conversations").replaceChildren(...items.map(({ sid, friendlyName }) => new Option(friendlyName, sid)));
+  element("conversations").replaceChildren(...items.map(({ sid, friendlyName }) => new Option(friendlyName ?? sid, sid)));
   await open(items.find(({ sid }) => sid === shown?.sid) ?? items[0]);
 }
 

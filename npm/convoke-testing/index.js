@@ -120,10 +120,20 @@ class Convoke {
     if (found) return found;
     const received = this.receivedWebhooks.map((webhook) => webhook.eventType).join(", ") || "none";
     const wanted = JSON.stringify(Object.fromEntries(expected));
-    throw new Error(`received no webhook with ${wanted} within ${timeout} ms, only: ${received}`);
+    const hint = (await this.#hasUnsent(expected))
+      ? "; there is such an event, but its request did not have the header X-Twilio-Webhook-Enabled: true"
+      : "";
+    throw new Error(`received no webhook with ${wanted} within ${timeout} ms, only: ${received}${hint}`);
+  }
+
+  /** Whether one of the newest events has these parameters, but is not for webhooks. */
+  async #hasUnsent(expected) {
+    const { events } = await call(this.#account, "GET", "Events");
+    return events.some(({ webhooks, payload }) => !webhooks && expected.every(([name, value]) => payload[name] === value));
   }
 
   async answer(status, body = "", { times = 1, eventType = null } = {}) {
+    if (!(status >= 200 && status <= 599)) throw new RangeError(`the status ${status} is not between 200 and 599`);
     if (eventType !== null) checkEventType(eventType);
     this.#receiver.plan(eventType, { status, body: typeof body === "string" ? body : JSON.stringify(body) }, times);
     if (PRE_EVENT_TYPES.includes(eventType)) {

@@ -30,7 +30,7 @@ def refuse(provisioning: Provisioning, participant: Participant) -> None:
 
 @pytest.fixture
 def refusing() -> Iterator[Instance]:
-    """Run Convoke with a provisioning that refuses every participant with an identity."""
+    """Run Convoke with an admission rule that refuses every participant with an identity."""
     with held_instance(admit=refuse) as made:
         yield made
 
@@ -222,7 +222,7 @@ def test_alert_is_recorded_as_event_and_can_be_replayed(instance: Instance) -> N
 
 @pytest.mark.each_engine
 def test_repeated_delivery_message_creates_one_alert(instance: Instance) -> None:
-    """A repeated queue message creates no second alert. Only a replay creates a second alert."""
+    """A repeated message of a failed delivery creates no further alert. A failed replay creates a second alert."""
     give_up(instance, 403)
     (delivery,) = instance.receivers.posted
     stored = instance.items("alert")

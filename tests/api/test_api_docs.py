@@ -61,7 +61,9 @@ def test_missing_package_is_one_clear_line(embedded: EmbeddedInstance, monkeypat
     monkeypatch.setattr(api_docs, "PACKAGE", "package_that_is_not_installed")
     missing = answer(embedded, "/docs")
     assert (missing.status_code, missing.headers["Content-Type"]) == (404, "text/plain; charset=utf-8")
-    assert missing.body == "/docs needs the Swagger UI: pip install 'convoke-conversations[docs]'\n"
+    assert missing.body == (
+        "/docs needs the Swagger UI: install Convoke with the extra `docs`, in a checkout with `make setup`\n"
+    )
 
 
 def test_aws_has_no_such_page() -> None:

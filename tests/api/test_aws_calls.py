@@ -26,7 +26,8 @@ Counted = dict[str, dict[str, Cost]]
 class SlowTime:
     """A clock for SIDs that advances one millisecond per reading. Therefore the SIDs rarely contain the same time.
 
-    Different times are the worst case for the cost. On a fast machine, the real clock would show a lower cost.
+    Different times are the worst case for the cost, because an item stores the common beginning of its SIDs only once.
+    On a fast machine, the real clock would show a lower cost.
     """
 
     def __init__(self) -> None:
@@ -94,8 +95,8 @@ def test_provisioning_makes_at_most_seven_aws_calls(costs: Counted) -> None:
 
     The steps `add` and `publish` make at most five calls, including one call that reads unknown Users. The step
     `finalize` makes two calls that activate the conversation. Two later calls of `finalize` do not count, because the
-    conversation is already active: `events:PutEvents` publishes the state event, and `dynamodb:UpdateItem` settles the
-    conversation.
+    conversation is active before these calls: `events:PutEvents` publishes the state event, and `dynamodb:UpdateItem`
+    settles the conversation.
     """
     for asked in ("1 chat", "10 chat", "10 sms"):
         steps = costs[asked]

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
+from io import StringIO
 from typing import Any
 
 import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from convoke.cli.traffic import Traffic
 from convoke.embedded.chat import limits
 from convoke.testing.instance import RunningInstance, running
 from tests.support.chat import ChatServing, Key, TestClient, chat_server, new_key
@@ -69,6 +72,36 @@ def test_client_with_an_invalid_token_is_refused(instance: EmbeddedInstance) -> 
     run(instance, scenario)
 
 
+def test_lines_show_connections_changes_and_failures_but_nothing_that_people_wrote(instance: EmbeddedInstance) -> None:
+    stream = StringIO()
+    traffic = Traffic(instance.engine.api.rule_of, as_json=True, stream=stream)
+    instance.engine.observers.add(traffic)
+
+    async def scenario(serving: ChatServing, key: Key) -> None:
+        service = f"/Client/v2/Services/{key.chat_service_sid}"
+        async with serving.client("nonsense"):
+            pass
+        async with serving.client(key.token("alice")) as client:
+            created = await client.call("POST", f"{service}/Conversations", {"unique_name": "secret"})
+            await client.call("GET", f"{service}/Conversations/{created[1]['sid']}")
+            await client.call("GET", f"{service}/Conversations/unknown-secret")
+            await client.call("SECRET", f"{service}/Conversations")
+
+    run(instance, scenario)
+    traffic.close()
+    lines = [json.loads(line) for line in stream.getvalue().splitlines()]
+    conversations = "/Client/v2/Services/{chat_service_sid}/Conversations"
+    assert [(line["chat"], line.get("route"), line["status"], line.get("code")) for line in lines] == [
+        ("connect", None, 401, 20101),
+        ("connect", None, 200, None),
+        ("POST", conversations, 201, None),
+        ("GET", f"{conversations}/{{sid}}", 404, 20404),
+        ("OTHER", conversations, 405, 20004),
+    ]
+    assert [line.get("sid", "")[:2] for line in lines] == ["", "US", "CH", "", ""]
+    assert "secret" not in stream.getvalue().lower()
+
+
 def test_unknown_path_and_method_get_the_errors_of_the_rest_api(instance: EmbeddedInstance) -> None:
     async def scenario(serving: ChatServing, key: Key) -> None:
         async with serving.client(key.token("alice")) as client:
@@ -103,7 +136,8 @@ def test_registrations_are_confirmed_and_other_frames_are_ignored(instance: Embe
 
 def test_websocket_exists_only_at_its_path(instance: EmbeddedInstance) -> None:
     async def scenario(serving: ChatServing, key: Key) -> None:
-        # On other paths, the server ignores the header `Upgrade`. Without credentials, the response is then a 401.
+        # On all paths except CHAT_PATH, the server ignores the header `Upgrade` and handles a usual request. A request
+        # without credentials gets a 401.
         reader, writer = await asyncio.open_connection("127.0.0.1", serving.port)
         writer.write(
             b"GET /v1/Conversations HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"

@@ -43,7 +43,7 @@ class Scene:
     @property
     def media_sid(self) -> str:
         """The SID of a new media resource. Each read of this property uploads another media resource as alice."""
-        operations = self.alice.instance.engine.program.operations
+        operations = self.alice.instance.engine.program
         service = operations.services.fetch(self.alice.instance.account.sid, self.alice.service_sid)
         upload = operations.media.begin(service, Category.MEDIA, "alice")
         return upload.complete("image/png", None).sid
@@ -83,9 +83,10 @@ OUTCOMES = {Decision.NOT_PERMITTED: (403, 50107), Decision.NOT_A_PARTICIPANT: (4
 
 
 def roles_for(instance: EmbeddedInstance, action: Action, role_type: RoleType) -> Iterator[Role]:
-    """Yield one role without a suitable permission, and one role for each suitable permission.
+    """Create and yield a role without a suitable permission, and a role for each suitable permission.
 
-    A permission is suitable if it permits the action.
+    `role_type` is the type of the roles. A permission is suitable if it permits the action, and if roles of this type
+    can have the permission.
     """
     rule = RULES[action]
     other = {
@@ -93,7 +94,7 @@ def roles_for(instance: EmbeddedInstance, action: Action, role_type: RoleType) -
         RoleType.CONVERSATION: (Permission.SEND_MESSAGE, Permission.EDIT_ANY_USER_INFO),
     }[role_type]
     useless = next(permission for permission in other if permission not in (rule.permission, rule.own))
-    operations = instance.engine.program.operations
+    operations = instance.engine.program
     service = operations.services.fetch(instance.account.sid, instance.account.default_chat_service_sid)
     for permission in (useless, rule.permission, rule.own):
         if permission in PERMISSIONS[role_type]:

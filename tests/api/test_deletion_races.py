@@ -18,6 +18,7 @@ from convoke.domain.instants import now
 from convoke.domain.provisioning import Cause, Provisioning
 from convoke.observability import NoMetrics
 from convoke.operations.conversation_finalizer import ConversationFinalizer, NothingToFinalizeError, NotReadyError
+from convoke.storage.alerts import alert_writes
 from convoke.storage.conversations import ConversationRepository
 from convoke.storage.events import EventRepository
 from convoke.storage.first_sights import FirstSights
@@ -115,7 +116,7 @@ class StaleWriter:
         closed = self.conversation.finished(State.CLOSED, self.now)
         failed = self.provisioning.failed([Cause(code=50109, message="a role")], self.now)
         alert = provisioning_failed_alert(closed, failed, self.now)
-        return self.provisionings.close(closed, failed, self._ended(closed), alert)
+        return self.provisionings.close(closed, failed, self._ended(closed), alert_writes(alert))
 
     def settle(self) -> bool:
         self.conversations.settle(self.conversation.account_sid, self.conversation.sid)
@@ -168,7 +169,8 @@ def test_stale_write_after_deletion_is_refused(instance: Instance, write: str, s
 def test_delete_read_before_initializing_ended_is_refused(instance: Instance, end: str) -> None:
     """The deleting client reads the conversation in the state `initializing`. Then the state changes.
 
-    The deletion must be refused, because the old data lacks the state event or the locks that the state change added.
+    The deletion must be refused, because the old data lacks the state event, which the deletion must publish. If the
+    conversation was closed, the old data also lists locks that the conversation no longer holds.
     """
     sid = conversation_in(instance, "initializing")
     if end == "finalize":
@@ -182,9 +184,9 @@ def test_delete_read_before_initializing_ended_is_refused(instance: Instance, en
 
 @dataclass(frozen=True)
 class OvertakenRepository(ProvisioningRepository):
-    """A repository in which another write can happen after a read.
+    """A repository that calls `meanwhile` after each read.
 
-    `meanwhile` runs after each read and makes the other write.
+    `meanwhile` writes to the table, as another process could.
     """
 
     meanwhile: Callable[[], object]
@@ -268,7 +270,7 @@ def test_stale_settle_or_claim_keeps_deleted_conversation_due(instance: Instance
 
 @pytest.mark.each_engine
 def test_delete_with_stale_provisioning_keeps_locks_of_another_conversation(instance: Instance) -> None:
-    """The old provisioning record still lists locks that now belong to another conversation."""
+    """The stale provisioning record lists locks that `sid` has released, and that the conversation `other` holds."""
     sid = conversation_in(instance, "initializing", CHAT_AND_SMS)
     early = StaleWriter(instance, sid)
     assert early.close()

@@ -21,7 +21,7 @@ from tests.support.trees import Tree
 ALICE = '{"identity": "alice"}'
 MASKED = json.dumps({"identity": "alice", "messaging_binding": {"projected_address": "+15017122662"}})
 PAUSE = timedelta(minutes=10)
-"""The maximum pause between two passes of the sweeper."""
+"""The maximum pause between the first passes of the sweeper for a deleted User. Later pauses can be longer."""
 
 
 @pytest.fixture(params=["the account's tree", "a service's tree"])
@@ -236,7 +236,7 @@ def test_identity_that_an_outdated_cache_added_without_a_user_gets_one(clock: Ma
 
 def test_participant_that_cannot_be_deleted_does_not_keep_the_others(clock: ManualClock) -> None:
     class Broken:
-        """Makes reads of the conversation `broken` fail."""
+        """A table whose `get_many` fails if a key contains the conversation SID `broken`."""
 
         broken = ""
 

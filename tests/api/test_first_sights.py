@@ -119,7 +119,11 @@ def test_failed_provisioning_creates_no_user() -> None:
 
 
 class CountingTable:
-    """Wraps a table, and records the keys of each batch read and the number of writes in each transaction."""
+    """Wraps a table, and counts the reads and writes of Users.
+
+    `read` has the number of keys and the consistency of each batch read of Users. `written` has the number of Users in
+    each transaction.
+    """
 
     def __init__(self, table: Any) -> None:
         self._table = table
@@ -156,7 +160,7 @@ def test_known_identities_are_neither_written_nor_read_twice() -> None:
 def test_identity_that_an_old_read_misses_is_read_again_consistently() -> None:
     """On DynamoDB, an eventually consistent read can miss a new User.
 
-    Therefore Convoke reads an unknown identity again with strong consistency.
+    Therefore Convoke repeats the read of an unknown identity with strong consistency.
     """
 
     class Stale(CountingTable):

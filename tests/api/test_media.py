@@ -25,7 +25,7 @@ from convoke.domain.events import Origin
 from convoke.domain.media import MAX_MEDIA, MAX_MEDIA_IN_SET, MAX_MMS_BYTES, MAX_WHATSAPP_BYTES
 from convoke.domain.messages import NewMediaMessage
 from convoke.embedded.gateway import RequestContext
-from convoke.operations.pre_events import LaterWebhooks
+from convoke.operations.request_webhooks import LaterWebhooks
 from convoke.storage.media import MediaRepository
 from tests.support.aws import moto_instance
 from tests.support.examples import CHAT_AND_SMS, chat
@@ -451,7 +451,7 @@ def test_old_message_with_a_media_sid_can_be_deleted(instance: Any) -> None:
     assert conversation.messages.list() == []
 
 
-# Messages with several media. The REST API cannot create such messages.
+# Messages with several media, which the REST API cannot create.
 
 
 def send(instance: Any, conversation: Any, sids: Sequence[str], identity: str | None = None) -> Any:

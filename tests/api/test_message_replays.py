@@ -33,7 +33,10 @@ def messages(conversation: Any, number: int, **parameters: Any) -> list[Any]:
 
 
 def create_webhook(conversation: Any, first: int | None, number: int = 0, **configuration: Any) -> str:
-    """Create a webhook and replay the messages from the index `first` on. Return the webhook SID."""
+    """Create a webhook. Return the webhook SID.
+
+    Convoke replays the messages from the index `first` on. If `first` is None, there is no replay.
+    """
     given: dict[str, Any] = {"target": "webhook", "configuration_filters": ["onMessageAdded"]}
     given |= {"configuration_url": f"{OWN}/{number}", **configuration}
     if first is not None:

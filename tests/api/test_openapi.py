@@ -111,7 +111,11 @@ EXAMPLES: dict[str, str | list[str]] = {
     "UniqueName": "free",
     "Url": "https://hooks.example.com/x",
 }
-"""Maps each form parameter to a valid value. The parameters in SERVICE_SIDS and ROLE_SIDS are missing."""
+"""Maps each form parameter to a valid value.
+
+The values of some parameters differ between instances. Therefore PopulatedInstance adds the parameters in SERVICE_SIDS
+and ROLE_SIDS, and replaces the value of `RoleSid`.
+"""
 
 OWN_EXAMPLES: dict[str, dict[str, str]] = {
     "createAddressConfiguration": {"Type": "sms"},
@@ -127,7 +131,7 @@ ROLE_SIDS = (
     "DefaultConversationRoleSid",
     "DefaultChatServiceRoleSid",
 )
-"""The form parameters that need the SID of an existing role.
+"""The form parameters that set a default role. They need the SID of an existing role.
 
 The form parameters in SERVICE_SIDS need the SID of an existing service.
 """
@@ -243,6 +247,11 @@ def test_document_is_public_and_valid(instance: Instance) -> None:
     validate(answered.body)
 
 
+def test_document_says_which_credentials_requests_need(instance: Instance) -> None:
+    described = call(instance.api, "GET", f"{ORIGIN}/openapi.json").body["info"]["description"]
+    assert all(word in described for word in ("Twilio Conversations v1", "Auth Token", "API key"))
+
+
 def test_document_supports_if_none_match(instance: Instance) -> None:
     tag = call(instance.api, "GET", f"{ORIGIN}/openapi.json").headers["ETag"]
     known = call(instance.api, "GET", f"{ORIGIN}/openapi.json", headers={"If-None-Match": f'W/{tag}, "other"'})
@@ -305,7 +314,10 @@ def test_every_route_is_described_and_no_other(embedded: EmbeddedInstance) -> No
 
 @EVERY_OPERATION
 def test_operation_returns_every_described_status(embedded: EmbeddedInstance, operation: Operation) -> None:
-    """Send three requests: with only the required parameters, with all parameters, and with an ETag."""
+    """Send a request with only the required parameters, and a request with all parameters that it can combine.
+
+    If the first response has an ETag, also send a request with this ETag.
+    """
     populated = PopulatedInstance(embedded)
     examples = Examples(populated.examples | OWN_EXAMPLES.get(operation.id, {}))
     full = {name: examples[name] for name in FITTING.get(operation.id.replace("Service", ""), operation.form)}
@@ -348,9 +360,9 @@ def test_operation_on_unknown_resource_is_not_found(shared: PopulatedInstance, o
 
 
 def wrong_values(schema: Schema, example: str | list[str]) -> st.SearchStrategy[Any]:
-    """Generate values that the schema of the form parameter forbids.
+    """Generate values that the schema of the form parameter forbids. `example` is a value that the schema allows.
 
-    If the schema allows every value, generate nothing.
+    If the function knows no forbidden value, generate nothing.
     """
     if schema["type"] != "array":
         return wrong_texts(schema)
@@ -400,7 +412,7 @@ BOUNDED = [
     for name, schema in operation.form.items()
     if not wrong_values(schema, EXAMPLES.get(name, "")).is_empty
 ]
-"""The form parameters whose schema forbids at least one value."""
+"""The form parameters for which `wrong_values` generates at least one value."""
 
 
 @pytest.mark.parametrize(("operation", "name"), BOUNDED)

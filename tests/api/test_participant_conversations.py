@@ -258,7 +258,10 @@ def test_stale_index_entries_are_not_listed(instance: Instance) -> None:
 
 
 class StaleIndex:
-    """Simulates a table whose index `memberships` is outdated. It does not show writes after this object's creation."""
+    """Simulates a table with an outdated index `memberships`.
+
+    The index does not show writes after this object's creation.
+    """
 
     def __init__(self, instance: Instance, partition: str) -> None:
         self._known = instance.table.query(partition, index=keys.MEMBERSHIPS, limit=100)

@@ -50,6 +50,9 @@ def test_phone_inbox_prints_the_received_messages() -> None:
         (got,) = map(json.loads, printed.splitlines())
         assert (got["from"], got["to"], got["body"]) == (BUSINESS, PHONE, "Hi there")
         assert run("inbox", "+15558675311", "--url", instance.url, **credentials).stdout == ""
+        refused = run("inbox", "5558675310", "--url", instance.url, **credentials)
+        assert (refused.exit_code, refused.stdout) == (2, "")
+        assert "must be the address of a phone" in refused.stderr
 
 
 def test_stop_is_answered_once_although_a_pre_event_interrupts_the_request() -> None:

@@ -134,6 +134,15 @@ def test_invalid_parameter_of_a_role_is_refused(
     assert len(tree.client.roles.list()) == len(DEFAULTS)
 
 
+@pytest.mark.parametrize(("permission", "is_named"), [("unknown", True), ("sendMessage", False)])
+def test_error_of_an_unknown_permission_names_the_valid_permissions(
+    tree: Tree, permission: str, *, is_named: bool
+) -> None:
+    refused = tree.call("POST", "/Roles", {"FriendlyName": "r", "Type": "service", "Permission": permission})
+    assert "joinConversation" in refused.body["message"]
+    assert ("sendMessage" in refused.body["message"]) == is_named
+
+
 def test_every_permission_is_accepted_by_a_type_of_role(tree: Tree) -> None:
     for permission in Permission:
         answers = [

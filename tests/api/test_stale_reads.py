@@ -34,9 +34,9 @@ class Stale:
 
 @pytest.fixture
 def stale() -> Iterator[Stale]:
-    """Run an instance whose eventually consistent reads do not show new writes.
+    """Run an instance whose eventually consistent queries do not show new writes.
 
-    After `table.catch_up()`, the reads show all earlier writes.
+    After `table.catch_up()`, the queries show all earlier writes.
     """
     tables: list[StaleTable] = []
 

@@ -73,7 +73,6 @@ def moments(shown: Any) -> dict[str, datetime]:
 
 @pytest.mark.each_engine
 def test_timers_set_inactive_and_closed_to_the_second(clocked: Instance, clock: ManualClock) -> None:
-    """If timers of PT1M and PT10M start at 22:18:38, they fire at 22:19:38 and 22:28:38."""
     configure_webhook(clocked)
     conversation, begun = create(clocked), clock.present
     both = {"date_inactive": begun + MINUTE, "date_closed": begun + 10 * MINUTE}
@@ -298,9 +297,9 @@ def test_sweep_that_looks_ahead_fires_no_timer_early(embedded: EmbeddedInstance)
 
 @dataclass(frozen=True)
 class OvertakenRepository(ProvisioningRepository):
-    """A repository in which another write can happen after a read.
+    """A repository that calls `meanwhile` after each read.
 
-    `meanwhile` runs after each read and makes the other write.
+    `meanwhile` writes to the table, as another process could.
     """
 
     meanwhile: Meanwhile

@@ -1,4 +1,4 @@
-"""Count the AWS calls, capacity units and events of one conversation until the conversation is settled.
+"""Count the AWS calls, capacity units and events of one conversation until it is settled: until no work is left.
 
 Run `uv run python -m tests.benchmarks.aws_calls [--json PATH]`. The counts are the same on every machine.
 
@@ -9,8 +9,9 @@ On AWS, some work needs no call from Convoke: reading the queues and the stream,
 queue, and state transitions. The program does not count this work.
 
 The program creates one conversation after the other, so each invocation works for one conversation only. The step
-`publish` gets two changes from the stream in one batch. AWS may deliver the two changes in two batches. Credentials and
-configuration are already cached. The webhook receiver answers 200.
+`publish` gets two of the three changes from the stream, in one batch. AWS may deliver them in two batches. The step
+`finalize` itself publishes the third change. Credentials and configuration are already cached. The webhook receiver
+answers 200.
 """
 
 from __future__ import annotations
@@ -67,15 +68,15 @@ In the other measurements, the Users already exist.
 """
 
 EXISTING = (10, 100)
-"""The numbers of existing conversations before the last two measurements.
+"""The numbers of existing conversations in two of the measurements.
 
-These measurements show whether the counts grow with the number of existing conversations.
+These two measurements show whether the counts grow with the number of existing conversations.
 """
 
 MEMBERS_OF_MESSAGE = (10, 1000)
-"""The numbers of members in two conversations that get a message.
+"""The numbers of members of two conversations. In each, one measurement creates a message.
 
-The measurements show whether the cost of a message grows with the number of members.
+These two measurements show whether the cost of a message grows with the number of members.
 """
 
 READ_UNIT = 4096
@@ -131,7 +132,7 @@ class Cost:
     def _count_reads(self, items: list[Any]) -> None:
         """Count the additional read units of items that are larger than 4 KB.
 
-        `ask` has already counted one unit for each item.
+        `ask` counts the read unit for the first 4 KB of each item.
         """
         self.read_units += sum((size({"M": item}) - 1) // READ_UNIT for item in items)
 
@@ -240,7 +241,8 @@ def measure(
     The result also has the name `all`, with the sum of all costs.
 
     - `existing` is the number of other conversations that are created before the measurement.
-    - If `known` is true, the Users of the participants exist, but the participant adder has not read these Users yet.
+    - If `known` is true, the Users of the participants exist. If `existing` is not 0, the other conversations create
+      the Users. Otherwise this function creates the Users, and the participant adder has not read these Users yet.
     - `account` must be a different number in each measurement. MiniStack uses this number as the account ID, so each
       measurement starts without data.
     """
@@ -272,7 +274,7 @@ def measure(
 
 
 def measure_message(members: int, *, account: int) -> dict[str, Cost]:
-    """Create a message in a conversation with `members` chat members. Map each step's name to its cost.
+    """Create a message in a conversation with `members` chat members. Return a mapping from each step to its cost.
 
     The author of the message is a member. See `measure` for `account`.
     """

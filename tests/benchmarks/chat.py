@@ -66,9 +66,9 @@ def bare_server() -> Iterator[tuple[str, Process]]:
 
 
 async def serve_bare() -> None:
-    """Run the comparison server, which sends each received frame to all clients of the sender's group.
+    """Run the comparison server, which sends each received frame to all clients that use the same path as the sender.
 
-    The path of the URL names the group.
+    The path of the URL takes the place of the conversation.
     """
     groups: dict[str, set[ServerConnection]] = {}
 
@@ -144,7 +144,11 @@ async def message_arrives(socket: ClientConnection, marker: bytes) -> None:
 async def milliseconds(
     groups: Sequence[Sequence[ClientConnection]], send: Callable[[int, ClientConnection, str], Awaitable[None]]
 ) -> dict[str, float]:
-    """Send messages one after another. Return statistics about the time until all members have received a message."""
+    """Send messages one after another. Return statistics about the time until all members have a message.
+
+    Each element of `groups` has the clients of one conversation. `send` receives the index of the element, the client
+    that sends, and the text of the message.
+    """
     found = []
     for number in range(WARM_UP_MESSAGES + MESSAGES):
         group = number % len(groups)

@@ -32,10 +32,10 @@ Row = list[Any]
 def copy(data: Path, conversation_sid: str, count: int) -> list[str]:
     """Add `count` copies of the conversation to the data file. Return the SIDs of the copies.
 
-    No process may have the data file open.
+    During the copying, no process may have the data file open.
     """
     with closing(sqlite3.connect(data, isolation_level=None)) as connection:
-        # This setting makes writes fast, but an interrupted run breaks the data file. A broken data file does no harm,
+        # This setting makes writes fast, but a power failure can break the data file. A broken data file does no harm,
         # because the next run starts with a new data file.
         connection.execute("PRAGMA synchronous = OFF")
         connection.execute("PRAGMA cache_size = -262144")
@@ -77,7 +77,7 @@ def _copied(pieces: Sequence[str], conversation_sid: str, new_sid: SidFactory) -
 
 
 def _listed(row: Row) -> Row:
-    """Return a copied row with a new list shard, because the shard depends on the SID."""
+    """Return `row` with the list shard of its new SID. `row` still contains the list shard of the original SID."""
     found = LIST.search(str(row[-1]))
     assert found
     before = found[0].split('"')[3]

@@ -104,7 +104,7 @@ MONTHLY_STARTS = MONTH_SECONDS / ENVIRONMENT_SECONDS
 """How often a function's environment starts in a month."""
 
 Usage = Mapping[str, float]
-"""Maps each priced item to the amount that one conversation uses."""
+"""Maps each priced item to the amount of the item that one conversation uses."""
 
 
 def milliseconds(cost: Cost) -> float:
@@ -118,7 +118,7 @@ def gb_seconds(cost: Cost, memory_gb: float, waiting_seconds: float = 0) -> floa
     """Return the billed GB-seconds of a step: the time multiplied by the memory.
 
     With half the memory, a function gets half as much of a processor core. Therefore the cost of computation stays the
-    same, and the cost of waiting is halved.
+    same, and the cost of waiting is halved. `waiting_seconds` is a wait that is not one of the counted AWS calls.
     """
     processor = cost.invocations * INVOCATION_CPU_MS / 1000
     return processor * MEMORY_GB + (milliseconds(cost) / 1000 - processor + waiting_seconds) * memory_gb
@@ -147,8 +147,8 @@ def usage(steps: Mapping[str, Cost], *, delivery_memory_gb: float, system_logs: 
 def as_deployed(counted: Mapping[str, Cost]) -> Usage:
     """Return how much one conversation in Convoke uses of each priced item.
 
-    AWS can deliver the two changes of a conversation to two invocations. MiniStack delivers the two changes to one
-    invocation. This function therefore adds one invocation.
+    The event publisher receives two changes of the conversation. In the measurement, one invocation receives both. On
+    AWS, two invocations can receive them. This function therefore adds one invocation.
     """
     steps = {**counted, "publish": counted["publish"] + Cost(invocations=1)}
     used = {
@@ -208,7 +208,7 @@ def monthly() -> dict[str, float]:
     quantities = {
         "alarms": sum(map(metric_count, resources("AWS::CloudWatch::Alarm").values())),
         "custom metrics": len(Measure),
-        "secrets": 1,
+        "secrets": len(resources("AWS::SecretsManager::Secret")),
         "SnapStart cached GB": MEMORY_GB,
     }
     return {item: price.of(quantities[item]) for item, price in MONTHLY_PRICES.items()}

@@ -1,4 +1,4 @@
-"""Measure how fast `convoke up` and the yardstick accept requests (`yardstick.py`).
+"""Measure how fast `convoke up` and the yardstick (`yardstick.py`) accept requests.
 
 `python -m tests.benchmarks.embedded [--json PATH]`. Each request creates a conversation of 10 participants and gets the
 response 202. The data file is new. At the end, the benchmark kills a process of Convoke under load and starts a new

@@ -22,7 +22,7 @@ Address = tuple[str, int]
 RESPONSE_TIMEOUT_SECONDS = 60.0
 
 OVERLOADED, RETRY_AFTER_SECONDS = 503, 1.0
-"""The status with which Convoke refuses requests under load, and its value of the header `Retry-After`."""
+"""The status with which Convoke refuses requests under load, and the value of the response's header `Retry-After`."""
 
 
 class LoadError(Exception):

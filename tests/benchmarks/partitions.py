@@ -50,9 +50,9 @@ CHANGES = 3
 """The number of changes per conversation: created, participants added, state updated."""
 
 CONVERSATION_UNITS = 57
-"""The write units per conversation with its participants, as aws_calls.py counts them.
+"""The table's write units per conversation with its participants, as aws_calls.py counts them without a webhook.
 
-Most of these units are used by the conversation's partition key.
+The conversation's partition key uses most of these units. The simulation counts all of them for that key.
 """
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)

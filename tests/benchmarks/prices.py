@@ -1,4 +1,4 @@
-"""Define the AWS price of everything that a conversation uses. No other module contains a price."""
+"""Define the AWS prices of a conversation and of a deployment. No other module contains a price."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ PRICES = {
     "log bytes": Price(0.50, 1e9, "logs, ingestion", CLOUDWATCH),
     "bytes to the internet": Price(0.09, 1e9, "data transfer out", TRANSFER),
 }
-"""Maps each item that a conversation uses to its price.
+"""Maps each priced item of a conversation to the item's price.
 
 These costs are not included:
 
@@ -72,4 +72,4 @@ MONTHLY_PRICES = {
     "secrets": Price(0.40, 1, "secrets", SECRETS_MANAGER),
     "SnapStart cached GB": Price(0.0000015046 * MONTH_SECONDS, 1, "SnapStart, cache, per second", LAMBDA),
 }
-"""Maps each item that a deployment has to its monthly price."""
+"""Maps each item of a deployment to the item's monthly price."""

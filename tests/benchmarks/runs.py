@@ -61,7 +61,7 @@ def medians(measurements: Sequence[Mapping[str, float]]) -> dict[str, float]:
 def run(measure: Callable[[], Mapping[str, Any]], about: str | None) -> None:
     """Parse a benchmark's command line, run the benchmark, and print the results.
 
-    If the command line contains `--json PATH`, also write the results to this file.
+    If the command line contains `--json PATH`, also write the results to this file. `about` is the text of `--help`.
     """
     arguments = ArgumentParser(description=about)
     arguments.add_argument("--json", type=Path, metavar="PATH", help="write the figures to this file, too")

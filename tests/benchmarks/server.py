@@ -26,7 +26,7 @@ from tests.support.processes import up
 POLL_INTERVAL_SECONDS = 0.005
 
 LAST_CHECKED, OTHERS_CHECKED = 16, 48
-"""How many conversations are checked: the last conversations, and a sample of the earlier conversations.
+"""The numbers of checked conversations: of the last conversations, and of a sample of the earlier conversations.
 
 The check shows whether the backlog is finished. Listing all initializing conversations would take longer.
 """

@@ -1,4 +1,4 @@
-"""Perform the straightforward design, in which a Standard workflow adds participants one by one.
+"""Run a straightforward design for comparison, in which a Standard workflow adds participants one by one.
 
 The benchmark `cost.py` compares Convoke with this design. The design writes the items of a Convoke conversation, with
 one call for each item. The design has no transactions. Therefore it needs half the write units, but a failure in the
@@ -93,7 +93,9 @@ class Straightforward:
 
 
 def items_of_last_conversation() -> dict[str, list[StoredItem]]:
-    """Return the items of the last conversation, grouped by the first word of the sort key.
+    """Return a mapping from each kind of item to the items of the last conversation.
+
+    The kind is the sort key up to the first `#`.
 
     The items have new partition keys. Therefore writing these items does not replace the original items.
     """

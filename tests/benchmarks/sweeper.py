@@ -65,7 +65,7 @@ core.
 class EndlessShard:
     """A table with one shard of the index `due`, whose entries never end.
 
-    All threads need the next page. Therefore all threads wait for a read.
+    When a page is used up, every thread waits for the next page. Therefore a read occupies the simulated core.
     """
 
     core: SimulatedCore
@@ -82,7 +82,10 @@ class EndlessShard:
 
 
 def rate(work: Work, *, with_cpu: bool = True, threads: int = SWEEP_THREADS) -> float:
-    """Return how many due conversations per second the invocations for all shards process together."""
+    """Return how many due conversations per second the invocations for all shards process together.
+
+    If `with_cpu` is false, the sweeper needs no processor time and only waits for AWS.
+    """
     time = SimulatedTime(threads)
     core = SimulatedCore(time)
     seconds = functions()["sweeper"]["Timeout"] - SWEEP_MARGIN_MILLISECONDS / 1000

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import socket
+import time
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -19,6 +22,7 @@ from convoke.domain.carriers import (
     CarrierUnavailableError,
     CopyMedia,
     OutboundCopy,
+    SentCopy,
 )
 from convoke.domain.errors import (
     CarrierFailedError,
@@ -34,8 +38,10 @@ from convoke.domain.media import PHONE_TYPES, Category, Content, Media
 from convoke.domain.receipts import Receipt, ReceiptStatus
 from convoke.domain.senders import Provider, Sender, TwilioCredentials
 from convoke.operations.ports import Carrier
+from convoke.webhooks.answers import WebhookLateError
 from tests.support.aws import CREDENTIALS
 from tests.support.carriers import ACCOUNT, TOKEN, Reply, StandIn, aws_stand_in, twilio_stand_in
+from tests.support.processes import full_listener
 
 PHONE, BUSINESS = "+15558675310", "+15017122661"
 ARN = "arn:aws:sms-voice:us-east-1:123456789012:phone-number/phone-0123"
@@ -180,6 +186,30 @@ def test_lost_response_of_twilio_leaves_the_outcome_unknown(twilio: StandIn, rep
 def test_twilio_certainly_has_no_copy_if_it_cannot_be_reached() -> None:
     with pytest.raises(CarrierUnavailableError):
         TwilioCarrier(None, f"http://127.0.0.1:{free_port()}").send(COPY)
+
+
+def is_cut(url: str) -> Future[SentCopy]:
+    """Send a copy to the server at `url`, and cut the call while it waits. Return the finished call."""
+    with ThreadPoolExecutor(1) as pool:
+        carrier = TwilioCarrier(None, url)
+        call = pool.submit(carrier.send, COPY)
+        time.sleep(0.3)
+        assert call.running()
+        carrier.cut()
+        wait([call], 1)
+        assert call.done()
+    return call
+
+
+def test_nobody_knows_whether_twilio_has_the_copy_of_a_call_that_was_cut() -> None:
+    # The operating system accepts the connection, but no server reads the request.
+    with socket.create_server(("127.0.0.1", 0)) as listener, pytest.raises(WebhookLateError):
+        is_cut(f"http://127.0.0.1:{listener.getsockname()[1]}").result()
+
+
+def test_twilio_certainly_has_no_copy_of_a_call_that_was_cut_without_a_connection() -> None:
+    with full_listener() as (host, port), pytest.raises(CarrierUnavailableError):
+        is_cut(f"http://{host}:{port}").result()
 
 
 # AWS

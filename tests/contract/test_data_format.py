@@ -119,7 +119,10 @@ def test_file_in_missing_folder_is_refused(tmp_path: Path) -> None:
 
 
 UNPRIVILEGED_UID = 65534
-"""The ID of the user `nobody`. Tests that run as root switch to this user, because root can write to every file."""
+"""The ID of the user `nobody`.
+
+If the tests run as root, `unprivileged` switches to this user, because root can write to every file.
+"""
 
 
 @contextmanager
@@ -265,8 +268,9 @@ def test_messages_of_format_4_keep_their_ids_and_counts_and_get_a_receiver(tmp_p
 
 
 def as_in_format_8(connection: sqlite3.Connection) -> None:
-    connection.execute("DROP INDEX messages_by_visibility")
-    connection.execute("DROP INDEX messages_of_lines")
+    for index in ("messages_visible", "messages_waiting", "messages_of_lines"):
+        connection.execute(f"DROP INDEX {index}")
+    connection.execute("ALTER TABLE messages DROP COLUMN waits")
     connection.execute(FORMAT_8[7])
 
 
@@ -297,10 +301,10 @@ def test_memberships_of_format_5_get_into_the_order_of_their_conversations(tmp_p
     with closing(SqliteTable(path)) as table:
         table.transact([*map(Put, participants), Put(COUNTER)])
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        # Before format 6, this column of the index contained the participant's sort key.
+        # Before format 6, the column `memberships_sort` contained the participant's sort key.
         connection.execute("UPDATE items SET memberships_sort = sk WHERE memberships_partition IS NOT NULL")
-        connection.execute("ALTER TABLE messages DROP COLUMN failures")
         as_in_format_8(connection)
+        connection.execute("ALTER TABLE messages DROP COLUMN failures")
         connection.execute("PRAGMA user_version = 5")
     with closing(SqliteTable(path)) as table:
         assert [item["pk"] for item in table.query("alice", index=MEMBERSHIPS, limit=9)] == [
@@ -316,7 +320,8 @@ WITHOUT_FAILURES = "ALTER TABLE messages DROP COLUMN failures"
 def test_both_kinds_of_format_6_and_formats_7_and_8_are_migrated(tmp_path: Path, version: int, column: str) -> None:
     """Format 6 has two variants: with and without the column `failures`.
 
-    The format number must increase so that an older version of Convoke, which cannot read new items, refuses the file.
+    Migration must increase the format number. Then an older version of Convoke, which cannot read new items, refuses
+    the file.
     """
     path = tmp_path / "convoke.db"
     with closing(empty_file(path, FORMAT_8)) as connection:

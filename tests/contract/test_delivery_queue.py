@@ -109,7 +109,11 @@ def test_postponed_message_is_received_at_its_time_by_the_given_clock(queue: Dur
 def test_message_is_visible_at_the_next_visible_time_whatever_its_fraction_of_a_microsecond(
     queue: DurableQueue, clock: ManualClock, nanoseconds: int
 ) -> None:
-    """If the message were still invisible, a clock that moves to this time would never advance."""
+    """A test clock moves to the time that `next_visible` returns.
+
+    If the message were invisible at that time, `next_visible` would return the same time once more, and the clock would
+    never advance.
+    """
     send(queue, "a")
     queue.change_visibility(received(queue), 60 + nanoseconds / 1e9)
     visible = queue.next_visible(clock.now())
@@ -141,6 +145,20 @@ def test_each_receiver_has_its_own_order(queue: DurableQueue) -> None:
     assert queue.has_visible(), "the event"
     assert bodies(queue, NO_RECEIVER) == ["event"]
     assert not queue.has_visible()
+
+
+def test_retry_does_not_go_before_messages_that_have_been_visible_for_longer(
+    queue: DurableQueue, clock: ManualClock
+) -> None:
+    """Otherwise the retries of failed deliveries would keep newer deliveries waiting. Only a line needs the order."""
+    line = line_key("AC1", "+15017122661>+15558675310")
+    for receiver in (ONE, line):
+        send(queue, "failed", "newer", receiver=receiver)
+        queue.change_visibility(received(queue, receiver), 5)
+    clock.move(timedelta(seconds=5))
+    assert [received(queue).body, received(queue).body] == ["newer", "failed"]
+    in_order = [queue.receive(line, in_order=True) for _ in range(2)]
+    assert [message and message.body for message in in_order] == ["failed", "newer"]
 
 
 def test_queues_of_different_names_do_not_meet(queue: DurableQueue, clock: ManualClock) -> None:
@@ -196,6 +214,7 @@ def postpone_for_many_receivers(queue: DurableQueue, count: int) -> None:
         lambda queue: queue.is_first_visible(line_key("AC1", "+15017122661>1")),
         lambda queue: queue.next_visible(queue.now()),
         lambda queue: queue.delete(received(queue, OTHER)),
+        lambda queue: queue.receive(line_key("AC1", "+15017122661>1"), in_order=True),
     ],
 )
 def test_no_call_reads_every_message_or_every_postponed_receiver(
@@ -286,7 +305,7 @@ def test_dead_letters_are_consumed_in_pages(queue: DurableQueue, dead_letters: D
 def test_message_is_visible_at_its_next_visible_time(queue: DurableQueue, clock: ManualClock) -> None:
     send(queue, *map(str, range(20)))
     for number in range(20):
-        # These pauses do not end at a whole microsecond.
+        # None of these pauses ends at a whole microsecond.
         queue.change_visibility(received(queue), 1 + number + 1 / 3)
     for _ in range(20):
         moment = queue.next_visible(clock.now())

@@ -9,7 +9,8 @@ import struct
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -23,9 +24,10 @@ from convoke.cli.ministack import free_port
 from convoke.domain.events import Event, EventType
 from convoke.domain.receivers import ReceiverRules
 from convoke.domain.webhooks import Delivery, Method
-from convoke.webhooks.answers import WebhookAnswer, WebhookUnreachableError
-from convoke.webhooks.client import MAX_IDLE_SECONDS, Address, Resolve, WebhookHttpClient
+from convoke.webhooks.answers import WebhookAnswer, WebhookLateError, WebhookUnreachableError
+from convoke.webhooks.client import MAX_IDLE_SECONDS, Address, Resolve, WebhookHttpClient, resolve
 from tests.support.clocks import Clocks
+from tests.support.processes import full_listener
 
 LONGEST = 1000
 
@@ -162,14 +164,14 @@ def test_response_body_is_read_up_to_the_limit(length: int) -> None:
 
 
 def drip(connection: socket.socket) -> None:
-    """Send a header that never ends, one byte at a time."""
+    """Send a status line and a header that does not end within the time limit, one byte at a time."""
     for byte in b"HTTP/1.1 200 OK\r\nX-Long: " + b"x" * 1000:
         connection.sendall(bytes([byte]))
         time.sleep(0.05)
 
 
 def drip_a_header(connection: socket.socket) -> None:
-    """Send a status line, a complete header, and then a header that never ends, one byte at a time."""
+    """Send a status line and a complete header at once, and then the same bytes as `drip`."""
     connection.sendall(b"HTTP/1.1 200 OK\r\nX-Short: x\r\n")
     drip(connection)
 
@@ -182,7 +184,7 @@ def drip_the_body(connection: socket.socket) -> None:
 
 
 def drip_a_body_without_length(connection: socket.socket) -> None:
-    """Send a body that never ends, one byte at a time. No header announces the body's length."""
+    """Send a body that does not end within the time limit, one byte at a time. No header announces its length."""
     connection.sendall(b"HTTP/1.0 200 OK\r\n\r\n")
     for _ in range(1000):
         connection.sendall(b"x")
@@ -190,7 +192,7 @@ def drip_a_body_without_length(connection: socket.socket) -> None:
 
 
 def drip_a_handshake(connection: socket.socket) -> None:
-    """Send the first record of a TLS handshake, one byte at a time."""
+    """Send the beginning of a TLS handshake. The first record is sent one byte at a time, and is never complete."""
     connection.sendall(b"\x16\x03\x03\x40\x00\x02")
     for _ in range(1000):
         connection.sendall(b"\x00")
@@ -283,6 +285,51 @@ def test_slow_name_resolution_times_out(monkeypatch: pytest.MonkeyPatch) -> None
     left.set()
 
 
+@contextmanager
+def looking_up() -> Iterator[tuple[str, Resolve]]:
+    yield "http://hooks.example.com/", lambda host, port: Future()
+
+
+@contextmanager
+def connecting() -> Iterator[tuple[str, Resolve]]:
+    with full_listener() as (host, port):
+        addresses = [Address(socket.AF_INET, (host, port))] * 2
+        yield f"http://hooks.example.com:{port}/", lambda *_: done(addresses)
+
+
+@contextmanager
+def shaking_hands() -> Iterator[tuple[str, Resolve]]:
+    with misbehaving(hang) as url:
+        yield url.replace("http:", "https:"), resolve
+
+
+@contextmanager
+def awaiting_the_answer() -> Iterator[tuple[str, Resolve]]:
+    with misbehaving(hang) as url:
+        yield url, resolve
+
+
+@pytest.mark.parametrize("stage", [looking_up, connecting, shaking_hands, awaiting_the_answer])
+def test_cut_ends_a_call_at_any_stage(stage: Callable[[], AbstractContextManager[tuple[str, Resolve]]]) -> None:
+    with stage() as (url, resolve), ThreadPoolExecutor(1) as pool:
+        client = WebhookHttpClient(ANYWHERE, resolve)
+        call = pool.submit(called, delivery(f"{url}#tt=15000&ct=10000"), client)
+        time.sleep(0.3)
+        assert call.running()
+        client.cut()
+        with pytest.raises(WebhookLateError):
+            call.result(1)
+
+
+def test_connection_that_is_not_accepted_in_time_is_late() -> None:
+    with full_listener() as (host, port):
+        begun = time.monotonic()
+        for fragment in ("tt=300", "ct=300"):
+            with pytest.raises(WebhookLateError, match=r"no answer within 0\.3 s"):
+                called(delivery(f"http://{host}:{port}/#{fragment}"))
+        assert time.monotonic() - begun < 2
+
+
 @pytest.mark.parametrize("host", ["nowhere.invalid", "x" * 64 + ".example.com", "a..b"])
 def test_unresolvable_host_is_reported_as_no_connection(host: str) -> None:
     with pytest.raises(WebhookUnreachableError, match="no connection"):
@@ -361,15 +408,22 @@ class Resolver:
         self._addresses = list(addresses)
         self.asked: list[str] = []
 
-    def __call__(self, host: str, port: int, seconds: float) -> list[Address]:
+    def __call__(self, host: str, port: int) -> Future[list[Address]]:
         self.asked.append(host)
         address = self._addresses.pop(0) if len(self._addresses) > 1 else self._addresses[0]
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
-        return [Address(family, (address, port))]
+        return done([Address(family, (address, port))])
+
+
+def done(addresses: list[Address]) -> Future[list[Address]]:
+    """Return a finished lookup that found `addresses`."""
+    found: Future[list[Address]] = Future()
+    found.set_result(addresses)
+    return found
 
 
 def only_allowed(network: str, *, https_only: bool = False) -> ReceiverRules:
-    """Return rules that allow calls only to one private network.
+    """Return rules that allow calls to public networks and to one private network.
 
     The receivers of these tests run on this machine. A deployment's default rules would refuse to call them.
     """
@@ -432,8 +486,8 @@ def listening(port: int, *hosts: str) -> Iterator[dict[str, list[socket.socket]]
 
 
 def every(*addresses: str) -> Resolve:
-    """Return a fake resolver that returns these addresses for every host name."""
-    return lambda host, port, seconds: [Address(socket.AF_INET, (address, port)) for address in addresses]
+    """Return a fake resolver that finds these addresses for every host name."""
+    return lambda host, port: done([Address(socket.AF_INET, (address, port)) for address in addresses])
 
 
 @pytest.mark.parametrize("addresses", [("127.0.0.2", "127.0.0.1"), ("127.0.0.1", "127.0.0.2")])

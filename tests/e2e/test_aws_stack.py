@@ -32,7 +32,10 @@ PHONE = "+15558675399"
 """A phone number that no other test uses."""
 
 TIMEOUT_SECONDS = 60.0
-"""The maximum wait for a result. A cold start takes about one second. The sweeper can run ten seconds later."""
+"""The maximum wait for a result.
+
+A cold start takes about one second. The sweeper retries an interrupted conversation ten seconds after its creation.
+"""
 
 
 @pytest.fixture(scope="module")
@@ -98,9 +101,9 @@ def quick_redrive(stack: Stack, queue: str) -> Iterator[None]:
 
 
 def poison(stack: Stack, queue: str, body: str) -> None:
-    """Send a message, and receive it until one more failure makes it a dead letter.
+    """Send a message, and receive it so often that one more failure makes it a dead letter.
 
-    During this time, no other program may receive from the queue.
+    The function of the queue must be stopped meanwhile (see `stopped`), so that it receives nothing.
     """
     sqs, url = stack.client("sqs"), stack.resource(queue)
     attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["RedrivePolicy"])["Attributes"]

@@ -210,6 +210,12 @@ def test_invalid_account_sid_in_environment_is_a_one_line_error() -> None:
     assert one_line_of_refusal(result).endswith("must be an Account SID: AC and 32 hexadecimal digits")
 
 
+@pytest.mark.parametrize("url", ["convoke.example.com", "https://convoke.example.com/", "https://a.example.com?b"])
+def test_invalid_public_url_is_a_one_line_error(url: str) -> None:
+    result = convoke("up", "--port", "0", "--data", ":memory:", environ={"CONVOKE_PUBLIC_URL": url})
+    assert one_line_of_refusal(result).startswith("Error: CONVOKE_PUBLIC_URL must be an http or https URL")
+
+
 def test_account_create_list_and_rotate_token(tmp_path: Path) -> None:
     data = ("--data", str(tmp_path / "convoke.db"))
     created = json.loads(convoke("account", "create", *data).stdout)

@@ -8,7 +8,7 @@ two kinds of requests:
 - Requests to the API in this process, with random methods, paths, headers and forms. They use the paths and parameters
   of `/openapi.json`, the SIDs of stored resources, and invalid values.
 - Connections to a server on a socket. The HTTP requests contain random mistakes, and are cut or joined at random
-  places. The server must answer or close every connection, and then answer a correct request.
+  places. The server must answer or close every connection, and at the end answer a correct request.
 """
 
 from __future__ import annotations
@@ -245,7 +245,7 @@ def fuzz_api(fuzz: Fuzz, requests: int, statuses: Counter[int]) -> list[Violatio
 
 
 async def fuzz_server(fuzz: Fuzz, connections: int, statuses: Counter[int]) -> list[Violation]:
-    """Send random bytes to a server over many connections. Then send a correct request, which must succeed."""
+    """Send random bytes to a server over many connections. At the end, send a correct request, which must succeed."""
     violations, target = [], Target()
     with listening_socket("127.0.0.1", 0) as listener:
         server = Server(target.engine.gateway(), target.engine.start, target.engine.stop)

@@ -70,7 +70,7 @@ class Wanted(NamedTuple):
     state: str
     identities: tuple[str, ...]
     has_key: bool
-    """Whether the request has an `Idempotency-Key`. If the request gets no response, the client then repeats it."""
+    """Whether the request has an `Idempotency-Key`. Without a response, the client repeats only such a request."""
     notifies: bool
     """Whether webhooks receive all events. Otherwise they receive only the event about the new state."""
 

@@ -36,7 +36,7 @@ BELONGINGS = {
 
 
 def fill_service(instance: Instance) -> str:
-    """Create a service with more conversations and Users than fit into a page or a batch. Return the service SID.
+    """Create a service with more items than fit into one page or one batch of this test. Return the service SID.
 
     Also create a conversation in the default service whose participants have the same identities.
     """

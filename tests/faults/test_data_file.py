@@ -48,7 +48,7 @@ def process_settings() -> tuple[float, dict[str, int]]:
 def start(data: Path) -> Result:
     """Run `convoke up` in this process.
 
-    The command must fail, because otherwise it would not end.
+    The test must make the command fail. A successful command would not end.
     """
     before = process_settings()
     result = CliRunner().invoke(up_command, ["--port", "0", "--data", str(data)])

@@ -138,7 +138,7 @@ def test_password_of_every_level_is_hidden_everywhere(path: str, logs: pytest.Lo
 
 
 def configured(instance: EmbeddedInstance) -> list[str]:
-    """Configure URLs for the account. Return the path of each resource that has such a URL."""
+    """Configure webhook URLs with passwords for the account. Return the path of each resource that shows a URL."""
     ask(instance, "/convoke/v1/Configuration", {"ErrorLogUrl": url("log")})
     filters = [*PRE_EVENTS, EventType.CONVERSATION_ADDED, EventType.MESSAGE_ADDED]
     form = {"PreWebhookUrl": url("pre"), "PostWebhookUrl": url("post"), "Filters": filters}

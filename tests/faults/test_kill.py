@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import signal
+import socket
 import sqlite3
 import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -20,10 +22,13 @@ from twilio.rest.conversations.v1.conversation import ConversationContext
 from convoke.embedded import engine
 from convoke.embedded.deliveries import MAX_CONCURRENT_DELIVERIES_PER_RECEIVER
 from convoke.embedded.engine import SHUTDOWN_GRACE_SECONDS
+from convoke.testing.instance import running
 from tests.faults import soak
+from tests.support.carriers import ACCOUNT, TOKEN
 from tests.support.examples import chat
 from tests.support.instances import held_instance, receive_any
-from tests.support.processes import TIMEOUT_SECONDS, Up, hanging_receiver, receiver, up
+from tests.support.phones import BUSINESS, PHONE
+from tests.support.processes import TIMEOUT_SECONDS, Up, full_listener, hanging_receiver, receiver, up
 from tests.support.up_that_dies import KILLED
 
 RESUME_TIMEOUT_SECONDS = 8.0
@@ -146,11 +151,52 @@ def test_shutdown_with_hanging_receivers_ends_in_time_and_uses_up_no_attempt(tmp
             assert messages.fetchall() == [("delivery", 0, 1)] * 6
 
 
+def test_shutdown_ends_a_call_to_a_carrier_in_time() -> None:
+    sender = {"Provider": "twilio", "Address": BUSINESS, "Twilio.AccountSid": ACCOUNT, "Twilio.AuthToken": TOKEN}
+    # The operating system accepts the connection, and nobody answers.
+    with socket.create_server(("127.0.0.1", 0)) as listener, running() as instance:
+        instance._engine._twilio._carrier.get()._api_url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        client = instance.client()
+        client.request("POST", f"{instance.url}/convoke/v1/Senders", data=sender)
+        conversations = client.conversations.v1.conversations
+        sid = conversations.create().sid
+        conversations(sid).participants.create(
+            messaging_binding_address=PHONE, messaging_binding_proxy_address=BUSINESS
+        )
+        conversations(sid).messages.create(author="alice", body="Hello")
+        listener.settimeout(TIMEOUT_SECONDS)
+        connection, _ = listener.accept()
+        begun = time.monotonic()
+    assert time.monotonic() - begun < SHUTDOWN_GRACE_SECONDS + 1.5
+    calls = [thread for thread in threading.enumerate() if thread.name.startswith("delivery")]
+    with connection:
+        for call in calls:
+            call.join(1)
+            assert not call.is_alive()
+
+
+def test_shutdown_ends_attempts_to_connect_in_time(tmp_path: Path) -> None:
+    """A pre-event and a delivery hang while they connect. The connect timeout is longer than the grace period."""
+    with full_listener() as (host, port), up("--data", str(tmp_path / "convoke.db")) as stopped:
+        url = f"http://{host}:{port}/#ct=10000&tt=15000"
+        v1 = stopped.client.conversations.v1
+        v1.configuration.webhooks().update(
+            pre_webhook_url=url, post_webhook_url=url, filters=["onConversationAdded", "onConversationUpdate"]
+        )
+        sid = v1.conversations.create(x_twilio_webhook_enabled="true").sid
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(v1.conversations(sid).update, friendly_name="Visit", x_twilio_webhook_enabled="true")
+            time.sleep(0.5)  # Nobody sees that an attempt to connect has begun.
+            begun = time.monotonic()
+            assert stopped.stop() == 0
+            assert SHUTDOWN_GRACE_SECONDS <= time.monotonic() - begun < SHUTDOWN_GRACE_SECONDS + 1.5
+
+
 @pytest.mark.parametrize(
     ("method", "when", "is_stored"),
     [
         ("_store", "before", False),
-        ("_write_pending", "after", False),  # The process dies inside the flush.
+        ("_write_pending", "after", False),  # The items are written, but not committed.
         ("_store", "after", True),  # The process dies after the commit, but before the response.
         ("_announce", "after", True),
     ],

@@ -1,6 +1,7 @@
-"""After a failure of its own, Convoke retries a limited number of times with growing pauses. Then it creates an alert.
+"""After a failure of its own, Convoke retries with growing pauses. After several failures, it creates an alert.
 
-No loop repeats a failing call forever at a fixed interval. See docs/decisions/0098-own-failures-are-given-up.md.
+Convoke then gives up a delivery or a copy, and retries other work only rarely. No loop repeats a failing call forever
+at a short fixed interval. See docs/decisions/0098-own-failures-are-given-up.md.
 """
 
 from __future__ import annotations
@@ -132,7 +133,7 @@ def test_failing_delivery_is_retried_with_growing_pauses_and_becomes_a_dead_lett
     monkeypatch.setattr(WebhookDelivery, part, broken)
     assert instance.call("POST", "/v1/Conversations", headers=HEADER).status == 201
     pauses = work_for_a_day(instance, clock)
-    # The failed call of `split` before the event was in the queue has no pause.
+    # Convoke calls `split` once before it puts the event into the queue. No pause follows this call.
     assert pauses == pytest.approx(DOUBLING, abs=0.01)
     assert (instance.waiting_messages("delivery"), instance.waiting_messages("delivery-dlq")) == (0, 1)
     (alert,) = alerts(instance)
@@ -374,7 +375,10 @@ DELETIONS = pytest.mark.parametrize(
 )
 """Runs a test for a deleted User and for a deleted service.
 
-`operations` is the class whose method `delete` deletes the participants or conversations.
+- `delete` creates and deletes the User or the service.
+- `operations` is the class whose method `delete` the sweeper calls: for each participant of the User, or for each
+  conversation of the service.
+- `kind` is the kind of the due item.
 """
 
 
@@ -516,7 +520,7 @@ def test_failing_copy_on_aws_is_retried_with_growing_pauses_and_fails(
         assert conversation.messages(message.sid).fetch().delivery["failed"] == "all"
         (alert,) = moto.call("GET", "/v1/Alerts").body["alerts"]
         assert (alert["error_code"], alert["resource_sid"]) == ("30008", message.sid)
-        # Clients have already been told that the copy has failed. Therefore a redrive does not send the copy.
+        # Clients know from the receipt that the copy has failed. Therefore a redrive does not send the copy.
         sent = moto.items("phone-message#")
         moto.redrive_copies()
         moto.work()

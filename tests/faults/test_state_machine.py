@@ -95,5 +95,5 @@ def test_execution_fails_if_a_task_fails_every_time_and_the_sweeper_starts_anoth
 
 
 def test_definition_works_in_every_partition() -> None:
-    """ARNs start with another partition than `aws` in China and in GovCloud."""
+    """The partition is the second part of an ARN. In China and in GovCloud, the partition is not `aws`."""
     assert all(task["Resource"].startswith("arn:${Partition}:states:::") for task in TASKS.values())

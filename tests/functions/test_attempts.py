@@ -108,7 +108,10 @@ def test_attempt_that_fails_in_convoke_does_not_count(moto: MotoInstance, table:
 
 
 def test_event_that_the_receiver_accepted_is_not_delivered_again(moto: MotoInstance) -> None:
-    """The process ends after the attempt is recorded, but before the message is deleted. SQS then delivers it again."""
+    """The process ends after the attempt is recorded, but before the message is deleted.
+
+    SQS then delivers the message again.
+    """
     send(moto)
     body = received(moto)
     moto.work()

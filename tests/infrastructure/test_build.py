@@ -34,7 +34,7 @@ def test_layer_leaves_out_the_embedded_engine_and_the_command_line() -> None:
     assert (package / "aws" / "handlers" / "api.py").exists()
     for left_out in ("cli", "embedded", "testing", "__main__.py"):
         assert not (package / left_out).exists(), left_out
-    for library in ("uvicorn", "twilio", "click", "moto"):
+    for library in ("uvicorn", "twilio", "click", "moto", "aws_lambda_powertools/utilities/idempotency"):
         assert not (LAYER / library).exists(), library
 
 
@@ -64,9 +64,9 @@ def test_build_for_tests_is_for_this_machine_and_its_template_accepts_nothing_el
 
 
 def test_layer_for_the_other_architecture_has_the_same_modules(tmp_path: Path) -> None:
-    """`make build` usually builds for another architecture than this machine has.
+    """`make build` can build for another architecture than that of this machine. The default is arm64.
 
-    Some package might have no wheel for that architecture.
+    A package may have no wheel for one of the architectures.
     """
     (other,) = MACHINES.keys() - {MACHINE}
     environ = {**os.environ, "CONVOKE_ARCHITECTURE": other, "PATH": f"{python().parent}:{os.environ['PATH']}"}
@@ -106,9 +106,9 @@ for client in (edges.table._client, edges.media_store._client, edges._sms):
 
 
 def test_openapi_document_can_be_built_on_the_layer_alone() -> None:
-    """The API function imports these modules only when a client requests the document.
+    """The API function imports the modules that build the document only when a client requests the document.
 
-    Therefore starting the function does not test them.
+    Therefore the test that starts the function does not import these modules.
     """
     assert run("from convoke.api.openapi import document; print(document()['openapi'])") == "3.1.0"
 

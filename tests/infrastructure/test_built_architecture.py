@@ -52,7 +52,7 @@ def test_unknown_and_contradictory_architectures_are_refused(tmp_path: Path) -> 
 
 @pytest.mark.parametrize("architecture", ["arm64", "x86_64"])
 def test_pinned_template_differs_only_in_the_architecture(tmp_path: Path, architecture: str) -> None:
-    """`sam build` writes templates in the form of BUILT."""
+    """BUILT has the form of the templates that `sam build` writes."""
     built = tmp_path / "template.yaml"
     built.write_text(BUILT)
     subprocess.run([ROOT / ".ci/pin-architecture", architecture, built], check=True)

@@ -22,8 +22,8 @@ pytestmark = pytest.mark.built
 MAX_BYTECODE_INSTRUCTIONS = 9_130_000
 """The maximum number of bytecode instructions in a cold start of the API function.
 
-Unlike a duration, this number is the same on every machine, within 0.01 %. Python itself can count bytecode
-instructions. CPU instructions would need a tool (`tests.benchmarks.cold_start`).
+Unlike a duration, this number is the same on every machine, within 0.01 %. The test counts bytecode instructions,
+because Python itself can count them. `tests.benchmarks.cold_start` counts CPU instructions, but needs Valgrind.
 
 If a change makes the cold start cheaper, lower the constant. For 60 operations, the constant was 7,800,000. Now Convoke
 serves 103 operations.
@@ -59,8 +59,12 @@ def unbuilt(model):
 def lambda_handler(event, context):
     from pydantic import BaseModel
     return {{"drawn": random.random(), "unbuilt": [*unbuilt(BaseModel)], "collecting": gc.isenabled(),
-            "numbers": "phonenumbers" in sys.modules}}
+            "numbers": "phonenumbers" in sys.modules,
+            "resources": [name for name in sys.modules if name.startswith("convoke.api.resources.")]}}
 """
+
+
+RESOURCES = {path.stem for path in (LAYER / "convoke/api/resources").glob("*.py")} - {"__init__"}
 
 
 def run(code: str, *path: Path) -> str:
@@ -115,5 +119,6 @@ def test_restored_snapshot_is_warm_and_reseeds_random_numbers(tmp_path: Path) ->
         assert path.endswith("/response"), body
         answered = json.loads(body)
         assert (answered["unbuilt"], answered["collecting"], answered["numbers"]) == ([], True, True)
+        assert {name.rpartition(".")[2] for name in answered["resources"]} == RESOURCES
         drawn.add(answered["drawn"])
     assert len(drawn) == 2

@@ -1,7 +1,7 @@
 """If Convoke uses private members of a dependency, the dependency must have a maximum version.
 
 Any release can change a private member. Therefore only the minor version in uv.lock is allowed. A newer version needs a
-change in this repository, and then the tests run with this version.
+change in this repository, and the tests of that change run with the newer version.
 """
 
 from __future__ import annotations

@@ -294,6 +294,27 @@ def test_every_parameter_of_the_template_is_documented() -> None:
     assert [name for name in template()["Parameters"] if f"`{name}`" not in page] == []
 
 
+NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+
+
+def test_deploy_page_counts_the_resources_of_the_template() -> None:
+    page = (DOCS / "deploy-to-aws.md").read_text()
+    queues = resources("AWS::SQS::Queue")
+    dead_letter_queues = [name for name in queues if name.endswith(("DeadLetterQueue", "FailureQueue"))]
+    counted = {
+        "functions": len(resources("AWS::Serverless::Function")),
+        "queues": len(queues) - len(dead_letter_queues),
+        "dead-letter queues": len(dead_letter_queues),
+        "rules": len(resources("AWS::Events::Rule")),
+    }
+    assert [what for what, count in counted.items() if f" {NUMBERS[count]} {what}" not in page] == []
+
+
+def test_no_curl_command_sends_a_plus_sign_that_becomes_a_space() -> None:
+    pages = [README, *DOCS.rglob("*.md")]
+    assert [page for page in pages if re.search(r"-d '?[\w.]+=\+", page.read_text())] == []
+
+
 def test_every_alarm_is_documented() -> None:
     page = (DOCS / "operate.md").read_text()
     assert [name for name in resources("AWS::CloudWatch::Alarm") if f"`{name}`" not in page] == []

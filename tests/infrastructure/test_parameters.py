@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from convoke.config import BASE_URL
 from tests.support.docs import DOCS
 from tests.support.template import functions, holds, parameter_values, resources, template, written_template
 
@@ -189,9 +190,10 @@ def test_output_of_the_url_is_the_url_that_clients_use(given: dict[str, str], ur
 )
 def test_public_url_has_no_slash_at_its_end(url: str) -> None:
     pattern = written_template()["Parameters"]["PublicUrl"]["AllowedPattern"]
-    assert re.fullmatch(pattern, url)
-    for refused in (f"{url}/", f"{url}?a=b", f"{url}#a", url.partition("://")[2]):
-        assert not re.fullmatch(pattern, refused)
+    for each in (pattern, BASE_URL):
+        assert re.fullmatch(each, url)
+        for refused in (f"{url}/", f"{url}?a=b", f"{url}#a", url.partition("://")[2]):
+            assert not re.fullmatch(each, refused)
 
 
 def test_every_default_fits_its_own_pattern() -> None:
@@ -248,7 +250,7 @@ def test_every_function_and_queue_has_an_alarm() -> None:
 
 def test_dead_receiver_of_a_tenant_raises_no_alarm() -> None:
     queues = resources("AWS::SQS::Queue")
-    # Only Convoke sends messages to this queue. They are deliveries that a receiver did not accept.
+    # The following queue contains the deliveries that a receiver did not accept. Only Convoke sends messages to it.
     variables = functions()["webhook_delivery"]["Environment"]["Variables"]
     tenants = variables["CONVOKE_DELIVERY_DEAD_LETTER_QUEUE_URL"]["Ref"]
     assert watched("ApproximateNumberOfMessagesVisible") == {

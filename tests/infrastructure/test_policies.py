@@ -47,7 +47,10 @@ class Call(NamedTuple):
 
 
 SECRETS = "auth-tokens/*"
-"""Stands for all secrets with Auth Tokens, because most accounts are created after the deployment."""
+"""Stands for all secrets with Auth Tokens.
+
+A policy cannot name each secret, because most accounts are created after the deployment.
+"""
 
 SENDERS = "senders/*"
 """Stands for all secrets with the credentials of senders."""

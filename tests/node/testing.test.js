@@ -114,7 +114,17 @@ describe("The test kit", { timeout: 60_000 }, () => {
     await v1.conversations.create({ xTwilioWebhookEnabled: "true" });
     await convoke.settle();
     const waiting = convoke.waitForWebhook("onMessageAdded", {}, { timeout: 50 });
-    await assert.rejects(waiting, /received no webhook .* only: onConversationAdded/);
+    await assert.rejects(waiting, /received no webhook .* only: onConversationAdded$/);
+  });
+
+  test("says that the header for webhooks was missing", async () => {
+    const { sid } = await v1.conversations.create();
+    const waiting = convoke.waitForWebhook("onConversationAdded", { ConversationSid: sid }, { timeout: 50 });
+    await assert.rejects(waiting, /X-Twilio-Webhook-Enabled: true$/);
+  });
+
+  test("refuses an answer without a final status", async () => {
+    for (const status of [0, 199, 600, NaN]) await assert.rejects(convoke.answer(status), RangeError);
   });
 
   test("says what to do if the command does not exist", async () => {

@@ -1,4 +1,4 @@
-"""RunningInstance has methods that the example project does not use (testing/instance.py)."""
+"""The tests call the methods of RunningInstance that the example project does not call (testing/instance.py)."""
 
 from __future__ import annotations
 
@@ -59,8 +59,14 @@ def test_phone_sends_messages(instance: RunningInstance) -> None:
     assert (message.author, message.body) == (phone.number, "Hello")
     assert instance.wait_for_webhook("onMessageAdded").parameters["Source"] == "SMS"
     for receiver in ("5017122661", phone.number):
-        with pytest.raises(ValueError, match="address"):
+        with pytest.raises(ValueError, match="address") as refused:
             phone.send("Hello", receiver)
+        assert "\n" not in str(refused.value)
+
+
+def test_phone_without_a_valid_number_raises_value_error(instance: RunningInstance) -> None:
+    with pytest.raises(ValueError, match="'5558675310' is not the address of a phone"):
+        instance.phone("5558675310")
 
 
 def test_phone_gets_messages(instance: RunningInstance) -> None:
@@ -131,6 +137,28 @@ def test_wait_for_webhook_names_the_received_webhooks_when_it_fails(instance: Ru
         instance.wait_for_webhook("onMessageAdded", timeout=0.01)
     with pytest.raises(AssertionError, match="closed"):
         instance.wait_for_webhook("onConversationStateUpdated", timeout=0.01, StateTo="closed")
+
+
+def test_wait_for_webhook_says_that_the_header_was_missing(instance: RunningInstance) -> None:
+    create = instance.client().conversations.v1.conversations.create
+    sids = [create().sid, create(x_twilio_webhook_enabled="true").sid]
+    messages = []
+    for sid in (*sids, "CH0"):
+        with pytest.raises(AssertionError) as failed:
+            instance.wait_for_webhook("onConversationAdded", timeout=0.01, ConversationSid=sid, State="closed")
+        assert "X-Twilio-Webhook-Enabled" not in str(failed.value)
+        try:
+            instance.wait_for_webhook("onConversationAdded", timeout=0.1, ConversationSid=sid)
+            messages.append("arrived")
+        except AssertionError as error:
+            messages.append("header" if "X-Twilio-Webhook-Enabled: true" in str(error) else "nothing")
+    assert messages == ["header", "arrived", "nothing"]
+
+
+def test_answer_without_a_final_status_raises_value_error(instance: RunningInstance) -> None:
+    for status in (0, 100, 199, 600, 999):
+        with pytest.raises(ValueError, match=str(status)):
+            instance.receiver.answer(status)
 
 
 def test_instance_receives_every_post_event(instance: RunningInstance) -> None:

@@ -29,7 +29,7 @@ REGION = "eu-central-1"
 BUS_NAME = STACK_NAME
 
 VALUES = {"Table": TABLE_NAME, "EventBus": BUS_NAME, "MediaBucket": "media"}
-"""Maps each logical ID to its physical name. The queues are missing, because moto chooses their URLs."""
+"""Maps logical IDs to physical names. The queues are missing, because moto chooses their URLs."""
 
 FIRST = f"AC{STACK_ID_DIGITS}"
 UNKNOWN = "AC" + "0" * 32
@@ -54,7 +54,7 @@ class CliTarget:
     options: tuple[str, str]
     """The command-line option that selects the target, and its value. The option is `--data` or `--stack`."""
     api: Callable[[], AbstractContextManager[Resolve]]
-    """Starts the API on the target's data until the block ends."""
+    """Returns a context manager that runs the API on the target's data."""
     environ: Mapping[str, str | None]
 
     @property
@@ -92,7 +92,7 @@ def data_file_target(data: Path) -> Iterator[CliTarget]:
 class StackTarget(CliTarget):
     cloudformation: CloudFormation
     token: str
-    """The Auth Token of the first account. A real deployment creates this token."""
+    """The Auth Token of the first account. In a real deployment, Secrets Manager generates this token."""
     queues: Mapping[str, str]
     """Maps each queue's logical ID to its URL."""
 

@@ -24,6 +24,6 @@ def conversation_in(instance: Instance, state: str, participants: list[str] = GR
 def item_kinds_left(instance: Instance, sid: str) -> list[str]:
     """Return the kinds of the items that mention the conversation SID in any attribute.
 
-    The kind is the first word of the item's sort key.
+    The kind is the item's sort key up to the first `#`.
     """
     return sorted(str(item["sk"]).partition("#")[0] for item in instance.items("") if sid in str(item))

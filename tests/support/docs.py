@@ -35,6 +35,6 @@ def with_part(page: str, name: str, part: str) -> str:
 
 @cache
 def anchors(page: Path) -> frozenset[str]:
-    """Return the anchors of a page. MkDocs creates an anchor for each heading and for each explicit `id`."""
+    """Return the anchors of a page on the built site: one for each heading and for each explicit `id`."""
     html = Markdown(extensions=["attr_list", "fenced_code", "tables", "toc"]).convert(page.read_text())
     return frozenset(re.findall(r'\sid="([^"]+)"', html))

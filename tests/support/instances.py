@@ -1,4 +1,4 @@
-"""Run instances of Convoke in this process. Tests call them through the official SDK, without sockets."""
+"""Run instances of Convoke in this process. Tests call them without sockets, mostly through the official SDK."""
 
 from __future__ import annotations
 
@@ -162,7 +162,8 @@ class Instance(ABC):
     ) -> Client:
         """Return a client of the official SDK.
 
-        `key` is the SID and the secret of an API key. Without `key`, the client uses the account's Auth Token.
+        `key` is the SID and the secret of an API key. Without `key`, the client uses the Auth Token `token`. Without
+        both, the client uses the Auth Token of `self.account`.
         """
         sid = account_sid or self.account.sid
         user, password = key or (sid, token or self.token)
@@ -187,9 +188,9 @@ class Instance(ABC):
 
     @abstractmethod
     def sweep(self, later: timedelta) -> int:
-        """Run the sweeper with a clock that is ahead by `later`.
+        """Run the sweeper for everything that is due within the time `later` from now.
 
-        Return how many conversations the sweeper processed.
+        Return how many resources the sweeper processed.
         """
 
     @abstractmethod
@@ -202,15 +203,18 @@ class Instance(ABC):
 
     @abstractmethod
     def waiting_messages(self, queue: str) -> int:
-        """Return the number of messages in a queue. `queue` is `delivery`, `delivery-dlq` or `change-dlq`."""
+        """Return the number of messages in a queue.
+
+        On both engines, `queue` can be `delivery`, `delivery-dlq` or `change-dlq`. AwsInstance knows more queues.
+        """
 
     @abstractmethod
     def repeat(self, record: dict[str, Any]) -> None:
-        """Send the participant queue's message for a stored provisioning record a second time."""
+        """Send the queue message of a stored provisioning record to the participant queue a second time."""
 
     @abstractmethod
     def clear_caches(self) -> None:
-        """Empty the caches, as if every cache entry had expired."""
+        """Empty the caches of accounts, services, owners of API keys and Users. Other caches may keep their entries."""
 
     @abstractmethod
     def lose_messages(self) -> None:
@@ -283,7 +287,7 @@ class EmbeddedInstance(Instance):
         return Answer(response.status_code, answered, response.body or "")
 
     def run_steps(self) -> None:
-        """Run all waiting steps in one unit of the table, without publishing the stream."""
+        """Run all waiting steps in one unit of work. The changes in the stream are not published."""
         steps = self.engine.steps
         with self.engine.table.unit():
             steps.stream.may_have_records = False
@@ -326,7 +330,10 @@ def held_instance(
 ) -> Iterator[EmbeddedInstance]:
     """Run an embedded instance with fake webhook receivers until the block ends.
 
-    Each keyword argument replaces the edge with that name.
+    - `rewire` receives the edges and returns the edges that the engine uses.
+    - `movable_clock` becomes the clock of the engine, as with `convoke up --test-clock`.
+    - `lock_timeout` is the maximum wait for the data file's write lock, in seconds.
+    - Each further keyword argument replaces the edge with that name, before `rewire` is called.
     """
     receivers = Receivers()
     engine = EmbeddedEngine(

@@ -41,7 +41,7 @@ The runtime client is written in C. A missing header crashes the client.
 """
 
 TIMEOUT_SECONDS = 60.0
-"""How long to wait for the runtime, at most. Other tests can make the machine slow."""
+"""The maximum wait for the runtime. It is long, because other tests can make the machine slow."""
 
 
 @cache
@@ -54,7 +54,7 @@ def python() -> Path:
 def install(folder: Path, *requirements: str) -> Path:
     """Install packages into a folder, without bytecode, as `sam build` does. Return the folder.
 
-    Options in `options` override the settings of uv.
+    The command-line options in `options` override the developer's settings of uv.
     """
     options = ["--quiet", "--no-compile-bytecode", "--link-mode", "copy", "--target", str(folder)]
     subprocess.run([uv(), "pip", "install", "--python", str(python()), *options, *requirements], check=True, cwd=ROOT)
@@ -94,7 +94,7 @@ def environment(*path: Path) -> dict[str, str]:
 def _value_of(variable: Any) -> str:
     """Return the value of an environment variable.
 
-    A value that is not a text or a parameter is the name of a resource. Then the result is `-`, because the functions
+    A value that is neither a text nor a parameter refers to a resource. Then the result is `-`, because the functions
     call no resource in these tests.
     """
     if isinstance(variable, str):

@@ -4,9 +4,9 @@ Run `python -m tests.support.lint_template`. A baseline lists the accepted findi
 finding that is missing from the baseline. The program also prints each baseline entry without a finding. If anything
 was printed, the exit code is 1.
 
-cfn-lint checks two templates, for three regions and with findings of all levels. The first template is template.yaml
-with the state
-machine inlined. The second template is the output of the SAM transform. checkov checks only the second template.
+cfn-lint checks two templates for three regions, and reports errors, warnings and informational findings. The first
+template is template.yaml with the state machine inlined. The second template is the output of the SAM transform.
+checkov checks only the second template.
 
 Each tool has its own virtual environment, because the package versions of the tools and of the tests conflict.
 """

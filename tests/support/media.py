@@ -19,7 +19,7 @@ def media_path(instance: Instance, *parts: str) -> str:
 def upload(
     instance: Instance, content: bytes = PICTURE, content_type: str = "image/png", **query: str
 ) -> dict[str, Any]:
-    """Upload a file with the account's credentials. Return the response."""
+    """Upload a file with the account's credentials. Return the body of the response."""
     path = f"{media_path(instance)}?{urlencode(query)}"
     answered = instance.call("POST", path, content, {"Content-Type": content_type})
     assert answered.status == 201, answered.text

@@ -15,7 +15,7 @@ from convoke.api.form import FORM
 from convoke.api.openapi import document
 from convoke.api.requests import CONVOKE_PREFIX
 from convoke.domain.errors import AccessDeniedError, MethodNotAllowedError, NotAuthenticatedError, NotFoundError
-from convoke.embedded import clock_api, console_api, controls_api, request_log_api, simulate_api
+from convoke.embedded import clock_api, console_api, controls_api, request_log_api, simulate_api, simulate_routes
 
 Schema = dict[str, Any]
 
@@ -29,13 +29,13 @@ OF_ONE_MACHINE = {
     ("DELETE", CONVOKE_PREFIX + controls_api.FAILURES): controls_api.CANCEL_CONTRACT,
     ("GET", CONVOKE_PREFIX + request_log_api.PATH): request_log_api.FETCH,
     ("POST", console_api.PATH): console_api.CREATE,
-    ("GET", CONVOKE_PREFIX + simulate_api.INBOX): simulate_api.LIST,
-    ("GET", CONVOKE_PREFIX + simulate_api.THREAD): simulate_api.LIST_THREAD,
-    ("GET", CONVOKE_PREFIX + simulate_api.PHONES): simulate_api.LIST_PHONES,
-    ("GET", CONVOKE_PREFIX + simulate_api.PHONE): simulate_api.FETCH,
-    ("POST", CONVOKE_PREFIX + simulate_api.STATUS): simulate_api.REPORT,
-    ("POST", CONVOKE_PREFIX + simulate_api.PHONE): simulate_api.PLAN,
-    ("POST", CONVOKE_PREFIX + simulate_api.SEND): simulate_api.CREATE,
+    ("GET", CONVOKE_PREFIX + simulate_routes.INBOX): simulate_api.LIST,
+    ("GET", CONVOKE_PREFIX + simulate_routes.THREAD): simulate_api.LIST_THREAD,
+    ("GET", CONVOKE_PREFIX + simulate_routes.PHONES): simulate_api.LIST_PHONES,
+    ("GET", CONVOKE_PREFIX + simulate_routes.PHONE): simulate_api.FETCH,
+    ("POST", CONVOKE_PREFIX + simulate_routes.STATUS): simulate_api.REPORT,
+    ("POST", CONVOKE_PREFIX + simulate_routes.PHONE): simulate_api.PLAN,
+    ("POST", CONVOKE_PREFIX + simulate_routes.SEND): simulate_api.CREATE,
 }
 """Contracts of routes that only the embedded engine has. `operations` does not include these routes."""
 
@@ -122,7 +122,7 @@ def _components() -> dict[str, Schema]:
 def check_against_openapi(method: str, path: str, status: int, text: str) -> None:
     """Raise AssertionError if an API response contradicts the description of its operation."""
     operation = operation_of(method, path)
-    # A browser sends a preflight request before the actual request. The document does not describe preflight requests.
+    # A browser sends a preflight request before the actual request. `/openapi.json` describes no preflight requests.
     if method == "OPTIONS" and status == HTTPStatus.NO_CONTENT:
         assert text == ""
         return
@@ -159,7 +159,7 @@ def fields_of(contract: Contract) -> set[str]:
 
 @cache
 def _validator(operation_id: str, status: int) -> Draft202012Validator | None:
-    """Return a validator for the response body. Return None if the response has no body."""
+    """Return a validator for the response body. Return None if no JSON body is described for the status."""
     responses = operations()[operation_id].description["responses"]
     assert str(status) in responses, f"the contract of {operation_id} does not name the status {status}"
     content = responses[str(status)].get("content")
@@ -170,9 +170,10 @@ def _validator(operation_id: str, status: int) -> Draft202012Validator | None:
 
 
 def closed(schema: Any) -> Any:
-    """Return a copy of the schema in which no object allows additional properties.
+    """Return a copy of the schema in which an object with described properties allows no other properties.
 
-    With this copy, tests notice fields that are missing from `/openapi.json`.
+    If the schema says whether an object allows additional properties, the copy says the same. With the copy, tests
+    notice fields that are missing from `/openapi.json`.
     """
     if isinstance(schema, list):
         return [closed(part) for part in schema]

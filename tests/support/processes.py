@@ -23,7 +23,7 @@ from twilio.rest import Client
 UP = (sys.executable, "-m", "convoke", "up", "--port", "0", "--json")
 
 TIMEOUT_SECONDS = 20.0
-"""How long to wait for a process, at most. Other tests can make the machine slow."""
+"""The maximum wait for a process. It is long, because other tests can make the machine slow."""
 
 
 @dataclass(frozen=True)
@@ -124,6 +124,17 @@ def hanging_receiver() -> Iterator[tuple[str, Queue[str]]]:
             yield url, called
         finally:
             is_over.set()
+
+
+@contextmanager
+def full_listener() -> Iterator[tuple[str, int]]:
+    """Run a receiver whose queue of new connections is full during the block. Yields its host and its port.
+
+    Linux drops each further request to connect, so a client waits until its time limit.
+    """
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as listener, socket.socket() as waiting:
+        waiting.connect(listener.getsockname())
+        yield listener.getsockname()
 
 
 class _ReceiverHandler(BaseHTTPRequestHandler):

@@ -51,7 +51,10 @@ class SimulatedCore:
         self._lock = Lock()
 
     def occupy(self, seconds: float) -> float:
-        """Use the core for some seconds as soon as the core is free. Return the time at which the work ends."""
+        """Reserve the core for some seconds, from when it is free. Return the time at which the reservation ends.
+
+        The method does not wait. The caller passes the returned time to `SimulatedTime.wait_until`.
+        """
         with self._lock:
             self._free_at = max(self._free_at, self._time.now) + seconds
             return self._free_at

@@ -1,6 +1,6 @@
-"""Simulate a table whose indexes and eventually consistent reads lag behind the writes.
+"""Simulate a table whose indexes and eventually consistent queries lag behind the writes.
 
-DynamoDB behaves in this way for a short time after a write.
+On DynamoDB, a query can miss the last writes for a short time.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from convoke.storage.table import Index, Item, Update, Write
 class StaleTable:
     """Wraps a table and keeps an old copy of the table. The method `catch_up` updates the copy.
 
-    Eventually consistent queries read the copy. Queries of an index also read the copy, unless `indexes_are_fresh` is
-    true.
+    Eventually consistent queries of the table read the copy. Queries of an index read the copy if `indexes_are_fresh`
+    is false. `get` and `get_many` read the table.
 
-    moto and SQLite always return the newest data. Only this class reveals code that wrongly relies on the newest data.
+    moto and SQLite always return the newest data. Therefore they cannot reveal a query that wrongly relies on new data.
     """
 
     def __init__(self, table: Any) -> None:

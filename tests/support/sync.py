@@ -75,7 +75,10 @@ class SyncReader:
         return self.sync.replay(self.service, self.identity, self.object(name), since)
 
     def missed(self, name: str, since: int | None) -> list[tuple[Action, str | None]]:
-        """Return the action and the key of each event after `since`. The replay must be complete."""
+        """Return the action and the key of each event after `since`.
+
+        Raises AssertionError if the replay is incomplete.
+        """
         replay = self.replay(name, since)
         assert replay.is_complete
         return [(event.action, event.key) for event in replay.events]

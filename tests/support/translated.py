@@ -54,7 +54,9 @@ def _decided(**parameters: str) -> dict[str, Any]:
 
 
 def deployed(*types: str, **parameters: str) -> dict[str, Any]:
-    """Return the resources of these types in the translated template, as a mapping from each logical ID.
+    """Return a mapping from each logical ID to its resource, for the resources of these types.
+
+    The resources are those of the translated template.
 
     Conditions are resolved. A parameter that is missing from `parameters` has its default value.
     """

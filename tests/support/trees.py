@@ -9,7 +9,10 @@ from tests.support.instances import Answer, Instance
 
 
 class Tree:
-    """A tree of paths. The paths start with `/v1/`, or with `/v1/Services/{sid}/` if there is a service SID."""
+    """A tree of paths, which start with `/v1/`. If `in_service` is true, they start with `/v1/Services/{sid}/`.
+
+    `in_service` also creates the service. Otherwise `service_sid` is the SID of the account's default service.
+    """
 
     def __init__(self, instance: Instance, *, in_service: bool) -> None:
         v1 = instance.client().conversations.v1
@@ -21,7 +24,7 @@ class Tree:
             self.path, self.client = f"/v1/Services/{self.service_sid}", v1.services(self.service_sid)
 
     def make(self, *participants: str, **parameters: Any) -> str:
-        """Create a conversation and wait until its participants are added. Return the conversation SID."""
+        """Create a conversation with participants, and do all waiting work. Return the conversation SID."""
         sid: str = self.client.conversation_with_participants.create(participant=[*participants], **parameters).sid
         self.instance.work()
         return sid

@@ -24,7 +24,7 @@ def die_in_commit(engine: EmbeddedEngine, name: str, when: str) -> None:
     method = getattr(engine.table, name)
 
     def dying(unit: Unit) -> None:
-        # Read `known`, because `_write_pending` has already emptied `pending`.
+        # If the commit has already called `_write_pending`, `pending` is empty. Therefore read `known`.
         stores_conversation = any(key.sk == "conversation" for key in unit.known)
         if stores_conversation and when == "before":
             os._exit(KILLED)

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from convoke.api.form import Form
-from convoke.api.parameters import UpdateConversation, parse
+from convoke.api.parameters import parse
+from convoke.api.resources.conversations import UpdateConversation
 from convoke.domain.conversations import Conversation, ConversationChange, EmailBinding, State
 from convoke.domain.errors import (
     ConversationBeingDeletedError,
@@ -52,11 +53,11 @@ def asked(**parameters: str) -> ConversationChange:
 
 
 MOMENTS = {"date_updated", "date_inactive", "date_closed"}
-"""The dates that change with every update."""
+"""The dates that an update sets without a parameter: the date of the update, and the ends of the restarted timers."""
 
 
 def changed(standing: Conversation, **parameters: str) -> dict[str, Any]:
-    """Return the fields that an update changes, except the dates in MOMENTS."""
+    """Return the fields of `standing` that an update changes, with their new values. Omit the dates in MOMENTS."""
     before, after = standing.model_dump(), asked(**parameters).applied_to(standing, LATER).model_dump()
     return {name: value for name, value in after.items() if value != before[name] and name not in MOMENTS}
 

@@ -73,9 +73,9 @@ def test_without_a_proxy_the_scheme_is_that_of_the_server() -> None:
 
 
 class FakeApi:
-    """A fake API that records its events and returns the given responses in order.
+    """A fake API that records its events and answers with `answers` in order. The last answer is repeated.
 
-    The last response is repeated.
+    If an answer is an exception, the API raises the exception. If an answer is a function, the API calls the function.
     """
 
     def __init__(self, *answers: Response | Deferred | BaseException | Callable[[], Response | Deferred]) -> None:
@@ -107,7 +107,7 @@ class Machine:
     table: SqliteTable
     waiters: ConversationWaiters
     log: list[str]
-    """The names of the received notifications in order. They are `arrived` and `answered`."""
+    """The received notifications in order. Each one is `arrived` or `answered`."""
 
 
 def no_chat() -> NoReturn:

@@ -65,5 +65,6 @@ def test_commands_on_a_data_file_do_not_import_optional_packages() -> None:
 def test_missing_package_is_one_line_that_names_its_extra(package: str, extra: str, arguments: list[str]) -> None:
     program = f"import sys; sys.modules[{package!r}] = None; from convoke.cli.main import main; main({arguments})"
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
-    message = f"Error: this command needs the extra `{extra}`: pip install 'convoke-conversations[{extra}]'\n"
+    needs = f"Error: this command needs the extra `{extra}`"
+    message = f"{needs}: install Convoke with this extra, in a checkout with `make setup`\n"
     assert (result.returncode, result.stdout, result.stderr) == (1, "", message)

@@ -1,4 +1,4 @@
-"""Observers receive every finished request and delivery (embedded/observation.py)."""
+"""Observers receive each finished request and each finished delivery (embedded/observation.py)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from convoke.embedded.observation import FinishedDelivery, FinishedRequest
+from convoke.embedded.observation import FinishedChatCall, FinishedDelivery, FinishedRequest
 from convoke.testing.instance import RunningInstance, running
 
 
@@ -24,12 +24,18 @@ class RecordingObserver:
     def delivery_finished(self, delivery: FinishedDelivery) -> None:
         self.deliveries.append(delivery)
 
+    def chat_call_finished(self, call: FinishedChatCall) -> None:
+        """Do nothing. tests/api/test_chat.py tests the calls of chat clients."""
+
 
 class FailingObserver:
     def request_finished(self, request: FinishedRequest) -> None:
         raise OSError("no space left")
 
     def delivery_finished(self, delivery: FinishedDelivery) -> None:
+        raise OSError("no space left")
+
+    def chat_call_finished(self, call: FinishedChatCall) -> None:
         raise OSError("no space left")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 
 import pytest
 from hypothesis import example, given, settings
@@ -11,15 +12,13 @@ from pydantic import ValidationError
 
 from convoke.api.form import Form
 from convoke.api.parameter_names import PARTICIPANT, form_name, join_name
-from convoke.api.parameters import (
-    CreateConversation,
-    CreateService,
-    UpdateConfigurationWebhooks,
-    parse,
-    read_participants,
-)
+from convoke.api.parameters import CreateParticipant, parse, parse_participant, read_participants
+from convoke.api.resources.configuration_webhooks import UpdateConfigurationWebhooks
+from convoke.api.resources.conversations import CreateConversation
+from convoke.api.resources.senders import CreateSender
+from convoke.api.resources.services import CreateService
 from convoke.domain.configuration_webhooks import Target
-from convoke.domain.errors import CATALOGUE, ConversationsError
+from convoke.domain.errors import CATALOGUE, ConversationsError, refusal
 from convoke.domain.events import EventType
 from convoke.domain.model import Model
 from convoke.domain.webhooks import Method
@@ -37,7 +36,7 @@ NAMES = {
     "bindings_email_address": "Bindings.Email.Address",
     "bindings_email_name": "Bindings.Email.Name",
 }
-"""Maps each field of a conversation to the name of its form parameter."""
+"""Maps each field of CreateConversation to the name of its form parameter."""
 
 WEBHOOK_NAMES = {
     "method": "Method",
@@ -46,7 +45,7 @@ WEBHOOK_NAMES = {
     "post_webhook_url": "PostWebhookUrl",
     "target": "Target",
 }
-"""Maps each field of a webhook configuration to the name of its form parameter."""
+"""Maps each field of UpdateConfigurationWebhooks to the name of its form parameter."""
 
 
 def parsed_or_refused(model: type[Model], fields: list[tuple[str, str]]) -> Model | ConversationsError:
@@ -103,6 +102,29 @@ def test_participants_keep_the_order_of_the_request() -> None:
     taken, problems = read_participants(Form([(PARTICIPANT, json.dumps(member)) for member in members]))
     assert [member.identity for member in taken] == ["c", "a", "b"]
     assert not problems
+
+
+@pytest.mark.parametrize(
+    "refuse",
+    [
+        lambda lost: parse(CreateSender, Form([("Provider", "simulated"), ("Address", f"{lost}15558675310")])),
+        lambda lost: parse_participant(
+            CreateParticipant, Form([("MessagingBinding.Address", f"whatsapp:{lost}15558675310")])
+        ),
+        lambda lost: refusal(
+            read_participants(Form([(PARTICIPANT, f'{{"messaging_binding":{{"address":"{lost}15558675310"}}}}')]))[1]
+        ),
+    ],
+)
+def test_error_about_a_number_whose_plus_sign_became_a_space_has_a_hint(refuse: Callable[[str], object]) -> None:
+    def message(lost: str) -> str:
+        try:
+            return str(getattr(refuse(lost), "message", ""))
+        except ConversationsError as error:
+            return error.message
+
+    assert "%2B" in message(" ")
+    assert "%2B" not in message("0")
 
 
 def test_request_models_are_immutable() -> None:

@@ -22,9 +22,9 @@ def frequent_thread_switches() -> Iterator[None]:
 
 @pytest.mark.usefixtures("frequent_thread_switches")
 def test_concurrent_retries_in_many_threads_do_not_interfere() -> None:
-    """Convoke must not use the retry library's decorator.
+    """Convoke must not use the decorator of the library tenacity.
 
-    The decorator shares one dict among all threads. Therefore a thread can fail with a KeyError.
+    All threads would share the decorator's dict, and a thread could fail with a KeyError.
     """
 
     @retry_on_conflict

@@ -12,9 +12,9 @@ import pytest
 
 from convoke.api.responses import Response
 from convoke.cli import traffic
-from convoke.cli.traffic import Traffic, line_as_text, request_line
+from convoke.cli.traffic import Traffic, chat_line, line_as_text, request_line
 from convoke.domain.instants import now
-from convoke.embedded.observation import FinishedDelivery, FinishedRequest
+from convoke.embedded.observation import CONNECT, FinishedChatCall, FinishedDelivery, FinishedRequest
 from convoke.testing.instance import RunningInstance, running
 from tests.support.instances import event_of
 
@@ -32,6 +32,9 @@ class Finished:
 
     def delivery_finished(self, delivery: FinishedDelivery) -> None:
         self.all.append(delivery)
+
+    def chat_call_finished(self, call: FinishedChatCall) -> None:
+        """Do nothing. tests/api/test_chat.py tests the calls of chat clients."""
 
 
 @pytest.fixture(scope="module")
@@ -155,8 +158,25 @@ def test_text_of_a_delivery_shows_the_receiver_and_the_error(error: dict[str, st
     assert line.endswith(f"  event   ---          onMessageAdded  CH1  -> http://h/  {end}")
 
 
+@pytest.mark.parametrize(
+    ("call", "end"),
+    [
+        (FinishedChatCall(CONNECT, 200, None, "US1", 0.0012), "200     1.2 ms  connect  US1"),
+        (FinishedChatCall(CONNECT, 401, 20104, None, 0.0012), "401     1.2 ms  connect  error 20104"),
+        (
+            FinishedChatCall("POST", 201, None, "IM1", 0.01, lambda: "/v1/M/<sid>"),
+            "201    10.0 ms  POST /v1/M/{sid}  IM1",
+        ),
+        (FinishedChatCall("GET", 404, 20404, None, 0.01), "404    10.0 ms  GET (no route)  error 20404"),
+    ],
+)
+def test_text_of_a_chat_call_shows_its_action_and_its_outcome(call: FinishedChatCall, end: str) -> None:
+    line = click.unstyle(line_as_text(chat_line(call, now())))
+    assert line.endswith(f"  chat    {end}")
+
+
 class BlockedStream(io.StringIO):
-    """A stream whose writes wait until `may_write` is set."""
+    """A stream whose writes wait until `may_write` is set, for at most ten seconds."""
 
     def __init__(self) -> None:
         super().__init__()

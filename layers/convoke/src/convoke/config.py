@@ -5,12 +5,20 @@ The Lambda functions and the embedded engine read these variables only through t
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+
+BASE_URL = re.compile(r"https?://[^/?#\s]+(/[^?#\s]*[^/?#\s])?")
+"""Matches a base URL. The parameter `PublicUrl` in template.yaml has the same rule."""
 
 
 class NotConfiguredError(Exception):
     """A required environment variable is not set."""
+
+
+class InvalidSettingError(ValueError):
+    """An environment variable has an invalid value. The error text is one line for the operator of Convoke."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +99,7 @@ class Settings:
 
     @property
     def first_account_sid(self) -> str:
-        """The SID of the first account, which the first request creates. The Auth Token exists before the account.
+        """The SID of the first account, which the first request creates. The Auth Token of this account exists earlier.
 
         The SID is empty if the deployment uses an existing table, because this table already contains all accounts.
         """
@@ -99,8 +107,17 @@ class Settings:
 
     @property
     def public_url(self) -> str | None:
-        """The base URL of the API. If None, the headers of each request determine the base URL."""
-        return self.environ.get("CONVOKE_PUBLIC_URL") or None
+        """The base URL of the API. If None, the headers of each request determine the base URL.
+
+        Raise InvalidSettingError if the variable does not contain a base URL.
+        """
+        url = self.environ.get("CONVOKE_PUBLIC_URL") or None
+        if url and not BASE_URL.fullmatch(url):
+            raise InvalidSettingError(
+                "CONVOKE_PUBLIC_URL must be an http or https URL, without a query or a slash at the end, such as"
+                " https://example.com/chat"
+            )
+        return url
 
     @property
     def allowed_webhook_networks(self) -> tuple[str, ...]:

@@ -32,7 +32,9 @@ class Caller(NamedTuple):
 
 
 def caller_of(operations: Operations, event: Mapping[str, Any]) -> Caller:
-    """Return the account or the chat user that sends a request. Every route with authentication calls this function.
+    """Return the account or the chat user that sends a request.
+
+    The dispatcher calls this function before every route with authentication, and also for unknown paths.
 
     Raise NotAuthenticatedError if the credentials of an account are missing or invalid. Raise AccessDeniedError if the
     token in a download link is invalid. If the access token of a chat client is invalid, raise the matching error with

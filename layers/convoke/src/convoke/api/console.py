@@ -36,9 +36,10 @@ FOR_A_YEAR = "public, max-age=31536000, immutable"
 def page(
     path: str, event: Mapping[str, Any], poll_seconds: int, rules: Iterable[str], public_url: str | None
 ) -> Response | None:
-    """Return a page or a file of the console. Return None if `path` does not belong to the console.
+    """Return the page, a file of the console, or a redirect to the page. Return None for any other path.
 
-    `rules` are the rules of all routes. From these rules, the console finds out which resources this engine has.
+    `rules` are the rules (path patterns) of all routes. From these rules, the console finds out which resources this
+    engine has.
     """
     headers: Mapping[str, str] = event.get("headers") or {}
     if path == "/":
@@ -55,7 +56,10 @@ def page(
 
 
 def file_response(served: ConsoleFile, event: Mapping[str, Any], headers: Mapping[str, str]) -> Response:
-    """Return a response with a file. Return status 304 if the browser already has this version of the file."""
+    """Return a response with a file. Return status 304 if the browser already has this version of the file.
+
+    Refuse every method except GET.
+    """
     if event["requestContext"]["http"]["method"] != "GET":
         refused = render(MethodNotAllowedError())
         refused.headers["Allow"] = "GET"

@@ -1,4 +1,7 @@
-"""Convert errors to HTTP responses. Only this module does so. See docs/behaviour/requests-and-answers.md#error-body."""
+"""Convert errors to HTTP responses. See docs/behaviour/requests-and-answers.md#error-body.
+
+There is one exception: embedded/http_protocol.py itself refuses requests that never reach the API.
+"""
 
 from __future__ import annotations
 
@@ -54,7 +57,7 @@ Errors from Convoke's own validators do not use these texts.
 
 
 def render(error: ConversationsError, message: str | None = None) -> Response:
-    """Return the response that reports an error.
+    """Return the response that reports an error. `message` replaces the error's own message.
 
     The body has four keys that SDKs read, and sometimes the key `details`.
     """

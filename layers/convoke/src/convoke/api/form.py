@@ -23,7 +23,10 @@ NOT_ESCAPES = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 """Matches a `%` that is not followed by two hexadecimal digits."""
 
 MAX_REQUEST_BODY_BYTES = 1024 * 1024
-"""The maximum length of a request body, after Base64 decoding. Every valid body is much shorter."""
+"""The maximum length of a request body, after Base64 decoding. Every valid body is much shorter.
+
+This limit does not apply to uploaded files. See api/uploads.py.
+"""
 
 
 class Form:

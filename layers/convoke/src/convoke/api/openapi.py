@@ -19,9 +19,10 @@ from convoke.api.form import FORM, MULTIPART
 from convoke.api.idempotency import IDEMPOTENT_REPLAYED
 from convoke.api.origins import SAFE_METHODS
 from convoke.api.pagination import DEFAULT_PAGE_SIZE
+from convoke.api.path_values import PATH_VALUES
 from convoke.api.preferences import MAX_PREFERRED_WAIT_SECONDS, PREFER, PREFERENCE_APPLIED
 from convoke.api.requests import WEBHOOK_ENABLED
-from convoke.api.routes import PATH_VALUES, ROUTES, AccountRoute, PublicRoute, Route, ServiceRoute
+from convoke.api.routes import ROUTES, AccountRoute, PublicRoute, Route, ServiceRoute
 from convoke.api.schemas import (
     Schema,
     components,
@@ -36,6 +37,11 @@ from convoke.domain.errors import ConversationsError
 from convoke.domain.idempotency import IDEMPOTENCY_KEY
 from convoke.domain.media import SHOWN_TYPES
 from convoke.domain.sids import Prefix
+
+DESCRIPTION = (
+    "An API that is compatible with Twilio Conversations v1. Requests need the SID and the Auth Token of an account, or"
+    " the SID and the secret of an API key."
+)
 
 REQUEST_HEADERS: dict[str, Schema] = {
     WEBHOOK_ENABLED: {
@@ -120,7 +126,7 @@ def document(extra_routes: Sequence[Route] = ()) -> Schema:
     schemas = components([route.contract for route in routes])
     return {
         "openapi": "3.1.0",
-        "info": {"title": "Convoke", "version": "v1"},
+        "info": {"title": "Convoke", "version": "v1", "description": DESCRIPTION},
         "tags": _tags(routes),
         "security": [{"basic": []}],
         "paths": _paths(routes, schemas),
@@ -204,7 +210,7 @@ def path_value(resource: str, rule: str) -> Schema:
     """Return the schema of a path value. `resource` is the part before the value: `Users` in `/Users/<sid>`."""
     if resource not in PATH_VALUES:
         raise LookupError(
-            f"PATH_VALUES in api/routes.py has no entry {resource!r}, which the route {rule} needs: "
+            f"PATH_VALUES in api/path_values.py has no entry {resource!r}, which the route {rule} needs: "
             f"add the SID prefix of the value, or a schema"
         )
     value = PATH_VALUES[resource]

@@ -85,7 +85,7 @@ class Origins:
         if not self._allowed:
             return {}
         origin = (event.get("headers") or {}).get("origin")
-        # Tells caches not to reuse the response for another origin.
+        # This header tells caches not to reuse the response for another origin.
         vary = {"Vary": "Origin"}
         if origin not in self._allowed:
             return vary

@@ -31,7 +31,10 @@ PREFIXES = (
     "AddedToConversation",
     "RemovedFromConversation",
 )
-"""The prefixes of form parameters, longest first. A dot follows the prefix, as in `Timers.Inactive`."""
+"""The prefixes of form parameters. A dot follows the prefix, as in `Timers.Inactive`.
+
+If a prefix starts with another prefix, the longer prefix must come first.
+"""
 
 
 def form_name(field: str) -> str:

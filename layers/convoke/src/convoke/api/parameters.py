@@ -1,11 +1,13 @@
 """Parse form parameters and query parameters into immutable models.
 
-The domain's models define the fields and the rules. The subclasses in this module add the parameter names.
+The domain's models define the fields and the rules. Each module in `resources/` has subclasses of these models, which
+add the parameter names.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import TypeVar, get_origin
@@ -14,34 +16,14 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from convoke.api.errors import problems_of
 from convoke.api.form import Form
-from convoke.api.parameter_names import PARTICIPANT, form_name, join_name, parameter_name, scoped_webhook_name
+from convoke.api.parameter_names import PARTICIPANT, form_name, join_name, parameter_name
 from convoke.api.unknown_names import hint_of, unknown_names, warn_of_ignored_names
-from convoke.domain.account_configuration import AccountConfigurationChange
-from convoke.domain.address_configurations import (
-    AddressConfigurationChange,
-    AddressConfigurationFilters,
-    NewAddressConfiguration,
-)
 from convoke.domain.addresses import Channel
-from convoke.domain.alerts import AlertFilters
-from convoke.domain.api_keys import NewApiKey
 from convoke.domain.attributes import refuse_constant
-from convoke.domain.bindings import BindingFilters
-from convoke.domain.configuration import ConfigurationChange
-from convoke.domain.configuration_webhooks import ConfigurationWebhooksChange
-from convoke.domain.conversation_filters import ConversationFilters
 from convoke.domain.conversation_with_participants import count_problems
-from convoke.domain.conversations import ConversationChange, NewConversation
-from convoke.domain.credentials import CredentialChange, NewCredential
 from convoke.domain.errors import ConversationsError, ParticipantNotJsonError, refusal
-from convoke.domain.event_replays import NewEventReplay
-from convoke.domain.events import EventFilters
 from convoke.domain.instants import Instant
-from convoke.domain.media import NewMedia
-from convoke.domain.messages import MessageChange, MessageFilters, NewMessage
 from convoke.domain.model import Model
-from convoke.domain.participant_conversations import ParticipantConversationFilters
-from convoke.domain.participant_requests import ParticipantChange
 from convoke.domain.participants import (
     Address,
     EmailLevel,
@@ -54,73 +36,28 @@ from convoke.domain.participants import (
     ProxyAddress,
     RoleSid,
 )
-from convoke.domain.roles import NewRole, RoleChange
-from convoke.domain.scoped_webhooks import NewScopedWebhook, ScopedWebhookChange
-from convoke.domain.senders import NewSender, SenderChange
-from convoke.domain.service_configuration import ServiceConfigurationChange
-from convoke.domain.service_configuration_notifications import ServiceConfigurationNotificationsChange
-from convoke.domain.service_configuration_webhooks import ServiceConfigurationWebhooksChange
-from convoke.domain.services import NewService
-from convoke.domain.signature_checks import NewSignatureCheck
-from convoke.domain.user_conversations import UserConversationChange
-from convoke.domain.users import NewUser, UserChange
 
 BINDING_PREFIX = "messaging_binding_"
 """The prefix of those fields in `CreateParticipant` that belong to the messaging binding."""
+
+_LOST_PLUS = re.compile(r'(?:^|")(?:[a-z]+:)? [0-9]{7}')
+"""Matches a phone number whose plus sign became a space, in a value or in JSON.
+
+In a form, `+` is a space. The client did not encode the plus sign, for example because of `curl -d 'Address=+1555...'`.
+"""
+
+_PLUS_HINT = "in a form, + is a space: encode the + of a number as %2B, with curl by --data-urlencode"
 
 _DECODER = json.JSONDecoder(parse_constant=refuse_constant)
 
 PARTICIPANTS = TypeAdapter(tuple[NewParticipant, ...], config=ConfigDict(hide_input_in_errors=True, defer_build=True))
 
+PARTICIPANT_KEYS = frozenset(NewParticipant.model_fields)
+BINDING_KEYS = frozenset(NewBinding.model_fields)
+"""The keys of a participant and of its messaging binding in the parameter `Participant`."""
+
 FORM_NAMES = ConfigDict(alias_generator=form_name)
-
-
-class CreateConversation(NewConversation):
-    model_config = FORM_NAMES
-
-
-class UpdateConversation(ConversationChange):
-    model_config = FORM_NAMES
-
-
-class ListConversations(ConversationFilters):
-    model_config = FORM_NAMES
-
-
-class ListMessages(MessageFilters):
-    model_config = FORM_NAMES
-
-
-class ListParticipantConversations(ParticipantConversationFilters):
-    model_config = FORM_NAMES
-
-
-class ListEvents(EventFilters):
-    model_config = FORM_NAMES
-
-
-class ListAlerts(AlertFilters):
-    model_config = FORM_NAMES
-
-
-class CreateEventReplay(NewEventReplay):
-    model_config = FORM_NAMES
-
-
-class CreateSignatureCheck(NewSignatureCheck):
-    model_config = FORM_NAMES
-
-
-class CreateMessage(NewMessage):
-    model_config = FORM_NAMES
-
-
-class UploadMedia(NewMedia):
-    model_config = FORM_NAMES
-
-
-class UpdateMessage(MessageChange):
-    model_config = FORM_NAMES
+"""The configuration of the form and query models."""
 
 
 class CreateParticipant(Model):
@@ -143,102 +80,6 @@ class CreateParticipant(Model):
     role_sid: RoleSid | None = None
     date_created: Instant | None = None
     date_updated: Instant | None = None
-
-
-class UpdateParticipant(ParticipantChange):
-    model_config = FORM_NAMES
-
-
-class CreateScopedWebhook(NewScopedWebhook):
-    model_config = ConfigDict(alias_generator=scoped_webhook_name)
-
-
-class UpdateScopedWebhook(ScopedWebhookChange):
-    model_config = ConfigDict(alias_generator=scoped_webhook_name)
-
-
-class SaveApiKey(NewApiKey):
-    model_config = FORM_NAMES
-
-
-class CreateService(NewService):
-    model_config = FORM_NAMES
-
-
-class CreateAddressConfiguration(NewAddressConfiguration):
-    model_config = FORM_NAMES
-
-
-class UpdateAddressConfiguration(AddressConfigurationChange):
-    model_config = FORM_NAMES
-
-
-class ListAddressConfigurations(AddressConfigurationFilters):
-    model_config = FORM_NAMES
-
-
-class ListBindings(BindingFilters):
-    model_config = FORM_NAMES
-
-
-class CreateCredential(NewCredential):
-    model_config = FORM_NAMES
-
-
-class UpdateCredential(CredentialChange):
-    model_config = FORM_NAMES
-
-
-class CreateSender(NewSender):
-    model_config = FORM_NAMES
-
-
-class UpdateSender(SenderChange):
-    model_config = FORM_NAMES
-
-
-class CreateRole(NewRole):
-    model_config = FORM_NAMES
-
-
-class UpdateRole(RoleChange):
-    model_config = FORM_NAMES
-
-
-class CreateUser(NewUser):
-    model_config = FORM_NAMES
-
-
-class UpdateUser(UserChange):
-    model_config = FORM_NAMES
-
-
-class UpdateUserConversation(UserConversationChange):
-    model_config = FORM_NAMES
-
-
-class UpdateConfigurationWebhooks(ConfigurationWebhooksChange):
-    model_config = FORM_NAMES
-
-
-class UpdateAccountConfiguration(AccountConfigurationChange):
-    model_config = FORM_NAMES
-
-
-class UpdateConfiguration(ConfigurationChange):
-    model_config = FORM_NAMES
-
-
-class UpdateServiceConfiguration(ServiceConfigurationChange):
-    model_config = FORM_NAMES
-
-
-class UpdateServiceConfigurationNotifications(ServiceConfigurationNotificationsChange):
-    model_config = FORM_NAMES
-
-
-class UpdateServiceConfigurationWebhooks(ServiceConfigurationWebhooksChange):
-    model_config = FORM_NAMES
 
 
 Parameters = TypeVar("Parameters", bound=Model)
@@ -284,7 +125,13 @@ def read(model: type[Parameters], form: Form) -> tuple[Parameters | None, list[C
         names = {name: field.alias or name for name, field in model.model_fields.items()}
         # The path of a problem starts with the alias or the name of a field. Replace a name by the alias.
         found = problems_of(error, lambda *parts: (*(names.get(str(part), part) for part in parts[:1]), *parts[1:]))
-        return None, in_order_of_checks(model, found)
+        return None, in_order_of_checks(model, [_with_plus_hint(problem, form) for problem in found])
+
+
+def _with_plus_hint(problem: ConversationsError, form: Form) -> ConversationsError:
+    """Add a hint to the error if the parameter is a phone number whose plus sign became a space."""
+    name = (problem.parameter or "").partition("[")[0]
+    return problem.with_hint(_PLUS_HINT) if any(map(_LOST_PLUS.search, form.values(name))) else problem
 
 
 def in_order_of_checks(model: type[Model], problems: Iterable[ConversationsError]) -> list[ConversationsError]:
@@ -312,7 +159,8 @@ def parse_participant(model: type[CreateParticipant], form: Form) -> NewParticip
     try:
         return NewParticipant.model_validate({**given, "messaging_binding": binding}, context=form.path_delimiters)
     except ValidationError as error:
-        raise refusal(problems_of(error, lambda *parts: (parameter_name(parts),))) from error
+        found = problems_of(error, lambda *parts: (parameter_name(parts),))
+        raise refusal([_with_plus_hint(problem, form) for problem in found]) from error
 
 
 def read_participants(form: Form) -> tuple[tuple[NewParticipant, ...], list[ConversationsError]]:
@@ -338,7 +186,8 @@ def read_participants(form: Form) -> tuple[tuple[NewParticipant, ...], list[Conv
     except ValidationError as error:
         positions = list(objects)
         found = problems_of(error, lambda first, *rest: (PARTICIPANT, positions[int(first)], *rest))
-        return (), problems + _with_hints(found, objects)
+        hinted = [_with_plus_hint(problem, form) for problem in found]
+        return (), problems + _with_hints(hinted, objects)
     for each in objects.values():
         warn_of_ignored_names("keys of a participant", _unknown_keys(each))
     return (() if problems else participants), problems
@@ -359,8 +208,8 @@ def _with_hints(
 def _unknown_keys(participant: Mapping[str, object]) -> dict[str, str | None]:
     """Return the unknown keys of a participant. The value for each key is the most similar known key, or None."""
     binding = participant.get("messaging_binding")
-    keys = list(binding) if isinstance(binding, dict) else []
-    return unknown_names(participant, NewParticipant.model_fields) | unknown_names(keys, NewBinding.model_fields)
+    unknown = unknown_names(participant, PARTICIPANT_KEYS)
+    return unknown | unknown_names(binding, BINDING_KEYS) if isinstance(binding, dict) else unknown
 
 
 def parse_json_object(value: str) -> dict[str, object]:

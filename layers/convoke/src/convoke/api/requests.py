@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl
 from convoke.api.form import Form, decode_body, parse_form
 from convoke.domain.accounts import Account
 from convoke.domain.errors import InvalidParameterError
+from convoke.domain.events import Origin
 from convoke.domain.services import Service
 
 TWILIO_PREFIX = "/v1"
@@ -51,7 +52,11 @@ class InvocationContext(Protocol):
 
 @dataclass(frozen=True)
 class CarrierRequest:
-    """A request that is not authenticated, such as a request from a carrier."""
+    """The part of a request that does not depend on an account.
+
+    Handlers of carrier routes get this object, because a carrier sends no credentials. Handlers of account routes get a
+    `Request`, and handlers of service routes get a `ServiceRequest`.
+    """
 
     event: Mapping[str, Any]
     public_url: str | None = field(default=None, kw_only=True)
@@ -94,7 +99,10 @@ class Request(CarrierRequest):
     identity: str | None = field(default=None, kw_only=True)
     """The identity of the chat user who sends the request. None if the account sends the request."""
     seconds_left: Callable[[], float] = field(default=lambda: inf, kw_only=True)
-    """Returns how many seconds are left before the Lambda invocation times out."""
+    """Returns how many seconds are left before the Lambda invocation times out.
+
+    On the embedded engine, requests have no time limit, so the function returns a constant.
+    """
 
     @property
     def body(self) -> bytes:
@@ -118,6 +126,10 @@ class Request(CarrierRequest):
                 return False
             case _:
                 raise InvalidParameterError(parameter=WEBHOOK_ENABLED, wanted="true or false")
+
+    @property
+    def origin(self) -> Origin:
+        return Origin(notify_webhooks=self.notify_webhooks)
 
     def url(self, path: str, version: str = TWILIO_PREFIX) -> str:
         """Return the absolute URL of a path."""

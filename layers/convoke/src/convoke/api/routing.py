@@ -19,7 +19,7 @@ class RoutingTree(Generic[Target]):
     suffix: str = ""
     """The text that must follow the path parameter in this node's segment, such as `.json`."""
     methods: dict[str, tuple[Target, tuple[str, ...]]] = field(default_factory=dict)
-    """Maps each HTTP method of this path to its target and to the names of the path parameters.
+    """Maps each HTTP method of this path to the `target` that `add` got, and to the names of the path parameters.
 
     The dictionary is empty if no route ends at this node.
     """

@@ -25,6 +25,8 @@ def unknown_names(sent: Collection[str], known: Collection[str]) -> dict[str, st
     The result contains at most `MAX_REPORTED_NAMES` names. A name that could be personal data is omitted.
     """
     unknown = [name for name in sent if name not in known][:MAX_REPORTED_NAMES]
+    if not unknown:
+        return {}
     found = {name: _nearest(name, known) for name in unknown}
     return {name: nearest for name, nearest in found.items() if nearest or _PLAIN_NAME.fullmatch(name)}
 

@@ -1,6 +1,7 @@
 """Read an uploaded file from the body of a request.
 
-The engine passes the body in parts, so that the whole body is never in memory.
+The embedded engine passes the body in parts, so that the whole body is never in memory. On AWS, the gateway event
+contains the whole body.
 """
 
 from __future__ import annotations
@@ -143,7 +144,10 @@ def upload_body(content_type: str, filename: str | None) -> UploadBody:
 
 
 class Upload:
-    """A request that uploads a file. The engine passes each part of the body to `write`, and then calls `respond`.
+    """A request that uploads a file.
+
+    The embedded engine passes each part of the body to `write`, and then calls `respond`. On AWS, `Api` calls
+    `respond_to_event`.
 
     Only one thread at a time may use this object.
     """

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_sqs.type_defs import SendMessageBatchRequestEntryTypeDef
 
-# The limits of one SendMessageBatch call: the number of entries, and the total size of all entries.
+# The limits of one SendMessageBatch call in Convoke: the number of entries, and their total size. SQS itself accepts up
+# to 10 entries too, but a total size of up to 1 MiB.
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessageBatch.html
 MAX_BATCH_ENTRIES = 10
 MAX_BATCH_BYTES = 256 * 1024
@@ -24,7 +25,7 @@ MAX_BATCH_BYTES = 256 * 1024
 class CopiesNotSentError(Exception):
     """SQS did not accept some queue messages. The caller may enqueue all copies again.
 
-    The message sender does not send a copy again if the copy is already sent.
+    The message sender skips a copy that was sent. Therefore a copy that is enqueued twice is sent once.
     """
 
 
@@ -32,8 +33,8 @@ class CopiesNotSentError(Exception):
 class SqsCopyQueue:
     """Implements `CopyQueue` with a FIFO queue.
 
-    The message group contains the copies for one line (see `Copy.line`), so SQS delivers the copies of a line in order.
-    The deduplication id is the receipt's SID.
+    SQS delivers the queue messages of one message group in order. Each line, which is a business address and a phone,
+    has its own message group. See `Copy.line`. The deduplication id is the receipt's SID.
     """
 
     client: SQSClient
@@ -48,7 +49,10 @@ class SqsCopyQueue:
                 raise CopiesNotSentError(f"{len(failed)} copies: {failed[0]['Code']}")
 
     def postpone(self, receipt_handle: str, seconds: float) -> None:
-        """Make SQS deliver a received queue message again after `seconds`, rounded up to whole seconds."""
+        """Make SQS deliver a received queue message again after `seconds`, rounded up to whole seconds.
+
+        The consumer must also report the queue message as failed. Otherwise Lambda deletes the queue message.
+        """
         self.client.change_message_visibility(
             QueueUrl=self.queue_url, ReceiptHandle=receipt_handle, VisibilityTimeout=-int(-seconds // 1)
         )

@@ -26,7 +26,7 @@ MAX_BATCH_ENTRIES = 10
 MAX_BATCH_BYTES = 256 * 1024
 
 MAX_ENTRY_OVERHEAD_BYTES = 256
-"""The maximum size of an entry without its detail: the source, the detail type and the time."""
+"""The maximum size of one entry without its detail: the source, the detail type and the time."""
 
 
 class BusEvent(Model):

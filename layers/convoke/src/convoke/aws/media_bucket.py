@@ -21,7 +21,8 @@ class MediaBucket:
     def __init__(self, make_client: Callable[[], S3Client], bucket: str) -> None:
         """`make_client` creates the S3 client.
 
-        Only the first request to S3 calls this function, because the creation is slow.
+        The first use of the bucket calls this function, and later uses have the same client. The creation is slow, so
+        the cold start must not create the client.
         """
         self._make_client = make_client
         self._bucket = bucket
@@ -54,7 +55,7 @@ class MediaBucket:
         return self._client.generate_presigned_url("get_object", Params=parameters, ExpiresIn=seconds)
 
     def uri(self, media: Media) -> str:
-        """Return the S3 URI of the content, for other services of AWS. The role of the caller must have read access."""
+        """Return the S3 URI of the content, for a call to another AWS service. The caller must have read access."""
         return f"s3://{self._bucket}/{_key(media.account_sid, media.sid)}"
 
     def delete(self, account_sid: str, media_sid: str) -> None:

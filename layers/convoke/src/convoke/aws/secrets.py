@@ -27,9 +27,9 @@ After another process rotates the Auth Token, this process may still use the old
 class SecretAuthTokens:
     """Implements `AuthTokens` with Secrets Manager. Auth Tokens are cached, because each fetch costs money and time.
 
-    The class fetches no secret for an account that does not exist. A stranger could otherwise invent Account SIDs, and
-    each request would cause a call to Secrets Manager. Such a call costs as much as 40 reads of the table. See
-    docs/decisions/0079-strangers-cost-little.md.
+    The class fetches no secret for an account for which `account_exists` returns False. A stranger could otherwise
+    invent Account SIDs, and each request would cause a call to Secrets Manager. A call to Secrets Manager costs as much
+    as 40 reads of the table. See docs/decisions/0079-strangers-cost-little.md.
     """
 
     def __init__(
@@ -68,8 +68,8 @@ CURRENT = "current"
 class SecretApiKeyMasters:
     """Implements `ApiKeyMasters` with Secrets Manager.
 
-    The secret is a JSON object that maps each version to its master secret. The additional key `current` contains the
-    current version. template.yaml creates the secret with the first version.
+    The text of the secret is a JSON object that maps each version to its master secret. The additional key `current`
+    contains the current version. template.yaml creates the secret with the first version.
     """
 
     client: SecretsManagerClient
@@ -86,7 +86,7 @@ class SecretApiKeyMasters:
         """Replace the master secrets.
 
         The method does not compare `before` with the stored secrets, because only the command line changes the master
-        secrets.
+        secrets. Therefore the result is always True.
         """
         content = json.dumps({CURRENT: after.current, **after.secrets})
         if before is None:

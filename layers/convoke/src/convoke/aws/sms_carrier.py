@@ -59,7 +59,7 @@ class SmsCarrier:
     """Implements `Carrier`. AWS offers no way to send a group MMS."""
 
     def __init__(self, client: Callable[[], Any], uri_of: Callable[[Media], str]) -> None:
-        """`client` returns the botocore client. The first copy that is sent causes the first call of `client`.
+        """`client` returns the botocore client. `client` is not called before the first copy is sent.
 
         Creating the botocore client is slow, so the cold start must not create it. `uri_of` returns the S3 URI of a
         media.
@@ -101,7 +101,7 @@ class SmsCarrier:
 
 
 def _only(media: Sequence[CopyMedia]) -> Media:
-    """Return the media of a copy. Raises CarrierRefusedError if AWS does not send such media.
+    """Return the only media of a copy. Raise CarrierRefusedError if AWS cannot send the media of the copy.
 
     AWS sends only one media in a message. Several messages for one copy could not be repeated safely, because nobody
     knows which messages AWS has accepted after an answer was lost.

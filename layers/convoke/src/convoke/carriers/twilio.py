@@ -10,7 +10,6 @@ import json
 from urllib.parse import urlencode
 
 import urllib3
-from urllib3 import exceptions
 
 from convoke.domain.carriers import (
     CarrierRefusedError,
@@ -19,18 +18,19 @@ from convoke.domain.carriers import (
     OutboundCopy,
     SentCopy,
 )
+from convoke.domain.connections import ConnectionSettings
 from convoke.domain.errors import SenderMissingError
+from convoke.domain.receivers import ReceiverRules
 from convoke.domain.twilio_statuses import TOO_MANY_QUEUED, reason_of, status_url
+from convoke.webhooks.answers import WebhookUnreachableError
+from convoke.webhooks.client import BoundedHttpClient, read_body
 
 API_URL = "https://api.twilio.com"
 
-CONNECT_TIMEOUT_SECONDS = 3.0
-READ_TIMEOUT_SECONDS = 10.0
+SETTINGS = ConnectionSettings(retries=0, connect=3.0, read=10.0, total=13.0)
 
-MAX_CONNECTIONS = 32
-
-NOT_SENT = (exceptions.NewConnectionError, exceptions.ConnectTimeoutError)
-"""The errors that occur before any part of the request is sent to Twilio."""
+MAX_ANSWER_BYTES = 64 * 1024
+"""The maximum length of an answer that is read. An answer of Twilio has about 1 KB."""
 
 NOT_ACCEPTED = frozenset({401, 403, 404, 503})
 """The status codes which mean that Twilio did not process the request, but may process it later.
@@ -53,15 +53,15 @@ class TwilioCarrier:
         """`public_url` is the base URL to which Twilio reports statuses. If None, Twilio reports no statuses."""
         self._public_url = public_url
         self._api_url = api_url
-        self._pool = urllib3.PoolManager(
-            maxsize=MAX_CONNECTIONS,
-            retries=False,
-            timeout=urllib3.Timeout(connect=CONNECT_TIMEOUT_SECONDS, read=READ_TIMEOUT_SECONDS),
-        )
+        self._http = BoundedHttpClient(ReceiverRules())
 
     @property
     def sends_group_mms(self) -> bool:
         return False
+
+    def cut(self) -> None:
+        """End all calls in progress. Twilio may have accepted the copies of these calls."""
+        self._http.cut()
 
     def send(self, copy: OutboundCopy) -> SentCopy:
         if copy.secret is None:
@@ -75,10 +75,13 @@ class TwilioCarrier:
         headers["Content-Type"] = "application/x-www-form-urlencoded"
         url = f"{self._api_url}/2010-04-01/Accounts/{copy.secret.account_sid}/Messages.json"
         try:
-            response = self._pool.request("POST", url, body=urlencode(form), headers=headers, redirect=False)
-        except NOT_SENT as error:
-            raise CarrierUnavailableError(type(error).__name__) from error
-        return _outcome(response.status, response.data)
+            with self._http.call_under_way(url, SETTINGS):
+                response = self._http.request("POST", url, headers, SETTINGS, urlencode(form))
+                return _outcome(response.status, read_body(response, MAX_ANSWER_BYTES))
+        except WebhookUnreachableError as error:
+            if error.is_sent:
+                raise
+            raise CarrierUnavailableError(str(error)) from error
 
 
 def _outcome(status: int, body: bytes) -> SentCopy:

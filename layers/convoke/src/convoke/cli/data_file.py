@@ -14,6 +14,7 @@ from click.core import ParameterSource
 from pydantic import ValidationError
 
 from convoke.api.origins import InvalidOriginError
+from convoke.config import InvalidSettingError
 from convoke.embedded.clock import MovableClock
 from convoke.embedded.data_format import MEMORY, DataFileError
 from convoke.embedded.engine import EmbeddedEngine
@@ -26,7 +27,10 @@ def default_data() -> str:
 
 
 def resolve_data(context: click.Context, _: click.Parameter, data: str) -> str:
-    """Return the absolute path of the data file. Raise ClickException if the user gives both --data and --stack."""
+    """Return the absolute path of the data file. Raise ClickException if the user gives both --data and --stack.
+
+    With --stack or `:memory:`, return `data` unchanged.
+    """
     if context.params.get("stack") is not None:
         if context.get_parameter_source("data") is ParameterSource.COMMANDLINE:
             raise click.ClickException("--data and --stack cannot be used together")
@@ -35,7 +39,7 @@ def resolve_data(context: click.Context, _: click.Parameter, data: str) -> str:
 
 
 def resolve_existing_data(context: click.Context, parameter: click.Parameter, data: str) -> str:
-    """Return the absolute path of the data file. Raise ClickException if the file does not exist."""
+    """Do the same as `resolve_data`, and also raise ClickException if the data file does not exist."""
     path = resolve_data(context, parameter, data)
     if context.params.get("stack") is None and path != MEMORY and not Path(path).exists():
         raise click.ClickException(f"there is no data file {path}")
@@ -48,22 +52,24 @@ the_data_option = partial(
     metavar="PATH",
     default=default_data,
     show_default=default_data(),
-    help="Path of the data file. With :memory:, the data is lost when the command ends.",
+    help="Path of the data file.",
 )
-"""The option `--data` without a callback. Each option below adds a callback that refuses unsuitable paths."""
+"""The option `--data` without a callback. Each use of this option adds a callback that refuses unsuitable paths."""
 
-data_option = the_data_option(callback=resolve_data)
+data_option = the_data_option(
+    callback=resolve_data, help="Path of the data file. With :memory:, the data is lost when the command ends."
+)
 """The option for commands that create a missing data file."""
 
 existing_data_option = the_data_option(callback=resolve_existing_data)
-"""The option for commands that need existing data and never create a data file."""
+"""The option for commands that need an existing data file. The value `:memory:` is permitted too."""
 
 
 @contextmanager
 def open_engine(data: str) -> Iterator[EmbeddedEngine]:
     """Open an engine, and close it at the end of the `with` block. Raise the same errors as `new_engine`.
 
-    The engine accepts requests, but processes queues only after a call of `start`.
+    The engine accepts requests, but processes queues only after a call of `start`, or during a call of `work`.
     """
     engine = new_engine(data)
     try:
@@ -81,14 +87,14 @@ def new_engine(
 ) -> EmbeddedEngine:
     """Create an engine on a data file. See `EmbeddedEngine` for `reset` and `observers`.
 
-    Raise ClickException if the data file, CONVOKE_ALLOWED_ORIGINS or a variable CONVOKE_PROVISIONING_* is invalid.
+    Raise ClickException if the data file or an environment variable is invalid.
     """
     if data != MEMORY:
         create_folder(data)
     clock = MovableClock() if has_movable_clock else None
     try:
         return EmbeddedEngine(data, movable_clock=clock, environ=os.environ, reset=reset, observers=observers)
-    except DataFileError as error:
+    except (DataFileError, InvalidSettingError) as error:
         raise click.ClickException(str(error)) from error
     except ValidationError as error:
         problems = "; ".join(f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors())

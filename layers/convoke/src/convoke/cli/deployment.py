@@ -51,8 +51,9 @@ QUEUES = (
 - the stack output with the URL of the original queue
 - the stack output with the URL of the dead-letter queue
 
-The delivery queue has two dead-letter queues. If a receiver does not accept a delivery, the program moves the delivery
-to `delivery`. If the program cannot process a queue message, AWS moves the queue message to `delivery-failure`.
+The delivery queue has two dead-letter queues. If the last attempt of a delivery fails, the program adds the delivery to
+`delivery`. If Convoke itself cannot process a queue message, the queue message goes to `delivery-failure`. The program
+adds it there, or SQS does so after too many receives.
 """
 
 CHANGE_DEAD_LETTERS = "ChangeDeadLetterQueueUrl"
@@ -175,7 +176,8 @@ def _stack_outputs(cloudformation: Any, stack: str) -> Mapping[str, str]:
 def _create_first_account(accounts: AccountOperations, account_sid: str) -> None:
     """Create the account that the template declares, unless a request has already created it.
 
-    The stack creates only the secret with the account's Auth Token. The first authentication creates the account.
+    The deployment creates the secret with the account's Auth Token, but not the account. The first authentication
+    creates the account.
     """
     if accounts.accounts.fetch(account_sid) is None and (token := accounts.auth_tokens.fetch(account_sid)):
         accounts.authenticate(account_sid, token)

@@ -46,6 +46,9 @@ class ExistingTableError(Exception):
 def prepare(name: str, secret_prefix: str) -> dict[str, str]:
     """Turn on the settings that a restored table lacks. Return the template parameters for a stack with this table.
 
+    `name` is the name of the table. `secret_prefix` is the text before the Account SID in the names of the Auth Token
+    secrets.
+
     Raise ExistingTableError if the table cannot be prepared. If the table or a secret is unsuitable, nothing is
     changed.
     """

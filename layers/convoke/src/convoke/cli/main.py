@@ -1,4 +1,4 @@
-"""Define the command `convoke`. The module of a command is imported only when this command runs.
+"""Define the command `convoke`. The module of a command is imported only when this command runs or prints its help.
 
 Importing the embedded engine, boto3 and the Twilio SDK takes up to a second. `convoke --help` imports none of these
 packages.
@@ -75,7 +75,8 @@ class LazyGroup(click.Group):
             if extra is None:
                 raise
             raise click.ClickException(
-                f"this command needs the extra `{extra}`: pip install '{DISTRIBUTION}[{extra}]'"
+                f"this command needs the extra `{extra}`: install Convoke with this extra, in a checkout with"
+                " `make setup`"
             ) from error
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature

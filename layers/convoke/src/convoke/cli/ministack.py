@@ -32,7 +32,8 @@ from typing import Any
 
 import boto3
 import yaml
-from filelock import FileLock
+
+from convoke.cli.file_lock import file_lock
 
 ROOT = Path(__file__).parents[5]
 
@@ -112,7 +113,7 @@ class Stack:
 
     def function_variables(self) -> dict[str, dict[str, str]]:
         """Return the environment variables of the functions. The keys are the logical ids of the functions."""
-        pages = self.client("cloudformation").get_paginator("list_stack_resources").paginate(StackName=STACK_NAME)
+        pages = self.client("cloudformation").get_paginator("list_stack_resources").paginate(StackName=self.name)
         functions = self.client("lambda")
         variables = {}
         for resource in (each for page in pages for each in page["StackResourceSummaries"]):
@@ -192,7 +193,7 @@ def deploy(
 ) -> Stack:
     """Deploy the template to the MiniStack at `url`, and return the stack. Raise StackError if the deployment fails.
 
-    `bootstrap` is the script that `bootstrap_script` returns.
+    `bootstrap` is the script that `bootstrap_script` returns. `given_parameters` are further template parameters.
     """
     api_url = f"{url}/_aws/execute-api/{name}/$default"
     _create_stack(url, bootstrap, name, {**PARAMETERS, "PublicUrl": api_url, **given_parameters})
@@ -343,7 +344,7 @@ def _ministack_command() -> str:
     environment = ROOT / ".tools/environments" / f"ministack-{version}"
     command = environment / "bin/ministack"
     environment.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(f"{environment}.lock"):
+    with file_lock(f"{environment}.lock", waits=True):
         if not command.exists():
             _run_uv("venv", "--clear", "--python", sys.executable, str(environment))
             _run_uv("pip", "sync", "--require-hashes", "--python", str(environment), str(requirements))
@@ -375,7 +376,10 @@ def bootstrap_script(folder: Path) -> str:
 
 
 def _artifact(name: str, path: Path, bootstrap: str) -> bytes:
-    """Return what to upload for a path in the template."""
+    """Return what to upload for a path in the template.
+
+    `name` is the property that contains the path, such as `CodeUri`.
+    """
     if name == "DefinitionUri":
         return path.read_bytes()
     # The layer is empty. The functions run in the current environment, where Convoke is already installed.
@@ -403,7 +407,7 @@ def uv() -> str:
     """Return the path of uv.
 
     First use the variable UV, which `uv run` sets. Otherwise search PATH, then the folder in which `make setup`
-    installs uv.
+    installs uv. Raise StackError if uv is not found.
     """
     found = os.environ.get("UV") or shutil.which("uv") or shutil.which("uv", path=ROOT / ".tools/bin")
     if found is None:

@@ -17,6 +17,7 @@ from convoke.cli.credentials import TOKEN_VARIABLE, account_sid_option
 from convoke.cli.data_file import existing_data_option
 from convoke.cli.installation import open_installation
 from convoke.cli.output import print_object, print_rows
+from convoke.domain.addresses import channel_of
 
 TIMEOUT_SECONDS = 30
 
@@ -54,7 +55,10 @@ def phone() -> None:
 def phone_send(sender: str, receivers: Sequence[str], body: str, url: str, account_sid: str | None, data: str) -> None:
     """Send a message from a simulated phone to a business number of a running instance.
 
-    Prints what became of the message. If CONVOKE_AUTH_TOKEN is set, the command does not read the data file.
+    The printed `outcome` is `added`, `rejected` by the receiver of a pre-event, or `unclaimed`: no conversation expects
+    the message, and no address configuration with autocreation has the business number.
+
+    If CONVOKE_AUTH_TOKEN is set, the command does not read the data file.
     """
     form = {"From": sender, "To": receivers, "Body": body}
     print_object(_call(url, _credentials(account_sid, data), f"{SIMULATE}/InboundMessages", form))
@@ -71,6 +75,8 @@ def phone_inbox(number: str, url: str, account_sid: str | None, data: str) -> No
     Prints a table on a terminal, and otherwise one line of JSON for each message. If CONVOKE_AUTH_TOKEN is set, the
     command does not read the data file.
     """
+    if channel_of(number) is None:
+        raise click.BadParameter("must be the address of a phone, such as +15558675310", param_hint="NUMBER")
     credentials = _credentials(account_sid, data)
     print_rows(_list_messages(url.rstrip("/"), credentials, f"{SIMULATE}/Phones/{quote(number, safe='')}/Messages"))
 

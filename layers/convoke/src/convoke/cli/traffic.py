@@ -1,7 +1,8 @@
-"""Print the lines of `convoke up` about requests and deliveries.
+"""Print the lines of `convoke up` about requests, deliveries and calls of chat clients.
 
 A line never contains a name, an address, an identity or a query. A line about a request contains the rule of the route
-instead of the path. A line about a delivery contains only the scheme, the host and the path of the receiver's URL.
+instead of the path, such as `/v1/Conversations/{sid}`. Of the receiver's URL, a line about a delivery contains only the
+scheme, the host, the port and the path.
 """
 
 from __future__ import annotations
@@ -18,10 +19,10 @@ import click
 
 from convoke.domain.instants import now
 from convoke.domain.webhooks import receiver_of
-from convoke.embedded.observation import FinishedDelivery, FinishedRequest
+from convoke.embedded.observation import CONNECT, FinishedChatCall, FinishedDelivery, FinishedRequest
 
 MAX_WAITING_LINES = 10_000
-"""How many lines wait while the terminal is slow. Further lines are dropped and counted."""
+"""How many lines can wait at most while the terminal is slow. Further lines are dropped and counted."""
 
 FLUSH_SECONDS = 1.0
 """How long the program waits for the terminal when it ends."""
@@ -37,9 +38,10 @@ Line = dict[str, object]
 
 
 class Traffic:
-    """An observer that prints a line for each finished request and each delivery attempt.
+    """An observer that prints a line for each request, delivery attempt and call of a chat client that it gets.
 
-    A separate thread formats and writes the lines, so that a blocked terminal does not block the API.
+    Requests for HEALTH_PATH get no line. A separate thread formats and writes the lines, so that a blocked terminal
+    does not block the API.
     """
 
     def __init__(self, rule_of: RuleOf, *, as_json: bool, stream: TextIO | None = None) -> None:
@@ -60,6 +62,10 @@ class Traffic:
     def delivery_finished(self, delivery: FinishedDelivery) -> None:
         moment = now()
         self._add(lambda: delivery_line(delivery, moment))
+
+    def chat_call_finished(self, call: FinishedChatCall) -> None:
+        moment = now()
+        self._add(lambda: chat_line(call, moment))
 
     def close(self) -> None:
         """Write the waiting lines, but wait for the terminal at most `FLUSH_SECONDS`."""
@@ -102,11 +108,29 @@ def request_line(request: FinishedRequest, moment: datetime, rule_of: RuleOf) ->
     line: Line = {
         "time": moment,
         "method": request.method,
-        "route": (rule_of(request.path) or "(no route)").translate({ord("<"): "{", ord(">"): "}"}),
+        "route": shown_rule(rule_of(request.path)),
         "status": response.status_code,
         "code": body.get("code") if response.status_code >= 400 else None,
         "sid": body.get("sid") if response.status_code < 400 and "sid" in body else (sids[-1] if sids else None),
         "milliseconds": round(1000 * request.seconds, 1),
+    }
+    return {name: value for name, value in line.items() if value is not None}
+
+
+def shown_rule(rule: str | None) -> str:
+    return (rule or "(no route)").translate({ord("<"): "{", ord(">"): "}"})
+
+
+def chat_line(call: FinishedChatCall, moment: datetime) -> Line:
+    """Return the fields of the line about a call of a chat client, or about its attempt to connect."""
+    line: Line = {
+        "time": moment,
+        "chat": call.action,
+        "route": None if call.action == CONNECT else shown_rule(call.find_rule()),
+        "status": call.status,
+        "code": call.code,
+        "sid": call.sid,
+        "milliseconds": round(1000 * call.seconds, 1),
     }
     return {name: value for name, value in line.items() if value is not None}
 
@@ -149,7 +173,14 @@ def line_as_text(line: Line) -> str:
         )
     code = f"  error {line['code']}" if "code" in line else ""
     sid = f"  {line['sid']}" if "sid" in line else ""
-    return f"{time}  {line['method']:<6}  {shown}  {line['milliseconds']:>6} ms  {line['route']}{code}{sid}"
+    if "chat" in line:
+        kind, route = (
+            click.style("chat  ", fg="cyan"),
+            " ".join(str(line[name]) for name in ("chat", "route") if name in line),
+        )
+    else:
+        kind, route = f"{line['method']:<6}", str(line["route"])
+    return f"{time}  {kind}  {shown}  {line['milliseconds']:>6} ms  {route}{code}{sid}"
 
 
 def _colour(status: object) -> str:

@@ -76,7 +76,8 @@ def issuer(header: Mapping[str, Any], payload: Mapping[str, Any]) -> str:
 def check_claims(payload: Mapping[str, Any], account_sid: str, now: datetime) -> Claims:
     """Check and return the claims of a token. The account `account_sid` owns the API key that signed the token.
 
-    Raises an error if a claim is missing or wrong, or if the token is not valid at `now`.
+    Raises an error if a required claim is missing, if a claim is wrong, or if the token is not valid at `now`. The
+    claims `iat` and `nbf` are not required.
     """
     if payload.get("sub") != account_sid:
         raise InvalidIssuerError
@@ -87,8 +88,8 @@ def check_claims(payload: Mapping[str, Any], account_sid: str, now: datetime) ->
         raise AccessTokenNotYetValidError
     if expires_at <= now:
         raise AccessTokenExpiredError
-    # Treat a later time of issue as `now + CLOCK_SKEW`. Otherwise a token with a time of issue in the far future could
-    # be valid for longer than MAX_TOKEN_LIFETIME.
+    # A token without a time of issue counts as issued now. A time of issue after `now + CLOCK_SKEW` counts as
+    # `now + CLOCK_SKEW`. Otherwise a token from the far future could be valid for longer than MAX_TOKEN_LIFETIME.
     if expires_at - min(issued_at or now, now + CLOCK_SKEW) > MAX_TOKEN_LIFETIME:
         raise InvalidAccessTokenError
     grants = payload.get("grants")

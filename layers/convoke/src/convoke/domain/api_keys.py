@@ -41,13 +41,19 @@ class ApiKey(Model):
 
 
 class ApiKeyOwner(Model):
-    """The stored data that Convoke needs to authenticate a request with an API key."""
+    """The stored data that Convoke needs to authenticate a request with an API key.
+
+    Either `secret_hash` or `master_version` has a value.
+    """
 
     account_sid: str
     secret_hash: str | None = None
-    """The SHA-256 hash of the secret. None if the secret is derived from a master secret."""
+    """The SHA-256 hash of the secret. Only early versions of Convoke stored a hash.
+
+    None if the secret is derived from a master secret.
+    """
     master_version: str | None = None
-    """The version of the master secret from which Convoke derives the secret of the API key."""
+    """The version of the master secret from which Convoke derives the secret. None if `secret_hash` has a value."""
     date_expires: Instant | None = None
 
     def is_valid(self, at: datetime) -> bool:
@@ -55,7 +61,7 @@ class ApiKeyOwner(Model):
 
 
 class Master(NamedTuple):
-    """One version of the master secret."""
+    """One version of the master secret, from which Convoke derives the secrets of API keys. See `derive_secret`."""
 
     version: str
     secret: str

@@ -25,7 +25,7 @@ def check_attributes(attributes: str, max_bytes: int) -> str:
 
 
 def refuse_constant(constant: str) -> None:
-    """Raise ValueError for `NaN` and `Infinity`.
+    """Raise ValueError. A JSON decoder with this `parse_constant` refuses `NaN`, `Infinity` and `-Infinity`.
 
     Python's json module accepts these constants by default, but the constants are not valid JSON.
     """

@@ -20,7 +20,9 @@ MAX_ATTEMPTS = 6
 FIRST_PAUSE_SECONDS = 5.0
 
 MAX_DELAY = timedelta(hours=10)
-"""How long the limit of a sender or the carrier can delay a copy. After this time, the copy gets the status `failed`.
+"""How long a copy may wait because the sender's `max_messages_per_second` or the carrier delays the copy.
+
+After this time, the copy gets the status `failed`.
 
 Twilio also keeps a message in its queue for at most 10 hours. See https://www.twilio.com/docs/api/errors/30001.
 """
@@ -86,9 +88,10 @@ def pause_seconds(attempts: int) -> float:
 
 
 def throttled_pause_seconds(queued_at: datetime | None, now: datetime) -> float:
-    """Return the pause after the carrier has throttled a copy that is in the queue since `queued_at`.
+    """Return the pause after the carrier has throttled a copy that Convoke enqueued at `queued_at`.
 
-    The pause is a tenth of this time, so that a copy that waits for hours does not come back every few seconds.
+    The pause is a tenth of the time since `queued_at`, but at least FIRST_PAUSE_SECONDS and at most
+    MAX_THROTTLED_PAUSE_SECONDS. Therefore a copy that has waited for hours is not retried every few seconds.
     """
     waited = (now - queued_at).total_seconds() if queued_at else 0.0
     return min(max(FIRST_PAUSE_SECONDS, waited / 10), MAX_THROTTLED_PAUSE_SECONDS)

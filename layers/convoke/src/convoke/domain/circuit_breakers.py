@@ -1,11 +1,15 @@
 """The circuit breaker of a receiver. After several consecutive failures, Convoke pauses deliveries to the receiver.
 
-A receiver is either a line, or the scheme, host and port of a webhook URL. A line consists of a business address and a
-phone. Convoke sends copies of messages from the business address to the phone.
+There are two kinds of receivers:
+
+- The receiver of a webhook: the scheme, host and port of a webhook URL.
+- A line: a business address, and a phone to which Convoke sends copies of messages from this address. Only the embedded
+  engine has circuit breakers for lines.
 
 Each further failure doubles the pause, up to a maximum. A success closes the circuit breaker.
 
-`Outcome.is_retryable` in operations/webhook_delivery.py determines which outcomes are failures. See
+The property `is_retryable` of an outcome determines whether the outcome is a failure. See `Outcome` in
+operations/webhook_delivery.py, `CopyOutcome` in operations/message_sender.py and
 docs/behaviour/webhook-delivery.md#circuit-breaker.
 """
 
@@ -28,7 +32,7 @@ MAX_PAUSE = timedelta(minutes=1)
 
 
 def receiver_key(account_sid: str, url: str) -> str:
-    """Return the key of a receiver, such as `AC... https://example.com:443`. `url` must be a valid webhook URL.
+    """Return the key of the receiver of a webhook, such as `AC... https://example.com:443`. `url` must be valid.
 
     The key contains the Account SID. Therefore two accounts that call the same host have separate circuit breakers, and
     the failures of one account do not pause the deliveries of the other account.
@@ -39,7 +43,7 @@ def receiver_key(account_sid: str, url: str) -> str:
 
 
 def line_key(account_sid: str, line: str) -> str:
-    """Return the key of a line, such as `AC... tel:+15017122661>+15558675310`. See `Copy.line` in domain/copies.py."""
+    """Return the key of a line, such as `AC... tel:+15017122661>+15558675310`. `line` is the value of `Copy.line`."""
     return f"{account_sid} {LINE_SCHEME}{line}"
 
 
@@ -81,9 +85,10 @@ class CircuitBreaker:
         return CircuitBreaker(failures, at + pause)
 
     def allows(self, at: datetime, *, under_way: int) -> bool:
-        """Return whether another delivery may start at the time `at`. `under_way` is the number of running deliveries.
+        """Return whether a delivery may start at the time `at`.
 
-        After the pause, only one delivery at a time may run until a delivery succeeds.
+        `under_way` is the number of deliveries to the receiver that are running at this time. After the pause, only one
+        delivery at a time may run until a delivery succeeds.
         """
         return self.open_until is None or (not self._is_paused(at) and not under_way)
 

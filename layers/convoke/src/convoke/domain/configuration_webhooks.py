@@ -1,4 +1,4 @@
-"""The webhooks of an account. These webhooks get the events of each service that has no webhooks of its own.
+"""The webhooks of an account. These webhooks get the events of each service that has no webhook URL of its own.
 
 See docs/behaviour/configuration-webhooks.md#account-webhooks.
 """

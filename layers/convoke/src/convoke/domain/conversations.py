@@ -52,7 +52,10 @@ from convoke.domain.sids import Prefix, is_sid
 from convoke.domain.timers import ClosedTimer, InactiveTimer, Timers
 
 MAX_NAME_CHARACTERS = 256
-"""The maximum length of friendly names, unique names and the fields of an e-mail binding."""
+"""The maximum length of unique names, of the fields of a conversation's e-mail binding, and of most friendly names.
+
+API keys and credentials have shorter friendly names. See docs/behaviour/limits.md.
+"""
 
 MAX_CONVERSATION_ATTRIBUTES_BYTES = 16 * 1024
 
@@ -72,7 +75,11 @@ class EmailBinding(Model):
 
 
 class Conversation(Model):
-    """A stored conversation. Responses do not contain the fields from `requested_state` to the end of this class."""
+    """A stored conversation.
+
+    REST responses contain neither `created_by`, nor `creator_joined`, nor the fields from `requested_state` to the end
+    of this class. Responses to chat clients also contain `created_by`, `members` and the number of messages.
+    """
 
     account_sid: str
     chat_service_sid: str
@@ -91,11 +98,18 @@ class Conversation(Model):
     created_by: str | None = None
     """The identity of the chat user who created the conversation. None if no chat user created the conversation."""
     creator_joined: bool | None = None
-    """True if the chat user who created the conversation was a participant at least once."""
+    """True if the chat user who created the conversation was a participant at least once. Otherwise None.
+
+    Before this user becomes a participant for the first time, the user may see the conversation.
+    """
     timers: Timers = Timers()
     requested_state: State = State.ACTIVE
+    """The state that the conversation gets after `initializing`, if Convoke can add all participants."""
     attempts: int = 0
-    """The number of times that the sweeper has tried to finish or delete the conversation."""
+    """The number of times that the sweeper has tried to finish the conversation, or to erase it after its deletion.
+
+    The sweeper resets this number when it runs out of time, because it has then made progress.
+    """
     due_at: Instant | None = None
     """The time at which the sweeper must process the conversation next. None if the sweeper has nothing to do.
 
@@ -116,7 +130,11 @@ class Conversation(Model):
     against concurrent changes.
     """
     revision: int = 0
-    """The number of times that the conversation was changed. Optimistic locking compares this number."""
+    """The number of times that the conversation was changed. Optimistic locking compares this number.
+
+    Also increases when a message, a webhook or a participant changes. Does not increase when the sweeper claims the
+    conversation, or when only a read position, a notification level or a receipt changes.
+    """
     next_index: int = 0
     """The index of the next message. Optimistic locking ensures that no two messages get the same index."""
     deleted_messages: int | None = None
@@ -124,8 +142,8 @@ class Conversation(Model):
     event_id: int | None = None
     """The event id of the last change of the conversation, a message or a participant.
 
-    If None, the event id is derived from `date_updated`. A new read position or notification level does not change this
-    field.
+    If None, `last_event_id` derives the event id from `date_updated` and `state_event_id`. A new read position or
+    notification level does not change this field.
     """
     state_event_id: int | None = None
     """The event id of the last change of the state. If None, the event id is derived from `date_created`."""
@@ -205,11 +223,10 @@ class Conversation(Model):
             raise ConversationInitializingError
 
     def refuse_webhooks(self) -> None:
-        """Raise an error if the conversation is deleted or closed.
+        """Raise an error if clients cannot create or update webhooks, because the conversation is deleted or closed.
 
-        Clients cannot create or update the webhooks of a deleted or closed conversation.
-
-        In the state `initializing`, clients can change the webhooks of a conversation, but no other resources.
+        In the state `initializing`, clients can change the webhooks of the conversation. They cannot change the
+        conversation itself, its participants and its messages.
         """
         self.refuse_deleted()
         if self.state is State.CLOSED:
@@ -233,8 +250,9 @@ class Conversation(Model):
     def with_expired_timers(self, moment: datetime) -> Self:
         """Return the conversation in the state that its timers require at `moment`.
 
-        If both timers have ended, the conversation is closed directly and never becomes inactive. If only the inactive
-        timer has ended, the conversation becomes inactive and the closed timer continues.
+        If the closed timer has ended, the conversation becomes closed. An active conversation does not become inactive
+        first. If only the inactive timer has ended, an active conversation becomes inactive and the closed timer
+        continues.
         """
         if self.date_closed and self.date_closed <= moment:
             return self._with_state(State.CLOSED, moment).with_timers_from(moment)
@@ -446,7 +464,7 @@ class ConversationChange(ConversationParameters):
     def changes_nothing(self, conversation: Conversation) -> bool:
         """Return whether the request leaves the conversation unchanged.
 
-        Such a request has no parameters, or sets only the state that the conversation already has.
+        The result is True if the request has no parameters, or sets only the state that the conversation already has.
         """
         return not self.model_fields_set or (self.changes_only_state and self.state is conversation.state)
 

@@ -37,8 +37,8 @@ def parse_end(text: str) -> datetime:
     second, return the moment unchanged.
     """
     end = _parse(f"{text}T23:59:59Z" if re.fullmatch(DAY, text) else text)
-    # The brackets make Python compute the difference first. Otherwise the last second of the year 9999 would cause an
-    # overflow.
+    # The brackets make Python compute the difference first. Without the brackets, Python would first add a whole
+    # second, which causes an overflow in the last second of the year 9999.
     return end if end.microsecond else end + (SHOWN_PRECISION - STORED_PRECISION)
 
 

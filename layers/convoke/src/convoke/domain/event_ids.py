@@ -7,7 +7,8 @@ greater than the id of the previous event.
 The repositories call `Change.following` in domain/events.py to get the event id of a change. This module only converts
 times to event ids and back.
 
-An item without the attribute `event_id` has the event id `to_event_id(date_updated)`.
+An item without the attribute `event_id` has the event id `to_event_id(date_updated)`. For a conversation, a later
+`state_event_id` has priority.
 """
 
 from __future__ import annotations
@@ -32,6 +33,6 @@ def to_moment(event_id: int) -> datetime:
 def event_id_of_sid(sid: str) -> int:
     """Return the event id for the time at which a SID was created.
 
-    The SID must not be a message SID, because a message SID does not begin with a time.
+    The SID must begin with a time. See `milliseconds_of`.
     """
     return milliseconds_of(sid) * 1000

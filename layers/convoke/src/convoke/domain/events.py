@@ -66,7 +66,7 @@ POST_EVENTS = tuple(event for event in EventType if event not in PRE_EVENTS)
 
 
 USER_EVENTS = frozenset({EventType.USER_ADDED, EventType.USER_UPDATE, EventType.USER_UPDATED})
-"""The events about a User. A conversation's webhooks never get these events, because no conversation changes."""
+"""The events about a User. A conversation's webhooks never get these events, which belong to no conversation."""
 
 
 class ErrorLogType(StrEnum):
@@ -121,7 +121,10 @@ BY_CONVOKE = Origin(notify_webhooks=True)
 
 
 class Event(Model):
-    """An event. The payload contains Twilio's parameters. The event bus gets every event except pre-events."""
+    """An event. The payload contains Twilio's parameters. An event that starts a message replay has other parameters.
+
+    On AWS, the event bus gets every event except pre-events and the events `onMessageAdded` of a message replay.
+    """
 
     model_config = ConfigDict(populate_by_name=True, serialize_by_alias=True)
 
@@ -129,7 +132,10 @@ class Event(Model):
     type: AnyEventType
     account_sid: str
     conversation_sid: str | None = None
-    """The conversation that the event is about. None for an event about a User."""
+    """The conversation that the event is about.
+
+    None for an event about a User, and for an event about an alert that concerns no conversation.
+    """
     occurred_at: Instant
     payload: dict[str, str]
     notify_webhooks: bool = Field(alias="webhooks")
@@ -150,7 +156,10 @@ class Change(Model):
     sid: str
     account_sid: str
     conversation_sid: str | None = None
-    """The changed conversation. None if the change affects only a User."""
+    """The changed conversation.
+
+    None if the change affects only a User, or if the change is a new alert that concerns no conversation.
+    """
     events: tuple[Event, ...]
     notify_webhooks: bool = Field(alias="webhooks")
     """Whether webhooks get at least one of the events. In stored items, the name of the field is `webhooks`."""
@@ -159,10 +168,11 @@ class Change(Model):
     published_by_maker: bool = False
     """Whether the code that makes the change also publishes the events.
 
-    If True, the consumer of the table stream ignores the change.
+    If True, the consumer of the table stream ignores the change. Also True for the deletion of a User, which has no
+    events.
     """
     event_id: int | None = None
-    """The event id that chat clients get. If None, `last_event_id` derives the event id from the SID and the time."""
+    """The event id that chat clients get. If None, `last_event_id` derives it from the SID and the last event."""
     former_identity: str | None = None
     """The old identity of a participant, if the change removed the identity but not the participant."""
 
@@ -174,8 +184,11 @@ class Change(Model):
         """The event id of the change.
 
         If `event_id` is None, the event id is the later of two times: the time in the SID of the change, and the time
-        of the last event. The time in the SID is used for two reasons. Convoke creates the SID after the pre-event, and
-        the times in the SIDs of a process never decrease.
+        of the last event. The time of the event alone is not enough, for two reasons. Convoke can read this time before
+        it sends a pre-event, but creates the SID afterwards. The clock can be set back, but the times in the SIDs of a
+        process never decrease.
+
+        For the change of an alert, the result has no meaning, because the digits of its SID can be a hash.
         """
         if self.event_id:
             return self.event_id
@@ -183,17 +196,19 @@ class Change(Model):
         return max(of_sid, to_event_id(self.last_event_at)) if self.last_event_at else of_sid
 
     def following(self, *event_ids: int) -> Self:
-        """Return a copy of the change. The event id of the copy is greater than all of `event_ids`."""
+        """Return the change with an event id that is greater than all of `event_ids`."""
         event_id = max(self.last_event_id, *(each + 1 for each in event_ids))
         return self if event_id == self.last_event_id else self.model_copy(update={"event_id": event_id})
 
     def not_later(self, event_id: int) -> int | None:
-        """Return the event id that a new item must store, or None if the item must store no event id.
+        """Return the event id that a new item must store, or None if the item need not store an event id.
 
-        `event_id` is the event id that is derived from the item's `date_updated`. The item must store an event id only
-        if a client has set `date_updated` to a date in the future.
+        `event_id` is the event id that is derived from the item's `date_updated`. The item must store the event id of
+        this change only if the derived event id is greater. This happens if a client has set `date_updated` to a date
+        in the future.
         """
-        return self.last_event_id if event_id > self.last_event_id else None
+        last_event_id = self.last_event_id
+        return last_event_id if event_id > last_event_id else None
 
     @property
     def touches(self) -> tuple[Touch, ...]:
@@ -212,10 +227,11 @@ class Change(Model):
 
     @property
     def members_action(self) -> Action | None:
-        """What the change does to the conversation in each member's map of conversations.
+        """How the change affects the entry of the conversation in the maps of all its members.
 
-        None if the change does not touch these maps. `touches` does not contain these touches, because a conversation
-        can have 1,000 members.
+        Each chat user has a Sync object that maps conversation SIDs to the user's conversations. None if the change
+        does not touch the maps of all members. `touches` does not contain these touches, because a conversation can
+        have 1,000 members.
         """
         for event in self.own_events:
             if event.type is EventType.CONVERSATION_REMOVED:
@@ -286,7 +302,7 @@ MESSAGE_ACTIONS: Mapping[AnyEventType, Action] = {
 
 
 class UnpublishedChange(Model):
-    """A dead letter about a change record that Convoke could not read. The events of the change are unpublished.
+    """A dead letter about a change record that Convoke could not read. The events of the change were not published.
 
     The dead letter contains only SIDs. The event ledger contains the events.
     """
@@ -333,6 +349,9 @@ class Subject(NamedTuple):
     """None if the change affects only a User."""
 
 
+# In the functions below, `sid` is the SID that the returned change gets.
+
+
 def conversation_added(sid: str, conversation: Conversation, *, at: datetime, origin: Origin) -> Change:
     data = [(EventType.CONVERSATION_ADDED, conversation_payload(conversation))]
     return _change(sid, subject_of(conversation), data, at=at, origin=origin)
@@ -351,9 +370,10 @@ def conversation_autocreated(
 ) -> Change:
     """Return the record of a conversation that an inbound message has created.
 
-    The record has events about the conversation, the participants and the message. `initial` is the conversation in its
-    first state, without participants. If `created` has another state, the last event is about this state. `binding`
-    contains the addresses of the message.
+    The record has events about the conversation, the participants and the message. `initial` is the conversation before
+    its participants and the message are added. `created` is the conversation afterwards. If the state of `created`
+    differs from the state of `initial`, the last event is about the state of `created`. `binding` contains the
+    addresses of the message.
     """
     data: list[EventData] = [
         (EventType.CONVERSATION_ADDED, {**conversation_payload(initial), **binding}),
@@ -370,8 +390,8 @@ def conversation_updated(
 ) -> Change:
     """Return the record of an update of a conversation.
 
-    If the update changed the state, the record contains the event `onConversationStateUpdated`. If the update set other
-    fields too (`state_alone` is False), the record also contains the event `onConversationUpdated`.
+    If `state_alone` is False, the request set other fields than the state, and the record contains the event
+    `onConversationUpdated`. If the update changed the state, the record contains `onConversationStateUpdated`.
     """
     data: list[EventData] = [] if state_alone else [(EventType.CONVERSATION_UPDATED, conversation_payload(after))]
     if after.state is not before.state:
@@ -624,7 +644,7 @@ def _state_payload(conversation: Conversation, before: State, reason: Reason, at
 
 
 def conversation_payload(conversation: Conversation) -> dict[str, str | None]:
-    """Return the parameters of events about a conversation."""
+    """Return the parameters of events about a conversation, except `onConversationStateUpdated`."""
     return {
         "ConversationSid": conversation.sid,
         "FriendlyName": conversation.friendly_name,
@@ -638,7 +658,10 @@ def conversation_payload(conversation: Conversation) -> dict[str, str | None]:
 
 
 def date_updated(participant: Participant) -> Payload:
-    """Return the parameter `DateUpdated`. Only events about updated and deleted participants have this parameter."""
+    """Return the parameter `DateUpdated` for an event about a participant.
+
+    The event about a new participant does not have this parameter.
+    """
 
     return {"DateUpdated": to_milliseconds(participant.date_updated)}
 

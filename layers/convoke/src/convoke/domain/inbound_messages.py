@@ -64,7 +64,10 @@ class Outcome(StrEnum):
     REJECTED = "rejected"
     """The receiver of a pre-event rejected the message."""
     UNCLAIMED = "unclaimed"
-    """The message belongs to no conversation, and no address configuration creates a conversation for the message."""
+    """The message belongs to no conversation, and no address configuration creates a conversation for the message.
+
+    Convoke then stores no message in a conversation, and sends no events.
+    """
 
 
 class Received(Model):
@@ -78,7 +81,7 @@ class Received(Model):
 class InboundRecord(Model):
     """A record which shows that an inbound message was stored.
 
-    Convoke needs the record, because a carrier can deliver the same message more than once.
+    A carrier can deliver the same message more than once. With the record, Convoke recognizes a repeated delivery.
     """
 
     account_sid: str
@@ -97,6 +100,7 @@ class InboundMessage(Model):
     """A message from a phone, with the data that the carrier delivers."""
 
     sender: Address
+    """The phone that has sent the message. In other modules, a sender is usually the resource `Sender`."""
     business_address: ProxyAddress
     """The address at which the message arrived."""
     other_receivers: tuple[Address, ...] = ()
@@ -138,7 +142,7 @@ class InboundMessage(Model):
     def is_group(self) -> bool:
         """Whether the message has several receivers.
 
-        The set of numbers alone determines the conversation of such a message.
+        The conversation of such a message is the group with the same set of numbers (see `numbers`).
         """
         return bool(self.other_receivers)
 
@@ -148,7 +152,10 @@ class InboundMessage(Model):
 
     @property
     def reached(self) -> tuple[str, ...]:
-        """The addresses to which the carrier has already delivered the message as a group MMS."""
+        """The addresses that have already got the message from the carrier. Convoke sends them no copy.
+
+        Empty if the message is not a group MMS.
+        """
         return self.receivers if self.is_group else ()
 
     @property

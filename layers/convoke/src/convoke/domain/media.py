@@ -32,13 +32,13 @@ MAX_MEDIA = 10
 """The maximum number of media in one message."""
 
 MAX_MEDIA_BYTES = 150 * 1024 * 1024
-"""The maximum size of a media. On AWS, the maximum is `MAX_UPLOAD_BYTES` in aws/edges.py."""
+"""The maximum size of one media in an upload. On AWS, `MAX_UPLOAD_BYTES` in aws/edges.py is the maximum instead."""
 
 MAX_MMS_BYTES = 5 * 1024 * 1024
-"""The maximum total size of all media of a message. The maximum applies if a participant gets the message as an MMS."""
+"""The maximum total size of all media of a message, if a participant of the conversation has an SMS binding."""
 
 MAX_WHATSAPP_BYTES = 16 * 1024 * 1024
-"""The maximum size of each media of a message. The maximum applies if a participant gets the message on WhatsApp."""
+"""The maximum size of each media of a message, if a participant of the conversation has a WhatsApp binding."""
 
 MAX_FILENAME_CHARACTERS = 256
 

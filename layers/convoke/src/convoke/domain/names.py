@@ -1,6 +1,6 @@
-"""Unique names and identities. Clients can write such a name in a URL path in place of a SID.
+"""Unique names, identities and addresses of configurations. Clients can write these in a URL path in place of a SID.
 
-Each engine defines the characters that such a name must not contain. `PATH_DELIMITERS` in aws/edges.py contains the
+Each engine defines the characters that these names must not contain. `PATH_DELIMITERS` in aws/edges.py contains the
 characters for AWS.
 See docs/behaviour/requests-and-answers.md#names-on-aws.
 """
@@ -33,4 +33,4 @@ def check_name_in_path(name: Name, info: ValidationInfo) -> Name:
 
 
 NAME_IN_PATH = AfterValidator(check_name_in_path)
-"""The validator for every field whose values can be in a path. `PATH_VALUES` in api/routes.py lists these paths."""
+"""The validator for every field whose values can be in a path. `PATH_VALUES` in api/path_values.py lists the paths."""

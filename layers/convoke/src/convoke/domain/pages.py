@@ -28,7 +28,10 @@ class PageRequest:
     size: int
     """The maximum number of resources on the page."""
     position: str | None = None
-    """The sort key of the resource next to the page, usually a SID. None means the start of the list."""
+    """The sort key of the resource that comes directly before or after the page, usually a SID. See `forward`.
+
+    None means the start of the list.
+    """
     forward: bool = True
     """Whether the page begins after `position`. If False, the page ends before `position`."""
     descending: bool = False
@@ -51,10 +54,11 @@ class Page(Generic[Resource]):
     """The sort key of each resource. Empty if the SID of each resource is its sort key."""
 
     def shortened(self, count: int, positions: Sequence[str], *, forward: bool) -> Page[Resource]:
-        """Return a copy of this page with only `count` resources. The removed resources move to the neighbouring page.
+        """Return a copy of this page with only `count` resources.
 
-        `positions` contains the sort key of each resource. A forward page keeps its first resources. A backward page
-        keeps its last resources, because the last resources are next to the page that the client has just read.
+        `positions` contains the sort key of each resource. A forward page keeps its first resources, and the next page
+        gets the rest. A backward page keeps its last resources, because they are next to the page that the client has
+        just read. The previous page gets the rest.
         """
         if forward:
             return replace(self, resources=self.resources[:count], has_next=True, behind=positions[count - 1])

@@ -67,7 +67,7 @@ class MessagingBinding(Model):
     def pair(self) -> tuple[str, str] | None:
         """The address and the proxy address, or None if the binding does not have both addresses.
 
-        In one account, two open conversations cannot contain the same pair.
+        In one account, two conversations that are not closed cannot contain the same pair.
         """
         return (self.address, self.proxy_address) if self.address and self.proxy_address else None
 
@@ -158,8 +158,8 @@ class Participant(Member):
     revision: int | None = None
     """The number of times that the participant was changed. None if the participant was never changed.
 
-    An update of a read position or a notification level uses this number for optimistic locking, because such an update
-    does not change the conversation.
+    Optimistic locking compares this number and the revision of the conversation. The revision of the conversation alone
+    is not enough, because an update of a read position or a notification level does not change the conversation.
     """
     event_id: int | None = None
     """The event id of the last change. If None, the event id is derived from `date_updated`."""
@@ -245,7 +245,7 @@ def parse_attributes(value: object) -> object:
 
 
 def lower_case(value: object) -> object:
-    """Convert a string to lower case. Clients can write enumerated values in upper or lower case."""
+    """Convert a string to lower case, because clients can write the channel and the level in upper or lower case."""
     return value.lower() if isinstance(value, str) else value
 
 
@@ -334,9 +334,9 @@ def check_phone_binding(binding: NewBinding, channel: Channel) -> None:
 
 
 def check_address_without_proxy(binding: NewBinding) -> None:
-    """Raise an error if the address cannot be in a group MMS.
+    """Raise an error if the address of a phone without a proxy address cannot be in a group MMS.
 
-    A binding without a proxy address is only valid in a group MMS.
+    Only a member of a group MMS can have an address without a proxy address, unless the address is an e-mail address.
     """
     if binding.address is not None and not is_group_number(binding.address):
         raise InvalidAddressError(field=ADDRESS_FIELD, wanted=f"{WANTED_GROUP_NUMBER} if there is no proxy address")
@@ -389,8 +389,8 @@ class NewParticipant(Model):
     def role_sid_or(self, default: str) -> str | None:
         """Return the requested role, or `default` if the request contains no role.
 
-        A phone in a group MMS gets no default role. For such a phone, return the requested role or None. The default
-        role is `Service.member_role_sid` in domain/services.py.
+        A phone in a group MMS gets no default role. For a phone in a group MMS, return the requested role or None. The
+        caller passes `Service.member_role_sid` as `default`.
         """
         return self.role_sid or (None if self.group_address else default)
 

@@ -26,9 +26,9 @@ class Rule(NamedTuple):
     own: Permission | None = None
     """A permission that permits the action only on the user's own message, participant or User."""
     in_conversation: bool = True
-    """Whether only participants may do the action.
+    """Whether a user must be a participant to do the action.
 
-    If the user's role in the service permits the action, the user need not be a participant.
+    A user whose role in the service permits the action need not be a participant.
     """
 
 

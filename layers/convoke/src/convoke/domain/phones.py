@@ -14,7 +14,7 @@ from convoke.domain.retention import PHONE_MESSAGE_LIFETIME
 
 
 class SimulatedPhone(Model):
-    """A phone that has received or sent a message."""
+    """A simulated phone that has received or sent a message."""
 
     account_sid: str
     number: str
@@ -27,11 +27,14 @@ class PhoneMessage(Model):
 
     account_sid: str
     sid: str
-    """The SID of the receipt, also if the message has no receipt. Receipt SIDs are unique and sort by date."""
+    """A receipt SID. Receipt SIDs are unique and sort by date.
+
+    If the message is a copy, the SID identifies the receipt of the copy. Otherwise no receipt has this SID.
+    """
     channel_message_sid: str
     from_: str
     to: str
-    """The phone. If the phone has sent the message, the business number."""
+    """The phone that has received the message. If the phone has sent the message, the business number."""
     numbers: tuple[str, ...] = ()
     """The sender and all receivers of a message from a phone. Empty for a copy, and for an answer of the carrier."""
     outcome: Outcome | None = None
@@ -39,7 +42,11 @@ class PhoneMessage(Model):
     body: str
     media_urls: tuple[str, ...] = ()
     conversation_sid: str | None = None
-    """None for an automatic answer of the carrier, because such an answer belongs to no conversation."""
+    """The conversation to which Convoke has added the message, or from which the message is a copy.
+
+    None if there is no such conversation. Also None for an automatic answer of the carrier, and for a group MMS that
+    the phone has received directly from another simulated phone.
+    """
     message_sid: str | None = None
     date_created: Instant
 
@@ -49,7 +56,7 @@ class PhoneMessage(Model):
 
     @property
     def others(self) -> frozenset[str]:
-        """The numbers other than the phone's that this message names."""
+        """All numbers in this message except the number of the phone."""
         return frozenset({self.from_, self.to, *self.numbers}) - {self.phone}
 
     @property

@@ -133,5 +133,5 @@ def _check(name: str, value: object, check: Check) -> object:
 
 
 def _without(payload: Payload, *names: str) -> Payload:
-    """Return the payload without the parameters `names`. The values of these parameters exist only after the change."""
+    """Return the payload without the parameters `names`. The pre-event does not have these parameters."""
     return {name: value for name, value in payload.items() if name not in names}

@@ -25,7 +25,7 @@ class ReceiptStatus(StrEnum):
     QUEUED = "queued"
     """No carrier has accepted the copy yet.
 
-    Responses show `queued` and `sending` as null, because Twilio has no such status.
+    Responses show the statuses `queued` and `sending` as null, because Twilio does not have these statuses.
     """
     SENDING = "sending"
     """Convoke called a carrier, and the outcome of the call is not stored yet."""
@@ -75,7 +75,7 @@ class Receipt(Model):
     attempts: int = Field(default=0, exclude_if=not_)
     """The number of attempts to send the copy."""
     failures: int = Field(default=0, exclude_if=not_)
-    """How often Convoke itself failed to process the copy on AWS. On one machine, the queue message has this number."""
+    """How often Convoke itself failed to process the copy. On one machine, the queue counts these failures instead."""
     may_be_repeated: bool = Field(default=False, exclude_if=not_)
     """Whether the phone may have received the copy twice, because Convoke lost the outcome of a call to the carrier."""
     provider: str | None = None
@@ -100,7 +100,8 @@ class Receipt(Model):
     def can_become(self, status: ReceiptStatus) -> bool:
         """Return whether a carrier's report may change the status to `status`. A report only moves a status forward.
 
-        A report can arrive before Convoke stores the outcome of the call. In this case, the status is `sending`.
+        A report can arrive before Convoke stores the outcome of the call. The status is `sending` at this time. The
+        result is False for a receipt without an address, because Convoke sent no copy.
         """
         return self.address is not None and ORDER[self.status] < ORDER[status]
 

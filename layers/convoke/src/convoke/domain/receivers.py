@@ -86,10 +86,14 @@ class ReceiverRules:
     """The rules of one Convoke instance. The default rules are for the embedded engine and allow every receiver."""
 
     public_only: bool = False
+    """Whether Convoke calls only receivers in public networks and in the networks of `allowed`."""
     allowed: tuple[Network, ...] = ()
     """The networks in which Convoke may call receivers even if the networks are not public."""
     refused: tuple[Network, ...] = ()
-    """The networks in which Convoke never calls a receiver, even if `allowed` contains the networks."""
+    """The networks in which Convoke does not call receivers, even if `allowed` contains the networks.
+
+    The fields `allowed` and `refused` have an effect only if `public_only` is True.
+    """
     https_only: bool = False
 
     @classmethod

@@ -173,7 +173,7 @@ def parse_permission(text: str) -> Permission:
     try:
         return Permission(text)
     except ValueError as error:
-        raise UnknownPermissionError from error
+        raise UnknownPermissionError(wanted=f"one of {', '.join(Permission)}") from error
 
 
 def check_permissions(permissions: tuple[Permission, ...]) -> tuple[Permission, ...]:
@@ -192,8 +192,10 @@ Permissions = Annotated[
 
 def refuse_other_permissions(role_type: RoleType, permissions: tuple[Permission, ...]) -> None:
     """Raise an error if a role of the type `role_type` cannot have one of the permissions."""
-    if not PERMISSIONS[role_type].issuperset(permissions):
-        raise UnknownPermissionError(field="permission")
+    allowed = PERMISSIONS[role_type]
+    if not allowed.issuperset(permissions):
+        names = ", ".join(sorted(allowed))
+        raise UnknownPermissionError(field="permission", wanted=f"permissions of a role of type {role_type}: {names}")
 
 
 Errors = tuple[type[ConversationsError], ...]

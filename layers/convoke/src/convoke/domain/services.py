@@ -1,4 +1,4 @@
-"""The Service resource. Convoke creates four roles with each new service.
+"""The Service resource. A service has conversations, Users and roles. domain/roles.py defines its four default roles.
 
 See docs/behaviour/services.md.
 """
@@ -57,7 +57,7 @@ class Service(Model):
 
     @property
     def role_sids(self) -> frozenset[str]:
-        """The SIDs of the default roles. The default roles exist as long as the service exists."""
+        """The SIDs of the four default roles. The default roles exist as long as the service exists."""
         return frozenset(
             (
                 self.service_admin_role_sid,
@@ -69,7 +69,7 @@ class Service(Model):
 
     @property
     def configured_role_sids(self) -> frozenset[str]:
-        """The SIDs of the roles that the configuration names. These roles cannot be deleted."""
+        """The SIDs of the roles that new participants and new Users get. These roles cannot be deleted."""
         return frozenset((self.creator_role_sid, self.member_role_sid, self.user_role_sid))
 
 
@@ -81,7 +81,10 @@ class DeletedService(Model):
     due_at: Instant
     """The time at which the sweeper must process the tombstone next."""
     attempts: int = 0
-    """The number of times that the sweeper has processed the tombstone."""
+    """The number of times that the sweeper has processed the tombstone.
+
+    The sweeper resets this number when it runs out of time, because it has then made progress.
+    """
 
 
 def check_required_name(name: str | None) -> str:

@@ -13,7 +13,11 @@ from convoke.domain.model import Model
 from convoke.domain.urls import MAX_URL_CHARACTERS
 
 MAX_BODY_CHARACTERS = 32 * 1024
-"""The maximum length of the body. A check with the longest body and the most variants takes less than 0.1 seconds."""
+"""The maximum length of the body of a webhook request.
+
+A check compares the signature with the signatures of many variants of the request. With the longest body and the most
+variants, a check takes less than 0.1 seconds.
+"""
 
 MAX_SIGNATURE_CHARACTERS = 100
 
@@ -51,7 +55,10 @@ class NewSignatureCheck(Model):
 
 class SignatureCheck(NamedTuple):
     mistakes: list[str] | None
-    """The smallest set of common mistakes that explains the signature. None if there is no such set."""
+    """The smallest set of common mistakes that explains the signature.
+
+    Empty if the signature matches the request. None if no set of common mistakes explains the signature.
+    """
 
     @property
     def matches(self) -> bool:

@@ -30,7 +30,8 @@ MAX_UNREAD_MESSAGES = 1000
 def unread_messages(conversation: Conversation, participant: Participant) -> int | None:
     """Return the number of messages after the read position, or None if the participant has no read position.
 
-    The number also includes deleted messages, because the number is the difference of two message indexes.
+    The number is at most MAX_UNREAD_MESSAGES. The number also includes deleted messages, because the number is the
+    difference of two message indexes.
     """
     position = participant.last_read_message_index
     if position is None:
@@ -79,7 +80,11 @@ class UserConversationChange(Model):
     last_read_message_index: ReadIndex = None
 
     def applied_to(self, participant: Participant, conversation: Conversation, moment: datetime) -> Participant:
-        """Return the changed participant. The new read position is at most the index of the last message."""
+        """Return the changed participant.
+
+        If the requested read position is greater than the last index that a message has got, the participant gets this
+        last index. If the conversation has never had a message, the participant gets no read position.
+        """
         update = self.model_dump(exclude_unset=True)
         if self.last_read_message_index is not None and self.last_read_message_index >= conversation.next_index:
             update["last_read_message_index"] = conversation.next_index - 1 if conversation.next_index else None

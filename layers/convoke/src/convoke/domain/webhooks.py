@@ -30,8 +30,8 @@ class Method(StrEnum):
 ERROR_LOG = "error-log"
 """The target of a delivery to the error-log URL of an account.
 
-If such a delivery fails, Convoke creates no alert. An alert would cause another delivery to the error-log URL. If that
-delivery failed too, Convoke would create another alert, and so on without end.
+If a delivery to the error-log URL fails, Convoke creates no alert. Otherwise the alert would cause a second delivery to
+the error-log URL, whose failure would cause a second alert, and so on without end.
 """
 
 
@@ -40,7 +40,7 @@ IDEMPOTENCY_NAMESPACE = UUID("0e5e2a53-1d3c-4b6e-9f0a-7a2d3a7e6c15")
 
 
 def receiver_of(url: str) -> str:
-    """Return the scheme, host and path of a webhook URL.
+    """Return the scheme, host, port and path of a webhook URL.
 
     Users put secrets into the other parts of the URL: the user information, the query and the fragment.
     """

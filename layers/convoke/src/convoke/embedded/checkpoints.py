@@ -10,7 +10,7 @@ import sqlite3
 import threading
 from contextlib import closing
 
-from convoke.embedded.failures import DataFileFailures
+from convoke.embedded.failures import StorageFailures
 
 INTERVAL_SECONDS = 0.2
 """The minimum pause between two checkpoints.
@@ -23,7 +23,7 @@ LONG_LOG_FRAMES = 4_000
 
 After a checkpoint has copied all pages, the next write starts at the beginning of the log, so the log file stops
 growing. Under constant load, the log gets new pages during each copy. Therefore a checkpoint copies a long log
-repeatedly, until no page remains. Copying does not block writes.
+repeatedly, until the log gets no new pages during a copy, but at most MAX_ROUNDS times. Copying does not block writes.
 """
 
 MAX_ROUNDS = 8
@@ -32,8 +32,8 @@ MAX_ROUNDS = 8
 RESTART_FRAMES = 16_000
 """If the log has at least this many pages (64 MB), a checkpoint forces the log to restart.
 
-During a forced restart, the checkpoint holds the write lock, copies the remaining pages and calls fsync. See `make
-bench`.
+During a forced restart, the checkpoint holds the write lock, copies the remaining pages and calls fsync. All writes
+wait meanwhile. `make bench` measures how long they wait.
 """
 
 RESTART_TIMEOUT_MILLISECONDS = 10
@@ -44,9 +44,12 @@ After that, the restart waits for readers, up to the same time.
 
 
 class Checkpoints:
-    """A thread that runs a checkpoint after each call of `wake`. The thread has its own connection to the data file."""
+    """A thread that runs a checkpoint after each call of `wake`. The thread has its own connection to the data file.
 
-    def __init__(self, path: str, failures: DataFileFailures) -> None:
+    Several calls of `wake` between two checkpoints cause only one checkpoint.
+    """
+
+    def __init__(self, path: str, failures: StorageFailures) -> None:
         self._path = path
         self._failures = failures
         self._woken = threading.Event()

@@ -40,7 +40,10 @@ class AdvanceResult:
     sweeps: int
     """How often the sweeper ran."""
     conversations: int
-    """How many conversations the sweeper processed. A conversation that was processed twice counts twice."""
+    """How many resources the sweeper processed: conversations, and also Users, services and media.
+
+    The API names this field `conversations`. A resource that was processed twice counts twice.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +54,7 @@ class Advance:
     next_due: Callable[[datetime], datetime | None]
     """Returns the first due time after a given time. Returns None if nothing more becomes due."""
     sweep: Callable[[], int]
-    """Processes the conversations that are due. Returns how many conversations were processed."""
+    """Processes all resources that are due. Returns how many resources were processed."""
     run_steps: Callable[[], None]
     """Runs all waiting asynchronous steps."""
     deliver: Callable[[], None]

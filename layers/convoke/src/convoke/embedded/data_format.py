@@ -28,10 +28,10 @@ DATA_FORMAT = 9
 Increase the number if you change the tables below or `keys.INDEXES`. Also increase the number if earlier versions of
 Convoke cannot read a new item. The table `items` has two columns for each index in `keys.INDEXES`.
 
-Formats 7 and 8 have the same tables. But earlier versions cannot read receipts of format 8. If an earlier version
-edited a message, the message would lose its media.
+Formats 7 and 8 have the same tables. But the versions of Convoke that use format 7 cannot read all receipts of format
+8. If such a version edited a message, the message would lose its media.
 
-Format 9 has other indexes of the table `messages`. See docs/decisions/0164-visible-messages-have-one-time.md.
+Format 9 has the column `waits` and other indexes of the table `messages`.
 """
 
 OLDEST_DATA_FORMAT = 4
@@ -60,7 +60,8 @@ SQLite uses the index `messages_of_lines` only for a statement that contains exa
 """
 
 MESSAGE_INDEXES = (
-    "CREATE INDEX messages_by_visibility ON messages (queue, visible_at, receiver)",
+    "CREATE INDEX messages_visible ON messages (queue, receiver, visible_at) WHERE waits = 0",
+    "CREATE INDEX messages_waiting ON messages (queue, visible_at) WHERE waits = 1",
     f"CREATE INDEX messages_of_lines ON messages (queue, receiver) WHERE {OF_LINE}",
 )
 
@@ -73,7 +74,8 @@ MESSAGES = (
         body TEXT NOT NULL,
         visible_at REAL NOT NULL,
         receive_count INTEGER NOT NULL DEFAULT 0,
-        failures INTEGER NOT NULL DEFAULT 0
+        failures INTEGER NOT NULL DEFAULT 0,
+        waits INTEGER NOT NULL DEFAULT 1
     )""",
     *MESSAGE_INDEXES,
 )
@@ -124,7 +126,7 @@ def cannot_be_opened(path: str, error: Exception) -> DataFileError:
 def find_damage(path: str) -> list[str]:
     """Run SQLite's integrity check. Return the problems that the check finds. An instance may use the file meanwhile.
 
-    Raise DataFileError if the file is not a data file.
+    Raise DataFileError if the file is not a data file that this version of Convoke can open.
     """
     with closing(_connect_existing(path)) as connection:
         try:
@@ -137,7 +139,8 @@ def find_damage(path: str) -> list[str]:
 def back_up(path: str, backup: str) -> None:
     """Copy the data file to the new file `backup`. An instance that uses the data file is not blocked.
 
-    Raise DataFileError if `backup` exists or cannot be written, or if `path` is not a data file.
+    Raise DataFileError if `backup` exists or cannot be written, or if `path` is not a data file that this version of
+    Convoke can open.
     """
     if Path(backup).exists():
         raise DataFileError(f"{backup} exists already: name another path.")
@@ -155,9 +158,9 @@ def connect(path: str) -> sqlite3.Connection:
 
 
 def _connect_existing(path: str) -> sqlite3.Connection:
-    """Open an existing data file. Raise DataFileError if the file is not a data file.
+    """Open an existing data file. The file is neither created nor migrated.
 
-    The file is neither created nor migrated.
+    Raise DataFileError if the file is not a data file that this version of Convoke can open.
     """
     try:
         uri = f"{Path(path).absolute().as_uri()}?mode=rw"
@@ -276,10 +279,12 @@ def _migrate(connection: sqlite3.Connection, version: int) -> None:
             " FROM messages_4"
         )
         connection.execute("DROP TABLE messages_4")
-    # Some files of format 6 already have the column `failures`.
+    # Files of format 5 and some files of format 6 do not have the column `failures`. All later files have the column.
     elif not connection.execute("SELECT 1 FROM pragma_table_info('messages') WHERE name = 'failures'").fetchone():
         connection.execute("ALTER TABLE messages ADD COLUMN failures INTEGER NOT NULL DEFAULT 0")
     if version >= 5:
+        # All messages count as waiting. The queue finds out which messages have become visible since.
+        connection.execute("ALTER TABLE messages ADD COLUMN waits INTEGER NOT NULL DEFAULT 1")
         connection.execute("DROP INDEX messages_by_receiver")
         for statement in MESSAGE_INDEXES:
             connection.execute(statement)

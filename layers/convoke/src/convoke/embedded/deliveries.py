@@ -1,7 +1,8 @@
 """Process the delivery queue: split events into deliveries and copies, and call receivers and carriers.
 
 A delivery goes to the receiver of a webhook. A copy of a message goes through a carrier to a phone. In this module, the
-line between a business number and a phone is also a receiver. A line gets one copy at a time, in order.
+line between a business number and a phone is also a receiver. A line gets one copy at a time, in order. Where a text
+below names only deliveries, it also means copies.
 
 Only the event loop's thread uses the table and the queue. A thread pool calls the receivers. The receivers take turns,
 and a receiver that does not answer occupies only a few threads. If several calls to a receiver fail in a row, a circuit
@@ -77,7 +78,12 @@ CUT_SECONDS = 1.0
 """How long the engine waits for calls to end after it has cut the connections."""
 
 OWN_FAILURE_RETRY_SECONDS = 5.0
-"""The length of the first pause of all deliveries, after a unit is dropped or the queue cannot be read."""
+"""The length of the first pause of all deliveries, after a failure of Convoke itself.
+
+Such a failure is a unit of work (embedded/unit.py) that is dropped, or a queue that cannot be read. Further failures
+make the pause longer. If the data file cannot be used while a queue message is handled, this queue message is also
+postponed by this time.
+"""
 
 AFTER_RECEIVERS = "!"
 """An Account SID with this suffix sorts after all receivers of the account. Their keys have a space after the SID."""
@@ -110,10 +116,10 @@ class Deliveries:
                     self.finish(message, begun, outcome) if outcome else self.fail(message)
 
     def begin(self, message: ReceivedMessage) -> Begun | None:
-        """Split the event in a queue message, or begin the delivery or the copy in a queue message.
+        """Begin the work that a queue message describes. An event is split.
 
-        Return the begun delivery or copy, which the caller must pass to `call`. Return None if there is nothing to
-        call.
+        For a delivery or a copy, an attempt begins. Return the begun delivery or copy, which the caller must pass to
+        `call`. Return None if there is nothing to call.
         """
         return self._settled(message, partial(self._begin, message))
 
@@ -165,7 +171,7 @@ class Deliveries:
         self.queue.dead_letter(message)
 
     def interrupt(self, message: ReceivedMessage, begun: Begun, outcome: AnyOutcome | None) -> None:
-        """Make a queue message visible again. The shutdown has ended or prevented the call to the receiver.
+        """Make a queue message visible again, because the shutdown has ended or prevented the call to the receiver.
 
         The attempt does not count. A copy keeps the status `sending` only if the carrier may have received the copy.
         `outcome` is None if there was no call, or if Convoke itself failed.
@@ -178,7 +184,7 @@ class Deliveries:
         """Split an event from the event bus. If Convoke fails to split the event, enqueue the event itself.
 
         The delivery queue retries the event like any other queue message, so the event does not block later events of
-        the stream.
+        the stream. Raise UnavailableError if the data file cannot be used.
         """
         try:
             self._split(event)
@@ -190,15 +196,15 @@ class Deliveries:
 
     def _split(self, event: Event) -> None:
         # Split the copies first. If splitting the deliveries then fails, the event is split again, and the copies are
-        # enqueued twice. A copy that is enqueued twice is still sent only once. A delivery that is enqueued twice would
-        # call the receiver twice.
+        # enqueued twice. A copy that is enqueued twice is sent once. But a delivery that is enqueued twice would call
+        # the receiver twice.
         if event.copies:
             self.message_sender.split(event)
         self.delivery.split(event)
 
     def _next(self) -> ReceivedMessage | None:
         for receiver in (NO_RECEIVER, *self.queue.receivers()):
-            if _is_ready(self.queue, receiver) and (message := self.queue.receive(receiver)):
+            if _is_ready(self.queue, receiver) and (message := _receive(self.queue, receiver)):
                 return message
         return None
 
@@ -255,6 +261,10 @@ def _is_ready(queue: DurableQueue, receiver: str) -> bool:
     return not is_line(receiver) or queue.is_first_visible(receiver)
 
 
+def _receive(queue: DurableQueue, receiver: str) -> ReceivedMessage | None:
+    return queue.receive(receiver, in_order=is_line(receiver))
+
+
 def _subject(message: ReceivedMessage) -> dict[str, str]:
     """Return the event and the receiver of a delivery, for a log line. Return {} if the body is not a delivery."""
     try:
@@ -292,7 +302,7 @@ class ConcurrentDeliveries:
         self._pause: asyncio.TimerHandle | None = None
         """The timer that ends the pause after a failure. None if there is no pause."""
         self._failures = 0
-        """How many failures occurred in a row."""
+        """How many failures of Convoke itself occurred in a row."""
         self._stopping = False
         self._is_abandoned = False
         self._idle = asyncio.Event()
@@ -304,7 +314,10 @@ class ConcurrentDeliveries:
         return [*self._under_way]
 
     def is_idle(self) -> bool:
-        """Return whether no call is running and no delivery can start at the clock's present time."""
+        """Return whether no call is running, no event waits, and no delivery can start at the clock's present time.
+
+        Return True also while the engine stops, or while all deliveries pause after a failure of Convoke itself.
+        """
         if self._stopping or self._pause is not None:
             return True
         now, queue = self._now(), self._queue
@@ -334,8 +347,8 @@ class ConcurrentDeliveries:
     async def stop(self, grace_seconds: float, cut: Callable[[], None]) -> None:
         """Start no more calls to receivers. Wait up to `grace_seconds` for the running calls to end.
 
-        If calls are still running after this time, call `cut`, which must end them. If a call still does not end, the
-        next start of the engine makes its queue message visible again.
+        If calls are still running after that, call `cut`, which must end them. If a call still does not end, the next
+        start of the engine makes its queue message visible again.
         """
         self.begin_stop()
         try:
@@ -384,7 +397,8 @@ class ConcurrentDeliveries:
         """Keep each queue message invisible while its receiver is being called.
 
         A queue message can become visible too early for two reasons. A test can move the clock past the visibility
-        timeout. Or somebody sets the clock back, so that the remaining time exceeds the maximum.
+        timeout. Or somebody sets the clock back. The remaining time then exceeds MAX_PAUSE_SECONDS of the queue, and
+        the queue treats the queue message as visible.
         """
         now = self._now()
         latest = now + timedelta(seconds=VISIBILITY_TIMEOUT_SECONDS)
@@ -404,7 +418,7 @@ class ConcurrentDeliveries:
     def _start_deliveries(self) -> bool:
         """Start up to `MAX_STARTS_PER_TICK` deliveries. Return whether more deliveries may be ready to start."""
         for _ in range(MAX_STARTS_PER_TICK):
-            if (receiver := self._next_receiver()) is None or (message := self._queue.receive(receiver)) is None:
+            if (receiver := self._next_receiver()) is None or (message := _receive(self._queue, receiver)) is None:
                 return False
             self._start(message)
         return True
@@ -536,9 +550,10 @@ class ConcurrentDeliveries:
         self.wake()
 
     def _dropped(self, message: ReceivedMessage) -> None:
-        """Count the call as ended, and pause all deliveries. The next unit would probably fail too.
+        """Count the call as ended, and pause all deliveries, because the next unit would probably fail too.
 
-        The table calls this method after it drops the unit that changes the queue message.
+        The table calls this method after it drops the unit that begins or finishes the delivery. `_finish` calls this
+        method if it cannot open a unit.
         """
         self._count(message, -1)
         self._back_off()

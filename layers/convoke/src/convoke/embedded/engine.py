@@ -12,9 +12,9 @@ from datetime import datetime, timedelta
 from functools import partial
 from threading import Lock
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from convoke.api.routes import AccountRoute, PublicRoute
-from convoke.carriers.twilio import TwilioCarrier
 from convoke.config import Settings
 from convoke.domain import instants
 from convoke.domain.errors import UnavailableError
@@ -52,6 +52,7 @@ from convoke.embedded.handover import (
     InProcessEventBus,
     SqliteDeliveryQueue,
 )
+from convoke.embedded.late_clients import LateMediaClient, LateTwilioCarrier, LateWebhookClient
 from convoke.embedded.logs import HeldMetrics, hold_log_lines
 from convoke.embedded.loops import SLICE_SECONDS, PeriodicThread, StepScheduler
 from convoke.embedded.media_folder import MediaFolder
@@ -61,13 +62,13 @@ from convoke.embedded.queue import DeadLetterQueue, DurableQueue
 from convoke.embedded.request_log import RequestLog
 from convoke.embedded.request_log_api import request_log_route
 from convoke.embedded.request_runner import RequestRunner
-from convoke.embedded.simulate_api import simulate_routes
+from convoke.embedded.simulate_routes import Rule, simulate_routes
 from convoke.embedded.simulated_carrier import PhonePlans, SimulatedCarrier
 from convoke.embedded.sqlite import LOCK_TIMEOUT_SECONDS, SqliteTable
 from convoke.embedded.steps import StateMachine, Steps, Waiting
 from convoke.embedded.suspension import NeedsThreadError, RunAgainError
 from convoke.observability import Metrics, NoMetrics
-from convoke.operations.participant_adder import Admit, AdmitByService
+from convoke.operations.participant_adder import Admit
 from convoke.operations.ports import (
     Carrier,
     CopyQueue,
@@ -90,11 +91,11 @@ from convoke.storage.due import DueRepository
 from convoke.storage.keys import is_streamed_to_consumers
 from convoke.storage.phones import OptOutRepository, PhoneRepository
 from convoke.storage.sender_secrets import SenderSecrets, SenderSecretTable
-from convoke.storage.services import ServiceRepository
 from convoke.storage.table import Item, Table
 from convoke.webhooks.answers import FetchedMedia, WebhookAnswer
-from convoke.webhooks.client import WebhookHttpClient
-from convoke.webhooks.media_client import MediaHttpClient
+
+if TYPE_CHECKING:
+    from convoke.api.routes import AccountHandler, Endpoint
 
 SWEEP_INTERVAL_SECONDS = 1.0
 
@@ -197,9 +198,9 @@ Tests replace edges with such a function.
 class EmbeddedEngine:
     """Runs the program on one machine.
 
-    `api` handles requests. A request can create background work: steps and webhook deliveries. With an event loop, call
-    `start` once, and the engine does the background work by itself. Without an event loop, call `work` after the
-    requests.
+    `api` handles requests. A request can create background work: steps (embedded/steps.py) and webhook deliveries. With
+    an event loop, call `start` once, and the engine does the background work by itself. Without an event loop, call
+    `work` after the requests.
     """
 
     def __init__(
@@ -216,12 +217,14 @@ class EmbeddedEngine:
         """Open the data file and build the program. Raise DataFileError if the data file cannot be used.
 
         - `data`: the path of the data file, or `:memory:`.
-        - `movable_clock`: if not None, the API has a resource that moves this clock.
+        - `rewire`: replaces edges. See `Rewire`.
+        - `movable_clock`: if not None, the engine uses this clock, and the API has a resource that moves it.
         - `environ`: the settings for the provisioning retries, the allowed origins, the public URL and `synchronous`.
-          The engine reads no other settings. An invalid setting raises ValidationError, InvalidOriginError or
-          DataFileError.
+          The engine reads no other settings. An invalid setting raises ValidationError, InvalidOriginError,
+          InvalidSettingError or DataFileError.
         - `lock_timeout`: how many seconds a write waits at most while another process holds the write lock.
         - `reset`: if not None, the API has the test controls. `reset` must replace this engine with an empty engine.
+        - `observers`: get the finished requests, deliveries and calls of chat clients. See `Observer`.
         """
         now: Clock = movable_clock or instants.now
         settings = Settings(environ)
@@ -249,9 +252,10 @@ class EmbeddedEngine:
         self._participants: Waiting[Provisioning] = Waiting()
         self._executions: Waiting[Execution] = Waiting()
         self.failures = PlannedFailures()
-        self._http_client = WebhookHttpClient(ANY_RECEIVER)
+        self._http_client = LateWebhookClient(ANY_RECEIVER)
         self._connected_users = ConnectedUsers()
-        self._media_client = MediaHttpClient(ANY_RECEIVER)
+        self._media_client = LateMediaClient(ANY_RECEIVER)
+        self._twilio = LateTwilioCarrier(settings.public_url)
         self.media_folder = MediaFolder(data)
         self.phone_plans = PhonePlans()
         bus, queue = InProcessEventBus(), SqliteDeliveryQueue(self.queue, self._wake_deliveries)
@@ -268,7 +272,7 @@ class EmbeddedEngine:
                 copy_queue=queue,
                 carriers={
                     Provider.SIMULATED: self._simulated_carrier(now),
-                    Provider.TWILIO: TwilioCarrier(settings.public_url),
+                    Provider.TWILIO: self._twilio,
                 },
                 public_url=settings.public_url,
                 webhook_client=self._http_client,
@@ -280,7 +284,7 @@ class EmbeddedEngine:
                 new_sid=SidFactory(),
                 provisioning_retries=ProvisioningRetries.model_validate(settings.provisioning_retries),
                 allowed_origins=settings.allowed_origins,
-                admit=self.failures.admit(AdmitByService(ServiceRepository(self.table).fetch)) if reset else None,
+                admit=self.failures.admit if reset else None,
             )
         )
         self.edges = replace(
@@ -293,7 +297,7 @@ class EmbeddedEngine:
         routes: tuple[AccountRoute | PublicRoute, ...] = (
             console_key_route(lambda requested: self.program.console_codes.exchange(requested)),
             request_log_route(self._request_log, lambda path: self.api.rule_of(path)),
-            *simulate_routes(lambda: self.program.simulator, self.phone_plans),
+            *simulate_routes(self._simulate_endpoints),
             *self._test_routes(movable_clock, reset),
         )
         self.program = Program(self.edges, routes)
@@ -309,7 +313,7 @@ class EmbeddedEngine:
             self.change_dead_letters,
         )
         self.observers = Observers()
-        """To see every finished request and delivery, add an observer to this object."""
+        """To see the finished requests, deliveries and calls of chat clients, add an observer to this object."""
         self.observers.add(self._request_log)
         if observers is not None:
             self.observers.add(observers)
@@ -347,7 +351,12 @@ class EmbeddedEngine:
             from convoke.embedded.chat.serving import new_chat_server  # noqa: PLC0415 - see above
 
             server = new_chat_server(
-                self.program, self.table, self._connected_users, runner, trust_forwarded=trust_forwarded
+                self.program,
+                self.table,
+                self._connected_users,
+                runner,
+                self.observers,
+                trust_forwarded=trust_forwarded,
             )
             self._tell_chat_clients = server.changed
             return server
@@ -387,7 +396,7 @@ class EmbeddedEngine:
         self._sweeper_loop.wake()
 
     def begin_stop(self) -> None:
-        """Start the grace period. From now on, no webhook call starts, and no request waits for a conversation.
+        """Start the grace period. From now on, no delivery starts, and no request waits for a conversation.
 
         Call this method on the event loop's thread. Further calls do nothing.
         """
@@ -409,10 +418,9 @@ class EmbeddedEngine:
             if self._scheduler:
                 self._scheduler.stop()
             if self._concurrent_deliveries:
-                await self._concurrent_deliveries.stop(self._stop_until - time.monotonic(), self._http_client.cut)
-            # Requests on worker threads may still wait for receivers, so cut the connections.
-            self._http_client.cut()
-            self._media_client.cut()
+                await self._concurrent_deliveries.stop(self._stop_until - time.monotonic(), self._cut_calls)
+            # Requests on worker threads may still wait for receivers.
+            self._cut_calls()
             # The sweeper may be waiting for this event loop, so stop the sweeper on another thread.
             await asyncio.to_thread(self._sweeper_loop.stop)
             self.table.detach()
@@ -435,8 +443,13 @@ class EmbeddedEngine:
         self.table.detach()
         self.close()
         # The data file is already closed. Requests that wait for a receiver now fail, and store nothing.
+        self._cut_calls()
+
+    def _cut_calls(self) -> None:
+        """End all calls to receivers, carriers and the servers of media."""
         self._http_client.cut()
         self._media_client.cut()
+        self._twilio.cut()
 
     def close(self) -> None:
         """Close the data file."""
@@ -456,9 +469,10 @@ class EmbeddedEngine:
             self._deliveries.run()
 
     def settle(self, timeout: float) -> bool:
-        """Run the waiting steps. Then wait until the delivery queue is empty, at most `timeout` seconds.
+        """Run the waiting steps, and wait until the delivery queue is empty and no step waits.
 
-        Return whether the delivery queue is empty. A conversation that a test holds does not count.
+        Return False if this takes longer than `timeout` seconds, or if the engine stops. A conversation that a test
+        holds does not count.
         """
         if self._is_on_loop():
             raise NeedsThreadError
@@ -476,7 +490,7 @@ class EmbeddedEngine:
         """Move the movable clock forward, and do all work that becomes due on the way.
 
         While a webhook is called, the clock stands still. The periodic sweep waits for the end of the move. Raise
-        OverflowError if the new time is after the year 9999.
+        ValueError if the engine has no movable clock. Raise OverflowError if the new time is after the year 9999.
         """
         if self._movable_clock is None:
             raise ValueError("the clock of this engine cannot be moved")
@@ -496,6 +510,12 @@ class EmbeddedEngine:
 
     def _simulated_carrier(self, now: Clock) -> SimulatedCarrier:
         return SimulatedCarrier(PhoneRepository(self.table), OptOutRepository(self.table), self.phone_plans, now)
+
+    def _simulate_endpoints(self) -> Mapping[Rule, Endpoint[AccountHandler]]:
+        # Import only for the first request, because the handlers and models take 4 % of the instructions of a start.
+        from convoke.embedded.simulate_api import simulate_endpoints  # noqa: PLC0415 - see above
+
+        return simulate_endpoints(lambda: self.program.simulator, self.phone_plans)
 
     def _sweeper_without_held(self) -> Sweeper:
         """Return a copy of the program's sweeper. The copy skips the conversations that a test holds."""
@@ -560,7 +580,7 @@ class EmbeddedEngine:
         self.steps.run(until=time.monotonic() + SLICE_SECONDS)
 
     def _sweep(self) -> None:
-        """Process every conversation that is due.
+        """Check the data file and the clock, process every resource that is due, and remove expired items.
 
         The first sweep also runs retries that an earlier process scheduled for a later time.
         """
@@ -572,9 +592,9 @@ class EmbeddedEngine:
             self.table.remove_expired(self.edges.now())
 
     def _watch_clock(self) -> None:
-        """Make all postponed work due now if somebody has set the wall clock back.
+        """Make postponed deliveries and retries due now if somebody has set the wall clock back.
 
-        Otherwise the postponed work would wait until the wall clock reaches the due time again.
+        Otherwise they would wait until the wall clock reaches their due times.
         """
         difference = _clock_difference()
         step_back = self._clock_difference - difference
@@ -589,7 +609,8 @@ class EmbeddedEngine:
     def _attend(self, until: datetime | None = None) -> int:
         return self.sweeper.sweep(until, go_on=self._goes_on)
 
-    # The methods below are callbacks. The table and the edges call them on the thread that owns the table.
+    # The methods from `_take_participants` to `_forget` are callbacks. The table and the edges call them on the thread
+    # that owns the table.
 
     def _take_participants(self, provisioning: Provisioning) -> None:
         if not self.failures.apply(provisioning):

@@ -1,7 +1,8 @@
 """Hand over work from requests and steps to later steps.
 
-Participants and executions are handed over in memory. If a crash loses this work, the sweeper later finds it in the
-table. Webhook deliveries are handed over through a queue in the data file.
+Participants and executions are handed over in memory. An execution is one run of the conversation finalizer. If a crash
+loses this work, the sweeper later finds it in the table. Webhook deliveries are handed over through a queue in the data
+file.
 """
 
 from __future__ import annotations
@@ -61,9 +62,10 @@ class InMemoryWorkflow:
 
 @dataclass(frozen=True, slots=True)
 class InProcessEventBus:
-    """Implements `EventBus`. A target gets each event that notifies webhooks or has copies to send.
+    """Implements `EventBus`. A target is a function, such as `Deliveries.accept`.
 
-    `publish` calls the targets on the calling thread, and returns after all targets have returned.
+    Each target gets the events that notify webhooks or have copies to send. `publish` calls the targets on the calling
+    thread, and returns after all targets have returned.
     """
 
     targets: list[Callable[[Event], None]] = field(default_factory=list)

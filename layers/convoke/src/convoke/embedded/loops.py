@@ -21,7 +21,10 @@ Each further call of `wake` restarts the pause, but the steps start at most `MAX
 """
 
 SLICE_SECONDS = 0.004
-"""After this time, a slice starts no further step. A step that is already running always completes."""
+"""After this time, a slice starts no further step. A step that is already running always completes.
+
+A slice is one call of `Steps.run`, which runs as many waiting steps as this time allows.
+"""
 
 ITERATIONS_BETWEEN_SLICES = 2
 """How many iterations of the event loop lie between two slices.
@@ -94,7 +97,7 @@ class StepScheduler:
         self._requests = 0
         self._slice_seconds = self._slice_ended = 0.0
         self._failures = 0
-        """How many failures occurred in a row."""
+        """How many failures of slices or units of work occurred in a row."""
 
     def wake(self) -> None:
         """Start a slice soon. Call this method on the event loop's thread, after each handover of work."""

@@ -1,7 +1,7 @@
-"""Report finished requests and deliveries to observers.
+"""Report finished requests, deliveries and calls of chat clients to observers.
 
-An observer shows requests and deliveries to people, for example on a terminal or in the console. Observers run on the
-event loop's thread, so they must be fast and must not wait.
+An observer shows them to people, for example on a terminal or in the console. Observers run on the event loop's thread,
+so they must be fast and must not wait.
 """
 
 from __future__ import annotations
@@ -18,13 +18,19 @@ logger = logging.getLogger(__name__)
 
 Finished = TypeVar("Finished")
 
+CONNECT = "connect"
+"""The action of a chat client that connects."""
+
 
 @dataclass(frozen=True, slots=True)
 class FinishedRequest:
     """A request whose response the gateway is about to send. The request's data is already committed."""
 
     event: dict[str, Any]
-    """The gateway event. It contains everything that the client sent, including the client's credentials."""
+    """The gateway event. It contains everything that the client sent, except the content of an uploaded file.
+
+    The event also contains the client's credentials.
+    """
     response: Response
     seconds: float
     """The time from the start of the request's handling to the response."""
@@ -55,10 +61,32 @@ class FinishedDelivery:
         return not self.outcome.is_delivered and not self.begun.is_retried_after(self.outcome)
 
 
+@dataclass(frozen=True, slots=True)
+class FinishedChatCall:
+    """A call of a chat client, or its attempt to connect, with the answer. The data of the call is committed."""
+
+    action: str
+    """`connect`, or the HTTP method of the call, or `OTHER` if the client gave another method."""
+    status: int
+    code: int | None
+    """The error code of the answer. None if the answer is not an error, or is an error without a code."""
+    sid: str | None
+    """The SID of the resource in the answer. After `connect`, the SID of the User. None if the answer has no SID."""
+    seconds: float
+    find_rule: Callable[[], str | None] = lambda: None
+    """Returns the rule of the call's route, or None if there is no route."""
+
+
 class Observer(Protocol):
     def request_finished(self, request: FinishedRequest) -> None: ...
 
     def delivery_finished(self, delivery: FinishedDelivery) -> None: ...
+
+    def chat_call_finished(self, call: FinishedChatCall) -> None:
+        """Called for each answered frame `init`, each write, and each call that fails.
+
+        Not called for successful GET calls and subscriptions, or for frames that cannot be parsed as a call.
+        """
 
 
 class Observers:
@@ -81,6 +109,10 @@ class Observers:
     def delivery_finished(self, delivery: FinishedDelivery) -> None:
         for observer in self._observers:
             _report(observer.delivery_finished, delivery)
+
+    def chat_call_finished(self, call: FinishedChatCall) -> None:
+        for observer in self._observers:
+            _report(observer.chat_call_finished, call)
 
 
 def _report(report: Callable[[Finished], None], finished: Finished) -> None:

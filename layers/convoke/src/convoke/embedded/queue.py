@@ -25,17 +25,13 @@ MAX_PAUSE_SECONDS = 3600.0
 If the remaining time is longer, somebody has set the clock back, and the queue treats the message as visible.
 """
 
-VISIBLE = 0
-"""The value of `visible_at` if the message is visible.
-
-All visible messages have the same value, so that the index on `queue`, `visible_at` and `receiver` finds their
-receivers, and SQLite reads no postponed message. See docs/decisions/0164-visible-messages-have-one-time.md.
-"""
-
 PAGE_SIZE = 500
 
 NO_RECEIVER = ""
-"""The receiver of a message that contains an event. The event is not yet split into deliveries."""
+"""The receiver of a message that contains an event which is not yet split into deliveries.
+
+The dead letters of changes also have this receiver.
+"""
 
 
 class QueuedMessage(NamedTuple):
@@ -68,64 +64,73 @@ class DurableQueue:
     now: Clock
 
     def send(self, messages: Iterable[QueuedMessage]) -> None:
-        self.table.write(_INSERT, *((self.name, *message, VISIBLE) for message in messages))
+        visible_at = self._seconds()
+        self.table.write(
+            _INSERT,
+            *((self.name, *message, visible_at) for message in messages),
+        )
 
     def receivers(self) -> list[str]:
-        """Return all receivers that have visible messages, sorted by name."""
+        """Return the keys of all receivers with a visible message to them, sorted.
+
+        Messages with an event have no receiver.
+        """
         # For each receiver, SQLite needs one index lookup. The number of visible messages does not matter.
         return [receiver for (receiver,) in self.table.rows(_RECEIVERS, (self.name, self._seconds()))]
 
     def next_receiver(self, after: str) -> str | None:
-        """Return the first receiver after `after`, sorted by name, that has visible messages.
+        """Return the first key after `after`, in sorted order, of a receiver with a visible message to it.
 
         Ignore messages that have become visible since the last call of `make_due_visible`.
         """
         ((receiver,),) = self.table.rows(_NEXT_RECEIVER, (self.name, after))
         return cast("str | None", receiver)
 
-    def receive(self, receiver: str) -> ReceivedMessage | None:
-        """Receive the visible message to `receiver` that was sent first.
+    def receive(self, receiver: str, *, in_order: bool = False) -> ReceivedMessage | None:
+        """Receive the message to `receiver` that has been visible for the longest time.
 
-        The message becomes invisible, and its receive count increases by 1. Return None if no message to `receiver` is
-        visible.
+        With `in_order`, which is possible only for a line, receive the visible message that was sent first, even if it
+        was postponed. The message becomes invisible, and its receive count increases by 1. Return None if no message to
+        `receiver` is visible.
         """
         self.make_due_visible()
-        found = self.table.rows(_OLDEST, (self.name, receiver))
+        found = self.table.rows(_EARLIEST if in_order else _OLDEST, (self.name, receiver))
         if not found:
             return None
         id_, account_sid, receiver, body, receive_count, failures = found[0]
         self.table.write(
-            "UPDATE messages SET visible_at = ?, receive_count = receive_count + 1 WHERE id = ?",
+            "UPDATE messages SET waits = 1, visible_at = ?, receive_count = receive_count + 1 WHERE id = ?",
             (self._seconds() + VISIBILITY_TIMEOUT_SECONDS, id_),
         )
         return ReceivedMessage(id_, account_sid, receiver, body, receive_count + 1, failures)
 
     def make_due_visible(self) -> None:
-        """Store that the messages whose pause is over are visible."""
+        """Store that the messages whose pause is over do not wait any more."""
         now = self._seconds()
-        if self.table.rows(_DUE, (self.name, now)) != [(0,)]:
+        if self.table.rows(_IS_DUE, (self.name, now)) != [(0,)]:
             for due in (_PAST, _TOO_FAR):
-                self.table.write(f"UPDATE messages SET visible_at = {VISIBLE} WHERE {due}", (self.name, now))  # noqa: S608
+                self.table.write(f"UPDATE messages SET waits = 0 WHERE {due}", (self.name, now))  # noqa: S608
 
     def is_first_visible(self, line: str) -> bool:
         """Return whether the message of a line that was sent first is visible."""
-        first = self._first_visible_at(line)
-        return first is not None and not self._is_in_future(first)
+        first = self.table.rows(_FIRST, (self.name, line))
+        return bool(first) and not self._waits(*first[0])
 
     def hold_back(self, line: str) -> None:
         """Postpone all messages of a line until the message that was sent first becomes visible.
 
         Do nothing if the first message is visible.
         """
-        first = self._first_visible_at(line)
-        if first is not None and self._is_in_future(first):
-            self.table.write(_HOLD_BACK, (self.name, line, first))
+        first = self.table.rows(_FIRST, (self.name, line))
+        if first and self._waits(*first[0]):
+            _, visible_at = first[0]
+            self.table.write(_HOLD_BACK, (self.name, line, visible_at))
 
     def has_visible(self) -> bool:
-        return self.table.rows(_ANY_VISIBLE, (self.name, self._seconds())) != [(0,)]
+        return self.table.rows(_HAS_VISIBLE, (self.name, self._seconds())) != [(0,)]
 
     def has_visible_to(self, receiver: str) -> bool:
-        return self.table.rows(_VISIBLE_TO, (self.name, self._seconds(), receiver)) != [(0,)]
+        return self.table.rows(_HAS_VISIBLE_TO, (self.name, self._seconds(), receiver)) != [(0,)]
 
     def is_empty(self) -> bool:
         """Return whether the queue contains no messages, neither visible nor invisible messages."""
@@ -150,14 +155,14 @@ class DurableQueue:
         self.table.write(
             # Do not use `receive_count - 1` in SQL. If the unit that received the message was dropped, the stored
             # receive count never increased.
-            "UPDATE messages SET visible_at = ?, receive_count = ? WHERE id = ?",
+            "UPDATE messages SET waits = 1, visible_at = ?, receive_count = ? WHERE id = ?",
             (self._seconds() + seconds, message.receive_count - 1, message.id),
         )
 
     def return_failed(self, message: ReceivedMessage, seconds: float) -> None:
         """Do the same as `return_uncounted`, and also count a failure of Convoke itself."""
         self.table.write(
-            "UPDATE messages SET visible_at = ?, receive_count = ?, failures = ? WHERE id = ?",
+            "UPDATE messages SET waits = 1, visible_at = ?, receive_count = ?, failures = ? WHERE id = ?",
             (self._seconds() + seconds, message.receive_count - 1, message.failures + 1, message.id),
         )
 
@@ -166,7 +171,9 @@ class DurableQueue:
 
     def change_visibility(self, message: ReceivedMessage, seconds: float) -> None:
         """Change the time at which a message becomes visible: `seconds` from now."""
-        self.table.write("UPDATE messages SET visible_at = ? WHERE id = ?", (self._seconds() + seconds, message.id))
+        self.table.write(
+            "UPDATE messages SET waits = 1, visible_at = ? WHERE id = ?", (self._seconds() + seconds, message.id)
+        )
 
     def dead_letter(self, message: ReceivedMessage) -> None:
         self.table.write("UPDATE messages SET queue = ? WHERE id = ?", (_dead_letters_of(self.name), message.id))
@@ -174,61 +181,65 @@ class DurableQueue:
     def make_received_visible(self, excluded: Collection[int] = ()) -> None:
         """Make all messages visible, except messages whose ids are in `excluded`.
 
-        The engine calls this method when it starts, and after somebody has set the clock back.
+        This includes messages that wait for a retry. The engine calls this method when it starts, and after somebody
+        has set the clock back.
         """
-        invisible = f"queue = ? AND visible_at > 0 AND id NOT IN ({_placeholders(excluded)})"
+        invisible = f"queue = ? AND waits = 1 AND id NOT IN ({_placeholders(excluded)})"
         if self.table.rows(f"SELECT 1 FROM messages WHERE {invisible} LIMIT 1", (self.name, *excluded)):  # noqa: S608
-            self.table.write(f"UPDATE messages SET visible_at = {VISIBLE} WHERE {invisible}", (self.name, *excluded))  # noqa: S608
+            self.table.write(f"UPDATE messages SET waits = 0, visible_at = 0 WHERE {invisible}", (self.name, *excluded))  # noqa: S608
 
-    def _first_visible_at(self, line: str) -> float | None:
-        found = self.table.rows(_FIRST, (self.name, line))
-        return found[0][0] if found else None
-
-    def _is_in_future(self, visible_at: float) -> bool:
-        return 0 < visible_at - self._seconds() <= MAX_PAUSE_SECONDS
+    def _waits(self, waits: int, visible_at: float) -> bool:
+        return bool(waits) and 0 < visible_at - self._seconds() <= MAX_PAUSE_SECONDS
 
     def _seconds(self) -> float:
         return self.now().timestamp()
 
 
-_INSERT = "INSERT INTO messages (queue, account_sid, receiver, body, visible_at) VALUES (?, ?, ?, ?, ?)"
+_INSERT = "INSERT INTO messages (queue, account_sid, receiver, body, visible_at, waits) VALUES (?, ?, ?, ?, ?, 0)"
 
-_OF_VISIBLE = f"queue = ?1 AND visible_at = {VISIBLE}"
+# Each message is in one of two indexes, depending on `waits`. SQLite uses them only for statements that contain exactly
+# `waits = 0` or `waits = 1`. See docs/decisions/0164-waiting-messages-have-their-own-index.md.
 
-_PAST = f"queue = ?1 AND visible_at > {VISIBLE} AND visible_at <= ?2"
+_READY = "queue = ?1 AND waits = 0"
 
-_TOO_FAR = f"queue = ?1 AND visible_at > ?2 + {MAX_PAUSE_SECONDS}"
+_PAST = "queue = ?1 AND waits = 1 AND visible_at <= ?2"
+
+_TOO_FAR = f"queue = ?1 AND waits = 1 AND visible_at > ?2 + {MAX_PAUSE_SECONDS}"
 
 # Use several EXISTS terms. If one WHERE term combined the conditions with OR, SQLite would scan all messages.
-_DUE = (
+_IS_DUE = (
     f"SELECT EXISTS (SELECT 1 FROM messages WHERE {_PAST})"  # noqa: S608 - only constants
     f" OR EXISTS (SELECT 1 FROM messages WHERE {_TOO_FAR})"
 )
 
-_ANY_VISIBLE = f"{_DUE} OR EXISTS (SELECT 1 FROM messages WHERE {_OF_VISIBLE})"  # noqa: S608
+_HAS_VISIBLE = f"{_IS_DUE} OR EXISTS (SELECT 1 FROM messages WHERE {_READY})"  # noqa: S608
 
-_VISIBLE_TO = (
-    f"SELECT EXISTS (SELECT 1 FROM messages WHERE {_OF_VISIBLE} AND receiver = ?3)"  # noqa: S608 - only constants
+_HAS_VISIBLE_TO = (
+    f"SELECT EXISTS (SELECT 1 FROM messages WHERE {_READY} AND receiver = ?3)"  # noqa: S608 - only constants
     f" OR EXISTS (SELECT 1 FROM messages WHERE {_PAST} AND receiver = ?3)"
     f" OR EXISTS (SELECT 1 FROM messages WHERE {_TOO_FAR} AND receiver = ?3)"
 )
 
-_OLDEST = (
+_READY_TO = (
     "SELECT id, account_sid, receiver, body, receive_count, failures FROM messages"  # noqa: S608 - only constants
-    f" WHERE {_OF_VISIBLE} AND receiver = ?2 ORDER BY id LIMIT 1"
+    f" WHERE {_READY} AND receiver = ?2"
 )
 
-_FIRST = f"SELECT visible_at FROM messages WHERE queue = ?1 AND receiver = ?2 AND {OF_LINE} ORDER BY id LIMIT 1"  # noqa: S608
+_OLDEST = f"{_READY_TO} ORDER BY visible_at, id LIMIT 1"
 
-_HOLD_BACK = f"UPDATE messages SET visible_at = ?3 WHERE {_OF_VISIBLE} AND receiver = ?2"  # noqa: S608
+_EARLIEST = f"{_READY_TO} AND {OF_LINE} ORDER BY id LIMIT 1"
 
-_NEXT_RECEIVER = f"SELECT min(receiver) FROM messages WHERE {_OF_VISIBLE} AND receiver > ?2"  # noqa: S608
+_FIRST = f"SELECT waits, visible_at FROM messages WHERE queue = ?1 AND receiver = ?2 AND {OF_LINE} ORDER BY id LIMIT 1"  # noqa: S608
+
+_HOLD_BACK = f"UPDATE messages SET waits = 1, visible_at = ?3 WHERE {_READY} AND receiver = ?2"  # noqa: S608
+
+_NEXT_RECEIVER = f"SELECT min(receiver) FROM messages WHERE {_READY} AND receiver > ?2"  # noqa: S608
 
 # Look up each receiver in the index. With DISTINCT, SQLite would read all visible messages.
 _RECEIVERS = (
     "WITH RECURSIVE found (receiver) AS ("  # noqa: S608 - only constants
-    f" SELECT min(receiver) FROM messages WHERE {_OF_VISIBLE} AND receiver > '{NO_RECEIVER}'"
-    f" UNION ALL SELECT (SELECT min(receiver) FROM messages WHERE {_OF_VISIBLE} AND receiver > found.receiver)"
+    f" SELECT min(receiver) FROM messages WHERE {_READY} AND receiver > '{NO_RECEIVER}'"
+    f" UNION ALL SELECT (SELECT min(receiver) FROM messages WHERE {_READY} AND receiver > found.receiver)"
     " FROM found WHERE found.receiver IS NOT NULL)"
     " SELECT receiver FROM found WHERE receiver IS NOT NULL"
     f" UNION SELECT receiver FROM messages WHERE {_PAST} AND receiver > '{NO_RECEIVER}'"
@@ -239,7 +250,7 @@ _RECEIVERS = (
 def _next_visible(excluded: int) -> str:
     """Return the SQL statement for `DurableQueue.next_visible`. `excluded` is the number of excluded ids."""
     return (
-        f"SELECT visible_at FROM messages WHERE queue = ?1 AND visible_at > max(?2, {VISIBLE})"  # noqa: S608
+        "SELECT visible_at FROM messages WHERE queue = ?1 AND waits = 1 AND visible_at > ?2"  # noqa: S608
         f" AND id NOT IN ({_placeholders(range(excluded))}) ORDER BY visible_at LIMIT 1"
     )
 
@@ -261,7 +272,7 @@ class DeadLetterQueue:
         return [body for (body,) in self.table.rows(statement, (_dead_letters_of(self.name),))]
 
     def add(self, account_sid: str, body: str) -> None:
-        message = (_dead_letters_of(self.name), account_sid, NO_RECEIVER, body, VISIBLE)
+        message = (_dead_letters_of(self.name), account_sid, NO_RECEIVER, body, self.now().timestamp())
         self.table.write(_INSERT, message)
 
     def consume(self, handle: Callable[[str], bool]) -> int:
@@ -284,9 +295,11 @@ class DeadLetterQueue:
         """
         redriven = 0
         for page in self._pages():
+            visible_at = self.now().timestamp()
             self.table.write(
-                "UPDATE messages SET queue = ?, body = ?, visible_at = ?, receive_count = 0, failures = 0 WHERE id = ?",
-                *((self.name, again(body), VISIBLE, id_) for id_, body in page),
+                "UPDATE messages SET queue = ?, body = ?, waits = 0, visible_at = ?, receive_count = 0, failures = 0"
+                " WHERE id = ?",
+                *((self.name, again(body), visible_at, id_) for id_, body in page),
             )
             redriven += len(page)
         return redriven

@@ -16,7 +16,7 @@ from convoke.api.origins import SAFE_METHODS
 from convoke.domain.errors import ConversationsError
 from convoke.domain.instants import Clock
 from convoke.domain.sids import Prefix, is_sid
-from convoke.embedded.observation import FinishedDelivery, FinishedRequest
+from convoke.embedded.observation import FinishedChatCall, FinishedDelivery, FinishedRequest
 
 MAX_LOGGED_REQUESTS = 1000
 
@@ -43,7 +43,8 @@ class LoggedRequest(NamedTuple):
 class RequestLog:
     """Keeps the last requests with correct credentials.
 
-    The log omits GET requests that a page of this server sends, because the console sends GET requests all the time.
+    The log omits requests with a method in SAFE_METHODS that a page of this server sends, because the console sends GET
+    requests all the time.
     """
 
     def __init__(self, now: Clock) -> None:
@@ -81,6 +82,9 @@ class RequestLog:
 
     def delivery_finished(self, delivery: FinishedDelivery) -> None:
         """Do nothing. The ledger already stores the delivery attempts."""
+
+    def chat_call_finished(self, call: FinishedChatCall) -> None:
+        """Do nothing, because the log contains only requests with the credentials of an account."""
 
     def of_account(
         self, account_sid: str, after: int, owner_of: Callable[[str], str | None]

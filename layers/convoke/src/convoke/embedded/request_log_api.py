@@ -11,7 +11,7 @@ from convoke.api.parameters import FORM_NAMES, parse_query
 from convoke.api.representations import Representation, StreamDate, json_response
 from convoke.api.requests import CONVOKE_PREFIX, Request
 from convoke.api.responses import Response
-from convoke.api.routes import AccountRoute
+from convoke.api.routes import AccountRoute, Endpoint
 from convoke.domain.errors import InvalidParameterError
 from convoke.domain.request_filters import RequestFilters
 from convoke.embedded.request_log import LoggedRequest, RequestLog
@@ -44,7 +44,10 @@ FETCH = Contract("Requests", LoggedRequestsRepresentation, query=ListRequests, e
 
 
 def request_log_route(log: RequestLog, rule_of: Callable[[str], str | None]) -> AccountRoute:
-    """Return the route of the request log. `rule_of` returns the rule of the route for a path."""
+    """Return the route of the request log.
+
+    `rule_of` returns the rule of the route that matches a path, such as `/v1/Services/<sid>`.
+    """
 
     def represent(logged: LoggedRequest) -> LoggedRequestRepresentation:
         fields = {name: value for name, value in logged._asdict().items() if name != "user"}
@@ -56,4 +59,4 @@ def request_log_route(log: RequestLog, rule_of: Callable[[str], str | None]) -> 
         logged = log.of_account(request.account.sid, filters.after, operations.accounts.api_keys.owner)
         return json_response(LoggedRequestsRepresentation(requests=[represent(each) for each in logged]))
 
-    return AccountRoute("GET", PATH, fetch, FETCH, CONVOKE_PREFIX)
+    return AccountRoute("GET", PATH, Endpoint(fetch, FETCH), CONVOKE_PREFIX)

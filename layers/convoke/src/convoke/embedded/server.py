@@ -88,7 +88,7 @@ class Server(uvicorn.Server):
         self._on_stopped = on_stopped
 
     def stop_soon(self) -> None:
-        """Stop the server in the same way as a signal. Any thread may call this method."""
+        """Stop the server as SIGTERM does. Any thread may call this method."""
         self.should_exit = True
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:

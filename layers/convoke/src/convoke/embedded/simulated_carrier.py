@@ -21,7 +21,7 @@ class PhonePlans:
     """Stores what a test plans for simulated phones. The plans are only in memory."""
 
     failures: dict[tuple[str, str], int] = field(default_factory=dict)
-    """Maps a phone to the number of next attempts that fail. A phone is a pair of Account SID and address."""
+    """Maps a phone to how many of its next attempts fail. A phone is a pair of Account SID and address."""
     undelivered: set[tuple[str, str]] = field(default_factory=set)
     """The phones that report no delivery, as pairs of Account SID and address. A copy to such a phone stays `sent`."""
     _lock: Lock = field(default_factory=Lock)
@@ -38,14 +38,14 @@ class PhonePlans:
                 self.undelivered.add((account_sid, address))
 
     def planned(self, account_sid: str, address: str) -> tuple[int, bool]:
-        """Return how many of the next copies to a phone fail, and whether the phone reports deliveries."""
+        """Return how many of the next attempts for a phone fail, and whether the phone reports deliveries."""
         with self._lock:
             return self.failures.get((account_sid, address), 0), (account_sid, address) not in self.undelivered
 
     def fails(self, account_sid: str, address: str) -> bool:
-        """Return whether this attempt to send a copy must fail.
+        """Return whether the current attempt to send a copy to a phone must fail.
 
-        A failure reduces the number of planned failures by 1.
+        If it must fail, reduce the phone's number of planned failures by 1.
         """
         with self._lock:
             left = self.failures.pop((account_sid, address), 0)

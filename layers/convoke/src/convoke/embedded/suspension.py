@@ -1,6 +1,7 @@
 """Define the exceptions that end a request before its first write, so that the request can run again.
 
-The exceptions derive from BaseException, because the API converts each Exception to a response with status 500.
+The exceptions derive from BaseException, because the API converts every unexpected Exception to a response with status
+500.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ RUN_AGAIN_PAUSE_SECONDS = 0.005
 class RunAgainError(BaseException):
     """The operation has written nothing and must run again after a short pause.
 
-    Another process holds a lock of the data file.
+    The reason is that another process holds a lock of the data file, unless the error is a ConflictedError.
     """
 
 

@@ -1,4 +1,7 @@
-"""Define the unit of work: the writes that the embedded engine stores in one commit."""
+"""Define the unit of work: the writes that the embedded engine stores in one commit.
+
+A unit that cannot be committed is dropped: none of its writes is stored.
+"""
 
 from __future__ import annotations
 

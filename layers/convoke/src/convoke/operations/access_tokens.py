@@ -46,7 +46,7 @@ class AccessTokenOperations:
     real_time: Clock = instants.now
     """The clock that determines whether a token has expired.
 
-    A test can change the clock of the instance. Such a test must not end a session, so tokens use the real clock.
+    A test can move the clock of the instance. Sessions must not end when the clock moves, so tokens use the real clock.
     """
 
     def verify(self, token: str) -> ChatSession:

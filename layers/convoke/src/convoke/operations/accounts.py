@@ -66,10 +66,10 @@ class AccountOperations:
         return hmac.digest(self.token(account_sid).encode(), b"page tokens", "sha256")
 
     def create(self, account_sid: str | None = None, token: str | None = None) -> Account:
-        """Create an account with a default service and a default messaging service.
+        """Create an account with a default service and the SID of a default Messaging Service.
 
-        If `account_sid` or `token` is None, the method generates a value. The caller can repeat this operation after a
-        crash.
+        If `account_sid` or `token` is None, the method generates a value. After a crash, the caller can repeat the
+        operation with the same `account_sid`.
         """
         sid = account_sid or self.new_sid(Prefix.ACCOUNT)
         # Store the token first. If the process dies after this call, the first request with the token creates the

@@ -35,7 +35,7 @@ class ApiKeyOperations:
     real_time: Clock = instants.now
     """The clock that determines whether an API key has expired.
 
-    A test can change the clock `now`. Such a test must not end the sign-in of a person.
+    A test can move the clock `now`. A person who has signed in to the console must not be signed out when it moves.
     """
 
     def create(

@@ -24,7 +24,7 @@ ReadMessage = Callable[[Mapping[str, str]], InboundMessage]
 """A function that converts a carrier's payload to a message. Raises ValidationError if the payload is invalid."""
 
 FindSender = Callable[[str], Sender | None]
-"""A function that returns the sender that uses a business address, or None."""
+"""A function that takes a business address, and returns the Sender resource with this address, or None."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +39,14 @@ class CarrierMessageOperations:
         find_sender: FindSender,
         credentials: CarrierCredentials | None = None,
     ) -> None:
-        """Store the message that a carrier's payload contains. The account of the sender owns the stored message.
+        """Store the message that a carrier's payload contains.
+
+        `find_sender` finds the Sender resource of the business address at which the message arrived. The account of
+        this resource gets the message. `credentials` give access to the media of the message.
 
         If Convoke can never store the message, the method only logs a warning, because a further delivery would not
-        help. Examples are an invalid address, a business address without a sender, and a message that breaks a rule.
-        Raises UnavailableError if the carrier must deliver the message again.
+        help. Examples are an invalid address, a business address without a Sender resource, and a message that breaks a
+        rule. Raises UnavailableError if the carrier must deliver the message again.
         """
         try:
             inbound = read(payload)

@@ -25,7 +25,7 @@ from convoke.domain.pre_events import apply_conversation_reply, conversation_rem
 from convoke.domain.provisioning import Provisioning
 from convoke.domain.services import Service
 from convoke.domain.sids import NewSid, Prefix, parse_sid
-from convoke.operations.pre_events import RequestWebhooks
+from convoke.operations.request_webhooks import RequestWebhooks
 from convoke.storage.conversations import ConversationRepository
 from convoke.storage.events import EventRepository
 from convoke.storage.provisioning import ProvisioningRepository
@@ -34,7 +34,7 @@ from convoke.storage.revisions import ChangedMeanwhileError
 logger = logging.getLogger(__name__)
 
 MAX_CONTENTION_SECONDS = 9
-"""The maximum time in seconds for which an operation is retried if other requests change the same conversation.
+"""The maximum time in seconds for which an operation is retried if other requests change the same resource.
 
 When several operations conflict, at least one of these operations succeeds.
 """
@@ -47,7 +47,8 @@ def _give_up(_: RetryCallState) -> None:
 sleep_before_retry: ContextVar[Sleep] = ContextVar("sleep_before_retry", default=time.sleep)
 """The function that waits before an operation is repeated after a conflict.
 
-An engine that must not sleep sets a function that raises an exception.
+The embedded engine must not sleep on its event loop. This engine therefore sets a function that raises an exception.
+The engine catches the exception, and later runs the whole request again.
 """
 
 

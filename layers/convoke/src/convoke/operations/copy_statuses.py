@@ -55,9 +55,11 @@ class CopyStatuses:
         fields: Mapping[str, str] = NO_FIELDS,
         other_writes: Sequence[Write] = (),
     ) -> StoredCopy | None:
-        """Store a new status and its event, and return the changed copy.
+        """Store a status that results from an attempt of Convoke, and the event about the status. Return the copy.
 
-        Return None if another process has changed the status meanwhile, or if the receipt was deleted.
+        `entry` is the reason why the copy failed. `fields` are further fields of the receipt to change. `other_writes`
+        belong to the same transaction. Return None if another process has changed the status meanwhile, or if the
+        receipt was deleted.
         """
         try:
             return self._change(stored, status, entry, fields, other_writes)

@@ -75,8 +75,8 @@ class DueConversations:
     def _finish_or_erase(self, conversation: Conversation, provisioning: Provisioning | None, go_on: GoOn) -> None:
         """Claim the conversation. Erase a deleted conversation, or continue the provisioning of any other conversation.
 
-        The claim postpones the conversation. Therefore the next attempt does not start immediately if the sweeper
-        crashes after the claim.
+        The claim sets a later due time. If the sweeper crashes after the claim, the next attempt therefore does not
+        start immediately.
         """
         next_attempt = self.retries.next_attempt_at(self.now(), conversation.attempts + 1)
         if not self.conversations.claim(conversation, next_attempt):

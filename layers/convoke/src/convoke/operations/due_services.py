@@ -16,7 +16,7 @@ from convoke.domain.provisioning import ProvisioningRetries
 from convoke.domain.retention import SETTLING_TIME
 from convoke.domain.services import Service
 from convoke.operations.conversations import ConversationOperations
-from convoke.operations.pre_events import LaterWebhooks
+from convoke.operations.request_webhooks import LaterWebhooks
 from convoke.operations.sweeper import GoOn, TimeIsOverError
 from convoke.storage import keys
 from convoke.storage.alerts import AlertRepository
@@ -38,9 +38,10 @@ class _Outcome(Enum):
 class DueServices:
     """Implements `Process` of operations/sweeper.py for deleted services.
 
-    Each pass deletes the conversations of the service. A request that has read the service before the deletion may
-    create a conversation after the deletion. Therefore only the last pass deletes all other items of the service. The
-    last pass starts at least SETTLING_TIME after the deletion and finds no conversation.
+    Each call of this object is a pass. Each pass deletes the conversations of the service. A request that has read the
+    service before the deletion may create a conversation after the deletion. Therefore only the last pass deletes all
+    other items of the service. The last pass starts at least SETTLING_TIME after the deletion and finds no
+    conversation.
     """
 
     deleted_services: DeletedServiceRepository
@@ -50,7 +51,7 @@ class DueServices:
     now: Clock
 
     def __call__(self, key: Key, go_on: GoOn) -> None:
-        """Process the service whose tombstone has this key. If an error occurs, the tombstone stays due."""
+        """Run one pass for the service whose tombstone has this key. After each pass but the last, another follows."""
         begun, deleted = self.now(), self.deleted_services.fetch(*keys.sids_of_deleted_service(key))
         if deleted is None:
             return
@@ -66,7 +67,9 @@ class DueServices:
     def _has_no_conversations(self, service: Service, go_on: GoOn) -> bool:
         """Delete the conversations of a service. Return True if the service had no conversations.
 
-        If the pass must stop early, raises TimeIsOverError. If a deletion has failed before, returns False instead.
+        If the pass must stop early, raises TimeIsOverError, so that the next pass starts immediately. If a deletion has
+        failed before, returns False instead. The next pass then starts after a pause, and the number of attempts is not
+        reset.
         """
         outcomes: set[_Outcome] = set()
         for sid in self.deleted_services.conversation_sids(service):

@@ -29,7 +29,7 @@ from convoke.domain.sids import NewSid, Prefix
 from convoke.domain.users import Leaving, User, first_seen
 from convoke.operations.participant_adder import FetchService
 from convoke.operations.participants import ParticipantOperations
-from convoke.operations.pre_events import LaterWebhooks
+from convoke.operations.request_webhooks import LaterWebhooks
 from convoke.operations.sweeper import GoOn, TimeIsOverError
 from convoke.storage import keys
 from convoke.storage.alerts import AlertRepository
@@ -45,7 +45,7 @@ class _Outcome(Enum):
     """The result of trying to delete a participant."""
 
     LEAVES = auto()
-    """The participant was deleted, or a later pass can delete the participant."""
+    """The participant was deleted or has lost its identity, or a later pass must delete the participant."""
     WAS_GONE = auto()
     FAILED = auto()
 
@@ -54,8 +54,9 @@ class _Outcome(Enum):
 class DueUsers:
     """Implements `Process` of operations/sweeper.py for Users.
 
-    Each pass deletes the participants that are older than the deletion of the User. The tombstone is removed when a
-    pass has found no participant to delete. Such a pass must start at least SETTLING_TIME after the deletion.
+    Each call of this object is a pass. Each pass deletes the participants that are older than the deletion of the User.
+    The tombstone is removed when a pass has found no participant to delete, and has started at least SETTLING_TIME
+    after the deletion.
     """
 
     users: UserRepository
@@ -93,8 +94,9 @@ class DueUsers:
         The first result is whether there was no participant to delete. The second result is whether the identity has
         participants that are newer than the deletion.
 
-        If the pass must stop early, raises TimeIsOverError. If a deletion has failed before, the first result is False
-        instead.
+        If the pass must stop early, raises TimeIsOverError, so that the next pass starts immediately. If a deletion has
+        failed before, the first result is False instead. The next pass then starts after a pause, and the number of
+        attempts is not reset.
         """
         outcomes: set[_Outcome] = set()
         is_seen = False

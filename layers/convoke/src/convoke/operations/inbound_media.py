@@ -26,11 +26,11 @@ from convoke.webhooks.answers import FetchedMedia, MediaRefusedError, WebhookUnr
 logger = logging.getLogger(__name__)
 
 FETCH_SECONDS = 10.0
-"""The maximum time to fetch all media of one message. A carrier waits 15 seconds for Convoke's response."""
+"""The maximum time to fetch all media of one message. Twilio waits only 15 seconds for Convoke's response."""
 
 
 class FetchedMediaSids(NamedTuple):
-    """The media of a message that arrived in time, and the reasons why other media did not."""
+    """The SIDs of the media that arrived in time, and one reason for each media that could not be fetched."""
 
     sids: tuple[str, ...] = ()
     losses: tuple[str, ...] = ()

@@ -33,7 +33,7 @@ from convoke.operations.conversations import retry_on_conflict
 from convoke.operations.inbound_media import FetchedMediaSids, InboundMedia
 from convoke.operations.messages import MessageOperations, new_message
 from convoke.operations.participants import new_participant
-from convoke.operations.pre_events import PreEvents, RequestWebhooks
+from convoke.operations.request_webhooks import RequestWebhooks, SendPreEvent
 from convoke.storage.address_configurations import AddressConfigurationRepository
 from convoke.storage.alerts import alert_writes
 from convoke.storage.conversations import ConversationRepository
@@ -47,9 +47,10 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class _Delivery:
-    """The data that stays the same when `_receive` is repeated after a conflict.
+    """A delivery of an inbound message by a carrier: the data that stays the same when `_receive` is repeated.
 
-    Therefore Convoke sends each pre-event only once, and fetches each media only once.
+    `_receive` is repeated after a conflict. Because of this data, Convoke nevertheless sends each pre-event only once,
+    and fetches each media only once for a service.
     """
 
     inbound: InboundMessage
@@ -72,7 +73,7 @@ class InboundMessageOperations:
     messages: MessageOperations
     configurations: AddressConfigurationRepository
     services: CachedServices
-    pre_events: PreEvents
+    send_pre_event: SendPreEvent
     media: Callable[[], InboundMedia]
     """Returns the operation that fetches media. This function is called only if a message has media, which is rare."""
     now: Clock
@@ -89,7 +90,7 @@ class InboundMessageOperations:
         """
         inbound.check_addresses()
         origin = Origin(notify_webhooks=True, source=inbound.source)
-        webhooks = (self.pre_events.for_request(origin), self.pre_events.for_request(origin))
+        webhooks = (RequestWebhooks(self.send_pre_event, origin), RequestWebhooks(self.send_pre_event, origin))
         try:
             received = self._receive(account, _Delivery(inbound, credentials, *webhooks))
         except WebhookRejectedError:
@@ -131,7 +132,8 @@ class InboundMessageOperations:
     def _group_with_last_copy(self, account_sid: str, inbound: InboundMessage) -> Conversation | None:
         """Return the group that the phone probably answers, or None.
 
-        This group is the open group from which Convoke most recently sent a copy to the phone.
+        This is the open group whose last copy from this business number to this phone is the newest. Only carriers that
+        cannot send a group MMS make this search necessary: see `can_answer_in`.
         """
         if inbound.is_group:
             return None
@@ -175,7 +177,7 @@ class InboundMessageOperations:
         return delivery.inbound.message(known[service.sid].sids if urls else ())
 
     def _media_lost(self, message: Message, service: Service, delivery: _Delivery) -> Sequence[Write]:
-        """Return the writes that log the media that could not be fetched. `message` is the new message."""
+        """Return the writes that store an alert if media of the new message could not be fetched."""
         fetched = delivery.media.get(service.sid, FetchedMediaSids())
         if not fetched.losses:
             return []

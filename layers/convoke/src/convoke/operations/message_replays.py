@@ -19,7 +19,7 @@ from convoke.storage.messages import MessageRepository
 from convoke.storage.scoped_webhooks import ScopedWebhookRepository
 
 MESSAGES_PER_SEARCH = 10
-"""How many messages one query reads to find the next message that contains a keyword of the webhook."""
+"""How many messages one query reads to find the next message that contains a trigger of the webhook."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class MessageReplay:
         if conversation is None or webhook is None or not webhook.receives_messages:
             return
         span = replay_span(replay)
-        # A webhook with keywords may skip messages. Any other webhook gets the first message of the page.
+        # A webhook with triggers gets only messages that contain a trigger. Any other webhook gets the first message.
         size = MESSAGES_PER_SEARCH if webhook.triggers else 1
         request = PageRequest(size, greatest_sid_with_index(span.first - 1) if span.first else None)
         page = self.messages.list(replay.account_sid, conversation_sid, request)

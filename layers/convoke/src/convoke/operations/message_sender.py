@@ -78,6 +78,7 @@ class CopyOutcome(NamedTuple):
 
     @property
     def is_retryable(self) -> bool:
+        """Whether the circuit breaker of the line counts the outcome as a failure."""
         return not self.is_answered and not self.is_throttled
 
 
@@ -176,7 +177,7 @@ class MessageSender:
             raise RetryCopyError(pause_seconds(stored.receipt.attempts))
 
     def undo(self, begun: BegunCopy) -> None:
-        """Record that the carrier has not received the copy. The attempt does not count."""
+        """Record that the carrier has not accepted the copy. The attempt does not count towards MAX_ATTEMPTS."""
         self.copies.requeue(begun.stored, attempts=begun.stored.receipt.attempts - 1)
 
     def pause_after_own_failure(self, copy: Copy) -> float | None:
@@ -190,7 +191,7 @@ class MessageSender:
     def give_up(self, copy: Copy) -> None:
         """Record that a copy has failed because Convoke itself failed to process its queue message.
 
-        This status is final. If the dead letter is redriven, the copy is not sent.
+        This status is final. If an operator redrives the dead letter of the queue message, the copy is not sent.
         """
         if (stored := self.copies.fetch(copy)) and stored.receipt.is_pending:
             self.statuses.conclude(stored, ReceiptStatus.FAILED, CarrierFailedError)

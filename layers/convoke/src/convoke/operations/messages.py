@@ -25,7 +25,7 @@ from convoke.domain.pre_events import PreEvent, apply_message_reply, message_add
 from convoke.domain.services import Service
 from convoke.domain.sids import NewSid, Prefix, parse_sid, sid_with_index
 from convoke.operations.conversations import ConversationOperations, retry_on_conflict
-from convoke.operations.pre_events import RequestWebhooks
+from convoke.operations.request_webhooks import RequestWebhooks
 from convoke.storage.media import MediaRepository
 from convoke.storage.messages import MessageRepository
 from convoke.storage.participants import ParticipantRepository
@@ -51,7 +51,7 @@ class MessageOperations:
     def create(
         self, service: Service, conversation_sid: str, requested: NewMessage, *, request_webhooks: RequestWebhooks
     ) -> Message:
-        """Send a message with the next index. An inactive conversation becomes active.
+        """Add a message with the next index to a conversation. An inactive conversation becomes active.
 
         Raises NotFoundError. Raises another error if the state of the conversation permits no changes, or if the
         message is invalid (for example AuthorNotInGroupError).
@@ -68,11 +68,11 @@ class MessageOperations:
         reached: Collection[str] = (),
         other_writes: Callable[[Message], Sequence[Write]] = lambda _: (),
     ) -> Message:
-        """Send a message in a conversation that the caller has read. Raises ChangedMeanwhileError.
+        """Add a message to a conversation that the caller has read. Raises ChangedMeanwhileError.
 
-        `reached` are the addresses to which a carrier has already delivered the message. `other_writes` takes the
-        message and returns further writes for the same transaction. If a condition of such a write fails, the method
-        raises ChangedMeanwhileError too.
+        `reached` are the addresses to which a carrier has already delivered the message, so that they get no copy.
+        `other_writes` takes the message and returns further writes for the same transaction. If a condition of these
+        writes fails, the method raises ChangedMeanwhileError too.
         """
         members = self._members(before, requested.author)
         requested.check_against_participants(members)

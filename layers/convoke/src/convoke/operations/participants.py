@@ -35,7 +35,7 @@ from convoke.domain.sids import NewSid, Prefix, parse_sid
 from convoke.domain.user_conversations import UserConversationChange
 from convoke.domain.users import first_seen
 from convoke.operations.conversations import ConversationOperations, retry_on_conflict
-from convoke.operations.pre_events import RequestWebhooks
+from convoke.operations.request_webhooks import RequestWebhooks
 from convoke.storage.participants import ParticipantRepository
 from convoke.storage.roles import RoleRepository
 
@@ -237,7 +237,8 @@ class ParticipantOperations:
         """Return a participant of a conversation. Raises NotFoundError.
 
         The caller must read the conversation before this call. If another request changes the participant between these
-        two reads, that request also increments the revision of the conversation. The caller's write then fails.
+        two reads, that request usually also increments the revision of the conversation. The caller's write then fails.
+        Only a new read position or notification level does not increment this revision, and causes no conflict.
         """
         known = parse_sid(sid, Prefix.PARTICIPANT) or self._sid_of(conversation, sid)
         found = known and self.participants.fetch(conversation.account_sid, conversation.sid, known)

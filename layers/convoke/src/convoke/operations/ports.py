@@ -9,15 +9,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from datetime import timedelta
-from typing import BinaryIO, Protocol
+from typing import TYPE_CHECKING, BinaryIO, Protocol
 
-from convoke.domain.carriers import OutboundCopy, SentCopy
-from convoke.domain.copies import Copy
-from convoke.domain.events import Event
-from convoke.domain.media import CarrierCredentials, Media
-from convoke.domain.provisioning import Cause, Provisioning
-from convoke.domain.webhooks import Delivery
-from convoke.webhooks.answers import FetchedMedia, WebhookAnswer
+if TYPE_CHECKING:
+    from convoke.domain.carriers import OutboundCopy, SentCopy
+    from convoke.domain.copies import Copy
+    from convoke.domain.events import Event
+    from convoke.domain.media import CarrierCredentials, Media
+    from convoke.domain.provisioning import Cause, Provisioning
+    from convoke.domain.webhooks import Delivery
+    from convoke.webhooks.answers import FetchedMedia, WebhookAnswer
 
 
 class ParticipantQueue(Protocol):
@@ -76,7 +77,7 @@ class CopyQueue(Protocol):
     def send(self, copies: Sequence[Copy]) -> None:
         """Enqueue each copy as one queue message.
 
-        The consumer receives the copies of one line (see `Copy.line`) in order, one at a time.
+        The consumer receives the copies from one business address to one phone (`Copy.line`) in order, one at a time.
         """
 
 
@@ -87,7 +88,7 @@ class Carrier(Protocol):
     def sends_group_mms(self) -> bool:
         """Whether the phones of a group see one common conversation.
 
-        If the value is False, each member of a group gets a separate copy that starts with the author.
+        If the value is False, each phone of a group gets a separate message. Its text starts with the author.
         """
 
     def send(self, copy: OutboundCopy) -> SentCopy:

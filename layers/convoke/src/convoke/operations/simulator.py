@@ -41,8 +41,8 @@ class SimulatorOperations:
     def send(self, account: Account, requested: NewSimulatedMessage) -> Received:
         """Deliver a message from a simulated phone to Convoke. If the message is a keyword, answer as a carrier does.
 
-        Raises InvalidParameterError if a receiver has a sender of a real carrier or of another account. Raises the
-        errors of `InboundMessageOperations.receive`.
+        Raises InvalidParameterError if a receiver is the address of a Sender resource that belongs to another account
+        or to a real carrier. Raises the errors of `InboundMessageOperations.receive`.
         """
         business = self._business_address(account, requested.to)
         inbound = InboundMessage(
@@ -57,7 +57,7 @@ class SimulatorOperations:
         inbound.check_addresses()
         if inbound.body is None and not inbound.media_urls:
             raise MessageEmptyError(field="body")
-        # Create the SID first, so that the message is in front of its answers in the thread of the phone.
+        # Create the SID before the SIDs of the answers. The list of the phone's messages is ordered by SID.
         sid = self.new_sid(Prefix.RECEIPT)
         # Receive the message before any write of this method, because this call may send a pre-event. A pre-event may
         # need another thread. In this case, the whole request starts again on the other thread.
@@ -73,7 +73,7 @@ class SimulatorOperations:
         return self.phones.list_phones(account_sid, page)
 
     def opted_out(self, account_sid: str, number: str) -> list[str]:
-        """Return the numbers from which a phone wants no messages, among those in its recent messages."""
+        """Return the numbers whose messages the phone has opted out of. Only numbers in recent messages are checked."""
         known = self.phones.known_numbers(account_sid, number)
         return [other for other in known if self.opt_outs.exists(account_sid, other, number)]
 
@@ -112,15 +112,17 @@ class SimulatorOperations:
     def _business_address(self, account: Account, receivers: Sequence[str]) -> str:
         """Return the receiver that is the business address. The other receivers are phones.
 
-        A receiver with a sender has priority over a receiver with an address configuration. If there is no such
-        receiver, the first receiver is the business address.
+        A receiver with a Sender resource has priority over a receiver with an address configuration. If no receiver has
+        a Sender resource or an address configuration, the first receiver is the business address.
         """
         sending = [receiver for receiver in receivers if self._has_simulated_sender(account, receiver)]
         configured = (each for each in receivers if self.configurations.fetch_by_address(account.sid, each))
         return next(iter(sending), None) or next(configured, receivers[0])
 
     def _has_simulated_sender(self, account: Account, receiver: str) -> bool:
-        """Return whether a sender is stored for a receiver. A number without a stored sender is simulated too.
+        """Return whether a Sender resource is stored for a receiver.
+
+        A number without a stored Sender resource is simulated too.
 
         Raises InvalidParameterError if the sender belongs to another account or is not simulated.
         """

@@ -193,10 +193,10 @@ class SyncOperations:
         return found[0] if found and found[0].key == key else None
 
     def replay(self, service: Service, identity: str, sync_object: SyncObject, since: int | None) -> Replay:
-        """Return the events of an object after the event `since`.
+        """Return the events of an object after the event id `since`, and the events of the few seconds before.
 
-        If `since` is None, return the events of the last few seconds, see `REPLAY_MARGIN`.
-        The events contain the current state. A long replay is interrupted, see `REPLAY_BATCH`.
+        `REPLAY_MARGIN` explains these few seconds. If `since` is None, only the events of the last few seconds are
+        returned. The events contain the current state. A long replay is interrupted, see `REPLAY_BATCH`.
         """
         if since is None:
             since = to_event_id(self.now()) - REPLAY_MARGIN
@@ -370,7 +370,8 @@ class SyncOperations:
         document = SyncObject(ObjectKind.CHANNEL, conversation.sid)
         return SyncEvent(document, Action.UPDATED, None, event_id, self._channel_data(conversation))
 
-    # Replays. Every method returns or yields the events that a client missed, in ascending order of their ids.
+    # Replays. Every method returns or yields the events that a client missed, in ascending order of their ids. The
+    # parameter `threshold` is the event id after which the replay starts. See REPLAY_MARGIN.
 
     def _missed_info(self, service: Service, sync_object: SyncObject, threshold: int) -> list[SyncEvent]:
         user = self._user(service, sync_object)
@@ -466,7 +467,7 @@ class SyncOperations:
     def _created_since(
         self, conversation: Conversation, recent: Sequence[Message], threshold: int
     ) -> Iterator[Message]:
-        """Yield the messages that were created after the event `threshold`, oldest first.
+        """Yield the messages that were created after the event id `threshold`, oldest first.
 
         `recent` are the last messages of the conversation, at most RECENT_MESSAGES.
         """
@@ -480,9 +481,9 @@ class SyncOperations:
             start = found[-1].index + 1
 
     def _first_index_after(self, conversation: Conversation, last: int, threshold: int) -> int:
-        """Return the index of the first message that was created after the event `threshold`.
+        """Return the index of the first message that was created after the event id `threshold`.
 
-        `last` is the index of any message that was created after the event. The method uses a binary search, because
+        `last` is the index of a message that was created after this event id. The method uses a binary search, because
         the event id of a message's creation increases with the index of the message.
         """
         low, high = 0, last

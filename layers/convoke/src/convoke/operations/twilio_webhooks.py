@@ -1,4 +1,4 @@
-"""Receive the webhooks that Twilio Programmable Messaging sends for a sender.
+"""Receive the webhook requests that Twilio Programmable Messaging sends for a Sender resource.
 
 See docs/behaviour/inbound-messages.md#carriers.
 """
@@ -27,13 +27,13 @@ MEDIA_ORIGIN = "https://api.twilio.com"
 @dataclass(frozen=True, slots=True)
 class TwilioWebhookOperations:
     find_sender: Callable[[str], Sender | None]
-    """Returns the sender that has the given SID, or None. Every result is cached, including None."""
+    """Returns the Sender resource that has the given SID, or None. Every result is cached, including None."""
     secrets: SenderSecrets
     messages: CarrierMessageOperations
     statuses: CopyStatuses
 
     def receive(self, sender_sid: str, url: str, parameters: Mapping[str, str], signature: str) -> None:
-        """Store an incoming message. Raises AccessDeniedError if Twilio did not sign the request for the sender."""
+        """Store an inbound message. Raises AccessDeniedError if Twilio did not sign the request for the sender."""
         sender = self.authenticate(sender_sid, url, parameters, signature)
         secret = self.secrets.fetch(sender.account_sid, sender.sid)
         credentials = CarrierCredentials(MEDIA_ORIGIN, secret.account_sid, secret.auth_token) if secret else None

@@ -70,6 +70,7 @@ class Outcome(NamedTuple):
 
     @property
     def is_retryable(self) -> bool:
+        """Whether a further attempt can succeed. The circuit breaker counts only such an outcome as a failure."""
         return self.status is None or self.status in RETRIED_STATUSES
 
 
@@ -119,7 +120,7 @@ class WebhookDelivery:
         return [each.target for each in deliveries]
 
     def next_number(self, delivery: Delivery) -> int | None:
-        """Return the number of the next attempt. Return None if the receiver has already accepted the event.
+        """Return the number of the attempt to make now. Return None if the receiver has already accepted the event.
 
         The recorded attempts determine the number. In two cases, the method returns the number of the last recorded
         attempt again:

@@ -22,10 +22,10 @@ class ApiKeyMasters(Protocol):
     def fetch(self) -> Masters | None: ...
 
     def put(self, before: Masters | None, after: Masters) -> bool:
-        """Replace the master secrets `before` with `after`.
+        """Replace the master secrets `before` with `after`. `before` is None if no master secrets are stored.
 
-        Returns False if another process has replaced `before` first. The store in Secrets Manager does not check
-        this, because only the command line changes the master secrets.
+        Returns False if another process has replaced `before` first. The store in Secrets Manager never returns False,
+        because only the command line changes the master secrets.
         """
 
 

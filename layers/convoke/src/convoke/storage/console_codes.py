@@ -33,7 +33,7 @@ class ConsoleCodeRepository:
         return True
 
     def delete_expired(self, account_sid: str, now: datetime) -> None:
-        """Delete up to `MAX_WRITES` expired codes of an account."""
+        """Delete the expired codes of an account. One call reads at most `MAX_WRITES` codes."""
         stored = self.table.query(account_sid, between=keys.console_codes(), limit=MAX_WRITES, consistent=True)
         expired = [each for each in stored if now >= items.to_resource(ConsoleCode, each).date_expires]
         if expired:

@@ -44,8 +44,9 @@ class DueRepository:
     def failures(self, key: Key, now: datetime) -> int | None:
         """Return how many times in succession the sweeper has failed to process a resource.
 
-        Return None if the resource is not due now, for example because the sweeper has claimed the resource. The method
-        does not convert the item to a resource, because the conversion may be the reason for the failures.
+        Return None if the resource is not due now. For example, the sweeper may have claimed the resource, and the
+        claim has set a later due time. The method does not convert the item to a resource, because the conversion may
+        be the reason for the failures.
         """
         stored = self.table.get(key) or {}
         due_at = stored.get(keys.DUE.sort)
@@ -55,9 +56,10 @@ class DueRepository:
         return int(str(stored["sweep_failures"])) if stored.get("sweep_failed_until") == due_at else 0
 
     def put_off(self, key: Key, failures: int, due_at: datetime) -> None:
-        """Store the sweeper's number of failures and the next due time. Does nothing if the item is not due.
+        """Store the sweeper's number of failures and the next due time. Does nothing if the item has no due time.
 
-        The revision of the item does not change. If a later change stores another due time, `failures` returns 0.
+        The revision of the item does not change. If a later change stores a different due time, the method `failures`
+        returns 0.
         """
         moment = to_milliseconds(due_at)
         actions = (Set(keys.DUE.sort, moment), Set("sweep_failures", failures), Set("sweep_failed_until", moment))
@@ -65,7 +67,7 @@ class DueRepository:
             self.table.update(Update(key, actions, Exists(keys.DUE.partition)))
 
     def resume(self, key: Key, due_at: datetime) -> None:
-        """Make a claimed resource due at `due_at`, and reset its attempts. Does nothing if the item is not due.
+        """Make a claimed resource due at `due_at`, and reset its attempts. Does nothing if the item has no due time.
 
         Call this method if the sweeper has made progress. Without the reset, the pauses between attempts would grow.
         """

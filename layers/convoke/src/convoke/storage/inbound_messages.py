@@ -41,7 +41,7 @@ from convoke.storage.table import (
 )
 
 MAX_GROUP_COPIES = 1000
-"""The maximum number of groups that `groups_by_last_copy` compares for one phone and one business number."""
+"""The maximum number of groups that `groups_by_last_copy` reads for one phone and one business number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,8 @@ class InboundMessageRepository:
     def groups_by_last_copy(self, account_sid: str, address: str, projected_address: str) -> list[Conversation]:
         """Return the groups in which a phone gets copies from a business number.
 
-        The groups are ordered by the date of the last copy, newest first. The list can contain closed groups.
+        The groups are ordered by the date of the last copy, newest first. The list has at most MAX_KEYS groups, and can
+        contain closed groups.
         """
         partition = keys.group_copies(account_sid, address, projected_address)
         copies = self.table.query(partition, limit=MAX_GROUP_COPIES, consistent=True)
@@ -91,8 +92,9 @@ class InboundMessageRepository:
     ) -> None:
         """Store a conversation that an inbound message creates, and all items of the conversation, in one transaction.
 
-        Raises ChangedMeanwhileError if another conversation holds a lock, if the inbound message is stored already, or
-        if one of the media was deleted meanwhile.
+        Raises ChangedMeanwhileError if another conversation holds a lock that the new conversation needs, if the
+        inbound message is stored already, if one of the media was deleted or put into another message meanwhile, or if
+        a condition of `other_writes` fails.
         """
         service_sid = conversation.chat_service_sid
         writes: list[Write] = [

@@ -91,8 +91,8 @@ def epoch_seconds(moment: datetime) -> int:
 def update_actions(change: Model) -> list[Action]:
     """Return the actions that store the fields of `change`.
 
-    A field with the value None is removed. A field that is not set in `change` is not written. Two concurrent updates
-    of different fields therefore both take effect.
+    If a field has the value None, the stored attribute is removed. A field that is not set in `change` is not written.
+    Two concurrent updates of different fields therefore both take effect.
     """
     values = change.model_dump(mode="json", exclude_unset=True)
     return [Remove(name) if value is None else Set(name, value) for name, value in values.items()]

@@ -14,8 +14,9 @@ kinds of partition keys do not contain an account SID:
 
 See docs/how-it-works.md#promises.
 
-All items of a conversation are in one partition, so one query can read all items of one kind, ordered by SID. SIDs sort
-by creation time: see docs/decisions/0002-sids-sort-by-creation-time.md.
+The participants, messages and receipts of a conversation are in the partition of the conversation, so one query can
+read all items of one kind, ordered by SID. Message SIDs sort by the index of the message. Participant SIDs and receipt
+SIDs sort by creation time: see docs/decisions/0002-sids-sort-by-creation-time.md.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ attributes are projected. See docs/decisions/0035-list-index-projects-keys-and-s
 """
 
 # The names of the lists that belong to an account. The list of a service's conversations has the service SID as its
-# name.
+# name. `users_list` returns the name of the list of a service's Users.
 EVENTS = "events"
 ALERTS = "alerts"
 
@@ -61,8 +62,9 @@ MEMBERSHIPS = Index(name="memberships", partition="member", sort="pk")
 """The index of the participants of each service. The index projects only keys.
 
 Each partition contains the participants with the same identity or address, ordered by the SID of their conversation.
-Most updates of a participant do not write this index. The attribute `member` changes only if the update gives the
-participant an identity. See docs/decisions/0091-memberships-in-order-of-conversations.md.
+Most updates of a participant do not write this index. The attribute `member` changes only if an update gives the
+participant an identity, or if the sweeper removes the identity of a deleted User. See
+docs/decisions/0091-memberships-in-order-of-conversations.md.
 """
 
 INDEXES = (DUE, LISTED, MEMBERSHIPS)
@@ -76,7 +78,7 @@ https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/bp-partition-ke
 """
 
 LIST_SHARDS = 4
-"""How many partitions each list has in the index `listed`.
+"""How many partitions (shards) each list has in the index `listed`.
 
 Each item is in only one partition. To build a page, all partitions are queried.
 """
@@ -208,7 +210,7 @@ def sending_second(account_sid: str, sender_sid: str, second: int) -> Key:
 
 
 def sending_turns(account_sid: str, sender_sid: str) -> Key:
-    """Return the key of the item that gives turns to the copies that exceed the limit of a sender."""
+    """Return the key of the item that contains the next free turn for a delayed copy. See storage/sending_limits.py."""
     return Key(f"{account_sid}#sending#{sender_sid}", "turns")
 
 
@@ -579,7 +581,10 @@ def membership_partition(account_sid: str, chat_service_sid: str, kind: str, val
 
 
 def membership_range(account_sid: str, start: str | None, *, forward: bool) -> tuple[str, str] | None:
-    """Return the range of the index `memberships` that starts at the conversation `start`, in the query's direction."""
+    """Return the range of the index `memberships` that starts at the conversation `start`, in the query's direction.
+
+    Return None, which means the whole partition, if `start` is None.
+    """
     if start is None:
         return None
     first, last = _prefix_range(f"{account_sid}#")
@@ -615,8 +620,8 @@ def sids_of_conversation(key: Key) -> tuple[str, str]:
 def is_streamed(item: Item) -> bool:
     """Return whether the event publisher must receive a new item from the table's stream.
 
-    The conversation finalizer publishes some changes without the event publisher. The event publisher must receive all
-    other changes. The filter in template.yaml has the same rule.
+    The event publisher must receive each change, unless `Change.published_by_maker` is True. No item of another kind is
+    for the event publisher. The filter in template.yaml has the same rule.
     """
     return item["sk"] == "change" and not item.get("published_by_maker", False)
 
@@ -627,7 +632,8 @@ def is_streamed_to_consumers(item: Item) -> bool:
     On the embedded engine, only webhooks and the message sender consume events. The message sender sends copies to
     phones. A change without events for webhooks and without copies is not published.
     """
-    return is_streamed(item) and bool(item["webhooks"] or item.get("has_copies"))
+    # Most items are no changes. Therefore check the sort key first.
+    return item["sk"] == "change" and is_streamed(item) and bool(item["webhooks"] or item.get("has_copies"))
 
 
 @lru_cache(maxsize=16)

@@ -24,17 +24,17 @@ MAX_RECENT_MESSAGES = 1000
 
 
 class StoredPhoneMessage(NamedTuple):
-    """A message of a phone, with what is stored now about the message of the conversation."""
+    """A message of a simulated phone, with the current receipt of the copy and the current conversation."""
 
     message: PhoneMessage
     receipt: Receipt | None
-    """None if the message is not a copy, or if the message of the conversation was deleted."""
+    """None if the message is not a copy, or if the copied message or its conversation was deleted."""
     conversation: Conversation | None
     """None if the message belongs to no conversation, or if the conversation was deleted."""
 
     @property
     def numbers(self) -> list[str]:
-        """The numbers to which an answer goes: those of the group, or the number of the other side."""
+        """The numbers to which an answer of the phone goes: the other numbers of the group, or the business number."""
         group = self.conversation.number_group if self.conversation and self.receipt and self.receipt.in_group else ()
         return sorted({*self.message.others, *group} - {self.message.phone})
 
@@ -73,12 +73,18 @@ class PhoneRepository:
         return page_of_query(found[: page.size], page, more=len(found) > page.size)
 
     def known_numbers(self, account_sid: str, number: str) -> Sequence[str]:
-        """Return the other numbers in the newest MAX_RECENT_MESSAGES messages of a phone, in alphabetical order."""
+        """Return the numbers in the newest messages of a phone, without its own number, in alphabetical order.
+
+        Only the newest MAX_RECENT_MESSAGES messages count.
+        """
         newest = self.list_thread(account_sid, number, PageRequest(MAX_RECENT_MESSAGES, descending=True))
         return sorted({other for each in newest.resources for other in each.others})
 
     def with_receipts(self, messages: Sequence[PhoneMessage]) -> Sequence[StoredPhoneMessage]:
-        """Return at most 50 messages with their receipts and conversations, which take one read of the table."""
+        """Return the messages with their receipts and conversations.
+
+        `messages` must contain at most 50 messages. Each message needs two keys, and `get_many` accepts at most 100.
+        """
         found = self.table.get_many([key for each in messages if each.conversation_sid for key in _related(each)])
         stored = []
         for message in messages:
@@ -101,7 +107,10 @@ class PhoneRepository:
         between: tuple[str, str],
         key_of: Callable[[str, str, str], Key],
     ) -> Sequence[PhoneMessage]:
-        """Return one message more than the page holds, if there are so many messages in the range `between`."""
+        """Return messages in the range `between`, at most one message more than the page holds.
+
+        `key_of` returns the key of a message from the account SID, the number of the phone and the SID of the message.
+        """
         found = self.table.query(
             keys.phone(account_sid, number),
             limit=page.size + 1,
@@ -132,7 +141,7 @@ class OptOutRepository:
         self.table.transact([Delete(keys.opt_out(account_sid, business_address, address)), *other_writes])
 
     def was_applied(self, account_sid: str, provider_message_id: str) -> bool:
-        """Return whether this keyword message has already changed the opt-out list."""
+        """Return whether the keyword message with this id has already changed an opt-out list. See `keyword_write`."""
         return self.table.get(keys.keyword_record(account_sid, provider_message_id)) is not None
 
 

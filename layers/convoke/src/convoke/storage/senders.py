@@ -1,8 +1,9 @@
 """Store the senders of an account.
 
 Each sender has three items: the sender, a lock whose key contains the address, and an owner item whose key contains the
-SID of the sender. The lock and the owner item contain the Account SID. Their keys do not contain the Account SID,
-because a carrier knows only the address or the SID of the sender. Therefore an address has at most one sender.
+SID of the sender. Because of the lock, an address has at most one sender in all accounts. The keys of the lock and of
+the owner item do not contain the Account SID, because a carrier knows only the address or the SID of the sender. The
+two items contain the Account SID as an attribute.
 """
 
 from __future__ import annotations
@@ -80,7 +81,7 @@ class SenderRepository:
             after = page[-1]
 
     def update(self, sender: Sender, change: SenderChange, at: datetime) -> Sender | None:
-        """Store the given friendly name and the given limit, and return the sender.
+        """Store the friendly name and the limit if `change` sets them, and return the sender.
 
         Returns None if the sender was deleted.
         """
@@ -96,7 +97,7 @@ class SenderRepository:
             return None
 
     def delete(self, sender: Sender) -> bool:
-        """Delete a sender. Returns False if the sender was already deleted. Any account can then use the address."""
+        """Delete a sender, so that any account can use the address. Returns False if the sender was already deleted."""
         # The deletion of the lock needs no condition, because an existing sender always holds its lock.
         deletes = (keys.sender_address(sender.address), keys.sender_owner(sender.sid))
         try:

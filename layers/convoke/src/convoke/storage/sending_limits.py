@@ -29,7 +29,7 @@ from convoke.storage.table import (
 LIFETIME = timedelta(days=1)
 
 MAX_PAUSE = timedelta(minutes=15)
-"""The maximum pause of a copy that exceeds the limit. If more copies wait, the copy then gets another pause."""
+"""The maximum pause of a copy that exceeds the limit. If a copy must wait for longer, it gets several pauses."""
 
 MICROSECONDS = 1_000_000
 
@@ -44,8 +44,8 @@ class SendingLimits:
     def pause_before(self, sender: Sender, now: datetime) -> float:
         """Count a copy that the sender is about to send. Return 0 if the limit permits the copy now.
 
-        Otherwise return the pause in seconds after which the copy must ask again. Each waiting copy gets a pause of its
-        own, so that only as many copies ask in a second as the limit permits.
+        Otherwise return the pause in seconds after which the caller must call this method again for the copy. The
+        waiting copies get different pauses, so that in each second only as many copies come back as the limit permits.
         """
         limit = sender.max_messages_per_second
         if limit is None or self._is_counted(sender, limit, now):
@@ -53,7 +53,7 @@ class SendingLimits:
         return (self._turn(sender, limit, now) - now).total_seconds()
 
     def _is_counted(self, sender: Sender, limit: int, now: datetime) -> bool:
-        """Add 1 to the number of copies in this second. Return False if the second has no room for the copy."""
+        """Add 1 to the number of copies in this second. Return False if this number has already reached the limit."""
         key = keys.sending_second(sender.account_sid, sender.sid, items.epoch_seconds(now))
         has_room = Or((NotExists("copies"), LessThan("copies", limit)))
         try:
@@ -63,7 +63,10 @@ class SendingLimits:
         return True
 
     def _turn(self, sender: Sender, limit: int, now: datetime) -> datetime:
-        """Return the time of the next free turn. The turns of one second are evenly spread over the second.
+        """Reserve the next free turn, and return its time. A turn is the time at which one waiting copy comes back.
+
+        The turns of one second are evenly spread over the second. If all turns up to MAX_PAUSE from now are taken, the
+        method reserves no turn, and returns the time `now + MAX_PAUSE`.
 
         The item contains the time of the next free turn in microseconds. The conditional updates need no read, so that
         processes that reserve turns at the same time do not make each other repeat the update.
@@ -88,7 +91,8 @@ class SendingLimits:
                 has_room = LessThan("next", last)
                 stored = self.table.update(Update(key, (Add("next", distance), _expiry(now)), has_room))
                 return _moment(_next_turn(stored) - distance)
-        # Do not reserve a turn. The copy asks again before the turn, and would then reserve a second turn.
+        # Do not reserve a turn that is more than MAX_PAUSE away. The copy would come back before this turn, and would
+        # then reserve a second turn.
         return now + MAX_PAUSE
 
 

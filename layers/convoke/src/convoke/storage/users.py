@@ -96,9 +96,9 @@ class UserRepository:
             raise ChangedMeanwhileError from canceled
 
     def claim(self, user: User, due_at: datetime) -> bool:
-        """Increment the number of attempts for a due User, and set the next due time of the User.
+        """Increment the number of attempts to process a due User, and set the due time of the User to `due_at`.
 
-        Returns False if another sweeper claimed the User first.
+        Returns False if another sweeper claimed the User first, or if the User is not due.
         """
         if user.due_at is None:
             return False

@@ -19,7 +19,7 @@ from convoke.storage.table import Item, Key, Table
 
 @dataclass(frozen=True, slots=True)
 class WebhookLevelsRepository:
-    """Reads the configurations of all levels in one call, because each event needs the configurations of all levels."""
+    """Reads the webhook configurations of several levels in one call, because most events need them together."""
 
     table: Table
 

@@ -6,16 +6,17 @@ The instance runs in the process of the tests, and stores its data in memory. Wi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from socket import socket
 from threading import Event, Thread
 from typing import TYPE_CHECKING
 
+from convoke.domain.addresses import channel_of
 from convoke.domain.configuration_webhooks import ConfigurationWebhooksChange
 from convoke.domain.durations import parse_duration
-from convoke.domain.events import POST_EVENTS, EventType
+from convoke.domain.events import POST_EVENTS, EventFilters, EventType
 from convoke.domain.inbound_messages import Received
 from convoke.domain.pages import PageRequest
 from convoke.domain.phones import PhoneMessage
@@ -38,6 +39,11 @@ HOST = "127.0.0.1"
 MAX_INBOX_MESSAGES = 1000
 """How many messages the inbox of a simulated phone shows at most."""
 
+MAX_EVENTS = 50
+"""How many of the newest events are searched for the event of a missing webhook."""
+
+NOT_SENT = "; there is such an event, but its request did not have the header X-Twilio-Webhook-Enabled: true"
+
 TIMEOUT_SECONDS = 10.0
 """How long to wait for a result by default. A result usually takes only a few milliseconds."""
 
@@ -45,8 +51,8 @@ TIMEOUT_SECONDS = 10.0
 class RunningInstance:
     """A running Convoke instance with one account and a webhook receiver.
 
-    The instance sends all post-events of the account to its own receiver. See `received_webhooks`. A test can move the
-    clock with `advance`, or over HTTP at `/convoke/v1/Clock`.
+    The receiver is the webhook of the account for all post-events. See `received_webhooks`. A test can move the clock
+    with `advance`, or over HTTP at `/convoke/v1/Clock`.
     """
 
     def __init__(self, url: str, receiver: Receiver) -> None:
@@ -74,7 +80,7 @@ class RunningInstance:
             from twilio.rest import Client  # noqa: PLC0415 - optional dependency
         except ModuleNotFoundError as error:
             raise RuntimeError(
-                "client() requires the Twilio SDK, which is not installed: pip install 'convoke-conversations[testing]'"
+                "client() requires the Twilio SDK, which is not installed: pip install twilio"
             ) from error
         client = Client(self.account_sid, self.auth_token)
         client.conversations.base_url = client.monitor.base_url = self.url
@@ -82,18 +88,19 @@ class RunningInstance:
 
     @property
     def received_webhooks(self) -> list[ReceivedWebhook]:
-        """All webhooks that the receiver has received until now, in the order of arrival.
+        """All webhooks that the receiver has received since the start or the last reset, in the order of arrival.
 
         As with Twilio, a request causes webhooks only if it has the header `X-Twilio-Webhook-Enabled: true`. A state
-        change without a request always causes webhooks, for example when a timer ends.
+        change that Convoke makes later by itself always causes a webhook. Examples are the end of a timer, and the end
+        of the state `initializing`.
         """
         return self.receiver.received
 
     def wait_for_webhook(self, event_type: str, timeout: float = TIMEOUT_SECONDS, **parameters: str) -> ReceivedWebhook:
-        """Return the first webhook with this event type and all given parameters.
+        """Return the first webhook with the event type `event_type` and all given parameters.
 
-        If no such webhook has arrived yet, wait up to `timeout` seconds for it. Raise AssertionError if none arrives in
-        this time. Raise ValueError immediately if the event type does not exist. Example:
+        If no webhook of this kind has arrived yet, wait up to `timeout` seconds for one. Raise AssertionError if none
+        arrives within `timeout`. Raise ValueError immediately if the event type does not exist. Example:
         `wait_for_webhook("onConversationStateUpdated", StateTo="closed")`.
         """
         check_event_type(event_type)
@@ -101,11 +108,19 @@ class RunningInstance:
         found = self.receiver.wait_for(lambda webhook: expected.items() <= webhook.parameters.items(), timeout)
         if found is None:
             received = [webhook.event_type for webhook in self.received_webhooks]
-            raise AssertionError(f"received no webhook with {expected} within {timeout} s, only {received}")
+            hint = NOT_SENT if self._has_unsent(expected) else ""
+            raise AssertionError(f"received no webhook with {expected} within {timeout} s, only {received}{hint}")
         return found
 
+    def _has_unsent(self, expected: Mapping[str, str]) -> bool:
+        """Return whether one of the newest events has the parameters in `expected`, but is not for webhooks."""
+        newest = self._engine.program.events.list(
+            self.account_sid, EventFilters(), PageRequest(MAX_EVENTS, descending=True)
+        )
+        return any(not each.notify_webhooks and expected.items() <= each.payload.items() for each in newest.resources)
+
     def settle(self, timeout: float = TIMEOUT_SECONDS) -> None:
-        """Wait until all participants are added and all webhooks are delivered.
+        """Wait until all participants are added, and all webhooks and copies are delivered or given up.
 
         Raise TimeoutError if some work is not done after `timeout` seconds.
         """
@@ -117,7 +132,7 @@ class RunningInstance:
 
         `by` is a timedelta, or an ISO 8601 duration such as `PT30M`. Raise ValueError if `by` is not a duration. While
         a webhook is called, the clock stands still. If a delivery fails, this method also waits for each retry that
-        becomes due on the way.
+        becomes due before the new time.
         """
         return self._engine.advance(_duration(by) if isinstance(by, str) else by)
 
@@ -146,6 +161,8 @@ class RunningInstance:
 
         The phone can write to business numbers of the account.
         """
+        if channel_of(number) is None:
+            raise ValueError(f"{number!r} is not the address of a phone, such as '+15558675310'")
         return Phone(number, self._fail_next, self._send_as_phone, self._inbox)
 
     def _fail_next(self, number: str, times: int) -> None:
@@ -169,13 +186,13 @@ class RunningInstance:
         return self._instance.engine
 
     def _prepare(self, engine: EmbeddedEngine) -> None:
-        """Clear the receiver, and make the account send all post-events to the receiver."""
+        """Clear the receiver, and configure it as the webhook of the account for all post-events."""
         self.receiver.clear()
         change = ConfigurationWebhooksChange(post_webhook_url=self.receiver.url, filters=POST_EVENTS)
         ConfigurationWebhooksRepository(engine.table).update(self.account_sid, change)
 
     def _ask_before(self, event_type: str) -> None:
-        """Make the account send all pre-events of the type `event_type` to the receiver."""
+        """Configure the receiver as the account's webhook for pre-events of the type `event_type` too."""
         repository = ConfigurationWebhooksRepository(self._engine.table)
         configured = repository.fetch(self.account_sid).filters or ()
         filters = dict.fromkeys((*configured, EventType(event_type)))

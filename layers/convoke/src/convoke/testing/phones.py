@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from pydantic import ValidationError
+
+from convoke.api.errors import problems_of
 from convoke.domain.inbound_messages import Received
 from convoke.domain.phones import PhoneMessage
 from convoke.domain.simulated_messages import NewSimulatedMessage
@@ -12,7 +15,7 @@ from convoke.domain.simulated_messages import NewSimulatedMessage
 
 @dataclass(frozen=True, slots=True)
 class Phone:
-    """A simulated phone that sends and receives messages. `RunningInstance.phone` returns such a phone."""
+    """A simulated phone that sends and receives messages. Use `RunningInstance.phone` to get a phone."""
 
     number: str
     _plan: Callable[[str, int], None]
@@ -20,15 +23,24 @@ class Phone:
     _list: Callable[[str], Sequence[PhoneMessage]]
 
     def send(self, body: str, *receivers: str) -> Received:
-        """Send a message to a business number. With several `receivers`, the message is a group MMS.
+        """Send a message to a business number. `receivers` are the numbers to which the phone sends the message.
+
+        With several numbers, the message is a group MMS.
 
         The result has the attributes `outcome`, `conversation_sid` and `message_sid`. Raise ValueError if a number or
         the message is not valid. See docs/behaviour/inbound-messages.md#simulated-phones.
         """
-        return self._send(NewSimulatedMessage(from_=self.number, to=[*receivers], body=body))
+        try:
+            message = NewSimulatedMessage(from_=self.number, to=[*receivers], body=body)
+        except ValidationError as error:
+            raise ValueError("; ".join(problem.message for problem in problems_of(error))) from None
+        return self._send(message)
 
     def fail_next(self, times: int) -> None:
-        """Make the next `times` attempts to send a copy to this phone fail. Convoke retries after each failure."""
+        """Make the next `times` attempts to send a message of a conversation to this phone fail.
+
+        After a failure, Convoke retries until the maximum number of attempts is reached.
+        """
         self._plan(self.number, times)
 
     @property

@@ -15,13 +15,16 @@ class WebhookAnswer(NamedTuple):
 
 
 class WebhookUnreachableError(Exception):
-    """No answer arrived. The connection failed, or the time limit was exceeded.
+    """No answer arrived. The connection failed or was not allowed, or the time limit was exceeded.
 
-    The error text contains only the reason.
+    The error text contains only the reason, and no part of the URL.
     """
 
     entry: ClassVar[type[LogEntry]] = WebhookFailedError
     """The entry that the error log gets for this failure."""
+
+    is_sent = True
+    """Whether a part of the request may have been sent. False if there was no connection."""
 
 
 class WebhookLateError(WebhookUnreachableError):
@@ -41,4 +44,4 @@ class FetchedMedia(NamedTuple):
 
 
 class MediaRefusedError(Exception):
-    """The answer contains no media file. The error text contains only the reason."""
+    """The answer contains no media file. The error text contains only the reason, and no part of the URL."""

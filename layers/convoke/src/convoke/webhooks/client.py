@@ -1,5 +1,8 @@
 """Call webhooks: send one signed request for each delivery, and return the answer.
 
+`BoundedHttpClient` has two more uses. It is the base class of the client that fetches media, and carriers/twilio.py
+calls Twilio with it.
+
 A webhook call has two restrictions that urllib3 does not support. First, the whole call has a maximum total time.
 Second, the client connects only to IP addresses that the receiver rules allow. The class `_BoundedConnection` applies
 these restrictions. The class uses private members of urllib3, so pyproject.toml limits the version of urllib3.
@@ -12,9 +15,10 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
+from functools import partial
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
@@ -33,7 +37,7 @@ USER_AGENT = "Convoke/1.0"
 MAX_CONNECTIONS = 32
 """The maximum number of connection pools, and of idle connections in each pool.
 
-Each receiver has its own connection pool.
+Each combination of scheme, host and port has its own connection pool.
 """
 
 MAX_IDLE_SECONDS = 4.0
@@ -51,33 +55,35 @@ class Address(NamedTuple):
     """The argument for `socket.connect`: a tuple whose first element is the IP address."""
 
 
-Resolve = Callable[[str, int, float], list[Address]]
-"""A function that looks up the addresses of a host.
+Resolve = Callable[[str, int], Future[list[Address]]]
+"""A function that starts to look up the addresses of a host. The arguments are the host and the port.
 
-The arguments are the host, the port and the maximum time in seconds. The function raises OSError if the lookup fails,
-and UnicodeError if the host is not a valid name.
+The exception of the future is OSError if the lookup fails, and UnicodeError if the host is not a valid name.
 """
 
 
-def resolve(host: str, port: int, seconds: float) -> list[Address]:
-    """Look up a host name, but wait at most `seconds` for the result.
+def resolve(host: str, port: int) -> Future[list[Address]]:
+    """Start to look up a host name.
 
-    `getaddrinfo` has no timeout and cannot be cancelled, so it runs on a separate thread. If `getaddrinfo` takes too
-    long, its thread continues in the background until it returns.
+    `getaddrinfo` has no timeout and cannot be cancelled, so it runs on a separate thread. If nobody waits for the
+    result any more, the thread continues in the background until `getaddrinfo` returns.
     """
+    found: Future[list[Address]] = Future()
     # An IP address needs no lookup and no thread.
     with suppress(socket.gaierror):
-        return _get_addresses(host, port, socket.AI_NUMERICHOST)
-    found: Future[list[Address]] = Future()
+        found.set_result(_get_addresses(host, port, socket.AI_NUMERICHOST))
+        return found
 
     def look_up() -> None:
         try:
-            found.set_result(_get_addresses(host, port))
+            settle = partial(found.set_result, _get_addresses(host, port))
         except (OSError, UnicodeError) as error:
-            found.set_exception(error)
+            settle = partial(found.set_exception, error)
+        if found.set_running_or_notify_cancel():
+            settle()
 
     threading.Thread(target=look_up, name="resolver", daemon=True).start()
-    return found.result(seconds)
+    return found
 
 
 def _get_addresses(host: str, port: int, flags: int = 0) -> list[Address]:
@@ -86,7 +92,7 @@ def _get_addresses(host: str, port: int, flags: int = 0) -> list[Address]:
 
 
 class _Call:
-    """Limits one webhook call: the deadline, and the addresses that the call may use.
+    """Limits one webhook call: how long the call may take, and which IP addresses the call may use.
 
     At the deadline, a timer shuts the connection down. A socket timeout would not be enough, because it limits only
     each single read. A receiver could block a call forever by sending one byte at a time. The timer uses a duplicate of
@@ -101,6 +107,7 @@ class _Call:
         self._rules = rules
         self._resolve = resolve
         self._deadline = time.monotonic() + settings.total
+        self._lookup: Future[list[Address]] | None = None
         self._socket: socket.socket | None = None
         self._lock = threading.Lock()
         self._timer = threading.Timer(settings.total, self._shut_down)
@@ -121,20 +128,32 @@ class _Call:
         return time.monotonic() >= self._deadline
 
     def connect(self, host: str, port: int) -> socket.socket:
-        """Connect to a host. Use only IP addresses that the rules allow.
+        """Connect to a host. Use only IP addresses that the receiver rules allow.
 
         Raise WebhookUnreachableError if the connection fails. Raise WebhookLateError if the connection takes too long.
         The host name is looked up only once. A second lookup could return a forbidden address (DNS rebinding).
         """
-        until = min(self._deadline, time.monotonic() + self.settings.connect)
         try:
-            addresses = self._resolve(host, port, until - time.monotonic())
+            return self._connect(host, port)
+        except WebhookUnreachableError as error:
+            error.is_sent = False
+            raise
+
+    def _connect(self, host: str, port: int) -> socket.socket:
+        try:
+            # Store the lookup before the deadline is read. `cut` writes the deadline before it reads the lookup, so the
+            # call notices a cut at any moment.
+            self._lookup = self._resolve(host, port)
+            until = min(self._deadline, time.monotonic() + self.settings.connect)
+            addresses = self._lookup.result(max(until - time.monotonic(), 0))
             allowed = [address for address in addresses if self._rules.allows(address.sockaddr[0])]
             if allowed:
                 return self._connect_to_any(allowed, until)
-        except TimeoutError as error:
-            raise WebhookLateError(f"no answer within {self.settings.connect:g} s") from error
-        except (OSError, UnicodeError) as error:
+        except (OSError, UnicodeError, CancelledError) as error:
+            # At the deadline, the call may get another error than TimeoutError, because the timer shuts the connection
+            # down.
+            if self.is_over or isinstance(error, TimeoutError):
+                raise WebhookLateError(f"no answer within {self.settings.connect:g} s") from error
             raise WebhookUnreachableError(f"no connection ({type(error).__name__})") from error
         raise WebhookUnreachableError("no connection (the address is not allowed)")
 
@@ -152,25 +171,36 @@ class _Call:
     def _connect_to(self, address: Address, seconds: float) -> socket.socket:
         sock = socket.socket(address.family, socket.SOCK_STREAM)
         try:
-            sock.settimeout(max(seconds, 0.001))
+            self.use(sock)
+            sock.settimeout(max(min(seconds, self._seconds_left), 0.001))
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             sock.connect(address.sockaddr)
         except OSError:
             sock.close()
             raise
-        sock.settimeout(max(self._deadline - time.monotonic(), 0.001))
-        self.use(sock)
+        sock.settimeout(max(self._seconds_left, 0.001))
         return sock
 
+    @property
+    def _seconds_left(self) -> float:
+        return self._deadline - time.monotonic()
+
     def use(self, sock: socket.socket) -> None:
-        """Store a duplicate of a socket, so that the timer can shut the connection down."""
+        """Store a duplicate of a socket, so that the timer can shut the connection down.
+
+        Each call replaces the earlier duplicate. The socket need not be connected yet, because on Linux, a shutdown
+        also ends an attempt to connect.
+        """
         with self._lock:
-            if self._socket is None:
-                self._socket = socket.socket(fileno=os.dup(sock.fileno()))
+            if self._socket:
+                self._socket.close()
+            self._socket = socket.socket(fileno=os.dup(sock.fileno()))
 
     def cut(self) -> None:
-        """End the call now: move the deadline to now, and shut the connection down."""
+        """End the call now: move the deadline to now, end the name lookup, and shut the connection down."""
         self._deadline = time.monotonic()
+        if self._lookup:
+            self._lookup.cancel()
         self._shut_down()
 
     def _shut_down(self) -> None:
@@ -258,7 +288,7 @@ class BoundedHttpClient:
         self._pool.pool_classes_by_scheme = {"http": _HttpPool, "https": _HttpsPool}
 
     def cut(self) -> None:
-        """Shut down the connections of all running calls. Each call fails as if its deadline had passed."""
+        """End all running calls. Each call fails as if its deadline had passed."""
         for call in [*self._calls]:
             call.cut()
 
@@ -300,11 +330,23 @@ class BoundedHttpClient:
         )
 
 
+def read_body(response: urllib3.BaseHTTPResponse, max_bytes: int) -> bytes:
+    """Return the body of a response, up to `max_bytes`. If the connection breaks, return the received part."""
+    content = b""
+    with suppress(exceptions.HTTPError):
+        while len(content) < max_bytes and (more := response.read1(max_bytes - len(content), decode_content=False)):
+            content += more
+    response.close()
+    return content
+
+
 class WebhookHttpClient(BoundedHttpClient):
     """Implements `WebhookClient`."""
 
     def call(self, delivery: Delivery, *, retry_count: int, auth_token: str, max_answer_bytes: int) -> WebhookAnswer:
         """Send one delivery and return the answer. The answer contains at most `max_answer_bytes` bytes of the body.
+
+        `retry_count` tells how many attempts of this delivery were made before.
 
         Raise WebhookLateError if no answer arrives in time. Raise WebhookUnreachableError if no answer arrives for
         another reason.
@@ -316,15 +358,8 @@ class WebhookHttpClient(BoundedHttpClient):
     def _send(self, request: SignedRequest, settings: ConnectionSettings, max_answer_bytes: int) -> WebhookAnswer:
         """Send a request and return the answer.
 
-        If the connection breaks too early, the answer contains only the received part of the body.
+        If the connection breaks before the end of the body, the answer contains only the received part.
         """
         method, url, headers, body = request
         response = self.request(method, url, headers, settings, body)
-        content = b""
-        with suppress(exceptions.HTTPError):
-            while len(content) < max_answer_bytes and (
-                more := response.read1(max_answer_bytes - len(content), decode_content=False)
-            ):
-                content += more
-        response.close()
-        return WebhookAnswer(response.status, content)
+        return WebhookAnswer(response.status, read_body(response, max_answer_bytes))

@@ -36,6 +36,8 @@ class MediaHttpClient(BoundedHttpClient):
     def fetch(self, url: str, credentials: CarrierCredentials | None, seconds: float) -> Iterator[FetchedMedia]:
         """Request a media file. The caller must read the content inside the `with` block, while the content arrives.
 
+        `credentials` are sent only to the carrier's own origin.
+
         Raise MediaRefusedError if the answer contains no media file. Raise WebhookUnreachableError if the whole answer
         does not arrive within `seconds`.
         """

@@ -17,7 +17,7 @@ from convoke.webhooks.signature import sign_text, sorted_text
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
 MAX_PERMUTED_PARAMETERS = 4
-"""Up to this number of query parameters, the module tries all orders.
+"""If a URL has at most this many query parameters, the module tries all their orders.
 
 With more parameters, the module tries only the sorted order, because n parameters have n! orders.
 """
@@ -43,6 +43,9 @@ class _Parts(NamedTuple):
 def find_mistakes(url: str, body: str, token: str, signature: str) -> list[str] | None:
     """Return the smallest set of mistakes that explains `signature`.
 
+    `url` and `body` are the request as the receiver saw it. `token` is the Auth Token. `signature` is the header
+    X-Twilio-Signature, so it is the signature that Convoke computed.
+
     Return an empty list if the signature matches. Return None if no known mistakes explain the signature. Raise
     ValueError if the host in `url` is malformed.
     """
@@ -57,7 +60,7 @@ def find_mistakes(url: str, body: str, token: str, signature: str) -> list[str] 
 
 
 def _texts(body: str) -> dict[str, str | None]:
-    """Return all variants of the signed parameters. The value is the first mistake that leads to the variant."""
+    """Map each variant of the signed parameters to the first mistake that leads to this variant."""
     mistakes_by_text: dict[str, str | None] = {}
     for mistake, parameters in _bodies(body):
         mistakes_by_text.setdefault(sorted_text(parameters), mistake)

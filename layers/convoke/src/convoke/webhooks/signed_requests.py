@@ -23,7 +23,7 @@ class SignedRequest(NamedTuple):
 
 
 def signed_request(delivery: Delivery, *, retry_count: int, auth_token: str) -> SignedRequest:
-    """Return the signed request for one attempt of a delivery.
+    """Return the signed request for one attempt of a delivery. `retry_count` tells how many attempts came before.
 
     The parameters of a GET request are in the URL. The parameters of a POST request are in the body.
     """
@@ -48,7 +48,10 @@ def url_to_send(url: Url) -> str:
 def headers_for(
     delivery: Delivery, url: str, parameters: dict[str, str], auth_token: str, userinfo: str | None
 ) -> dict[str, str]:
-    """Return the headers of a request. If the configured URL contains credentials, use HTTP Basic authentication.
+    """Return the headers of a request, including the signature.
+
+    `parameters` are the form fields of a POST request, or empty for a GET request. `userinfo` is the percent-encoded
+    text `user:password` from the configured URL. If `userinfo` is not empty, the request has HTTP Basic authentication.
 
     The credentials are encoded in UTF-8, which is the only encoding that RFC 7617 names.
     """

@@ -35,6 +35,11 @@ class ChatDispatcher:
         for route in (*CHAT_ROUTES, *extra_routes):
             self._root.add(route.method, route.rule, route)
 
+    def rule_of(self, path: str) -> str | None:
+        """Return the rule of the route for a path, or None if no route matches."""
+        node = self._root.find(path, [])
+        return node.rule if node else None
+
     def answer(self, request: ChatRequest, request_id: str) -> ChatAnswer:
         """Return the answer to a call. The body of an error is the same as in the REST API.
 

@@ -1,6 +1,6 @@
 """The Lambda handler for the table's stream: publish the events of each change.
 
-template.yaml sets how often Lambda retries a record (event source mapping). See
+The event source mapping in template.yaml sets how often Lambda retries a record. See
 docs/decisions/0076-unreadable-changes.md.
 """
 
@@ -24,7 +24,7 @@ def make_handler(edges: AwsEdges) -> Handler:
     """Return a handler for records of the table's stream. Each record contains one change and its events.
 
     If a record cannot be parsed, the handler adds a dead letter and continues with the next record. After any other
-    failure, Lambda delivers the failed record and all later records again.
+    failure, Lambda delivers the failed record and all later records of the batch again.
     """
     bus, logger = edges.event_bus, edges.logger
 

@@ -38,7 +38,10 @@ def make_handler(edges: AwsEdges) -> Handler:
 
 
 def record_outcome(program: Program, event: dict[str, Any]) -> None:
-    """Record the outcome in a delivery event. Ignore the event if Convoke did not send the message."""
+    """Record the outcome that a delivery event reports.
+
+    Ignore the event if it reports no outcome, or if Convoke did not send the message.
+    """
     copy, outcome = copy_in(event), outcome_in(event)
     if copy and outcome:
         program.copy_statuses.record(copy, outcome.status, outcome.entry)

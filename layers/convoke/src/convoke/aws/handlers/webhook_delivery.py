@@ -40,9 +40,9 @@ MESSAGE: TypeAdapter[Delivery | Event | BusEvent] = TypeAdapter(
 def make_handler(edges: AwsEdges) -> Handler:
     """Return a handler for the delivery queue.
 
-    A queue message is an event or a delivery. The handler splits an event into one delivery for each target. For a
-    delivery, the handler makes one attempt, unless the receiver is paused. An event from the bus has EventBridge's
-    envelope. An event from a message replay has no envelope.
+    A queue message is an event or a delivery. The handler splits an event: it enqueues one delivery for each target. A
+    target is a webhook that gets the event. For a delivery, the handler makes one attempt, unless the receiver is
+    paused. An event from the bus has EventBridge's envelope. An event from a message replay has no envelope.
     """
     webhook_delivery = Program(edges).webhook_delivery
     breakers = SharedCircuitBreakers(CircuitBreakerRepository(edges.table), edges.now)
@@ -81,8 +81,8 @@ class Consumer:
             self.delivery.split(message)
         else:
             self.edges.logger.set_correlation_id(message.event.id)
-            # Add Convoke's own failures. Each failure was one receive of an earlier copy, and SQS counts the receives
-            # of each copy separately.
+            # Add Convoke's own failures. After each failure, `_fail` replaced the queue message by a copy of the queue
+            # message. SQS counts the receives of each copy separately.
             receives = int(record.attributes.approximate_receive_count) + _failures_of(record)
             self.deliveries.attempt(message, receives)
 

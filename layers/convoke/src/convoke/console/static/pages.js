@@ -419,7 +419,7 @@ class Requests extends View {
     const wanted = { "": () => true, errors: (each) => each.status >= 400, changes: (each) => each.method !== "GET" }[show];
     const items = this.items.filter(wanted);
     keyed(this.rows, items, (each) => each.number, (each) => this.row(each));
-    fill(this.nothing, !items.length && emptyState("No requests yet", "Send one:", `curl -u "$ACCOUNT_SID:$AUTH_TOKEN" ${new URL("../../v1/Conversations", import.meta.url)}`));
+    fill(this.nothing, !items.length && emptyState("No requests yet", "Send one:", `curl -u "$CONVOKE_ACCOUNT_SID:$CONVOKE_AUTH_TOKEN" ${new URL("../../v1/Conversations", import.meta.url)}`));
   }
   row(request) {
     const { method, route, status, code, milliseconds } = request;

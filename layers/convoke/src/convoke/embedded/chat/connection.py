@@ -48,7 +48,7 @@ class Connection:
         self._deadline: asyncio.TimerHandle | None = None
 
     def send(self, frame: bytes) -> None:
-        """Queue the reply to a frame from the client."""
+        """Queue a frame, even if the client reads too slowly. Use this method for replies, and for the last frame."""
         if not self.is_closing:
             self._queue(frame)
 
@@ -154,7 +154,10 @@ class ChatClient:
         self.guest_subscriptions: set[SyncObject] = set()
         """The subscriptions to conversations that the User can see without being a member."""
         self.waiting_subscriptions = 0
-        """The number of waiting requests in the hub. Each of these requests starts or cancels a subscription."""
+        """The number of this client's requests that wait in the hub.
+
+        Each request starts or cancels one subscription.
+        """
 
     def renew(self, session: ChatSession) -> None:
         """Use the session of a newer access token from now on."""
@@ -164,7 +167,8 @@ class ChatClient:
     def tick(self, now: float, wall_clock: float) -> None:
         """Close the connection if the access token has expired.
 
-        Otherwise send the warning about the expiry and the next ping, if they are due.
+        Otherwise send the warning about the expiry and the next ping, if they are due. `now` is the time of the event
+        loop, which is monotonic. `wall_clock` is a Unix time in seconds.
         """
         left = self.session.expires_at.timestamp() - wall_clock
         if left <= 0:

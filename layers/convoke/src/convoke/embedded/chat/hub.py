@@ -1,8 +1,12 @@
 """Store the subscriptions of chat clients to Sync objects, and notify the subscribers of each change.
 
-The engine passes each change to the hub right after the commit. The hub queues tasks and runs them in order while no
-unit of work is open, so clients see only committed data. A client gets the replay of an object before all later events
-of this object.
+A Sync object shows a client some data, such as the messages of a conversation. A touch is the effect of a change on one
+Sync object. A replay contains the events of a Sync object that a client has missed. See domain/sync_objects.py and
+operations/sync.py.
+
+While a client subscribes to any Sync object, the engine passes each change to the hub right after the commit. The hub
+queues tasks and runs them in order while no unit of work (embedded/unit.py) is open, so clients see only committed
+data. A client gets the replay of an object before all later events of this object.
 """
 
 from __future__ import annotations
@@ -44,7 +48,7 @@ TYPING_INDICATOR = "twilio.ipmsg.typing_indicator"
 EVENT_PROTOCOL_VERSION = 4
 
 ESTIMATED_DELIVERY_MILLISECONDS = 5_000
-"""If no notification about a requested subscription arrives in this time, a client requests the subscription again."""
+"""A client requests a subscription again if it gets no notification about the subscription within this time."""
 
 SUBSCRIPTION_LIFETIME_SECONDS = 86_400
 
@@ -56,9 +60,10 @@ class Feed(Protocol):
     """The operations on Sync objects that the hub needs."""
 
     def replay(self, session: ChatSession, sync_object: SyncObject, since: int | None) -> Replay:
-        """Return the events of an object that happened after the event `since`.
+        """Return the events of an object after the event id `since`. They can include a few events from shortly before.
 
-        Raise an error if the session must not see the object.
+        If `since` is None, return only the events of the last few seconds. Raise an error if the session must not see
+        the object.
         """
 
     def check_visible(self, session: ChatSession, sync_object: SyncObject) -> None:
@@ -158,9 +163,9 @@ class Hub:
         return bool(self._subscribers)
 
     def typing(self, conversation_sid: str, identity: str, user_sid: str) -> None:
-        """Notify the connected members of a conversation that a User is typing.
+        """Notify the clients that subscribe to the participants of a conversation that a User is typing.
 
-        The typing User gets no notification.
+        The clients of the typing User get no notification.
         """
         indicator = {
             "channel_sid": conversation_sid,
@@ -186,7 +191,8 @@ class Hub:
         if self._subscribers.get(SyncObject(ObjectKind.INFO, session.user_sid)):
             self._add_work(partial(self._publish_reachability, session))
 
-    # The methods below are the tasks of the hub. A task runs while no unit of work is open.
+    # The methods from `_serve` to `_publish_reachability` are the tasks of the hub. A task runs while no unit of work
+    # is open.
 
     def _serve(self, client: ChatClient, work: Callable[[], None]) -> None:
         """Call `work`, which starts or cancels one subscription. A failure disconnects only this client."""

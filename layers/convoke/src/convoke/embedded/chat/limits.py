@@ -1,4 +1,7 @@
-"""Define the limits for chat clients. docs/behaviour/limits.md#chat-clients lists these limits."""
+"""Define the limits for chat clients. docs/behaviour/limits.md#chat-clients lists these limits.
+
+A call is a frame of the client that the server answers, such as a REST call (see `ANSWERED` in server.py).
+"""
 
 from __future__ import annotations
 
@@ -57,7 +60,10 @@ OFFLINE_GRACE_SECONDS = 10.0
 """How long a User stays online after the User's last client disconnects."""
 
 TYPING_TIMEOUT_SECONDS = 5
-"""The minimum time between two typing reports of one client."""
+"""How long a client waits before it reports again that its user is typing.
+
+The server tells the client this time, but does not enforce it.
+"""
 
 STOP_GRACE_SECONDS = 1.0
 """How long a stopping server waits for the running calls to be answered.

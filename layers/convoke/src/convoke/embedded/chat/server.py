@@ -19,7 +19,7 @@ from convoke.api.chat import frames
 from convoke.api.chat.calls import parse_call
 from convoke.api.chat.dispatch import ChatDispatcher, refused
 from convoke.api.chat.frames import Frame, InvalidFrameError, parse_frame, status_of
-from convoke.api.chat.requests import ChatAnswer
+from convoke.api.chat.requests import ChatAnswer, ChatRequest
 from convoke.api.origins import Origins
 from convoke.api.requests import request_origin
 from convoke.domain.errors import (
@@ -41,6 +41,7 @@ from convoke.embedded.chat.limits import (
     STOP_GRACE_SECONDS,
 )
 from convoke.embedded.gateway import Message, Receive, Send, headers_of
+from convoke.embedded.observation import CONNECT, FinishedChatCall, Observers
 from convoke.embedded.request_runner import NotAdmittedError, RequestRunner
 from convoke.embedded.suspension import RunAgainError
 from convoke.operations.access_tokens import AccessTokenOperations
@@ -58,7 +59,15 @@ The server confirms these frames, but sends all notifications.
 """
 
 ANSWERED = ("message", "update", *NOTIFICATION_CONTEXTS)
-"""The frames that the server answers. The limits on the rate of calls apply to each of these frames."""
+"""The frames that the server answers after the frame `init`. The limits on the rate of calls apply to these frames."""
+
+METHODS = frozenset({"GET", "POST", "PUT", "DELETE"})
+
+OTHER_METHOD = "OTHER"
+"""The action that observers get for a call whose method is not in METHODS.
+
+Observers must not get the method itself, because the client can choose any text as the method.
+"""
 
 OFFLOADED = status_of(HTTPStatus.PERMANENT_REDIRECT)
 """The status that tells a client to connect again."""
@@ -85,6 +94,7 @@ class ChatServer:
         hub: Hub,
         runner: RequestRunner,
         origins: Origins,
+        observers: Observers,
         *,
         trust_forwarded: bool = False,
     ) -> None:
@@ -93,6 +103,7 @@ class ChatServer:
         self._hub = hub
         self._runner = runner
         self._origins = origins
+        self._observers = observers
         self._trust_forwarded = trust_forwarded
         self._connections: set[Connection] = set()
         self._clients: set[ChatClient] = set()
@@ -163,17 +174,26 @@ class ChatServer:
         """Answer the frame `init`. Return None if the client is refused."""
         if frame.method != "init":
             raise InvalidFrameError("the first frame must be init")
+        begun = time.monotonic()
         try:
             session = await self._runner.run(partial(self._tokens.connect, _token(frame)))
         except ConversationsError as error:
+            self._report_connect(begun, error.status, code=error.code)
             connection.end(frames.reply(frame.id, status_of(error.status, error.code, error.message)))
             return None
         if self._per_account[session.account.sid] >= MAX_CONNECTIONS_PER_ACCOUNT:
             backoff = {"backoff_policy": {"reconnect_min_ms": RETRY_MILLISECONDS}}
+            self._report_connect(begun, HTTPStatus.TOO_MANY_REQUESTS)
             connection.end(frames.reply(frame.id, status_of(HTTPStatus.TOO_MANY_REQUESTS), payload=backoff))
             return None
         connection.send(frames.reply(frame.id, status_of(HTTPStatus.OK), _init_header(frame)))
+        self._report_connect(begun, HTTPStatus.OK, user_sid=session.user_sid)
         return ChatClient(connection, session, asyncio.get_running_loop().time())
+
+    def _report_connect(
+        self, begun: float, status: int, *, code: int | None = None, user_sid: str | None = None
+    ) -> None:
+        self._observers.chat_call_finished(FinishedChatCall(CONNECT, status, code, user_sid, time.monotonic() - begun))
 
     async def _serve(self, client: ChatClient, receive: Receive, base_url: str) -> None:
         """Answer the frames of a client. The answers can have another order than the frames."""
@@ -205,8 +225,31 @@ class ChatServer:
         client.connection.send(frames.reply_with_answer(frame.id, answer))
 
     async def _answer(self, client: ChatClient, frame: Frame, base_url: str) -> ChatAnswer:
+        begun = time.monotonic()
         try:
             request = parse_call(frame, client.session, base_url)
+        except ConversationsError as error:
+            return refused(error)
+        answer = await self._answered(client, request)
+        is_read = request.method == "GET" or request.path == SUBSCRIPTIONS_PATH
+        if not is_read or answer.status >= HTTPStatus.BAD_REQUEST:
+            self._observers.chat_call_finished(self._finished(request, answer, time.monotonic() - begun))
+        return answer
+
+    def _finished(self, request: ChatRequest, answer: ChatAnswer, seconds: float) -> FinishedChatCall:
+        body = answer.body if isinstance(answer.body, dict) else {}
+        is_error = answer.status >= HTTPStatus.BAD_REQUEST
+        return FinishedChatCall(
+            action=request.method if request.method in METHODS else OTHER_METHOD,
+            status=answer.status,
+            code=body.get("code") if is_error else None,
+            sid=None if is_error else body.get("sid"),
+            seconds=seconds,
+            find_rule=partial(self._dispatcher.rule_of, request.path),
+        )
+
+    async def _answered(self, client: ChatClient, request: ChatRequest) -> ChatAnswer:
+        try:
             if request.path == SUBSCRIPTIONS_PATH:
                 return self._hub.subscribe(client, request)
             compute = partial(self._dispatcher.answer, request, f"RQ{uuid4().hex}")
@@ -243,9 +286,11 @@ class ChatServer:
         self._hub.leave(client)
 
     def _tick(self) -> None:
-        """Call `tick` of each client. Disconnect each client whose API key or User no longer exists.
+        """Call `tick` of each client. Check the clients whose last check was REVOCATION_CHECK_SECONDS ago.
 
-        While at least one client is connected, the event loop calls this method every second.
+        The check disconnects a client whose API key or User no longer exists. It also ends subscriptions that the role
+        of the User no longer permits. The event loop calls this method every TICK_SECONDS while at least one client is
+        connected and the server does not stop.
         """
         loop = asyncio.get_running_loop()
         self._is_ticking = bool(self._clients) and not self._is_stopping
@@ -267,7 +312,10 @@ class ChatServer:
 
 
 def _init_header(frame: Frame) -> dict[str, Any]:
-    """Return the header of the reply to the frame `init`. The header confirms all registrations of the client."""
+    """Return the header of the reply to the frame `init`.
+
+    The header confirms the client's registrations, and those of its capabilities that are in CAPABILITIES.
+    """
     named = frame.header.get("registrations")
     registrations = [each for each in named if isinstance(each, dict)] if isinstance(named, list) else []
     capabilities = frame.header.get("capabilities")

@@ -16,7 +16,7 @@ from convoke.domain.permissions import Action
 PARAMETERS = ("body", "subject", "attributes", "content_sid", "content_variables")
 
 ACTIONS = {"body": Action.EDIT_MESSAGE, "attributes": Action.EDIT_MESSAGE_ATTRIBUTES}
-"""Maps each parameter of an update to the action that the user needs permission for."""
+"""Maps each parameter of an update to the action for which the user needs a permission."""
 
 
 def represent(request: ChatRequest, message: Message) -> dict[str, Any]:

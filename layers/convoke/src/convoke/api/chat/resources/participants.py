@@ -52,7 +52,7 @@ def create(operations: Operations, request: ChatRequest, conversation_sid: str) 
 
 
 def _needed(request: ChatRequest) -> Iterator[Action]:
-    """Yield each action that the user needs permission for, in order to create the requested participant."""
+    """Yield each action for which the user needs a permission. The actions depend on the requested participant."""
     has_binding = is_given(request.body, "messaging_binding")
     if has_binding:
         yield Action.ADD_NON_CHAT_PARTICIPANT
