@@ -76,7 +76,10 @@ class ParticipantAdder:
         self.workflow.start(provisioning.account_sid, provisioning.conversation_sid, causes)
 
     def _users(self, provisioning: Provisioning, now: datetime) -> list[User]:
-        """Return a new User for each participant that has an identity. `FirstSights` stores the missing Users."""
+        """Return a User for each participant that has an identity, or no User if the service was deleted.
+
+        `FirstSights` stores only those of these Users that do not exist.
+        """
         identities = [participant.identity for participant in provisioning.participants if participant.identity]
         service = self.fetch_service(provisioning.account_sid, provisioning.chat_service_sid) if identities else None
         return [first_seen(service, identity, now) for identity in identities] if service else []

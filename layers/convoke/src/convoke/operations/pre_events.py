@@ -48,8 +48,9 @@ class RequestWebhooks:
     def send_pre_event(self, build: Callable[[], PreEvent]) -> Reply:
         """Send the pre-event of the request once, and return the receiver's reply. Raises WebhookRejectedError.
 
-        The fields of the reply replace fields of the pending change. The reply is empty if the request does not enable
-        webhooks.
+        The fields of the reply replace fields of the pending change. `build` returns the pre-event, and is called only
+        if the pre-event must be sent. The reply is empty if the request does not enable webhooks. See `PreEvents.send`
+        for the other cases in which the reply is empty.
         """
         if not self.origin.notify_webhooks:
             return {}
@@ -61,7 +62,7 @@ class RequestWebhooks:
 class CheckedWebhooks(RequestWebhooks):
     """The webhook setting of a chat user's request. The permissions of the user are checked again before a repetition.
 
-    Before the receiver answers the pre-event, another request can remove the user from the conversation. In this case,
+    Before the receiver answers the pre-event, another request can remove the user from the conversation. Then
     optimistic locking fails, and the operation is repeated.
     """
 
@@ -102,10 +103,11 @@ class PreEvents:
         return RequestWebhooks(self, origin)
 
     def send(self, pending: PreEvent, origin: Origin) -> Reply:
-        """Send a pre-event and return the receiver's reply. Raises WebhookRejectedError.
+        """Send a pre-event and return the receiver's reply.
 
-        The reply is empty if no webhook is configured for this event, or if the receiver does not answer in time. With
-        an empty reply, the request continues without modification.
+        Raises WebhookRejectedError if the status of the answer is not from 200 to 299. The reply is empty if no webhook
+        is configured for this event, if no answer arrives, if Convoke itself fails, or if the answer is not a JSON
+        object with the status 200. With an empty reply, the request continues without modification.
         """
         account_sid, chat_service_sid, _ = pending.subject
         event = pre_event(self.new_sid(Prefix.CHANGE), pending.subject, pending.data, at=self.now(), origin=origin)
