@@ -39,7 +39,10 @@ Event = Mapping[str, Any]
 Answer = Response | Deferred | Upload
 
 Handler = Callable[[Event, InvocationContext, Any, dict[str, str]], Answer]
-"""The arguments are the event, the context, the caller and the path parameters. A public route has no caller (None)."""
+"""The arguments are the event, the context, the caller and the path parameters.
+
+The caller is None for a PublicRoute and for a CarrierRoute.
+"""
 
 
 class Dispatcher:
@@ -68,8 +71,8 @@ class Dispatcher:
         self._path_delimiters = path_delimiters
         self._public_url = public_url
         self._console_poll_seconds = console_poll_seconds
-        # A route without a successful status always answers 404. Its error message names the command-line option that
-        # would enable the route. The OpenAPI document omits such routes.
+        # An AccountRoute without a successful status always answers 404. Its error message names the command-line
+        # option that would enable the route. The OpenAPI document omits these routes and every CarrierRoute.
         described = (route for route in extra_routes if not isinstance(route, CarrierRoute))
         self._described_routes = tuple(route for route in described if route.contract.statuses)
         self._described: str | None = None
@@ -84,8 +87,8 @@ class Dispatcher:
     def answer(self, event: Event, context: InvocationContext) -> Answer:
         """Return the response to a request.
 
-        Every `Exception` becomes an error response. Errors that are not an `Exception`, such as KeyboardInterrupt,
-        propagate.
+        Every `Exception` becomes an error response. A BaseException that is not an `Exception`, such as
+        KeyboardInterrupt, propagates.
         """
         path: str = event["rawPath"]
         try:
@@ -206,9 +209,9 @@ class Dispatcher:
 
 
 def request_id(context: InvocationContext) -> str:
-    """Return the id of a request in Twilio's format. On AWS, this is Lambda's request id.
+    """Return the id of a request in Twilio's format. On AWS, the function converts Lambda's request id.
 
-    On AWS, all log entries of the request contain this id. On the embedded engine, the entries about failures contain
-    it.
+    On AWS, all log entries of the request contain the result of this function. On the embedded engine, only the log
+    entries about failures contain the result.
     """
     return "RQ" + context.aws_request_id.replace("-", "")

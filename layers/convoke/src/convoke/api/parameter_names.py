@@ -1,6 +1,6 @@
 """Convert field names to Twilio's parameter names, for example `friendly_name` to `FriendlyName`.
 
-Only this module knows the parameter names. All other layers use field paths, such as `("messaging_binding",
+Only this module converts these names. The layers below the API use field paths, such as `("messaging_binding",
 "proxy_address")`.
 """
 
