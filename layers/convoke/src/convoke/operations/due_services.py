@@ -51,7 +51,7 @@ class DueServices:
     now: Clock
 
     def __call__(self, key: Key, go_on: GoOn) -> None:
-        """Run one pass for the service whose tombstone has this key. After each pass but the last, another follows."""
+        """Run one pass for the service whose tombstone has this key. After each pass but the last, a further pass follows."""
         begun, deleted = self.now(), self.deleted_services.fetch(*keys.sids_of_deleted_service(key))
         if deleted is None:
             return

@@ -147,8 +147,8 @@ class DueUsers:
     def _finish(self, service: Service, user: User, *, is_seen: bool) -> None:
         """Remove the tombstone. If a new User has replaced the tombstone, remove `leaving` from the new User.
 
-        A process with an outdated cache can add a participant without creating the User of its identity. If there is
-        such a participant, this method creates the User.
+        A process with an outdated cache can add a participant without creating the User of its identity. If `is_seen`
+        is True, there is such a participant, and this method creates the User.
         """
         if user.date_removed is None:
             self.users.update(user, user.after_leaving(), None)

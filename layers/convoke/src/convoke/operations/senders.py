@@ -72,7 +72,7 @@ class SenderOperations:
         return sender
 
     def assign(self, account_sid: str, requested: AssignedSender) -> Sender:
-        """Store and return a sender that uses the deployment's AWS account. Only operators can assign such a sender.
+        """Store and return a sender that uses the deployment's AWS account. Only operators may call this method.
 
         Raises ConflictError if the address already has a sender.
         """

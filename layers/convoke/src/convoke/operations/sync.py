@@ -430,8 +430,8 @@ class SyncOperations:
             _item_event(sync_object, Action.ADDED, message_item(each), each.first_event_id)
             for each in self._created_since(conversation, recent, threshold)
         )
-        # A new status of a receipt changes only the message. Convoke stores no touch for such a change, so compare the
-        # event ids.
+        # A new status of a receipt changes only the message, not the conversation. Convoke stores no touch for a new
+        # status, so compare the event ids of the messages.
         changed = [
             _item_event(sync_object, Action.UPDATED, message_item(each), each.last_event_id)
             for each in recent

@@ -70,7 +70,7 @@ class Outcome(NamedTuple):
 
     @property
     def is_retryable(self) -> bool:
-        """Whether a further attempt can succeed. The circuit breaker counts only such an outcome as a failure."""
+        """Whether a further attempt can succeed. The circuit breaker counts only a retryable outcome as a failure."""
         return self.status is None or self.status in RETRIED_STATUSES
 
 
