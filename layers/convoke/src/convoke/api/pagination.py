@@ -250,8 +250,8 @@ def ends_of(page: Page[Resource], sid: Callable[[Resource], str]) -> tuple[str |
 
     A position is None if the list has no such page.
     """
-    # A filter can remove all resources from a page before the end of the list. In this case, the repository sets
-    # `before` and `behind`.
+    # A filter can remove all resources from a page, although the list has further pages. Then the page has no SIDs, and
+    # the repository sets `before` and `behind`.
     before = (page.before or _sid_of(page.resources[:1], sid)) if page.has_previous else None
     behind = (page.behind or _sid_of(page.resources[-1:], sid)) if page.has_next else None
     return before, behind

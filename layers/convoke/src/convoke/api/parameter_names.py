@@ -66,7 +66,7 @@ def parameter_name(path: FieldPath) -> str:
 def _to_pascal(field: str) -> str:
     """Convert a field name to PascalCase. A `_` at the end is removed.
 
-    The field `from_` has such a `_`, because `from` is a keyword of Python.
+    The name of the field `from_` ends with `_`, because `from` is a keyword of Python.
     """
     return to_pascal(field.removesuffix("_"))
 

@@ -90,7 +90,7 @@ class PublicRoute(NamedTuple):
 class CarrierRoute(NamedTuple):
     """A route that a carrier calls. The request has no credentials, so the handler checks the carrier's signature.
 
-    The handler gets the path values as keyword arguments. `/openapi.json` does not describe such a route, because the
+    The handler gets the path values as keyword arguments. `/openapi.json` does not describe the route, because the
     carrier determines the parameters.
     """
 
