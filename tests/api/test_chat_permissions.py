@@ -43,7 +43,7 @@ class Scene:
     @property
     def media_sid(self) -> str:
         """The SID of a new media resource. Each read of this property uploads another media resource as alice."""
-        operations = self.alice.instance.engine.program.operations
+        operations = self.alice.instance.engine.program
         service = operations.services.fetch(self.alice.instance.account.sid, self.alice.service_sid)
         upload = operations.media.begin(service, Category.MEDIA, "alice")
         return upload.complete("image/png", None).sid
@@ -93,7 +93,7 @@ def roles_for(instance: EmbeddedInstance, action: Action, role_type: RoleType) -
         RoleType.CONVERSATION: (Permission.SEND_MESSAGE, Permission.EDIT_ANY_USER_INFO),
     }[role_type]
     useless = next(permission for permission in other if permission not in (rule.permission, rule.own))
-    operations = instance.engine.program.operations
+    operations = instance.engine.program
     service = operations.services.fetch(instance.account.sid, instance.account.default_chat_service_sid)
     for permission in (useless, rule.permission, rule.own):
         if permission in PERMISSIONS[role_type]:

@@ -18,6 +18,7 @@ from convoke.domain.instants import now
 from convoke.domain.provisioning import Cause, Provisioning
 from convoke.observability import NoMetrics
 from convoke.operations.conversation_finalizer import ConversationFinalizer, NothingToFinalizeError, NotReadyError
+from convoke.storage.alerts import alert_writes
 from convoke.storage.conversations import ConversationRepository
 from convoke.storage.events import EventRepository
 from convoke.storage.first_sights import FirstSights
@@ -115,7 +116,7 @@ class StaleWriter:
         closed = self.conversation.finished(State.CLOSED, self.now)
         failed = self.provisioning.failed([Cause(code=50109, message="a role")], self.now)
         alert = provisioning_failed_alert(closed, failed, self.now)
-        return self.provisionings.close(closed, failed, self._ended(closed), alert)
+        return self.provisionings.close(closed, failed, self._ended(closed), alert_writes(alert))
 
     def settle(self) -> bool:
         self.conversations.settle(self.conversation.account_sid, self.conversation.sid)

@@ -25,7 +25,7 @@ from convoke.domain.events import Origin
 from convoke.domain.media import MAX_MEDIA, MAX_MEDIA_IN_SET, MAX_MMS_BYTES, MAX_WHATSAPP_BYTES
 from convoke.domain.messages import NewMediaMessage
 from convoke.embedded.gateway import RequestContext
-from convoke.operations.pre_events import LaterWebhooks
+from convoke.operations.request_webhooks import LaterWebhooks
 from convoke.storage.media import MediaRepository
 from tests.support.aws import moto_instance
 from tests.support.examples import CHAT_AND_SMS, chat

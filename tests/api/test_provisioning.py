@@ -17,6 +17,7 @@ from convoke.domain.conversations import Conversation, State
 from convoke.domain.events import Origin, initializing_ended, participants_added
 from convoke.domain.provisioning import Cause, Provisioning, ProvisioningRetries
 from convoke.embedded.engine import EmbeddedEngine
+from convoke.storage.alerts import alert_writes
 from convoke.storage.conversations import ConversationRepository
 from convoke.storage.first_sights import FirstSights
 from convoke.storage.provisioning import ProvisioningRepository
@@ -65,7 +66,7 @@ class ProvisioningSteps:
         change = initializing_ended(self.provisioning.state_change_sid, closed, at=self.now)
         failed = self.provisioning.failed([Cause(code=50109, message="a role")], self.now)
         alert = provisioning_failed_alert(closed, failed, self.now)
-        return self.provisionings.close(closed, failed, change, alert)
+        return self.provisionings.close(closed, failed, change, alert_writes(alert))
 
     def settle(self) -> None:
         self.conversations.settle(self.instance.account.sid, self.sid)

@@ -11,7 +11,8 @@ from datetime import timedelta
 import pytest
 
 from convoke.api.form import Form
-from convoke.api.parameters import CreateSender, parse
+from convoke.api.parameters import parse
+from convoke.api.resources.senders import CreateSender
 from convoke.domain.errors import ConflictError
 from convoke.domain.senders import AssignedSender, Provider, Sender, SenderChange, TwilioCredentials
 from convoke.operations.senders import SenderOperations

@@ -20,7 +20,7 @@ from convoke.domain.event_ids import to_event_id
 from convoke.domain.sync_objects import Action, ObjectKind, object_of_sid
 from convoke.domain.users import user_sid
 from convoke.operations import sync
-from convoke.operations.pre_events import LaterWebhooks
+from convoke.operations.request_webhooks import LaterWebhooks
 from convoke.operations.sync import ItemsRequest
 from convoke.storage import keys
 from convoke.storage.events import change_of
@@ -469,7 +469,7 @@ def test_identity_that_was_removed_from_a_participant_leaves_the_map(instance: E
     reader, sid = SyncReader(instance, "alice"), alice.conversation_sid
     seen = reader.event_id("alice.channels")
     next_millisecond()
-    instance.engine.program.operations.participants.remove_identity(
+    instance.engine.program.participants.remove_identity(
         reader.service, sid, alice.sid, request_webhooks=LaterWebhooks(enabled=False)
     )
     assert reader.missed("alice.channels", seen) == [(Action.REMOVED, sid)]

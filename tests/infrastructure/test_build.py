@@ -34,7 +34,7 @@ def test_layer_leaves_out_the_embedded_engine_and_the_command_line() -> None:
     assert (package / "aws" / "handlers" / "api.py").exists()
     for left_out in ("cli", "embedded", "testing", "__main__.py"):
         assert not (package / left_out).exists(), left_out
-    for library in ("uvicorn", "twilio", "click", "moto"):
+    for library in ("uvicorn", "twilio", "click", "moto", "aws_lambda_powertools/utilities/idempotency"):
         assert not (LAYER / library).exists(), library
 
 

@@ -59,8 +59,12 @@ def unbuilt(model):
 def lambda_handler(event, context):
     from pydantic import BaseModel
     return {{"drawn": random.random(), "unbuilt": [*unbuilt(BaseModel)], "collecting": gc.isenabled(),
-            "numbers": "phonenumbers" in sys.modules}}
+            "numbers": "phonenumbers" in sys.modules,
+            "resources": [name for name in sys.modules if name.startswith("convoke.api.resources.")]}}
 """
+
+
+RESOURCES = {path.stem for path in (LAYER / "convoke/api/resources").glob("*.py")} - {"__init__"}
 
 
 def run(code: str, *path: Path) -> str:
@@ -115,5 +119,6 @@ def test_restored_snapshot_is_warm_and_reseeds_random_numbers(tmp_path: Path) ->
         assert path.endswith("/response"), body
         answered = json.loads(body)
         assert (answered["unbuilt"], answered["collecting"], answered["numbers"]) == ([], True, True)
+        assert {name.rpartition(".")[2] for name in answered["resources"]} == RESOURCES
         drawn.add(answered["drawn"])
     assert len(drawn) == 2

@@ -1,4 +1,7 @@
-"""Each module of Convoke has a test file with the same name, so that readers can find the tests."""
+"""Each module in PACKAGES has a test file with the same name, so that readers can find the tests.
+
+TESTED_IN and NOT_TESTED contain the exceptions.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +41,10 @@ TESTED_IN = {
     "request_filters": "tests/api/test_request_log.py",
     "request_log_api": "tests/api/test_request_log.py",
     "inbound_media": "tests/api/test_media_of_phones.py",
+    "path_values": "tests/infrastructure/test_recipe.py",
+    "request_webhooks": "tests/api/test_pre_events.py",
     "simulate_api": "tests/api/test_simulator.py",
+    "simulate_routes": "tests/api/test_simulator.py",
     "simulated_reports": "tests/api/test_simulated_reports.py",
     "simulated_messages": "tests/api/test_inbound_messages.py",
     "carrier_messages": "tests/api/test_twilio_webhooks.py",

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import ast
 import importlib
+import inspect
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +19,9 @@ import pytest
 from convoke.api.contracts import Contract
 from convoke.api.openapi import path_value
 from convoke.api.operations import Operations
-from convoke.api.routes import ROUTES
+from convoke.api.routes import ROUTES, Route
+from convoke.embedded.engine import EmbeddedEngine
+from convoke.program import Program
 from convoke.storage import keys
 from tests.support.template import ROOT
 
@@ -63,15 +67,12 @@ def keyless(module: str, source: str) -> Iterator[str]:
 def undeclared(module: str, source: str, declared: Iterable[str]) -> Iterator[str]:
     """Yield a message for each operation that a resource module uses, but that Operations does not declare."""
     for name in sorted(attributes_of("operations", source) - set(declared)):
-        yield f"Operations in api/operations.py has no field `{name}`, which api/resources/{module}.py reads: add it"
+        yield f"Operations in api/operations.py has no `{name}`, which api/resources/{module}.py reads: add it"
 
 
-def unbuilt(program: str, declared: Iterable[str]) -> Iterator[str]:
-    """Yield a message for each field of Operations that the composition root (program.py) does not set."""
-    calls = (node for node in ast.walk(ast.parse(program)) if isinstance(node, ast.Call))
-    built = next(call for call in calls if isinstance(call.func, ast.Name) and call.func.id == "Operations")
-    passed = {keyword.arg for keyword in built.keywords}
-    yield from (f"program.py does not pass `{name}` to Operations" for name in declared if name not in passed)
+def unbuilt(members: Container[str], declared: Iterable[str]) -> Iterator[str]:
+    """Yield a message for each member of Operations that the class in program.py, the composition root, lacks."""
+    yield from (f"Program in program.py does not build `{name}`: add it" for name in declared if name not in members)
 
 
 def undocumented(module: str, docstring: str, root: Path) -> Iterator[str]:
@@ -84,8 +85,9 @@ def undocumented(module: str, docstring: str, root: Path) -> Iterator[str]:
             yield f"{page} does not exist, and api/resources/{module}.py cites it"
 
 
-def fields() -> set[str]:
-    return set(Operations.__dataclass_fields__)
+def members() -> set[str]:
+    """Return the names of all members of Operations."""
+    return {name for name in vars(Operations) if not name.startswith("_")}
 
 
 @pytest.mark.parametrize("module", MODULES)
@@ -100,12 +102,22 @@ def test_every_key_that_repositories_use_is_defined(path: Path) -> None:
 
 @pytest.mark.parametrize("module", MODULES)
 def test_every_operation_that_handlers_call_is_declared(module: str) -> None:
-    declared = fields() | {name for name in vars(Operations) if not name.startswith("_")}
-    assert [*undeclared(module, (RESOURCES / f"{module}.py").read_text(), declared)] == []
+    assert [*undeclared(module, (RESOURCES / f"{module}.py").read_text(), members())] == []
 
 
 def test_composition_root_builds_every_operation() -> None:
-    assert [*unbuilt((PACKAGE / "program.py").read_text(), fields())] == []
+    assert [*unbuilt(vars(Program), members())] == []
+    with closing(EmbeddedEngine(":memory:")) as engine:
+        for name in members():
+            assert getattr(engine.program, name) is not None
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route.method} {route.rules[-1]}")
+def test_handler_of_every_route_accepts_the_values_of_its_path(route: Route) -> None:
+    """Type checkers do not see the handlers, because the table of routes has only their names."""
+    values = dict.fromkeys(re.findall(r"<(\w+)>", route.rule), "")
+    # Each handler has two other arguments, such as the operations and the request.
+    inspect.signature(route.handler).bind("", "", **values)
 
 
 @pytest.mark.parametrize("module", MODULES)
@@ -146,8 +158,8 @@ FORGOTTEN = {
     "route": Forgotten(
         unrouted("parcels", {"FETCH": Contract("Parcel", None)}, []), ("api/routes.py", "parcels.FETCH")
     ),
-    "field of Operations": Forgotten(undeclared("parcels", PARCELS, fields()), ("api/operations.py", "`parcels`")),
-    "program": Forgotten(unbuilt("Operations(messages=1)", ["messages", "parcels"]), ("program.py", "`parcels`")),
+    "member of Operations": Forgotten(undeclared("parcels", PARCELS, members()), ("api/operations.py", "`parcels`")),
+    "program": Forgotten(unbuilt({"messages"}, ["messages", "parcels"]), ("program.py", "`parcels`")),
     "citation": Forgotten(undocumented("parcels", "Parcels.", ROOT), ("docs/behaviour", "api/resources/parcels.py")),
     "page": Forgotten(undocumented("parcels", NO_PAGE, ROOT), (NO_PAGE,)),
 }
@@ -160,13 +172,8 @@ def test_forgotten_step_is_named(forgotten: Forgotten) -> None:
 
 
 def test_forgotten_path_value_is_named() -> None:
-    with pytest.raises(LookupError, match=r"PATH_VALUES in api/routes\.py has no entry 'Unknown'.*/Unknown/<sid>"):
+    with pytest.raises(LookupError, match=r"PATH_VALUES in api/path_values\.py has no entry 'Unknown'.*/Unknown/<sid>"):
         path_value("Unknown", "/v1/Unknown/<sid>")
-
-
-def test_forgotten_operation_stops_the_program() -> None:
-    with pytest.raises(TypeError, match=r"Operations.*missing .*'accounts'"):
-        Operations()  # type: ignore[call-arg]
 
 
 def test_recipe_names_at_most_ten_files_of_the_product_and_each_exists() -> None:

@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 
 from convoke.api.form import Form
 from convoke.api.parameter_names import PARTICIPANT, form_name
-from convoke.api.parameters import CreateConversation, parse, read_participants
+from convoke.api.parameters import parse, read_participants
+from convoke.api.resources.conversations import CreateConversation
 from convoke.domain.conversations import MAX_NAME_CHARACTERS
 from convoke.domain.errors import CATALOGUE
 from tests.support.examples import CHAT_AND_SMS, GROUP_MMS

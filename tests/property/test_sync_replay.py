@@ -94,7 +94,7 @@ class World:
         self.seen += changes
 
     def deliver(self, changes: int) -> None:
-        """Send the events of the oldest waiting changes to the client."""
+        """Send the events of waiting changes to the client. `changes` is the number of changes, oldest first."""
         for change in self.waiting[:changes]:
             touches = [*self.sync.touches(change)]
             for subscription in self.watched:
@@ -171,7 +171,7 @@ def world() -> Iterator[World]:
     # The manual clock is ahead of the machine's clock. Therefore the machine's clock does not affect the event ids.
     clock.move(timedelta(days=1))
     with held_instance(now=clock.now, new_sid=ClockedSids(clock)) as instance:
-        operations = instance.engine.program.operations
+        operations = instance.engine.program
         service = operations.services.fetch(instance.account.sid, instance.account.default_chat_service_sid)
         v1 = instance.client().conversations.v1
         sid = v1.conversations.create(friendly_name="watched").sid

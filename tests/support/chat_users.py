@@ -42,7 +42,7 @@ class ChatUser:
     dispatcher: ChatDispatcher = field(init=False)
 
     def __post_init__(self) -> None:
-        operations = self.instance.engine.program.operations
+        operations = self.instance.engine.program
         self.service_sid = self.service_sid or self.instance.account.default_chat_service_sid
         self.dispatcher = ChatDispatcher(operations)
         operations.users.see(operations.services.fetch(self.instance.account.sid, self.service_sid), self.identity)
@@ -59,7 +59,7 @@ class ChatUser:
         self, method: str, path: str, body: Mapping[str, Any] | None = None, params: Mapping[str, str] | None = None
     ) -> ChatResponse:
         """Call the chat API. `path` is relative to the service's path, or an absolute URL from an earlier response."""
-        operations = self.instance.engine.program.operations
+        operations = self.instance.engine.program
         account = operations.accounts.fetch(self.instance.account.sid)
         request = ChatRequest(
             account=account,

@@ -15,7 +15,7 @@ from convoke.api.form import FORM
 from convoke.api.openapi import document
 from convoke.api.requests import CONVOKE_PREFIX
 from convoke.domain.errors import AccessDeniedError, MethodNotAllowedError, NotAuthenticatedError, NotFoundError
-from convoke.embedded import clock_api, console_api, controls_api, request_log_api, simulate_api
+from convoke.embedded import clock_api, console_api, controls_api, request_log_api, simulate_api, simulate_routes
 
 Schema = dict[str, Any]
 
@@ -29,13 +29,13 @@ OF_ONE_MACHINE = {
     ("DELETE", CONVOKE_PREFIX + controls_api.FAILURES): controls_api.CANCEL_CONTRACT,
     ("GET", CONVOKE_PREFIX + request_log_api.PATH): request_log_api.FETCH,
     ("POST", console_api.PATH): console_api.CREATE,
-    ("GET", CONVOKE_PREFIX + simulate_api.INBOX): simulate_api.LIST,
-    ("GET", CONVOKE_PREFIX + simulate_api.THREAD): simulate_api.LIST_THREAD,
-    ("GET", CONVOKE_PREFIX + simulate_api.PHONES): simulate_api.LIST_PHONES,
-    ("GET", CONVOKE_PREFIX + simulate_api.PHONE): simulate_api.FETCH,
-    ("POST", CONVOKE_PREFIX + simulate_api.STATUS): simulate_api.REPORT,
-    ("POST", CONVOKE_PREFIX + simulate_api.PHONE): simulate_api.PLAN,
-    ("POST", CONVOKE_PREFIX + simulate_api.SEND): simulate_api.CREATE,
+    ("GET", CONVOKE_PREFIX + simulate_routes.INBOX): simulate_api.LIST,
+    ("GET", CONVOKE_PREFIX + simulate_routes.THREAD): simulate_api.LIST_THREAD,
+    ("GET", CONVOKE_PREFIX + simulate_routes.PHONES): simulate_api.LIST_PHONES,
+    ("GET", CONVOKE_PREFIX + simulate_routes.PHONE): simulate_api.FETCH,
+    ("POST", CONVOKE_PREFIX + simulate_routes.STATUS): simulate_api.REPORT,
+    ("POST", CONVOKE_PREFIX + simulate_routes.PHONE): simulate_api.PLAN,
+    ("POST", CONVOKE_PREFIX + simulate_routes.SEND): simulate_api.CREATE,
 }
 """Contracts of routes that only the embedded engine has. `operations` does not include these routes."""
 

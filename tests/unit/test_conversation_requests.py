@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from convoke.api.form import Form
-from convoke.api.parameters import UpdateConversation, parse
+from convoke.api.parameters import parse
+from convoke.api.resources.conversations import UpdateConversation
 from convoke.domain.conversations import Conversation, ConversationChange, EmailBinding, State
 from convoke.domain.errors import (
     ConversationBeingDeletedError,

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from convoke.api.form import Form
-from convoke.api.parameters import CreateConversation, parse
+from convoke.api.parameters import parse
+from convoke.api.resources.conversations import CreateConversation
 from convoke.domain.conversations import Conversation, NewConversation, State
 from convoke.domain.errors import ConversationsError
 from convoke.domain.timers import Timers

@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 
+from convoke.api.carriers import CONTRACT
 from convoke.api.dispatch import Dispatcher, request_id
 from convoke.api.requests import CarrierRequest, Request
 from convoke.api.resources import services
 from convoke.api.responses import Response
-from convoke.api.routes import AccountRoute, CarrierRoute
+from convoke.api.routes import AccountRoute, CarrierRoute, Endpoint
 from convoke.domain.errors import NotAuthenticatedError, NotFoundError, UnavailableError
 from convoke.embedded.gateway import RequestContext
 from convoke.embedded.suspension import NeedsThreadError, RunAgainError
@@ -51,7 +52,7 @@ def failing(error: BaseException) -> Any:
 
 
 def route(method: str, rule: str, handle: Any) -> AccountRoute:
-    return AccountRoute(method, rule, handle, services.FETCH, "/x")
+    return AccountRoute(method, rule, Endpoint(handle, services.FETCH), "/x")
 
 
 DISPATCHER = Dispatcher(
@@ -68,7 +69,7 @@ DISPATCHER = Dispatcher(
         route("GET", "/Bug", failing(KeyError("a secret"))),
         route("GET", "/RunAgain", failing(RunAgainError())),
         route("GET", "/NeedsThread", failing(NeedsThreadError())),
-        CarrierRoute("POST", "/Inbound/<one>", called_by_carrier),
+        CarrierRoute("POST", "/Inbound/<one>", Endpoint(called_by_carrier, CONTRACT)),
     ),
 )
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import isodate
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from convoke.domain.durations import MAX_DURATION, parse_duration
+from convoke.domain.durations import MAX_DURATION, format_duration, parse_duration
 
 
 @pytest.mark.parametrize(
@@ -83,3 +84,25 @@ def test_any_text_is_a_duration_of_at_most_36500_days_or_raises_value_error(text
 @given(st.timedeltas(timedelta(0), MAX_DURATION))
 def test_every_duration_in_days_and_seconds_is_parsed_exactly(length: timedelta) -> None:
     assert parse_duration(f"P{length.days}DT{length.seconds}.{length.microseconds:06}S") == length
+
+
+NUMBERS = st.one_of(st.integers(0, 99).map(str), st.from_regex(r"[0-9]{1,2}[.,][0-9]{1,3}", fullmatch=True))
+
+
+def units(letters: str) -> st.SearchStrategy[str]:
+    """Return a strategy for texts such as `1W2.5D`. Each unit is optional."""
+    return st.tuples(*(st.just("") | NUMBERS.map(f"{{}}{letter}".format) for letter in letters)).map("".join)
+
+
+@given(units("WD"), units("HMS"))
+def test_duration_is_parsed_as_isodate_parses_it(date: str, time: str) -> None:
+    text = f"P{date}{f'T{time}' if time else ''}"
+    if text != "P":
+        assert parse_duration(text) == isodate.parse_duration(text)
+
+
+@given(st.timedeltas(timedelta(0), MAX_DURATION))
+@example(timedelta(0))
+@example(timedelta(days=1, milliseconds=500))
+def test_duration_is_formatted_as_isodate_formats_it(length: timedelta) -> None:
+    assert format_duration(length) == isodate.duration_isoformat(length)

@@ -12,16 +12,11 @@ from pydantic import ValidationError
 
 from convoke.api.form import Form
 from convoke.api.parameter_names import PARTICIPANT, form_name, join_name
-from convoke.api.parameters import (
-    CreateConversation,
-    CreateParticipant,
-    CreateSender,
-    CreateService,
-    UpdateConfigurationWebhooks,
-    parse,
-    parse_participant,
-    read_participants,
-)
+from convoke.api.parameters import CreateParticipant, parse, parse_participant, read_participants
+from convoke.api.resources.configuration_webhooks import UpdateConfigurationWebhooks
+from convoke.api.resources.conversations import CreateConversation
+from convoke.api.resources.senders import CreateSender
+from convoke.api.resources.services import CreateService
 from convoke.domain.configuration_webhooks import Target
 from convoke.domain.errors import CATALOGUE, ConversationsError, refusal
 from convoke.domain.events import EventType

@@ -7,7 +7,8 @@ import logging
 import pytest
 
 from convoke.api.form import Form
-from convoke.api.parameters import CreateConversation, CreateParticipant, parse, parse_participant, read_participants
+from convoke.api.parameters import CreateParticipant, parse, parse_participant, read_participants
+from convoke.api.resources.conversations import CreateConversation
 from convoke.api.unknown_names import MAX_REPORTED_NAMES, hint_of, unknown_names
 from convoke.domain.errors import AddressEmptyError
 

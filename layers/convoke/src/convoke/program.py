@@ -1,8 +1,8 @@
 """Build the parts of the program, and connect them with the edges of an engine (composition root).
 
 Each process has one `Program`, so that all parts share the same caches. A property of `Program` imports the modules of
-its part at the first use. On AWS, the cold start of a Lambda function therefore does not import the modules of other
-functions.
+its part at the first use. A process therefore does not import the modules of other Lambda functions, or of resources
+that no client has used yet.
 """
 
 from __future__ import annotations
@@ -11,56 +11,85 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
-from convoke.domain.instants import Clock, Sleep
-from convoke.domain.provisioning import ProvisioningRetries
-from convoke.domain.receivers import ReceiverRules
-from convoke.domain.senders import Provider
-from convoke.domain.sids import NewSid
-from convoke.observability import Metrics
-from convoke.operations.ports import (
-    Carrier,
-    CopyQueue,
-    DeliveryQueue,
-    EventBus,
-    MediaClient,
-    MediaStore,
-    ParticipantQueue,
-    Presence,
-    WebhookClient,
-    Workflow,
-)
-from convoke.storage.auth_tokens import AuthTokens, CachedAuthTokens
-from convoke.storage.sender_secrets import SenderSecrets
-from convoke.storage.table import Table
+from convoke.operations.request_webhooks import RequestWebhooks
+from convoke.storage.auth_tokens import CachedAuthTokens
 
 if TYPE_CHECKING:
     from convoke.api.app import Api
-    from convoke.api.operations import Operations
-    from convoke.api.routes import ExtraRoute
+    from convoke.api.requests import Request
+    from convoke.api.routes import Route
+    from convoke.domain.access_tokens import ChatSession
+    from convoke.domain.events import Origin
+    from convoke.domain.instants import Clock, Sleep
+    from convoke.domain.pre_events import PreEvent, Reply
+    from convoke.domain.provisioning import ProvisioningRetries
+    from convoke.domain.receivers import ReceiverRules
+    from convoke.domain.senders import Provider
+    from convoke.domain.sids import NewSid
+    from convoke.observability import Metrics
     from convoke.operations.access_tokens import AccessTokenOperations
+    from convoke.operations.account_configuration import AccountConfigurationOperations
     from convoke.operations.accounts import AccountOperations
+    from convoke.operations.address_configurations import AddressConfigurationOperations
+    from convoke.operations.alerts import AlertOperations
+    from convoke.operations.bindings import BindingOperations
     from convoke.operations.carrier_messages import CarrierMessageOperations
+    from convoke.operations.configuration import ConfigurationOperations
+    from convoke.operations.configuration_webhooks import ConfigurationWebhooksOperations
     from convoke.operations.console_codes import ConsoleCodeOperations
     from convoke.operations.conversation_finalizer import ConversationFinalizer
+    from convoke.operations.conversation_with_participants import ConversationWithParticipantsOperations
+    from convoke.operations.conversations import ConversationOperations
     from convoke.operations.copy_statuses import CopyStatuses
+    from convoke.operations.credentials import CredentialOperations
     from convoke.operations.events import EventOperations
     from convoke.operations.inbound_media import InboundMedia
     from convoke.operations.inbound_messages import InboundMessageOperations
     from convoke.operations.media import MediaOperations
     from convoke.operations.message_sender import MessageSender
+    from convoke.operations.messages import MessageOperations
     from convoke.operations.participant_adder import Admit, ParticipantAdder
+    from convoke.operations.participant_conversations import ParticipantConversationOperations
+    from convoke.operations.participants import ParticipantOperations
+    from convoke.operations.ports import (
+        Carrier,
+        CopyQueue,
+        DeliveryQueue,
+        EventBus,
+        MediaClient,
+        MediaStore,
+        ParticipantQueue,
+        Presence,
+        WebhookClient,
+        Workflow,
+    )
     from convoke.operations.pre_events import PreEvents
+    from convoke.operations.provisioning import ProvisioningOperations
+    from convoke.operations.receipts import ReceiptOperations
     from convoke.operations.republisher import Republisher
+    from convoke.operations.roles import RoleOperations
+    from convoke.operations.scoped_webhooks import ScopedWebhookOperations
     from convoke.operations.senders import FindSender, SenderOperations
+    from convoke.operations.service_configuration import ServiceConfigurationOperations
+    from convoke.operations.service_configuration_notifications import ServiceConfigurationNotificationsOperations
+    from convoke.operations.service_configuration_webhooks import ServiceConfigurationWebhooksOperations
+    from convoke.operations.services import ServiceOperations
+    from convoke.operations.signature_checks import SignatureCheckOperations
     from convoke.operations.simulator import SimulatorOperations
     from convoke.operations.sweeper import Sweeper
     from convoke.operations.twilio_webhooks import TwilioWebhookOperations
+    from convoke.operations.user_conversations import UserConversationOperations
+    from convoke.operations.users import UserOperations
+    from convoke.operations.waiting import ConversationWaiter
     from convoke.operations.webhook_delivery import WebhookDelivery
     from convoke.storage.accounts import CachedAccounts
     from convoke.storage.api_key_masters import ApiKeyMasters
     from convoke.storage.api_keys import CachedApiKeys
+    from convoke.storage.auth_tokens import AuthTokens
     from convoke.storage.first_sights import FirstSights
+    from convoke.storage.sender_secrets import SenderSecrets
     from convoke.storage.services import CachedServices
+    from convoke.storage.table import Table
 
 
 class Edges(Protocol):
@@ -114,7 +143,7 @@ class Edges(Protocol):
     def allowed_origins(self) -> Sequence[str]: ...
     @property
     def console_poll_seconds(self) -> int | None:
-        """How many seconds the console waits before it asks for new events again. If None, there is no console."""
+        """How many seconds the console waits between two requests for new events. If None, there is no console."""
 
     @property
     def now(self) -> Clock: ...
@@ -126,9 +155,9 @@ class Edges(Protocol):
     def provisioning_retries(self) -> ProvisioningRetries: ...
     @property
     def admit(self) -> Admit | None:
-        """The function that checks whether a participant may be added to a conversation.
+        """A function that checks whether a participant may be added to a conversation.
 
-        If None, the program uses `AdmitByService`.
+        If None, every participant may be added.
         """
 
     @property
@@ -143,7 +172,9 @@ class Edges(Protocol):
 
 
 class Program:
-    """The program of one process. Each property builds one part of the program at the first use.
+    """The parts of the program, with their shared caches. Each property builds one part at the first use.
+
+    The program has the operations of every resource, as in the protocol `Operations`.
 
     The program caches accounts, Auth Tokens, API keys, services, senders and the existence of Users. Cached data can be
     some seconds old. Only these lookups use a cache:
@@ -154,7 +185,7 @@ class Program:
     - The lookup of the sender to which a request from Twilio belongs.
     """
 
-    def __init__(self, edges: Edges, extra_routes: Sequence[ExtraRoute] = ()) -> None:
+    def __init__(self, edges: Edges, extra_routes: Sequence[Route] = ()) -> None:
         """`extra_routes` are routes that only one engine has, such as the routes of the clock."""
         self.edges = edges
         self._extra_routes = extra_routes
@@ -188,7 +219,10 @@ class Program:
         return FirstSights(self.edges.table)
 
     def clear_caches(self) -> None:
-        """Remove the cached accounts, Auth Tokens, services, owners of API keys and Users. Cached senders remain."""
+        """Remove the cached accounts, Auth Tokens, services, owners of API keys and Users.
+
+        The cached senders and master secrets of API keys remain.
+        """
         for cache in (
             self.auth_tokens.fetch,
             self.known_accounts.fetch,
@@ -216,7 +250,7 @@ class Program:
 
         edges = self.edges
         return Api(
-            self.operations,
+            self,
             (*carrier_routes(lambda: self.twilio_webhooks), *self._extra_routes),
             edges.allowed_origins,
             edges.path_delimiters,
@@ -228,115 +262,244 @@ class Program:
     def access_tokens(self) -> AccessTokenOperations:
         from convoke.operations.access_tokens import AccessTokenOperations
 
-        return AccessTokenOperations(self.accounts, self.operations.services, self.operations.users)
+        return AccessTokenOperations(self.accounts, self.services, self.users)
+
+    def authenticate_chat_user(self, token: str) -> ChatSession:
+        return self.access_tokens.authenticate(token)
+
+    def request_webhooks(self, request: Request) -> RequestWebhooks:
+        return RequestWebhooks(self.send_pre_event, request.origin)
+
+    def send_pre_event(self, pending: PreEvent, origin: Origin) -> Reply:
+        # Most requests do not enable webhooks. Therefore only the first pre-event imports the webhook client.
+        return self.pre_events.send(pending, origin)
 
     @cached_property
-    def operations(self) -> Operations:
-        from convoke.api.operations import Operations
-        from convoke.operations.account_configuration import AccountConfigurationOperations
-        from convoke.operations.address_configurations import AddressConfigurationOperations
-        from convoke.operations.alerts import AlertOperations
-        from convoke.operations.bindings import BindingOperations
+    def configuration(self) -> ConfigurationOperations:
         from convoke.operations.configuration import ConfigurationOperations
-        from convoke.operations.configuration_webhooks import ConfigurationWebhooksOperations
-        from convoke.operations.conversation_with_participants import ConversationWithParticipantsOperations
-        from convoke.operations.conversations import ConversationOperations
-        from convoke.operations.credentials import CredentialOperations
-        from convoke.operations.messages import MessageOperations
-        from convoke.operations.participant_conversations import ParticipantConversationOperations
-        from convoke.operations.participants import ParticipantOperations
-        from convoke.operations.provisioning import ProvisioningOperations
-        from convoke.operations.receipts import ReceiptOperations
-        from convoke.operations.roles import RoleOperations
-        from convoke.operations.scoped_webhooks import ScopedWebhookOperations
-        from convoke.operations.service_configuration import ServiceConfigurationOperations
-        from convoke.operations.service_configuration_notifications import ServiceConfigurationNotificationsOperations
-        from convoke.operations.service_configuration_webhooks import ServiceConfigurationWebhooksOperations
+
+        return ConfigurationOperations(self.known_accounts)
+
+    @cached_property
+    def account_configuration(self) -> AccountConfigurationOperations:
+        from convoke.operations.account_configuration import AccountConfigurationOperations
+
+        return AccountConfigurationOperations(self.known_accounts, self.edges.receiver_rules)
+
+    @cached_property
+    def services(self) -> ServiceOperations:
         from convoke.operations.services import ServiceOperations
-        from convoke.operations.signature_checks import SignatureCheckOperations
-        from convoke.operations.user_conversations import UserConversationOperations
-        from convoke.operations.users import UserOperations
-        from convoke.operations.waiting import ConversationWaiter
         from convoke.storage.accounts import AccountRepository
-        from convoke.storage.address_configurations import AddressConfigurationRepository
-        from convoke.storage.alerts import AlertRepository
-        from convoke.storage.bindings import BindingRepository
+
+        edges = self.edges
+        return ServiceOperations(self.known_services, AccountRepository(edges.table), edges.now, edges.new_sid)
+
+    @cached_property
+    def service_configuration(self) -> ServiceConfigurationOperations:
+        from convoke.operations.service_configuration import ServiceConfigurationOperations
+        from convoke.storage.roles import RoleRepository
+
+        return ServiceConfigurationOperations(self.services, self.known_services, RoleRepository(self.edges.table))
+
+    @cached_property
+    def service_configuration_webhooks(self) -> ServiceConfigurationWebhooksOperations:
+        from convoke.operations.service_configuration_webhooks import ServiceConfigurationWebhooksOperations
+        from convoke.storage.service_configuration_webhooks import ServiceConfigurationWebhooksRepository
+
+        edges = self.edges
+        return ServiceConfigurationWebhooksOperations(
+            ServiceConfigurationWebhooksRepository(edges.table), edges.receiver_rules
+        )
+
+    @cached_property
+    def service_configuration_notifications(self) -> ServiceConfigurationNotificationsOperations:
+        from convoke.operations.service_configuration_notifications import ServiceConfigurationNotificationsOperations
+        from convoke.storage.service_configuration_notifications import ServiceConfigurationNotificationsRepository
+
+        return ServiceConfigurationNotificationsOperations(
+            ServiceConfigurationNotificationsRepository(self.edges.table)
+        )
+
+    @cached_property
+    def configuration_webhooks(self) -> ConfigurationWebhooksOperations:
+        from convoke.operations.configuration_webhooks import ConfigurationWebhooksOperations
         from convoke.storage.configuration_webhooks import ConfigurationWebhooksRepository
+
+        edges = self.edges
+        return ConfigurationWebhooksOperations(ConfigurationWebhooksRepository(edges.table), edges.receiver_rules)
+
+    @cached_property
+    def conversations(self) -> ConversationOperations:
+        from convoke.operations.conversations import ConversationOperations
         from convoke.storage.conversations import ConversationRepository
-        from convoke.storage.credentials import CredentialRepository
         from convoke.storage.events import EventRepository
+        from convoke.storage.provisioning import ProvisioningRepository
+
+        edges, table = self.edges, self.edges.table
+        return ConversationOperations(
+            ConversationRepository(table),
+            ProvisioningRepository(table),
+            EventRepository(table),
+            edges.now,
+            edges.new_sid,
+        )
+
+    @cached_property
+    def participants(self) -> ParticipantOperations:
+        from convoke.operations.participants import ParticipantOperations
+        from convoke.storage.participants import ParticipantRepository
+        from convoke.storage.roles import RoleRepository
+
+        edges, table = self.edges, self.edges.table
+        return ParticipantOperations(
+            self.conversations,
+            ParticipantRepository(table, self.first_sights),
+            RoleRepository(table),
+            edges.now,
+            edges.new_sid,
+        )
+
+    @cached_property
+    def participant_conversations(self) -> ParticipantConversationOperations:
+        from convoke.operations.participant_conversations import ParticipantConversationOperations
+        from convoke.storage.participant_conversations import ParticipantConversationRepository
+
+        return ParticipantConversationOperations(ParticipantConversationRepository(self.edges.table))
+
+    @cached_property
+    def messages(self) -> MessageOperations:
+        from convoke.operations.messages import MessageOperations
         from convoke.storage.media import MediaRepository
         from convoke.storage.messages import MessageRepository
-        from convoke.storage.participant_conversations import ParticipantConversationRepository
         from convoke.storage.participants import ParticipantRepository
-        from convoke.storage.provisioning import ProvisioningRepository
+
+        edges, table = self.edges, self.edges.table
+        return MessageOperations(
+            self.conversations,
+            ParticipantRepository(table, self.first_sights),
+            MessageRepository(table),
+            MediaRepository(table),
+            edges.now,
+            edges.new_sid,
+        )
+
+    @cached_property
+    def receipts(self) -> ReceiptOperations:
+        from convoke.operations.receipts import ReceiptOperations
         from convoke.storage.receipts import ReceiptRepository
-        from convoke.storage.roles import RoleRepository
+
+        return ReceiptOperations(self.messages, ReceiptRepository(self.edges.table))
+
+    @cached_property
+    def scoped_webhooks(self) -> ScopedWebhookOperations:
+        from convoke.operations.scoped_webhooks import ScopedWebhookOperations
         from convoke.storage.scoped_webhooks import ScopedWebhookRepository
-        from convoke.storage.service_configuration_notifications import ServiceConfigurationNotificationsRepository
-        from convoke.storage.service_configuration_webhooks import ServiceConfigurationWebhooksRepository
+
+        edges = self.edges
+        return ScopedWebhookOperations(
+            self.conversations, ScopedWebhookRepository(edges.table), edges.receiver_rules, edges.now, edges.new_sid
+        )
+
+    @cached_property
+    def roles(self) -> RoleOperations:
+        from convoke.operations.roles import RoleOperations
+        from convoke.storage.roles import RoleRepository
+
+        edges = self.edges
+        return RoleOperations(RoleRepository(edges.table), self.known_services.stored, edges.now, edges.new_sid)
+
+    @cached_property
+    def users(self) -> UserOperations:
+        from convoke.operations.users import UserOperations
+        from convoke.storage.roles import RoleRepository
         from convoke.storage.users import UserRepository
 
-        edges, table, now, new_sid = self.edges, self.edges.table, self.edges.now, self.edges.new_sid
-        conversations = ConversationRepository(table)
-        conversation_operations = ConversationOperations(
-            conversations, ProvisioningRepository(table), EventRepository(table), now, new_sid
+        edges, table = self.edges, self.edges.table
+        return UserOperations(
+            UserRepository(table), self.first_sights, RoleRepository(table), edges.presence, edges.now, edges.new_sid
         )
-        roles = RoleRepository(table)
-        participants = ParticipantRepository(table, self.first_sights)
-        message_operations = MessageOperations(
-            conversation_operations, participants, MessageRepository(table), MediaRepository(table), now, new_sid
+
+    @cached_property
+    def user_conversations(self) -> UserConversationOperations:
+        from convoke.operations.user_conversations import UserConversationOperations
+        from convoke.storage.participant_conversations import ParticipantConversationRepository
+
+        return UserConversationOperations(
+            self.users, self.conversations, self.participants, ParticipantConversationRepository(self.edges.table)
         )
-        participant_operations = ParticipantOperations(conversation_operations, participants, roles, now, new_sid)
-        memberships = ParticipantConversationRepository(table)
-        users = UserOperations(UserRepository(table), self.first_sights, roles, edges.presence, now, new_sid)
-        services = ServiceOperations(self.known_services, AccountRepository(table), now, new_sid)
-        return Operations(
-            accounts=self.accounts,
-            configuration=ConfigurationOperations(self.known_accounts),
-            account_configuration=AccountConfigurationOperations(self.known_accounts, edges.receiver_rules),
-            services=services,
-            service_configuration=ServiceConfigurationOperations(services, self.known_services, roles),
-            conversations=conversation_operations,
-            participants=participant_operations,
-            participant_conversations=ParticipantConversationOperations(memberships),
-            messages=message_operations,
-            media=self.media,
-            receipts=ReceiptOperations(message_operations, ReceiptRepository(table)),
-            scoped_webhooks=ScopedWebhookOperations(
-                conversation_operations, ScopedWebhookRepository(table), edges.receiver_rules, now, new_sid
-            ),
-            roles=RoleOperations(roles, self.known_services.stored, now, new_sid),
-            users=users,
-            user_conversations=UserConversationOperations(
-                users, conversation_operations, participant_operations, memberships
-            ),
-            provisionings=ProvisioningOperations(conversation_operations),
-            conversation_with_participants=ConversationWithParticipantsOperations(
-                conversations, roles, edges.participant_queue, edges.provisioning_retries, now, new_sid, edges.metrics
-            ),
-            configuration_webhooks=ConfigurationWebhooksOperations(
-                ConfigurationWebhooksRepository(table), edges.receiver_rules
-            ),
-            service_configuration_webhooks=ServiceConfigurationWebhooksOperations(
-                ServiceConfigurationWebhooksRepository(table), edges.receiver_rules
-            ),
-            service_configuration_notifications=ServiceConfigurationNotificationsOperations(
-                ServiceConfigurationNotificationsRepository(table)
-            ),
-            address_configurations=AddressConfigurationOperations(
-                AddressConfigurationRepository(table), self.known_services, edges.receiver_rules, now, new_sid
-            ),
-            bindings=BindingOperations(BindingRepository(table)),
-            credentials=CredentialOperations(CredentialRepository(table), now, new_sid),
-            events=self.events,
-            alerts=AlertOperations(AlertRepository(table)),
-            senders=self.senders,
-            signature_checks=SignatureCheckOperations(self.accounts),
-            pre_events=self.pre_events,
-            authenticate_chat_user=lambda token: self.access_tokens.authenticate(token),
-            conversation_waiter=ConversationWaiter(conversations, now, edges.sleep),
+
+    @cached_property
+    def provisionings(self) -> ProvisioningOperations:
+        from convoke.operations.provisioning import ProvisioningOperations
+
+        return ProvisioningOperations(self.conversations)
+
+    @cached_property
+    def conversation_with_participants(self) -> ConversationWithParticipantsOperations:
+        from convoke.operations.conversation_with_participants import ConversationWithParticipantsOperations
+        from convoke.storage.conversations import ConversationRepository
+        from convoke.storage.roles import RoleRepository
+
+        edges, table = self.edges, self.edges.table
+        return ConversationWithParticipantsOperations(
+            ConversationRepository(table),
+            RoleRepository(table),
+            edges.participant_queue,
+            edges.provisioning_retries,
+            edges.now,
+            edges.new_sid,
+            edges.metrics,
         )
+
+    @cached_property
+    def address_configurations(self) -> AddressConfigurationOperations:
+        from convoke.operations.address_configurations import AddressConfigurationOperations
+        from convoke.storage.address_configurations import AddressConfigurationRepository
+
+        edges = self.edges
+        return AddressConfigurationOperations(
+            AddressConfigurationRepository(edges.table),
+            self.known_services,
+            edges.receiver_rules,
+            edges.now,
+            edges.new_sid,
+        )
+
+    @cached_property
+    def bindings(self) -> BindingOperations:
+        from convoke.operations.bindings import BindingOperations
+        from convoke.storage.bindings import BindingRepository
+
+        return BindingOperations(BindingRepository(self.edges.table))
+
+    @cached_property
+    def credentials(self) -> CredentialOperations:
+        from convoke.operations.credentials import CredentialOperations
+        from convoke.storage.credentials import CredentialRepository
+
+        edges = self.edges
+        return CredentialOperations(CredentialRepository(edges.table), edges.now, edges.new_sid)
+
+    @cached_property
+    def alerts(self) -> AlertOperations:
+        from convoke.operations.alerts import AlertOperations
+        from convoke.storage.alerts import AlertRepository
+
+        return AlertOperations(AlertRepository(self.edges.table))
+
+    @cached_property
+    def signature_checks(self) -> SignatureCheckOperations:
+        from convoke.operations.signature_checks import SignatureCheckOperations
+
+        return SignatureCheckOperations(self.accounts)
+
+    @cached_property
+    def conversation_waiter(self) -> ConversationWaiter:
+        from convoke.operations.waiting import ConversationWaiter
+        from convoke.storage.conversations import ConversationRepository
+
+        edges = self.edges
+        return ConversationWaiter(ConversationRepository(edges.table), edges.now, edges.sleep)
 
     @cached_property
     def media(self) -> MediaOperations:
@@ -410,38 +573,22 @@ class Program:
 
     @cached_property
     def inbound_messages(self) -> InboundMessageOperations:
-        from convoke.operations.conversations import ConversationOperations
         from convoke.operations.inbound_messages import InboundMessageOperations
-        from convoke.operations.messages import MessageOperations
         from convoke.storage.address_configurations import AddressConfigurationRepository
         from convoke.storage.conversations import ConversationRepository
-        from convoke.storage.events import EventRepository
         from convoke.storage.inbound_messages import InboundMessageRepository
-        from convoke.storage.media import MediaRepository
-        from convoke.storage.messages import MessageRepository
-        from convoke.storage.participants import ParticipantRepository
-        from convoke.storage.provisioning import ProvisioningRepository
 
-        table, now, new_sid = self.edges.table, self.edges.now, self.edges.new_sid
-        conversations = ConversationRepository(table)
-        messages = MessageOperations(
-            ConversationOperations(conversations, ProvisioningRepository(table), EventRepository(table), now, new_sid),
-            ParticipantRepository(table, self.first_sights),
-            MessageRepository(table),
-            MediaRepository(table),
-            now,
-            new_sid,
-        )
+        edges, table = self.edges, self.edges.table
         return InboundMessageOperations(
             InboundMessageRepository(table),
-            conversations,
-            messages,
+            ConversationRepository(table),
+            self.messages,
             AddressConfigurationRepository(table),
             self.known_services,
-            self.pre_events,
+            self.send_pre_event,
             lambda: self.inbound_media,
-            now,
-            new_sid,
+            edges.now,
+            edges.new_sid,
         )
 
     @cached_property
@@ -527,15 +674,14 @@ class Program:
 
     @cached_property
     def participant_adder(self) -> ParticipantAdder:
-        from convoke.operations.participant_adder import AdmitByService, ParticipantAdder
+        from convoke.operations.participant_adder import ParticipantAdder
         from convoke.storage.provisioning import ProvisioningRepository
 
         edges = self.edges
-        admit = edges.admit or AdmitByService(self.known_services.fetch)
         return ParticipantAdder(
             ProvisioningRepository(edges.table),
             edges.workflow,
-            admit,
+            edges.admit,
             self.known_services.fetch,
             self.first_sights,
             edges.now,
@@ -591,24 +737,19 @@ class Program:
 
     @cached_property
     def sweeper(self) -> Sweeper:
-        from convoke.operations.conversations import ConversationOperations
         from convoke.operations.due_conversations import DueConversations
         from convoke.operations.due_media import DueMedia
         from convoke.operations.due_services import DueServices
         from convoke.operations.due_users import DueUsers
-        from convoke.operations.participants import ParticipantOperations
         from convoke.operations.sweeper import Process, Sweeper
         from convoke.storage import keys
         from convoke.storage.alerts import AlertRepository
         from convoke.storage.conversations import ConversationRepository
         from convoke.storage.deleted_services import DeletedServiceRepository
         from convoke.storage.due import DueRepository
-        from convoke.storage.events import EventRepository
         from convoke.storage.media import MediaRepository
         from convoke.storage.participant_conversations import ParticipantConversationRepository
-        from convoke.storage.participants import ParticipantRepository
         from convoke.storage.provisioning import ProvisioningRepository
-        from convoke.storage.roles import RoleRepository
         from convoke.storage.users import UserRepository
 
         edges, table = self.edges, self.edges.table
@@ -623,23 +764,10 @@ class Program:
             edges.now,
             edges.new_sid,
         )
-        conversations = ConversationOperations(
-            ConversationRepository(table),
-            ProvisioningRepository(table),
-            EventRepository(table),
-            edges.now,
-            edges.new_sid,
-        )
         due_users = DueUsers(
             UserRepository(table),
             ParticipantConversationRepository(table),
-            ParticipantOperations(
-                conversations,
-                ParticipantRepository(table, self.first_sights),
-                RoleRepository(table),
-                edges.now,
-                edges.new_sid,
-            ),
+            self.participants,
             self.known_services.fetch,
             alerts,
             edges.provisioning_retries,
@@ -647,7 +775,7 @@ class Program:
             edges.new_sid,
         )
         due_services = DueServices(
-            DeletedServiceRepository(table), conversations, alerts, edges.provisioning_retries, edges.now
+            DeletedServiceRepository(table), self.conversations, alerts, edges.provisioning_retries, edges.now
         )
         processes: dict[str, Process] = {
             keys.CONVERSATION: due_conversations,

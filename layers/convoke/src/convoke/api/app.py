@@ -15,7 +15,7 @@ from convoke.api.operations import Operations
 from convoke.api.origins import Origins
 from convoke.api.requests import InvocationContext
 from convoke.api.responses import Response
-from convoke.api.routes import ExtraRoute
+from convoke.api.routes import Route
 from convoke.api.uploads import Upload
 
 
@@ -25,7 +25,7 @@ class Api:
     def __init__(
         self,
         operations: Operations,
-        extra_routes: Sequence[ExtraRoute] = (),
+        extra_routes: Sequence[Route] = (),
         allowed_origins: Sequence[str] = (),
         path_delimiters: str = "",
         public_url: str | None = None,

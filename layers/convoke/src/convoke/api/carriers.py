@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from convoke.api.contracts import Contract
 from convoke.api.representations import no_content
 from convoke.api.requests import CarrierRequest
 from convoke.api.responses import Response
-from convoke.api.routes import CarrierRoute
+from convoke.api.routes import CarrierRoute, Endpoint
 
 if TYPE_CHECKING:
     from convoke.operations.twilio_webhooks import TwilioWebhookOperations
+
+CONTRACT = Contract("CarrierRequest", None, statuses=())
 
 SIGNATURE = "x-twilio-signature"
 
@@ -38,6 +41,6 @@ def carrier_routes(twilio: Callable[[], TwilioWebhookOperations]) -> tuple[Carri
         return no_content()
 
     return (
-        CarrierRoute("POST", "/Inbound/Twilio/<sender_sid>", receive_from_twilio),
-        CarrierRoute("POST", "/Statuses/Twilio/<sender_sid>", record_status_from_twilio),
+        CarrierRoute("POST", "/Inbound/Twilio/<sender_sid>", Endpoint(receive_from_twilio, CONTRACT)),
+        CarrierRoute("POST", "/Statuses/Twilio/<sender_sid>", Endpoint(record_status_from_twilio, CONTRACT)),
     )

@@ -8,22 +8,21 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from convoke.api.callers import Caller, caller_of
 from convoke.api.deferred import Deferred
 from convoke.api.errors import render
 from convoke.api.operations import Operations
 from convoke.api.requests import TWILIO_PREFIX, CarrierRequest, InvocationContext, Request, ServiceRequest, base_url
-from convoke.api.resources.description import Document, document_of
 from convoke.api.responses import Response
 from convoke.api.routes import (
     ACCOUNT_ROUTES,
     PUBLIC_ROUTES,
+    ROUTES,
     SERVICE_ROUTES,
     AccountRoute,
     CarrierRoute,
-    ExtraRoute,
     PublicRoute,
     Route,
     ServiceRoute,
@@ -31,6 +30,9 @@ from convoke.api.routes import (
 from convoke.api.routing import RoutingTree
 from convoke.api.uploads import Upload
 from convoke.domain.errors import ConversationsError, InternalError, MethodNotAllowedError, NotFoundError
+
+if TYPE_CHECKING:
+    from convoke.api.resources.description import Document
 
 logger = logging.getLogger(__name__)
 
@@ -54,7 +56,7 @@ class Dispatcher:
     def __init__(
         self,
         operations: Operations,
-        extra_routes: Sequence[ExtraRoute] = (),
+        extra_routes: Sequence[Route] = (),
         path_delimiters: str = "",
         public_url: str | None = None,
         console_poll_seconds: int | None = None,
@@ -71,14 +73,10 @@ class Dispatcher:
         self._path_delimiters = path_delimiters
         self._public_url = public_url
         self._console_poll_seconds = console_poll_seconds
-        # An AccountRoute without a successful status always answers 404. Its error message names the command-line
-        # option that would enable the route. The OpenAPI document omits these routes and every CarrierRoute.
-        described = (route for route in extra_routes if not isinstance(route, CarrierRoute))
-        self._described_routes = tuple(route for route in described if route.contract.statuses)
+        self._extra_routes = extra_routes
         self._described: str | None = None
         self._root: RoutingTree[Handler] = RoutingTree()
-        routes = (*PUBLIC_ROUTES, *ACCOUNT_ROUTES, *extra_routes, *SERVICE_ROUTES)
-        self._rules = tuple(route.rule for route in routes if route.contract.statuses)
+        routes: tuple[Route, ...] = (*PUBLIC_ROUTES, *ACCOUNT_ROUTES, *extra_routes, *SERVICE_ROUTES)
         for route in routes:
             handler = self._handler(route)
             for rule in route.rules:
@@ -138,9 +136,19 @@ class Dispatcher:
         # Import here, because an import at the top would slow every cold start. Few requests are for the console.
         from convoke.api.console import page  # noqa: PLC0415 - see above
 
-        return page(path, event, poll_seconds, self._rules, self._public_url)
+        rules = [route.rule for route in (*ROUTES, *self._described_routes())]
+        return page(path, event, poll_seconds, rules, self._public_url)
 
-    def _handler(self, route: Route | ExtraRoute) -> Handler:
+    def _described_routes(self) -> tuple[Route, ...]:
+        """Return the extra routes that the OpenAPI document describes.
+
+        The OpenAPI document omits each route without a successful status. Such a route is a CarrierRoute, or an
+        AccountRoute that always answers 404. The error message of this AccountRoute names the command-line option that
+        would enable the route.
+        """
+        return tuple(route for route in self._extra_routes if route.contract.statuses)
+
+    def _handler(self, route: Route) -> Handler:
         if isinstance(route, PublicRoute):
             return self._public_handler(route)
         if isinstance(route, CarrierRoute):
@@ -148,12 +156,14 @@ class Dispatcher:
         return self._account_handler(route) if isinstance(route, AccountRoute) else self._service_handler(route)
 
     def _document(self, event: Event) -> Document:
-        """Return the OpenAPI document. Only the first call generates the document."""
-        if self._described is None:
-            # Import here, because the import of pydantic's JSON Schema generator would slow every cold start.
-            from convoke.api.openapi import members  # noqa: PLC0415 - see above
+        """Return the OpenAPI document of the API. Only the first call generates the document."""
+        # Import here, because the import of pydantic's JSON Schema generator would slow every cold start. Few clients
+        # request the document.
+        from convoke.api.openapi import members  # noqa: PLC0415 - see above
+        from convoke.api.resources.description import document_of  # noqa: PLC0415 - see above
 
-            self._described = members(self._described_routes)
+        if self._described is None:
+            self._described = members(self._described_routes())
         return document_of(self._described, base_url(event, self._public_url))
 
     def _public_handler(self, route: PublicRoute) -> Handler:

@@ -19,9 +19,10 @@ from convoke.api.form import FORM, MULTIPART
 from convoke.api.idempotency import IDEMPOTENT_REPLAYED
 from convoke.api.origins import SAFE_METHODS
 from convoke.api.pagination import DEFAULT_PAGE_SIZE
+from convoke.api.path_values import PATH_VALUES
 from convoke.api.preferences import MAX_PREFERRED_WAIT_SECONDS, PREFER, PREFERENCE_APPLIED
 from convoke.api.requests import WEBHOOK_ENABLED
-from convoke.api.routes import PATH_VALUES, ROUTES, AccountRoute, PublicRoute, Route, ServiceRoute
+from convoke.api.routes import ROUTES, AccountRoute, PublicRoute, Route, ServiceRoute
 from convoke.api.schemas import (
     Schema,
     components,
@@ -209,7 +210,7 @@ def path_value(resource: str, rule: str) -> Schema:
     """Return the schema of a path value. `resource` is the part before the value: `Users` in `/Users/<sid>`."""
     if resource not in PATH_VALUES:
         raise LookupError(
-            f"PATH_VALUES in api/routes.py has no entry {resource!r}, which the route {rule} needs: "
+            f"PATH_VALUES in api/path_values.py has no entry {resource!r}, which the route {rule} needs: "
             f"add the SID prefix of the value, or a schema"
         )
     value = PATH_VALUES[resource]

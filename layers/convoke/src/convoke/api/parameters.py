@@ -1,6 +1,7 @@
 """Parse form parameters and query parameters into immutable models.
 
-The domain's models define the fields and the rules. The subclasses in this module add the parameter names.
+The domain's models define the fields and the rules. Each module in `resources/` has subclasses of these models, which
+add the parameter names.
 """
 
 from __future__ import annotations
@@ -15,34 +16,14 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from convoke.api.errors import problems_of
 from convoke.api.form import Form
-from convoke.api.parameter_names import PARTICIPANT, form_name, join_name, parameter_name, scoped_webhook_name
+from convoke.api.parameter_names import PARTICIPANT, form_name, join_name, parameter_name
 from convoke.api.unknown_names import hint_of, unknown_names, warn_of_ignored_names
-from convoke.domain.account_configuration import AccountConfigurationChange
-from convoke.domain.address_configurations import (
-    AddressConfigurationChange,
-    AddressConfigurationFilters,
-    NewAddressConfiguration,
-)
 from convoke.domain.addresses import Channel
-from convoke.domain.alerts import AlertFilters
-from convoke.domain.api_keys import NewApiKey
 from convoke.domain.attributes import refuse_constant
-from convoke.domain.bindings import BindingFilters
-from convoke.domain.configuration import ConfigurationChange
-from convoke.domain.configuration_webhooks import ConfigurationWebhooksChange
-from convoke.domain.conversation_filters import ConversationFilters
 from convoke.domain.conversation_with_participants import count_problems
-from convoke.domain.conversations import ConversationChange, NewConversation
-from convoke.domain.credentials import CredentialChange, NewCredential
 from convoke.domain.errors import ConversationsError, ParticipantNotJsonError, refusal
-from convoke.domain.event_replays import NewEventReplay
-from convoke.domain.events import EventFilters
 from convoke.domain.instants import Instant
-from convoke.domain.media import NewMedia
-from convoke.domain.messages import MessageChange, MessageFilters, NewMessage
 from convoke.domain.model import Model
-from convoke.domain.participant_conversations import ParticipantConversationFilters
-from convoke.domain.participant_requests import ParticipantChange
 from convoke.domain.participants import (
     Address,
     EmailLevel,
@@ -55,16 +36,6 @@ from convoke.domain.participants import (
     ProxyAddress,
     RoleSid,
 )
-from convoke.domain.roles import NewRole, RoleChange
-from convoke.domain.scoped_webhooks import NewScopedWebhook, ScopedWebhookChange
-from convoke.domain.senders import NewSender, SenderChange
-from convoke.domain.service_configuration import ServiceConfigurationChange
-from convoke.domain.service_configuration_notifications import ServiceConfigurationNotificationsChange
-from convoke.domain.service_configuration_webhooks import ServiceConfigurationWebhooksChange
-from convoke.domain.services import NewService
-from convoke.domain.signature_checks import NewSignatureCheck
-from convoke.domain.user_conversations import UserConversationChange
-from convoke.domain.users import NewUser, UserChange
 
 BINDING_PREFIX = "messaging_binding_"
 """The prefix of those fields in `CreateParticipant` that belong to the messaging binding."""
@@ -81,55 +52,12 @@ _DECODER = json.JSONDecoder(parse_constant=refuse_constant)
 
 PARTICIPANTS = TypeAdapter(tuple[NewParticipant, ...], config=ConfigDict(hide_input_in_errors=True, defer_build=True))
 
+PARTICIPANT_KEYS = frozenset(NewParticipant.model_fields)
+BINDING_KEYS = frozenset(NewBinding.model_fields)
+"""The keys of a participant and of its messaging binding in the parameter `Participant`."""
+
 FORM_NAMES = ConfigDict(alias_generator=form_name)
-
-
-class CreateConversation(NewConversation):
-    model_config = FORM_NAMES
-
-
-class UpdateConversation(ConversationChange):
-    model_config = FORM_NAMES
-
-
-class ListConversations(ConversationFilters):
-    model_config = FORM_NAMES
-
-
-class ListMessages(MessageFilters):
-    model_config = FORM_NAMES
-
-
-class ListParticipantConversations(ParticipantConversationFilters):
-    model_config = FORM_NAMES
-
-
-class ListEvents(EventFilters):
-    model_config = FORM_NAMES
-
-
-class ListAlerts(AlertFilters):
-    model_config = FORM_NAMES
-
-
-class CreateEventReplay(NewEventReplay):
-    model_config = FORM_NAMES
-
-
-class CreateSignatureCheck(NewSignatureCheck):
-    model_config = FORM_NAMES
-
-
-class CreateMessage(NewMessage):
-    model_config = FORM_NAMES
-
-
-class UploadMedia(NewMedia):
-    model_config = FORM_NAMES
-
-
-class UpdateMessage(MessageChange):
-    model_config = FORM_NAMES
+"""The configuration of the form and query models, except the models of scoped webhooks."""
 
 
 class CreateParticipant(Model):
@@ -152,102 +80,6 @@ class CreateParticipant(Model):
     role_sid: RoleSid | None = None
     date_created: Instant | None = None
     date_updated: Instant | None = None
-
-
-class UpdateParticipant(ParticipantChange):
-    model_config = FORM_NAMES
-
-
-class CreateScopedWebhook(NewScopedWebhook):
-    model_config = ConfigDict(alias_generator=scoped_webhook_name)
-
-
-class UpdateScopedWebhook(ScopedWebhookChange):
-    model_config = ConfigDict(alias_generator=scoped_webhook_name)
-
-
-class SaveApiKey(NewApiKey):
-    model_config = FORM_NAMES
-
-
-class CreateService(NewService):
-    model_config = FORM_NAMES
-
-
-class CreateAddressConfiguration(NewAddressConfiguration):
-    model_config = FORM_NAMES
-
-
-class UpdateAddressConfiguration(AddressConfigurationChange):
-    model_config = FORM_NAMES
-
-
-class ListAddressConfigurations(AddressConfigurationFilters):
-    model_config = FORM_NAMES
-
-
-class ListBindings(BindingFilters):
-    model_config = FORM_NAMES
-
-
-class CreateCredential(NewCredential):
-    model_config = FORM_NAMES
-
-
-class UpdateCredential(CredentialChange):
-    model_config = FORM_NAMES
-
-
-class CreateSender(NewSender):
-    model_config = FORM_NAMES
-
-
-class UpdateSender(SenderChange):
-    model_config = FORM_NAMES
-
-
-class CreateRole(NewRole):
-    model_config = FORM_NAMES
-
-
-class UpdateRole(RoleChange):
-    model_config = FORM_NAMES
-
-
-class CreateUser(NewUser):
-    model_config = FORM_NAMES
-
-
-class UpdateUser(UserChange):
-    model_config = FORM_NAMES
-
-
-class UpdateUserConversation(UserConversationChange):
-    model_config = FORM_NAMES
-
-
-class UpdateConfigurationWebhooks(ConfigurationWebhooksChange):
-    model_config = FORM_NAMES
-
-
-class UpdateAccountConfiguration(AccountConfigurationChange):
-    model_config = FORM_NAMES
-
-
-class UpdateConfiguration(ConfigurationChange):
-    model_config = FORM_NAMES
-
-
-class UpdateServiceConfiguration(ServiceConfigurationChange):
-    model_config = FORM_NAMES
-
-
-class UpdateServiceConfigurationNotifications(ServiceConfigurationNotificationsChange):
-    model_config = FORM_NAMES
-
-
-class UpdateServiceConfigurationWebhooks(ServiceConfigurationWebhooksChange):
-    model_config = FORM_NAMES
 
 
 Parameters = TypeVar("Parameters", bound=Model)
@@ -376,8 +208,8 @@ def _with_hints(
 def _unknown_keys(participant: Mapping[str, object]) -> dict[str, str | None]:
     """Return the unknown keys of a participant. The value for each key is the most similar known key, or None."""
     binding = participant.get("messaging_binding")
-    keys = list(binding) if isinstance(binding, dict) else []
-    return unknown_names(participant, NewParticipant.model_fields) | unknown_names(keys, NewBinding.model_fields)
+    unknown = unknown_names(participant, PARTICIPANT_KEYS)
+    return unknown | unknown_names(binding, BINDING_KEYS) if isinstance(binding, dict) else unknown
 
 
 def parse_json_object(value: str) -> dict[str, object]:

@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl
 from convoke.api.form import Form, decode_body, parse_form
 from convoke.domain.accounts import Account
 from convoke.domain.errors import InvalidParameterError
+from convoke.domain.events import Origin
 from convoke.domain.services import Service
 
 TWILIO_PREFIX = "/v1"
@@ -126,6 +127,10 @@ class Request(CarrierRequest):
                 return False
             case _:
                 raise InvalidParameterError(parameter=WEBHOOK_ENABLED, wanted="true or false")
+
+    @property
+    def origin(self) -> Origin:
+        return Origin(notify_webhooks=self.notify_webhooks)
 
     def url(self, path: str, version: str = TWILIO_PREFIX) -> str:
         """Return the absolute URL of a path. `version` is the prefix of the path, such as `/v1`."""

@@ -26,6 +26,8 @@ def unknown_names(sent: Collection[str], known: Collection[str]) -> dict[str, st
     too long or contains other characters than letters, `_` and `.`, because the name could be personal data.
     """
     unknown = [name for name in sent if name not in known][:MAX_REPORTED_NAMES]
+    if not unknown:
+        return {}
     found = {name: _nearest(name, known) for name in unknown}
     return {name: nearest for name, nearest in found.items() if nearest or _PLAIN_NAME.fullmatch(name)}
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import click
 
 from convoke.cli.data_file import open_engine
-from convoke.operations.accounts import AccountOperations
-from convoke.operations.events import EventOperations
-from convoke.program import Program
+
+if TYPE_CHECKING:
+    from convoke.operations.accounts import AccountOperations
+    from convoke.operations.events import EventOperations
+    from convoke.program import Program
 
 stack_option = click.option(
     "--stack",

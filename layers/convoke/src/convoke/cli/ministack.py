@@ -32,7 +32,8 @@ from typing import Any
 
 import boto3
 import yaml
-from filelock import FileLock
+
+from convoke.cli.file_lock import file_lock
 
 ROOT = Path(__file__).parents[5]
 
@@ -111,7 +112,10 @@ class Stack:
         return str(response["StackResourceDetail"]["PhysicalResourceId"])
 
     def function_variables(self) -> dict[str, dict[str, str]]:
-        """Return the environment variables of the functions. The keys are the logical ids of the functions."""
+        """Return the environment variables of the functions. The keys are the logical ids of the functions.
+
+        The stack must have the name STACK_NAME.
+        """
         pages = self.client("cloudformation").get_paginator("list_stack_resources").paginate(StackName=STACK_NAME)
         functions = self.client("lambda")
         variables = {}
@@ -343,7 +347,7 @@ def _ministack_command() -> str:
     environment = ROOT / ".tools/environments" / f"ministack-{version}"
     command = environment / "bin/ministack"
     environment.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(f"{environment}.lock"):
+    with file_lock(f"{environment}.lock", waits=True):
         if not command.exists():
             _run_uv("venv", "--clear", "--python", sys.executable, str(environment))
             _run_uv("pip", "sync", "--require-hashes", "--python", str(environment), str(requirements))
@@ -406,7 +410,7 @@ def uv() -> str:
     """Return the path of uv.
 
     First use the variable UV, which `uv run` sets. Otherwise search PATH, then the folder in which `make setup`
-    installs uv.
+    installs uv. Raise StackError if uv is not found.
     """
     found = os.environ.get("UV") or shutil.which("uv") or shutil.which("uv", path=ROOT / ".tools/bin")
     if found is None:

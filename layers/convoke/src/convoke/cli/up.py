@@ -15,12 +15,12 @@ from contextlib import ExitStack, closing, contextmanager
 from functools import partial
 
 import click
-from filelock import FileLock, Timeout
 
 from convoke.api.console import PATH
 from convoke.cli.console import console_link
 from convoke.cli.credentials import SID_VARIABLE, CredentialsError, first_account
 from convoke.cli.data_file import create_folder, data_option, default_data, new_engine
+from convoke.cli.file_lock import file_lock
 from convoke.cli.listeners import find_listener, next_free_port
 from convoke.cli.traffic import Traffic
 from convoke.embedded.data_format import MEMORY, cannot_be_opened
@@ -207,7 +207,7 @@ def up_embedded(
 ) -> None:
     """Serve the API on the embedded engine until SIGINT or SIGTERM.
 
-    If `traffic_format` is None, print no lines about requests and deliveries.
+    If `traffic_format` is None, print no lines about requests, deliveries and calls of chat clients.
     """
     make_engine = partial(new_engine, data, has_movable_clock=test_clock)
     try:
@@ -253,7 +253,10 @@ def hint_for_busy_port(host: str, port: int) -> str:
 
 @contextmanager
 def printed_traffic(instance: Instance, traffic_format: str | None) -> Iterator[None]:
-    """Print a line for each request and delivery during the block. If `traffic_format` is None, print nothing."""
+    """During the block, print a line for each request, delivery attempt and call of a chat client (see `Traffic`).
+
+    If `traffic_format` is None, print nothing.
+    """
     if traffic_format is None:
         yield
         return
@@ -278,19 +281,14 @@ def lock_data_file(data: str) -> Iterator[None]:
         yield
         return
     create_folder(data)
-    try:
-        lock = FileLock(f"{os.path.realpath(data)}.lock", timeout=0, mode=0o600)
-        lock.acquire()
-        # In an earlier version of Convoke, other users could open the lock file and take the lock.
-        os.chmod(lock.lock_file, 0o600)
-    except OSError as error:
-        if isinstance(error, Timeout):
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(file_lock(f"{os.path.realpath(data)}.lock", waits=False))
+        except BlockingIOError as error:
             raise click.ClickException(f"another `convoke up` is running on {data}") from error
-        raise click.ClickException(str(cannot_be_opened(data, error))) from error
-    try:
+        except OSError as error:
+            raise click.ClickException(str(cannot_be_opened(data, error))) from error
         yield
-    finally:
-        lock.release()
 
 
 def start_instance(instance: Instance, ready: dict[str, str | int], *, as_json: bool) -> None:
@@ -330,8 +328,8 @@ def configure_logging(data: str, *, as_json: bool) -> None:
 def hide_attempts(record: logging.LogRecord) -> bool:
     """Drop warnings about failed attempts and paused receivers. Return False to drop a log record, otherwise True.
 
-    The lines about requests and deliveries already show each attempt. The option `--quiet` hides these lines too. If
-    the last attempt fails, `embedded/deliveries.py` logs an error.
+    Without `--quiet`, the lines about deliveries show each attempt. With `--quiet`, the user does not want to see the
+    attempts. If the last attempt fails, `embedded/deliveries.py` logs an error.
     """
     return record.name != webhook_delivery.__name__ or record.levelno >= logging.ERROR
 

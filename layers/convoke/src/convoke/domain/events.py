@@ -201,7 +201,8 @@ class Change(Model):
         a date in the future, the derived event id is greater than the event id of this change. Only in this case, the
         item must store the event id of this change.
         """
-        return self.last_event_id if event_id > self.last_event_id else None
+        last_event_id = self.last_event_id
+        return last_event_id if event_id > last_event_id else None
 
     @property
     def touches(self) -> tuple[Touch, ...]:

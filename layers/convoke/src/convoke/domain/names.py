@@ -33,4 +33,4 @@ def check_name_in_path(name: Name, info: ValidationInfo) -> Name:
 
 
 NAME_IN_PATH = AfterValidator(check_name_in_path)
-"""The validator for every field whose values can be in a path. `PATH_VALUES` in api/routes.py lists these paths."""
+"""The validator for every field whose values can be in a path. `PATH_VALUES` in api/path_values.py lists the paths."""

@@ -23,7 +23,7 @@ LONG_LOG_FRAMES = 4_000
 
 After a checkpoint has copied all pages, the next write starts at the beginning of the log, so the log file stops
 growing. Under constant load, the log gets new pages during each copy. Therefore a checkpoint copies a long log
-repeatedly, until no page remains. Copying does not block writes.
+repeatedly, until the log gets no new pages during a copy, but at most MAX_ROUNDS times. Copying does not block writes.
 """
 
 MAX_ROUNDS = 8

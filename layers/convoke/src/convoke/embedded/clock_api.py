@@ -13,7 +13,7 @@ from convoke.api.operations import Operations
 from convoke.api.representations import Representation, json_response
 from convoke.api.requests import CONVOKE_PREFIX, Request
 from convoke.api.responses import Response
-from convoke.api.routes import AccountRoute
+from convoke.api.routes import AccountRoute, Endpoint
 from convoke.domain.durations import format_duration
 from convoke.domain.errors import InvalidParameterError
 from convoke.domain.instants import Clock, Instant
@@ -59,6 +59,7 @@ def clock_routes(now: Clock, advance: Callable[[timedelta], AdvanceResult]) -> t
         )
         return json_response(representation)
 
-    return AccountRoute("GET", CLOCK, fetch, FETCH, CONVOKE_PREFIX), AccountRoute(
-        "POST", CLOCK, update, UPDATE, CONVOKE_PREFIX
+    return (
+        AccountRoute("GET", CLOCK, Endpoint(fetch, FETCH), CONVOKE_PREFIX),
+        AccountRoute("POST", CLOCK, Endpoint(update, UPDATE), CONVOKE_PREFIX),
     )

@@ -14,7 +14,7 @@ from convoke.api.parameters import FORM_NAMES, parse
 from convoke.api.representations import Representation, StreamDate, json_response
 from convoke.api.requests import CONVOKE_PREFIX
 from convoke.api.responses import Response
-from convoke.api.routes import PublicRoute
+from convoke.api.routes import Endpoint, PublicRoute
 from convoke.domain.api_keys import ApiKey
 from convoke.domain.console_codes import NewConsoleKey
 from convoke.domain.errors import InvalidParameterError, NotAuthenticatedError, UnavailableError
@@ -52,4 +52,4 @@ def console_key_route(exchange: Callable[[NewConsoleKey], tuple[ApiKey, str]]) -
         )
         return json_response(representation, status=201)
 
-    return PublicRoute("POST", PATH, create, CREATE)
+    return PublicRoute("POST", PATH, Endpoint(create, CREATE))

@@ -19,7 +19,7 @@ from convoke.api.operations import Operations
 from convoke.api.representations import Representation, json_response
 from convoke.api.requests import CONVOKE_PREFIX, Request
 from convoke.api.responses import Response
-from convoke.api.routes import AccountRoute
+from convoke.api.routes import AccountRoute, Endpoint
 from convoke.domain.durations import parse_duration
 from convoke.domain.errors import InvalidParameterError, NotFoundError
 from convoke.domain.instants import Instant
@@ -94,8 +94,8 @@ def _instance_routes(controls: Controls) -> tuple[AccountRoute, ...]:
         return json_response(SettleRepresentation(settled=controls.settle(timeout)))
 
     return (
-        AccountRoute("POST", RESET, reset, RESET_CONTRACT, CONVOKE_PREFIX),
-        AccountRoute("POST", SETTLE, settle, SETTLE_CONTRACT, CONVOKE_PREFIX),
+        AccountRoute("POST", RESET, Endpoint(reset, RESET_CONTRACT), CONVOKE_PREFIX),
+        AccountRoute("POST", SETTLE, Endpoint(settle, SETTLE_CONTRACT), CONVOKE_PREFIX),
     )
 
 
@@ -105,7 +105,7 @@ def _account_route() -> AccountRoute:
         account = operations.accounts.create(token=token)
         return json_response(AccountRepresentation(**account.model_dump(), auth_token=token), 201)
 
-    return AccountRoute("POST", ACCOUNTS, create, ACCOUNTS_CONTRACT, CONVOKE_PREFIX)
+    return AccountRoute("POST", ACCOUNTS, Endpoint(create, ACCOUNTS_CONTRACT), CONVOKE_PREFIX)
 
 
 def _failure_routes(controls: Controls) -> tuple[AccountRoute, ...]:
@@ -129,8 +129,8 @@ def _failure_routes(controls: Controls) -> tuple[AccountRoute, ...]:
         return Response(204)
 
     return (
-        AccountRoute("POST", FAILURES, create, FAILURES_CONTRACT, CONVOKE_PREFIX),
-        AccountRoute("DELETE", FAILURES, delete, CANCEL_CONTRACT, CONVOKE_PREFIX),
+        AccountRoute("POST", FAILURES, Endpoint(create, FAILURES_CONTRACT), CONVOKE_PREFIX),
+        AccountRoute("DELETE", FAILURES, Endpoint(delete, CANCEL_CONTRACT), CONVOKE_PREFIX),
     )
 
 
@@ -145,7 +145,7 @@ def missing_routes(paths: tuple[str, ...], option: str) -> tuple[AccountRoute, .
         return lambda _, __: render(NotFoundError(), message)
 
     return tuple(
-        AccountRoute(method, path, refusal(path), MISSING_CONTRACT, CONVOKE_PREFIX)
+        AccountRoute(method, path, Endpoint(refusal(path), MISSING_CONTRACT), CONVOKE_PREFIX)
         for path in paths
         for method in ("GET", "POST", "DELETE")
     )

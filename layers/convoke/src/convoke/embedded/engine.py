@@ -12,9 +12,9 @@ from datetime import datetime, timedelta
 from functools import partial
 from threading import Lock
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from convoke.api.routes import AccountRoute, PublicRoute
-from convoke.carriers.twilio import TwilioCarrier
 from convoke.config import Settings
 from convoke.domain import instants
 from convoke.domain.errors import UnavailableError
@@ -52,6 +52,7 @@ from convoke.embedded.handover import (
     InProcessEventBus,
     SqliteDeliveryQueue,
 )
+from convoke.embedded.late_clients import LateMediaClient, LateTwilioCarrier, LateWebhookClient
 from convoke.embedded.logs import HeldMetrics, hold_log_lines
 from convoke.embedded.loops import SLICE_SECONDS, PeriodicThread, StepScheduler
 from convoke.embedded.media_folder import MediaFolder
@@ -61,13 +62,13 @@ from convoke.embedded.queue import DeadLetterQueue, DurableQueue
 from convoke.embedded.request_log import RequestLog
 from convoke.embedded.request_log_api import request_log_route
 from convoke.embedded.request_runner import RequestRunner
-from convoke.embedded.simulate_api import simulate_routes
+from convoke.embedded.simulate_routes import Rule, simulate_routes
 from convoke.embedded.simulated_carrier import PhonePlans, SimulatedCarrier
 from convoke.embedded.sqlite import LOCK_TIMEOUT_SECONDS, SqliteTable
 from convoke.embedded.steps import StateMachine, Steps, Waiting
 from convoke.embedded.suspension import NeedsThreadError, RunAgainError
 from convoke.observability import Metrics, NoMetrics
-from convoke.operations.participant_adder import Admit, AdmitByService
+from convoke.operations.participant_adder import Admit
 from convoke.operations.ports import (
     Carrier,
     CopyQueue,
@@ -90,11 +91,11 @@ from convoke.storage.due import DueRepository
 from convoke.storage.keys import is_streamed_to_consumers
 from convoke.storage.phones import OptOutRepository, PhoneRepository
 from convoke.storage.sender_secrets import SenderSecrets, SenderSecretTable
-from convoke.storage.services import ServiceRepository
 from convoke.storage.table import Item, Table
 from convoke.webhooks.answers import FetchedMedia, WebhookAnswer
-from convoke.webhooks.client import WebhookHttpClient
-from convoke.webhooks.media_client import MediaHttpClient
+
+if TYPE_CHECKING:
+    from convoke.api.routes import AccountHandler, Endpoint
 
 SWEEP_INTERVAL_SECONDS = 1.0
 
@@ -217,13 +218,13 @@ class EmbeddedEngine:
 
         - `data`: the path of the data file, or `:memory:`.
         - `rewire`: replaces edges. See `Rewire`.
-        - `movable_clock`: if not None, the API has a resource that moves this clock.
+        - `movable_clock`: if not None, the engine uses this clock, and the API has a resource that moves it.
         - `environ`: the settings for the provisioning retries, the allowed origins, the public URL and `synchronous`.
           The engine reads no other settings. An invalid setting raises ValidationError, InvalidOriginError,
           InvalidSettingError or DataFileError.
         - `lock_timeout`: how many seconds a write waits at most while another process holds the write lock.
         - `reset`: if not None, the API has the test controls. `reset` must replace this engine with an empty engine.
-        - `observers`: get every finished request and delivery.
+        - `observers`: get the finished requests, deliveries and calls of chat clients. See `Observer`.
         """
         now: Clock = movable_clock or instants.now
         settings = Settings(environ)
@@ -251,10 +252,10 @@ class EmbeddedEngine:
         self._participants: Waiting[Provisioning] = Waiting()
         self._executions: Waiting[Execution] = Waiting()
         self.failures = PlannedFailures()
-        self._http_client = WebhookHttpClient(ANY_RECEIVER)
+        self._http_client = LateWebhookClient(ANY_RECEIVER)
         self._connected_users = ConnectedUsers()
-        self._media_client = MediaHttpClient(ANY_RECEIVER)
-        self._twilio = TwilioCarrier(settings.public_url)
+        self._media_client = LateMediaClient(ANY_RECEIVER)
+        self._twilio = LateTwilioCarrier(settings.public_url)
         self.media_folder = MediaFolder(data)
         self.phone_plans = PhonePlans()
         bus, queue = InProcessEventBus(), SqliteDeliveryQueue(self.queue, self._wake_deliveries)
@@ -283,7 +284,7 @@ class EmbeddedEngine:
                 new_sid=SidFactory(),
                 provisioning_retries=ProvisioningRetries.model_validate(settings.provisioning_retries),
                 allowed_origins=settings.allowed_origins,
-                admit=self.failures.admit(AdmitByService(ServiceRepository(self.table).fetch)) if reset else None,
+                admit=self.failures.admit if reset else None,
             )
         )
         self.edges = replace(
@@ -296,7 +297,7 @@ class EmbeddedEngine:
         routes: tuple[AccountRoute | PublicRoute, ...] = (
             console_key_route(lambda requested: self.program.console_codes.exchange(requested)),
             request_log_route(self._request_log, lambda path: self.api.rule_of(path)),
-            *simulate_routes(lambda: self.program.simulator, self.phone_plans),
+            *simulate_routes(self._simulate_endpoints),
             *self._test_routes(movable_clock, reset),
         )
         self.program = Program(self.edges, routes)
@@ -312,7 +313,7 @@ class EmbeddedEngine:
             self.change_dead_letters,
         )
         self.observers = Observers()
-        """To see every finished request and delivery, add an observer to this object."""
+        """To see the finished requests, deliveries and calls of chat clients, add an observer to this object."""
         self.observers.add(self._request_log)
         if observers is not None:
             self.observers.add(observers)
@@ -395,7 +396,7 @@ class EmbeddedEngine:
         self._sweeper_loop.wake()
 
     def begin_stop(self) -> None:
-        """Start the grace period. From now on, no webhook call starts, and no request waits for a conversation.
+        """Start the grace period. From now on, no delivery starts, and no request waits for a conversation.
 
         Call this method on the event loop's thread. Further calls do nothing.
         """
@@ -468,9 +469,10 @@ class EmbeddedEngine:
             self._deliveries.run()
 
     def settle(self, timeout: float) -> bool:
-        """Run the waiting steps. Then wait until the delivery queue is empty, at most `timeout` seconds.
+        """Run the waiting steps, and wait until the delivery queue is empty and no step waits.
 
-        Return whether the delivery queue is empty. A conversation that a test holds does not count.
+        Return False if this takes longer than `timeout` seconds, or if the engine stops. A conversation that a test
+        holds does not count.
         """
         if self._is_on_loop():
             raise NeedsThreadError
@@ -488,7 +490,7 @@ class EmbeddedEngine:
         """Move the movable clock forward, and do all work that becomes due on the way.
 
         While a webhook is called, the clock stands still. The periodic sweep waits for the end of the move. Raise
-        OverflowError if the new time is after the year 9999.
+        ValueError if the engine has no movable clock. Raise OverflowError if the new time is after the year 9999.
         """
         if self._movable_clock is None:
             raise ValueError("the clock of this engine cannot be moved")
@@ -508,6 +510,12 @@ class EmbeddedEngine:
 
     def _simulated_carrier(self, now: Clock) -> SimulatedCarrier:
         return SimulatedCarrier(PhoneRepository(self.table), OptOutRepository(self.table), self.phone_plans, now)
+
+    def _simulate_endpoints(self) -> Mapping[Rule, Endpoint[AccountHandler]]:
+        # Import only for the first request, because the handlers and models take 4 % of the instructions of a start.
+        from convoke.embedded.simulate_api import simulate_endpoints  # noqa: PLC0415 - see above
+
+        return simulate_endpoints(lambda: self.program.simulator, self.phone_plans)
 
     def _sweeper_without_held(self) -> Sweeper:
         """Return a copy of the program's sweeper. The copy skips the conversations that a test holds."""
@@ -572,7 +580,7 @@ class EmbeddedEngine:
         self.steps.run(until=time.monotonic() + SLICE_SECONDS)
 
     def _sweep(self) -> None:
-        """Process every resource that is due.
+        """Check the data file and the clock, process every resource that is due, and remove expired items.
 
         The first sweep also runs retries that an earlier process scheduled for a later time.
         """
@@ -584,9 +592,9 @@ class EmbeddedEngine:
             self.table.remove_expired(self.edges.now())
 
     def _watch_clock(self) -> None:
-        """Make all postponed work due now if somebody has set the wall clock back.
+        """Make postponed deliveries and retries due now if somebody has set the wall clock back.
 
-        Otherwise the postponed work would wait until the wall clock reaches the due time again.
+        Otherwise they would wait until the wall clock reaches their due times.
         """
         difference = _clock_difference()
         step_back = self._clock_difference - difference
@@ -601,7 +609,8 @@ class EmbeddedEngine:
     def _attend(self, until: datetime | None = None) -> int:
         return self.sweeper.sweep(until, go_on=self._goes_on)
 
-    # The methods below are callbacks. The table and the edges call them on the thread that owns the table.
+    # The methods from `_take_participants` to `_forget` are callbacks. The table and the edges call them on the thread
+    # that owns the table.
 
     def _take_participants(self, provisioning: Provisioning) -> None:
         if not self.failures.apply(provisioning):

@@ -52,5 +52,5 @@ class DataFileFailures:
 
 
 def is_reported(error: BaseException | None) -> bool:
-    """Return whether `error` comes from `DataFileFailures.unavailable`."""
+    """Return whether `error` is an UnavailableError with a cause, as `DataFileFailures.unavailable` returns it."""
     return isinstance(error, UnavailableError) and error.__cause__ is not None

@@ -14,7 +14,6 @@ from threading import Lock
 from convoke.domain.errors import CATALOGUE, ConversationsError
 from convoke.domain.participants import Participant
 from convoke.domain.provisioning import Provisioning
-from convoke.operations.participant_adder import Admit
 from convoke.operations.sweeper import GoOn, Process
 from convoke.storage import keys
 from convoke.storage.table import Key
@@ -94,20 +93,12 @@ class PlannedFailures:
 
         return process_unless_held
 
-    def admit(self, otherwise: Admit) -> Admit:
-        """Return a function of the type `Admit`, which rejects the planned participants.
-
-        For all other participants, this function calls `otherwise`.
-        """
-
-        def admit(provisioning: Provisioning, participant: Participant) -> None:
-            if errors := self._errors.get(provisioning.conversation_sid):
-                index = [each.sid for each in provisioning.participants].index(participant.sid)
-                if error := errors.get(index):
-                    raise error
-            otherwise(provisioning, participant)
-
-        return admit
+    def admit(self, provisioning: Provisioning, participant: Participant) -> None:
+        """Implements `Admit`. Rejects the planned participants."""
+        if errors := self._errors.get(provisioning.conversation_sid):
+            index = [each.sid for each in provisioning.participants].index(participant.sid)
+            if error := errors.get(index):
+                raise error
 
 
 def error_of(kind: type[ConversationsError]) -> ConversationsError:

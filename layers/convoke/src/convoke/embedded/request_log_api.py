@@ -11,7 +11,7 @@ from convoke.api.parameters import FORM_NAMES, parse_query
 from convoke.api.representations import Representation, StreamDate, json_response
 from convoke.api.requests import CONVOKE_PREFIX, Request
 from convoke.api.responses import Response
-from convoke.api.routes import AccountRoute
+from convoke.api.routes import AccountRoute, Endpoint
 from convoke.domain.errors import InvalidParameterError
 from convoke.domain.request_filters import RequestFilters
 from convoke.embedded.request_log import LoggedRequest, RequestLog
@@ -59,4 +59,4 @@ def request_log_route(log: RequestLog, rule_of: Callable[[str], str | None]) -> 
         logged = log.of_account(request.account.sid, filters.after, operations.accounts.api_keys.owner)
         return json_response(LoggedRequestsRepresentation(requests=[represent(each) for each in logged]))
 
-    return AccountRoute("GET", PATH, fetch, FETCH, CONVOKE_PREFIX)
+    return AccountRoute("GET", PATH, Endpoint(fetch, FETCH), CONVOKE_PREFIX)

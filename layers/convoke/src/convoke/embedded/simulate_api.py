@@ -7,9 +7,9 @@ docs/behaviour/inbound-messages.md#simulated-phones.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
-from typing import Annotated
+from collections.abc import Callable, Mapping
+from functools import partial, wraps
+from typing import TYPE_CHECKING, Annotated
 from urllib.parse import quote
 
 from pydantic import ConfigDict, Field
@@ -21,28 +21,24 @@ from convoke.api.parameters import FORM_NAMES, parse
 from convoke.api.representations import Representation, StreamDate, json_response
 from convoke.api.requests import CONVOKE_PREFIX, Request
 from convoke.api.responses import Response
-from convoke.api.routes import AccountRoute
+from convoke.api.routes import Endpoint
 from convoke.domain import errors
+from convoke.domain.addresses import channel_of
+from convoke.domain.errors import InvalidParameterError
 from convoke.domain.inbound_messages import Outcome
 from convoke.domain.phones import PhoneMessage, SimulatedPhone
 from convoke.domain.receipts import ShownStatus
 from convoke.domain.simulated_messages import NewSimulatedMessage
 from convoke.domain.simulated_reports import NewDeliveryStatus, PhonePlan
+from convoke.embedded.simulate_routes import INBOX, PHONE, PHONES, SEND, STATUS, THREAD, Rule
 from convoke.embedded.simulated_carrier import PhonePlans
 from convoke.operations.simulator import SimulatorOperations
 from convoke.storage.phones import StoredPhoneMessage
 
-SEND = "/Simulate/InboundMessages"
+if TYPE_CHECKING:
+    from convoke.api.routes import AccountHandler
 
-INBOX = "/Simulate/Phones/<number>/Messages"
-
-THREAD = "/Simulate/Phones/<number>/Thread"
-
-STATUS = "/Simulate/DeliveryStatus"
-
-PHONES = "/Simulate/Phones"
-
-PHONE = "/Simulate/Phones/<number>"
+PhoneHandler = Callable[[Operations, Request, str], Response]
 
 
 class CreateDeliveryStatus(NewDeliveryStatus):
@@ -108,7 +104,7 @@ class ThreadMessageRepresentation(PhoneMessageRepresentation):
     chat_service_sid: str | None
 
 
-LIST = Contract("PhoneMessages", PhoneMessageRepresentation, page="messages")
+LIST = Contract("PhoneMessages", PhoneMessageRepresentation, page="messages", errors=(InvalidParameterError,))
 
 CREATE = Contract(
     "SimulatedMessage",
@@ -137,15 +133,23 @@ REPORT = Contract(
 
 LIST_PHONES = Contract("Phones", ListedPhoneRepresentation, page="phones")
 
-LIST_THREAD = Contract("PhoneThread", ThreadMessageRepresentation, page="messages", max_page_size=MAX_SMALL_PAGE_SIZE)
+LIST_THREAD = Contract(
+    "PhoneThread",
+    ThreadMessageRepresentation,
+    page="messages",
+    max_page_size=MAX_SMALL_PAGE_SIZE,
+    errors=(InvalidParameterError,),
+)
 
-FETCH = Contract("Phone", PhoneRepresentation)
+FETCH = Contract("Phone", PhoneRepresentation, errors=(InvalidParameterError,))
 
-PLAN = Contract("Phone", PhoneRepresentation, form=UpdatePhone)
+PLAN = Contract("Phone", PhoneRepresentation, form=UpdatePhone, errors=(InvalidParameterError,))
 
 
-def simulate_routes(simulator: Callable[[], SimulatorOperations], plans: PhonePlans) -> tuple[AccountRoute, ...]:
-    """Return the routes of simulated phones."""
+def simulate_endpoints(
+    simulator: Callable[[], SimulatorOperations], plans: PhonePlans
+) -> Mapping[Rule, Endpoint[AccountHandler]]:
+    """Return the handlers of the routes in simulate_routes.py. The key is the rule of the route."""
 
     def create(_: Operations, request: Request) -> Response:
         received = simulator().send(request.account, parse(CreateSimulatedMessage, request.form))
@@ -206,15 +210,27 @@ def simulate_routes(simulator: Callable[[], SimulatorOperations], plans: PhonePl
         represent = partial(represent_in_thread, request.base_url)
         return json_response(pagination.body(page, represent, lambda stored: stored.message.sid))
 
-    return (
-        AccountRoute("POST", STATUS, report, REPORT, CONVOKE_PREFIX),
-        AccountRoute("POST", PHONE, plan, PLAN, CONVOKE_PREFIX),
-        AccountRoute("POST", SEND, create, CREATE, CONVOKE_PREFIX),
-        AccountRoute("GET", INBOX, list_, LIST, CONVOKE_PREFIX),
-        AccountRoute("GET", PHONES, list_phones, LIST_PHONES, CONVOKE_PREFIX),
-        AccountRoute("GET", PHONE, fetch, FETCH, CONVOKE_PREFIX),
-        AccountRoute("GET", THREAD, list_thread, LIST_THREAD, CONVOKE_PREFIX),
-    )
+    return {
+        ("POST", STATUS): Endpoint(report, REPORT),
+        ("POST", PHONE): Endpoint(of_phone(plan), PLAN),
+        ("POST", SEND): Endpoint(create, CREATE),
+        ("GET", INBOX): Endpoint(of_phone(list_), LIST),
+        ("GET", PHONES): Endpoint(list_phones, LIST_PHONES),
+        ("GET", PHONE): Endpoint(of_phone(fetch), FETCH),
+        ("GET", THREAD): Endpoint(of_phone(list_thread), LIST_THREAD),
+    }
+
+
+def of_phone(handler: PhoneHandler) -> PhoneHandler:
+    """Return a handler that first checks the number of the phone in the path."""
+
+    @wraps(handler)  # The OpenAPI document names an operation by its handler.
+    def checked(operations: Operations, request: Request, number: str) -> Response:
+        if channel_of(number) is None:
+            raise InvalidParameterError(parameter="number", wanted="the address of a phone, such as +15558675310")
+        return handler(operations, request, number)
+
+    return checked
 
 
 def represent_message(base_url: str, message: PhoneMessage) -> PhoneMessageRepresentation:

@@ -17,6 +17,7 @@ from convoke.domain.events import Event, Failure, initializing_ended
 from convoke.domain.instants import Clock
 from convoke.domain.provisioning import Cause, Provisioning, ProvisioningStatus
 from convoke.observability import Measure, Metrics
+from convoke.storage.alerts import alert_writes
 from convoke.storage.conversations import ConversationRepository
 from convoke.storage.events import EventRepository
 from convoke.storage.provisioning import ProvisioningRepository
@@ -93,7 +94,7 @@ class ConversationFinalizer:
         alert = provisioning_failed_alert(closed, failed, now)
         failure = Failure(alert.code, alert.text, alert.sid)
         change = initializing_ended(provisioning.state_change_sid, closed, failure, at=now)
-        if self.provisionings.close(closed, failed, change, alert):
+        if self.provisionings.close(closed, failed, change, alert_writes(alert)):
             self._report_closed(alert)
             return change.events[0]
         raise self._changed_concurrently(account_sid, conversation_sid)

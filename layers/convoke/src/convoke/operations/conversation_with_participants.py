@@ -32,7 +32,7 @@ from convoke.domain.sids import NewSid, Prefix
 from convoke.observability import Measure, Metrics
 from convoke.operations.participants import binding_ownership_problems, new_participant
 from convoke.operations.ports import ParticipantQueue
-from convoke.operations.pre_events import RequestWebhooks
+from convoke.operations.request_webhooks import RequestWebhooks
 from convoke.storage.conversations import ConversationRepository
 from convoke.storage.roles import RoleRepository
 
@@ -174,11 +174,11 @@ class ConversationWithParticipantsOperations:
     ) -> Conversation:
         now = self.now()
         conversation = new_conversation(self.new_sid(Prefix.CONVERSATION), account, service, requested, now)
-        conversation = conversation.model_copy(update={"created_by": created_by})
         if initializing:
             due_at = self.retries.next_attempt_at(now, 0)
-            return conversation.model_copy(update={"state": State.INITIALIZING, "due_at": due_at})
-        return conversation.with_timers_from(now)
+            update = {"created_by": created_by, "state": State.INITIALIZING, "due_at": due_at}
+            return conversation.model_copy(update=update)
+        return conversation.model_copy(update={"created_by": created_by}).with_timers_from(now)
 
     def _provisioning(
         self,

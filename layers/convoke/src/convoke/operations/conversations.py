@@ -25,7 +25,7 @@ from convoke.domain.pre_events import apply_conversation_reply, conversation_rem
 from convoke.domain.provisioning import Provisioning
 from convoke.domain.services import Service
 from convoke.domain.sids import NewSid, Prefix, parse_sid
-from convoke.operations.pre_events import RequestWebhooks
+from convoke.operations.request_webhooks import RequestWebhooks
 from convoke.storage.conversations import ConversationRepository
 from convoke.storage.events import EventRepository
 from convoke.storage.provisioning import ProvisioningRepository

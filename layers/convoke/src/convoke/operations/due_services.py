@@ -16,7 +16,7 @@ from convoke.domain.provisioning import ProvisioningRetries
 from convoke.domain.retention import SETTLING_TIME
 from convoke.domain.services import Service
 from convoke.operations.conversations import ConversationOperations
-from convoke.operations.pre_events import LaterWebhooks
+from convoke.operations.request_webhooks import LaterWebhooks
 from convoke.operations.sweeper import GoOn, TimeIsOverError
 from convoke.storage import keys
 from convoke.storage.alerts import AlertRepository
@@ -51,7 +51,7 @@ class DueServices:
     now: Clock
 
     def __call__(self, key: Key, go_on: GoOn) -> None:
-        """Run one pass for the service whose tombstone has this key. After each pass but the last, a further pass follows."""
+        """Run one pass for the service whose tombstone has this key. The last pass also removes the tombstone."""
         begun, deleted = self.now(), self.deleted_services.fetch(*keys.sids_of_deleted_service(key))
         if deleted is None:
             return

@@ -29,7 +29,7 @@ from convoke.domain.sids import NewSid, Prefix
 from convoke.domain.users import Leaving, User, first_seen
 from convoke.operations.participant_adder import FetchService
 from convoke.operations.participants import ParticipantOperations
-from convoke.operations.pre_events import LaterWebhooks
+from convoke.operations.request_webhooks import LaterWebhooks
 from convoke.operations.sweeper import GoOn, TimeIsOverError
 from convoke.storage import keys
 from convoke.storage.alerts import AlertRepository

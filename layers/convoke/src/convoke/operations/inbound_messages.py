@@ -33,7 +33,7 @@ from convoke.operations.conversations import retry_on_conflict
 from convoke.operations.inbound_media import FetchedMediaSids, InboundMedia
 from convoke.operations.messages import MessageOperations, new_message
 from convoke.operations.participants import new_participant
-from convoke.operations.pre_events import PreEvents, RequestWebhooks
+from convoke.operations.request_webhooks import RequestWebhooks, SendPreEvent
 from convoke.storage.address_configurations import AddressConfigurationRepository
 from convoke.storage.alerts import alert_writes
 from convoke.storage.conversations import ConversationRepository
@@ -74,7 +74,7 @@ class InboundMessageOperations:
     messages: MessageOperations
     configurations: AddressConfigurationRepository
     services: CachedServices
-    pre_events: PreEvents
+    send_pre_event: SendPreEvent
     media: Callable[[], InboundMedia]
     """Returns the operation that fetches media. This function is called only if a message has media, which is rare."""
     now: Clock
@@ -91,7 +91,7 @@ class InboundMessageOperations:
         """
         inbound.check_addresses()
         origin = Origin(notify_webhooks=True, source=inbound.source)
-        webhooks = (self.pre_events.for_request(origin), self.pre_events.for_request(origin))
+        webhooks = (RequestWebhooks(self.send_pre_event, origin), RequestWebhooks(self.send_pre_event, origin))
         try:
             received = self._receive(account, _Delivery(inbound, credentials, *webhooks))
         except WebhookRejectedError:

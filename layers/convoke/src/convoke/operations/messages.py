@@ -25,7 +25,7 @@ from convoke.domain.pre_events import PreEvent, apply_message_reply, message_add
 from convoke.domain.services import Service
 from convoke.domain.sids import NewSid, Prefix, parse_sid, sid_with_index
 from convoke.operations.conversations import ConversationOperations, retry_on_conflict
-from convoke.operations.pre_events import RequestWebhooks
+from convoke.operations.request_webhooks import RequestWebhooks
 from convoke.storage.media import MediaRepository
 from convoke.storage.messages import MessageRepository
 from convoke.storage.participants import ParticipantRepository

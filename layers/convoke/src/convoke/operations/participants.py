@@ -35,7 +35,7 @@ from convoke.domain.sids import NewSid, Prefix, parse_sid
 from convoke.domain.user_conversations import UserConversationChange
 from convoke.domain.users import first_seen
 from convoke.operations.conversations import ConversationOperations, retry_on_conflict
-from convoke.operations.pre_events import RequestWebhooks
+from convoke.operations.request_webhooks import RequestWebhooks
 from convoke.storage.participants import ParticipantRepository
 from convoke.storage.roles import RoleRepository
 

@@ -10,15 +10,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from datetime import timedelta
-from typing import BinaryIO, Protocol
+from typing import TYPE_CHECKING, BinaryIO, Protocol
 
-from convoke.domain.carriers import OutboundCopy, SentCopy
-from convoke.domain.copies import Copy
-from convoke.domain.events import Event
-from convoke.domain.media import CarrierCredentials, Media
-from convoke.domain.provisioning import Cause, Provisioning
-from convoke.domain.webhooks import Delivery
-from convoke.webhooks.answers import FetchedMedia, WebhookAnswer
+if TYPE_CHECKING:
+    from convoke.domain.carriers import OutboundCopy, SentCopy
+    from convoke.domain.copies import Copy
+    from convoke.domain.events import Event
+    from convoke.domain.media import CarrierCredentials, Media
+    from convoke.domain.provisioning import Cause, Provisioning
+    from convoke.domain.webhooks import Delivery
+    from convoke.webhooks.answers import FetchedMedia, WebhookAnswer
 
 
 class ParticipantQueue(Protocol):

@@ -12,7 +12,7 @@ from convoke.domain.services import Service
 from convoke.domain.user_conversations import UserConversationChange
 from convoke.operations.conversations import ConversationOperations
 from convoke.operations.participants import ParticipantOperations
-from convoke.operations.pre_events import RequestWebhooks
+from convoke.operations.request_webhooks import RequestWebhooks
 from convoke.operations.users import UserOperations
 from convoke.storage.participant_conversations import ParticipantConversationRepository
 

@@ -18,7 +18,7 @@ from convoke.domain.sids import NewSid, Prefix, parse_sid
 from convoke.domain.users import NewUser, User, UserChange, first_seen, user_sid
 from convoke.operations.conversations import retry_on_conflict
 from convoke.operations.ports import Presence
-from convoke.operations.pre_events import RequestWebhooks
+from convoke.operations.request_webhooks import RequestWebhooks
 from convoke.storage.first_sights import FirstSights
 from convoke.storage.roles import RoleRepository
 from convoke.storage.users import UserKey, UserRepository

@@ -625,7 +625,8 @@ def is_streamed_to_consumers(item: Item) -> bool:
     On the embedded engine, only webhooks and the message sender consume events. The message sender sends copies to
     phones. A change without events for webhooks and without copies is not published.
     """
-    return is_streamed(item) and bool(item["webhooks"] or item.get("has_copies"))
+    # Most items are no changes. Therefore check the sort key first.
+    return item["sk"] == "change" and is_streamed(item) and bool(item["webhooks"] or item.get("has_copies"))
 
 
 @lru_cache(maxsize=16)

@@ -178,13 +178,12 @@ def _join_columns(columns: Mapping[str, Sequence[str]], rows: list[dict[str, Any
 
 def _packed(mappings: Sequence[Fields]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """Return the fields that have the same value in all mappings, and a list with the other fields of each mapping."""
-    if len(mappings) == 1:
-        return {**mappings[0]}, [{}]
-    columns = {
-        name: [each.get(name, ABSENT) for each in mappings] for name in dict.fromkeys(chain.from_iterable(mappings))
-    }
-    common = {name: values[0] for name, values in columns.items() if values.count(values[0]) == len(values)}
-    others = [name for name in columns if name not in common]
+    common = {**mappings[0]} if mappings else {}
+    for each in mappings[1:]:
+        # The comparison of views is fast. After the second mapping, usually all fields in `common` are common.
+        if not common.items() <= each.items():
+            common = {name: value for name, value in common.items() if each.get(name, ABSENT) == value}
+    others = [name for name in dict.fromkeys(chain.from_iterable(mappings)) if name not in common]
     return common, [{name: each[name] for name in others if name in each} for each in mappings]
 
 

@@ -9,13 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from convoke.domain.alerts import Alert
 from convoke.domain.conversations import Conversation, State
 from convoke.domain.events import Change
 from convoke.domain.provisioning import Provisioning, ProvisioningStatus
 from convoke.domain.users import User
 from convoke.storage import items, keys
-from convoke.storage.alerts import alert_writes
 from convoke.storage.events import change_write
 from convoke.storage.first_sights import FirstSights
 from convoke.storage.locks import identity_locks, initial_locks
@@ -78,10 +76,11 @@ class ProvisioningRepository:
 
         def make_writes(new_users: Sequence[User]) -> list[Write]:
             change = make_change(new_users)
+            change_event_id = change.last_event_id
             writes: list[Write] = [_provisioning_update(provisioning)]
             for participant in provisioning.participants:
-                event_id = change.not_later(participant.last_event_id)
-                added = participant.model_copy(update={"event_id": event_id}) if event_id else participant
+                is_later = participant.last_event_id > change_event_id
+                added = participant.model_copy(update={"event_id": change_event_id}) if is_later else participant
                 writes.append(Put(items.participant_item(added, provisioning.chat_service_sid)))
                 # These writes need no condition, because no other request writes identity locks while the provisioning
                 # is pending. Convoke has refused every request that names an identity twice.
@@ -102,10 +101,12 @@ class ProvisioningRepository:
         """
         return self._try_transact([_conversation_update(conversation, change), change_write(change)])
 
-    def close(self, conversation: Conversation, provisioning: Provisioning, change: Change, alert: Alert) -> bool:
+    def close(
+        self, conversation: Conversation, provisioning: Provisioning, change: Change, alert_writes: Sequence[Write]
+    ) -> bool:
         """Close a conversation whose participants could not be added, release its locks, and log an alert.
 
-        Returns False if the conversation is no longer `initializing` or was deleted.
+        `alert_writes` store the alert. Returns False if the conversation is no longer `initializing` or was deleted.
         """
         released = [lock.release(conversation.sid) for lock in initial_locks(conversation, provisioning)]
         return self._try_transact(
@@ -113,7 +114,7 @@ class ProvisioningRepository:
                 _conversation_update(conversation, change),
                 _provisioning_update(provisioning),
                 change_write(change),
-                *alert_writes(alert),
+                *alert_writes,
                 *released,
             ]
         )

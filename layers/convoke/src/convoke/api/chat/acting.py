@@ -7,8 +7,8 @@ from convoke.api.operations import Operations
 from convoke.domain.conversations import Conversation
 from convoke.domain.events import Origin, Source
 from convoke.domain.principals import Principal
-from convoke.operations.pre_events import CheckedWebhooks, RequestWebhooks
 from convoke.operations.principals import PrincipalOperations
+from convoke.operations.request_webhooks import CheckedWebhooks, RequestWebhooks
 from convoke.operations.sync import SyncOperations
 from convoke.storage.sync import SyncRepository
 
@@ -39,7 +39,7 @@ def request_webhooks(operations: Operations, request: ChatRequest) -> RequestWeb
     Use this function if the request does not belong to a conversation. The object always sends the pre-event to the
     configured webhook, because a chat client cannot turn off webhooks.
     """
-    return operations.pre_events.for_request(_origin(request))
+    return RequestWebhooks(operations.send_pre_event, _origin(request))
 
 
 def checked_webhooks(
@@ -55,7 +55,7 @@ def checked_webhooks(
         _, later = enter(operations, request, conversation.sid)
         principal.check_same_permissions(later)
 
-    return CheckedWebhooks(operations.pre_events, _origin(request), check)
+    return CheckedWebhooks(operations.send_pre_event, _origin(request), check)
 
 
 def _origin(request: ChatRequest) -> Origin:

@@ -7,12 +7,17 @@ from __future__ import annotations
 
 from convoke.api.contracts import Contract
 from convoke.api.operations import Operations
-from convoke.api.parameters import UpdateAccountConfiguration, parse
+from convoke.api.parameters import FORM_NAMES, parse
 from convoke.api.representations import Representation, json_response
 from convoke.api.requests import CONVOKE_PREFIX, Request
 from convoke.api.responses import Response
 from convoke.domain import errors
+from convoke.domain.account_configuration import AccountConfigurationChange
 from convoke.domain.accounts import Account
+
+
+class UpdateAccountConfiguration(AccountConfigurationChange):
+    model_config = FORM_NAMES
 
 
 class AccountConfigurationRepresentation(Representation):

@@ -10,18 +10,30 @@ from typing import Any
 from convoke.api.contracts import Contract
 from convoke.api.operations import Operations
 from convoke.api.pagination import MAX_SMALL_PAGE_SIZE, Pagination
-from convoke.api.parameters import (
-    CreateAddressConfiguration,
-    ListAddressConfigurations,
-    UpdateAddressConfiguration,
-    parse,
-    parse_query,
-)
+from convoke.api.parameters import FORM_NAMES, parse, parse_query
 from convoke.api.representations import Representation, RestDate, json_response, no_content
 from convoke.api.requests import Request
 from convoke.api.responses import Response
 from convoke.domain import errors
-from convoke.domain.address_configurations import AddressConfiguration, AddressType
+from convoke.domain.address_configurations import (
+    AddressConfiguration,
+    AddressConfigurationChange,
+    AddressConfigurationFilters,
+    AddressType,
+    NewAddressConfiguration,
+)
+
+
+class CreateAddressConfiguration(NewAddressConfiguration):
+    model_config = FORM_NAMES
+
+
+class UpdateAddressConfiguration(AddressConfigurationChange):
+    model_config = FORM_NAMES
+
+
+class ListAddressConfigurations(AddressConfigurationFilters):
+    model_config = FORM_NAMES
 
 
 class AddressConfigurationRepresentation(Representation):

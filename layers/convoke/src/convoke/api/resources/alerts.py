@@ -8,12 +8,16 @@ from __future__ import annotations
 from convoke.api.contracts import Contract
 from convoke.api.operations import Operations
 from convoke.api.pagination import Pagination
-from convoke.api.parameters import ListAlerts, parse_query
+from convoke.api.parameters import FORM_NAMES, parse_query
 from convoke.api.representations import Representation, RestDate, json_response
 from convoke.api.requests import Request
 from convoke.api.responses import Response
-from convoke.domain.alerts import Alert, LogLevel
+from convoke.domain.alerts import Alert, AlertFilters, LogLevel
 from convoke.domain.webhooks import Method
+
+
+class ListAlerts(AlertFilters):
+    model_config = FORM_NAMES
 
 
 class AlertRepresentation(Representation):

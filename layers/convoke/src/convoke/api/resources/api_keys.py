@@ -13,15 +13,20 @@ from convoke.api.auth import basic_credentials
 from convoke.api.contracts import Contract
 from convoke.api.operations import Operations
 from convoke.api.pagination import RestPagination
-from convoke.api.parameters import SaveApiKey, parse
+from convoke.api.parameters import FORM_NAMES, parse
 from convoke.api.representations import Representation, json_response, no_content
 from convoke.api.requests import REST_PREFIX, Request
 from convoke.api.responses import Response
 from convoke.domain import errors
-from convoke.domain.api_keys import ApiKey
+from convoke.domain.api_keys import ApiKey, NewApiKey
 from convoke.domain.errors import AccessDeniedError, NotFoundError
 from convoke.domain.instants import to_rfc_2822
 from convoke.domain.sids import Prefix, parse_sid
+
+
+class SaveApiKey(NewApiKey):
+    model_config = FORM_NAMES
+
 
 Rfc2822Date = Annotated[
     AwareDatetime,

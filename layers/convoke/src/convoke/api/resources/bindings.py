@@ -8,11 +8,15 @@ from __future__ import annotations
 from convoke.api.contracts import Contract
 from convoke.api.operations import Operations
 from convoke.api.pagination import Pagination
-from convoke.api.parameters import ListBindings, parse_query
+from convoke.api.parameters import FORM_NAMES, parse_query
 from convoke.api.representations import Representation, RestDate, json_response, no_content
 from convoke.api.requests import Request
 from convoke.api.responses import Response
-from convoke.domain.bindings import Binding, BindingType
+from convoke.domain.bindings import Binding, BindingFilters, BindingType
+
+
+class ListBindings(BindingFilters):
+    model_config = FORM_NAMES
 
 
 class BindingRepresentation(Representation):

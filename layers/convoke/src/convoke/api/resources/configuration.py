@@ -9,12 +9,17 @@ from datetime import timedelta
 
 from convoke.api.contracts import Contract
 from convoke.api.operations import Operations
-from convoke.api.parameters import UpdateConfiguration, parse
+from convoke.api.parameters import FORM_NAMES, parse
 from convoke.api.representations import Representation, json_response
 from convoke.api.requests import Request
 from convoke.api.responses import Response
 from convoke.domain.accounts import Account
+from convoke.domain.configuration import ConfigurationChange
 from convoke.domain.durations import format_duration
+
+
+class UpdateConfiguration(ConfigurationChange):
+    model_config = FORM_NAMES
 
 
 class ConfigurationRepresentation(Representation):

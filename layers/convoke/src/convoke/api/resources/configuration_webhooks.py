@@ -7,14 +7,18 @@ from __future__ import annotations
 
 from convoke.api.contracts import Contract
 from convoke.api.operations import Operations
-from convoke.api.parameters import UpdateConfigurationWebhooks, parse
+from convoke.api.parameters import FORM_NAMES, parse
 from convoke.api.representations import Representation, json_response
 from convoke.api.requests import Request
 from convoke.api.responses import Response
 from convoke.domain import errors
-from convoke.domain.configuration_webhooks import ConfigurationWebhooks, Target
+from convoke.domain.configuration_webhooks import ConfigurationWebhooks, ConfigurationWebhooksChange, Target
 from convoke.domain.events import EventType
 from convoke.domain.webhooks import Method
+
+
+class UpdateConfigurationWebhooks(ConfigurationWebhooksChange):
+    model_config = FORM_NAMES
 
 
 class ConfigurationWebhooksRepresentation(Representation):

@@ -12,11 +12,11 @@ from convoke.api.deferred import Deferred
 from convoke.api.idempotency import IDEMPOTENT_REPLAYED, parse_idempotency_key
 from convoke.api.operations import Operations
 from convoke.api.parameter_names import PARTICIPANT
-from convoke.api.parameters import CreateConversation, read, read_participants, warn_of_unknown_parameters
+from convoke.api.parameters import read, read_participants, warn_of_unknown_parameters
 from convoke.api.preferences import PREFER, PREFERENCE_APPLIED, preferred_wait
 from convoke.api.representations import json_response
 from convoke.api.requests import WEBHOOK_ENABLED, ServiceRequest
-from convoke.api.resources.conversations import ConversationRepresentation, represent
+from convoke.api.resources.conversations import ConversationRepresentation, CreateConversation, represent
 from convoke.api.resources.participants import MEMBER_ERRORS
 from convoke.api.responses import Response
 from convoke.domain import errors

@@ -9,14 +9,28 @@ from convoke.api.contracts import CHANGE_REFUSED, Contract
 from convoke.api.idempotency import IDEMPOTENT_REPLAYED, parse_idempotency_key
 from convoke.api.operations import Operations
 from convoke.api.pagination import Pagination
-from convoke.api.parameters import CreateConversation, ListConversations, UpdateConversation, parse, parse_query
+from convoke.api.parameters import FORM_NAMES, parse, parse_query
 from convoke.api.representations import Representation, RestDate, json_response, no_content
 from convoke.api.requests import WEBHOOK_ENABLED, ServiceRequest
 from convoke.api.responses import Response
 from convoke.domain import errors
-from convoke.domain.conversations import Conversation, EmailBinding, State
+from convoke.domain.conversation_filters import ConversationFilters
+from convoke.domain.conversations import Conversation, ConversationChange, EmailBinding, NewConversation, State
 from convoke.domain.idempotency import IDEMPOTENCY_KEY
 from convoke.domain.instants import to_seconds
+
+
+class CreateConversation(NewConversation):
+    model_config = FORM_NAMES
+
+
+class UpdateConversation(ConversationChange):
+    model_config = FORM_NAMES
+
+
+class ListConversations(ConversationFilters):
+    model_config = FORM_NAMES
+
 
 LINKS = {"participants": "Participants", "messages": "Messages", "webhooks": "Webhooks"}
 """Maps the name of each link to the path that follows the conversation's URL."""

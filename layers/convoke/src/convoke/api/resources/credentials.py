@@ -10,12 +10,20 @@ from typing import Literal
 from convoke.api.contracts import Contract
 from convoke.api.operations import Operations
 from convoke.api.pagination import Pagination
-from convoke.api.parameters import CreateCredential, UpdateCredential, parse
+from convoke.api.parameters import FORM_NAMES, parse
 from convoke.api.representations import Representation, RestDate, json_response, no_content
 from convoke.api.requests import Request
 from convoke.api.responses import Response
 from convoke.domain import errors
-from convoke.domain.credentials import Credential, PushType
+from convoke.domain.credentials import Credential, CredentialChange, NewCredential, PushType
+
+
+class CreateCredential(NewCredential):
+    model_config = FORM_NAMES
+
+
+class UpdateCredential(CredentialChange):
+    model_config = FORM_NAMES
 
 
 class CredentialRepresentation(Representation):

@@ -7,11 +7,16 @@ from __future__ import annotations
 
 from convoke.api.contracts import Contract
 from convoke.api.operations import Operations
-from convoke.api.parameters import CreateEventReplay, parse
+from convoke.api.parameters import FORM_NAMES, parse
 from convoke.api.representations import Representation, json_response
 from convoke.api.requests import Request
 from convoke.api.resources.events import event_url
 from convoke.api.responses import Response
+from convoke.domain.event_replays import NewEventReplay
+
+
+class CreateEventReplay(NewEventReplay):
+    model_config = FORM_NAMES
 
 
 class EventReplayRepresentation(Representation):

@@ -8,11 +8,15 @@ from __future__ import annotations
 from convoke.api.contracts import Contract
 from convoke.api.operations import Operations
 from convoke.api.pagination import MAX_SMALL_PAGE_SIZE, Pagination
-from convoke.api.parameters import ListEvents, parse_query
+from convoke.api.parameters import FORM_NAMES, parse_query
 from convoke.api.representations import Representation, StreamDate, json_response
 from convoke.api.requests import CONVOKE_PREFIX, Request
 from convoke.api.responses import Response
-from convoke.domain.events import AnyEventType, Event
+from convoke.domain.events import AnyEventType, Event, EventFilters
+
+
+class ListEvents(EventFilters):
+    model_config = FORM_NAMES
 
 
 class EventRepresentation(Representation):

@@ -7,13 +7,17 @@ from __future__ import annotations
 
 from convoke.api.contracts import Contract
 from convoke.api.operations import Operations
-from convoke.api.parameters import UploadMedia, parse_query
+from convoke.api.parameters import FORM_NAMES, parse_query
 from convoke.api.representations import Representation, RestDate, json_response
 from convoke.api.requests import Request
 from convoke.api.responses import Response
 from convoke.api.uploads import Upload, upload_body
 from convoke.domain import errors
-from convoke.domain.media import Category, Media
+from convoke.domain.media import Category, Media, NewMedia
+
+
+class UploadMedia(NewMedia):
+    model_config = FORM_NAMES
 
 
 class MediaLinks(Representation):

@@ -10,14 +10,26 @@ from urllib.parse import quote
 from convoke.api.contracts import CHANGE_REFUSED, Contract
 from convoke.api.operations import Operations
 from convoke.api.pagination import Pagination
-from convoke.api.parameters import CreateMessage, ListMessages, UpdateMessage, parse, parse_query
+from convoke.api.parameters import FORM_NAMES, parse, parse_query
 from convoke.api.representations import Representation, RestDate, add_service_sid, json_response, no_content
 from convoke.api.requests import WEBHOOK_ENABLED, ServiceRequest
 from convoke.api.responses import Response
 from convoke.domain import errors
-from convoke.domain.messages import Message
+from convoke.domain.messages import Message, MessageChange, MessageFilters, NewMessage
 from convoke.domain.pages import Order
 from convoke.domain.receipts import DeliverySummary
+
+
+class ListMessages(MessageFilters):
+    model_config = FORM_NAMES
+
+
+class CreateMessage(NewMessage):
+    model_config = FORM_NAMES
+
+
+class UpdateMessage(MessageChange):
+    model_config = FORM_NAMES
 
 
 class MessageMediaRepresentation(Representation):

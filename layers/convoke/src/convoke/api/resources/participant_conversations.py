@@ -10,14 +10,19 @@ from typing import Literal
 from convoke.api.contracts import Contract
 from convoke.api.operations import Operations
 from convoke.api.pagination import MAX_SMALL_PAGE_SIZE, Pagination
-from convoke.api.parameters import ListParticipantConversations, parse_query
+from convoke.api.parameters import FORM_NAMES, parse_query
 from convoke.api.representations import Representation, RestDate, json_response
 from convoke.api.requests import ServiceRequest
 from convoke.api.resources.conversations import timers
 from convoke.api.responses import Response
 from convoke.domain.conversations import State
-from convoke.domain.participant_conversations import ParticipantConversation
+from convoke.domain.participant_conversations import ParticipantConversation, ParticipantConversationFilters
 from convoke.domain.participants import MessagingBinding
+
+
+class ListParticipantConversations(ParticipantConversationFilters):
+    model_config = FORM_NAMES
+
 
 CREATED_BY_ACCOUNT = "system"
 """The value of `conversation_created_by` if the account created the conversation. Otherwise a chat user created it.

@@ -10,12 +10,17 @@ from urllib.parse import quote
 from convoke.api.contracts import CHANGE_REFUSED, Contract
 from convoke.api.operations import Operations
 from convoke.api.pagination import Pagination
-from convoke.api.parameters import CreateParticipant, UpdateParticipant, parse, parse_participant
+from convoke.api.parameters import FORM_NAMES, CreateParticipant, parse, parse_participant
 from convoke.api.representations import Representation, RestDate, add_service_sid, json_response, no_content
 from convoke.api.requests import WEBHOOK_ENABLED, ServiceRequest
 from convoke.api.responses import Response
 from convoke.domain import errors
+from convoke.domain.participant_requests import ParticipantChange
 from convoke.domain.participants import Participant
+
+
+class UpdateParticipant(ParticipantChange):
+    model_config = FORM_NAMES
 
 
 class ParticipantRepresentation(Representation):

@@ -8,12 +8,20 @@ from __future__ import annotations
 from convoke.api.contracts import Contract
 from convoke.api.operations import Operations
 from convoke.api.pagination import MAX_SMALL_PAGE_SIZE, Pagination
-from convoke.api.parameters import CreateRole, UpdateRole, parse
+from convoke.api.parameters import FORM_NAMES, parse
 from convoke.api.representations import Representation, RestDate, json_response, no_content
 from convoke.api.requests import ServiceRequest
 from convoke.api.responses import Response
 from convoke.domain import errors
-from convoke.domain.roles import Permission, Role, RoleType
+from convoke.domain.roles import NewRole, Permission, Role, RoleChange, RoleType
+
+
+class CreateRole(NewRole):
+    model_config = FORM_NAMES
+
+
+class UpdateRole(RoleChange):
+    model_config = FORM_NAMES
 
 
 class RoleRepresentation(Representation):

@@ -7,15 +7,32 @@ from __future__ import annotations
 
 from urllib.parse import quote
 
+from pydantic import ConfigDict
+
 from convoke.api.contracts import Contract
 from convoke.api.operations import Operations
 from convoke.api.pagination import Pagination
-from convoke.api.parameters import CreateScopedWebhook, UpdateScopedWebhook, parse
+from convoke.api.parameter_names import scoped_webhook_name
+from convoke.api.parameters import parse
 from convoke.api.representations import Representation, RestDate, add_service_sid, json_response, no_content
 from convoke.api.requests import ServiceRequest
 from convoke.api.responses import Response
 from convoke.domain import errors
-from convoke.domain.scoped_webhooks import MAX_WEBHOOKS_PER_CONVERSATION, ScopedTarget, ScopedWebhook
+from convoke.domain.scoped_webhooks import (
+    MAX_WEBHOOKS_PER_CONVERSATION,
+    NewScopedWebhook,
+    ScopedTarget,
+    ScopedWebhook,
+    ScopedWebhookChange,
+)
+
+
+class CreateScopedWebhook(NewScopedWebhook):
+    model_config = ConfigDict(alias_generator=scoped_webhook_name)
+
+
+class UpdateScopedWebhook(ScopedWebhookChange):
+    model_config = ConfigDict(alias_generator=scoped_webhook_name)
 
 
 class ScopedWebhookRepresentation(Representation):

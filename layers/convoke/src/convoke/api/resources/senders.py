@@ -8,12 +8,20 @@ from __future__ import annotations
 from convoke.api.contracts import Contract
 from convoke.api.operations import Operations
 from convoke.api.pagination import MAX_SMALL_PAGE_SIZE, Pagination
-from convoke.api.parameters import CreateSender, UpdateSender, parse
+from convoke.api.parameters import FORM_NAMES, parse
 from convoke.api.representations import Representation, RestDate, json_response, no_content
 from convoke.api.requests import CONVOKE_PREFIX, Request
 from convoke.api.responses import Response
 from convoke.domain import errors
-from convoke.domain.senders import Provider, Sender
+from convoke.domain.senders import NewSender, Provider, Sender, SenderChange
+
+
+class CreateSender(NewSender):
+    model_config = FORM_NAMES
+
+
+class UpdateSender(SenderChange):
+    model_config = FORM_NAMES
 
 
 class SenderRepresentation(Representation):

@@ -7,12 +7,17 @@ from __future__ import annotations
 
 from convoke.api.contracts import Contract
 from convoke.api.operations import Operations
-from convoke.api.parameters import UpdateServiceConfiguration, parse
+from convoke.api.parameters import FORM_NAMES, parse
 from convoke.api.representations import Representation, json_response
 from convoke.api.requests import Request
 from convoke.api.responses import Response
 from convoke.domain import errors
+from convoke.domain.service_configuration import ServiceConfigurationChange
 from convoke.domain.services import Service
+
+
+class UpdateServiceConfiguration(ServiceConfigurationChange):
+    model_config = FORM_NAMES
 
 
 class ServiceConfigurationRepresentation(Representation):

@@ -9,12 +9,19 @@ from pydantic import BaseModel, ConfigDict
 
 from convoke.api.contracts import Contract
 from convoke.api.operations import Operations
-from convoke.api.parameters import UpdateServiceConfigurationNotifications, parse
+from convoke.api.parameters import FORM_NAMES, parse
 from convoke.api.representations import Representation, json_response
 from convoke.api.requests import Request
 from convoke.api.responses import Response
 from convoke.domain import errors
-from convoke.domain.service_configuration_notifications import ServiceConfigurationNotifications
+from convoke.domain.service_configuration_notifications import (
+    ServiceConfigurationNotifications,
+    ServiceConfigurationNotificationsChange,
+)
+
+
+class UpdateServiceConfigurationNotifications(ServiceConfigurationNotificationsChange):
+    model_config = FORM_NAMES
 
 
 class WithMedia(BaseModel):

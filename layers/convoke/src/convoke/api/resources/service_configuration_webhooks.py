@@ -7,14 +7,21 @@ from __future__ import annotations
 
 from convoke.api.contracts import Contract
 from convoke.api.operations import Operations
-from convoke.api.parameters import UpdateServiceConfigurationWebhooks, parse
+from convoke.api.parameters import FORM_NAMES, parse
 from convoke.api.representations import Representation, json_response
 from convoke.api.requests import Request
 from convoke.api.responses import Response
 from convoke.domain import errors
 from convoke.domain.events import EventType
-from convoke.domain.service_configuration_webhooks import ServiceConfigurationWebhooks
+from convoke.domain.service_configuration_webhooks import (
+    ServiceConfigurationWebhooks,
+    ServiceConfigurationWebhooksChange,
+)
 from convoke.domain.webhooks import Method
+
+
+class UpdateServiceConfigurationWebhooks(ServiceConfigurationWebhooksChange):
+    model_config = FORM_NAMES
 
 
 class ServiceConfigurationWebhooksRepresentation(Representation):

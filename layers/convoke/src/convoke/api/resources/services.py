@@ -8,12 +8,17 @@ from __future__ import annotations
 from convoke.api.contracts import Contract
 from convoke.api.operations import Operations
 from convoke.api.pagination import Pagination
-from convoke.api.parameters import CreateService, parse
+from convoke.api.parameters import FORM_NAMES, parse
 from convoke.api.representations import Representation, RestDate, json_response, no_content
 from convoke.api.requests import Request
 from convoke.api.responses import Response
 from convoke.domain import errors
-from convoke.domain.services import Service
+from convoke.domain.services import NewService, Service
+
+
+class CreateService(NewService):
+    model_config = FORM_NAMES
+
 
 LINKS = {
     "conversations": "Conversations",

@@ -7,10 +7,15 @@ from __future__ import annotations
 
 from convoke.api.contracts import Contract
 from convoke.api.operations import Operations
-from convoke.api.parameters import CreateSignatureCheck, parse
+from convoke.api.parameters import FORM_NAMES, parse
 from convoke.api.representations import Representation, json_response
 from convoke.api.requests import Request
 from convoke.api.responses import Response
+from convoke.domain.signature_checks import NewSignatureCheck
+
+
+class CreateSignatureCheck(NewSignatureCheck):
+    model_config = FORM_NAMES
 
 
 class SignatureCheckRepresentation(Representation):

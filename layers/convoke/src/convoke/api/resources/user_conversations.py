@@ -11,7 +11,7 @@ from urllib.parse import quote
 from convoke.api.contracts import CHANGE_REFUSED, Contract
 from convoke.api.operations import Operations
 from convoke.api.pagination import MAX_SMALL_PAGE_SIZE, Pagination
-from convoke.api.parameters import UpdateUserConversation, parse
+from convoke.api.parameters import FORM_NAMES, parse
 from convoke.api.representations import Representation, RestDate, json_response, no_content
 from convoke.api.requests import WEBHOOK_ENABLED, ServiceRequest
 from convoke.api.resources.conversations import timers
@@ -21,7 +21,11 @@ from convoke.domain import errors
 from convoke.domain.conversations import State
 from convoke.domain.participant_conversations import ParticipantConversation
 from convoke.domain.participants import NotificationLevel
-from convoke.domain.user_conversations import unread_messages
+from convoke.domain.user_conversations import UserConversationChange, unread_messages
+
+
+class UpdateUserConversation(UserConversationChange):
+    model_config = FORM_NAMES
 
 
 class UserConversationRepresentation(Representation):

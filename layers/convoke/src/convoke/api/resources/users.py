@@ -8,12 +8,20 @@ from __future__ import annotations
 from convoke.api.contracts import Contract
 from convoke.api.operations import Operations
 from convoke.api.pagination import MAX_SMALL_PAGE_SIZE, Pagination
-from convoke.api.parameters import CreateUser, UpdateUser, parse
+from convoke.api.parameters import FORM_NAMES, parse
 from convoke.api.representations import Representation, RestDate, json_response, no_content
 from convoke.api.requests import WEBHOOK_ENABLED, ServiceRequest
 from convoke.api.responses import Response
 from convoke.domain import errors
-from convoke.domain.users import User
+from convoke.domain.users import NewUser, User, UserChange
+
+
+class CreateUser(NewUser):
+    model_config = FORM_NAMES
+
+
+class UpdateUser(UserChange):
+    model_config = FORM_NAMES
 
 
 class UserRepresentation(Representation):

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from snapshot_restore_py import register_before_snapshot
+
 from convoke.api.dispatch import request_id
+from convoke.api.operations import Operations
 from convoke.api.resolver import resolver_of
+from convoke.api.routes import ROUTES, Route
 from convoke.aws.handlers.invocations import AwsEvent, Handler, observed
 from convoke.program import Program
 
@@ -14,10 +20,25 @@ if TYPE_CHECKING:
 
     from convoke.aws.edges import AwsEdges
 
+FREQUENT = ("conversation_with_participants", "conversations", "messages", "participants")
+"""The resources that the cold start imports.
+
+Most first requests need one of these resources. During the cold start, Lambda gives a function more CPU than during a
+request.
+"""
+
+NEEDED_BY_ALL = ("accounts", "services")
+"""The operations that requests to every resource need."""
+
+OPERATIONS = tuple(name for name, member in vars(Operations).items() if isinstance(member, property))
+
 
 def make_handler(edges: AwsEdges) -> Handler:
     """Return a handler that answers HTTP requests."""
-    resolver = resolver_of(Program(edges).api)
+    program = Program(edges)
+    resolver = resolver_of(program.api)
+    _load(program, [route for route in ROUTES if route.resource in FREQUENT], (*FREQUENT, *NEEDED_BY_ALL))
+    register_before_snapshot(partial(_load, program, ROUTES, OPERATIONS))
 
     def handler(event: AwsEvent, context: LambdaContext) -> Any:
         # The response header Twilio-Request-Id contains the same id, so an operator can find the log lines of a
@@ -26,3 +47,11 @@ def make_handler(edges: AwsEdges) -> Handler:
         return resolver.resolve(event, context)
 
     return observed(edges, handler)
+
+
+def _load(program: Program, routes: Iterable[Route], operations: Iterable[str]) -> None:
+    """Import the handlers of the routes, and build the operations with these names."""
+    for route in routes:
+        route.load()
+    for name in operations:
+        getattr(program, name)

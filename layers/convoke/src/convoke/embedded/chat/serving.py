@@ -23,9 +23,9 @@ def new_chat_server(
     *,
     trust_forwarded: bool,
 ) -> ChatServer:
-    hub = Hub(table, SyncFeed(program.operations), users)
+    hub = Hub(table, SyncFeed(program), users)
     return ChatServer(
-        ChatDispatcher(program.operations, (typing_route(hub),)),
+        ChatDispatcher(program, (typing_route(hub),)),
         program.access_tokens,
         hub,
         runner,

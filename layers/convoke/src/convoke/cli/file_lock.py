@@ -1,0 +1,25 @@
+"""The exclusive lock of a file. The operating system releases the lock when the process ends."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def file_lock(path: str, *, waits: bool) -> Iterator[None]:
+    """Hold the lock of a file during the block. If the file does not exist, create the file for its owner only.
+
+    Raises BlockingIOError if another process holds the lock and `waits` is False. Raises another OSError if this
+    process may not write the file, or if the file is a symbolic link.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX if waits else fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # An earlier version of Convoke allowed other users to open the file. Such a user could take the lock.
+        os.fchmod(descriptor, 0o600)
+        yield
+    finally:
+        os.close(descriptor)
