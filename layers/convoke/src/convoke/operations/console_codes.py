@@ -43,8 +43,8 @@ class ConsoleCodeOperations:
     def exchange(self, requested: NewConsoleKey) -> tuple[ApiKey, str]:
         """Exchange a code for a new API key of the account. Return the API key and its secret.
 
-        The code can be used only once. If the process dies after this use, the person needs a new link. The method also
-        deletes the expired codes and API keys of the account, because no other operation deletes them. Raises
+        The code can be used only once. If the process dies before the response, the person needs a new link. The method
+        also deletes the expired codes and API keys of the account, because no other operation deletes them. Raises
         NotAuthenticatedError if the code does not exist, was used or has expired.
         """
         account_sid = requested.account_sid
