@@ -361,7 +361,10 @@ class NotificationSoundTooLongError(
 
 
 class WebhookTimeoutError(LogEntry, code=50076, text="The receiver of a webhook did not answer within 5 seconds"):
-    """The webhook's URL can set another limit. The alert is about the last attempt for an event, or a pre-event."""
+    """The webhook's URL can set another time limit.
+
+    The alert is about the last attempt to deliver an event, or about a pre-event without an answer.
+    """
 
 
 # Roles and users
