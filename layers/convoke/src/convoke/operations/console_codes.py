@@ -1,4 +1,7 @@
-"""Create one-time codes for links to the console, and exchange a code for an API key."""
+"""Create one-time codes for links to the console, and exchange a code for an API key.
+
+A user can also sign in with an API key and its secret. `console/static/pages.js` has this way.
+"""
 
 from __future__ import annotations
 
