@@ -15,7 +15,7 @@ import pytest
 from convoke.domain.senders import Provider, Sender
 from convoke.storage import keys
 from convoke.storage.sending_limits import LIFETIME, MAX_PAUSE, SendingLimits
-from convoke.storage.table import EXPIRES_AT, Item, Table, Update
+from convoke.storage.table import EXPIRES_AT, Item, Set, Table, Update
 from tests.support.tables import memory_table, moto_table
 
 NOW = datetime(2026, 11, 28, 12, 0, 0, 250_000, tzinfo=UTC)
@@ -151,6 +151,22 @@ def test_clock_of_another_process_that_is_ahead_does_not_give_turns_twice(limits
         limits.pause_before(sender(1), NOW + timedelta(seconds=30))
     assert limits.pause_before(sender(1), NOW) == 0.0
     assert limits.pause_before(sender(1), NOW) == seconds
+
+
+def test_turn_is_never_in_the_past(limits: SendingLimits) -> None:
+    """A pause that is not positive would mean that the copy can be sent."""
+    for _ in range(2):
+        limits.pause_before(sender(1), NOW)
+
+    class Interrupted(CountingTable):
+        def update(self, update: Update) -> Item:
+            if self.updates == 2:
+                turns = keys.sending_turns(sender(1).account_sid, sender(1).sid)
+                self._table.update(Update(turns, (Set("next", 1_000_000),)))
+            return super().update(update)
+
+    interrupted = cast("Table", Interrupted(limits.table))
+    assert SendingLimits(interrupted).pause_before(sender(1), NOW) == 0.75
 
 
 def test_copy_that_gets_no_turn_tries_no_second_update_of_the_turns(limits: SendingLimits) -> None:

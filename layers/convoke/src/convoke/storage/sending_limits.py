@@ -90,7 +90,8 @@ class SendingLimits:
             with suppress(ConditionFailedError):
                 has_room = LessThan("next", last)
                 stored = self.table.update(Update(key, (Add("next", distance), _expiry(now)), has_room))
-                return _moment(_next_turn(stored) - distance)
+                # A process whose clock is behind may have started the turns again meanwhile.
+                return _moment(max(_next_turn(stored) - distance, first))
         # Do not reserve a turn that is more than MAX_PAUSE away. The copy would come back before this turn, and would
         # then reserve a second turn.
         return now + MAX_PAUSE
