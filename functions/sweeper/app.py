@@ -17,5 +17,8 @@ sweep = started("sweeper", os.environ)
 
 
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> Any:
-    """Process every resource that is due now, in the shard that the event names. Return the number of resources."""
+    """Process every due resource in the shard that the event names. Return the number of processed resources.
+
+    If the event names no shard, process all shards.
+    """
     return sweep(event, context)

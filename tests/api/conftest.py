@@ -54,7 +54,7 @@ def engine() -> str:
 
 @pytest.fixture
 def instance(engine: str) -> Iterator[Instance]:
-    """Run Convoke on the embedded engine.
+    """Run Convoke on the engine that the fixture `engine` names: the embedded engine by default.
 
     A test whose outcome can depend on the engine needs the mark `each_engine`. The test then runs on every engine.
     """
@@ -73,7 +73,7 @@ def tree(instance: Instance, request: pytest.FixtureRequest) -> Tree:
 
 @pytest.fixture
 def clock() -> ManualClock:
-    """Return a clock that only the test moves."""
+    """Return a clock that moves only if the test moves it or Convoke calls its `sleep`."""
     return ManualClock()
 
 

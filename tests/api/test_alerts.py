@@ -222,7 +222,7 @@ def test_alert_is_recorded_as_event_and_can_be_replayed(instance: Instance) -> N
 
 @pytest.mark.each_engine
 def test_repeated_delivery_message_creates_one_alert(instance: Instance) -> None:
-    """A replay, however, creates a second alert."""
+    """A repeated message of a failed delivery creates no further alert. A failed replay creates a second alert."""
     give_up(instance, 403)
     (delivery,) = instance.receivers.posted
     stored = instance.items("alert")

@@ -95,8 +95,8 @@ def test_provisioning_makes_at_most_seven_aws_calls(costs: Counted) -> None:
 
     The steps `add` and `publish` make at most five calls, including one call that reads unknown Users. The step
     `finalize` makes two calls that activate the conversation. Two later calls of `finalize` do not count, because the
-    conversation is already active: `events:PutEvents` publishes the state event, and `dynamodb:UpdateItem` settles the
-    conversation.
+    conversation is active before these calls: `events:PutEvents` publishes the state event, and `dynamodb:UpdateItem`
+    settles the conversation.
     """
     for asked in ("1 chat", "10 chat", "10 sms"):
         steps = costs[asked]

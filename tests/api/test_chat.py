@@ -136,7 +136,8 @@ def test_registrations_are_confirmed_and_other_frames_are_ignored(instance: Embe
 
 def test_websocket_exists_only_at_its_path(instance: EmbeddedInstance) -> None:
     async def scenario(serving: ChatServing, key: Key) -> None:
-        # On other paths, the server ignores the header `Upgrade`. Without credentials, the response is then a 401.
+        # On all paths except CHAT_PATH, the server ignores the header `Upgrade` and handles a usual request. A request
+        # without credentials gets a 401.
         reader, writer = await asyncio.open_connection("127.0.0.1", serving.port)
         writer.write(
             b"GET /v1/Conversations HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"

@@ -48,7 +48,7 @@ def run(instance: EmbeddedInstance, scenario: Scenario) -> None:
 
 
 async def next_event(client: TestClient, wanted: str) -> dict[str, Any]:
-    """Wait for a frame with an event of the type `wanted`. Return the data of the frame's first event."""
+    """Wait for a frame with an event of the type `wanted`. Return the frame's first event."""
     frame = await client.next(lambda frame: any(event_type == wanted for event_type, _ in events_in(frame)))
     return events_in(frame)[0][1]
 

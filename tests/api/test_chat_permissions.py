@@ -83,9 +83,10 @@ OUTCOMES = {Decision.NOT_PERMITTED: (403, 50107), Decision.NOT_A_PARTICIPANT: (4
 
 
 def roles_for(instance: EmbeddedInstance, action: Action, role_type: RoleType) -> Iterator[Role]:
-    """Yield one role without a suitable permission, and one role for each suitable permission.
+    """Create and yield a role without a suitable permission, and a role for each suitable permission.
 
-    A permission is suitable if it permits the action.
+    `role_type` is the type of the roles. A permission is suitable if it permits the action, and if roles of this type
+    can have the permission.
     """
     rule = RULES[action]
     other = {

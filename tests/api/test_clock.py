@@ -28,7 +28,7 @@ from tests.support.waiting import eventually
 CLOCK = "/convoke/v1/Clock"
 MINUTE = timedelta(minutes=1)
 A_MOMENT = timedelta(seconds=30)
-"""Each of these tests takes less real time than this duration."""
+"""Each test of this module takes less real time than this duration."""
 
 
 @pytest.fixture

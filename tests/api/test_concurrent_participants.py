@@ -25,7 +25,7 @@ def new(instance: EmbeddedInstance) -> str:
 
 
 def pairs_held(instance: EmbeddedInstance) -> set[tuple[str, str]]:
-    """Return the proxy address and the conversation SID for each lock on an address pair."""
+    """Return the participant's address and the conversation SID for each lock on an address pair."""
     return {(item["pk"].rpartition("#")[2], item["conversation_sid"]) for item in instance.items("+1501")}
 
 

@@ -196,7 +196,7 @@ def test_conversation_removed_event_has_last_stored_fields(instance: Instance) -
     v1 = instance.client().conversations.v1
     configure_webhook(v1)
     sid = v1.conversations.create(friendly_name="Visit", unique_name="visit", attributes='{"a": 1}').sid
-    # The Python SDK 9.13 accepts this header in `delete`, but does not send the header.
+    # The Python SDK 9.13 accepts `x_twilio_webhook_enabled` in `delete`, but does not send the header.
     instance.call("DELETE", f"/v1/Conversations/{sid}", headers={"X-Twilio-Webhook-Enabled": "true"})
     (stored,) = instance.items("conversation")
     instance.work()

@@ -169,7 +169,8 @@ def test_stale_write_after_deletion_is_refused(instance: Instance, write: str, s
 def test_delete_read_before_initializing_ended_is_refused(instance: Instance, end: str) -> None:
     """The deleting client reads the conversation in the state `initializing`. Then the state changes.
 
-    The deletion must be refused, because the old data lacks the state event or the locks that the state change added.
+    The deletion must be refused, because the old data lacks the state event, which the deletion must publish. If the
+    conversation was closed, the old data also lists locks that the conversation no longer holds.
     """
     sid = conversation_in(instance, "initializing")
     if end == "finalize":
@@ -183,9 +184,9 @@ def test_delete_read_before_initializing_ended_is_refused(instance: Instance, en
 
 @dataclass(frozen=True)
 class OvertakenRepository(ProvisioningRepository):
-    """A repository in which another write can happen after a read.
+    """A repository that calls `meanwhile` after each read.
 
-    `meanwhile` runs after each read and makes the other write.
+    `meanwhile` writes to the table, as another process could.
     """
 
     meanwhile: Callable[[], object]
@@ -269,7 +270,7 @@ def test_stale_settle_or_claim_keeps_deleted_conversation_due(instance: Instance
 
 @pytest.mark.each_engine
 def test_delete_with_stale_provisioning_keeps_locks_of_another_conversation(instance: Instance) -> None:
-    """The old provisioning record still lists locks that now belong to another conversation."""
+    """The stale provisioning record lists locks that `sid` has released, and that the conversation `other` holds."""
     sid = conversation_in(instance, "initializing", CHAT_AND_SMS)
     early = StaleWriter(instance, sid)
     assert early.close()

@@ -236,7 +236,7 @@ def test_identity_that_an_outdated_cache_added_without_a_user_gets_one(clock: Ma
 
 def test_participant_that_cannot_be_deleted_does_not_keep_the_others(clock: ManualClock) -> None:
     class Broken:
-        """Makes reads of the conversation `broken` fail."""
+        """A table whose `get_many` fails if a key contains the conversation SID `broken`."""
 
         broken = ""
 

@@ -46,7 +46,7 @@ def create_conversation(place: CliTarget, who: dict[str, Any]) -> str:
 
 
 def received_deliveries(place: CliTarget) -> list[Delivery]:
-    """Receive all messages of the delivery queue. Return their deliveries."""
+    """Receive the messages of the delivery queue, on a stack at most 10 of them. Return their deliveries."""
     if isinstance(place, StackTarget):
         sqs, url = place.client("sqs"), place.queues["DeliveryQueue"]
         received = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", [])

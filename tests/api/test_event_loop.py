@@ -76,9 +76,9 @@ def test_pre_events_do_not_sleep_on_event_loop() -> None:
 
 @dataclass
 class InterruptedTable:
-    """A table in which another process writes just before a transaction.
+    """A table that calls one function of `meanwhile` before each transaction, as long as functions are left.
 
-    Each function in `meanwhile` makes one such write before one transaction.
+    Each function writes to the table, as another process could. The last function runs first.
     """
 
     table: Any

@@ -160,7 +160,7 @@ def test_known_identities_are_neither_written_nor_read_twice() -> None:
 def test_identity_that_an_old_read_misses_is_read_again_consistently() -> None:
     """On DynamoDB, an eventually consistent read can miss a new User.
 
-    Therefore Convoke reads an unknown identity again with strong consistency.
+    Therefore Convoke repeats the read of an unknown identity with strong consistency.
     """
 
     class Stale(CountingTable):

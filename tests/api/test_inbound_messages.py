@@ -86,7 +86,7 @@ def test_closed_or_deleted_conversation_gets_no_message(embedded: EmbeddedInstan
 
 
 def test_message_waits_for_the_end_of_initializing(embedded: EmbeddedInstance) -> None:
-    """The message arrives while participants are still being added. Convoke adds the message afterwards."""
+    """The message arrives before the participants are added. Convoke adds the message after the participants."""
     configure(embedded)
     created = embedded.client().conversations.v1.conversation_with_participants.create(participant=[pair()])
     pauses = list[float]()
@@ -279,7 +279,10 @@ def test_group_message_creates_a_group(embedded: EmbeddedInstance) -> None:
 
 
 def send_copy(instance: Instance, conversation: Any, at: datetime) -> None:
-    """Store a record of a copy that `BUSINESS` sent to `PHONE`, a member of the group."""
+    """Store a record of a copy that `BUSINESS` sent to `PHONE` at the time `at`.
+
+    `conversation` is the group from which the copy comes.
+    """
     sid = conversation._solution["sid"]
     instance.table.transact([group_copy_write(instance.account.sid, sid, PHONE, BUSINESS, at)])
 

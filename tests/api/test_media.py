@@ -451,7 +451,7 @@ def test_old_message_with_a_media_sid_can_be_deleted(instance: Any) -> None:
     assert conversation.messages.list() == []
 
 
-# Messages with several media. The REST API cannot create such messages.
+# Messages with several media, which the REST API cannot create.
 
 
 def send(instance: Any, conversation: Any, sids: Sequence[str], identity: str | None = None) -> Any:

@@ -169,9 +169,9 @@ def test_message_comes_again_if_convoke_cannot_store_its_picture(
 def test_picture_is_fetched_once_although_the_operation_is_repeated(
     instance: EmbeddedInstance, server: MediaServer
 ) -> None:
-    """While the first message waits for a pre-event, another message creates the conversation.
+    """While a message waits for a pre-event, a second message of the same phone creates the conversation.
 
-    Therefore Convoke repeats the operation for the first message.
+    Therefore Convoke repeats the operation for the message that waited.
     """
     ask_before_conversations(instance)
 

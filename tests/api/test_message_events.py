@@ -55,7 +55,7 @@ def test_message_events_have_fields_of_added_updated_and_removed_message(instanc
     expected |= {"Attributes": '{"a": 1}', "DateUpdated": stored["date_updated"]}
     assert delivered(instance) == [{"EventType": "onMessageUpdated", **expected}]
     path = f"/v1/Conversations/{created.conversation_sid}/Messages/{created.sid}"
-    # The Python SDK does not send this header in DELETE requests.
+    # The Python SDK does not send `X-Twilio-Webhook-Enabled` in DELETE requests.
     instance.call("DELETE", path, headers={"X-Twilio-Webhook-Enabled": "true"})
     (removed,) = delivered(instance)
     assert removed.pop("DateRemoved").endswith("Z")

@@ -113,7 +113,8 @@ EXAMPLES: dict[str, str | list[str]] = {
 }
 """Maps each form parameter to a valid value.
 
-The parameters in SERVICE_SIDS and ROLE_SIDS are missing, because their values differ between instances.
+The values of some parameters differ between instances. Therefore PopulatedInstance adds the parameters in SERVICE_SIDS
+and ROLE_SIDS, and replaces the value of `RoleSid`.
 """
 
 OWN_EXAMPLES: dict[str, dict[str, str]] = {
@@ -130,7 +131,7 @@ ROLE_SIDS = (
     "DefaultConversationRoleSid",
     "DefaultChatServiceRoleSid",
 )
-"""The form parameters that need the SID of an existing role.
+"""The form parameters that set a default role. They need the SID of an existing role.
 
 The form parameters in SERVICE_SIDS need the SID of an existing service.
 """
@@ -313,7 +314,10 @@ def test_every_route_is_described_and_no_other(embedded: EmbeddedInstance) -> No
 
 @EVERY_OPERATION
 def test_operation_returns_every_described_status(embedded: EmbeddedInstance, operation: Operation) -> None:
-    """Send three requests: with only the required parameters, with all parameters, and with an ETag."""
+    """Send a request with only the required parameters, and a request with all parameters that it can combine.
+
+    If the first response has an ETag, also send a request with this ETag.
+    """
     populated = PopulatedInstance(embedded)
     examples = Examples(populated.examples | OWN_EXAMPLES.get(operation.id, {}))
     full = {name: examples[name] for name in FITTING.get(operation.id.replace("Service", ""), operation.form)}
@@ -356,9 +360,9 @@ def test_operation_on_unknown_resource_is_not_found(shared: PopulatedInstance, o
 
 
 def wrong_values(schema: Schema, example: str | list[str]) -> st.SearchStrategy[Any]:
-    """Generate values that the schema of the form parameter forbids.
+    """Generate values that the schema of the form parameter forbids. `example` is a value that the schema allows.
 
-    If the schema allows every value, generate nothing.
+    If the function knows no forbidden value, generate nothing.
     """
     if schema["type"] != "array":
         return wrong_texts(schema)
@@ -408,7 +412,7 @@ BOUNDED = [
     for name, schema in operation.form.items()
     if not wrong_values(schema, EXAMPLES.get(name, "")).is_empty
 ]
-"""The form parameters whose schema forbids at least one value."""
+"""The form parameters for which `wrong_values` generates at least one value."""
 
 
 @pytest.mark.parametrize(("operation", "name"), BOUNDED)

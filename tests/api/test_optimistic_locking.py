@@ -200,7 +200,7 @@ def test_delete_during_provisioning_leaves_nothing(tmp_path: Path) -> None:
             one.work()
             one.sweep(timedelta(seconds=1))
             kinds = {item["sk"] for item in one.items("") if sid in str(item)}
-            # The deletion of an active conversation also leaves a record for each User.
+            # The deletion of an active conversation leaves changes, and a record for each User.
             assert kinds - {f"left#{sid}"} == {"change"}
         assert one.items("lock") == []
 

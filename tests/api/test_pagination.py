@@ -93,7 +93,7 @@ def test_every_list_is_complete_with_any_page_size(
 
 
 def every_list(instance: Instance) -> dict[str, str]:
-    """Create resources of every kind. Map the path of each list to the name of the list in the response."""
+    """Create resources for every list. Return a mapping from each list's path to the list's name in the response."""
     v1 = instance.client().conversations.v1
     v1.configuration.webhooks().update(post_webhook_url="https://hooks.example.com/", filters=["onMessageAdded"])
     for _ in range(2):
@@ -107,7 +107,8 @@ def every_list(instance: Instance) -> dict[str, str]:
         webhook = {"configuration_url": "https://hooks.example.com/", "configuration_filters": ["onMessageAdded"]}
         conversation.webhooks.create(target="webhook", **webhook)
     instance.receivers.statuses = [400] * (2 * ITEMS)
-    # The author gets no copy. Copies to every phone would cause more events than fit on the largest page.
+    # The author is a phone of the conversation, and gets no copy. Copies to every phone would cause more events than
+    # fit on the largest page.
     text = {"body": "Hello", "author": "+15558670000", "x_twilio_webhook_enabled": "true"}
     message = [conversation.messages.create(**text) for _ in range(2)][-1]
     instance.work()

@@ -125,7 +125,7 @@ def test_repeated_request_does_not_wait(clocked: Instance, clock: ManualClock) -
 
 
 class UnreadableTable:
-    """Makes reads of conversations fail."""
+    """A table whose `get` fails for conversations."""
 
     def __init__(self, table: Any) -> None:
         self._table = table

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import quote
 
+import pytest
+
 from tests.api.test_twilio_webhooks import create_sender
 from tests.support.instances import ORIGIN, EmbeddedInstance, call
 from tests.support.phones import BUSINESS, OTHER_PHONE, PHONE, configure, text
@@ -58,6 +60,15 @@ def inbox(instance: EmbeddedInstance, number: str = PHONE) -> list[dict[str, Any
     path = f"/convoke/v1/Simulate/Phones/{quote(number, safe='')}/Messages"
     listed: list[dict[str, Any]] = instance.call("GET", path).body["messages"]
     return listed
+
+
+@pytest.mark.parametrize("number", ["banana", "5558675310", " 15558675310"])
+def test_phone_without_a_valid_number_is_refused(embedded: EmbeddedInstance, number: str) -> None:
+    phone = f"/convoke/v1/Simulate/Phones/{quote(number, safe='')}"
+    for method, path in (("GET", ""), ("POST", ""), ("GET", "/Messages"), ("GET", "/Thread")):
+        refused = embedded.call(method, phone + path, {"FailNext": "1"} if method == "POST" else None)
+        assert (refused.status, refused.body["code"]) == (400, 20001)
+        assert refused.body["message"] == "number must be the address of a phone, such as +15558675310"
 
 
 def reply(instance: EmbeddedInstance, conversation_sid: str, body: str) -> list[tuple[str, int]]:

@@ -40,7 +40,7 @@ STORED_BEFORE_0154 = Path(__file__).parents[1] / "unit/stored/before_0154.json"
 
 @pytest.fixture(autouse=True)
 def no_margin(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Start each replay exactly at the given event.
+    """Make each replay start exactly at the given event.
 
     The usual margin is longer than a test takes. A replay with this margin would contain all changes of the test.
     """
@@ -65,7 +65,7 @@ def next_millisecond() -> None:
 
 
 def refusal_of(reader: SyncReader, name: str) -> type[ConversationsError]:
-    """Try every kind of read. Return the type of the error, which must be the same for all reads."""
+    """Try every kind of read. Return the type of the errors, which must be the same for all reads that fail."""
     found = set()
     for read in (reader.event_id, reader.items, lambda each: reader.replay(each, LONG_AGO)):
         try:
@@ -488,7 +488,7 @@ def test_interrupted_replay_loses_no_message_that_follows_an_edited_one(
     found: list[tuple[Action, str | None]] = []
     while not (replay := reader.replay(name, since)).is_complete:
         found += [(event.action, event.key) for event in replay.events]
-        # The client's next request asks for the events after this event id.
+        # The client's next request asks for the events after `last_event_id`.
         assert replay.last_event_id == max(event.event_id for event in replay.events) > since
         since = replay.last_event_id
     found += [(event.action, event.key) for event in replay.events]
@@ -506,7 +506,7 @@ def test_long_replay_of_messages_starts_at_the_first_missed_one(
     name, reader = f"{messages[0].conversation_sid}.messages", SyncReader(instance, "alice")
     seen = reader.event_id(name)
     send(conversation, 9)
-    # Some messages are deleted. The search for the first missed message must still work.
+    # Some messages are deleted. The search for the first missed message must not need these messages.
     for message in conversation.messages.list()[7:10]:
         message.delete()
     added = [key for action, key in reader.missed(name, seen) if action is Action.ADDED]
@@ -514,7 +514,10 @@ def test_long_replay_of_messages_starts_at_the_first_missed_one(
 
 
 def test_replay_has_events_for_recent_messages_whose_receipts_changed(instance: EmbeddedInstance) -> None:
-    """A change of a receipt changes only the message. Therefore the replay must also read recent messages."""
+    """A new status of a receipt changes only the message, and Convoke stores no change that touches the message.
+
+    Therefore the replay must also read recent messages.
+    """
     conversation = conversation_with(instance, "alice")
     conversation.participants.create(
         messaging_binding_address="+15558675310", messaging_binding_proxy_address="+15017122661"

@@ -26,7 +26,7 @@ RESTORED = "restored"
 
 @pytest.fixture
 def restored(deployed: StackTarget) -> StackTarget:
-    """Restore the table of a stack with two accounts.
+    """Imitate a restore of the table of a stack with two accounts.
 
     A restored table has no stream and no settings, as on DynamoDB.
     """

@@ -91,7 +91,7 @@ def test_message_costs_as_many_reads_with_1000_members_as_with_10() -> None:
 PAGE_SIZE = 50
 
 ITEMS = 52
-"""The number of resources in each list. This number is greater than PAGE_SIZE."""
+"""The number of resources in each list that is not in MAX_RESOURCES. This number is greater than PAGE_SIZE."""
 
 MAX_RESOURCES = {"Receipts": 50, "ScopedWebhooks": 5}
 """Maps each list that cannot contain `ITEMS` resources to its maximum number of resources."""
@@ -104,7 +104,7 @@ Each of these resources consists of a conversation and a participant. In all oth
 
 
 class FilledInstance:
-    """An instance whose lists have more resources than fit on one page."""
+    """An instance whose lists have more resources than fit on one page, except the lists in MAX_RESOURCES."""
 
     def __init__(self, instance: EmbeddedInstance) -> None:
         self.instance = instance

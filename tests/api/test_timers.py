@@ -297,9 +297,9 @@ def test_sweep_that_looks_ahead_fires_no_timer_early(embedded: EmbeddedInstance)
 
 @dataclass(frozen=True)
 class OvertakenRepository(ProvisioningRepository):
-    """A repository in which another write can happen after a read.
+    """A repository that calls `meanwhile` after each read.
 
-    `meanwhile` runs after each read and makes the other write.
+    `meanwhile` writes to the table, as another process could.
     """
 
     meanwhile: Meanwhile

@@ -44,7 +44,7 @@ def delivered(instance: Instance) -> list[tuple[str, str]]:
 
 
 def delete(instance: Instance, conversation: Any) -> Answer:
-    # The Python SDK 9.13 does not send this header in DELETE requests.
+    # The Python SDK 9.13 does not send `X-Twilio-Webhook-Enabled` in DELETE requests.
     return instance.call("DELETE", f"/v1/Conversations/{conversation.fetch().sid}", headers=HEADER)
 
 

@@ -113,7 +113,7 @@ def test_pre_event_uses_timeout_from_url_fragment(running: EmbeddedInstance) -> 
 
 
 class HangingHost(Receivers):
-    """Fake receivers. A call to `https://hanging.example` returns only after the test has set `is_over`."""
+    """Fake receivers. A call to `hanging.example` waits until the test sets `is_over`, for at most PATIENCE seconds."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -132,7 +132,7 @@ class Cost:
     def _count_reads(self, items: list[Any]) -> None:
         """Count the additional read units of items that are larger than 4 KB.
 
-        `ask` has already counted one unit for each item.
+        `ask` counts the read unit for the first 4 KB of each item.
         """
         self.read_units += sum((size({"M": item}) - 1) // READ_UNIT for item in items)
 
@@ -241,7 +241,8 @@ def measure(
     The result also has the name `all`, with the sum of all costs.
 
     - `existing` is the number of other conversations that are created before the measurement.
-    - If `known` is true, the Users of the participants exist, but the participant adder has not read these Users yet.
+    - If `known` is true, the Users of the participants exist. If `existing` is not 0, the other conversations create
+      the Users. Otherwise this function creates the Users, and the participant adder has not read these Users yet.
     - `account` must be a different number in each measurement. MiniStack uses this number as the account ID, so each
       measurement starts without data.
     """

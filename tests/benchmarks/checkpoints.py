@@ -18,7 +18,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from convoke.embedded import checkpoints
-from convoke.embedded.failures import DataFileFailures
+from convoke.embedded.failures import StorageFailures
 from tests.benchmarks.load import once
 from tests.benchmarks.runs import run
 from tests.benchmarks.server import convoke
@@ -73,7 +73,7 @@ def write(writer: Yardstick, thread: checkpoints.Checkpoints) -> tuple[list[floa
 def measured(data: Path, model: Path) -> dict[str, float]:
     writer = Yardstick(str(data), str(model))
     writer.connection.execute("PRAGMA wal_autocheckpoint = 0")
-    thread = checkpoints.Checkpoints(str(data), DataFileFailures())
+    thread = checkpoints.Checkpoints(str(data), StorageFailures())
     thread.start()
     stalls, commits = write(writer, thread)
     thread.stop()

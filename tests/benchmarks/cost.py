@@ -208,7 +208,7 @@ def monthly() -> dict[str, float]:
     quantities = {
         "alarms": sum(map(metric_count, resources("AWS::CloudWatch::Alarm").values())),
         "custom metrics": len(Measure),
-        "secrets": 1,
+        "secrets": len(resources("AWS::SecretsManager::Secret")),
         "SnapStart cached GB": MEMORY_GB,
     }
     return {item: price.of(quantities[item]) for item, price in MONTHLY_PRICES.items()}

@@ -2,7 +2,8 @@
 
 `python -m tests.benchmarks.yardstick PATH MODEL` listens like `convoke up --json`. The yardstick uses Convoke's HTTP
 server. MODEL is a data file of Convoke with one active conversation. For each request, the yardstick stores the same
-rows with a new conversation SID in the new data file PATH. The yardstick answers 202 with a body of a similar length.
+rows with a new conversation SID in the new data file PATH. The yardstick answers 202 with a body that is about as long
+as Convoke's.
 The yardstick validates nothing and runs no steps.
 
 The benchmarks show Convoke's figures next to the yardstick's figures. Thus a reader can compare figures from different

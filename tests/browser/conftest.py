@@ -21,7 +21,7 @@ FOLDER = Path(__file__).parent
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """If Chromium is missing, deselect the tests of this folder, and print one line.
 
-    In CI, the tests run anyway, so that they fail.
+    In CI, the tests run without Chromium too, so that they fail.
     """
     if find_chromium() or os.environ.get("CI") == "true":
         return
@@ -92,7 +92,7 @@ def example(instance: RunningInstance) -> Example:
 
 @pytest.fixture
 def page(visit: Visit, instance: RunningInstance, example: Example) -> Page:
-    """Return a page that is signed in through a link."""
+    """Return a browser page with the console. A link has signed the page in."""
     visit.page.goto(console_link(instance))
     visit.page.get_by_role("heading", name="Conversations", level=1).wait_for()
     return visit.page

@@ -19,7 +19,7 @@ from tests.support.chromium import find_chromium
 
 
 def launch(playwright: Playwright) -> Browser:
-    # CI runs as root. For root, Chromium starts only without its sandbox.
+    # CI runs as root. If root starts Chromium, Chromium works only without its sandbox.
     return playwright.chromium.launch(executable_path=find_chromium(), chromium_sandbox=os.geteuid() != 0)
 
 

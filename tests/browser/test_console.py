@@ -22,7 +22,7 @@ HOSTILE = """"'><img src=x onerror="window.hacked=1"><script>window.hacked=1</sc
 NOT_FOUND = "status of 404"
 """A part of the browser's message about a response with the status 404.
 
-This response means that no conversation has the searched unique name.
+This response means that no conversation has the SID or the searched unique name.
 """
 
 VIEWS = {
@@ -140,6 +140,16 @@ def test_conversation_is_found_by_sid_and_unique_name(page: Page, visit: Visit, 
         expect(page.locator("a.item .name")).to_have_text(["Viewing of 12 Elm Street"])
     page.get_by_label("Search").fill("nobody")
     expect(page.get_by_text("Nothing found")).to_be_visible()
+
+
+def test_unknown_conversation_is_an_error_and_nobody_can_write_to_it(
+    page: Page, visit: Visit, instance: RunningInstance, example: Example
+) -> None:
+    visit.expected = NOT_FOUND
+    page.goto(f"{instance.url}/console#/conversations/{example.service_sid}/CH{'0' * 32}")
+    expect(page.get_by_text("was not found")).to_be_visible()
+    expect(page.get_by_role("button", name="Send", exact=True)).to_be_disabled()
+    expect(page.get_by_role("button", name="Add", exact=True)).to_be_hidden()
 
 
 def test_message_is_written_as_a_member_and_others_arrive_by_themselves(

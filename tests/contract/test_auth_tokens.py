@@ -1,4 +1,4 @@
-"""The table or Secrets Manager stores Auth Tokens (storage/auth_tokens.py, aws/secrets.py).
+"""Convoke stores Auth Tokens in the table (storage/auth_tokens.py) or in Secrets Manager (aws/secrets.py).
 
 moto simulates Secrets Manager.
 """

@@ -189,7 +189,7 @@ def test_twilio_certainly_has_no_copy_if_it_cannot_be_reached() -> None:
 
 
 def is_cut(url: str) -> Future[SentCopy]:
-    """Send a copy, and cut the call. Return the finished call."""
+    """Send a copy to the server at `url`, and cut the call while it waits. Return the finished call."""
     with ThreadPoolExecutor(1) as pool:
         carrier = TwilioCarrier(None, url)
         call = pool.submit(carrier.send, COPY)
@@ -202,7 +202,7 @@ def is_cut(url: str) -> Future[SentCopy]:
 
 
 def test_nobody_knows_whether_twilio_has_the_copy_of_a_call_that_was_cut() -> None:
-    # The operating system accepts the connection, and nobody answers.
+    # The operating system accepts the connection, but no server reads the request.
     with socket.create_server(("127.0.0.1", 0)) as listener, pytest.raises(WebhookLateError):
         is_cut(f"http://127.0.0.1:{listener.getsockname()[1]}").result()
 

@@ -117,7 +117,10 @@ def test_file_in_missing_folder_is_refused(tmp_path: Path) -> None:
 
 
 UNPRIVILEGED_UID = 65534
-"""The ID of the user `nobody`. Tests that run as root switch to this user, because root can write to every file."""
+"""The ID of the user `nobody`.
+
+If the tests run as root, `unprivileged` switches to this user, because root can write to every file.
+"""
 
 
 @contextmanager
@@ -267,7 +270,7 @@ def test_memberships_of_format_5_get_into_the_order_of_their_conversations(tmp_p
     ]
     with closing(SqliteTable(path)) as table:
         table.transact([*map(Put, participants), Put(COUNTER)])
-        # Before format 6, this column of the index contained the participant's sort key.
+        # Before format 6, the column `memberships_sort` contained the participant's sort key.
         table.write("UPDATE items SET memberships_sort = sk WHERE memberships_partition IS NOT NULL", ())
         table.write("ALTER TABLE messages DROP COLUMN failures", ())
         table.write("PRAGMA user_version = 5", ())
@@ -285,7 +288,8 @@ WITHOUT_FAILURES = "ALTER TABLE messages DROP COLUMN failures"
 def test_both_kinds_of_format_6_and_format_7_are_migrated(tmp_path: Path, version: int, column: str) -> None:
     """Format 6 has two variants: with and without the column `failures`.
 
-    The format number must increase so that an older version of Convoke, which cannot read new items, refuses the file.
+    Migration must increase the format number. Then an older version of Convoke, which cannot read new items, refuses
+    the file.
     """
     path = tmp_path / "convoke.db"
     with closing(SqliteTable(str(path))) as table:

@@ -108,8 +108,8 @@ def test_message_is_visible_at_the_next_visible_time_whatever_its_fraction_of_a_
 ) -> None:
     """A test clock moves to the time that `next_visible` returns.
 
-    If the message were still invisible at that time, `next_visible` would return the same time again, and the clock
-    would never advance.
+    If the message were invisible at that time, `next_visible` would return the same time once more, and the clock would
+    never advance.
     """
     send(queue, "a")
     queue.change_visibility(received(queue), 60 + nanoseconds / 1e9)
@@ -171,7 +171,7 @@ def test_message_that_is_postponed_too_far_by_a_clock_change_is_visible(
 
 
 def steps(queue: DurableQueue, call: Callable[[], object]) -> int:
-    """Return how many steps SQLite's virtual machine runs.
+    """Run `call`. Return how many steps SQLite's virtual machine runs meanwhile.
 
     Unlike a duration, this number is the same on every computer.
     """
@@ -276,7 +276,7 @@ def test_dead_letters_are_consumed_in_pages(queue: DurableQueue, dead_letters: D
 def test_message_is_visible_at_its_next_visible_time(queue: DurableQueue, clock: ManualClock) -> None:
     send(queue, *map(str, range(20)))
     for number in range(20):
-        # These pauses do not end at a whole microsecond.
+        # None of these pauses ends at a whole microsecond.
         queue.change_visibility(received(queue), 1 + number + 1 / 3)
     for _ in range(20):
         moment = queue.next_visible(clock.now())

@@ -47,7 +47,7 @@ def answer(content: bytes = PICTURE, content_type: str = "image/png", status: in
 
 @contextmanager
 def host(answers: dict[str, Answer]) -> Iterator[tuple[str, list[tuple[str, str | None]]]]:
-    """Run an HTTP server that serves files.
+    """Run an HTTP server until the block ends. `answers` maps a path to the function that sends the response.
 
     Yield the server's origin, and a list with the path and the credentials of each request.
     """
@@ -209,7 +209,7 @@ def test_incomplete_content_is_not_media() -> None:
         fetched(f"{origin}/")
 
 
-# The operation
+# The operation that stores the files
 
 
 @pytest.fixture
@@ -219,7 +219,7 @@ def instance() -> Iterator[EmbeddedInstance]:
 
 
 def received(instance: EmbeddedInstance, *urls: str) -> list[dict[str, Any]]:
-    """Fetch files as the operation for inbound messages does. Return the stored media."""
+    """Fetch the files at `urls`, as the operation for inbound messages does. Return the media that it stores."""
     program = instance.engine.program
     service = program.known_services.fetch(instance.account.sid, instance.account.default_chat_service_sid)
     assert service is not None

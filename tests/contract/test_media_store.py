@@ -257,7 +257,9 @@ def test_folder_without_media_is_not_created(tmp_path: Path) -> None:
     assert [*tmp_path.iterdir()] == []
 
 
-def test_full_disk_is_temporarily_unavailable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_full_disk_is_temporarily_unavailable_and_logged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     writer = MediaFolder(str(tmp_path / "convoke.db")).writer(ACCOUNT, SID)
     writer.write(b"x")
 
@@ -268,6 +270,9 @@ def test_full_disk_is_temporarily_unavailable(tmp_path: Path, monkeypatch: pytes
     with pytest.raises(UnavailableError):
         writer.commit("image/png")
     writer.abort()
+    assert [record.getMessage() for record in caplog.records] == [
+        "the media folder cannot be used: [Errno 28] No space left on device"
+    ]
     assert read(MediaFolder(str(tmp_path / "convoke.db"))) is None
 
 

@@ -23,7 +23,7 @@ FIRST, SECOND = (TwilioCredentials(account_sid="AC" + digit * 32, auth_token=dig
 
 
 def secrets(clocks: Clocks | None = None) -> SecretSenderSecrets:
-    """Return a store with an empty cache, as in a new process."""
+    """Return a store in Secrets Manager with an empty cache, as in a new process."""
     client = boto3.client(
         "secretsmanager", region_name="us-east-1", aws_access_key_id="testing", aws_secret_access_key="testing"
     )

@@ -50,7 +50,10 @@ def limits(table: Table) -> SendingLimits:
 def simulate(
     limits: SendingLimits, arrivals: list[float], limit: int, rounded: Callable[[float], float]
 ) -> tuple[Counter[int], Counter[int]]:
-    """Let copies ask again after their pauses, until all copies are sent. `arrivals` are in seconds after NOW.
+    """Simulate copies of a sender with the limit `limit`, until all copies are sent.
+
+    Each copy asks `limits` at its arrival, and once more after each pause. `arrivals` are in seconds after NOW.
+    `rounded` rounds a pause as a queue does.
 
     Return how many copies were sent in each second, and how often each copy asked.
     """
@@ -111,7 +114,7 @@ def test_pause_is_bounded_and_a_copy_reserves_no_turn_after_the_longest_pause(li
     seconds = int(MAX_PAUSE.total_seconds())
     pauses = [limits.pause_before(sender(1), NOW) for _ in range(seconds + 100)]
     assert max(pauses) == seconds
-    # The turns that were given are used up when the longest pause ends.
+    # When the longest pause ends, all reserved turns are used up.
     assert limits.pause_before(sender(1), NOW + MAX_PAUSE) == 0.0
     assert limits.pause_before(sender(1), NOW + MAX_PAUSE) == 0.75
 

@@ -49,7 +49,7 @@ ENGINES: dict[str, Callable[[pytest.FixtureRequest], AbstractContextManager[Tabl
 }
 
 MARKS = {"dynamodb-on-ministack": pytest.mark.xdist_group("ministack")}
-"""Makes one pytest-xdist worker run all tests on MiniStack, so that MiniStack starts only once."""
+"""Maps an engine to a mark. With the mark, one pytest-xdist worker runs all tests on MiniStack and starts it once."""
 
 KEY = Key("AC1#CH1", "conversation")
 OTHER = Key("AC1#CH1", "provisioning")

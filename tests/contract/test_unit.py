@@ -54,9 +54,9 @@ class Log(list[str]):
 
 
 class Machine:
-    """A table on an event loop, and the second connection `other` to the same file.
+    """A table on an event loop, and a second connection to the same file.
 
-    `other` sees only committed data.
+    The second connection, `other`, sees only committed data.
     """
 
     def __init__(self, path: Path, lock_timeout: float = 5.0) -> None:
@@ -88,7 +88,7 @@ class Machine:
             self.other.execute("COMMIT")
 
     def fail_next_commit(self) -> None:
-        """Make the next commit fail, as on a full disk."""
+        """Make commits fail until `heal` is called, as on a full disk."""
         self.table._connection.execute("PRAGMA query_only = 1")
 
     def heal(self) -> None:
@@ -525,7 +525,7 @@ def test_thread_that_runs_several_writes_gets_one_commit(path: Path) -> None:
 def test_reading_thread_waits_for_the_commit_of_the_unit_that_it_saw(path: Path) -> None:
     async def scenario(machine: Machine) -> None:
         reading = asyncio.get_running_loop().run_in_executor(None, machine.table.get, Key("AC1#CH1", "a"))
-        # This sleep blocks the loop until the thread has asked for the read. Then one tick runs the read and the write.
+        # This sleep blocks the loop while the thread asks for the read. Then one tick runs the read and the write.
         time.sleep(0.05)
         machine.table.transact([Put(item("a"))])
         assert await reading == item("a")

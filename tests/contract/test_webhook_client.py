@@ -164,14 +164,14 @@ def test_response_body_is_read_up_to_the_limit(length: int) -> None:
 
 
 def drip(connection: socket.socket) -> None:
-    """Send a header that never ends, one byte at a time."""
+    """Send a status line and a header that does not end within the time limit, one byte at a time."""
     for byte in b"HTTP/1.1 200 OK\r\nX-Long: " + b"x" * 1000:
         connection.sendall(bytes([byte]))
         time.sleep(0.05)
 
 
 def drip_a_header(connection: socket.socket) -> None:
-    """Send a status line, a complete header, and then a header that never ends, one byte at a time."""
+    """Send a status line and a complete header at once, and then the same bytes as `drip`."""
     connection.sendall(b"HTTP/1.1 200 OK\r\nX-Short: x\r\n")
     drip(connection)
 
@@ -184,7 +184,7 @@ def drip_the_body(connection: socket.socket) -> None:
 
 
 def drip_a_body_without_length(connection: socket.socket) -> None:
-    """Send a body that never ends, one byte at a time. No header announces the body's length."""
+    """Send a body that does not end within the time limit, one byte at a time. No header announces its length."""
     connection.sendall(b"HTTP/1.0 200 OK\r\n\r\n")
     for _ in range(1000):
         connection.sendall(b"x")
@@ -192,7 +192,7 @@ def drip_a_body_without_length(connection: socket.socket) -> None:
 
 
 def drip_a_handshake(connection: socket.socket) -> None:
-    """Send the first record of a TLS handshake, one byte at a time."""
+    """Send the beginning of a TLS handshake. The first record is sent one byte at a time, and is never complete."""
     connection.sendall(b"\x16\x03\x03\x40\x00\x02")
     for _ in range(1000):
         connection.sendall(b"\x00")
@@ -416,14 +416,14 @@ class Resolver:
 
 
 def done(addresses: list[Address]) -> Future[list[Address]]:
-    """Return a finished lookup."""
+    """Return a finished lookup that found `addresses`."""
     found: Future[list[Address]] = Future()
     found.set_result(addresses)
     return found
 
 
 def only_allowed(network: str, *, https_only: bool = False) -> ReceiverRules:
-    """Return rules that allow calls only to one private network.
+    """Return rules that allow calls to public networks and to one private network.
 
     The receivers of these tests run on this machine. A deployment's default rules would refuse to call them.
     """

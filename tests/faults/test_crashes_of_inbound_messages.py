@@ -1,4 +1,7 @@
-"""If the process crashes while a message from a phone arrives, the carrier delivers the message again."""
+"""If the process crashes while a message from a phone arrives, the message is stored once.
+
+After the crash, the carrier delivers the message again.
+"""
 
 from __future__ import annotations
 

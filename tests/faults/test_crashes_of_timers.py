@@ -1,4 +1,4 @@
-"""If the process crashes while timers expire, each timer still takes effect once and sends its webhooks."""
+"""If the process crashes while timers expire, the conversation is closed once, and each state change sends webhooks."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
-"""After a failure of its own, Convoke retries a limited number of times with growing pauses. Then it creates an alert.
+"""After a failure of its own, Convoke retries with growing pauses. After several failures, it creates an alert.
 
-No loop repeats a failing call forever at a fixed interval. See docs/decisions/0098-own-failures-are-given-up.md.
+Convoke then gives up a delivery or a copy, and retries other work only rarely. No loop repeats a failing call forever
+at a short fixed interval. See docs/decisions/0098-own-failures-are-given-up.md.
 """
 
 from __future__ import annotations
@@ -519,7 +520,7 @@ def test_failing_copy_on_aws_is_retried_with_growing_pauses_and_fails(
         assert conversation.messages(message.sid).fetch().delivery["failed"] == "all"
         (alert,) = moto.call("GET", "/v1/Alerts").body["alerts"]
         assert (alert["error_code"], alert["resource_sid"]) == ("30008", message.sid)
-        # Clients have already been told that the copy has failed. Therefore a redrive does not send the copy.
+        # Clients know from the receipt that the copy has failed. Therefore a redrive does not send the copy.
         sent = moto.items("phone-message#")
         moto.redrive_copies()
         moto.work()

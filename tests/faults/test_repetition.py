@@ -90,7 +90,7 @@ def test_messages_delivered_three_times_in_any_order_take_effect_once(seed: int)
 
 
 def test_concurrent_sweepers_do_all_due_work_once(tmp_path: Path) -> None:
-    """Two processes share a data file, and the participant queue loses all messages.
+    """Two engines share a data file, and the participant queue loses all messages.
 
     The sweepers must add the participants, expire the timer, and erase the deleted conversation.
     """

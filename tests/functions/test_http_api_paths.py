@@ -73,9 +73,10 @@ def replay(moto: MotoInstance, method: str, path: str, **query: Any) -> Answer:
 
 @pytest.fixture(scope="module")
 def parents(moto: MotoInstance) -> dict[str, str]:
-    """Create a resource of each kind that has subresources. Map the path segment of each list to the resource's SID.
+    """Create a resource of each kind that has subresources. Return a mapping from path segments to these resources.
 
-    For example, `Conversations` is the path segment of the conversation list.
+    A path segment stands before the resource in a path, such as `Conversations`. The value is the SID or the id of the
+    resource. For a User, it is the identity.
     """
     conversation = moto.call("POST", "/v1/ConversationWithParticipants", {"Participant": chat(1)}).body
     moto.work()

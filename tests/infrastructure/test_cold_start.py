@@ -22,8 +22,8 @@ pytestmark = pytest.mark.built
 MAX_BYTECODE_INSTRUCTIONS = 7_230_000
 """The maximum number of bytecode instructions in a cold start of the API function.
 
-Unlike a duration, this number is the same on every machine, within 0.01 %. Python itself can count bytecode
-instructions. CPU instructions would need a tool (`tests.benchmarks.cold_start`).
+Unlike a duration, this number is the same on every machine, within 0.01 %. The test counts bytecode instructions,
+because Python itself can count them. `tests.benchmarks.cold_start` counts CPU instructions, but needs Valgrind.
 
 If a change makes the cold start cheaper, lower the constant. A cold start imports only the resources that most first
 requests need (`FREQUENT` in `aws/handlers/api.py`).

@@ -1,4 +1,7 @@
-"""Each module of Convoke has a test file with the same name, so that readers can find the tests."""
+"""Each module in PACKAGES has a test file with the same name, so that readers can find the tests.
+
+TESTED_IN and NOT_TESTED contain the exceptions.
+"""
 
 from __future__ import annotations
 

@@ -250,7 +250,7 @@ def test_every_function_and_queue_has_an_alarm() -> None:
 
 def test_dead_receiver_of_a_tenant_raises_no_alarm() -> None:
     queues = resources("AWS::SQS::Queue")
-    # Only Convoke sends messages to this queue. They are deliveries that a receiver did not accept.
+    # The following queue contains the deliveries that a receiver did not accept. Only Convoke sends messages to it.
     variables = functions()["webhook_delivery"]["Environment"]["Variables"]
     tenants = variables["CONVOKE_DELIVERY_DEAD_LETTER_QUEUE_URL"]["Ref"]
     assert watched("ApproximateNumberOfMessagesVisible") == {

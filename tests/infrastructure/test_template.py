@@ -38,9 +38,9 @@ def test_environment_variables_are_those_that_the_settings_read() -> None:
 
 
 def test_functions_on_aws_call_aws() -> None:
-    """An empty value means the real AWS.
+    """An empty value of AWS_ENDPOINT_URL means the real AWS.
 
-    The template declares the variable, because `sam local invoke` can set only declared variables.
+    The template declares this variable, because `sam local invoke` can set only declared variables.
     """
     for properties in functions().values():
         assert properties["Environment"]["Variables"]["AWS_ENDPOINT_URL"] == ""

@@ -75,12 +75,12 @@ def test_request_with_a_pre_event_and_conflicts_ends_before_the_timeout_of_the_f
 
 
 def test_call_to_a_webhook_ends_before_the_timeout_of_the_function() -> None:
-    # Each attempt makes two DynamoDB calls: one to record the start, and one to record the result.
+    # Count the DynamoDB calls that record the start and the result of the attempt.
     assert TIMEOUTS["webhook_delivery"] > MAX_TIMEOUT_SECONDS + 2 * (CONNECT_TIMEOUT_SECONDS + READ_TIMEOUT_SECONDS)
 
 
 def test_call_to_a_carrier_ends_before_the_timeout_of_the_function() -> None:
-    # Each attempt makes two DynamoDB calls: one to record the start, and one to record the result.
+    # Count the DynamoDB calls that record the start and the result of the attempt.
     assert TIMEOUTS["message_sender"] > twilio.SETTINGS.total + 2 * (CONNECT_TIMEOUT_SECONDS + READ_TIMEOUT_SECONDS)
 
 

@@ -1,4 +1,4 @@
-"""The pytest plugin works in a separate project that has only Convoke installed."""
+"""The pytest plugin works in a separate project that has no import from Convoke and no pytest setting for it."""
 
 from __future__ import annotations
 

@@ -64,6 +64,11 @@ def test_phone_sends_messages(instance: RunningInstance) -> None:
         assert "\n" not in str(refused.value)
 
 
+def test_phone_without_a_valid_number_raises_value_error(instance: RunningInstance) -> None:
+    with pytest.raises(ValueError, match="'5558675310' is not the address of a phone"):
+        instance.phone("5558675310")
+
+
 def test_phone_gets_messages(instance: RunningInstance) -> None:
     v1 = instance.client().conversations.v1
     v1.address_configurations.create(type="sms", address=BUSINESS, auto_creation_enabled=True)

@@ -94,7 +94,7 @@ class World:
         self.seen += changes
 
     def deliver(self, changes: int) -> None:
-        """Send the events of the oldest waiting changes to the client."""
+        """Send the events of waiting changes to the client. `changes` is the number of changes, oldest first."""
         for change in self.waiting[:changes]:
             touches = [*self.sync.touches(change)]
             for subscription in self.watched:

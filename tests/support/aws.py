@@ -91,7 +91,7 @@ def create_api_key_master(secretsmanager: Any) -> None:
 
 
 def create_queues(sqs: Any) -> dict[str, str]:
-    """Create the queues of the template. Return a mapping from each queue's logical ID to its URL."""
+    """Create the queues of the template. Return a mapping from the logical IDs of the queues to their URLs."""
     urls = {}
     for name, queue in resources("AWS::SQS::Queue").items():
         is_fifo = queue.get("FifoQueue", False)
@@ -108,10 +108,14 @@ def shared_session() -> Session:
 
 @dataclass
 class Deployment:
-    """Creates the resources of the template that moto and MiniStack support."""
+    """Creates the resources of the template that the tests use, in moto or in MiniStack.
+
+    They are the table, the queues, the event bus and its rules, the state machine, the buckets and the master secret of
+    API keys.
+    """
 
     values: dict[str, str] = field(default_factory=dict)
-    """Maps each logical ID to the value of its `!Ref`."""
+    """Maps logical IDs of the created resources to the values of their `!Ref`."""
     session: Session = field(default_factory=shared_session)
     _clients: dict[str, Any] = field(default_factory=dict)
 
@@ -173,9 +177,9 @@ class AwsInstance(Instance):
         self.deployment = deployment
         self._executed: set[str] = set()
         self.task_errors: dict[str, list[TaskError]] = {}
-        """Maps each task's name to the errors that the task still has to raise.
+        """Maps a task's name to the errors that the next runs of the task raise.
 
-        The task does its work before it raises an error.
+        The first run raises the last error of the list. Each run does its work before it raises its error.
         """
         self._edges: dict[str, AwsEdges] = {}
         self.phone_plans = PhonePlans()
@@ -204,7 +208,7 @@ class AwsInstance(Instance):
         return Program(self.edges("api")).accounts
 
     def clear_caches(self) -> None:
-        """Discard the handlers and their caches, as a cold start does."""
+        """Discard the handlers and their caches. The caches of the edges, such as the cache of Auth Tokens, remain."""
         for name in HANDLERS:
             vars(self).pop(name, None)
 
@@ -424,7 +428,7 @@ class MotoInstance(AwsInstance):
         return records
 
     def redrive_copies(self) -> None:
-        """Move the dead letters of copies back to the copy queue, in the way of `convoke dlq redrive`."""
+        """Move the only dead letter of a copy back to the copy queue, as `convoke dlq redrive` does."""
         sqs, values = self.deployment.client("sqs"), self.deployment.values
         letters = SqsDeadLetters(sqs, "copy-failure", values["CopyFailureQueue"], values["CopyQueue"])
         assert letters.redrive(lambda body: body) == 1

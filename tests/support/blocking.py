@@ -34,7 +34,10 @@ def product_blocks_event_loop() -> bool:
 
 
 class BlockingGuard:
-    """Raises AssertionError if Convoke sleeps or waits for a lock on the thread of an event loop."""
+    """Raises AssertionError if Convoke sleeps or waits on the thread of an event loop.
+
+    The guard notices waits for a condition, and waits for the locks that the module `engine` creates.
+    """
 
     def __init__(self) -> None:
         self.violations: list[str] = []

@@ -12,7 +12,7 @@ from convoke.storage.table import Key
 class BusyConnection:
     """Makes the next `failures` SELECT statements fail with the SQLite error `name`.
 
-    Statements inside a transaction still succeed, because the transaction already holds its locks.
+    Statements inside a transaction succeed, because the transaction holds its locks.
     """
 
     def __init__(self, connection: sqlite3.Connection, name: str) -> None:
@@ -40,9 +40,9 @@ def make_busy(table: SqliteTable, name: str = "SQLITE_BUSY") -> BusyConnection:
 
 
 def roll_back_during_select(table: SqliteTable) -> None:
-    """Run a read that fails and rolls back the transaction. In SQLite, some I/O errors do this.
+    """Simulate a read that fails with an I/O error for which SQLite rolls back the whole transaction.
 
-    Raises UnavailableError.
+    Raises UnavailableError, because the read fails.
     """
     table._connection.execute("ROLLBACK")
     table._connection.set_authorizer(lambda *_: sqlite3.SQLITE_DENY)

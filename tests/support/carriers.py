@@ -18,7 +18,7 @@ from botocore.validate import validate_parameters
 
 @dataclass
 class Reply:
-    """The response of a fake carrier. By default, the carrier accepts the message copy."""
+    """The response of a fake carrier. The default status means that the carrier accepts the message copy."""
 
     status: int = 201
     body: Mapping[str, object] | str = field(default_factory=dict)
@@ -30,7 +30,7 @@ class Reply:
 class StandIn:
     """A fake carrier that records each request.
 
-    The carrier answers with `replies` in order. Without further replies, it accepts every message copy.
+    The carrier answers with `replies` in order. Once `replies` is empty, the carrier accepts every valid message copy.
     """
 
     url: str
@@ -110,7 +110,7 @@ def _served(handler: type[_Handler]) -> Iterator[StandIn]:
 
 @contextmanager
 def twilio_stand_in() -> Iterator[StandIn]:
-    """Run a fake of Twilio Programmable Messaging. It accepts only the account ACCOUNT with the Auth Token TOKEN."""
+    """Run a fake of Twilio Programmable Messaging. The fake accepts any account with the Auth Token TOKEN."""
     with _served(_TwilioHandler) as stand_in:
         yield stand_in
 

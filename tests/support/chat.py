@@ -94,7 +94,7 @@ async def chat_server(instance: EmbeddedInstance) -> AsyncIterator[ChatServing]:
 
 @dataclass
 class TestClient:
-    """A client that sends frames. `received` holds the frames that no test has read yet."""
+    """A client that sends frames. `received` holds the frames that `next` has not returned yet."""
 
     __test__ = False
 
@@ -115,7 +115,7 @@ class TestClient:
     async def next(self, wanted: Any = lambda frame: True) -> Frame:
         """Return the first frame for which `wanted` returns true.
 
-        Frames that have already arrived come first.
+        The frames in `received` come before the frames that arrive later.
         """
         async with asyncio.timeout(TIMEOUT_SECONDS):
             while True:
@@ -186,7 +186,10 @@ async def subscribe(client: TestClient, name: str, since: int | None = None) -> 
 
 
 def events_in(frame: Frame) -> list[tuple[str, dict[str, Any]]]:
-    """Return the Sync events of a notification. Each returned event starts with its type."""
+    """Return the Sync events of a notification, each with the type of the notification.
+
+    Return an empty list if the frame is not a notification of Sync events.
+    """
     if frame.header.get("message_type") != "twilio.sync.event":
         return []
     notification = json.loads(frame.payload)

@@ -31,7 +31,7 @@ class ChatResponse:
 
 @dataclass
 class ChatUser:
-    """A chat user with a valid access token for one service.
+    """A chat user whose access token for one service Convoke has accepted.
 
     The constructor also creates the User resource, as the connection of a real client does.
     """

@@ -29,7 +29,7 @@ REGION = "eu-central-1"
 BUS_NAME = STACK_NAME
 
 VALUES = {"Table": TABLE_NAME, "EventBus": BUS_NAME, "MediaBucket": "media"}
-"""Maps each logical ID to its physical name. The queues are missing, because moto chooses their URLs."""
+"""Maps logical IDs to physical names. The queues are missing, because moto chooses their URLs."""
 
 FIRST = f"AC{STACK_ID_DIGITS}"
 UNKNOWN = "AC" + "0" * 32

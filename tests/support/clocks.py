@@ -23,7 +23,7 @@ class Clocks:
         self.monotonic += seconds
 
     def freeze(self, seconds: float) -> None:
-        """Move only the wall clock. Lambda does the same when it freezes an environment between two invocations."""
+        """Move only the wall clock, as when Lambda freezes an environment between two invocations."""
         self.wall += seconds
 
     def step_back(self, seconds: float) -> None:

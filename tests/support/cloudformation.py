@@ -32,9 +32,9 @@ def outputs(values: Mapping[str, str]) -> dict[str, str]:
 
 
 def output_value(value: Any, values: Mapping[str, str]) -> str:
-    """Return the value of an output.
+    """Evaluate the expression `value` of the template. `values` maps logical IDs to physical IDs.
 
-    Only AWS knows the value of a `!GetAtt`. Therefore the value of a `!GetAtt` is the attribute's name here.
+    Only AWS knows the value of a `!GetAtt`. Therefore this function returns the name of the attribute instead.
     """
     match value:
         case {"Fn::GetAtt": str(attribute)}:
@@ -50,7 +50,7 @@ class CloudFormation:
     stacks: dict[str, Mapping[str, str]] = field(default_factory=dict)
     """Maps each stack's name to the outputs of the stack."""
     functions: list[str] = field(default_factory=list)
-    """The names of the functions in every stack. ListStackResources returns one function per page."""
+    """The names of the functions in every stack. ListStackResources returns one function and its alias per page."""
     refusal: Refusal | None = None
     """If not None, the server returns this error for every request."""
     regions: list[str] = field(default_factory=list)

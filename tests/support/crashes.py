@@ -23,7 +23,7 @@ from tests.support.examples import CHAT_AND_SMS, chat
 from tests.support.instances import EmbeddedInstance, Instance, held_instance
 
 PROXY = "+1501"
-"""The first characters in the sort key of a lock on an address pair. Each scenario has only one such lock."""
+"""The first characters in the sort key of each lock on an address pair in the scenarios."""
 
 PARTICIPANTS = [*chat(8), CHAT_AND_SMS[0], CHAT_AND_SMS[1]]
 
@@ -158,8 +158,7 @@ def crash_points(
     for after in (False, True):
         for point in count(1):
             path = str(data / f"{point}-{after}.db")
-            # If the test passes a clock, the last run has moved the clock. Therefore each run must prepare the data
-            # again.
+            # If the test passes a clock, the previous run has moved the clock. Therefore each run needs new data.
             if "now" in edges or not Path(prepared).exists():
                 posted = _prepare(prepared, prepare, edges)
             copy(prepared, path)

@@ -21,7 +21,7 @@ CLASSIFIERS = {
     "Python Software Foundation License": "PSF-2.0",
     "The Unlicense (Unlicense)": "Unlicense",
 }
-"""Maps each PyPI licence classifier to its SPDX identifier. The key is the last part of the classifier."""
+"""Maps PyPI licence classifiers to SPDX identifiers. A key is the last part of a classifier."""
 
 TEXTS = {
     "apache license 2.0": "Apache-2.0",
@@ -29,7 +29,7 @@ TEXTS = {
     "apache-2.0": "Apache-2.0",
     "mit license": "MIT",
 }
-"""Maps licence texts to SPDX identifiers. Packages without a classifier have such a text in the field `License`."""
+"""Maps licence texts to SPDX identifiers. A package without a known classifier has its text in the field `License`."""
 
 
 def licences() -> dict[str, str]:

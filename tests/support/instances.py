@@ -1,4 +1,4 @@
-"""Run instances of Convoke in this process. Tests call them through the official SDK, without sockets."""
+"""Run instances of Convoke in this process. Tests call them without sockets, mostly through the official SDK."""
 
 from __future__ import annotations
 
@@ -162,7 +162,8 @@ class Instance(ABC):
     ) -> Client:
         """Return a client of the official SDK.
 
-        `key` is the SID and the secret of an API key. Without `key`, the client uses the account's Auth Token.
+        `key` is the SID and the secret of an API key. Without `key`, the client uses the Auth Token `token`. Without
+        both, the client uses the Auth Token of `self.account`.
         """
         sid = account_sid or self.account.sid
         user, password = key or (sid, token or self.token)
@@ -209,11 +210,11 @@ class Instance(ABC):
 
     @abstractmethod
     def repeat(self, record: dict[str, Any]) -> None:
-        """Send the message of a stored provisioning record to the participant queue again."""
+        """Send the queue message of a stored provisioning record to the participant queue a second time."""
 
     @abstractmethod
     def clear_caches(self) -> None:
-        """Empty the caches, as if every cache entry had expired."""
+        """Empty the caches of accounts, services, owners of API keys and Users. Other caches may keep their entries."""
 
     @abstractmethod
     def lose_messages(self) -> None:

@@ -54,7 +54,7 @@ def python() -> Path:
 def install(folder: Path, *requirements: str) -> Path:
     """Install packages into a folder, without bytecode, as `sam build` does. Return the folder.
 
-    Options in `options` override the settings of uv.
+    The command-line options in `options` override the developer's settings of uv.
     """
     options = ["--quiet", "--no-compile-bytecode", "--link-mode", "copy", "--target", str(folder)]
     subprocess.run([uv(), "pip", "install", "--python", str(python()), *options, *requirements], check=True, cwd=ROOT)

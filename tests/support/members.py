@@ -13,9 +13,9 @@ from convoke.storage.table import MAX_WRITES, Put, Set, Table, Update
 
 
 def add_members(table: Table, conversation: Mapping[str, Any], until: int) -> None:
-    """Store copies of a participant until the conversation has `until` participants.
+    """Store copies of the conversation's first participant until the conversation has `until` participants.
 
-    `conversation` is the body of an API response. The copies have no identity locks.
+    `conversation` is the body of an API response. Each copy has its own identity, but no lock on this identity.
     """
     account_sid, sid = conversation["account_sid"], conversation["sid"]
     standing = ParticipantRepository(table, FirstSights(table)).every(account_sid, sid)

@@ -122,7 +122,7 @@ def _components() -> dict[str, Schema]:
 def check_against_openapi(method: str, path: str, status: int, text: str) -> None:
     """Raise AssertionError if an API response contradicts the description of its operation."""
     operation = operation_of(method, path)
-    # A browser sends a preflight request before the actual request. `/openapi.json` does not describe it.
+    # A browser sends a preflight request before the actual request. `/openapi.json` describes no preflight requests.
     if method == "OPTIONS" and status == HTTPStatus.NO_CONTENT:
         assert text == ""
         return
@@ -159,7 +159,7 @@ def fields_of(contract: Contract) -> set[str]:
 
 @cache
 def _validator(operation_id: str, status: int) -> Draft202012Validator | None:
-    """Return a validator for the response body. Return None if the response has no body."""
+    """Return a validator for the response body. Return None if no JSON body is described for the status."""
     responses = operations()[operation_id].description["responses"]
     assert str(status) in responses, f"the contract of {operation_id} does not name the status {status}"
     content = responses[str(status)].get("content")
@@ -170,9 +170,10 @@ def _validator(operation_id: str, status: int) -> Draft202012Validator | None:
 
 
 def closed(schema: Any) -> Any:
-    """Return a copy of the schema in which no object allows additional properties.
+    """Return a copy of the schema in which an object with described properties allows no other properties.
 
-    With this copy, tests notice fields that are missing from `/openapi.json`.
+    If the schema says whether an object allows additional properties, the copy says the same. With the copy, tests
+    notice fields that are missing from `/openapi.json`.
     """
     if isinstance(schema, list):
         return [closed(part) for part in schema]

@@ -68,7 +68,7 @@ def examples() -> dict[str, Any]:
 
 
 def _examples_of(operation: Operation) -> Iterator[tuple[str, Any]]:
-    """Send a request with as many parameters as can be combined.
+    """Send a request for the operation, with as many parameters as can be combined.
 
     Yield the request and parts of the response as examples. Each example comes with the name of its schema.
     """
@@ -95,7 +95,10 @@ def _examples_of(operation: Operation) -> Iterator[tuple[str, Any]]:
 
 
 def _parts(schema: Schema, body: Any) -> Iterator[tuple[str, Any]]:
-    """Yield the parts of a response body that have a schema with a name. Omit the API description itself."""
+    """Yield each part of a response body whose schema has a name, together with the name.
+
+    Of a list, yield only parts of the first element. Omit the API description itself.
+    """
     if "$ref" in schema and _name(schema) != "Description":
         yield _name(schema), body
     for name, part in schema.get("properties", {}).items():

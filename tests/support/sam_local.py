@@ -75,8 +75,9 @@ def primary_address() -> str:
 def hold_conversations(stack: Stack) -> None:
     """Change the API function so that new conversations stay `initializing` for ten hours.
 
-    The finalizer's samples need such a conversation. The changed API function sends its queue messages to a queue that
-    no function reads. The sweeper processes the conversation only after the first pause, which is ten hours here.
+    The finalizer's samples need a conversation in this state. The changed API function sends its queue messages to a
+    queue that no function reads. The sweeper processes the conversation only after the first pause, which is then ten
+    hours long.
     """
     variables = json.loads((FOLDER / ENVIRONMENT).read_text())
     variables["ApiFunction"] |= {
@@ -103,7 +104,10 @@ def failures(stack: Stack) -> Iterator[str]:
 
 
 def is_expected(name: str, result: Any) -> bool:
-    """Return whether a result has no exception, no HTTP error, and the expected number of batch item failures."""
+    """Return whether a result has no exception, no HTTP error, and the expected number of batch item failures.
+
+    A result that is not a JSON object is always expected.
+    """
     if not isinstance(result, dict):
         return True
     failed = len(result.get("batchItemFailures", []))

@@ -15,8 +15,8 @@ from convoke.storage.table import Index, Item, Update, Write
 class StaleTable:
     """Wraps a table and keeps an old copy of the table. The method `catch_up` updates the copy.
 
-    Eventually consistent queries read the copy. Queries of an index also read the copy, unless `indexes_are_fresh` is
-    true. `get` and `get_many` read the table.
+    Eventually consistent queries of the table read the copy. Queries of an index read the copy if `indexes_are_fresh`
+    is false. `get` and `get_many` read the table.
 
     moto and SQLite always return the newest data. Therefore they cannot reveal a query that wrongly relies on new data.
     """

@@ -41,7 +41,7 @@ def test_address_format_determines_the_channel(address: str, channel: Channel) -
 
 
 def test_mexican_whatsapp_number_with_the_legacy_1_is_not_a_phone_number() -> None:
-    """WhatsApp still writes a `1` after Mexico's country code. Real phone numbers no longer have this `1`."""
+    """WhatsApp writes a `1` after Mexico's country code. Phone numbers of Mexico do not contain this `1` any more."""
     assert channel_of("whatsapp:+5215512345678") is Channel.WHATSAPP
     assert channel_of("+5215512345678") is None
 

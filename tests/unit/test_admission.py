@@ -1,4 +1,4 @@
-"""New requests wait or are refused while the background steps are late (embedded/admission.py)."""
+"""While background steps are late, certain writes wait or are refused (embedded/admission.py)."""
 
 from __future__ import annotations
 

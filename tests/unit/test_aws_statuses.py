@@ -15,7 +15,7 @@ CONTEXT = {"account": "AC1", "conversation": "CH1", "message": "IM1", "receipt":
 
 
 def names(shape: str) -> set[str]:
-    """Return the values of an enumeration in botocore's service description."""
+    """Return the values of the enumeration `shape` in botocore's service description."""
     found: Any = get_session().get_service_model("pinpoint-sms-voice-v2").shape_for(shape)
     return set(found.enum)
 

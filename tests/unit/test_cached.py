@@ -1,4 +1,4 @@
-"""A cache avoids reading an item again in every request (storage/cached.py)."""
+"""A cache saves reads of an item that several requests need (storage/cached.py)."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def test_value_is_fetched_again_after_its_lifetime_although_the_wall_clock_went_
 
 
 def test_age_of_a_value_counts_from_the_start_of_its_fetch() -> None:
-    """A freeze of the environment during a fetch can make the fetched value too old."""
+    """A freeze of the Lambda environment during a fetch can make the fetched value too old."""
     clocks, answers = Clocks(), ["old", "new"]
 
     def fetch(_: str) -> str:

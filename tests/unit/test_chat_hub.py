@@ -295,7 +295,7 @@ def test_removed_member_gets_nothing_that_was_committed_with_its_removal() -> No
         await machine.settled()
         machine.table._on_changes = lambda _: machine.hub.changed([removal("removal", "bob")])
         machine.hub.changed([change("before")])
-        # The next line makes the hub work while this unit is open.
+        # The first of the next two lines opens a unit. The second makes the hub work while this unit is open.
         machine.table.transact([Put({"pk": "change#1", "sk": "change"})])
         machine.hub._work_when_committed()
         await machine.settled()
@@ -582,7 +582,7 @@ def test_hub_goes_on_after_a_dropped_unit() -> None:
         await machine.settled()
         machine.hub.changed([change("committed")])
         machine.table.transact([Put({"pk": "a", "sk": "b"})])
-        # The hub waits for the end of the open unit. The next line drops the unit.
+        # The hub waits for the end of the open unit. The next line makes the event loop drop the unit.
         asyncio.get_running_loop().call_soon(machine.table._abandon, UnavailableError())
         machine.hub._work_when_committed()
         await machine.settled()

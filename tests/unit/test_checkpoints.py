@@ -12,7 +12,7 @@ import pytest
 
 from convoke.embedded import checkpoints
 from convoke.embedded.checkpoints import Checkpoints
-from convoke.embedded.failures import DataFileFailures
+from convoke.embedded.failures import StorageFailures
 from tests.support.waiting import eventually
 
 
@@ -37,7 +37,7 @@ def write(connection: sqlite3.Connection, megabytes: int) -> None:
 
 
 def test_log_is_copied_into_the_file_after_a_wake_up_and_not_before(path: Path, writer: sqlite3.Connection) -> None:
-    thread = Checkpoints(str(path), DataFileFailures())
+    thread = Checkpoints(str(path), StorageFailures())
     thread.start()
     write(writer, 2)
     time.sleep(0.1)
@@ -56,7 +56,7 @@ def test_long_log_is_restarted_so_that_it_does_not_grow_for_ever(
     statements: list[str] = []
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.set_trace_callback(statements.append)
-        Checkpoints(str(path), DataFileFailures())._checkpoint(connection)
+        Checkpoints(str(path), StorageFailures())._checkpoint(connection)
     assert statements.count("PRAGMA wal_checkpoint(RESTART)") == restarts
     assert path.stat().st_size > 4096 * frames
     log = Path(f"{path}-wal").stat().st_size
@@ -68,7 +68,7 @@ def test_long_log_is_restarted_so_that_it_does_not_grow_for_ever(
 def test_long_log_is_copied_until_nothing_is_left_without_blocking_a_write(
     path: Path, writer: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch, commits: int, rounds: int
 ) -> None:
-    """The writer always has an open transaction, as under constant load.
+    """During each round, the writer has an open transaction, as under constant load.
 
     After each of the first `commits` rounds, the writer commits and so adds pages to the log.
     """
@@ -85,11 +85,11 @@ def test_long_log_is_copied_until_nothing_is_left_without_blocking_a_write(
 
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.set_trace_callback(trace)
-        Checkpoints(str(path), DataFileFailures())._checkpoint(connection)
+        Checkpoints(str(path), StorageFailures())._checkpoint(connection)
         assert statements == ["PRAGMA wal_checkpoint(PASSIVE)"] * rounds
         writer.execute("ROLLBACK")
         connection.set_trace_callback(None)
-        Checkpoints(str(path), DataFileFailures())._checkpoint(connection)
+        Checkpoints(str(path), StorageFailures())._checkpoint(connection)
     log = Path(f"{path}-wal").stat().st_size
     begin(writer)
     writer.execute("COMMIT")
@@ -112,7 +112,7 @@ def test_restart_gives_up_on_a_reader_and_leaves_the_writer_free(
     ):
         reader.execute("BEGIN")
         assert reader.execute("SELECT count(*) FROM texts").fetchone() == (1,)
-        Checkpoints(str(path), DataFileFailures())._checkpoint(connection)
+        Checkpoints(str(path), StorageFailures())._checkpoint(connection)
         write(writer, 1)
         assert reader.execute("SELECT count(*) FROM texts").fetchone() == (1,)
 
@@ -128,7 +128,7 @@ def test_failed_checkpoint_is_logged_and_repeated(
         original(self, connection)
 
     monkeypatch.setattr(Checkpoints, "_checkpoint", fail_once)
-    thread = Checkpoints(str(path), DataFileFailures())
+    thread = Checkpoints(str(path), StorageFailures())
     thread.start()
     write(writer, 2)
     thread.wake()
@@ -139,4 +139,4 @@ def test_failed_checkpoint_is_logged_and_repeated(
 
 
 def test_thread_that_was_never_started_can_be_stopped(path: Path) -> None:
-    Checkpoints(str(path), DataFileFailures()).stop()
+    Checkpoints(str(path), StorageFailures()).stop()

@@ -53,11 +53,11 @@ def asked(**parameters: str) -> ConversationChange:
 
 
 MOMENTS = {"date_updated", "date_inactive", "date_closed"}
-"""The dates that every update sets: the date of the update, and the ends of the timers, which start again."""
+"""The dates that an update sets without a parameter: the date of the update, and the ends of the restarted timers."""
 
 
 def changed(standing: Conversation, **parameters: str) -> dict[str, Any]:
-    """Return the fields that an update changes, except the dates in MOMENTS."""
+    """Return the fields of `standing` that an update changes, with their new values. Omit the dates in MOMENTS."""
     before, after = standing.model_dump(), asked(**parameters).applied_to(standing, LATER).model_dump()
     return {name: value for name, value in after.items() if value != before[name] and name not in MOMENTS}
 

@@ -70,6 +70,7 @@ def test_monthly_cost_counts_the_alarms_of_the_template_and_the_custom_metrics()
     # CloudWatch charges for each metric in an alarm's expression.
     assert costs["alarms"] == pytest.approx(0.10 * 36)
     assert len(resources("AWS::CloudWatch::Alarm")) < 36
+    assert costs["secrets"] == pytest.approx(0.40 * 2)
     assert costs["SnapStart cached GB"] == pytest.approx(3.90, abs=0.01)
 
 

@@ -50,8 +50,8 @@ OK = Outcome(200)
 class FakeDelivery:
     """A fake that replaces WebhookDelivery and the receivers.
 
-    `outcomes` maps a host to the outcome of each call to the host. A call to a host in `hanging` waits until `cut` is
-    set.
+    `outcomes` maps a host to the outcome of each call to the host. Without an entry, a call succeeds. A call to a host
+    in `hanging` waits until the test sets `cut` or calls `answer_all`. If only `cut` is set, the call fails.
     """
 
     def __init__(self, table: SqliteTable, clock: ManualClock) -> None:
@@ -463,7 +463,7 @@ def test_deliveries_are_idle_during_a_pause_and_after_the_stop_although_a_delive
 ) -> None:
     async def scenario(machine: Machine) -> None:
         machine.send("host")
-        # This line schedules a check of the queue. Then the pause or the stop begins.
+        # The next line schedules a check of the queue. Then `stop` begins a pause or the stop.
         machine.concurrent.wake()
         stop(machine.concurrent)
         await machine.stays(lambda: machine.concurrent.is_idle() and machine.queue.has_visible())

@@ -229,18 +229,19 @@ DECISION = ROOT / "docs/decisions/0067-errors-kept-for-later-steps.md"
 
 
 def raised_errors() -> set[str]:
-    """Return the names of the error classes that the source code can raise.
+    """Return all names that the source code uses where it can raise an error.
 
-    A class counts if code raises it, returns it or passes it as an argument.
+    An error class that is not among these names is never raised.
     """
     paths = [path for path in SOURCE.rglob("*.py") if path.relative_to(SOURCE).as_posix() not in NEVER_RAISING]
     return {name for path in paths for name in names_in_use(ast.parse(path.read_text()))}
 
 
 def names_in_use(node: ast.AST, *, in_use: bool = False) -> Iterator[str]:
-    """Yield the names in function bodies and in positional arguments.
+    """Yield the names in function bodies and in positional arguments, and each name that is assigned to another name.
 
-    Names in a list of errors, for example in a contract, are ignored, because the list does not raise the errors.
+    The names in an `except` clause, in a call of `isinstance` and in a list of errors, for example in a contract, are
+    ignored, because these parts of the code do not raise the errors.
     """
     match node:
         case ast.ExceptHandler():

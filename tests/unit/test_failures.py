@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from convoke.domain.errors import UnavailableError
-from convoke.embedded.failures import LOG_INTERVAL_SECONDS, DataFileFailures, is_reported
+from convoke.embedded.failures import LOG_INTERVAL_SECONDS, StorageFailures, is_reported
 
 DISK_FULL = OSError("disk full")
 
@@ -13,7 +13,7 @@ DISK_FULL = OSError("disk full")
 def test_failures_of_one_minute_are_one_log_line(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    reported, now = DataFileFailures(), [100.0]
+    reported, now = StorageFailures(), [100.0]
     monkeypatch.setattr("convoke.embedded.failures.time.monotonic", lambda: now[0])
     reported.unavailable(DISK_FULL)
     reported.report("a checkpoint failed", DISK_FULL)
@@ -26,7 +26,7 @@ def test_failures_of_one_minute_are_one_log_line(
 
 
 def test_error_for_the_caller_is_recognized_before_it_is_raised() -> None:
-    error = DataFileFailures().unavailable(DISK_FULL)
+    error = StorageFailures().unavailable(DISK_FULL)
     assert is_reported(error)
     assert error.__cause__ is DISK_FULL
     assert not is_reported(UnavailableError())

@@ -73,9 +73,9 @@ def test_without_a_proxy_the_scheme_is_that_of_the_server() -> None:
 
 
 class FakeApi:
-    """A fake API that records its events and returns the given responses in order.
+    """A fake API that records its events and answers with `answers` in order. The last answer is repeated.
 
-    The last response is repeated.
+    If an answer is an exception, the API raises the exception. If an answer is a function, the API calls the function.
     """
 
     def __init__(self, *answers: Response | Deferred | BaseException | Callable[[], Response | Deferred]) -> None:

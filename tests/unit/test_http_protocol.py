@@ -105,7 +105,7 @@ class Connection:
 
 
 async def ticks() -> None:
-    """Let the event loop run until all ready tasks have run."""
+    """Let the event loop run ten times, so that all ready tasks run."""
     for _ in range(10):
         await asyncio.sleep(0)
 

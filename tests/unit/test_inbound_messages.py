@@ -1,4 +1,4 @@
-"""An inbound message can belong to a group, be a keyword, and answer in a conversation."""
+"""Convoke classifies an inbound message: a group message, a keyword, an answer (domain/inbound_messages.py)."""
 
 from __future__ import annotations
 

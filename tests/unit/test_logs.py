@@ -11,7 +11,7 @@ from contextlib import closing
 import pytest
 
 from convoke.domain.errors import UnavailableError
-from convoke.embedded.failures import DataFileFailures
+from convoke.embedded.failures import StorageFailures
 from convoke.embedded.logs import HeldMetrics, hold
 from convoke.embedded.sqlite import SqliteTable
 from convoke.observability import Measure
@@ -114,7 +114,7 @@ def test_units_of_two_tables_in_one_thread_hold_log_lines_until_both_are_committ
 def test_reported_failure_is_not_logged_again_by_the_operation_that_fails(
     logger: logging.Logger, caplog: pytest.LogCaptureFixture
 ) -> None:
-    reported = DataFileFailures()
+    reported = StorageFailures()
     for _ in range(3):
         try:
             raise reported.unavailable(OSError("disk full"))

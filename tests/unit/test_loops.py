@@ -78,7 +78,7 @@ def test_periodic_thread_that_was_never_started_can_be_stopped() -> None:
 class FakeSteps:
     """A fake that replaces the background steps.
 
-    Each run performs one waiting step. `ends` records the time limit of each run.
+    Each run performs one waiting step, or raises the first error in `errors`. `ends` has the time limit of each run.
     """
 
     waiting: int = 0
@@ -87,7 +87,7 @@ class FakeSteps:
     errors: list[BaseException] = field(default_factory=list)
     on_run: Callable[[], None] = lambda: None
     seconds: float = 0.0
-    """How long each run takes."""
+    """How long each run without an error takes."""
 
     @property
     def table(self) -> FakeSteps:

@@ -128,7 +128,7 @@ def test_names_that_a_line_defines_at_import(line: str, names: set[str]) -> None
 
 
 def collected(*arguments: str) -> list[str]:
-    """Return the ids of the collected tests."""
+    """Return the ids of the tests that pytest collects if it gets these arguments."""
     command = [sys.executable, "-m", "pytest", "--collect-only", "--quiet", "-p", "no:cacheprovider", *arguments]
     printed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     return [line for line in printed.splitlines() if "::" in line]

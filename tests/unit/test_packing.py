@@ -77,7 +77,7 @@ def test_provisioning_stored_without_packing_is_read() -> None:
 
 
 def test_items_of_the_version_before_decision_0121_are_read() -> None:
-    """An older version of Convoke stored these items. They contain every id and every SID."""
+    """An older version of Convoke stored these items. The items contain every id and every SID in full."""
     stored = json.loads(STORED_BEFORE_0121.read_text())
     chat, other, sms = ten_members()[:3]
     binding = MessagingBinding(type=Channel.SMS, address="+15558675310", proxy_address="+15017122661")
@@ -116,7 +116,7 @@ def size_in_bytes(item: Item) -> int:
 
 
 UUIDS = [f"{number:08}-0000-4000-8000-{number:012}"[::-1] for number in range(10)]
-"""Identities of 36 characters without a common prefix. They need the maximum space."""
+"""Identities of 36 characters without a common prefix. Packing cannot shorten these identities."""
 
 
 def test_change_with_ten_uuids_as_identities_takes_less_than_two_kilobytes() -> None:

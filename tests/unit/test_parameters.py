@@ -36,7 +36,7 @@ NAMES = {
     "bindings_email_address": "Bindings.Email.Address",
     "bindings_email_name": "Bindings.Email.Name",
 }
-"""Maps each field of a conversation to the name of its form parameter."""
+"""Maps each field of CreateConversation to the name of its form parameter."""
 
 WEBHOOK_NAMES = {
     "method": "Method",
@@ -45,7 +45,7 @@ WEBHOOK_NAMES = {
     "post_webhook_url": "PostWebhookUrl",
     "target": "Target",
 }
-"""Maps each field of a webhook configuration to the name of its form parameter."""
+"""Maps each field of UpdateConfigurationWebhooks to the name of its form parameter."""
 
 
 def parsed_or_refused(model: type[Model], fields: list[tuple[str, str]]) -> Model | ConversationsError:

@@ -22,7 +22,7 @@ def frequent_thread_switches() -> Iterator[None]:
 
 @pytest.mark.usefixtures("frequent_thread_switches")
 def test_concurrent_retries_in_many_threads_do_not_interfere() -> None:
-    """Convoke must not use the decorator of the retry library.
+    """Convoke must not use the decorator of the library tenacity.
 
     All threads would share the decorator's dict, and a thread could fail with a KeyError.
     """

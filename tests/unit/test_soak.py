@@ -1,4 +1,4 @@
-"""The soak test detects all kinds of lost or duplicated work (tests/faults/soak.py)."""
+"""The soak test detects lost and duplicated conversations and participants, and lost calls (tests/faults/soak.py)."""
 
 from __future__ import annotations
 

@@ -111,7 +111,7 @@ def test_state_machine_publishes_before_it_settles(error: Exception | None, log:
 
 
 class FakeWork:
-    """A fake for the participant adder, the state machine and the event bus. Each step writes one item."""
+    """A fake for the participant adder, the state machine and the event bus. Each successful step writes one item."""
 
     def __init__(self, table: SqliteTable) -> None:
         self._table = table

@@ -47,9 +47,9 @@ class Admissions:
 
 @dataclass(frozen=True)
 class Overtaken(ProvisioningRepository):
-    """A repository in which another write can happen after a read.
+    """A repository that calls `meanwhile` after each read of a conversation.
 
-    `meanwhile` runs after each read of a conversation and makes the other write.
+    `meanwhile` writes to the table, as another process could.
     """
 
     meanwhile: Callable[[Conversation], object]
@@ -63,9 +63,9 @@ class Overtaken(ProvisioningRepository):
 
 @dataclass(frozen=True)
 class Interrupted:
-    """A table in which another process writes just before a transaction.
+    """A table that calls one function of `meanwhile` before each transaction, as long as functions are left.
 
-    Each function in `meanwhile` makes one such write before one transaction. The last function runs first.
+    Each function writes to the table, as another process could. The last function runs first.
     """
 
     table: Any

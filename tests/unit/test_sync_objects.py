@@ -1,6 +1,6 @@
 """Each Sync object has a name and a SID, and a change lists the objects that it touches (domain/sync_objects.py).
 
-The name can be computed from the SID.
+The kind and the owner of an object follow from the SID. In a given service, they also follow from the name.
 """
 
 from __future__ import annotations

@@ -176,7 +176,7 @@ def test_text_of_a_chat_call_shows_its_action_and_its_outcome(call: FinishedChat
 
 
 class BlockedStream(io.StringIO):
-    """A stream whose writes wait until `may_write` is set."""
+    """A stream whose writes wait until `may_write` is set, for at most ten seconds."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -143,7 +143,7 @@ class Edges(Protocol):
     def allowed_origins(self) -> Sequence[str]: ...
     @property
     def console_poll_seconds(self) -> int | None:
-        """How many seconds the console waits before it asks for new events again. If None, there is no console."""
+        """How many seconds the console waits between two requests for new events. If None, there is no console."""
 
     @property
     def now(self) -> Clock: ...
@@ -172,7 +172,7 @@ class Edges(Protocol):
 
 
 class Program:
-    """The program of one process. Each property builds one part of the program at the first use.
+    """The parts of the program, with their shared caches. Each property builds one part at the first use.
 
     The program has the operations of every resource, as in the protocol `Operations`.
 
@@ -219,7 +219,10 @@ class Program:
         return FirstSights(self.edges.table)
 
     def clear_caches(self) -> None:
-        """Remove the cached accounts, Auth Tokens, services, owners of API keys and Users. Cached senders remain."""
+        """Remove the cached accounts, Auth Tokens, services, owners of API keys and Users.
+
+        The cached senders and master secrets of API keys remain.
+        """
         for cache in (
             self.auth_tokens.fetch,
             self.known_accounts.fetch,

@@ -25,8 +25,8 @@ def started(function: str, environ: Mapping[str, str]) -> Handler:
     """Return the handler of a deployed function. `function` is the name of its module in `convoke.aws.handlers`.
 
     The garbage collector is off during the imports. Nearly every object that a cold start creates lives as long as the
-    process, so a collection would free almost no memory. The `app.py` of a function must not import any other module of
-    Convoke, because only `started` turns the garbage collector off.
+    process, so a collection would free almost no memory. Of Convoke, the `app.py` of a function must import only this
+    module, because only `started` turns the garbage collector off.
     """
     gc.disable()
     # Import here, while the garbage collector is off.
@@ -59,7 +59,7 @@ def _before_snapshot() -> None:
 
 
 def _build_subclasses(model: type[BaseModel]) -> None:
-    """Build all subclasses of `model` that this package defines.
+    """Build all subclasses of `model` that the package `convoke` defines.
 
     The models have the option `defer_build`. Without this function, pydantic would build each model at its first use.
     """

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_sqs.type_defs import SendMessageBatchRequestEntryTypeDef
 
-# The limits of one SendMessageBatch call in Convoke: the number of entries, and their total size. SQS accepts the same
-# number, and a total size of up to 1 MiB.
+# The limits of one SendMessageBatch call in Convoke: the number of entries, and their total size. SQS itself accepts up
+# to 10 entries too, but a total size of up to 1 MiB.
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessageBatch.html
 MAX_BATCH_ENTRIES = 10
 MAX_BATCH_BYTES = 256 * 1024
@@ -25,7 +25,7 @@ MAX_BATCH_BYTES = 256 * 1024
 class CopiesNotSentError(Exception):
     """SQS did not accept some queue messages. The caller may enqueue all copies again.
 
-    The message sender does not send a copy again if the copy is already sent.
+    The message sender skips a copy that was sent. Therefore a copy that is enqueued twice is sent once.
     """
 
 

@@ -23,7 +23,7 @@ from convoke.storage.circuit_breakers import CircuitBreakerRepository
 MAX_KNOWN_RECEIVERS = 1_000
 
 PROBE_PAUSE = timedelta(seconds=MAX_TIMEOUT_SECONDS + 5)
-"""How long other deliveries to a receiver wait while one process probes the receiver.
+"""How long all other deliveries to a receiver wait while one process probes the receiver.
 
 A probe is the first call to a receiver after a pause. Every probe takes less than this time.
 """
@@ -67,8 +67,8 @@ class ReceiverPausedError(Exception):
 class SharedCircuitBreakers:
     """Reads and changes the circuit breakers in the table, with a cache.
 
-    If the circuit breaker of a receiver is not in the cache, the process assumes a closed circuit breaker. After the
-    first failure, the process reads the stored circuit breaker.
+    If the circuit breaker of a receiver is not in the cache, the process assumes a closed circuit breaker. The process
+    reads the stored circuit breaker after the first failure, or if SQS has delivered the queue message before.
     """
 
     def __init__(self, repository: CircuitBreakerRepository, now: Clock) -> None:
@@ -81,8 +81,9 @@ class SharedCircuitBreakers:
 
         `receiver` is the key from `receiver_key`.
 
-        After a pause, only one process gets the permission. If `look_up` is True and the circuit breaker is not cached,
-        read the circuit breaker from the table. If `may_pause` is False, return the permission even during a pause.
+        After a pause, only one process gets the permission, for PROBE_PAUSE. If `look_up` is True and the circuit
+        breaker is not cached, read the circuit breaker from the table. If `may_pause` is False, return the permission
+        even during a pause.
         """
         breaker = self._known.get(receiver)
         if breaker is None:
@@ -113,9 +114,9 @@ class SharedCircuitBreakers:
     def _record_failure(self, permit: Permit) -> datetime | None:
         receiver, breaker, stored = permit
         now = self._now()
-        # Another process can change the circuit breaker at the same time. In this case, `replace` returns the changed
-        # circuit breaker, and the loop tries again with it. After FAILURES_TO_OPEN such conflicts, the other processes
-        # have opened the circuit breaker, so this failure no longer matters.
+        # Another process can change the circuit breaker at the same time. `replace` then returns the changed circuit
+        # breaker, and the loop repeats with the changed circuit breaker. After FAILURES_TO_OPEN such conflicts, the
+        # other processes have opened the circuit breaker, so this failure no longer matters.
         for _ in range(FAILURES_TO_OPEN):
             after = breaker.after(now, is_failure=True)
             if after == stored:
@@ -140,7 +141,7 @@ class SharedCircuitBreakers:
 
 @dataclass(frozen=True, slots=True)
 class Deliveries:
-    """Makes one attempt each time SQS delivers the queue message of a delivery."""
+    """Makes at most one attempt each time SQS delivers the queue message of a delivery."""
 
     delivery: WebhookDelivery
     breakers: SharedCircuitBreakers
@@ -149,9 +150,11 @@ class Deliveries:
     def attempt(self, delivery: Delivery, receive_count: int) -> None:
         """Make the next attempt of a delivery, unless the receiver is paused.
 
-        `receive_count` tells how many times SQS has delivered the queue message. Some receives cause no attempt, so the
-        number of the next attempt comes from the table. Raise RetryLaterError or DeliveryFailedError if the receiver
-        does not accept the event.
+        `receive_count` tells how many times SQS has delivered the queue message. The deliveries of earlier copies of
+        the queue message also count (see `SqsDeliveryQueue.send_again`). Some receives cause no attempt, so the number
+        of the next attempt comes from the table. Do nothing if the receiver has accepted the event before. Raise
+        RetryLaterError if the receiver is paused. Raise RetryLaterError or DeliveryFailedError if the receiver does not
+        accept the event.
         """
         is_first = receive_count == 1
         permit = self._admit(receiver_key(delivery.account_sid, delivery.url), receive_count)

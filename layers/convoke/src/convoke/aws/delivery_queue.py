@@ -1,6 +1,7 @@
-"""Implement the delivery queue and its dead-letter queue on SQS.
+"""Implement the delivery queue and the dead-letter queues on SQS.
 
-A queue message contains either an event, or the delivery of an event to one target. See docs/how-it-works.md#promises.
+A queue message of the delivery queue contains either an event, or the delivery of an event to one target. See
+docs/how-it-works.md#promises.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ from convoke.domain.webhooks import Delivery
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
-# The limits of one SendMessageBatch call in Convoke: the number of queue messages, and their total size. SQS accepts
-# the same number, and a total size of up to 1 MiB.
+# The limits of one SendMessageBatch call in Convoke: the number of queue messages, and their total size. SQS itself
+# accepts up to 10 queue messages too, but a total size of up to 1 MiB.
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html
 MAX_BATCH_ENTRIES = 10
 MAX_BATCH_BYTES = 256 * 1024

@@ -70,7 +70,7 @@ https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html.
 
 
 CONSOLE_POLL_SECONDS = 10
-"""How many seconds the console waits before it asks for new events again.
+"""How many seconds the console waits between two requests for new events.
 
 The pause is long, because each request costs an invocation of the API function and a read of the table.
 """
@@ -289,9 +289,10 @@ class AwsEdges:
         return self._client("sqs")  # type: ignore[no-any-return]
 
     def _client(self, service: Any, config: Config | None = None) -> Any:
-        """Create a client. `config` overrides settings of the shared session.
+        """Create a client of the AWS service `service`. `config` overrides settings of the shared session.
 
-        The return type is Any, because botocore creates client classes at run time.
+        For S3, this method ignores `config`. The return type is Any, because botocore creates client classes at run
+        time.
         """
         from botocore.config import Config
 

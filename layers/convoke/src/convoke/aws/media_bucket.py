@@ -21,7 +21,8 @@ class MediaBucket:
     def __init__(self, make_client: Callable[[], S3Client], bucket: str) -> None:
         """`make_client` creates the S3 client.
 
-        Only the first request to S3 calls this function, because the creation is slow.
+        The first use of the bucket calls this function, and later uses have the same client. The creation is slow, so
+        the cold start must not create the client.
         """
         self._make_client = make_client
         self._bucket = bucket

@@ -27,9 +27,9 @@ After another process rotates the Auth Token, this process may still use the old
 class SecretAuthTokens:
     """Implements `AuthTokens` with Secrets Manager. Auth Tokens are cached, because each fetch costs money and time.
 
-    The class fetches no secret for an account that does not exist. A stranger could otherwise invent Account SIDs, and
-    each request would cause a call to Secrets Manager. Such a call costs as much as 40 reads of the table. See
-    docs/decisions/0079-strangers-cost-little.md.
+    The class fetches no secret for an account for which `account_exists` returns False. A stranger could otherwise
+    invent Account SIDs, and each request would cause a call to Secrets Manager. A call to Secrets Manager costs as much
+    as 40 reads of the table. See docs/decisions/0079-strangers-cost-little.md.
     """
 
     def __init__(

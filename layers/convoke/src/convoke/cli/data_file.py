@@ -27,7 +27,10 @@ def default_data() -> str:
 
 
 def resolve_data(context: click.Context, _: click.Parameter, data: str) -> str:
-    """Return the absolute path of the data file. Raise ClickException if the user gives both --data and --stack."""
+    """Return the absolute path of the data file. Raise ClickException if the user gives both --data and --stack.
+
+    With --stack or `:memory:`, return `data` unchanged.
+    """
     if context.params.get("stack") is not None:
         if context.get_parameter_source("data") is ParameterSource.COMMANDLINE:
             raise click.ClickException("--data and --stack cannot be used together")
@@ -36,7 +39,7 @@ def resolve_data(context: click.Context, _: click.Parameter, data: str) -> str:
 
 
 def resolve_existing_data(context: click.Context, parameter: click.Parameter, data: str) -> str:
-    """Return the absolute path of the data file. Raise ClickException if the file does not exist."""
+    """Do the same as `resolve_data`, and also raise ClickException if the data file does not exist."""
     path = resolve_data(context, parameter, data)
     if context.params.get("stack") is None and path != MEMORY and not Path(path).exists():
         raise click.ClickException(f"there is no data file {path}")
@@ -51,7 +54,7 @@ the_data_option = partial(
     show_default=default_data(),
     help="Path of the data file.",
 )
-"""The option `--data` without a callback. Each option below adds a callback that refuses unsuitable paths."""
+"""The option `--data` without a callback. Each use of this option adds a callback that refuses unsuitable paths."""
 
 data_option = the_data_option(
     callback=resolve_data, help="Path of the data file. With :memory:, the data is lost when the command ends."
@@ -59,14 +62,14 @@ data_option = the_data_option(
 """The option for commands that create a missing data file."""
 
 existing_data_option = the_data_option(callback=resolve_existing_data)
-"""The option for commands that need existing data and never create a data file."""
+"""The option for commands that need an existing data file. The value `:memory:` is permitted too."""
 
 
 @contextmanager
 def open_engine(data: str) -> Iterator[EmbeddedEngine]:
     """Open an engine, and close it at the end of the `with` block. Raise the same errors as `new_engine`.
 
-    The engine accepts requests, but processes queues only after a call of `start`.
+    The engine accepts requests, but processes queues only after a call of `start`, or during a call of `work`.
     """
     engine = new_engine(data)
     try:

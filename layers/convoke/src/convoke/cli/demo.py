@@ -65,7 +65,7 @@ class Timeline:
 
 
 def run_demo(print_line: Print) -> bool:
-    """Run all parts of the demo. Return whether every step had the expected result."""
+    """Run the parts of the demo until one part fails. Return whether every step had the expected result."""
     with started_instance() as ready, Receiver().listening() as receiver:
         print_line(f"Convoke listens on {ready['url']}. A webhook receiver listens on {receiver.url}.")
         client = Client(ready["account_sid"], ready["auth_token"])
@@ -106,7 +106,10 @@ def run_example(name: str, client: Client, receiver: Receiver, validator: Reques
 
 
 def run_lifecycle(client: Client, print_line: Print) -> bool:
-    """Take one conversation through its states: active, inactive, active again, closed, deleted."""
+    """Take one conversation through its states: active, inactive, active, closed, deleted.
+
+    Return whether every step had the expected result.
+    """
     print_line("\nThe lifecycle of a conversation")
     timeline, v1 = Timeline(print_line), client.conversations.v1
     pair = {"messaging_binding_address": "+15558675313", "messaging_binding_proxy_address": "+15017122663"}
@@ -138,7 +141,10 @@ def run_lifecycle(client: Client, print_line: Print) -> bool:
 
 
 def run_phone(client: Client, print_line: Print) -> bool:
-    """Let a simulated phone write to a business number, get an answer, and opt out."""
+    """Let a simulated phone write to a business number, get an answer, and opt out.
+
+    Return whether every step had the expected result.
+    """
     print_line("\nA phone")
     timeline, v1 = Timeline(print_line), client.conversations.v1
     v1.address_configurations.create(type="sms", address=BUSINESS, auto_creation_enabled=True)
@@ -162,7 +168,7 @@ def run_phone(client: Client, print_line: Print) -> bool:
 
 
 def send_as_phone(client: Client, body: str) -> dict[str, str]:
-    """Send a message as the simulated phone. Return the SIDs of the conversation and the message."""
+    """Send a message as the simulated phone. Return the API's response, with the SIDs of conversation and message."""
     url = f"{client.conversations.base_url}/convoke/v1/Simulate/InboundMessages"
     form = {"From": PHONE, "To": BUSINESS, "Body": body}
     sent: dict[str, str] = json.loads(client.request("POST", url, data=form, auth=client.auth).text)
@@ -175,7 +181,7 @@ def answer_phone(conversation: ConversationContext, body: str) -> tuple[str, int
 
 
 def wait_for_delivery(message: MessageContext) -> tuple[str, int]:
-    """Wait until a message to one receiver is delivered or has failed.
+    """Wait until a message to one receiver is delivered or has failed, or until the timeout.
 
     Return the status and the error code of the delivery receipt.
     """
@@ -228,7 +234,7 @@ def started_instance() -> Iterator[dict[str, str]]:
             assert process.stdout is not None
             line = process.stdout.readline()
             if not line:
-                # The process has ended. It has already printed the reason to stderr.
+                # The process has ended, and has printed the reason to stderr.
                 raise SystemExit(1)
             yield json.loads(line)
         finally:

@@ -176,7 +176,8 @@ def _stack_outputs(cloudformation: Any, stack: str) -> Mapping[str, str]:
 def _create_first_account(accounts: AccountOperations, account_sid: str) -> None:
     """Create the account that the template declares, unless a request has already created it.
 
-    The stack creates only the secret with the account's Auth Token. The first authentication creates the account.
+    The deployment creates the secret with the account's Auth Token, but not the account. The first authentication
+    creates the account.
     """
     if accounts.accounts.fetch(account_sid) is None and (token := accounts.auth_tokens.fetch(account_sid)):
         accounts.authenticate(account_sid, token)

@@ -133,8 +133,8 @@ def _summary(body: str) -> dict[str, Any]:
     """Return the SIDs, the event type and the target of a queue message, but no text that people wrote."""
     try:
         message = json.loads(body)
-        # The event of a delivery is under `event`. The event in EventBridge's envelope is under `detail`. Any other
-        # queue message is itself an event or a provisioning.
+        # A delivery contains its event under `event`. EventBridge's envelope contains its event under `detail`. The
+        # other queue messages have their SIDs at the top level: events, provisionings, copies and changes.
         subject = message.get("event") or message.get("detail") or message
         event = {"event_id": subject.get("id"), "event_type": subject.get("type"), "target": message.get("target")}
         names = ("account_sid", "conversation_sid", "change_sid", "message_sid", "receipt_sid")

@@ -22,7 +22,7 @@ from convoke.domain.sids import Prefix, is_sid
 PAGE_SIZE = 50
 
 OPTIONS: dict[int | str, str] = {"start_date": "--start", "end_date": "--end"}
-"""Maps each field of EventFilters to the option of `convoke events republish` that sets the field."""
+"""Maps the fields of EventFilters that `convoke events republish` sets to the options that set these fields."""
 
 account_option = click.option(
     "--account-sid",

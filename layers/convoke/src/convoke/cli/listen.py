@@ -38,7 +38,7 @@ AWS charges for each query of the DynamoDB table, so the pause is longer for a d
 OVERLAP = timedelta(seconds=30)
 """Each read of the ledger goes back this far before the newest event.
 
-If the commit of an event is slow, the event can appear in the ledger after a later event.
+If the commit of an event is slow, the event can appear in the ledger after an event that happened later.
 """
 
 PAGE_SIZE = 50
@@ -83,7 +83,7 @@ def listen(forward_to: str | None, account_sid: str | None, data: str, stack: st
 
 @dataclass(frozen=True, slots=True)
 class Forwarder:
-    """Sends events to a URL. The requests are the same as for a webhook with this URL."""
+    """Sends events to a URL. The requests are the same as for a webhook of the account with this URL."""
 
     url: str
     installation: Installation

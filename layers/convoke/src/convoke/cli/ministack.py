@@ -113,7 +113,7 @@ class Stack:
 
     def function_variables(self) -> dict[str, dict[str, str]]:
         """Return the environment variables of the functions. The keys are the logical ids of the functions."""
-        pages = self.client("cloudformation").get_paginator("list_stack_resources").paginate(StackName=STACK_NAME)
+        pages = self.client("cloudformation").get_paginator("list_stack_resources").paginate(StackName=self.name)
         functions = self.client("lambda")
         variables = {}
         for resource in (each for page in pages for each in page["StackResourceSummaries"]):
@@ -407,7 +407,7 @@ def uv() -> str:
     """Return the path of uv.
 
     First use the variable UV, which `uv run` sets. Otherwise search PATH, then the folder in which `make setup`
-    installs uv.
+    installs uv. Raise StackError if uv is not found.
     """
     found = os.environ.get("UV") or shutil.which("uv") or shutil.which("uv", path=ROOT / ".tools/bin")
     if found is None:

@@ -1,4 +1,4 @@
-"""Print the results of commands: a table for people on a terminal, and one line of JSON for programs otherwise."""
+"""Print the results of commands: tables for people on a terminal, and lines of JSON for programs otherwise."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`convoke sender`: assign phone numbers of the deployment's AWS account to accounts, and list senders."""
+"""`convoke sender`: assign phone numbers of a deployment's AWS account to accounts; list, limit and release senders."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ MAX_RECEIVED_MESSAGES = 10
 """How many queue messages SQS returns to one ReceiveMessage call at most."""
 
 GROUP: Final = "MessageGroupId"
-"""The attribute that only queue messages of a FIFO queue have."""
+"""The attribute with the message group. In Convoke, only queue messages of a FIFO queue have this attribute."""
 
 VISIBILITY_TIMEOUT_SECONDS = 60
 """How long SQS hides a received queue message from other consumers."""

@@ -1,8 +1,8 @@
 """Print the lines of `convoke up` about requests, deliveries and calls of chat clients.
 
 A line never contains a name, an address, an identity or a query. A line about a request contains the rule of the route
-instead of the path, such as `/v1/Conversations/{sid}`. A line about a delivery contains only the scheme, the host and
-the path of the receiver's URL.
+instead of the path, such as `/v1/Conversations/{sid}`. Of the receiver's URL, a line about a delivery contains only the
+scheme, the host, the port and the path.
 """
 
 from __future__ import annotations
@@ -38,9 +38,10 @@ Line = dict[str, object]
 
 
 class Traffic:
-    """An observer that prints a line for each finished request, delivery attempt and call of a chat client.
+    """An observer that prints a line for each request, delivery attempt and call of a chat client that it gets.
 
-    A separate thread formats and writes the lines, so that a blocked terminal does not block the API.
+    Requests for HEALTH_PATH get no line. A separate thread formats and writes the lines, so that a blocked terminal
+    does not block the API.
     """
 
     def __init__(self, rule_of: RuleOf, *, as_json: bool, stream: TextIO | None = None) -> None:

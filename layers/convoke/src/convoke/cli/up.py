@@ -207,7 +207,7 @@ def up_embedded(
 ) -> None:
     """Serve the API on the embedded engine until SIGINT or SIGTERM.
 
-    If `traffic_format` is None, print no lines about requests and deliveries.
+    If `traffic_format` is None, print no lines about requests, deliveries and calls of chat clients.
     """
     make_engine = partial(new_engine, data, has_movable_clock=test_clock)
     try:
@@ -253,7 +253,10 @@ def hint_for_busy_port(host: str, port: int) -> str:
 
 @contextmanager
 def printed_traffic(instance: Instance, traffic_format: str | None) -> Iterator[None]:
-    """Print a line for each request and delivery during the block. If `traffic_format` is None, print nothing."""
+    """During the block, print a line for each request, delivery attempt and call of a chat client (see `Traffic`).
+
+    If `traffic_format` is None, print nothing.
+    """
     if traffic_format is None:
         yield
         return
@@ -325,8 +328,8 @@ def configure_logging(data: str, *, as_json: bool) -> None:
 def hide_attempts(record: logging.LogRecord) -> bool:
     """Drop warnings about failed attempts and paused receivers. Return False to drop a log record, otherwise True.
 
-    The lines about requests and deliveries already show each attempt. The option `--quiet` hides these lines too. If
-    the last attempt fails, `embedded/deliveries.py` logs an error.
+    Without `--quiet`, the lines about deliveries show each attempt. With `--quiet`, the user does not want to see the
+    attempts. If the last attempt fails, `embedded/deliveries.py` logs an error.
     """
     return record.name != webhook_delivery.__name__ or record.levelno >= logging.ERROR
 

@@ -69,8 +69,8 @@ FORMS: Mapping[AddressType, str] = MappingProxyType(
 )
 """Maps each address type to the form that its addresses must have.
 
-Only types with a channel in Convoke are in this mapping. For any other type, Convoke checks only the length of the
-address.
+Only types with a channel in Convoke are in this mapping. For a type without a channel, an address can have any form.
+Convoke checks the length and the characters of every address. See `BusinessAddress`.
 """
 
 
@@ -119,13 +119,19 @@ class AddressConfiguration(Model):
 
     @property
     def auto_creation(self) -> dict[str, Any]:
-        """The settings for the type of autocreation. Settings without a value are left out."""
+        """The settings of all types of autocreation, and the settings that only `auto_creation_type` uses.
+
+        Settings without a value are left out.
+        """
         names = ("enabled", "type", "conversation_service_sid", *AUTO_CREATION[self.auto_creation_type])
         settings = {name: getattr(self, f"auto_creation_{name}") for name in names}
         return {name: value for name, value in settings.items() if value is not None}
 
     def webhook(self, conversation_sid: str, sid: str, moment: datetime) -> ScopedWebhook | None:
-        """Return the scoped webhook that autocreation adds to a new conversation, or None if the type is DEFAULT."""
+        """Return the scoped webhook that autocreation adds to a new conversation, or None if the type is DEFAULT.
+
+        `sid` is the SID that the webhook gets.
+        """
         requested: dict[str, object]
         match self.auto_creation_type:
             case AutoCreationType.WEBHOOK:

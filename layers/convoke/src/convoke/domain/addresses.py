@@ -27,8 +27,8 @@ _PREFIXES = {f"{channel}:": channel for channel in (Channel.WHATSAPP, Channel.RC
 def channel_of(address: str) -> Channel | None:
     """Return the channel of an address, or None if the address is invalid.
 
-    An address with an `@` but without a channel prefix counts as an e-mail address. `check_binding` in participants.py
-    checks that an e-mail address has a binding of the type `email`.
+    An address without a channel prefix counts as an e-mail address if it has text before and after its last `@`.
+    `check_binding` in participants.py checks that an e-mail address has a binding of the type `email`.
     """
     if len(address) > MAX_ADDRESS_CHARACTERS:
         return None
@@ -41,7 +41,7 @@ def channel_of(address: str) -> Channel | None:
 
 
 def is_e164(value: str) -> bool:
-    """Return whether `value` has the E.164 format: a plus sign and 7 to 15 digits."""
+    """Return whether `value` has the E.164 format: a plus sign and 7 to 15 digits, the first not 0."""
     return re.fullmatch(r"\+[1-9][0-9]{6,14}", value) is not None
 
 

@@ -67,9 +67,10 @@ class Alert(Model):
     response_status: int | None = None
     response_body: str | None = None
     event_id: str | None = None
-    """The event whose delivery failed. None if the alert is about another failure.
+    """The event or pre-event that the receiver of a webhook did not accept. None for any other alert.
 
-    Older versions of Convoke did not store the event.
+    Also None if Convoke itself failed to deliver the event (`own_failure_alert`), and in alerts that older versions of
+    Convoke stored.
     """
     target: str | None = None
     """The target of the failed delivery. None if `event_id` is None."""
@@ -123,7 +124,9 @@ def _failed_participants(failed: Provisioning) -> Sequence[str]:
 
 
 def webhook_failed_alert(delivery: Delivery, attempt: EventAttempt, entry: type[LogEntry], at: datetime) -> Alert:
-    """Return the alert about a failed delivery. `attempt` is the last attempt of the delivery.
+    """Return the alert about a failed delivery of an event or a pre-event.
+
+    `attempt` is the last attempt of the delivery. `entry` contains the code and the text of the alert.
 
     The SID of the alert is derived from the event id, the replay SID and the target. Therefore a repeated call returns
     an alert with the same SID, and Convoke does not store a second alert.
@@ -170,7 +173,10 @@ def own_failure_alert(event: Event, target: str | None, at: datetime) -> Alert:
 
 
 def copy_failed_alert(conversation: Conversation, receipt: Receipt, entry: type[LogEntry], at: datetime) -> Alert:
-    """Return the alert about a copy that did not reach its phone. The alert contains no address."""
+    """Return the alert about a copy that did not reach its phone. The alert contains no address.
+
+    `entry` contains the code and the text of the alert.
+    """
     repeated = "; the phone may have got an earlier attempt" if receipt.may_be_repeated else ""
     return Alert(
         sid=_alert_sid(f"{receipt.sid}#{receipt.status}"),
@@ -186,7 +192,7 @@ def copy_failed_alert(conversation: Conversation, receipt: Receipt, entry: type[
 
 
 def media_lost_alert(message: Message, service_sid: str, sent: int, reasons: Sequence[str], at: datetime) -> Alert:
-    """Return the alert about media of a message from a phone that Convoke could not fetch.
+    """Return the alert about lost media: Convoke could not fetch these media of a message from a phone.
 
     `sent` is the number of media that the phone sent. `reasons` has one reason for each lost media. The reasons must
     not contain a URL, because a URL can contain a phone number or a token.
@@ -206,7 +212,7 @@ def media_lost_alert(message: Message, service_sid: str, sent: int, reasons: Seq
 
 
 def overdue_alert(account_sid: str, resource_sid: str, at: datetime) -> Alert:
-    """Return the alert about a due conversation, User or service that Convoke repeatedly failed to process."""
+    """Return the alert about a due conversation, User, service or media that Convoke repeatedly failed to process."""
     return Alert(
         sid=_alert_sid(f"{resource_sid}#overdue"),
         account_sid=account_sid,
@@ -250,7 +256,7 @@ def alert_logged_change(alert: Alert) -> Change:
 
 
 def _payload(alert: Alert) -> dict[str, str]:
-    """Return the parameters that Twilio sends to an error-log webhook.
+    """Return the payload of the event about an alert. The parameters have the names that Twilio gives them.
 
     `ParentAccountSid` is empty, because Convoke has no subaccounts.
     """

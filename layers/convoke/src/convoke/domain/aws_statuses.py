@@ -72,7 +72,7 @@ EVENTS: Mapping[str, Outcome] = MappingProxyType(
 )
 """Maps each event type, without its prefix `TEXT_` (SMS) or `MEDIA_` (MMS), to the outcome.
 
-The event types about files exist only for an MMS. Other event types change no receipt.
+The event types about files exist only for an MMS. An event type that is not in this mapping changes no receipt.
 
 `SUCCESSFUL` and `DELIVERED` have the same meaning. AWS uses one or the other, depending on the country. If the carrier
 reports nothing for 72 hours, AWS sends the event type `UNKNOWN`. The status of the receipt then stays `sent`.
@@ -80,7 +80,7 @@ reports nothing for 72 hours, AWS sends the event type `UNKNOWN`. The status of 
 
 
 def context_of(receipt: Receipt) -> dict[str, str]:
-    """Return the values that Convoke sends with a copy. Each delivery event of the copy contains the same values."""
+    """Return the values that Convoke sends to AWS with a copy. Each delivery event of the copy contains the values."""
     return {
         "account": receipt.account_sid,
         "conversation": receipt.conversation_sid,

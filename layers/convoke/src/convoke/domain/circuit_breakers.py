@@ -85,9 +85,10 @@ class CircuitBreaker:
         return CircuitBreaker(failures, at + pause)
 
     def allows(self, at: datetime, *, under_way: int) -> bool:
-        """Return whether another delivery may start at the time `at`. `under_way` is the number of running deliveries.
+        """Return whether a delivery may start at the time `at`.
 
-        After the pause, only one delivery at a time may run until a delivery succeeds.
+        `under_way` is the number of deliveries to the receiver that are running at this time. After the pause, only one
+        delivery at a time may run until a delivery succeeds.
         """
         return self.open_until is None or (not self._is_paused(at) and not under_way)
 

@@ -1,6 +1,7 @@
-"""The account settings that also exist in Twilio's API.
+"""The account settings that Convoke has in common with Twilio's API.
 
-The settings are the default service, and the default values for new conversations.
+The settings are the default service, and the default values for new conversations. account_configuration.py has the
+settings that exist only in Convoke.
 
 See docs/behaviour/configuration.md#account-configuration.
 """

@@ -52,7 +52,10 @@ from convoke.domain.sids import Prefix, is_sid
 from convoke.domain.timers import ClosedTimer, InactiveTimer, Timers
 
 MAX_NAME_CHARACTERS = 256
-"""The maximum length of friendly names, unique names and the fields of an e-mail binding."""
+"""The maximum length of unique names, of the fields of a conversation's e-mail binding, and of most friendly names.
+
+API keys and credentials have shorter friendly names. See docs/behaviour/limits.md.
+"""
 
 MAX_CONVERSATION_ATTRIBUTES_BYTES = 16 * 1024
 
@@ -74,7 +77,8 @@ class EmailBinding(Model):
 class Conversation(Model):
     """A stored conversation.
 
-    Responses contain neither `creator_joined` nor the fields from `requested_state` to the end of this class.
+    REST responses contain neither `created_by`, nor `creator_joined`, nor the fields from `requested_state` to the end
+    of this class. Responses to chat clients also contain `created_by`, `members` and the number of messages.
     """
 
     account_sid: str
@@ -96,13 +100,16 @@ class Conversation(Model):
     creator_joined: bool | None = None
     """True if the chat user who created the conversation was a participant at least once. Otherwise None.
 
-    Until then, this user may see the conversation without being a participant.
+    Before this user becomes a participant for the first time, the user may see the conversation.
     """
     timers: Timers = Timers()
     requested_state: State = State.ACTIVE
     """The state that the conversation gets after `initializing`, if Convoke can add all participants."""
     attempts: int = 0
-    """The number of times that the sweeper has tried to finish the conversation, or to erase it after its deletion."""
+    """The number of times that the sweeper has tried to finish the conversation, or to erase it after its deletion.
+
+    The sweeper resets this number when it runs out of time, because it has then made progress.
+    """
     due_at: Instant | None = None
     """The time at which the sweeper must process the conversation next. None if the sweeper has nothing to do.
 
@@ -218,7 +225,8 @@ class Conversation(Model):
     def refuse_webhooks(self) -> None:
         """Raise an error if clients cannot create or update webhooks, because the conversation is deleted or closed.
 
-        In the state `initializing`, clients can change the webhooks of a conversation, but no other resources.
+        In the state `initializing`, clients can change the webhooks of the conversation. They cannot change the
+        conversation itself, its participants and its messages.
         """
         self.refuse_deleted()
         if self.state is State.CLOSED:
@@ -242,8 +250,9 @@ class Conversation(Model):
     def with_expired_timers(self, moment: datetime) -> Self:
         """Return the conversation in the state that its timers require at `moment`.
 
-        If both timers have ended, the conversation is closed directly and never becomes inactive. If only the inactive
-        timer has ended, the conversation becomes inactive and the closed timer continues.
+        If the closed timer has ended, the conversation becomes closed. An active conversation does not become inactive
+        first. If only the inactive timer has ended, an active conversation becomes inactive and the closed timer
+        continues.
         """
         if self.date_closed and self.date_closed <= moment:
             return self._with_state(State.CLOSED, moment).with_timers_from(moment)

@@ -1,6 +1,7 @@
 """The copies of a message. A copy contains the text and the media that a carrier delivers to one phone.
 
-Each participant with an address gets one copy, except the author and the phones that already have the message.
+Each participant with an address gets one copy, except the author, and except the phones to which the carrier has
+delivered the message as a group MMS.
 
 See docs/behaviour/receipts.md.
 """
@@ -30,11 +31,13 @@ class Copy(Model):
 
     Example: `+15017122661>+15558675310`. Convoke sends the copies of one line in order, one at a time.
 
-    The line is empty if the copy was already sent and a carrier reports the status of the copy.
+    The line is empty if this model was made from a carrier's report about a copy. Convoke then has nothing to send.
     """
 
     queued_at: Instant | None = None
-    """When Convoke enqueued the copy. None if an older version enqueued the copy, or if a carrier reports its status.
+    """When Convoke enqueued the copy.
+
+    None if an older version of Convoke enqueued the copy, or if this model was made from a carrier's report.
 
     The dates of the receipt do not show this time, because a client can choose the date of a message.
     """
@@ -71,7 +74,7 @@ def new_receipts(
 def business_address(recipient: Member, author: Member | None, members: Sequence[Member]) -> str | None:
     """Return the business address that sends a copy to `recipient`, or None if there is no such address.
 
-    A recipient with a proxy address gets the copy from its proxy address. A member of a group gets the copy from the
+    A recipient with a proxy address gets the copy from its proxy address. Any other recipient gets the copy from the
     projected address of the author. If the author has no projected address, the first projected address of the
     conversation sends the copy.
     """

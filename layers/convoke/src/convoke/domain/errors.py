@@ -1,7 +1,8 @@
 """The error catalogue: one class for each error code in responses and alerts.
 
 For some errors, Twilio has two codes: an older code of Programmable Chat and a newer code of Conversations. The
-catalogue contains only the newer code. The code for a missing resource is always 20404.
+catalogue contains only the newer code. If the path of a request names a missing resource, the code is 20404. Only
+Sync objects (54200) and channel metadata (50530) have their own codes.
 """
 
 from __future__ import annotations
@@ -18,10 +19,13 @@ FieldPath = tuple[str | int, ...]
 """
 
 CATALOGUE: dict[int, type[ConversationsError]] = {}
-"""Maps the codes of responses to error classes."""
+"""Maps the codes of error responses to error classes."""
 
 LOG_ENTRIES: dict[int, type[LogEntry]] = {}
-"""Maps the codes of alerts to error classes. No response has one of these codes."""
+"""Maps the codes that no error response has to error classes. Alerts and receipts contain these codes.
+
+An alert can also have the code of InternalError.
+"""
 
 
 def more_info_url(code: int) -> str:
@@ -41,8 +45,8 @@ class ConversationsError(ValueError):
     The class is a subclass of ValueError. Therefore pydantic collects these errors when validators raise them.
 
     - `field` is the path to the invalid field.
-    - `parameter` is the name that clients use for the field. Only `convoke.api` knows these names. Therefore
-      `convoke.api` replaces `field` with `parameter`.
+    - `parameter` is the name that clients use for the field. Only `convoke.api` knows the names of a request's
+      parameters. Therefore `convoke.api` replaces `field` with `parameter`. Code that checks a header sets `parameter`.
     - `details` contains the values for the placeholders of `text`. `details` can also contain other numbers and SIDs
       for the response. If the value for a placeholder is missing, the constructor raises KeyError. The detail `wanted`
       is the requirement that the value does not meet, such as `an integer`. The detail `hint` is a remark that follows
@@ -80,12 +84,15 @@ class ConversationsError(ValueError):
         self.others: tuple[ConversationsError, ...] = ()
 
     def at(self, parameter: str) -> Self:
-        """Return a copy of the error that has `parameter` instead of a field path."""
+        """Return a copy of the error that has `parameter` instead of a field path. The copy has no `others`."""
         return type(self)(parameter=parameter, field=(), **self.details)
 
     @property
     def message(self) -> str:
-        """The error message. The message names the parameter, because the exceptions of SDKs show only the message."""
+        """The error message. If the error has a parameter, the message usually names the parameter.
+
+        The reason is that the exceptions of SDKs show only the message.
+        """
         hint = self.details.get("hint")
         return f"{self._sentence()} ({hint})" if hint else self._sentence()
 
@@ -112,14 +119,17 @@ class ConversationsError(ValueError):
 
 
 def refusal(problems: Sequence[ConversationsError]) -> ConversationsError:
-    """Return the first error of `problems`. The attribute `others` of this error contains the remaining errors."""
+    """Return the first error of `problems`. The attribute `others` of this error contains the remaining errors.
+
+    The caller has already sorted the errors, as `in_order_of_checks` in `api/parameters.py` does.
+    """
     first, *others = problems
     first.others = tuple(others)
     return first
 
 
 class LogEntry:
-    """An error that appears only in alerts, never in a response. Python code cannot raise this class."""
+    """An error in alerts and receipts that is never the error of a response. Python code cannot raise this class."""
 
     code: ClassVar[int]
     text: ClassVar[str]
@@ -155,7 +165,7 @@ class MethodNotAllowedError(ConversationsError, code=20004, status=405, text="Me
 class AccessDeniedError(
     ConversationsError, code=20006, status=403, text="The credentials must give access to this resource"
 ):
-    """The credentials are valid, but the resource accepts only another type of credentials."""
+    """These credentials do not permit the request, or the request comes from a page of another site."""
 
 
 class InvalidAccessTokenError(
@@ -173,7 +183,7 @@ class InvalidIssuerError(
     status=401,
     text="The issuer of the access token must be an API key, and its subject the account of this key",
 ):
-    """The API key of an access token does not exist or has expired, or belongs to another account."""
+    """The claim `iss` is not a valid API key, or the claim `sub` is not the account that owns this API key."""
 
 
 class AccessTokenExpiredError(ConversationsError, code=20104, status=401, text="The access token has expired"):
@@ -219,7 +229,7 @@ class ConflictError(ConversationsError, code=20409, status=409, text="Conflict")
         "configured_role": "A role that the configuration of its service names cannot be deleted: configure another"
         " role first",
     }
-    """Maps each value of the detail `reason` to the error message, which also says how to solve the conflict."""
+    """Maps each value of the detail `reason` to the error message. Most messages say how to solve the conflict."""
 
     def _sentence(self) -> str:
         return self.reasons.get(str(self.details.get("reason")), self.text)
@@ -243,13 +253,13 @@ class InvalidSidError(
 class InternalError(
     ConversationsError, code=20500, status=500, text="The server failed: try again, and report the error if it persists"
 ):
-    """Convoke failed with an unexpected Python exception."""
+    """Convoke itself failed, for example with an unexpected Python exception. Alerts can have this code too."""
 
 
 class UnavailableError(
     ConversationsError, code=20503, status=503, text="Temporarily unavailable: try again in a second"
 ):
-    """Convoke is overloaded, or too many requests changed one resource at the same time. The client can try again."""
+    """Convoke is overloaded, cannot store data, or got too many concurrent changes. The client can try again."""
 
 
 # Services and configuration webhooks
@@ -312,7 +322,7 @@ class PhoneUnreachableError(LogEntry, code=30003, text="The phone cannot be reac
 
 
 class CopyBlockedError(LogEntry, code=30004, text="The carrier or the phone blocks the message"):
-    """The carrier does not report the reason for the block."""
+    """Twilio does not report why. AWS reports some reasons: `REASONS` in aws_statuses.py maps these to this code."""
 
 
 class PhoneUnknownError(LogEntry, code=30005, text="The phone number does not exist or is no longer in use"):
@@ -324,11 +334,11 @@ class LandlineError(LogEntry, code=30006, text="The number is a landline, or its
 
 
 class CopyFilteredError(LogEntry, code=30007, text="The carrier has filtered the message as unwanted"):
-    """The carrier classified the message as spam, or the sender is not registered for such messages."""
+    """The carrier classified the message as spam, or the sender is not registered for messages of this kind."""
 
 
 class CarrierFailedError(LogEntry, code=30008, text="The carrier did not deliver the message and gave no known reason"):
-    """All attempts failed, Convoke lost the outcomes, or the carrier reported a reason that has no other code."""
+    """All attempts failed, Convoke lost the outcomes, or the carrier reported no reason with a code of its own."""
 
 
 class MediaNotCarriedError(
@@ -354,7 +364,10 @@ class NotificationSoundTooLongError(
 
 
 class WebhookTimeoutError(LogEntry, code=50076, text="The receiver of a webhook did not answer within 5 seconds"):
-    """The URL of the webhook can set another time limit. The alert is about a last attempt or about a pre-event."""
+    """The webhook's URL can set another time limit.
+
+    The alert is about the last attempt to deliver an event, or about a pre-event without an answer.
+    """
 
 
 # Roles and users
@@ -363,7 +376,7 @@ class WebhookTimeoutError(LogEntry, code=50076, text="The receiver of a webhook 
 class UnknownConversationRoleError(
     ConversationsError, code=50101, text="The role must be a role of this service with the type conversation"
 ):
-    """A default role of a service is invalid. If the role of a participant is invalid, the code is 50109."""
+    """A default role for participants or creators is invalid. For the role of one participant, the code is 50109."""
 
 
 class UnknownServiceRoleError(
@@ -490,7 +503,7 @@ class UniqueNameTakenError(
     text="Conversation with provided unique name already exists",
     names_parameter=False,
 ):
-    """Another conversation has this unique name. A closed conversation keeps its unique name."""
+    """Another conversation has this unique name. Closing frees the name only after a failure to add participants."""
 
 
 class MessagingServiceMissingError(
@@ -659,7 +672,7 @@ class InvalidProxyAddressError(
     code=50408,
     text="The proxy address must be valid, such as +15558675310 or whatsapp:+15558675310, and at most 256 characters",
 ):
-    """The proxy address is malformed. If the proxy address belongs to another account, the code is 50413."""
+    """The proxy address is malformed. If it is valid but the account does not own it, the code is 50413 or 50415."""
 
 
 class AddressEqualsProxyError(
@@ -702,7 +715,7 @@ class BindingTakenError(
     " in Conversation {conflicting_conversation_sid}",
     names_parameter=False,
 ):
-    """A conversation that is not closed has this pair. Clients parse the SID at the end of the error message."""
+    """A conversation that is not closed has the same pair of addresses. Clients parse the SID at the message's end."""
 
 
 class TooManyParticipantsError(
@@ -806,7 +819,7 @@ class GroupExistsError(
     text="Group MMS with given participant list already exists as Conversation {conflicting_conversation_sid}",
     names_parameter=False,
 ):
-    """A conversation that is not closed has these numbers. Clients parse the SID at the end of the error message."""
+    """A group that is not closed has the same set of numbers. Clients parse the SID at the end of the error message."""
 
 
 class ProjectedAddressNotOwnedError(
@@ -889,7 +902,7 @@ class MediaNotFoundError(ConversationsError, code=50507, text="The media must be
 class MediaAlreadyUsedError(
     ConversationsError, code=50508, text="The media must not be in another message: upload it again"
 ):
-    """Another message already has this media. The same media cannot be in two messages."""
+    """Another message has this media, or the request names the media twice."""
 
 
 class MediaMessageBodyFixedError(
@@ -934,7 +947,7 @@ class InvalidContentSidError(
 class ContentVariablesNotJsonError(
     ConversationsError, code=50527, text="The content variables must be a JSON object whose values are strings"
 ):
-    """The JSON text that contains the content variables is malformed."""
+    """The text is not valid JSON, is not a JSON object, or contains a value that is not a string."""
 
 
 class ContentSidMissingError(

@@ -42,11 +42,11 @@ class EventAttempt(Model):
     url: Annotated[str, AfterValidator(shown_url)]
     started_at: Instant
     status: int | None = None
-    """The HTTP status of the answer. None if the receiver did not answer."""
+    """The HTTP status of the answer. None if the receiver did not answer, or if the attempt has no result yet."""
     error: str | None = None
     milliseconds: int | None = None
     answer: str | None = None
-    """The first `MAX_STORED_ANSWER_BYTES` bytes of the answer's body. None if the body is empty."""
+    """The first `MAX_STORED_ANSWER_BYTES` bytes of the answer's body. None if there is no body."""
     paused_until: Instant | None = None
     """The end of the pause that the attempt caused. None if the attempt caused no pause of deliveries."""
 
@@ -72,7 +72,10 @@ class EventAttempt(Model):
 
     @property
     def position(self) -> str:
-        """The sort key of the attempt. The attempts of an event are sorted by replay, target and number."""
+        """The part of the sort key after the place of the event. See `keys.event_attempt`.
+
+        The attempts of an event are sorted by replay, target and number.
+        """
         return _position(self.replay_sid, self.target, self.number)
 
     @property
@@ -100,7 +103,7 @@ class EventAttempt(Model):
 
 
 def position_of_attempt(name: str) -> str | None:
-    """Return the sort key of the attempt that has this name, or None if the name is malformed."""
+    """Return the `EventAttempt.position` of the attempt that has this name, or None if the name is malformed."""
     found = ATTEMPT_NAME.fullmatch(name)
     return _position(found[1] or "", found[2], int(found[3])) if found else None
 

@@ -33,6 +33,6 @@ def to_moment(event_id: int) -> datetime:
 def event_id_of_sid(sid: str) -> int:
     """Return the event id for the time at which a SID was created.
 
-    The SID must not be a message SID, because a message SID does not begin with a time.
+    The SID must begin with a time. See `milliseconds_of`.
     """
     return milliseconds_of(sid) * 1000

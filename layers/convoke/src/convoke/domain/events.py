@@ -66,7 +66,7 @@ POST_EVENTS = tuple(event for event in EventType if event not in PRE_EVENTS)
 
 
 USER_EVENTS = frozenset({EventType.USER_ADDED, EventType.USER_UPDATE, EventType.USER_UPDATED})
-"""The events about a User. A conversation's webhooks never get these events, because no conversation changes."""
+"""The events about a User. A conversation's webhooks never get these events, which belong to no conversation."""
 
 
 class ErrorLogType(StrEnum):
@@ -121,7 +121,10 @@ BY_CONVOKE = Origin(notify_webhooks=True)
 
 
 class Event(Model):
-    """An event. The payload contains Twilio's parameters. The event bus gets every event except pre-events."""
+    """An event. The payload contains Twilio's parameters. An event that starts a message replay has other parameters.
+
+    On AWS, the event bus gets every event except pre-events and the events `onMessageAdded` of a message replay.
+    """
 
     model_config = ConfigDict(populate_by_name=True, serialize_by_alias=True)
 
@@ -169,7 +172,7 @@ class Change(Model):
     events.
     """
     event_id: int | None = None
-    """The event id that chat clients get. If None, `last_event_id` derives the event id from the SID and the time."""
+    """The event id that chat clients get. If None, `last_event_id` derives it from the SID and the last event."""
     former_identity: str | None = None
     """The old identity of a participant, if the change removed the identity but not the participant."""
 
@@ -181,8 +184,11 @@ class Change(Model):
         """The event id of the change.
 
         If `event_id` is None, the event id is the later of two times: the time in the SID of the change, and the time
-        of the last event. The time in the SID is used for two reasons. Convoke creates the SID after the pre-event, and
-        the times in the SIDs of a process never decrease.
+        of the last event. The time of the event alone is not enough, for two reasons. Convoke can read this time before
+        it sends a pre-event, but creates the SID afterwards. The clock can be set back, but the times in the SIDs of a
+        process never decrease.
+
+        For the change of an alert, the result has no meaning, because the digits of its SID can be a hash.
         """
         if self.event_id:
             return self.event_id
@@ -190,16 +196,16 @@ class Change(Model):
         return max(of_sid, to_event_id(self.last_event_at)) if self.last_event_at else of_sid
 
     def following(self, *event_ids: int) -> Self:
-        """Return a copy of the change. The event id of the copy is greater than all of `event_ids`."""
+        """Return the change with an event id that is greater than all of `event_ids`."""
         event_id = max(self.last_event_id, *(each + 1 for each in event_ids))
         return self if event_id == self.last_event_id else self.model_copy(update={"event_id": event_id})
 
     def not_later(self, event_id: int) -> int | None:
         """Return the event id that a new item must store, or None if the item need not store an event id.
 
-        `event_id` is the event id that is derived from the item's `date_updated`. If a client has set `date_updated` to
-        a date in the future, the derived event id is greater than the event id of this change. Only in this case, the
-        item must store the event id of this change.
+        `event_id` is the event id that is derived from the item's `date_updated`. The item must store the event id of
+        this change only if the derived event id is greater. This happens if a client has set `date_updated` to a date
+        in the future.
         """
         last_event_id = self.last_event_id
         return last_event_id if event_id > last_event_id else None
@@ -221,7 +227,7 @@ class Change(Model):
 
     @property
     def members_action(self) -> Action | None:
-        """What the change does to the conversation in the maps of its members.
+        """How the change affects the entry of the conversation in the maps of all its members.
 
         Each chat user has a Sync object that maps conversation SIDs to the user's conversations. None if the change
         does not touch the maps of all members. `touches` does not contain these touches, because a conversation can
@@ -343,6 +349,9 @@ class Subject(NamedTuple):
     """None if the change affects only a User."""
 
 
+# In the functions below, `sid` is the SID that the returned change gets.
+
+
 def conversation_added(sid: str, conversation: Conversation, *, at: datetime, origin: Origin) -> Change:
     data = [(EventType.CONVERSATION_ADDED, conversation_payload(conversation))]
     return _change(sid, subject_of(conversation), data, at=at, origin=origin)
@@ -361,9 +370,10 @@ def conversation_autocreated(
 ) -> Change:
     """Return the record of a conversation that an inbound message has created.
 
-    The record has events about the conversation, the participants and the message. `initial` is the conversation in its
-    first state, without participants. If `created` has another state, the last event is about this state. `binding`
-    contains the addresses of the message.
+    The record has events about the conversation, the participants and the message. `initial` is the conversation before
+    its participants and the message are added. `created` is the conversation afterwards. If the state of `created`
+    differs from the state of `initial`, the last event is about the state of `created`. `binding` contains the
+    addresses of the message.
     """
     data: list[EventData] = [
         (EventType.CONVERSATION_ADDED, {**conversation_payload(initial), **binding}),
@@ -634,7 +644,7 @@ def _state_payload(conversation: Conversation, before: State, reason: Reason, at
 
 
 def conversation_payload(conversation: Conversation) -> dict[str, str | None]:
-    """Return the parameters of events about a conversation."""
+    """Return the parameters of events about a conversation, except `onConversationStateUpdated`."""
     return {
         "ConversationSid": conversation.sid,
         "FriendlyName": conversation.friendly_name,
@@ -648,7 +658,10 @@ def conversation_payload(conversation: Conversation) -> dict[str, str | None]:
 
 
 def date_updated(participant: Participant) -> Payload:
-    """Return the parameter `DateUpdated`. Only events about updated and deleted participants have this parameter."""
+    """Return the parameter `DateUpdated` for an event about a participant.
+
+    The event about a new participant does not have this parameter.
+    """
 
     return {"DateUpdated": to_milliseconds(participant.date_updated)}
 

@@ -71,8 +71,8 @@ def is_formed_group(participants: Sequence[GroupCandidate]) -> bool:
 def number_group(participants: Sequence[GroupCandidate]) -> frozenset[str]:
     """Return the set of numbers that identifies the group. The set is empty if the participants are not a group.
 
-    The set contains the phones without a proxy address and the projected addresses. In one account, two groups that are
-    not closed cannot have the same set of numbers.
+    The set contains the phones without a proxy address and the projected addresses. In one account, two formed groups
+    that are not closed cannot have the same set of numbers.
     """
     if not is_group(participants):
         return frozenset()
@@ -93,8 +93,8 @@ def has_both_sides(participants: Sequence[GroupCandidate]) -> bool:
 def is_group_number(value: str) -> bool:
     """Return whether a number can be in a group MMS.
 
-    Only US and Canadian numbers that are not toll-free can be in a group MMS. Numbers of US territories, such as Guam,
-    cannot be in a group MMS.
+    US and Canadian numbers that are not toll-free can be in a group MMS. So can numbers with the country code 1 that
+    belong to no region, such as 555 numbers. Numbers of US territories, such as Guam, cannot be in a group MMS.
 
     A short code cannot be in a group, because a short code is not an E.164 number. See
     docs/behaviour/addresses.md#group-numbers.

@@ -1,4 +1,4 @@
-"""Idempotency keys. A repeated request with the same idempotency key gets the same response as the first request.
+"""Idempotency keys. For 24 hours, a repeated request with the same key gets the same response as the first request.
 
 The IETF draft `draft-ietf-httpapi-idempotency-key-header` specifies the header `Idempotency-Key`.
 """
@@ -25,7 +25,7 @@ class IdempotentRequest(Model):
 
     key: str
     fingerprint: str
-    """A hash of the method, path and body.
+    """A hash of the method, the path and the body. For a multipart form, a hash of the fields replaces the body.
 
     If two requests have the same key but different fingerprints, the client used one key for two different requests.
     """

@@ -1,7 +1,7 @@
 """The JSON Schemas of request fields.
 
 Each function returns a `WithJsonSchema` marker, which contains the schema of a field type. Pydantic cannot derive a
-schema from the code of a validator. Therefore a field type with a validator also has a marker. The validator and the
+schema from the code of a validator. Therefore most field types with a validator have a marker. The validator and the
 marker use the same constants. Only `/openapi.json` uses the markers.
 """
 

@@ -76,7 +76,10 @@ def duplicate_problems(conversation: Conversation, member: BoundMember) -> Itera
 
 
 def group_problems(conversation: Conversation, participant: Participant) -> Iterator[ConversationsError]:
-    """Yield an error for each rule of a group MMS that the conversation breaks."""
+    """Yield an error if a member of a group MMS has no binding, and an error if the group has too many members.
+
+    `duplicate_problems` checks the duplicates in a group.
+    """
     # Every member of a group must have a binding. `conversation.bound` contains only the members that have a binding.
     # The members may still lack a business number, because a client can add the business number last.
     if conversation.members > len(conversation.bound):

@@ -49,7 +49,7 @@ def message_replayed(replay: Event, conversation: Conversation, message: Message
     """Return the event `onMessageAdded` that the replay sends for one message, with the message's current content.
 
     The event id consists of the replay's change SID and the message index plus 1. Therefore a repeated replay sends the
-    event with the same id. `notify_webhooks` is False, so that no other webhook gets the event.
+    event with the same id. `notify_webhooks` is False, so that only the webhook of the replay gets the event.
     """
     sid, _, _ = replay.id.partition("-")
     change = message_added(

@@ -67,7 +67,11 @@ INDEX_PATTERN = f"[0-9]{{1,{MAX_INDEX_DIGITS}}}"
 
 
 class Message(Model):
-    """A stored message. Responses do not contain `content_variables` and `subject`."""
+    """A stored message.
+
+    REST responses contain `delivery` in place of the fields `copies_...`. They do not contain `content_variables`,
+    `subject`, `last_updated_by` and the event ids.
+    """
 
     account_sid: str
     conversation_sid: str
@@ -131,7 +135,7 @@ class Message(Model):
 
 
 def is_index(text: str) -> bool:
-    """Return whether `text` can be the index of a message: a decimal number without a sign."""
+    """Return whether `text` can be the index of a message: at most MAX_INDEX_DIGITS digits and no sign."""
     return re.fullmatch(INDEX_PATTERN, text) is not None
 
 
@@ -309,9 +313,9 @@ class NewMessage(MessageParameters):
 
 
 class NewMediaMessage(NewMessage):
-    """The parameters of a request that creates a message with any number of media.
+    """The parameters with which a message with several media is created.
 
-    The REST API accepts one media. Chat users and phones can send several media in a message.
+    The REST API accepts one media. Chat users and phones can send up to MAX_MEDIA media in a message (domain/media.py).
     """
 
     media_field: ClassVar[str] = "media_sids"

@@ -1,6 +1,6 @@
-"""Unique names and identities. Clients can write such a name in a URL path in place of a SID.
+"""Unique names, identities and addresses of configurations. Clients can write these in a URL path in place of a SID.
 
-Each engine defines the characters that such a name must not contain. `PATH_DELIMITERS` in aws/edges.py contains the
+Each engine defines the characters that these names must not contain. `PATH_DELIMITERS` in aws/edges.py contains the
 characters for AWS.
 See docs/behaviour/requests-and-answers.md#names-on-aws.
 """

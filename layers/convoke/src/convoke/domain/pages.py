@@ -54,10 +54,11 @@ class Page(Generic[Resource]):
     """The sort key of each resource. Empty if the SID of each resource is its sort key."""
 
     def shortened(self, count: int, positions: Sequence[str], *, forward: bool) -> Page[Resource]:
-        """Return a copy of this page with only `count` resources. The removed resources move to the neighbouring page.
+        """Return a copy of this page with only `count` resources.
 
-        `positions` contains the sort key of each resource. A forward page keeps its first resources. A backward page
-        keeps its last resources, because the last resources are next to the page that the client has just read.
+        `positions` contains the sort key of each resource. A forward page keeps its first resources, and the next page
+        gets the rest. A backward page keeps its last resources, because they are next to the page that the client has
+        just read. The previous page gets the rest.
         """
         if forward:
             return replace(self, resources=self.resources[:count], has_next=True, behind=positions[count - 1])

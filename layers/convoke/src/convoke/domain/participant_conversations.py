@@ -56,8 +56,8 @@ class ParticipantConversation:
     def is_shown(self) -> bool:
         """Whether the list shows the conversation. The list hides `initializing` and deleted conversations.
 
-        Convoke stores the participants while the conversation is still `initializing`. Therefore a search for a
-        participant can find such a conversation.
+        Convoke stores the participants while the conversation is `initializing`. Therefore a search for a participant
+        can find an `initializing` conversation.
         """
         return self.conversation.date_removed is None and self.conversation.state is not State.INITIALIZING
 

@@ -115,7 +115,7 @@ class ParticipantChange(Model):
 
     @property
     def changes_only_read_position(self) -> bool:
-        """Whether the request changes only the read position. Such a change does not restart the timers."""
+        """Whether the request changes only the read position, or nothing. The timers then do not restart."""
         return self.model_fields_set <= READ_POSITION
 
     def problems(self, participant: Participant) -> Iterator[ConversationsError]:

@@ -245,7 +245,7 @@ def parse_attributes(value: object) -> object:
 
 
 def lower_case(value: object) -> object:
-    """Convert a string to lower case. Clients can write enumerated values in upper or lower case."""
+    """Convert a string to lower case, because clients can write the channel and the level in upper or lower case."""
     return value.lower() if isinstance(value, str) else value
 
 
@@ -334,9 +334,9 @@ def check_phone_binding(binding: NewBinding, channel: Channel) -> None:
 
 
 def check_address_without_proxy(binding: NewBinding) -> None:
-    """Raise an error if the address cannot be in a group MMS.
+    """Raise an error if the address of a phone without a proxy address cannot be in a group MMS.
 
-    A binding without a proxy address is only valid in a group MMS.
+    Only a member of a group MMS can have an address without a proxy address, unless the address is an e-mail address.
     """
     if binding.address is not None and not is_group_number(binding.address):
         raise InvalidAddressError(field=ADDRESS_FIELD, wanted=f"{WANTED_GROUP_NUMBER} if there is no proxy address")
@@ -389,8 +389,8 @@ class NewParticipant(Model):
     def role_sid_or(self, default: str) -> str | None:
         """Return the requested role, or `default` if the request contains no role.
 
-        A phone in a group MMS gets no default role. For such a phone, return the requested role or None. The default
-        role is `Service.member_role_sid` in domain/services.py.
+        A phone in a group MMS gets no default role. For a phone in a group MMS, return the requested role or None. The
+        caller passes `Service.member_role_sid` as `default`.
         """
         return self.role_sid or (None if self.group_address else default)
 

@@ -96,9 +96,10 @@ MAX_LATE_PAUSE = timedelta(days=1)
 
 
 class ProvisioningRetries(Model):
-    """The retry policy of the sweeper for interrupted provisioning and for events that are not published yet.
+    """The retry policy of the sweeper.
 
-    See docs/how-it-works.md#promises.
+    The policy applies to interrupted provisioning, to events that are not published yet, to deleted conversations,
+    Users and services, and to resources that the sweeper fails to process. See docs/how-it-works.md#promises.
     """
 
     first_pause: Annotated[timedelta, Field(ge=timedelta(seconds=1))] = timedelta(seconds=10)
@@ -108,16 +109,17 @@ class ProvisioningRetries(Model):
     def next_attempt_at(self, moment: datetime, attempts: int) -> datetime:
         """Return the time of the next attempt.
 
-        If `attempts` is 0, the pause is `first_pause`. Each further attempt doubles the pause, up to `max_pause`. After
-        `max_attempts` attempts, the pauses double again, up to MAX_LATE_PAUSE. Convoke never stops the attempts,
-        because otherwise the conversation would keep its locks, and an event would never reach the event bus.
+        `attempts` is the number of attempts until now. `moment` is the current time. If `attempts` is 0, the pause is
+        `first_pause`. Each attempt doubles the pause, up to `max_pause`. After `max_attempts` attempts, each attempt
+        doubles the pause beyond `max_pause`, up to MAX_LATE_PAUSE. The number of attempts has no limit, because
+        otherwise a conversation could keep its locks, and an event might never reach the event bus.
         """
         pause = doubled_pause(self.first_pause, attempts, self.max_pause)
         late = max(attempts - self.max_attempts, 0)
         return moment + doubled_pause(pause, late, max(pause, MAX_LATE_PAUSE))
 
     def is_overdue(self, attempts: int) -> bool:
-        """Return whether an alert must report that Convoke fails to process a conversation, User or service.
+        """Return whether an alert must report that Convoke fails to process a conversation, User, service or media.
 
         `attempts` is the number of attempts until now, including this attempt. The result is True only for the second
         late attempt, so that Convoke creates only one alert. The first late attempt causes no alert, because this

@@ -100,7 +100,8 @@ class Receipt(Model):
     def can_become(self, status: ReceiptStatus) -> bool:
         """Return whether a carrier's report may change the status to `status`. A report only moves a status forward.
 
-        A report can arrive before Convoke stores the outcome of the call. In this case, the status is `sending`.
+        A report can arrive before Convoke stores the outcome of the call. The status is `sending` at this time. The
+        result is False for a receipt without an address, because Convoke sent no copy.
         """
         return self.address is not None and ORDER[self.status] < ORDER[status]
 

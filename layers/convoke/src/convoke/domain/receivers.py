@@ -90,7 +90,10 @@ class ReceiverRules:
     allowed: tuple[Network, ...] = ()
     """The networks in which Convoke may call receivers even if the networks are not public."""
     refused: tuple[Network, ...] = ()
-    """The networks in which Convoke never calls a receiver, even if `allowed` contains the networks."""
+    """The networks in which Convoke does not call receivers, even if `allowed` contains the networks.
+
+    The fields `allowed` and `refused` have an effect only if `public_only` is True.
+    """
     https_only: bool = False
 
     @classmethod

@@ -33,7 +33,8 @@ PRINTABLE = "[!-~]{1,128}"
 MAX_LIMIT = 500
 """The maximum value of `max_messages_per_second`.
 
-Each copy of a sender updates the same item, and DynamoDB accepts at most 1,000 writes of an item per second. See
+All copies that a sender with a limit sends in one second update the same item. Copies that exceed the limit update
+another item up to twice (storage/sending_limits.py). DynamoDB accepts at most 1,000 writes of an item per second. See
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ServiceQuotas.html.
 """
 
@@ -72,7 +73,10 @@ class Sender(Model):
     origination_identity: str | None = None
     """The ARN of the phone number or of the pool in AWS End User Messaging. None if the provider is not AWS."""
     configuration_set: str | None = None
-    """The name of the configuration set that publishes the delivery events. None if the provider is not AWS."""
+    """The name of the configuration set that publishes the delivery events.
+
+    None if the provider is not AWS, or if the operator has assigned the sender without a configuration set.
+    """
     max_messages_per_second: int | None = None
     """The maximum number of copies that Convoke sends from the address in each second. None if there is no maximum."""
     date_created: Instant

@@ -69,7 +69,7 @@ class ServiceConfigurationChange(Model):
     def problems(self, types: Mapping[str, RoleType]) -> list[ConversationsError]:
         """Return an error for each role that does not exist or has the wrong type.
 
-        `types` maps the SID of each existing role in the service to its type.
+        `types` maps the SID of each existing role that the request names to the type of the role.
         """
         found: list[ConversationsError] = [
             UnknownConversationRoleError(field=(name,))

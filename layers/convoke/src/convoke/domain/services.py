@@ -81,7 +81,10 @@ class DeletedService(Model):
     due_at: Instant
     """The time at which the sweeper must process the tombstone next."""
     attempts: int = 0
-    """The number of times that the sweeper has processed the tombstone."""
+    """The number of times that the sweeper has processed the tombstone.
+
+    The sweeper resets this number when it runs out of time, because it has then made progress.
+    """
 
 
 def check_required_name(name: str | None) -> str:

@@ -51,7 +51,8 @@ INDEX_DIGITS = 12
 TIME_DIGITS = 12
 """How many hexadecimal digits the creation time has in a SID. The time is in milliseconds.
 
-Message SIDs contain no creation time.
+Only SIDs of `SidFactory` contain a creation time. Message SIDs contain an index instead. The SIDs of Users, and of most
+alerts and their changes, are hashes.
 """
 
 
@@ -84,8 +85,8 @@ def parse_sid(value: str, prefix: Prefix) -> str | None:
 class SidFactory:
     """Creates SIDs that sort by the time of their creation.
 
-    Within one process, the digits of each new SID are greater than the digits of all earlier SIDs. Message SIDs do
-    not sort by time. They sort by the index of the message: see `sid_with_index`.
+    The digits of each new SID are greater than the digits of all earlier SIDs of the same factory. Message SIDs do not
+    sort by time, because `sid_with_index` replaces the time with the index of the message.
 
     A SID consists of the time in milliseconds (48 bits), a counter (16 bits) and random bits (64 bits). The random bits
     come from the operating system. If Lambda restored one snapshot twice, a random generator inside the process would
@@ -109,7 +110,7 @@ class SidFactory:
 def milliseconds_of(sid: str) -> int:
     """Return the time at which `SidFactory` created a SID, in milliseconds since 1970.
 
-    The SID must not be the SID of a message, because such a SID contains an index instead of the time.
+    The SID must not be a message SID or a hash, because these SIDs contain no time. See TIME_DIGITS.
     """
     return int(sid[2 : 2 + TIME_DIGITS], 16)
 

@@ -55,7 +55,10 @@ class NewSignatureCheck(Model):
 
 class SignatureCheck(NamedTuple):
     mistakes: list[str] | None
-    """The smallest set of common mistakes that explains the signature. None if there is no such set."""
+    """The smallest set of common mistakes that explains the signature.
+
+    Empty if the signature matches the request. None if no set of common mistakes explains the signature.
+    """
 
     @property
     def matches(self) -> bool:

@@ -21,7 +21,7 @@ from convoke.domain.twilio_statuses import FAILURES, REASONS, STATUSES, reason_o
 COUNT = "[0-9]{1,6}"
 
 REPORTED = tuple(status for status in STATUSES.values() if status is not ReceiptStatus.SENT)
-"""The statuses that a client can report for a copy. Only the simulated carrier reports the status `sent`."""
+"""The statuses that a client can report for a copy. A client cannot report `sent`: the simulator sets this status."""
 
 
 def parse_status(value: object) -> ReceiptStatus:

@@ -1,4 +1,4 @@
-"""The lengths of the inactive timer and the closed timer: minimum lengths, default lengths and parsing.
+"""The lengths of the inactive timer and the closed timer: minimum lengths and parsing.
 
 `Conversation` in domain/conversations.py starts and ends timers. See docs/behaviour/states-and-timers.md#timers.
 """
@@ -30,7 +30,7 @@ MIN_CLOSED_TIMER = timedelta(minutes=10)
 class Timers(Model):
     """The lengths of the inactive timer and the closed timer. Zero means that the timer is off.
 
-    Convoke stores the lengths, because later messages restart the timers of a conversation.
+    Convoke stores the lengths, because each new message restarts the timers of a conversation.
     """
 
     inactive: timedelta = timedelta(0)

@@ -14,7 +14,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 MAX_URL_CHARACTERS = 2048
 
 SUB_DELIMITERS = "!$&'()*+,;="
-"""The characters that RFC 3986 allows in userinfo besides letters, digits and `-._~`."""
+"""The characters that RFC 3986 allows in userinfo besides letters, digits, `-._~`, `:` and percent-encoded bytes."""
 
 HOST = re.compile(r"(?=.{1,253}$)([a-z0-9_-]{1,63}\.)*[a-z0-9_-]{1,63}\.?")
 
@@ -22,7 +22,7 @@ AMBIGUOUS = frozenset("ßς\u200c\u200d")
 """The characters that IDNA 2003 and IDNA 2008 encode differently.
 
 Python's codec implements IDNA 2003. With IDNA 2003, `faß.example` becomes the host `fass.example`, which can belong to
-another owner.
+another owner than `faß.example`.
 """
 
 STRAY_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")

@@ -80,7 +80,11 @@ class UserConversationChange(Model):
     last_read_message_index: ReadIndex = None
 
     def applied_to(self, participant: Participant, conversation: Conversation, moment: datetime) -> Participant:
-        """Return the changed participant. The new read position is at most the index of the last message."""
+        """Return the changed participant.
+
+        If the requested read position is greater than the last index that a message has got, the participant gets this
+        last index. If the conversation has never had a message, the participant gets no read position.
+        """
         update = self.model_dump(exclude_unset=True)
         if self.last_read_message_index is not None and self.last_read_message_index >= conversation.next_index:
             update["last_read_message_index"] = conversation.next_index - 1 if conversation.next_index else None

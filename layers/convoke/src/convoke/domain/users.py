@@ -57,7 +57,7 @@ class Leaving(Model):
     def includes(self, participant_sid: str) -> bool:
         """Return whether the participant is older than the deletion.
 
-        Without their prefixes, SIDs of all types sort by the time of their creation.
+        Without their prefixes, participant SIDs and change SIDs sort by the time of their creation.
         """
         return participant_sid[len(Prefix.PARTICIPANT) :] < self.before_sid[len(Prefix.CHANGE) :]
 
@@ -89,7 +89,10 @@ class User(Model):
     due_at: Instant | None = None
     """The time at which the sweeper must process the User next. None if `leaving` is None."""
     attempts: int = 0
-    """The number of times that the sweeper has processed the User since the deletion."""
+    """The number of times that the sweeper has processed the User since the deletion.
+
+    The sweeper resets this number when it runs out of time, because it has then made progress.
+    """
 
     event_id: int | None = None
     """The event id of the last change. If None, the event id is derived from `date_updated`."""
@@ -99,7 +102,10 @@ class User(Model):
         return self.event_id or to_event_id(self.date_updated)
 
     def as_tombstone(self, moment: datetime, sid: str, *, notify_webhooks: bool) -> Self:
-        """Return the User as a tombstone. The only personal data in a tombstone is the identity. `sid` is a new SID."""
+        """Return the User as a tombstone. The only personal data in a tombstone is the identity.
+
+        `sid` must be a new SID with the prefix of changes. The tombstone stores this SID as `Leaving.before_sid`.
+        """
         update = {
             "friendly_name": None,
             "attributes": "{}",

@@ -30,8 +30,8 @@ class Method(StrEnum):
 ERROR_LOG = "error-log"
 """The target of a delivery to the error-log URL of an account.
 
-If such a delivery fails, Convoke creates no alert. An alert would cause another delivery to the error-log URL. If that
-delivery failed too, Convoke would create another alert, and so on without end.
+If a delivery to the error-log URL fails, Convoke creates no alert. Otherwise the alert would cause a second delivery to
+the error-log URL, whose failure would cause a second alert, and so on without end.
 """
 
 

@@ -1,13 +1,14 @@
-"""Delay or refuse requests while asynchronous steps are late (admission control).
+"""Delay or refuse some requests while asynchronous steps are late (admission control).
 
 A step is work that a request leaves behind, such as adding participants (embedded/steps.py).
 
-The gateway checks each request before the API handles the request. A refused request gets status 503, code 20503 and
-the header `Retry-After`. The engine on AWS has no admission control, because AWS adds capacity under load. See
+The request runner (embedded/request_runner.py) checks REST requests and calls of chat clients before the API handles
+them. A refused request or call gets status 503 and code 20503. The response to a REST request also has the header
+`Retry-After`. The engine on AWS has no admission control, because AWS adds capacity under load. See
 docs/how-it-works.md#load.
 
-Status 503 can have other reasons. Too many connections are open (embedded/http_protocol.py), or another process holds
-the write lock for too long (embedded/request_runner.py).
+Status 503 can also have other reasons. For example, too many connections are open (embedded/http_protocol.py), or
+another process holds the write lock for too long (embedded/request_runner.py).
 """
 
 from __future__ import annotations
@@ -35,19 +36,19 @@ SHED_PATHS = re.compile(
 )
 """The paths under admission control: conversations, participants and messages. Only chat clients use the second prefix.
 
-The gateway never delays or refuses GET requests, or requests to other paths, such as `/convoke/v1/Events`.
+Admission control never delays or refuses GET requests, or requests to other paths, such as `/convoke/v1/Events`.
 """
 
 
 class Admission:
-    """Decides whether the gateway serves or refuses a request."""
+    """Decides whether the engine serves or refuses a request."""
 
     def __init__(self, age: Callable[[], float]) -> None:
-        """`age` returns how many seconds ago the oldest waiting step became ready to run."""
+        """`age` returns how many seconds the oldest step or stream record has been waiting."""
         self._age = age
         self.request_arrived: Callable[[], None] = _nothing
         self.request_answered: Callable[[], None] = _nothing
-        """The gateway calls `request_arrived` before the API handles a request, and `request_answered` afterwards.
+        """The request runner calls `request_arrived` before a request runs, and `request_answered` afterwards.
 
         The step scheduler counts the running requests this way, because steps and requests share the event loop's
         thread.
@@ -57,9 +58,9 @@ class Admission:
         return method in SHED_METHODS and bool(SHED_PATHS.fullmatch(path))
 
     async def admitted(self) -> bool:
-        """Return whether to serve a request. Wait while steps are late.
+        """Wait while steps are late, at most MAX_ADMISSION_WAIT_SECONDS. Return whether to serve the request.
 
-        Return False if steps are still late after `MAX_ADMISSION_WAIT_SECONDS`.
+        Return False if steps are late during the whole wait.
         """
         if self._age() <= MAX_STEP_AGE_SECONDS:
             return True

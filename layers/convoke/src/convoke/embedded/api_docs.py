@@ -38,7 +38,10 @@ HEADERS = {
 
 
 def page(event: Mapping[str, Any]) -> Response | None:
-    """Return the page `/docs`, or a file that the page loads. Return None for any other path."""
+    """Return the page `/docs`, or a file that the page loads. Return None for any other path.
+
+    If the Swagger UI is not installed, return a 404 response for `/docs` and for every path below `/docs`.
+    """
     path: str = event["rawPath"]
     if path != PATH and not path.startswith(f"{PATH}/"):
         return None
@@ -52,7 +55,10 @@ def page(event: Mapping[str, Any]) -> Response | None:
 
 @cache
 def _files(viewer: Path) -> Mapping[str, ConsoleFile]:
-    """Return the page and its files. Each key is the part of the path after `/docs`."""
+    """Return the page and its files. Each key is the part of the path after `/docs`.
+
+    `viewer` is the folder of the Swagger UI.
+    """
     javascript, css = "text/javascript; charset=utf-8", "text/css; charset=utf-8"
     return {
         "": file_of("text/html; charset=utf-8", (OWN / "docs.html").read_text()),

@@ -10,7 +10,7 @@ import sqlite3
 import threading
 from contextlib import closing
 
-from convoke.embedded.failures import DataFileFailures
+from convoke.embedded.failures import StorageFailures
 
 INTERVAL_SECONDS = 0.2
 """The minimum pause between two checkpoints.
@@ -23,7 +23,7 @@ LONG_LOG_FRAMES = 4_000
 
 After a checkpoint has copied all pages, the next write starts at the beginning of the log, so the log file stops
 growing. Under constant load, the log gets new pages during each copy. Therefore a checkpoint copies a long log
-repeatedly, until no page remains. Copying does not block writes.
+repeatedly, until the log gets no new pages during a copy, but at most MAX_ROUNDS times. Copying does not block writes.
 """
 
 MAX_ROUNDS = 8
@@ -49,7 +49,7 @@ class Checkpoints:
     Several calls of `wake` between two checkpoints cause only one checkpoint.
     """
 
-    def __init__(self, path: str, failures: DataFileFailures) -> None:
+    def __init__(self, path: str, failures: StorageFailures) -> None:
         self._path = path
         self._failures = failures
         self._woken = threading.Event()

@@ -28,8 +28,8 @@ DATA_FORMAT = 8
 Increase the number if you change the tables below or `keys.INDEXES`. Also increase the number if earlier versions of
 Convoke cannot read a new item. The table `items` has two columns for each index in `keys.INDEXES`.
 
-Formats 7 and 8 have the same tables. But earlier versions cannot read receipts of format 8. If an earlier version
-edited a message, the message would lose its media.
+Formats 7 and 8 have the same tables. But the versions of Convoke that use format 7 cannot read all receipts of format
+8. If such a version edited a message, the message would lose its media.
 """
 
 OLDEST_DATA_FORMAT = 4
@@ -111,7 +111,7 @@ def cannot_be_opened(path: str, error: Exception) -> DataFileError:
 def find_damage(path: str) -> list[str]:
     """Run SQLite's integrity check. Return the problems that the check finds. An instance may use the file meanwhile.
 
-    Raise DataFileError if the file is not a data file.
+    Raise DataFileError if the file is not a data file that this version of Convoke can open.
     """
     with closing(_connect_existing(path)) as connection:
         try:
@@ -124,7 +124,8 @@ def find_damage(path: str) -> list[str]:
 def back_up(path: str, backup: str) -> None:
     """Copy the data file to the new file `backup`. An instance that uses the data file is not blocked.
 
-    Raise DataFileError if `backup` exists or cannot be written, or if `path` is not a data file.
+    Raise DataFileError if `backup` exists or cannot be written, or if `path` is not a data file that this version of
+    Convoke can open.
     """
     if Path(backup).exists():
         raise DataFileError(f"{backup} exists already: name another path.")
@@ -142,9 +143,9 @@ def connect(path: str) -> sqlite3.Connection:
 
 
 def _connect_existing(path: str) -> sqlite3.Connection:
-    """Open an existing data file. Raise DataFileError if the file is not a data file.
+    """Open an existing data file. The file is neither created nor migrated.
 
-    The file is neither created nor migrated.
+    Raise DataFileError if the file is not a data file that this version of Convoke can open.
     """
     try:
         uri = f"{Path(path).absolute().as_uri()}?mode=rw"
@@ -263,7 +264,7 @@ def _migrate(connection: sqlite3.Connection, version: int) -> None:
             " FROM messages_4"
         )
         connection.execute("DROP TABLE messages_4")
-    # Some files of format 6 already have the column `failures`.
+    # Files of format 5 and some files of format 6 do not have the column `failures`. All later files have the column.
     elif not connection.execute("SELECT 1 FROM pragma_table_info('messages') WHERE name = 'failures'").fetchone():
         connection.execute("ALTER TABLE messages ADD COLUMN failures INTEGER NOT NULL DEFAULT 0")
     # Before format 6, the index `memberships` ordered the participants by their own sort key.

@@ -82,7 +82,8 @@ OWN_FAILURE_RETRY_SECONDS = 5.0
 """The length of the first pause of all deliveries, after a failure of Convoke itself.
 
 Such a failure is a unit of work (embedded/unit.py) that is dropped, or a queue that cannot be read. Further failures
-make the pause longer.
+make the pause longer. If the data file cannot be used while a queue message is handled, this queue message is also
+postponed by this time.
 """
 
 FAILED_IN_CONVOKE = "a webhook delivery failed in Convoke"
@@ -181,7 +182,7 @@ class Deliveries:
         """Split an event from the event bus. If Convoke fails to split the event, enqueue the event itself.
 
         The delivery queue retries the event like any other queue message, so the event does not block later events of
-        the stream.
+        the stream. Raise UnavailableError if the data file cannot be used.
         """
         try:
             self._split(event)
@@ -193,8 +194,8 @@ class Deliveries:
 
     def _split(self, event: Event) -> None:
         # Split the copies first. If splitting the deliveries then fails, the event is split again, and the copies are
-        # enqueued twice. A copy that is enqueued twice is still sent only once. A delivery that is enqueued twice would
-        # call the receiver twice.
+        # enqueued twice. A copy that is enqueued twice is sent once. But a delivery that is enqueued twice would call
+        # the receiver twice.
         if event.copies:
             self.message_sender.split(event)
         self.delivery.split(event)
@@ -404,7 +405,10 @@ class ConcurrentDeliveries:
                 self._under_way[message.id] = message, latest
 
     def _split_events(self) -> bool:
-        """Split up to `EVENTS_PER_TICK` events. Return whether more visible events may remain."""
+        """Split at most `EVENTS_PER_TICK` events into deliveries and copies.
+
+        Return whether more visible events may remain.
+        """
         for _ in range(EVENTS_PER_TICK):
             if (message := self._queue.receive(NO_RECEIVER)) is None:
                 return False
@@ -412,7 +416,7 @@ class ConcurrentDeliveries:
         return True
 
     def _start_deliveries(self) -> bool:
-        """Start up to `MAX_STARTS_PER_TICK` deliveries. Return whether more deliveries may be ready to start."""
+        """Start at most `MAX_STARTS_PER_TICK` deliveries. Return whether more deliveries may be ready to start."""
         for _ in range(MAX_STARTS_PER_TICK):
             if (receiver := self._next_receiver()) is None or (message := _receive(self._queue, receiver)) is None:
                 return False
@@ -530,9 +534,10 @@ class ConcurrentDeliveries:
         self.wake()
 
     def _dropped(self, message: ReceivedMessage) -> None:
-        """Count the call as ended, and pause all deliveries. The next unit would probably fail too.
+        """Count the call as ended, and pause all deliveries, because the next unit would probably fail too.
 
-        The table calls this method after it drops the unit that changes the queue message.
+        The table calls this method after it drops the unit that begins or finishes the delivery. `_finish` calls this
+        method if it cannot open a unit.
         """
         self._count(message, -1)
         self._back_off()

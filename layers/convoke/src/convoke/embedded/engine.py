@@ -218,13 +218,13 @@ class EmbeddedEngine:
 
         - `data`: the path of the data file, or `:memory:`.
         - `rewire`: replaces edges. See `Rewire`.
-        - `movable_clock`: if not None, the API has a resource that moves this clock.
+        - `movable_clock`: if not None, the engine uses this clock, and the API has a resource that moves it.
         - `environ`: the settings for the provisioning retries, the allowed origins, the public URL and `synchronous`.
           The engine reads no other settings. An invalid setting raises ValidationError, InvalidOriginError,
           InvalidSettingError or DataFileError.
         - `lock_timeout`: how many seconds a write waits at most while another process holds the write lock.
         - `reset`: if not None, the API has the test controls. `reset` must replace this engine with an empty engine.
-        - `observers`: get every finished request and delivery.
+        - `observers`: get the finished requests, deliveries and calls of chat clients. See `Observer`.
         """
         now: Clock = movable_clock or instants.now
         settings = Settings(environ)
@@ -313,7 +313,7 @@ class EmbeddedEngine:
             self.change_dead_letters,
         )
         self.observers = Observers()
-        """To see every finished request and delivery, add an observer to this object."""
+        """To see the finished requests, deliveries and calls of chat clients, add an observer to this object."""
         self.observers.add(self._request_log)
         if observers is not None:
             self.observers.add(observers)
@@ -396,7 +396,7 @@ class EmbeddedEngine:
         self._sweeper_loop.wake()
 
     def begin_stop(self) -> None:
-        """Start the grace period. From now on, no webhook call starts, and no request waits for a conversation.
+        """Start the grace period. From now on, no delivery starts, and no request waits for a conversation.
 
         Call this method on the event loop's thread. Further calls do nothing.
         """
@@ -469,9 +469,10 @@ class EmbeddedEngine:
             self._deliveries.run()
 
     def settle(self, timeout: float) -> bool:
-        """Run the waiting steps. Then wait until the delivery queue is empty, at most `timeout` seconds.
+        """Run the waiting steps, and wait until the delivery queue is empty and no step waits.
 
-        Return whether the delivery queue is empty. A conversation that a test holds does not count.
+        Return False if this takes longer than `timeout` seconds, or if the engine stops. A conversation that a test
+        holds does not count.
         """
         if self._is_on_loop():
             raise NeedsThreadError
@@ -489,7 +490,7 @@ class EmbeddedEngine:
         """Move the movable clock forward, and do all work that becomes due on the way.
 
         While a webhook is called, the clock stands still. The periodic sweep waits for the end of the move. Raise
-        OverflowError if the new time is after the year 9999.
+        ValueError if the engine has no movable clock. Raise OverflowError if the new time is after the year 9999.
         """
         if self._movable_clock is None:
             raise ValueError("the clock of this engine cannot be moved")
@@ -579,7 +580,7 @@ class EmbeddedEngine:
         self.steps.run(until=time.monotonic() + SLICE_SECONDS)
 
     def _sweep(self) -> None:
-        """Process every resource that is due.
+        """Check the data file and the clock, process every resource that is due, and remove expired items.
 
         The first sweep also runs retries that an earlier process scheduled for a later time.
         """
@@ -591,9 +592,9 @@ class EmbeddedEngine:
             self.table.remove_expired(self.edges.now())
 
     def _watch_clock(self) -> None:
-        """Make all postponed work due now if somebody has set the wall clock back.
+        """Make postponed deliveries and retries due now if somebody has set the wall clock back.
 
-        Otherwise the postponed work would wait until the wall clock reaches the due time again.
+        Otherwise they would wait until the wall clock reaches their due times.
         """
         difference = _clock_difference()
         step_back = self._clock_difference - difference
@@ -608,7 +609,8 @@ class EmbeddedEngine:
     def _attend(self, until: datetime | None = None) -> int:
         return self.sweeper.sweep(until, go_on=self._goes_on)
 
-    # The methods below are callbacks. The table and the edges call them on the thread that owns the table.
+    # The methods from `_take_participants` to `_forget` are callbacks. The table and the edges call them on the thread
+    # that owns the table.
 
     def _take_participants(self, provisioning: Provisioning) -> None:
         if not self.failures.apply(provisioning):

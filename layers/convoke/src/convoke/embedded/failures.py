@@ -1,4 +1,4 @@
-"""Report failures of the data file. At most one log line is written each minute."""
+"""Report failures of the data file and of the media folder. Each logs at most one line each minute."""
 
 from __future__ import annotations
 
@@ -30,15 +30,16 @@ class LogLimit:
             return True
 
 
-class DataFileFailures:
-    """Logs failures of the data file, such as a full disk. This class is thread-safe."""
+class StorageFailures:
+    """Logs failures of the data file or of the media folder, such as a full disk. This class is thread-safe."""
 
-    def __init__(self) -> None:
+    def __init__(self, place: str = "data file") -> None:
+        self._place = place
         self._limit = LogLimit()
 
     def unavailable(self, cause: BaseException) -> UnavailableError:
         """Report a failed operation. Return the error that the operation must raise."""
-        self.report("the data file cannot be used", cause)
+        self.report(f"the {self._place} cannot be used", cause)
         error = UnavailableError()
         # Set the cause here, because `is_reported` reads the cause. Another thread can get the error before this thread
         # raises the error.
@@ -52,5 +53,5 @@ class DataFileFailures:
 
 
 def is_reported(error: BaseException | None) -> bool:
-    """Return whether `error` comes from `DataFileFailures.unavailable`."""
+    """Return whether `error` is an UnavailableError with a cause, as `StorageFailures.unavailable` returns it."""
     return isinstance(error, UnavailableError) and error.__cause__ is not None

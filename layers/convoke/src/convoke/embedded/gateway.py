@@ -1,7 +1,7 @@
 """The gateway: an ASGI application that replaces API Gateway in the embedded engine.
 
 The gateway translates an ASGI request to a gateway event, passes the event to the API, and sends the response. The API
-runs on the event loop's thread. See `request_runner.py`.
+runs on the event loop's thread, or on a worker thread if the request must wait. See `request_runner.py`.
 """
 
 from __future__ import annotations
@@ -223,7 +223,8 @@ class Gateway:
     async def _waited_for(self, deferred: Deferred) -> Conversation:
         """Wait until a conversation leaves the state `initializing`, but no longer than the client wants to wait.
 
-        Return the conversation as it was last fetched.
+        Also stop waiting if the server stops or the data file cannot be read. Return the conversation as it was last
+        fetched.
         """
         seen = deferred.created
         for pause in pauses(deferred.seconds):

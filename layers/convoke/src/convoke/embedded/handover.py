@@ -64,8 +64,8 @@ class InMemoryWorkflow:
 class InProcessEventBus:
     """Implements `EventBus`. A target is a function, such as `Deliveries.accept`.
 
-    It gets each event that notifies webhooks or has copies to send. `publish` calls the targets on the calling thread,
-    and returns after all targets have returned.
+    Each target gets the events that notify webhooks or have copies to send. `publish` calls the targets on the calling
+    thread, and returns after all targets have returned.
     """
 
     targets: list[Callable[[Event], None]] = field(default_factory=list)

@@ -147,7 +147,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self.ws_protocol_class = ChatWebSocket
         super().handle_websocket_upgrade()
 
-    # The methods below are callbacks of the parser. If a callback raises an exception, `feed_data` raises
+    # The methods `on_...` are callbacks of the parser. If a callback raises an exception, `feed_data` raises
     # HttpParserError.
 
     def on_message_begin(self) -> None:

@@ -20,10 +20,11 @@ def hold(record: logging.LogRecord) -> bool:
     """Return whether a logger must write a record now. This function is a logging filter.
 
     If the calling thread has an open unit, return False, because the unit writes the record after the commit. Without
-    an open unit, the operation has changed nothing, or its unit is already committed.
+    an open unit, the operation has changed nothing, or its unit is already committed. A record of the module `failures`
+    is always written now, because it reports that the data file failed.
     """
     if record.exc_info and failures.is_reported(record.exc_info[1]):
-        # `DataFileFailures` has logged this failure, or another failure less than a minute ago.
+        # `StorageFailures` has logged this failure, or another failure less than a minute ago.
         return False
     unit = open_unit()
     if unit is None or record.name == failures.logger.name:

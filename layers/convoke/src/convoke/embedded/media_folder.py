@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import BinaryIO
 from uuid import uuid4
 
-from convoke.domain.errors import UnavailableError
 from convoke.domain.media import Media
 from convoke.embedded.data_format import MEMORY
+from convoke.embedded.failures import StorageFailures
 
 UNFINISHED = ".unfinished"
 """The suffix in the name of a file whose upload is not complete."""
@@ -45,9 +45,10 @@ class MediaFolder:
         """
         self._is_temporary = data == MEMORY
         self._folder = Path(_temporary_folder() if self._is_temporary else folder_of(data))
+        self._failures = StorageFailures("media folder")
 
     def writer(self, account_sid: str, media_sid: str) -> MediaFile:
-        return MediaFile(self._path(account_sid, media_sid))
+        return MediaFile(self._path(account_sid, media_sid), self._failures)
 
     def open(self, account_sid: str, media_sid: str) -> BinaryIO:
         return self._path(account_sid, media_sid).open("rb")
@@ -83,16 +84,17 @@ class MediaFile:
     renames the file.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, failures: StorageFailures) -> None:
         self._path = path
+        self._failures = failures
         self._file: BinaryIO | None = None
 
     def write(self, data: bytes) -> None:
-        with _unavailable():
+        with self._unavailable():
             self._opened().write(data)
 
     def commit(self, content_type: str) -> None:  # noqa: ARG002 - the record of the media has the type
-        with _unavailable():
+        with self._unavailable():
             file = self._opened()
             file.flush()
             os.fsync(file.fileno())
@@ -105,6 +107,14 @@ class MediaFile:
             with suppress(OSError):
                 self._file.close()
             _unfinished(self._path).unlink(missing_ok=True)
+
+    @contextmanager
+    def _unavailable(self) -> Iterator[None]:
+        """Log and raise UnavailableError if the `with` block raises OSError, for example because the disk is full."""
+        try:
+            yield
+        except OSError as error:
+            raise self._failures.unavailable(error) from error
 
     def _opened(self) -> BinaryIO:
         if self._file is None:
@@ -136,12 +146,3 @@ def _sync_folder(folder: Path) -> None:
 
 def _unfinished(path: Path) -> Path:
     return path.with_name(path.name + UNFINISHED)
-
-
-@contextmanager
-def _unavailable() -> Iterator[None]:
-    """Raise UnavailableError if the `with` block raises OSError, for example because the disk is full."""
-    try:
-        yield
-    except OSError as error:
-        raise UnavailableError from error

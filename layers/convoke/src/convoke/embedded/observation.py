@@ -27,7 +27,10 @@ class FinishedRequest:
     """A request whose response the gateway is about to send. The request's data is already committed."""
 
     event: dict[str, Any]
-    """The gateway event. It contains everything that the client sent, including the client's credentials."""
+    """The gateway event. It contains everything that the client sent, except the content of an uploaded file.
+
+    The event also contains the client's credentials.
+    """
     response: Response
     seconds: float
     """The time from the start of the request's handling to the response."""
@@ -63,12 +66,12 @@ class FinishedChatCall:
     """A call of a chat client, or its attempt to connect, with the answer. The data of the call is committed."""
 
     action: str
-    """`connect`, or the HTTP method of the call."""
+    """`connect`, or the HTTP method of the call, or `OTHER` if the client gave another method."""
     status: int
     code: int | None
-    """The error code of the answer. None if the answer is not an error."""
+    """The error code of the answer. None if the answer is not an error, or is an error without a code."""
     sid: str | None
-    """The SID of the resource in the answer. After `connect`, the SID of the User."""
+    """The SID of the resource in the answer. After `connect`, the SID of the User. None if the answer has no SID."""
     seconds: float
     find_rule: Callable[[], str | None] = lambda: None
     """Returns the rule of the call's route, or None if there is no route."""
@@ -80,7 +83,10 @@ class Observer(Protocol):
     def delivery_finished(self, delivery: FinishedDelivery) -> None: ...
 
     def chat_call_finished(self, call: FinishedChatCall) -> None:
-        """Called for each attempt to connect, each call that changes something, and each call that fails."""
+        """Called for each answered frame `init`, each write, and each call that fails.
+
+        Not called for successful GET calls and subscriptions, or for frames that cannot be parsed as a call.
+        """
 
 
 class Observers:

@@ -27,7 +27,10 @@ If the remaining time is longer, somebody has set the clock back, and the queue 
 PAGE_SIZE = 500
 
 NO_RECEIVER = ""
-"""The receiver of a message that contains an event. The event is not yet split into deliveries."""
+"""The receiver of a message that contains an event which is not yet split into deliveries.
+
+The dead letters of changes also have this receiver.
+"""
 
 
 class QueuedMessage(NamedTuple):

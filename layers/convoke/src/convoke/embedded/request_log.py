@@ -43,7 +43,8 @@ class LoggedRequest(NamedTuple):
 class RequestLog:
     """Keeps the last requests with correct credentials.
 
-    The log omits GET requests that a page of this server sends, because the console sends GET requests all the time.
+    The log omits requests with a method in SAFE_METHODS that a page of this server sends, because the console sends GET
+    requests all the time.
     """
 
     def __init__(self, now: Clock) -> None:

@@ -8,7 +8,7 @@ docs/behaviour/inbound-messages.md#simulated-phones.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import partial
+from functools import partial, wraps
 from typing import TYPE_CHECKING, Annotated
 from urllib.parse import quote
 
@@ -23,6 +23,8 @@ from convoke.api.requests import CONVOKE_PREFIX, Request
 from convoke.api.responses import Response
 from convoke.api.routes import Endpoint
 from convoke.domain import errors
+from convoke.domain.addresses import channel_of
+from convoke.domain.errors import InvalidParameterError
 from convoke.domain.inbound_messages import Outcome
 from convoke.domain.phones import PhoneMessage, SimulatedPhone
 from convoke.domain.receipts import ShownStatus
@@ -35,6 +37,8 @@ from convoke.storage.phones import StoredPhoneMessage
 
 if TYPE_CHECKING:
     from convoke.api.routes import AccountHandler
+
+PhoneHandler = Callable[[Operations, Request, str], Response]
 
 
 class CreateDeliveryStatus(NewDeliveryStatus):
@@ -100,7 +104,7 @@ class ThreadMessageRepresentation(PhoneMessageRepresentation):
     chat_service_sid: str | None
 
 
-LIST = Contract("PhoneMessages", PhoneMessageRepresentation, page="messages")
+LIST = Contract("PhoneMessages", PhoneMessageRepresentation, page="messages", errors=(InvalidParameterError,))
 
 CREATE = Contract(
     "SimulatedMessage",
@@ -129,11 +133,17 @@ REPORT = Contract(
 
 LIST_PHONES = Contract("Phones", ListedPhoneRepresentation, page="phones")
 
-LIST_THREAD = Contract("PhoneThread", ThreadMessageRepresentation, page="messages", max_page_size=MAX_SMALL_PAGE_SIZE)
+LIST_THREAD = Contract(
+    "PhoneThread",
+    ThreadMessageRepresentation,
+    page="messages",
+    max_page_size=MAX_SMALL_PAGE_SIZE,
+    errors=(InvalidParameterError,),
+)
 
-FETCH = Contract("Phone", PhoneRepresentation)
+FETCH = Contract("Phone", PhoneRepresentation, errors=(InvalidParameterError,))
 
-PLAN = Contract("Phone", PhoneRepresentation, form=UpdatePhone)
+PLAN = Contract("Phone", PhoneRepresentation, form=UpdatePhone, errors=(InvalidParameterError,))
 
 
 def simulate_endpoints(
@@ -202,13 +212,25 @@ def simulate_endpoints(
 
     return {
         ("POST", STATUS): Endpoint(report, REPORT),
-        ("POST", PHONE): Endpoint(plan, PLAN),
+        ("POST", PHONE): Endpoint(of_phone(plan), PLAN),
         ("POST", SEND): Endpoint(create, CREATE),
-        ("GET", INBOX): Endpoint(list_, LIST),
+        ("GET", INBOX): Endpoint(of_phone(list_), LIST),
         ("GET", PHONES): Endpoint(list_phones, LIST_PHONES),
-        ("GET", PHONE): Endpoint(fetch, FETCH),
-        ("GET", THREAD): Endpoint(list_thread, LIST_THREAD),
+        ("GET", PHONE): Endpoint(of_phone(fetch), FETCH),
+        ("GET", THREAD): Endpoint(of_phone(list_thread), LIST_THREAD),
     }
+
+
+def of_phone(handler: PhoneHandler) -> PhoneHandler:
+    """Return a handler that first checks the number of the phone in the path."""
+
+    @wraps(handler)  # The OpenAPI document names an operation by its handler.
+    def checked(operations: Operations, request: Request, number: str) -> Response:
+        if channel_of(number) is None:
+            raise InvalidParameterError(parameter="number", wanted="the address of a phone, such as +15558675310")
+        return handler(operations, request, number)
+
+    return checked
 
 
 def represent_message(base_url: str, message: PhoneMessage) -> PhoneMessageRepresentation:

@@ -38,14 +38,14 @@ class PhonePlans:
                 self.undelivered.add((account_sid, address))
 
     def planned(self, account_sid: str, address: str) -> tuple[int, bool]:
-        """Return how many of the next copies to a phone fail, and whether the phone reports deliveries."""
+        """Return how many of the next attempts for a phone fail, and whether the phone reports deliveries."""
         with self._lock:
             return self.failures.get((account_sid, address), 0), (account_sid, address) not in self.undelivered
 
     def fails(self, account_sid: str, address: str) -> bool:
-        """Return whether this attempt to send a copy must fail.
+        """Return whether the current attempt to send a copy to a phone must fail.
 
-        A failure reduces the number of planned failures by 1.
+        If it must fail, reduce the phone's number of planned failures by 1.
         """
         with self._lock:
             left = self.failures.pop((account_sid, address), 0)

@@ -1,8 +1,9 @@
 """Implement the port `Table` on SQLite. All writes in one tick of the event loop form one unit of work.
 
 The first write in a tick takes SQLite's write lock (`BEGIN IMMEDIATE`) and opens a unit of work. The unit collects rows
-in memory. At the end of the tick, the table writes and commits all rows. Conditions are checked on data that was read
-under the write lock, so a write never overwrites a newer write of another process. See
+in memory. At the end of the tick, the table writes and commits all rows. If a query must find the rows, the table
+writes them earlier. If the unit has MAX_ROWS rows (embedded/unit.py), the table commits it earlier. Conditions are
+checked on data that was read under the write lock, so a write never overwrites a newer write of another process. See
 docs/decisions/0068-one-unit-of-work-a-tick.md.
 
 Without an event loop, the table commits each write immediately. The writes in a `unit()` block are committed together
@@ -30,7 +31,7 @@ from convoke.domain.errors import UnavailableError
 from convoke.embedded.checkpoints import Checkpoints
 from convoke.embedded.data_format import MEMORY, Synchronous, open_data_file
 from convoke.embedded.evaluation import check_updates, holds, updated
-from convoke.embedded.failures import DataFileFailures
+from convoke.embedded.failures import StorageFailures
 from convoke.embedded.rows import Row, decode, row_of
 from convoke.embedded.statements import query_items, select_items, upsert_items
 from convoke.embedded.suspension import RUN_AGAIN_PAUSE_SECONDS, RunAgainError
@@ -123,7 +124,7 @@ class SqliteTable:
         self._path = path
         self._on_gone = on_gone
         self._file = _identity(path) if path != MEMORY else None
-        self._failures = DataFileFailures()
+        self._failures = StorageFailures()
         self._checkpoints = Checkpoints(path, self._failures) if path != MEMORY else None
 
     def attach(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -143,7 +144,7 @@ class SqliteTable:
         self._owner, self._loop = 0, None
 
     def close(self) -> None:
-        """Close the data file. After that, every method raises UnavailableError."""
+        """Close the data file. After that, every read and every write raises UnavailableError."""
         if self._checkpoints:
             self._checkpoints.stop()
         with self._lock:
@@ -211,8 +212,8 @@ class SqliteTable:
     def unit(self) -> Iterator[None]:
         """Commit all writes in the `with` block as one unit. If the block raises an exception, drop the unit.
 
-        If an event loop owns the table, this context manager does nothing, because each tick has its own unit. In this
-        case, only the event loop's thread may use this context manager.
+        If an event loop owns the table, this context manager does nothing, because each tick has its own unit. Then
+        only the event loop's thread may use this context manager.
         """
         if self._owner:
             yield
@@ -233,9 +234,10 @@ class SqliteTable:
     def run(self, function: Callable[[], Result]) -> Result:
         """Call `function` on the thread that owns the table, and return the result.
 
-        On any other thread, this method waits for the commit of the unit that `function` used. If another process holds
-        the write lock, this method also waits for the write lock. Raise UnavailableError if this second wait exceeds
-        the lock timeout.
+        Without an event loop, that is the calling thread. On a thread that does not own the table, this method waits
+        for the commit of the unit that `function` used. If another process holds the write lock, this method also waits
+        for the write lock, except on the event loop's thread. Raise UnavailableError if the wait for the write lock
+        exceeds the lock timeout.
         """
         return self._run(function)
 
@@ -281,7 +283,7 @@ class SqliteTable:
     def begin(self) -> None:
         """Take the write lock and open a unit. Do nothing if a unit is already open.
 
-        Raise RunAgainError if another process holds the write lock.
+        Raise RunAgainError if another process holds the write lock. Raise UnavailableError if the data file fails.
         """
         if self._unit is not None:
             return

@@ -81,6 +81,7 @@ def _bounds(
 ) -> tuple[list[str], list[str]]:
     """Return the SQL terms for the start and the end of a range, with their parameters.
 
+    `between` contains the first and the last sort key of the range. `after` is the position behind which a page starts.
     The start has at most one term, and the end has at most one term. With two terms for the start, SQLite would look up
     only one term in the index, and would check the other term for every row.
     """

@@ -162,7 +162,7 @@ class Steps:
         """
         self.table.run(self.table.begin)
         while len(self.participants) or len(self.executions):
-            # The previous step may have filled the unit, so that the unit was committed. Open a new unit in this case.
+            # The previous step may have filled the unit, so that the unit was committed. `begin` then opens a new unit.
             self.table.begin()
             # Run executions first, because they complete conversations that are already in progress.
             if len(self.executions):

@@ -1,6 +1,7 @@
 """Define the exceptions that end a request before its first write, so that the request can run again.
 
-The exceptions derive from BaseException, because the API converts each Exception to a response with status 500.
+The exceptions derive from BaseException, because the API converts every unexpected Exception to a response with status
+500.
 """
 
 from __future__ import annotations

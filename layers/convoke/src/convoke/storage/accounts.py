@@ -1,6 +1,7 @@
 """Store accounts, and the operator's list of all accounts of the deployment.
 
-The list is stored in one partition of the table. The list contains a copy of each account.
+The list is stored in one partition of the table. The list contains a copy of each account. Later changes of the owned
+addresses and of the error-log URL do not change the copy.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ class AccountRepository:
         return items.to_resource(Account, stored) if stored else None
 
     def update(self, account_sid: str, change: AccountChange) -> Account:
-        """Store the given fields of an existing account, and return the updated account.
+        """Store the fields that `change` sets in an existing account, and return the updated account.
 
         Raises InvalidParameterError if the new default service does not exist.
         """
@@ -69,7 +70,7 @@ class AccountRepository:
             raise
 
     def list(self) -> list[Account]:
-        """Return all accounts of the deployment, oldest first."""
+        """Return the accounts of the deployment, at most MAX_LISTED_ACCOUNTS, oldest first."""
         stored = self.table.query(keys.account_directory(), limit=MAX_LISTED_ACCOUNTS, consistent=True)
         return sorted((items.to_resource(Account, item) for item in stored), key=lambda account: account.date_created)
 

@@ -27,8 +27,8 @@ from convoke.storage.table import (
 LIFETIME = timedelta(hours=1)
 """A stored circuit breaker counts as closed after this time without a change.
 
-A success resets the stored failures only if the process has read the stored circuit breaker. Therefore, without this
-limit, two failures on different days could count as consecutive failures, although calls between them succeeded.
+After a successful call, a process resets the stored failures only if it has read the stored circuit breaker. Without
+this limit, two failures on different days could therefore count as consecutive, although calls between them succeeded.
 """
 
 

@@ -18,7 +18,7 @@ class ConfigurationWebhooksRepository:
         return to_configuration_webhooks(account_sid, stored)
 
     def update(self, account_sid: str, change: ConfigurationWebhooksChange) -> ConfigurationWebhooks:
-        """Store the given fields and return the new configuration."""
+        """Store the fields that `change` sets, and return the new configuration."""
         # The item must contain the account SID. The first update creates the item, so every update sets the account
         # SID.
         actions = (*items.update_actions(change), Set("account_sid", account_sid))

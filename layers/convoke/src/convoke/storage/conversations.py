@@ -103,7 +103,7 @@ class ConversationRepository:
             self.table.transact(writes)
         except TransactionCanceledError as canceled:
             # Check the record before the locks. If a request is repeated, the record exists, and the conversation of
-            # the first request may hold the locks. In this case, the failed conditions of the locks are not collisions.
+            # the first request may hold the locks. The failed conditions of these locks are then not collisions.
             if record and (existing := canceled.failed.get(0)):
                 return items.to_resource(IdempotencyRecord, existing).conversation_for(record)
             raise collision_error(locks, canceled, first=len(record_writes)) from canceled
@@ -190,11 +190,12 @@ class ConversationRepository:
     def erase(self, account_sid: str, conversation_sid: str, go_on: Callable[[], bool]) -> bool:
         """Remove all items of a deleted conversation except its webhooks. The webhooks get an expiry date.
 
-        Before messages are removed, the media of the messages are marked as deleted.
+        Before messages are removed, the media of the messages are marked as deleted. The transaction that removes a
+        participant with an identity also stores that its User left the conversation (see `departures_of_erased`).
 
         The items are removed in batches. The method calls `go_on` before each batch. If `go_on` returns False, the
-        method stops and returns False. The tombstone is removed last. The tombstone keeps the conversation in the index
-        `due`, so the sweeper continues an interrupted removal.
+        method stops and returns False. If all items are removed, the method returns True. The tombstone is removed
+        last. The tombstone keeps the conversation in the index `due`, so the sweeper continues an interrupted removal.
         """
         tombstone = keys.conversation(account_sid, conversation_sid)
         webhooks = keys.scoped_webhooks(account_sid, conversation_sid)
@@ -218,8 +219,8 @@ class ConversationRepository:
     def claim(self, conversation: Conversation, due_at: datetime) -> bool:
         """Increment the number of attempts to finish a conversation, and set its next due time to `due_at`.
 
-        Returns False if the stored due time is no longer the due time that the caller read. In this case, usually
-        another sweeper has claimed the conversation first. Also returns False if the conversation has no due time.
+        Returns False if the stored due time is no longer the due time that the caller read, usually because another
+        sweeper has claimed the conversation first. Also returns False if the conversation has no due time.
         """
         seen = conversation.due_at
         if seen is None:
@@ -234,9 +235,8 @@ class ConversationRepository:
     def settle(self, account_sid: str, conversation_sid: str) -> None:
         """Record that the event for the end of `initializing` is published.
 
-        Does nothing if the publication is already recorded.
-
-        After this call, the conversation is due only if one of its timers runs.
+        Does nothing if the publication is already recorded, or if the conversation was deleted. Otherwise, the
+        conversation is due afterwards only if one of its timers runs.
         """
         key = keys.conversation(account_sid, conversation_sid)
         no_timers = And((NotExists("date_inactive"), NotExists("date_closed")))

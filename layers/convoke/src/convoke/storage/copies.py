@@ -57,14 +57,15 @@ class CopyRepository:
     def receipts(self, account_sid: str, conversation_sid: str, message_sid: str) -> list[Receipt]:
         """Return all receipts of a message.
 
-        One query is enough, because a message has at most one receipt for each participant with a binding.
+        One query is enough, because a message has at most one receipt for each participant with a binding, and a
+        conversation has at most 50 participants with a binding.
         """
         partition = keys.conversation(account_sid, conversation_sid).pk
         found = self.table.query(partition, between=keys.receipts(message_sid), limit=MAX_WRITES, consistent=True)
         return [items.to_resource(Receipt, item) for item in found]
 
     def fetch(self, copy: Copy) -> StoredCopy | None:
-        """Return the stored copy. Return None if the message or the conversation was deleted."""
+        """Return the receipt, the message and the conversation of a copy. Return None if one of them was deleted."""
         receipt = keys.receipt(copy.account_sid, copy.conversation_sid, copy.message_sid, copy.receipt_sid)
         message = keys.message(copy.account_sid, copy.conversation_sid, copy.message_sid)
         conversation = keys.conversation(copy.account_sid, copy.conversation_sid)
@@ -81,8 +82,8 @@ class CopyRepository:
     def begin(self, stored: StoredCopy) -> StoredCopy | None:
         """Record that a call to the carrier starts. Return None if another process has changed the receipt meanwhile.
 
-        If the outcome of the previous call is unknown, the phone may get the copy twice. In this case, the method sets
-        `may_be_repeated` in the receipt.
+        If the outcome of the previous call to the carrier is unknown, the phone may get the copy twice. The method then
+        sets `may_be_repeated` in the receipt.
         """
         receipt = stored.receipt
         update = {
@@ -93,7 +94,10 @@ class CopyRepository:
         return self._store(stored, receipt.model_copy(update=update))
 
     def requeue(self, stored: StoredCopy, attempts: int) -> None:
-        """Record that the carrier did not accept the copy. Does nothing if the receipt has changed meanwhile."""
+        """Record that the carrier did not accept the copy. Does nothing if the receipt has changed meanwhile.
+
+        `attempts` is the new number of attempts. A call that the carrier throttled does not count.
+        """
         update = {"status": ReceiptStatus.QUEUED, "attempts": attempts}
         self._store(stored, stored.receipt.model_copy(update=update))
 
@@ -114,7 +118,7 @@ class CopyRepository:
         alert: Alert | None = None,
         other_writes: Sequence[Write] = (),
     ) -> None:
-        """Store a new status, the counters of the message, the event and an alert in one transaction.
+        """Store the new status in `receipt`, the counters of the message, the event and an alert in one transaction.
 
         Raises ReceiptChangedError if the stored receipt is not the receipt in `stored`, or if the message was deleted.
         """
@@ -136,7 +140,10 @@ class CopyRepository:
                 return
 
     def write(self, writes: Sequence[Write]) -> None:
-        """Store items that belong to a copy, if another process has already changed the status of the copy."""
+        """Store items that belong to a copy, without a change of its receipt.
+
+        Callers use this method if `change` could not store the items, because another process has changed the receipt.
+        """
         self.table.transact(writes)
 
     def _store(self, stored: StoredCopy, receipt: Receipt) -> StoredCopy | None:

@@ -25,9 +25,9 @@ class DeletedServiceRepository:
         return items.to_resource(DeletedService, stored) if stored else None
 
     def claim(self, deleted: DeletedService, due_at: datetime) -> bool:
-        """Increment the number of attempts to erase the service, and set the next due time of the tombstone.
+        """Increment the number of attempts to erase the service, and set the due time of the tombstone to `due_at`.
 
-        Returns False if another sweeper has claimed the tombstone first.
+        Returns False if another sweeper has claimed or erased the tombstone first.
         """
         actions = (Set(keys.DUE.sort, to_milliseconds(due_at)), Add("attempts", 1))
         unclaimed = Equals(keys.DUE.sort, to_milliseconds(deleted.due_at))

@@ -58,7 +58,8 @@ class DueRepository:
     def put_off(self, key: Key, failures: int, due_at: datetime) -> None:
         """Store the sweeper's number of failures and the next due time. Does nothing if the item has no due time.
 
-        The revision of the item does not change. If a later change stores another due time, `failures` returns 0.
+        The revision of the item does not change. If a later change stores a different due time, the method `failures`
+        returns 0.
         """
         moment = to_milliseconds(due_at)
         actions = (Set(keys.DUE.sort, moment), Set("sweep_failures", failures), Set("sweep_failed_until", moment))

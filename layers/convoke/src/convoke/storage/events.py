@@ -128,10 +128,10 @@ def _end_of_change(change_position: str, *, forward: bool) -> str:
 
 
 def _range_from(position: str | None, between: tuple[str, str], *, forward: bool) -> tuple[str, str]:
-    """Return the part of the range `between` that the next page must read.
+    """Return the part of the range `between` that the query for a page must read.
 
-    The part begins with the change that contains `position`, and continues in the direction of the list. If `position`
-    is None, the part is the whole range.
+    `position` is the position of the event after which the page begins. The part begins with the change that contains
+    this event, and continues in the direction of the list. If `position` is None, the part is the whole range.
     """
     if position is None:
         return between

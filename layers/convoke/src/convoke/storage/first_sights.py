@@ -13,15 +13,16 @@ from convoke.storage.table import Equals, NotExists, Put, Table, TransactionCanc
 MAX_FIRST_SIGHT_ATTEMPTS = 12
 """The maximum number of transactions in which Convoke tries to create the Users of one request.
 
-A transaction is repeated only if another request has meanwhile created at least one of these Users. A request contains
-at most ten Users.
+A transaction is repeated only if one of these Users was created meanwhile, or if the tombstone that one of these Users
+replaces was changed or erased meanwhile. A request contains at most ten Users.
 """
 
 
 def creation(user: User) -> Put:
-    """Return the write that stores a new User or replaces the tombstone of a User with the same identity.
+    """Return the write that stores a new User. The User may replace the tombstone of a User with the same identity.
 
-    The condition of the write fails if another request has created the User meanwhile.
+    The condition of the write fails if another request has created the User meanwhile, or if the tombstone was changed
+    or erased meanwhile.
     """
     condition = Equals("revision", user.revision - 1) if user.revision else NotExists("pk")
     return Put(items.user_item(user), condition)
@@ -48,7 +49,8 @@ class FirstSights:
 
         `make_writes` receives the Users that the transaction creates, and returns the other writes. Raises
         TransactionCanceledError if a condition of these other writes fails. If only the creation of a User fails, the
-        Users are read again and the transaction is repeated.
+        Users are read again and the transaction is repeated. Raises UnavailableError after MAX_FIRST_SIGHT_ATTEMPTS
+        transactions.
         """
         new = self._missing(users, consistent=False)
         for _ in range(MAX_FIRST_SIGHT_ATTEMPTS):
@@ -68,10 +70,13 @@ class FirstSights:
         raise UnavailableError
 
     def _missing(self, users: Sequence[User], *, consistent: bool) -> list[User]:
-        """Return the Users that are neither in the cache of this process nor in the table.
+        """Return the Users among `users` that do not exist.
 
-        An eventually consistent read may miss a new User. In this case, the transaction fails and the Users are read
-        again with strong consistency.
+        If the table contains the tombstone of a returned User, this User has some fields of the tombstone.
+
+        If `consistent` is False, the Users in the cache of this process count as existing, and the read is eventually
+        consistent. Such a read may miss a User that another request has just created. In this case, the transaction
+        fails because the User already exists, and `transact` reads the Users again with strong consistency.
         """
         unknown = [user for user in users if consistent or not self._known(user.account_sid, user.sid)]
         if not unknown:

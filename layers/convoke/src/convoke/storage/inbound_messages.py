@@ -93,7 +93,8 @@ class InboundMessageRepository:
         """Store a conversation that an inbound message creates, and all items of the conversation, in one transaction.
 
         Raises ChangedMeanwhileError if another conversation holds a lock that the new conversation needs, if the
-        inbound message is stored already, or if one of the media was deleted meanwhile.
+        inbound message is stored already, if one of the media was deleted or put into another message meanwhile, or if
+        a condition of `other_writes` fails.
         """
         service_sid = conversation.chat_service_sid
         writes: list[Write] = [

@@ -14,8 +14,9 @@ kinds of partition keys do not contain an account SID:
 
 See docs/how-it-works.md#promises.
 
-All items of a conversation are in one partition, so one query can read all items of one kind, ordered by SID. SIDs sort
-by creation time: see docs/decisions/0002-sids-sort-by-creation-time.md.
+The participants, messages and receipts of a conversation are in the partition of the conversation, so one query can
+read all items of one kind, ordered by SID. Message SIDs sort by the index of the message. Participant SIDs and receipt
+SIDs sort by creation time: see docs/decisions/0002-sids-sort-by-creation-time.md.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ attributes are projected. See docs/decisions/0035-list-index-projects-keys-and-s
 """
 
 # The names of the lists that belong to an account. The list of a service's conversations has the service SID as its
-# name.
+# name. `users_list` returns the name of the list of a service's Users.
 EVENTS = "events"
 ALERTS = "alerts"
 
@@ -577,7 +578,10 @@ def membership_partition(account_sid: str, chat_service_sid: str, kind: str, val
 
 
 def membership_range(account_sid: str, start: str | None, *, forward: bool) -> tuple[str, str] | None:
-    """Return the range of the index `memberships` that starts at the conversation `start`, in the query's direction."""
+    """Return the range of the index `memberships` that starts at the conversation `start`, in the query's direction.
+
+    Return None, which means the whole partition, if `start` is None.
+    """
     if start is None:
         return None
     first, last = _prefix_range(f"{account_sid}#")
@@ -613,8 +617,8 @@ def sids_of_conversation(key: Key) -> tuple[str, str]:
 def is_streamed(item: Item) -> bool:
     """Return whether the event publisher must receive a new item from the table's stream.
 
-    The conversation finalizer publishes some changes without the event publisher. The event publisher must receive all
-    other changes. The filter in template.yaml has the same rule.
+    The event publisher must receive each change, unless `Change.published_by_maker` is True. No item of another kind is
+    for the event publisher. The filter in template.yaml has the same rule.
     """
     return item["sk"] == "change" and not item.get("published_by_maker", False)
 

@@ -88,7 +88,7 @@ def query_entries(table: Table, list_query: ListQuery, max_entries: int, *, forw
     """Return at most `max_entries` entries.
 
     The result may have fewer entries, or none, although the list continues. The reason is that each shard is queried
-    only once and few entries may match the filter. In this case, `end` is the position of the last entry that was read.
+    only once and few entries may match the filter. `end` is then the position up to which all shards were read.
     """
     limit = max(max_entries + 1, MIN_ENTRIES_WITH_FILTER if list_query.only else 0)
     pages = [

@@ -73,7 +73,8 @@ def initial_locks(conversation: Conversation, provisioning: Provisioning | None)
 def locks_held(conversation: Conversation) -> dict[Key, Lock]:
     """Return the locks that a conversation holds in its current state. The dict maps the key of each lock to the lock.
 
-    A closed conversation holds only the lock on its unique name. A deleted conversation holds no lock. See
+    The locks on identities, which belong to participants, are not included. See `identity_locks`. A closed conversation
+    holds only the lock on its unique name. A deleted conversation holds no lock. See
     docs/behaviour/states-and-timers.md#closing.
 
     Do not call this function with a conversation that was closed because its participants could not be added. Such a
@@ -108,9 +109,9 @@ def holder_sid(lock_item: Item) -> str:
 def collision_error(locks: Sequence[Lock], canceled: TransactionCanceledError, *, first: int) -> Exception:
     """Return the error for the locks that other conversations hold.
 
-    `first` is the position of the first lock in the transaction. If no other conversation holds a lock, the function
-    returns `canceled`. In this case, the transaction failed because a new SID already exists. Such a failure is
-    practically impossible, because SIDs have a random part.
+    `first` is the position of the first lock in the transaction. If no other conversation holds one of the locks, the
+    function returns `canceled`. The transaction then failed because a new SID already exists, which is practically
+    impossible, because SIDs have a random part.
     """
     existing = [(lock, canceled.failed.get(position)) for position, lock in enumerate(locks, first)]
     errors = [lock.make_error(holder_sid(item)) for lock, item in existing if item]

@@ -62,7 +62,10 @@ class MessageRepository:
         return query_page(Message, self.table, partition, keys.messages(), page, position)
 
     def update(self, conversation: Conversation, before: Message, edited: Message, change: Change) -> None:
-        """Store only the changed fields, because the message sender can change the counters of copies meanwhile."""
+        """Store an edited message.
+
+        Only the changed fields are written, because the message sender can change the counters of copies meanwhile.
+        """
         change = change.following(conversation.last_event_id, before.last_event_id)
         event_ids = {"event_id": change.last_event_id, "created_event_id": before.first_event_id}
         edited, key = edited.model_copy(update=event_ids), keys.message(*_sids(edited))

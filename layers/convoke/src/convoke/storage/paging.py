@@ -67,8 +67,8 @@ def query_filtered_page(
 ) -> Page[AnyModel]:
     """Return a page of the resources for which `is_shown` returns True. See `query_page` for the other parameters.
 
-    The sort keys must end with `#` and the position of the resource in the list. If `is_shown` returns True for only a
-    few resources, the page can be short or empty although the list continues.
+    The sort keys must end with `#` and the position of the resource in the list. The list must be in ascending order.
+    If `is_shown` returns True for only a few resources, the page can be short or empty although the list continues.
     """
     limit = max(page.size + 1, MIN_ITEMS_WITH_FILTER)
     found = table.query(

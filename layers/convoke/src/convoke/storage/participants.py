@@ -53,9 +53,9 @@ class ParticipantRepository:
 
     If the identity of the participant is used in the service for the first time, the same transaction creates the User.
 
-    Every method that writes raises ChangedMeanwhileError if another request changed the conversation after this request
-    read the conversation. If another conversation or participant holds a required lock, the method raises the error
-    of this lock.
+    Every method that writes, except `update_alone`, raises ChangedMeanwhileError if another request changed the
+    conversation after this request read the conversation. If another conversation or participant holds a required lock,
+    the method raises the error of this lock.
     """
 
     table: Table
@@ -152,8 +152,8 @@ def _participant_writes(
     """Yield the writes that replace the participant `old` with the participant `new`."""
     account_sid, service_sid = conversation.account_sid, conversation.chat_service_sid
     if new and old:
-        # The revision of the conversation is not enough, because `update_alone` changes the read position in this
-        # item and does not change the conversation.
+        # The revision of the conversation is not enough, because `update_alone` changes the read position or the
+        # notification level in this item and does not change the conversation.
         revised = new.model_copy(update={"revision": (old.revision or 0) + 1, "event_id": event_id})
         yield Put(items.participant_item(revised, service_sid), _is_unchanged(old))
     elif new:

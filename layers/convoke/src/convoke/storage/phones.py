@@ -28,7 +28,7 @@ class StoredPhoneMessage(NamedTuple):
 
     message: PhoneMessage
     receipt: Receipt | None
-    """None if the message is not a copy, or if the message of the conversation was deleted."""
+    """None if the message is not a copy, or if the copied message or its conversation was deleted."""
     conversation: Conversation | None
     """None if the message belongs to no conversation, or if the conversation was deleted."""
 
@@ -73,7 +73,10 @@ class PhoneRepository:
         return page_of_query(found[: page.size], page, more=len(found) > page.size)
 
     def known_numbers(self, account_sid: str, number: str) -> Sequence[str]:
-        """Return the other numbers in the newest MAX_RECENT_MESSAGES messages of a phone, in alphabetical order."""
+        """Return the numbers in the newest messages of a phone, without its own number, in alphabetical order.
+
+        Only the newest MAX_RECENT_MESSAGES messages count.
+        """
         newest = self.list_thread(account_sid, number, PageRequest(MAX_RECENT_MESSAGES, descending=True))
         return sorted({other for each in newest.resources for other in each.others})
 
@@ -138,7 +141,7 @@ class OptOutRepository:
         self.table.transact([Delete(keys.opt_out(account_sid, business_address, address)), *other_writes])
 
     def was_applied(self, account_sid: str, provider_message_id: str) -> bool:
-        """Return whether this keyword message has already changed the opt-out list."""
+        """Return whether the keyword message with this id has already changed an opt-out list. See `keyword_write`."""
         return self.table.get(keys.keyword_record(account_sid, provider_message_id)) is not None
 
 

@@ -1,7 +1,8 @@
 """Store the participants of a ConversationWithParticipants request, and end the state `initializing`.
 
-Each of these steps is one transaction. The transaction fails if an earlier transaction has already changed the state. A
-repeated transaction therefore has no further effect. See docs/decisions/0004-one-transaction-ends-initializing.md.
+Each of these steps is one transaction. The transaction fails if an earlier transaction has already done or prevented
+the same step. A repeated transaction therefore has no further effect. See
+docs/decisions/0004-one-transaction-ends-initializing.md.
 """
 
 from __future__ import annotations

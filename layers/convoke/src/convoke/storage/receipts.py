@@ -1,6 +1,6 @@
 """Fetch and list the receipts of a message. A receipt describes the delivery of a message to one participant.
 
-MessageRepository writes the receipts together with their message.
+MessageRepository writes the receipts together with their message. CopyRepository changes their status.
 """
 
 from __future__ import annotations

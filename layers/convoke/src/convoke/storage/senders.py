@@ -81,7 +81,7 @@ class SenderRepository:
             after = page[-1]
 
     def update(self, sender: Sender, change: SenderChange, at: datetime) -> Sender | None:
-        """Store the given friendly name and the given limit, and return the sender.
+        """Store the friendly name and the limit if `change` sets them, and return the sender.
 
         Returns None if the sender was deleted.
         """
@@ -97,7 +97,7 @@ class SenderRepository:
             return None
 
     def delete(self, sender: Sender) -> bool:
-        """Delete a sender. Returns False if the sender was already deleted. Any account can then use the address."""
+        """Delete a sender, so that any account can use the address. Returns False if the sender was already deleted."""
         # The deletion of the lock needs no condition, because an existing sender always holds its lock.
         deletes = (keys.sender_address(sender.address), keys.sender_owner(sender.sid))
         try:

@@ -38,8 +38,8 @@ class SendingLimits:
     def pause_before(self, sender: Sender, now: datetime) -> float:
         """Count a copy that the sender is about to send. Return 0 if the limit permits the copy now.
 
-        Otherwise return the pause in seconds after which the caller must call this method again for the copy. Each
-        waiting copy gets another pause, so that in each second only as many copies come back as the limit permits.
+        Otherwise return the pause in seconds after which the caller must call this method again for the copy. The
+        waiting copies get different pauses, so that in each second only as many copies come back as the limit permits.
         """
         limit = sender.max_messages_per_second
         if limit is None or self._is_counted(sender, limit, now):

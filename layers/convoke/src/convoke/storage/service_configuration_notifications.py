@@ -27,7 +27,7 @@ class ServiceConfigurationNotificationsRepository:
     def update(
         self, account_sid: str, chat_service_sid: str, change: ServiceConfigurationNotificationsChange
     ) -> ServiceConfigurationNotifications:
-        """Store the given fields and return the new configuration.
+        """Store the fields that `change` sets, and return the new configuration.
 
         Raises NotFoundError if the service does not exist. `change` must set at least one field, because DynamoDB
         refuses an update without actions.

@@ -23,7 +23,7 @@ class ServiceConfigurationWebhooksRepository:
     def update(
         self, account_sid: str, chat_service_sid: str, change: WebhookSettingsChange
     ) -> ServiceConfigurationWebhooks:
-        """Store the given fields and return the new configuration.
+        """Store the fields that `change` sets, and return the new configuration.
 
         Raises NotFoundError if the service does not exist.
         """

@@ -36,7 +36,7 @@ class ServiceRepository:
         return items.to_resource(Service, stored) if stored else None
 
     def update(self, service: Service, change: ServiceConfigurationChange) -> Service | None:
-        """Store the given fields and return the service.
+        """Store the fields that `change` sets, and return the service.
 
         Returns None if the service or a role in `change` does not exist. `change` must set at least one field, because
         DynamoDB refuses an update without actions.
@@ -105,9 +105,10 @@ class CachedServices:
 
 
 def names_no_other_roles(service: Service) -> Update:
-    """Return a write that cancels a transaction if the stored configuration names other roles than `service`.
+    """Return a write that cancels a transaction if the roles in the configuration of a service have changed.
 
-    The write changes nothing. `service_still_exists` explains why a write is necessary.
+    `service` is the service that the caller read. The write also cancels a transaction if the service was deleted. The
+    write changes nothing. `service_still_exists` explains why a write is necessary.
     """
     names = ("default_conversation_creator_role_sid", "default_conversation_role_sid", "default_chat_service_role_sid")
     unchanged = (Equals(name, sid) if (sid := getattr(service, name)) else NotExists(name) for name in names)

@@ -66,9 +66,9 @@ class Index:
     """The names of the attributes that a query returns in addition to the key attributes."""
 
 
-# Conditions. If the attribute is absent, every condition except NotExists fails. A condition also fails if the
-# attribute and the value have different types. `Exists("pk")` and `NotExists("pk")` check whether the item exists,
-# because every item has the attribute `pk`.
+# Conditions. If an attribute is absent, every condition on this attribute except NotExists fails. A condition also
+# fails if the attribute and the value have different types. `Exists("pk")` and `NotExists("pk")` check whether the item
+# exists, because every item has the attribute `pk`.
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +117,7 @@ Condition = Exists | NotExists | Equals | LessThan | Contains | And | Or
 
 
 # Actions of an update. An update has at least one action. An update has at most one action for each attribute. No
-# action changes a key attribute.
+# action changes `pk` or `sk`.
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +179,7 @@ class Update:
 
 @dataclass(frozen=True, slots=True)
 class Delete:
-    """Remove the item with the key `key`. Does nothing if the item does not exist."""
+    """Remove the item with the key `key`. Does nothing if the item does not exist and the condition permits this."""
 
     key: Key
     condition: Condition | None = None

@@ -63,7 +63,7 @@ class UserRepository:
         return lists.list_page(User, self.table, list_query, page, lambda user: user.date_removed is None)
 
     def create(self, user: User, change: Change) -> None:
-        """Store a User, or replace the tombstone with the same identity.
+        """Store a new User. If a tombstone with the identity of the User exists, replace the tombstone.
 
         Raises UserExistsError if the service has a User with this identity.
         """
@@ -96,9 +96,9 @@ class UserRepository:
             raise ChangedMeanwhileError from canceled
 
     def claim(self, user: User, due_at: datetime) -> bool:
-        """Increment the number of attempts to process a due User, and set the next due time of the User.
+        """Increment the number of attempts to process a due User, and set the due time of the User to `due_at`.
 
-        Returns False if another sweeper claimed the User first.
+        Returns False if another sweeper claimed the User first, or if the User is not due.
         """
         if user.due_at is None:
             return False

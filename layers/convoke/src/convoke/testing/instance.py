@@ -13,6 +13,7 @@ from socket import socket
 from threading import Event, Thread
 from typing import TYPE_CHECKING
 
+from convoke.domain.addresses import channel_of
 from convoke.domain.configuration_webhooks import ConfigurationWebhooksChange
 from convoke.domain.durations import parse_duration
 from convoke.domain.events import POST_EVENTS, EventFilters, EventType
@@ -50,8 +51,8 @@ TIMEOUT_SECONDS = 10.0
 class RunningInstance:
     """A running Convoke instance with one account and a webhook receiver.
 
-    The instance sends all post-events of the account to its own receiver. See `received_webhooks`. A test can move the
-    clock with `advance`, or over HTTP at `/convoke/v1/Clock`.
+    The receiver is the webhook of the account for all post-events. See `received_webhooks`. A test can move the clock
+    with `advance`, or over HTTP at `/convoke/v1/Clock`.
     """
 
     def __init__(self, url: str, receiver: Receiver) -> None:
@@ -87,7 +88,7 @@ class RunningInstance:
 
     @property
     def received_webhooks(self) -> list[ReceivedWebhook]:
-        """All webhooks that the receiver has received until now, in the order of arrival.
+        """All webhooks that the receiver has received since the start or the last reset, in the order of arrival.
 
         As with Twilio, a request causes webhooks only if it has the header `X-Twilio-Webhook-Enabled: true`. A state
         change that Convoke makes later by itself always causes a webhook. Examples are the end of a timer, and the end
@@ -96,10 +97,10 @@ class RunningInstance:
         return self.receiver.received
 
     def wait_for_webhook(self, event_type: str, timeout: float = TIMEOUT_SECONDS, **parameters: str) -> ReceivedWebhook:
-        """Return the first webhook with this event type and all given parameters.
+        """Return the first webhook with the event type `event_type` and all given parameters.
 
-        If no such webhook has arrived yet, wait up to `timeout` seconds for it. Raise AssertionError if none arrives
-        within `timeout`. Raise ValueError immediately if the event type does not exist. Example:
+        If no webhook of this kind has arrived yet, wait up to `timeout` seconds for one. Raise AssertionError if none
+        arrives within `timeout`. Raise ValueError immediately if the event type does not exist. Example:
         `wait_for_webhook("onConversationStateUpdated", StateTo="closed")`.
         """
         check_event_type(event_type)
@@ -112,14 +113,14 @@ class RunningInstance:
         return found
 
     def _has_unsent(self, expected: Mapping[str, str]) -> bool:
-        """Return whether one of the newest events has these parameters, but is not for webhooks."""
+        """Return whether one of the newest events has the parameters in `expected`, but is not for webhooks."""
         newest = self._engine.program.events.list(
             self.account_sid, EventFilters(), PageRequest(MAX_EVENTS, descending=True)
         )
         return any(not each.notify_webhooks and expected.items() <= each.payload.items() for each in newest.resources)
 
     def settle(self, timeout: float = TIMEOUT_SECONDS) -> None:
-        """Wait until all participants are added and all webhooks are delivered.
+        """Wait until all participants are added, and all webhooks and copies are delivered or given up.
 
         Raise TimeoutError if some work is not done after `timeout` seconds.
         """
@@ -160,6 +161,8 @@ class RunningInstance:
 
         The phone can write to business numbers of the account.
         """
+        if channel_of(number) is None:
+            raise ValueError(f"{number!r} is not the address of a phone, such as '+15558675310'")
         return Phone(number, self._fail_next, self._send_as_phone, self._inbox)
 
     def _fail_next(self, number: str, times: int) -> None:
@@ -183,13 +186,13 @@ class RunningInstance:
         return self._instance.engine
 
     def _prepare(self, engine: EmbeddedEngine) -> None:
-        """Clear the receiver, and make the account send all post-events to the receiver."""
+        """Clear the receiver, and configure it as the webhook of the account for all post-events."""
         self.receiver.clear()
         change = ConfigurationWebhooksChange(post_webhook_url=self.receiver.url, filters=POST_EVENTS)
         ConfigurationWebhooksRepository(engine.table).update(self.account_sid, change)
 
     def _ask_before(self, event_type: str) -> None:
-        """Make the account send all pre-events of the type `event_type` to the receiver."""
+        """Configure the receiver as the account's webhook for pre-events of the type `event_type` too."""
         repository = ConfigurationWebhooksRepository(self._engine.table)
         configured = repository.fetch(self.account_sid).filters or ()
         filters = dict.fromkeys((*configured, EventType(event_type)))

@@ -15,7 +15,7 @@ from convoke.domain.simulated_messages import NewSimulatedMessage
 
 @dataclass(frozen=True, slots=True)
 class Phone:
-    """A simulated phone that sends and receives messages. `RunningInstance.phone` returns such a phone."""
+    """A simulated phone that sends and receives messages. Use `RunningInstance.phone` to get a phone."""
 
     number: str
     _plan: Callable[[str, int], None]
@@ -39,7 +39,7 @@ class Phone:
     def fail_next(self, times: int) -> None:
         """Make the next `times` attempts to send a message of a conversation to this phone fail.
 
-        Convoke retries after each failure.
+        After a failure, Convoke retries until the maximum number of attempts is reached.
         """
         self._plan(self.number, times)
 

@@ -1,7 +1,8 @@
 """Provide the pytest fixture `convoke`.
 
-If Convoke is installed, pytest imports this module in every run, even if no test uses the fixture. Therefore only the
-fixture imports other modules of Convoke. Other modules must not import this module or pytest.
+If Convoke is installed, pytest imports this module in every run, even if no test uses the fixture. Therefore the module
+imports other modules of Convoke only when a test uses the fixture. Other modules of Convoke must not import this module
+or pytest.
 """
 
 from __future__ import annotations

@@ -70,7 +70,7 @@ class Receiver:
         self.on_pre_event: Callable[[str], None] = lambda event_type: None  # noqa: ARG005
         """The receiver calls this function when a test plans the answer to a pre-event. The argument is the event type.
 
-        The function must configure the instance to send pre-events of this type to the receiver.
+        The function must configure the receiver as the account's webhook for pre-events of this type.
         """
         self._base_url = ""
         self._generation = 0
@@ -81,7 +81,7 @@ class Receiver:
 
     @property
     def received(self) -> list[ReceivedWebhook]:
-        """A new list of all webhooks that the receiver has received until now."""
+        """A new list of all webhooks that the receiver has stored since it listens, or since the last `clear`."""
         with self._changed:
             return [*self._received]
 
@@ -91,8 +91,8 @@ class Receiver:
         """Plan the answers to the next `times` webhooks: a status and a body.
 
         Several calls plan several answers, one after the other. With `event_type`, the answers apply only to events of
-        this type. If `event_type` is the type of a pre-event, such as `onMessageAdd`, the instance sends all pre-events
-        of this type to the receiver from now on. Raise ValueError if the event type does not exist.
+        this type. If `event_type` is the type of a pre-event, such as `onMessageAdd`, the receiver becomes the webhook
+        of the account for pre-events of this type. Raise ValueError if the event type does not exist.
 
         A mapping as `body` is sent as a JSON object. In the answer to a pre-event, this object changes the resource.
         Raise ValueError if `status` is not between 200 and 599.
@@ -110,8 +110,7 @@ class Receiver:
     def wait_for(self, matches: Callable[[ReceivedWebhook], bool], timeout: float) -> ReceivedWebhook | None:
         """Return the first webhook for which `matches` returns True.
 
-        If no such webhook has arrived yet, wait up to `timeout` seconds for it. Return None if none arrives within
-        `timeout`.
+        If there is none yet, wait up to `timeout` seconds until one arrives. Return None if none arrives.
         """
         with self._changed:
             return self._changed.wait_for(lambda: next(filter(matches, self._received), None), timeout)

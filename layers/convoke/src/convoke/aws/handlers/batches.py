@@ -1,9 +1,11 @@
 """Create Lambda handlers for batches of records from SQS or from the table's stream.
 
 If the function `consume` raises an exception for a record, AWS delivers the record again. SQS moves a queue message
-that comes too often to a dead-letter queue. If a `consume` function cannot parse a record, it adds a dead letter itself
-and raises no exception. Only the function for the participant queue raises an exception in this case. See
-aws/handlers/event_publisher.py and aws/handlers/webhook_delivery.py.
+that comes too often to a dead-letter queue.
+
+If a `consume` function cannot parse a record, the function adds a dead letter itself and raises no exception (see
+aws/handlers/event_publisher.py and aws/handlers/webhook_delivery.py). Only the `consume` function for the participant
+queue raises an exception for a record that it cannot parse.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ def make_handler(edges: AwsEdges) -> Handler:
     """Return a handler for records of the table's stream. Each record contains one change and its events.
 
     If a record cannot be parsed, the handler adds a dead letter and continues with the next record. After any other
-    failure, Lambda delivers the failed record and all later records again.
+    failure, Lambda delivers the failed record and all later records of the batch again.
     """
     bus, logger = edges.event_bus, edges.logger
 

@@ -55,8 +55,9 @@ class Consumer:
     def consume(self, record: SQSRecord) -> None:
         """Process one queue message.
 
-        If Convoke itself fails to process a copy, SQS delivers the queue message again after a growing pause. After the
-        last failure, the copy is given up. If Convoke fails to split an event, SQS delivers the event again.
+        If the queue message cannot be parsed, add it to a dead-letter queue. If Convoke itself fails to process a copy,
+        SQS delivers the queue message again after a growing pause. After the last failure, the copy is given up. If
+        Convoke fails to split an event, SQS delivers the event again.
         """
         try:
             message = MESSAGE.validate_json(record.body)
@@ -78,9 +79,10 @@ class Consumer:
             self._postpone(record, message, self.sender.pause_after_own_failure(message))
 
     def _postpone(self, record: SQSRecord, copy: Copy, seconds: float | None) -> None:
-        """Make SQS deliver the record again after `seconds`. If `seconds` is None, give the copy up.
+        """Make SQS deliver the record again after `seconds`, and raise RetryCopyError.
 
-        Also give the copy up if SQS is about to do so. SQS would not change the receipt of the copy.
+        If `seconds` is None, give the copy up instead. Also give the copy up if SQS will soon move the record to the
+        dead-letter queue, because SQS would not set the receipt of the copy to `failed`.
         """
         if seconds is None or int(record.attributes.approximate_receive_count) >= MAX_RECEIVES:
             self.edges.logger.error("a copy was given up")

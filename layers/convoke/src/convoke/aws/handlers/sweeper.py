@@ -18,7 +18,7 @@ SWEEP_MARGIN_MILLISECONDS = 15_000
 
 
 SWEEP_THREADS = 8
-"""How many resources one invocation processes at the same time.
+"""How many resources one invocation processes at the same time at most.
 
 botocore keeps up to ten connections open for reuse, so eight threads never wait for a new connection.
 """
@@ -28,7 +28,7 @@ def make_handler(edges: AwsEdges) -> Handler:
     """Return a handler that processes every due resource and returns how many resources it processed.
 
     If the event contains a shard, the handler processes only this shard. The schedule sends one event for each shard,
-    so that no shard waits for another shard.
+    so that no shard waits for another shard. If the function's time runs out, the next invocation processes the rest.
     """
     operation = Program(edges).sweeper
 

@@ -270,6 +270,12 @@ class Conversation extends Thread {
       this.lazySection("Webhooks", () => conversationWebhooks(this.root)),
       h("section", {}, h("h2", {}, "About"), this.about));
     fill(this, this.top, h("div", { class: "panes" }, this.makeThread(this.composer), side));
+    // Nobody can write before the conversation is loaded, for example if it does not exist.
+    this.permitChanges(false);
+  }
+  permitChanges(isOpen) {
+    for (const control of this.composer.elements) control.disabled = !isOpen;
+    this.addButton.hidden = !isOpen;
   }
   lazySection(title, load) {
     const body = h("div", {});
@@ -307,8 +313,7 @@ class Conversation extends Thread {
   showHead() {
     const { state } = this.conversation;
     const isOpen = state === "active" || state === "inactive";
-    for (const control of this.composer.elements) control.disabled = !isOpen;
-    this.addButton.hidden = !isOpen;
+    this.permitChanges(isOpen);
     // Replace the header only after a change. Otherwise a button would lose the focus at each update.
     const shown = JSON.stringify([nameOf(this.conversation), state]);
     if (this.shownHead === shown) return;

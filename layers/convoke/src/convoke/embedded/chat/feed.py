@@ -40,5 +40,5 @@ class SyncFeed:
         return self._sync.reachability_event(session.user_sid, is_online=is_online, event_id=self._last_reachability_id)
 
     def _service(self, session: ChatSession) -> Service:
-        """Fetch the session's service again. The settings in `session.service` can be outdated."""
+        """Fetch the current settings of the session's service, because `session.service` can be outdated."""
         return self._operations.services.fetch(session.account.sid, session.service.sid)

@@ -4,9 +4,9 @@ A Sync object shows a client some data, such as the messages of a conversation. 
 Sync object. A replay contains the events of a Sync object that a client has missed. See domain/sync_objects.py and
 operations/sync.py.
 
-The engine passes each change to the hub right after the commit. The hub queues tasks and runs them in order while no
-unit of work (embedded/unit.py) is open, so clients see only committed data. A client gets the replay of an object
-before all later events of this object.
+While a client subscribes to any Sync object, the engine passes each change to the hub right after the commit. The hub
+queues tasks and runs them in order while no unit of work (embedded/unit.py) is open, so clients see only committed
+data. A client gets the replay of an object before all later events of this object.
 """
 
 from __future__ import annotations
@@ -60,9 +60,10 @@ class Feed(Protocol):
     """The operations on Sync objects that the hub needs."""
 
     def replay(self, session: ChatSession, sync_object: SyncObject, since: int | None) -> Replay:
-        """Return the events of an object that happened after the event `since`.
+        """Return the events of an object after the event id `since`. They can include a few events from shortly before.
 
-        Raise an error if the session must not see the object.
+        If `since` is None, return only the events of the last few seconds. Raise an error if the session must not see
+        the object.
         """
 
     def check_visible(self, session: ChatSession, sync_object: SyncObject) -> None:
@@ -162,9 +163,9 @@ class Hub:
         return bool(self._subscribers)
 
     def typing(self, conversation_sid: str, identity: str, user_sid: str) -> None:
-        """Notify the connected members of a conversation that a User is typing.
+        """Notify the clients that subscribe to the participants of a conversation that a User is typing.
 
-        The typing User gets no notification.
+        The clients of the typing User get no notification.
         """
         indicator = {
             "channel_sid": conversation_sid,
@@ -190,7 +191,8 @@ class Hub:
         if self._subscribers.get(SyncObject(ObjectKind.INFO, session.user_sid)):
             self._add_work(partial(self._publish_reachability, session))
 
-    # The methods below are the tasks of the hub. A task runs while no unit of work is open.
+    # The methods from `_serve` to `_publish_reachability` are the tasks of the hub. A task runs while no unit of work
+    # is open.
 
     def _serve(self, client: ChatClient, work: Callable[[], None]) -> None:
         """Call `work`, which starts or cancels one subscription. A failure disconnects only this client."""

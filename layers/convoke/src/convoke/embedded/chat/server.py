@@ -64,7 +64,10 @@ ANSWERED = ("message", "update", *NOTIFICATION_CONTEXTS)
 METHODS = frozenset({"GET", "POST", "PUT", "DELETE"})
 
 OTHER_METHOD = "OTHER"
-"""The action of a call with another method. An observer gets no text that a client chooses."""
+"""The action that observers get for a call whose method is not in METHODS.
+
+Observers must not get the method itself, because the client can choose any text as the method.
+"""
 
 OFFLOADED = status_of(HTTPStatus.PERMANENT_REDIRECT)
 """The status that tells a client to connect again."""
@@ -283,9 +286,11 @@ class ChatServer:
         self._hub.leave(client)
 
     def _tick(self) -> None:
-        """Call `tick` of each client. Disconnect each client whose API key or User no longer exists.
+        """Call `tick` of each client. Check the clients whose last check was REVOCATION_CHECK_SECONDS ago.
 
-        While at least one client is connected, the event loop calls this method every second.
+        The check disconnects a client whose API key or User no longer exists. It also ends subscriptions that the role
+        of the User no longer permits. The event loop calls this method every TICK_SECONDS while at least one client is
+        connected and the server does not stop.
         """
         loop = asyncio.get_running_loop()
         self._is_ticking = bool(self._clients) and not self._is_stopping
@@ -307,7 +312,10 @@ class ChatServer:
 
 
 def _init_header(frame: Frame) -> dict[str, Any]:
-    """Return the header of the reply to the frame `init`. The header confirms all registrations of the client."""
+    """Return the header of the reply to the frame `init`.
+
+    The header confirms the client's registrations, and those of its capabilities that are in CAPABILITIES.
+    """
     named = frame.header.get("registrations")
     registrations = [each for each in named if isinstance(each, dict)] if isinstance(named, list) else []
     capabilities = frame.header.get("capabilities")
