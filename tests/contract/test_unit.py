@@ -1,4 +1,7 @@
-"""All writes in one tick of the event loop form one unit of work (embedded/sqlite.py, embedded/unit.py)."""
+"""The writes in one tick of the event loop form one unit of work (embedded/sqlite.py, embedded/unit.py).
+
+A unit that reaches the maximum number of rows is committed before its tick ends.
+"""
 
 from __future__ import annotations
 
