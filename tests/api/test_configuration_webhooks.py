@@ -1,4 +1,6 @@
-"""`/v1/Configuration/Webhooks` configures the account's webhooks, and Convoke retries failed deliveries.
+"""`/v1/Configuration/Webhooks` configures the account's webhooks.
+
+Convoke retries a failed delivery, unless the receiver refused it with a 4xx.
 
 See docs/behaviour/configuration-webhooks.md.
 """
