@@ -152,9 +152,10 @@ class FakeClient:
 
     @property
     def notifications(self) -> list[tuple[str, Any]]:
-        """The notifications that the client has received.
+        """The events in the notifications that the client has received.
 
-        Each entry has the notification's type and text. Without a text, the SID of the Sync object is used instead.
+        Each entry has the type of the notification and the text of the event. If the event has no text, the entry has
+        the SID of the Sync object instead.
         """
         found = []
         for frame in self.frames:
