@@ -1,6 +1,6 @@
 """`/v1/Configuration/Webhooks` configures the account's webhooks.
 
-Convoke retries a failed delivery, unless the receiver refused it with a 4xx.
+Convoke retries a failed delivery, unless the status of the response is final, for example 400.
 
 See docs/behaviour/configuration-webhooks.md.
 """
