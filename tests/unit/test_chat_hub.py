@@ -366,7 +366,8 @@ def test_clients_see_only_committed_data() -> None:
         client.asks("establish", MESSAGES)
         await machine.settled()
         machine.hub.changed([change("committed")])
-        # Whenever the hub could read, another request has an open unit with a write.
+        # Whenever the hub could read, a request has an open unit with a write. The hub must not read before the unit
+        # ends.
         for _ in range(3):
             machine.table.transact([Put({"pk": "a", "sk": "b"})])
             await asyncio.sleep(0)
