@@ -267,7 +267,7 @@ def test_copy_over_the_limit_of_its_sender_waits_and_uses_up_no_attempt(clocked:
     assert Counter(statuses(clocked)) == {"delivered": 1, "queued": 1}
     (waiting,) = (receipt for receipt in clocked.items("receipt#") if receipt["status"] == "queued")
     assert "attempts" not in waiting
-    # In the same second, the message sender refuses to send the copy, even if the engine's queue delivers it.
+    # Even if the engine's queue delivers the copy too early, the message sender does not send the copy in this second.
     sender = Program(edges_of(clocked)).message_sender
     copy = Copy.of(items.to_resource(Receipt, waiting), clock.now())
     with pytest.raises(RetryCopyError) as delayed:
