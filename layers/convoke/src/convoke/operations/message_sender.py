@@ -45,7 +45,7 @@ logger = logging.getLogger(__name__)
 
 
 class RetryCopyError(Exception):
-    """The copy was not sent, but may be sent later. The queue must deliver the queue message again after `seconds`."""
+    """Convoke must try to send the copy later. The queue must deliver the queue message again after `seconds`."""
 
     def __init__(self, seconds: float) -> None:
         super().__init__(f"the copy is tried again in {seconds:g} s")

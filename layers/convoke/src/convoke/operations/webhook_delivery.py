@@ -100,7 +100,7 @@ class WebhookDelivery:
     metrics: Metrics
 
     def split(self, event: Event) -> None:
-        """Enqueue one queue message for each webhook that receives the event.
+        """Enqueue one queue message for each target of the event: a webhook, or the error-log URL of the account.
 
         If the event starts or continues a message replay, the method enqueues the next message of the conversation.
         """
