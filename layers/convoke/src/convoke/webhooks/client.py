@@ -58,7 +58,8 @@ class Address(NamedTuple):
 Resolve = Callable[[str, int], Future[list[Address]]]
 """A function that starts to look up the addresses of a host. The arguments are the host and the port.
 
-The exception of the future is OSError if the lookup fails, and UnicodeError if the host is not a valid name.
+If the lookup fails, the exception of the future is OSError. If the host is not a valid name, either the function raises
+UnicodeError, or the exception of the future is UnicodeError.
 """
 
 
