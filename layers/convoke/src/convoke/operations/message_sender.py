@@ -110,7 +110,8 @@ class MessageSender:
         has failed, or if another process starts a call for the copy. In three other cases, this method records that the
         copy has failed, and returns None:
 
-        - The account has no sender for the business address, or Convoke does not know the addresses of the copy.
+        - The account has no sender for the business address, the engine has no carrier for the sender's provider, or
+          Convoke does not know the addresses of the copy.
         - The outcomes of two calls to a real carrier were lost.
         - The limit of the sender has delayed the copy for too long.
 

@@ -1,4 +1,4 @@
-"""Send pre-events: webhook calls that can change or reject a request before Convoke stores anything.
+"""Send pre-events: webhook calls that can modify or reject a change before Convoke stores the change.
 
 See docs/behaviour/webhook-delivery.md#pre-events.
 """
