@@ -190,7 +190,7 @@ class InboundMessageOperations:
         return alert_writes(media_lost_alert(message, service.sid, sent, fetched.losses, self.now()))
 
     def _create(self, account: Account, configuration: AddressConfiguration, delivery: _Delivery) -> Received:
-        """Create a conversation with the message. `configuration` contains the settings for the conversation."""
+        """Create a conversation that contains the message. `configuration` has the settings for the conversation."""
         inbound, now = delivery.inbound, self.now()
         members, service = inbound.participants(), self._service(account, configuration)
         _refuse(account, members)

@@ -51,7 +51,7 @@ class MessageOperations:
     def create(
         self, service: Service, conversation_sid: str, requested: NewMessage, *, request_webhooks: RequestWebhooks
     ) -> Message:
-        """Add a message with the next index to a conversation. An inactive conversation becomes active.
+        """Add a message to a conversation. The message gets the next index. An inactive conversation becomes active.
 
         Raises NotFoundError. Raises another error if the state of the conversation permits no changes, or if the
         message is invalid (for example AuthorNotInGroupError).
