@@ -332,7 +332,7 @@ class BoundedHttpClient:
 
 
 def read_body(response: urllib3.BaseHTTPResponse, max_bytes: int) -> bytes:
-    """Return the body of a response, up to `max_bytes`. If the connection breaks, return the received part."""
+    """Return at most `max_bytes` bytes of the body. If the connection breaks, return the part that has arrived."""
     content = b""
     with suppress(exceptions.HTTPError):
         while len(content) < max_bytes and (more := response.read1(max_bytes - len(content), decode_content=False)):
