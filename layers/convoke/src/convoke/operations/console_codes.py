@@ -37,7 +37,7 @@ class ConsoleCodeOperations:
     """
 
     def create(self, account_sid: str) -> str:
-        """Return a new code for an existing account."""
+        """Store a code for an existing account, and return the code."""
         code = secrets.token_urlsafe(CODE_BYTES)
         stored = ConsoleCode(account_sid=account_sid, date_expires=self.real_time() + CODE_LIFETIME)
         self.codes.create(stored, hash_secret(code))
