@@ -82,6 +82,13 @@ def test_upload_returns_every_field(instance: Instance) -> None:
     assert {**fetched, "links": None} == {**created, "links": None}
 
 
+@pytest.mark.parametrize("length", ["{}", "-1", "9" * 5000])
+def test_upload_with_a_malformed_content_length_is_refused(instance: Instance, length: str) -> None:
+    headers = {"Content-Type": "image/png", "Content-Length": length}
+    answered = instance.call("POST", media_path(instance), PICTURE, headers)
+    assert (answered.status, answered.body["code"]) == (400, 20001)
+
+
 @pytest.mark.each_engine
 def test_message_shows_the_details_of_its_media(instance: Instance) -> None:
     conversation, sid = conversation_of(instance), media_sid(instance, Filename="car.png")

@@ -281,6 +281,13 @@ def in_pages(user: ChatUser, path: str, **params: str) -> ChatResponse:
     return answer
 
 
+@pytest.mark.parametrize("size", ["0", "-1", "x", "9" * 5000])
+def test_page_size_must_be_a_positive_integer(instance: EmbeddedInstance, size: str) -> None:
+    items = f"/v3/Lists/{conversation_with(instance, 'alice').fetch().sid}.messages/Items"
+    answer = ChatUser(instance, "alice").call("GET", f"{CHAT_ORIGIN}{items}", params={"PageSize": size})
+    assert answer.error == (400, 20001)
+
+
 @pytest.mark.parametrize("order", ["asc", "desc"])
 def test_older_clients_follow_tokens_in_both_directions(instance: EmbeddedInstance, order: str) -> None:
     conversation = conversation_with(instance, "alice")

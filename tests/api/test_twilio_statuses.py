@@ -291,6 +291,7 @@ def test_simulated_phone_gets_a_link_to_the_media(embedded: EmbeddedInstance) ->
         ({"MessageStatus": "undelivered", "ErrorCode": "30034"}, ReceiptStatus.UNDELIVERED, CopyFilteredError),
         ({"MessageStatus": "undelivered", "ErrorCode": "39999"}, ReceiptStatus.UNDELIVERED, CarrierFailedError),
         ({"MessageStatus": "undelivered"}, ReceiptStatus.UNDELIVERED, CarrierFailedError),
+        ({"MessageStatus": "undelivered", "ErrorCode": "9" * 5000}, ReceiptStatus.UNDELIVERED, CarrierFailedError),
         ({"MessageStatus": "accepted"}, None, None),
         ({}, None, None),
     ],

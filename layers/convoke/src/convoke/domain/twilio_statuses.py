@@ -6,6 +6,7 @@ https://www.twilio.com/docs/api/errors.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from types import MappingProxyType
 from urllib.parse import urlencode
@@ -114,4 +115,4 @@ def status_in(parameters: Mapping[str, str]) -> tuple[ReceiptStatus | None, type
 
     status = STATUSES.get(parameters.get("MessageStatus", "").lower())
     code = parameters.get("ErrorCode", "")
-    return status, reason_of(int(code) if code.isdecimal() else 0) if status in FAILURES else None
+    return status, reason_of(int(code) if re.fullmatch("[0-9]{1,9}", code) else 0) if status in FAILURES else None

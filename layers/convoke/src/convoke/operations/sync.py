@@ -491,7 +491,8 @@ class SyncOperations:
         while low < high:
             middle = (low + high) // 2
             found = self.sync.messages(conversation.account_sid, conversation.sid, Span(1, str(middle)))
-            if found[0].first_event_id > threshold:
+            # If nothing is found, the messages from `middle` on were deleted in the meantime.
+            if not found or found[0].first_event_id > threshold:
                 high = middle
             else:
                 low = found[0].index + 1

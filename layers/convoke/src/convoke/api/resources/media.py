@@ -5,6 +5,8 @@ See docs/behaviour/media.md.
 
 from __future__ import annotations
 
+import re
+
 from convoke.api.contracts import Contract
 from convoke.api.operations import Operations
 from convoke.api.parameters import FORM_NAMES, parse_query
@@ -79,12 +81,20 @@ def create(operations: Operations, request: Request, chat_service_sid: str) -> U
     service = operations.services.fetch(request.account.sid, chat_service_sid)
     requested, _ = parse_query(UploadMedia, request.query_form)
     body = upload_body(request.headers.get("content-type", ""), requested.filename)
-    if int(request.headers.get("content-length") or 0) > operations.media.max_body_bytes:
+    if _content_length(request) > operations.media.max_body_bytes:
         raise errors.MediaTooLargeError
     upload = operations.media.begin(service, requested.category, request.identity)
     return Upload(
         request.event, upload, body, lambda media: json_response(represent(operations, request, media), status=201)
     )
+
+
+def _content_length(request: Request) -> int:
+    """Return the value of the header Content-Length, or 0 if the header is missing."""
+    text = request.headers.get("content-length") or "0"
+    if not re.fullmatch("[0-9]{1,18}", text):
+        raise errors.InvalidParameterError(parameter="Content-Length", wanted="a number of bytes")
+    return int(text)
 
 
 def fetch(operations: Operations, request: Request, chat_service_sid: str, sid: str) -> Response:

@@ -6,6 +6,7 @@ The versions of the SDK request a further page in two ways. Old versions send th
 
 from __future__ import annotations
 
+import re
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
@@ -133,8 +134,8 @@ def _wanted_page(request: ChatRequest, tokens: PageTokens) -> ItemsRequest:
 def _page_size(text: str | None) -> int:
     if text is None:
         return DEFAULT_PAGE_SIZE
-    if not (text.isascii() and text.isdecimal() and int(text) > 0):
-        raise InvalidParameterError(parameter="PageSize", wanted="a positive integer")
+    if not re.fullmatch("0*[1-9][0-9]{0,17}", text):
+        raise InvalidParameterError(parameter="PageSize", wanted="a positive integer of at most 18 digits")
     return min(int(text), MAX_PAGE_SIZE)
 
 
