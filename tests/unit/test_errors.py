@@ -254,7 +254,7 @@ def names_in_use(node: ast.AST, *, in_use: bool = False) -> Iterator[str]:
             yield from (name for argument in node.args for name in names_in_use(argument, in_use=True))
             yield from (name for keyword in node.keywords for name in names_in_use(keyword, in_use=in_use))
             return
-        case ast.FunctionDef():
+        case ast.FunctionDef() | ast.AsyncFunctionDef():
             # Annotations and default values do not raise errors. Therefore visit only the body.
             yield from (name for statement in node.body for name in names_in_use(statement, in_use=True))
             return
@@ -291,6 +291,7 @@ def test_listed_errors_have_the_codes_of_the_catalogue() -> None:
     [
         ("def f():\n    raise AError from error", {"AError"}),
         ("def f():\n    yield AError(parameter='x')", {"AError"}),
+        ("async def f() -> BError:\n    raise AError", {"AError"}),
         ("Date = Annotated[str, BeforeValidator(parse(AError))]", {"AError"}),
         ("entry = AError", {"AError"}),
         ("CREATE = Contract('Conversation', errors=(AError,))", set()),
