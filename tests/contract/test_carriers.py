@@ -155,8 +155,11 @@ def test_throttling_by_twilio_is_recognized(twilio: StandIn, reply: Reply) -> No
         TwilioCarrier(None, twilio.url).send(COPY)
 
 
-def test_wrong_twilio_credentials_make_the_carrier_unavailable(twilio: StandIn) -> None:
-    wrong = COPY._replace(secret=TwilioCredentials(account_sid=ACCOUNT, auth_token="old"))
+@pytest.mark.parametrize(("account_sid", "auth_token"), [(ACCOUNT, "old"), ("AC" + "8" * 32, TOKEN)])
+def test_wrong_twilio_credentials_make_the_carrier_unavailable(
+    twilio: StandIn, account_sid: str, auth_token: str
+) -> None:
+    wrong = COPY._replace(secret=TwilioCredentials(account_sid=account_sid, auth_token=auth_token))
     with pytest.raises(CarrierUnavailableError, match="401 and the code 20003"):
         TwilioCarrier(None, twilio.url).send(wrong)
 
