@@ -110,7 +110,7 @@ def _served(handler: type[_Handler]) -> Iterator[StandIn]:
 
 @contextmanager
 def twilio_stand_in() -> Iterator[StandIn]:
-    """Run a fake of Twilio Programmable Messaging. The fake accepts only the account ACCOUNT with the Auth Token TOKEN."""
+    """Run a fake of Twilio Programmable Messaging. The fake accepts only ACCOUNT and its Auth Token TOKEN."""
     with _served(_TwilioHandler) as stand_in:
         yield stand_in
 

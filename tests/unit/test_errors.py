@@ -248,7 +248,7 @@ LIMITS: dict[int, tuple[int | str, ...]] = {
     50541: (MAX_VARIABLE_VALUE_CHARACTERS,),
     50542: (MAX_CONTENT_VARIABLES,),
 }
-"""Maps an error code to the limits in its text, in the order of the text. A limit is a number, or a part of the text."""
+"""Maps an error code to the limits in its text, in the order of the text. A limit is a number or a part of the text."""
 
 NOT_LIMITS = r"status 2xx|HS256|UTF-8|ISO 8601|32 hexadecimal digits|\d{4}-\d\d-\d\dT[\d:]+Z|P(?:T?\d+[SMHD])|\+\d+"
 """Matches the numbers in error texts that are not limits."""
