@@ -47,6 +47,11 @@ def client(instance: RunningInstance) -> Any:
     return instance.client().conversations.v1
 
 
+def short(sid: str) -> str:
+    """Return the SID as the console shortens it."""
+    return f"{sid[:6]}…{sid[-6:]}"
+
+
 def go(page: Page, view: str) -> None:
     page.get_by_role("navigation").get_by_role("link", name=view, exact=True).click()
     expect(page.get_by_role("heading", name=view, level=1)).to_be_visible()
@@ -140,6 +145,27 @@ def test_conversation_is_found_by_sid_and_unique_name(page: Page, visit: Visit, 
         expect(page.locator("a.item .name")).to_have_text(["Viewing of 12 Elm Street"])
     page.get_by_label("Search").fill("nobody")
     expect(page.get_by_text("Nothing found")).to_be_visible()
+
+
+def test_conversation_without_a_name_shows_its_sid_once_and_its_date(
+    page: Page, visit: Visit, instance: RunningInstance
+) -> None:
+    visit.expected = NOT_FOUND
+    v1 = client(instance)
+    unnamed, unique = v1.conversations.create().sid, v1.conversations.create(unique_name="only-unique").sid
+    v1.conversations(unnamed).participants.create(identity="frank")
+    for text, lines in (
+        (unnamed, [short(unnamed), "Created "]),
+        ("frank", [short(unnamed), "Created "]),
+        (unique, ["only-unique", short(unique)]),
+    ):
+        page.get_by_label("Search").fill(text)
+        row = page.locator("a.item")
+        expect(row.locator(".name")).to_have_text([lines[0]])
+        expect(row.locator(".quiet > span")).to_contain_text([lines[1]])
+        expect(row).not_to_contain_text("Invalid Date")
+    for sid in (unnamed, unique):
+        v1.conversations(sid).delete()
 
 
 def test_unknown_conversation_is_an_error_and_nobody_can_write_to_it(
