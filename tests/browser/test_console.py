@@ -120,6 +120,21 @@ def test_revoked_key_leads_back_to_the_sign_in(page: Page, visit: Visit, instanc
     expect(page.get_by_text("Your sign-in has ended")).to_be_visible()
 
 
+def test_alert_about_a_user_opens_without_a_conversation(page: Page, visit: Visit, instance: RunningInstance) -> None:
+    v1 = client(instance)
+    # The API answers the webhook request with 401. Therefore Convoke gives up the delivery after one attempt.
+    v1.configuration.webhooks().update(post_webhook_url=f"{instance.url}/crm", filters=["onUserAdded"])
+    v1.users.create(identity="grace", x_twilio_webhook_enabled="true")
+    instance.settle()
+    go(page, "Error log")
+    row = page.locator("details.row", has_text=v1.users("grace").fetch().sid[-6:])
+    row.locator("summary").click()
+    expect(row.get_by_role("button", name="Send again")).to_be_visible()
+    expect(row.get_by_text("Open the conversation")).to_have_count(0)
+    v1.users("grace").delete()
+    v1.configuration.webhooks().update(post_webhook_url="", filters=[])
+
+
 # Conversations
 
 
