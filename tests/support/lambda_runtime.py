@@ -78,8 +78,10 @@ def environment(*path: Path) -> dict[str, str]:
     The values are the template's defaults. The hash seed is fixed. `path` becomes PYTHONPATH.
     """
     variables = [settings["Environment"]["Variables"] for settings in functions().values()]
+    values = [(name, _value_of(value)) for each in variables for name, value in each.items()]
     return {
-        **{name: _value_of(value) for each in variables for name, value in each.items()},
+        # One function can refer to a resource where another function has a parameter. The parameter takes precedence.
+        **dict(sorted(values, key=lambda each: each[1] != "-")),
         "AWS_REGION": "us-east-1",
         "AWS_DEFAULT_REGION": "us-east-1",
         "AWS_ACCESS_KEY_ID": "test",

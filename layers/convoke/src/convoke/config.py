@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 BASE_URL = re.compile(r"https?://[^/?#\s]+(/[^?#\s]*[^/?#\s])?")
-"""Matches a base URL. The parameter `PublicUrl` in template.yaml has the same rule."""
+"""Matches a base URL. The parameter `PublicUrl` in template.yaml has this rule too, but also accepts spaces."""
 
 
 class NotConfiguredError(Exception):
@@ -99,9 +99,9 @@ class Settings:
 
     @property
     def first_account_sid(self) -> str:
-        """The SID of the first account, which the first request creates. The Auth Token of this account exists earlier.
+        """The SID of the first account. The first request with the Auth Token of this account creates the account.
 
-        The SID is empty if the deployment uses an existing table, because this table already contains all accounts.
+        The SID is empty if the deployment uses an existing table, because such a table contains the accounts.
         """
         return self.environ.get("CONVOKE_FIRST_ACCOUNT_SID", "")
 
@@ -121,7 +121,7 @@ class Settings:
 
     @property
     def allowed_webhook_networks(self) -> tuple[str, ...]:
-        """The private networks, in CIDR notation, to which Convoke may send webhooks."""
+        """The private networks, in CIDR notation, that Convoke may call to send webhooks and to fetch media."""
         networks = self.environ.get("CONVOKE_ALLOWED_WEBHOOK_NETWORKS", "").split(",")
         return tuple(network.strip() for network in networks if network.strip())
 

@@ -26,10 +26,13 @@ class Measure(StrEnum):
     CLOSED = "ConversationsClosed"
     """The number of conversations that closed because their participants could not be added."""
     TIME_TO_ACTIVE = "TimeToActive"
-    """The milliseconds from the request until the conversation has the requested state."""
+    """The milliseconds from the creation of a conversation with participants until it has the requested state."""
     DELIVERED = "WebhooksDelivered"
     DELIVERY_FAILED = "WebhooksFailed"
-    """The number of deliveries that failed permanently. A failed attempt does not count if a retry follows."""
+    """The number of queue messages for webhooks that failed permanently.
+
+    A failed attempt does not count if a retry follows.
+    """
 
 
 class Metrics(Protocol):

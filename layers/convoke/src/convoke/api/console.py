@@ -1,6 +1,7 @@
 """Serve the files of the console. See docs/console.md.
 
-`dispatch.py` imports this module only when a browser asks for the console.
+`dispatch.py` imports this module only if the engine has the console, and a client requests `/` or a path that begins
+with `/console`.
 """
 
 from __future__ import annotations

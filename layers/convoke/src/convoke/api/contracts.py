@@ -20,7 +20,7 @@ CHANGE_REFUSED = (
     catalogue.ConversationInitializingError,
     catalogue.UnavailableError,
 )
-"""The errors of every route that changes a conversation, a participant or a message.
+"""The errors of every route that updates a conversation, or creates, updates or deletes a participant or a message.
 
 Most of these errors mean that the conversation's state does not allow the change. See
 docs/behaviour/states-and-timers.md#allowed-operations.
@@ -31,7 +31,8 @@ docs/behaviour/states-and-timers.md#allowed-operations.
 class Contract:
     """The accepted request and the possible responses of one route.
 
-    The OpenAPI operation id consists of the handler's name and `resource`, as in `fetchConversation`.
+    The OpenAPI operation id consists of the handler's name and `resource`, as in `fetchConversation`. Under
+    `/Services/{sid}`, the id also contains the word `Service`.
     """
 
     resource: str

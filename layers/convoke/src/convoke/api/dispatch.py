@@ -41,7 +41,10 @@ Event = Mapping[str, Any]
 Answer = Response | Deferred | Upload
 
 Handler = Callable[[Event, InvocationContext, Any, dict[str, str]], Answer]
-"""The arguments are the event, the context, the caller and the path parameters. A public route has no caller (None)."""
+"""The arguments are the event, the context, the caller and the path parameters.
+
+The caller is None for a PublicRoute and for a CarrierRoute.
+"""
 
 
 class Dispatcher:
@@ -82,8 +85,8 @@ class Dispatcher:
     def answer(self, event: Event, context: InvocationContext) -> Answer:
         """Return the response to a request.
 
-        Every `Exception` becomes an error response. Errors that are not an `Exception`, such as KeyboardInterrupt,
-        propagate.
+        Every `Exception` becomes an error response. A BaseException that is not an `Exception`, such as
+        KeyboardInterrupt, propagates.
         """
         path: str = event["rawPath"]
         try:
@@ -139,8 +142,9 @@ class Dispatcher:
     def _described_routes(self) -> tuple[Route, ...]:
         """Return the extra routes that the OpenAPI document describes.
 
-        The OpenAPI document omits routes without a successful status: the routes that carriers call, and routes that
-        always answer 404 with the command-line option that would enable the route.
+        The OpenAPI document omits each route without a successful status. Such a route is a CarrierRoute, or an
+        AccountRoute that always answers 404. The error message of this AccountRoute names the command-line option that
+        would enable the route.
         """
         return tuple(route for route in self._extra_routes if route.contract.statuses)
 
@@ -153,8 +157,8 @@ class Dispatcher:
 
     def _document(self, event: Event) -> Document:
         """Return the OpenAPI document of the API. Only the first call generates the document."""
-        # Import only when a client requests the document, because the import of pydantic's JSON Schema generator would
-        # slow down every cold start.
+        # Import here, because the import of pydantic's JSON Schema generator would slow every cold start. Few clients
+        # request the document.
         from convoke.api.openapi import members  # noqa: PLC0415 - see above
         from convoke.api.resources.description import document_of  # noqa: PLC0415 - see above
 
@@ -215,9 +219,9 @@ class Dispatcher:
 
 
 def request_id(context: InvocationContext) -> str:
-    """Return the id of a request in Twilio's format. On AWS, this is Lambda's request id.
+    """Return the id of a request in Twilio's format. On AWS, the function converts Lambda's request id.
 
-    On AWS, all log entries of the request contain this id. On the embedded engine, the entries about failures contain
-    it.
+    On AWS, all log entries of the request contain the result of this function. On the embedded engine, only the log
+    entries about failures contain the result.
     """
     return "RQ" + context.aws_request_id.replace("-", "")

@@ -1,6 +1,7 @@
 """Convert errors to HTTP responses. See docs/behaviour/requests-and-answers.md#error-body.
 
-There is one exception: embedded/http_protocol.py itself refuses requests that never reach the API.
+The only error responses that `render` does not create come from embedded/http_protocol.py. That module refuses requests
+that never reach the API.
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ Errors from Convoke's own validators do not use these texts.
 def render(error: ConversationsError, message: str | None = None) -> Response:
     """Return the response that reports an error. `message` replaces the error's own message.
 
-    The body has four keys that SDKs read, and sometimes the key `details`.
+    The body has four keys that SDKs read, and sometimes the key `detail` or the key `details`.
     """
     error = _with_parameter(error)
     body: dict[str, object] = {
@@ -78,7 +79,7 @@ def render(error: ConversationsError, message: str | None = None) -> Response:
 
 
 def _with_parameter(error: ConversationsError) -> ConversationsError:
-    """Replace the field path in an error by a parameter name. Do the same for each error in `others`."""
+    """Replace the field path in `error` by a parameter name. Do the same for each error in `error.others`."""
     named = error.at(parameter_name(error.field)) if error.field else error
     named.others = tuple(_with_parameter(other) for other in error.others)
     return named
@@ -97,7 +98,7 @@ def _details(error: ConversationsError) -> dict[str, object]:
 def _pointers(error: ConversationsError) -> dict[str, object]:
     """Return the details of one error. If a parameter caused the error, include the parameter and the broken rule.
 
-    If the parameter is an element of a list, also include the index of the element.
+    If the parameter is an element of a list, or belongs to an element, also include the index of the element.
     """
     details: dict[str, object] = {key: value for key, value in error.details.items() if key not in DETAILS_IN_MESSAGE}
     if error.parameter is None:

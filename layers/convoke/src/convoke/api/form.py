@@ -76,7 +76,10 @@ def parse_form(event: Mapping[str, Any], path_delimiters: str = "") -> Form:
 
 
 def parse_fields(event: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Return the form fields in the body of a gateway event, as pairs of name and value in the order of the request."""
+    """Return the form fields in the body of a gateway event, as pairs of name and value in the order of the request.
+
+    Raise InvalidParameterError if the body is not a form.
+    """
     body = decode_body(event)
     if not body:
         return []
@@ -112,7 +115,8 @@ _PART_NAME = re.compile(
 def _multipart_fields(body: bytes, content_type: str) -> list[tuple[str, str]]:
     """Return the fields of a multipart form (RFC 7578). Raise ValueError if the form is malformed or too long.
 
-    The content type of a field is ignored. Every field is decoded as UTF-8 text, because these forms contain no files.
+    The function ignores the content type of each field, and decodes every field as UTF-8 text, because these forms
+    contain no files.
     """
     found = _BOUNDARY.search(content_type)
     if found is None:
@@ -136,9 +140,9 @@ def _multipart_field(part: bytes) -> tuple[str, str]:
 def _fields(body: bytes) -> list[tuple[str, str]]:
     """Return the fields of a URL-encoded form. Raise ValueError if the form has too many fields or is not UTF-8.
 
-    The result equals the result of `urllib.parse.parse_qsl`. This function is faster, because `parse_qsl` decodes the
-    percent-encoding in Python code. Fields with an empty value are kept. In an update, an empty value removes the
-    stored value.
+    For a valid form, the result equals the result of `urllib.parse.parse_qsl` with blank values. This function is
+    faster, because `parse_qsl` decodes the percent-encoding in Python code. Fields with an empty value are kept. In an
+    update, an empty value removes the stored value.
     """
     fields = body.replace(b"+", b" ").split(b"&")
     if len(fields) > MAX_FORM_FIELDS:

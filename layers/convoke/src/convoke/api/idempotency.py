@@ -25,7 +25,7 @@ def parse_idempotency_key(request: Request) -> IdempotentRequest | None:
 
 
 def _fingerprint(request: Request) -> str:
-    """Return a hash of the method, the path and the body. Different requests have different hashes."""
+    """Return a hash of the method, the path and the body. For a multipart form, the fields replace the body."""
     http = request.event["requestContext"]["http"]
     # The path can name a service. With the same key, a request to another service is a different request.
     request_line = f"{http['method']} {request.event['rawPath']}\n"

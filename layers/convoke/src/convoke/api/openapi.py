@@ -137,7 +137,7 @@ def document(extra_routes: Sequence[Route] = ()) -> Schema:
 def _tags(routes: Iterable[Route]) -> list[dict[str, str]]:
     """Return the name and the description of each resource.
 
-    The description comes from the first line of the module's docstring.
+    The description comes from the first line of the docstring of the module that contains the resource's handlers.
     """
     # List the resources of a service first, then the resources of the account, then the resources without
     # authentication.

@@ -102,7 +102,7 @@ class Operations(Protocol):
     def conversation_waiter(self) -> ConversationWaiter: ...
 
     def authenticate_chat_user(self, token: str) -> ChatSession:
-        """Return the chat user with an access token. See `AccessTokenOperations.authenticate`."""
+        """Return the chat session that the access token `token` permits. See `AccessTokenOperations.authenticate`."""
 
     def send_pre_event(self, pending: PreEvent, origin: Origin) -> Reply:
         """Send a pre-event and return the receiver's reply. See `PreEvents.send`."""

@@ -1,8 +1,8 @@
 """Refuse cross-site requests from browsers, except from allowed origins (CORS).
 
-A browser stores the credentials of the API after a person types them into a login box. Then a page of another site
-could make the browser send a request with these credentials. The page cannot read the response, but the request could
-change data. See docs/behaviour/requests-and-answers.md#browsers.
+A browser stores the credentials of the API after a person types them into a login box. After that, a page of another
+site could make the browser send a request with these credentials. This page cannot read the response, but the request
+could change data. See docs/behaviour/requests-and-answers.md#browsers.
 """
 
 from __future__ import annotations
@@ -64,10 +64,10 @@ class Origins:
         self._own = public_url and "{0.scheme}://{0.netloc}".format(urlsplit(public_url))
 
     def refusal(self, event: Mapping[str, Any]) -> Response | None:
-        """Return the response to a preflight request or to a forbidden request. Return None for any other request.
+        """Return the response if this class must answer the request. Return None for any other request.
 
-        If an allowed origin sends a preflight request, the response permits the next request. A forbidden cross-site
-        request gets an error response.
+        If a page of an allowed origin sends a preflight request, the response permits the request that follows the
+        preflight request. A forbidden cross-site request gets an error response.
         """
         method: str = event["requestContext"]["http"]["method"]
         headers: Mapping[str, str] = event.get("headers") or {}

@@ -1,7 +1,7 @@
 """Split lists into pages. The JSON body of a page contains resources and the object `meta`.
 
-`meta` contains the URLs of the previous and the next page. Each URL contains a page token, which is valid only for this
-list. See docs/behaviour/pagination.md.
+`meta` contains the URLs of the previous and the next page. Each of these two URLs contains a page token, which is valid
+only for this list. See docs/behaviour/pagination.md.
 """
 
 from __future__ import annotations
@@ -26,10 +26,11 @@ from convoke.domain.pages import Page, PageRequest
 DEFAULT_PAGE_SIZE = 50
 MAX_PAGE_SIZE = 100
 MAX_SMALL_PAGE_SIZE = 50
-"""The maximum page size of some lists: receipts, Users, events, participant conversations and address configurations.
+"""The maximum page size of some lists, for example the lists of Users, events, roles and participant conversations.
 
-One read of the table returns at most 100 items. A page of 50 resources needs only one read. A page of 100 events could
-need 101 items, and a page of 100 participant conversations could need 200 items.
+One read of the table returns at most 100 items, and a page of 50 resources needs at most 100 items. A page of 100
+events could need 101 items, and a page of 100 participant conversations could need 200 items. Some lists without this
+limit, such as the list of roles, use the same page size.
 """
 
 MAX_PAGE_BYTES = 6_000_000
@@ -249,8 +250,8 @@ def ends_of(page: Page[Resource], sid: Callable[[Resource], str]) -> tuple[str |
 
     A position is None if the list has no such page.
     """
-    # A filter can remove all resources from a page before the end of the list. In this case, the repository sets
-    # `before` and `behind`.
+    # A filter can remove all resources from a page, although the list has further pages. Then the page has no SIDs, and
+    # the repository sets `before` and `behind`.
     before = (page.before or _sid_of(page.resources[:1], sid)) if page.has_previous else None
     behind = (page.behind or _sid_of(page.resources[-1:], sid)) if page.has_next else None
     return before, behind

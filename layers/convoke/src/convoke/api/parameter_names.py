@@ -1,6 +1,6 @@
 """Convert field names to Twilio's parameter names, for example `friendly_name` to `FriendlyName`.
 
-Only this module knows the parameter names. All other layers use field paths, such as `("messaging_binding",
+Only this module converts these names. The layers below the API use field paths, such as `("messaging_binding",
 "proxy_address")`.
 """
 
@@ -66,7 +66,7 @@ def parameter_name(path: FieldPath) -> str:
 def _to_pascal(field: str) -> str:
     """Convert a field name to PascalCase. A `_` at the end is removed.
 
-    The field `from_` has such a `_`, because `from` is a keyword of Python.
+    The name of the field `from_` ends with `_`, because `from` is a keyword of Python.
     """
     return to_pascal(field.removesuffix("_"))
 

@@ -57,7 +57,7 @@ BINDING_KEYS = frozenset(NewBinding.model_fields)
 """The keys of a participant and of its messaging binding in the parameter `Participant`."""
 
 FORM_NAMES = ConfigDict(alias_generator=form_name)
-"""The configuration of the form and query models."""
+"""The configuration of the form and query models, except the models of scoped webhooks."""
 
 
 class CreateParticipant(Model):
@@ -167,7 +167,7 @@ def read_participants(form: Form) -> tuple[tuple[NewParticipant, ...], list[Conv
     """Parse all values of the parameter `Participant` in a form.
 
     If all values are valid, return the participants and an empty list. Otherwise return no participants and all errors.
-    If there are too many values, do not parse them and return only this error. See
+    If there are too many values, do not parse them, and return only the error about their number. See
     docs/behaviour/conversation-with-participants.md#order-of-checks.
     """
     values = form.values(PARTICIPANT)
@@ -213,7 +213,7 @@ def _unknown_keys(participant: Mapping[str, object]) -> dict[str, str | None]:
 
 
 def parse_json_object(value: str) -> dict[str, object]:
-    """Parse a JSON object. Omit the keys whose value is null.
+    """Parse a JSON object. Omit the keys of this object whose value is null, but not the keys of nested objects.
 
     Raise ValueError if the text is not a JSON object.
     """

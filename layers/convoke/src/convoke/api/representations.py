@@ -18,18 +18,21 @@ RestDate = Annotated[
     PlainSerializer(to_seconds, when_used="json"),
     WithJsonSchema({"type": "string", "format": "date-time"}, mode="serialization"),
 ]
-"""The date type in resources of Twilio's API. The dates have no fractions of a second."""
+"""The date type in resources of Twilio's API, and in the resources Sender and Provisioning.
+
+The dates have no fractions of a second.
+"""
 
 StreamDate = Annotated[
     AwareDatetime,
     PlainSerializer(to_milliseconds, when_used="json"),
     WithJsonSchema({"type": "string", "format": "date-time"}, mode="serialization"),
 ]
-"""The date type in resources under `/convoke`. The dates have milliseconds, as in webhooks."""
+"""The date type in most resources under `/convoke`. The dates have milliseconds, as in webhooks."""
 
 
 class Representation(BaseModel):
-    """The body of a response. The fields are in the same order as in Twilio's responses."""
+    """The body of a response. If Twilio has the resource, the fields are in the same order as in Twilio's responses."""
 
     # Pydantic builds each model when it is first used. If the import built all models, every cold start would be
     # slower.

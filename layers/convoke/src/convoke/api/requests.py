@@ -101,7 +101,8 @@ class Request(CarrierRequest):
     seconds_left: Callable[[], float] = field(default=lambda: inf, kw_only=True)
     """Returns how many seconds are left before the Lambda invocation times out.
 
-    On the embedded engine, requests have no time limit, so the function returns a constant.
+    The function returns infinity on the embedded engine, where requests have no time limit, and for routes that do not
+    wait.
     """
 
     @property
@@ -115,7 +116,7 @@ class Request(CarrierRequest):
 
     @property
     def notify_webhooks(self) -> bool:
-        """Whether webhooks get the events that this request causes.
+        """Whether webhooks get the events that this request causes. Raises InvalidParameterError.
 
         See docs/behaviour/webhook-delivery.md#what-triggers-webhooks.
         """
@@ -132,7 +133,7 @@ class Request(CarrierRequest):
         return Origin(notify_webhooks=self.notify_webhooks)
 
     def url(self, path: str, version: str = TWILIO_PREFIX) -> str:
-        """Return the absolute URL of a path."""
+        """Return the absolute URL of a path. `version` is the prefix of the path, such as `/v1`."""
         return f"{self.base_url}{version}{path}"
 
 

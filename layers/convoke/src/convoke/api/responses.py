@@ -26,7 +26,7 @@ class Response:
 
 @dataclass(slots=True)
 class FileResponse(Response):
-    """A response whose body is a file. Only the embedded gateway can send such a response."""
+    """A response whose body is a file. Only the embedded gateway can send a FileResponse."""
 
     open: Callable[[], BinaryIO] = field(kw_only=True)
     """Opens the file. Raises NotFoundError if the file no longer exists."""

@@ -44,7 +44,7 @@ class Endpoint(NamedTuple, Generic[Handler]):
 
 
 class RouteTo(Generic[Handler]):
-    """A route. Each subclass passes other arguments to the handler. The values in the path are keyword arguments."""
+    """A route. The handlers of each subclass get different arguments. The values in the path are keyword arguments."""
 
     def __init__(
         self,
@@ -53,7 +53,7 @@ class RouteTo(Generic[Handler]):
         endpoint: Endpoint[Handler] | Callable[[], Endpoint[Handler]] | str,
         version: str = TWILIO_PREFIX,
     ) -> None:
-        """`endpoint` can be the name of a handler in `resources/`, such as `roles.list_`. Its contract is `roles.LIST`.
+        """`endpoint` can name a handler in `resources/`, such as `roles.list_`. The contract is then `roles.LIST`.
 
         `endpoint` can also be a function that returns the endpoint.
 
@@ -107,7 +107,7 @@ class PublicRoute(RouteTo["PublicHandler"]):
 class CarrierRoute(RouteTo["CarrierHandler"]):
     """A route that a carrier calls. The request has no credentials, so the handler checks the carrier's signature.
 
-    `/openapi.json` does not describe such a route, because the carrier determines the parameters.
+    `/openapi.json` does not describe the route, because the carrier determines the parameters.
     """
 
     @property

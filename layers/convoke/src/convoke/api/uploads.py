@@ -37,10 +37,13 @@ class UploadBody(Protocol):
     filename: str | None
 
     def content_in(self, data: bytes) -> bytes:
-        """Return the content in `data`. `data` is the next part of the body."""
+        """Return a part of the content. `data` is the next part of the body.
+
+        The result may begin with content from earlier parts, and may omit the end of `data` until the next call.
+        """
 
     def check_complete(self) -> None:
-        """Raise InvalidParameterError if the body ends too early."""
+        """Raise InvalidParameterError if the body is not complete. Call this method after the last part of the body."""
 
 
 class RawBody:
@@ -89,8 +92,8 @@ class MultipartBody:
         if self._step != self._ignore:
             raise InvalidParameterError(parameter="body", wanted="a complete multipart form with a file")
 
-    # Each method below is a step of the parser. A step returns the content that it finds, or None if it needs more
-    # data.
+    # The methods `_skip`, `_read_head`, `_read_content` and `_ignore` are the steps of the parser. A step returns the
+    # content that it finds, or None if it needs more data.
 
     def _skip(self) -> bytes | None:
         skipped = self._until_delimiter(self._read_head)

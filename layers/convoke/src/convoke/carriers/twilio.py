@@ -34,9 +34,9 @@ MAX_ANSWER_BYTES = 64 * 1024
 """The maximum length of an answer that is read. An answer of Twilio has about 1 KB."""
 
 NOT_ACCEPTED = frozenset({401, 403, 404, 503})
-"""The status codes which mean that Twilio did not process the request, but may process it later.
+"""The status codes which mean that Twilio did not process the request, but may process a repeated request.
 
-After 401, 403 or 404, the next attempt may use new credentials. With 503, a server is unable to handle a request at
+After 401, 403 or 404, the repeated request may use new credentials. With 503, a server is unable to handle a request at
 present (RFC 9110, section 15.6.4). After any other 5xx status code, Twilio may have accepted the copy.
 """
 
@@ -64,7 +64,7 @@ class TwilioCarrier:
         if copy.secret is None:
             raise CarrierRefusedError(SenderMissingError, "the sender was deleted")
         form = [("From", copy.sender.address), ("To", copy.address), ("Body", copy.text)]
-        # Twilio cannot use relative links. Links are relative if the API has no public URL.
+        # Omit relative links, because Twilio cannot use them. A link is relative if the API has no public URL.
         form += [("MediaUrl", each.url) for each in copy.media if "://" in each.url]
         if self._public_url:
             form.append(("StatusCallback", status_url(self._public_url, copy.sender, copy.receipt)))
@@ -82,7 +82,7 @@ class TwilioCarrier:
 
 
 def _outcome(status: int, body: bytes) -> SentCopy:
-    """Return the copy if Twilio accepted it. Otherwise raise the matching error."""
+    """Return the SID that Twilio gave to the copy. Raise the matching error if Twilio did not accept the copy."""
     try:
         content = json.loads(body)
         code = int(content.get("code") or 0)

@@ -64,7 +64,7 @@ def _inodes(port: int) -> set[str]:
 
 
 def _find_with_lsof(port: int) -> Listener | None:
-    """Find the process with the program `lsof`. macOS has no /proc/net/tcp, but has `lsof`."""
+    """Run the program `lsof` to find a process that listens on the port. macOS has `lsof`, but has no /proc/net/tcp."""
     lsof = shutil.which("lsof")
     if lsof is None:
         return None

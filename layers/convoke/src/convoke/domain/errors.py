@@ -119,7 +119,10 @@ class ConversationsError(ValueError):
 
 
 def refusal(problems: Sequence[ConversationsError]) -> ConversationsError:
-    """Return the first error of `problems`. The attribute `others` of this error contains the remaining errors."""
+    """Return the first error of `problems`. The attribute `others` of this error contains the remaining errors.
+
+    The caller has already sorted the errors, as `in_order_of_checks` in `api/parameters.py` does.
+    """
     first, *others = problems
     first.others = tuple(others)
     return first
@@ -361,7 +364,10 @@ class NotificationSoundTooLongError(
 
 
 class WebhookTimeoutError(LogEntry, code=50076, text="The receiver of a webhook did not answer within 5 seconds"):
-    """The webhook's URL can set another limit. The alert is about the last attempt for an event, or a pre-event."""
+    """The webhook's URL can set another time limit.
+
+    The alert is about the last attempt to deliver an event, or about a pre-event without an answer.
+    """
 
 
 # Roles and users

@@ -405,7 +405,10 @@ class ConcurrentDeliveries:
                 self._under_way[message.id] = message, latest
 
     def _split_events(self) -> bool:
-        """Split up to `EVENTS_PER_TICK` events. Return whether more visible events may remain."""
+        """Split at most `EVENTS_PER_TICK` events into deliveries and copies.
+
+        Return whether more visible events may remain.
+        """
         for _ in range(EVENTS_PER_TICK):
             if (message := self._queue.receive(NO_RECEIVER)) is None:
                 return False
@@ -413,7 +416,7 @@ class ConcurrentDeliveries:
         return True
 
     def _start_deliveries(self) -> bool:
-        """Start up to `MAX_STARTS_PER_TICK` deliveries. Return whether more deliveries may be ready to start."""
+        """Start at most `MAX_STARTS_PER_TICK` deliveries. Return whether more deliveries may be ready to start."""
         for _ in range(MAX_STARTS_PER_TICK):
             if (receiver := self._next_receiver()) is None or (message := _receive(self._queue, receiver)) is None:
                 return False

@@ -1,4 +1,4 @@
-"""Verify the access tokens of chat clients. Find the chat sessions whose API key or User was deleted."""
+"""Verify the access tokens of chat clients. Find the chat sessions that Convoke must end early."""
 
 from __future__ import annotations
 
@@ -46,11 +46,12 @@ class AccessTokenOperations:
     real_time: Clock = instants.now
     """The clock that determines whether a token has expired.
 
-    A test can move the clock of the instance. Sessions must not end when the clock moves, so tokens use the real clock.
+    A test can move the clock of the instance. Chat sessions must not end when a test moves this clock. Therefore tokens
+    use the real clock.
     """
 
     def verify(self, token: str) -> ChatSession:
-        """Return the session that an access token permits. Raises an error with the status 401."""
+        """Return the session that `token` permits. Raises an error with the status 401 if the token is invalid."""
         if len(token.encode()) > MAX_TOKEN_BYTES:
             raise InvalidAccessTokenError
         key_sid = self._issuer(token)
@@ -71,8 +72,8 @@ class AccessTokenOperations:
     def authenticate(self, token: str) -> ChatSession:
         """Return the session of a chat client that sends a request outside its WebSocket.
 
-        Raises an error with the status 401 if the token is invalid, or if the User does not exist. A User normally
-        exists, because `connect` creates the User when the client connects.
+        Raises an error with the status 401 if `token` is invalid, or if the User does not exist. The User normally
+        exists, because `connect` has created the User when the client opened its WebSocket.
         """
         session = self.verify(token)
         if self.revoked([session]):
@@ -80,13 +81,16 @@ class AccessTokenOperations:
         return session
 
     def connect(self, token: str) -> ChatSession:
-        """Return the session of a chat client that connects. Create the User if the User does not exist."""
+        """Return the session of a chat client that connects. Create the User of the client if this User does not exist.
+
+        Raises the errors of `verify`.
+        """
         session = self.verify(token)
         self.users.see(session.service, session.identity)
         return session
 
     def revoked(self, sessions: Sequence[ChatSession]) -> list[ChatSession]:
-        """Return the sessions whose API key, User or service no longer exists."""
+        """Return the sessions whose API key, User or service no longer exists, or whose API key has expired."""
         users = self.users.existing({(session.account.sid, session.user_sid) for session in sessions})
         return [
             session
@@ -105,7 +109,7 @@ class AccessTokenOperations:
 
 
 def _verified(token: str, secret: str) -> dict[str, Any]:
-    """Return the payload of a token. Raises InvalidSignatureError if the signature is invalid.
+    """Return the payload of a token. Raises InvalidSignatureError if `secret` has not signed the token.
 
     The error has no `__cause__`, because a cause could contain the token.
     """

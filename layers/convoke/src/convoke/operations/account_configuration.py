@@ -19,10 +19,10 @@ class AccountConfigurationOperations:
     rules: ReceiverRules
 
     def update(self, account: Account, change: AccountConfigurationChange) -> Account:
-        """Store the given fields and return the account.
+        """Store the given fields and return the updated account.
 
-        Other processes may use a cached copy of the old account for some seconds. Raises InvalidWebhookSettingsError if
-        the error-log URL is not allowed.
+        For some seconds, other processes may use a cached copy of the account without these changes. Raises
+        InvalidWebhookSettingsError if the error-log URL is not allowed.
         """
         self.rules.refuse({("error_log_url",): change.error_log_url})
         return self.accounts.update(account.sid, change) if change.model_fields_set else account

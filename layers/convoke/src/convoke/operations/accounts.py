@@ -30,8 +30,8 @@ class AccountOperations:
         """Return the account to which a user name and a password belong.
 
         The user name is an Account SID or the SID of an API key. The password is the Auth Token of the account or the
-        secret of the API key. Raises NotAuthenticatedError. The error does not say whether the user name or the
-        password is wrong.
+        secret of the API key. Raises NotAuthenticatedError if the user name or the password is wrong. The error does
+        not say which of the two is wrong.
         """
         sid = self._authenticated_sid(user, password)
         if sid is None:
@@ -68,8 +68,9 @@ class AccountOperations:
     def create(self, account_sid: str | None = None, token: str | None = None) -> Account:
         """Create an account with a default service and the SID of a default Messaging Service.
 
-        If `account_sid` or `token` is None, the method generates a value. After a crash, the caller can repeat the
-        operation with the same `account_sid`.
+        If `account_sid` is None, the method generates a SID. If `token` is None, the method generates an Auth Token. If
+        the account exists, the method replaces only its Auth Token. Therefore the caller can repeat the operation with
+        the same `account_sid` after a crash.
         """
         sid = account_sid or self.new_sid(Prefix.ACCOUNT)
         # Store the token first. If the process dies after this call, the first request with the token creates the
@@ -78,7 +79,7 @@ class AccountOperations:
         return self._create_or_fetch(sid)
 
     def _create_or_fetch(self, account_sid: str) -> Account:
-        """Create an account, or return the account that a concurrent call has created with the same SID."""
+        """Create an account with this SID, or return the account that another call has created with this SID."""
         now = self.now()
         service = new_service(account_sid, DEFAULT_SERVICE_NAME, now, self.new_sid)
         account = Account(

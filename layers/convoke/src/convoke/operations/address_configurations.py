@@ -39,7 +39,7 @@ class AddressConfigurationOperations:
         exist.
         """
         configuration = requested.configuration(account.sid, self.new_sid(Prefix.ADDRESS_CONFIGURATION), self.now())
-        # Check only addresses that have a channel, because an account cannot own any other address.
+        # Check only addresses whose channel is known, because an account cannot own an address without a channel.
         if channel_of(requested.address) and not account.owns(requested.address):
             raise InvalidParameterError(field="address", wanted="one of the owned addresses of this account")
         self._refuse_unusable(account.sid, requested)

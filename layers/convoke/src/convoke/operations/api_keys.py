@@ -1,4 +1,4 @@
-"""Create, list and delete API keys, and authenticate requests with an API key."""
+"""Create, fetch, list, update and delete API keys, and authenticate requests with an API key."""
 
 from __future__ import annotations
 
@@ -35,7 +35,8 @@ class ApiKeyOperations:
     real_time: Clock = instants.now
     """The clock that determines whether an API key has expired.
 
-    A test can move the clock `now`. A person who has signed in to the console must not be signed out when it moves.
+    A test can move the clock `now`. The console uses an API key that expires. A person who has signed in to the console
+    must not be signed out when a test moves `now`.
     """
 
     def create(
@@ -117,10 +118,10 @@ class ApiKeyOperations:
         return owner is not None and owner.is_valid(self.real_time())
 
     def signing_key(self, key_sid: str) -> SigningKey | None:
-        """Return the account of an API key, and the secret with which a client signs access tokens.
+        """Return the account of an API key, and the secret of the API key. This secret signs access tokens.
 
-        Return None if the API key does not exist or has expired. Also return None if only a hash of the secret is
-        stored.
+        Return None if the API key does not exist or has expired. Also return None if Convoke cannot compute the secret:
+        an early API key has only a hash of its secret, and a master secret can be missing.
         """
         owner = self.api_keys.fetch_owner(key_sid)
         if owner is None or owner.master_version is None or not owner.is_valid(self.real_time()):
@@ -144,7 +145,8 @@ class ApiKeyOperations:
 def hash_secret(secret: str) -> str:
     """Return the SHA-256 hash of a secret, without salt.
 
-    A salt and a slow hash protect passwords that people choose. A secret with 190 random bits needs no such protection,
-    because the secret is unique and cannot be guessed. A slow hash would also delay every request.
+    A salt and a slow hash protect passwords that people choose. The secrets of early API keys and the codes of the
+    console have at least 190 random bits. They need neither a salt nor a slow hash, because they are unique and cannot
+    be guessed. A slow hash would also delay every request with such an API key.
     """
     return hashlib.sha256(secret.encode()).hexdigest()

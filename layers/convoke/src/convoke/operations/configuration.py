@@ -17,9 +17,9 @@ class ConfigurationOperations:
     accounts: CachedAccounts
 
     def update(self, account: Account, change: ConfigurationChange) -> Account:
-        """Store the given fields and return the account.
+        """Store the given fields and return the updated account.
 
-        Other processes may use a cached copy of the old account for some seconds. Raises InvalidParameterError if the
-        new default service does not exist.
+        For some seconds, other processes may use a cached copy of the account without these changes. Raises
+        InvalidParameterError if the new default service does not exist.
         """
         return self.accounts.update(account.sid, change) if change.model_fields_set else account

@@ -1,4 +1,7 @@
-"""Create one-time codes for links to the console, and exchange a code for an API key."""
+"""Create one-time codes for links to the console, and exchange a code for an API key.
+
+A user can also sign in with an API key and its secret. `console/static/pages.js` has this way.
+"""
 
 from __future__ import annotations
 
@@ -43,8 +46,8 @@ class ConsoleCodeOperations:
     def exchange(self, requested: NewConsoleKey) -> tuple[ApiKey, str]:
         """Exchange a code for a new API key of the account. Return the API key and its secret.
 
-        The code can be used only once. If the process dies after this use, the person needs a new link. The method also
-        deletes the expired codes and API keys of the account, because no other operation deletes them. Raises
+        The code can be used only once. If the process dies before the response, the person needs a new link. The method
+        also deletes the expired codes and API keys of the account, because no other operation deletes them. Raises
         NotAuthenticatedError if the code does not exist, was used or has expired.
         """
         account_sid = requested.account_sid

@@ -30,7 +30,7 @@ class MustCloseError(Exception):
 
 
 class NothingToFinalizeError(Exception):
-    """The conversation is deleted, or its event is already published.
+    """The conversation is deleted, or the event about the end of `initializing` is already published.
 
     This error occurs if the state machine is started a second time, or is started after the deletion.
     """
@@ -81,8 +81,9 @@ class ConversationFinalizer:
     def close(self, account_sid: str, conversation_sid: str, causes: Sequence[Cause]) -> Event:
         """Close the conversation, release its locks, record an alert with code 50427, and return the event.
 
-        Raises NotReadyError if the participants have been added in the meantime. Raises NothingToFinalizeError if there
-        is no event to publish.
+        `causes` are the reasons why the participants cannot be added. Raises NotReadyError if the participants have
+        been added in the meantime, or if a concurrent execution has changed the conversation. Raises
+        NothingToFinalizeError if there is no event to publish.
         """
         conversation, provisioning = self._fetch(account_sid, conversation_sid)
         if conversation.state is not State.INITIALIZING:
@@ -117,9 +118,9 @@ class ConversationFinalizer:
         return NotReadyError()
 
     def _recorded_event(self, conversation: Conversation, provisioning: Provisioning) -> Event:
-        """Return the event that an earlier execution recorded.
+        """Return the event that an earlier execution of `finalize` or `close` stored.
 
-        Raises NothingToFinalizeError if the event is already published.
+        Raises NothingToFinalizeError if `settle` has recorded that the event is published, or if the event is deleted.
         """
         change = self.changes.fetch(provisioning.account_sid, provisioning.state_change_sid)
         if change is None or not conversation.unsettled:

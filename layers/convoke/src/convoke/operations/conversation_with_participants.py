@@ -1,4 +1,4 @@
-"""Create a conversation with participants.
+"""Create a conversation, with or without participants.
 
 This module contains only the work that Convoke does before the response. See
 docs/behaviour/conversation-with-participants.md.
@@ -72,7 +72,7 @@ class ConversationWithParticipantsOperations:
         requested state immediately. A repeated request with the same Idempotency-Key stores and enqueues nothing.
 
         If the request breaks rules, raises the error of the first broken rule. The errors of the other broken rules are
-        attached to this error. If an error is raised, nothing is stored. See
+        attached to this error. If an error is raised, neither a conversation nor a lock is stored. See
         docs/behaviour/conversation-with-participants.md#order-of-checks.
         """
         if problems := self.problems(account, service, requested, participants):
@@ -232,9 +232,9 @@ def new_conversation(
 
 
 def ownership_problems(account: Account, participants: Sequence[NewParticipant]) -> Iterator[ConversationsError]:
-    """Yield an error for each `address` that the account owns.
+    """Yield an error for each participant whose `address` belongs to the account.
 
-    Also yield an error for each business address that the account does not own.
+    Also yield an error for each proxy address and each projected address that the account does not own.
     """
     for position, member in enumerate(participants):
         path, binding = (PARTICIPANTS, position, "messaging_binding"), member.messaging_binding
@@ -246,9 +246,9 @@ def ownership_problems(account: Account, participants: Sequence[NewParticipant])
 def messaging_service_problems(
     account: Account, requested: NewConversation, participants: Sequence[NewParticipant]
 ) -> Iterator[ConversationsError]:
-    """Yield an error if a participant has a messaging binding, but there is no messaging service.
+    """Yield an error if a participant has a messaging binding, but the conversation would have no messaging service.
 
-    The messaging service is a parameter of the request. The account can have a default messaging service.
+    If the request names no messaging service, the conversation gets the default messaging service of the account.
     """
     if not _messaging_service_sid(account, requested) and any(member.binding() for member in participants):
         yield MessagingServiceMissingError(field="messaging_service_sid")

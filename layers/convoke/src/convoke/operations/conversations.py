@@ -69,15 +69,16 @@ Result = TypeVar("Result")
 
 
 def retry_on_conflict(operation: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
-    """Repeat the whole operation, including its reads, if optimistic locking fails.
+    """Return a function that calls `operation`, and calls `operation` again if optimistic locking fails.
 
-    Raises UnavailableError after MAX_CONTENTION_SECONDS.
+    Each further call also repeats the reads of the operation. The function raises UnavailableError if optimistic
+    locking still fails after MAX_CONTENTION_SECONDS.
     """
 
     @wraps(operation)
     def retrying(*arguments: Arguments.args, **options: Arguments.kwargs) -> Result:
-        # Use a new copy of the Retrying object for each call, because a shared object would add up the attempts of all
-        # threads.
+        # Use a new copy of the Retrying object for each call, so that calls in several threads, and nested calls,
+        # share no state.
         return _contending.copy()(operation, *arguments, **options)
 
     return retrying
@@ -152,7 +153,7 @@ class ConversationOperations:
         logger.info("conversation deleted", extra={"conversation_sid": conversation.sid})
 
     def fetch_to_change(self, service: Service, sid: str) -> Conversation:
-        """Return a conversation that the caller may change.
+        """Return a conversation that the caller may change. `sid` is the SID or the unique name.
 
         Raises NotFoundError. Raises another error if the state of the conversation permits no changes.
         """
@@ -161,9 +162,10 @@ class ConversationOperations:
         return conversation
 
     def fetch_with_provisioning(self, service: Service, sid: str) -> tuple[Conversation, Provisioning | None]:
-        """Return a conversation and its provisioning record.
+        """Return a conversation and its provisioning record. `sid` is the SID or the unique name of the conversation.
 
-        The conversation may be a tombstone, which is a deleted conversation. Raises NotFoundError.
+        The conversation may be a tombstone, which is a deleted conversation. The provisioning record is None if the
+        conversation was created without participants, or if the conversation is a tombstone. Raises NotFoundError.
         """
         known = self._resolve_sid(service, sid)
         found = known and self.provisionings.fetch(service.account_sid, known)

@@ -32,9 +32,10 @@ class CopyStatuses:
     new_sid: NewSid
 
     def record(self, copy: Copy, status: ReceiptStatus, entry: type[LogEntry] | None = None) -> bool:
-        """Record a status that a carrier reports after the call. Return whether the receipt exists.
+        """Record the status of a copy that a carrier has reported. Return whether the receipt of the copy exists.
 
-        Nothing changes if the stored status cannot become the reported status. Reports can arrive in any order.
+        `entry` is the reason why the copy failed, or None. Nothing changes if the stored status cannot become the
+        reported status, because reports can arrive in any order.
         """
         while stored := self.copies.fetch(copy):
             if not stored.receipt.can_become(status):
@@ -55,10 +56,11 @@ class CopyStatuses:
         fields: Mapping[str, str] = NO_FIELDS,
         other_writes: Sequence[Write] = (),
     ) -> StoredCopy | None:
-        """Store a status that results from an attempt of Convoke, and the event about the status. Return the copy.
+        """Store a status that results from an attempt of Convoke, and the event about the status.
 
-        `entry` is the reason why the copy failed. `fields` are further fields of the receipt to change. `other_writes`
-        belong to the same transaction. Return None if another process has changed the status meanwhile, or if the
+        Return the copy with this status. `stored` is the copy as the caller has read it. `entry` is the reason why the
+        copy failed, or None. `fields` are further fields of the receipt to change. `other_writes` belong to the same
+        transaction. Return None if another process has changed the status after the caller read `stored`, or if the
         receipt was deleted.
         """
         try:
@@ -75,9 +77,10 @@ class CopyStatuses:
         fields: Mapping[str, str] = NO_FIELDS,
         other_writes: Sequence[Write] = (),
     ) -> StoredCopy:
-        """Store a new status and its event. Store an alert if `entry` is given.
+        """Store a new status and its event. Store an alert if `entry` is given. Return the copy with the new status.
 
-        `entry` is the reason why the copy failed. Raises ReceiptChangedError if the receipt has changed or was deleted.
+        `entry` is the reason why the copy failed. Raises ReceiptChangedError if the receipt is no longer the receipt in
+        `stored`, or was deleted.
         """
         now = self.now()
         update = {"status": status, "date_updated": now, "error_code": entry.code if entry else 0, **fields}

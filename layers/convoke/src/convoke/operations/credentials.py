@@ -47,7 +47,8 @@ class CredentialOperations:
     def update(self, account_sid: str, sid: str, requested: CredentialChange) -> Credential:
         """Store the given fields. If no fields are given, nothing changes.
 
-        Raises NotFoundError. Raises InvalidParameterError if the request contains another type.
+        Raises NotFoundError. Raises InvalidParameterError if the request contains a type that differs from the type of
+        the credential.
         """
         credential = self.fetch(account_sid, sid)
         requested.refuse_other_type(credential)

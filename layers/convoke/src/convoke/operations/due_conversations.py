@@ -1,4 +1,4 @@
-"""Process a due conversation: finish the provisioning, apply expired timers, or erase a deleted conversation.
+"""Process a due conversation: finish its provisioning, apply its expired timers, or erase it if it is deleted.
 
 See docs/how-it-works.md#promises.
 """
@@ -33,7 +33,8 @@ logger = logging.getLogger(__name__)
 class DueConversations:
     """Implements `Process` of operations/sweeper.py for conversations.
 
-    The pauses between the provisioning attempts grow. After the last attempt, the conversation is closed.
+    The pauses between the provisioning attempts grow. If the participants are not added after `retries.max_attempts`
+    attempts, the conversation is closed.
     """
 
     conversations: ConversationRepository
@@ -73,7 +74,7 @@ class DueConversations:
                 self.conversations.put_off(conversation, after)
 
     def _finish_or_erase(self, conversation: Conversation, provisioning: Provisioning | None, go_on: GoOn) -> None:
-        """Claim the conversation. Erase a deleted conversation, or continue the provisioning of any other conversation.
+        """Claim an unfinished conversation. Erase a deleted conversation. Otherwise continue the provisioning.
 
         The claim sets a later due time. If the sweeper crashes after the claim, the next attempt therefore does not
         start immediately.

@@ -21,7 +21,7 @@ class DueMedia:
     now: Clock
 
     def __call__(self, key: Key, _: GoOn) -> None:
-        """Mark an unused media as deleted. If the media is already marked, remove its content and its record.
+        """Mark an unused media as deleted. Remove the content and the record of a media that is marked as deleted.
 
         The sweeper removes the content only in a later sweep. By then, no new message can contain the media, because
         the media is marked. The record is removed after the content. If the process crashes between these two steps,

@@ -51,7 +51,7 @@ class DueServices:
     now: Clock
 
     def __call__(self, key: Key, go_on: GoOn) -> None:
-        """Run one pass for the service whose tombstone has this key. After each pass but the last, another follows."""
+        """Run one pass for the service whose tombstone has this key. The last pass also removes the tombstone."""
         begun, deleted = self.now(), self.deleted_services.fetch(*keys.sids_of_deleted_service(key))
         if deleted is None:
             return
@@ -67,9 +67,9 @@ class DueServices:
     def _has_no_conversations(self, service: Service, go_on: GoOn) -> bool:
         """Delete the conversations of a service. Return True if the service had no conversations.
 
-        If the pass must stop early, raises TimeIsOverError, so that the next pass starts immediately. If a deletion has
-        failed before, returns False instead. The next pass then starts after a pause, and the number of attempts is not
-        reset.
+        If the time for the sweep is over, raises TimeIsOverError, so that the next pass starts immediately. If a
+        deletion in this pass has failed, returns False instead. The next pass then starts after a pause, and the number
+        of attempts is not reset.
         """
         outcomes: set[_Outcome] = set()
         for sid in self.deleted_services.conversation_sids(service):

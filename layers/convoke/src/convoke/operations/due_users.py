@@ -1,4 +1,4 @@
-"""Process a deleted User. First delete the participants of the User. Later delete the tombstone.
+"""Process a deleted User. First delete the participants of the User. Later remove the tombstone of the User.
 
 See docs/behaviour/users.md#delete.
 """
@@ -54,8 +54,8 @@ class DueUsers:
     """Implements `Process` of operations/sweeper.py for Users.
 
     Each call of this object is a pass. Each pass deletes the participants that are older than the deletion of the User.
-    The tombstone is removed when a pass has found no participant to delete, and has started at least SETTLING_TIME
-    after the deletion.
+    The last pass starts at least SETTLING_TIME after the deletion and finds no participant to delete. This pass removes
+    the tombstone, see `_finish`. If the service of the User is deleted, a pass removes the tombstone immediately.
     """
 
     users: UserRepository
@@ -93,9 +93,9 @@ class DueUsers:
         The first result is whether there was no participant to delete. The second result is whether the identity has
         participants that are newer than the deletion.
 
-        If the pass must stop early, raises TimeIsOverError, so that the next pass starts immediately. If a deletion has
-        failed before, the first result is False instead. The next pass then starts after a pause, and the number of
-        attempts is not reset.
+        If the time for the sweep is over, raises TimeIsOverError, so that the next pass starts immediately. If a
+        deletion in this pass has failed, the first result is False instead. The next pass then starts after a pause,
+        and the number of attempts is not reset.
         """
         outcomes: set[_Outcome] = set()
         is_seen = False
@@ -146,8 +146,8 @@ class DueUsers:
     def _finish(self, service: Service, user: User, *, is_seen: bool) -> None:
         """Remove the tombstone. If a new User has replaced the tombstone, remove `leaving` from the new User.
 
-        A process with an outdated cache can add a participant without creating the User of its identity. If there is
-        such a participant, this method creates the User.
+        A process with an outdated cache can add a participant without creating the User of its identity. If `is_seen`
+        is True, there is such a participant, and this method creates the User.
         """
         if user.date_removed is None:
             self.users.update(user, user.after_leaving(), None)

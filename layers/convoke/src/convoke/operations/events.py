@@ -71,6 +71,9 @@ class EventOperations:
         return signed_request(delivery, retry_count=attempt.number - 1, auth_token=token)
 
     def replay(self, account_sid: str, event_id: str, replay: NewEventReplay) -> EventReplay:
-        """Send an event again to the webhooks that are configured now. Raises NotFoundError."""
+        """Send an event again to the webhooks that are configured now and receive this event. Raises NotFoundError.
+
+        If `replay.target` is given, only the webhook with this target gets the event.
+        """
         event, sid = self.fetch(account_sid, event_id), self.new_sid(Prefix.REPLAY)
         return EventReplay(sid, event, self.delivery.replay(event, sid, replay.target))

@@ -59,7 +59,8 @@ class _Delivery:
     of_message: RequestWebhooks
     """The webhook setting for a message that is added to an existing conversation.
 
-    If another request creates the conversation first, Convoke sends two pre-events: one about the conversation, and one
+    A delivery may need two pre-events: Convoke sends the pre-event about a new conversation, and then another request
+    creates the conversation. The repeated `_receive` adds the message to this conversation and sends the pre-event
     about the message. Each pre-event has its own reply.
     """
     media: dict[str, FetchedMediaSids] = field(default_factory=dict)
@@ -121,8 +122,9 @@ class InboundMessageOperations:
     def _fetch_open(self, account_sid: str, conversation_sid: str) -> Conversation:
         """Return the conversation that holds a lock. Raises ChangedMeanwhileError if the conversation is not open.
 
-        The error makes `_receive` find a conversation again. A conversation that was closed or deleted meanwhile has
-        released the lock. A conversation in the state `initializing` will soon be open or closed.
+        After this error, `_receive` runs again and searches for the conversation again. A conversation that was closed
+        or deleted meanwhile has released the lock. A conversation in the state `initializing` will soon be open or
+        closed.
         """
         conversation = self.conversations.fetch(account_sid, conversation_sid)
         if conversation is None or not is_open(conversation):

@@ -65,8 +65,8 @@ class MediaOperations:
         """Return a media whose upload is complete. Raises NotFoundError.
 
         `reader` is the identity of the chat user who fetches the media. None means that the account fetches the media.
-        A chat user can fetch the media of the conversations in which the user is a participant. If no message contains
-        the media yet, only the user who has uploaded the media can fetch the media.
+        The account can fetch all its media. A chat user can fetch the media of the conversations in which the user is a
+        participant. A chat user can also fetch a media that the user has uploaded, until a message contains the media.
         """
         known = parse_sid(media_sid, Prefix.MEDIA)
         media = known and self.media.fetch(service.account_sid, known)
@@ -82,7 +82,10 @@ class MediaOperations:
         return [shown.get(sid or "") for sid in known]
 
     def direct_link(self, media: Media) -> str | None:
-        """Return a URL from which everybody can download the content, or None if the API must serve the content."""
+        """Return a URL of the media store from which everybody can download the content for five minutes.
+
+        Return None if the media store cannot make links, so that the API must serve the content.
+        """
         return self.store.link(media, LINK_LIFETIME)
 
     def link(self, media: Media, base_url: str) -> str:
@@ -102,7 +105,10 @@ class MediaOperations:
         return self.link(media, base_url) if media and media.content else None
 
     def account_of_link(self, media_sid: str, token: str) -> str | None:
-        """Return the SID of the account whose link contains `token`, or None if the token is invalid or expired."""
+        """Return the SID of the account whose link contains `token`, or None if the token is invalid or expired.
+
+        Raises NotAuthenticatedError if the token contains the SID of an account that does not exist.
+        """
         account_sid, _, rest = token.partition(".")
         expires, _, signature = rest.partition(".")
         known, known_media = parse_sid(account_sid, Prefix.ACCOUNT), parse_sid(media_sid, Prefix.MEDIA)
@@ -114,7 +120,7 @@ class MediaOperations:
         return known if hmac.compare_digest(expected.encode(), signature.encode()) else None
 
     def open(self, media: Media) -> BinaryIO:
-        """Return a stream of the content. Raises NotFoundError if the content was removed meanwhile."""
+        """Return a stream of the content. Raises NotFoundError if the content was removed after `media` was read."""
         try:
             return self.store.open(media.account_sid, media.sid)
         except FileNotFoundError as error:
@@ -158,7 +164,7 @@ class MediaUpload:
     def complete(self, content_type: str, filename: str | None) -> Media:
         """Store the content durably. After that, store its type, filename and size. Return the complete media.
 
-        Raises NotFoundError if the record was deleted meanwhile.
+        Raises NotFoundError if the record of the media was deleted during the upload.
         """
         self._writer.commit(content_type)
         content = Content(content_type=content_type, filename=filename, size=self._size)

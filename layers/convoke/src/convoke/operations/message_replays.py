@@ -1,4 +1,4 @@
-"""Send the earlier messages of a conversation to a new webhook. This process is a message replay.
+"""Send the existing messages of a conversation to its new webhook. This process is a message replay.
 
 See docs/behaviour/scoped-webhooks.md#replay-of-messages.
 """
@@ -34,7 +34,8 @@ class MessageReplay:
 
         `replay` is an event that starts or continues a message replay. Convoke enqueues the event that continues the
         replay only after the last attempt of the delivery. The webhook therefore receives the messages in the order of
-        their indexes.
+        their indexes. If none of the messages that the query reads contains a trigger of the webhook, Convoke enqueues
+        the event that continues the replay immediately.
 
         The method does nothing if the webhook or the conversation is deleted, or if the webhook no longer receives
         messages.
@@ -45,7 +46,8 @@ class MessageReplay:
         if conversation is None or webhook is None or not webhook.receives_messages:
             return
         span = replay_span(replay)
-        # A webhook with triggers gets only messages that contain a trigger. Any other webhook gets the first message.
+        # A webhook with triggers gets only messages that contain a trigger, so read several messages to find
+        # the next one. A webhook without triggers gets every message, so read only the next message.
         size = MESSAGES_PER_SEARCH if webhook.triggers else 1
         request = PageRequest(size, greatest_sid_with_index(span.first - 1) if span.first else None)
         page = self.messages.list(replay.account_sid, conversation_sid, request)

@@ -2,7 +2,7 @@
 
 The transaction that stores a message also stores a receipt with the status `queued` for each copy. When the event about
 the message arrives, Convoke enqueues one queue message for each copy. Each time a queue message is delivered, Convoke
-makes one attempt to send the copy. See docs/behaviour/receipts.md.
+makes at most one attempt to send the copy. See docs/behaviour/receipts.md.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ logger = logging.getLogger(__name__)
 
 
 class RetryCopyError(Exception):
-    """The attempt did not succeed. The queue must deliver the queue message again after `seconds`."""
+    """The copy was not sent, but may be sent later. The queue must deliver the queue message again after `seconds`."""
 
     def __init__(self, seconds: float) -> None:
         super().__init__(f"the copy is tried again in {seconds:g} s")
@@ -70,7 +70,7 @@ class CopyOutcome(NamedTuple):
     """The reason why the carrier refused the copy. A further attempt would be refused too."""
     is_throttled: bool = False
     is_unknown: bool = False
-    """Whether the carrier may have accepted the copy although Convoke received no answer."""
+    """Whether the carrier may have accepted the copy, although Convoke received no answer that says so."""
 
     @property
     def is_answered(self) -> bool:
@@ -79,7 +79,7 @@ class CopyOutcome(NamedTuple):
 
     @property
     def is_retryable(self) -> bool:
-        """Whether the circuit breaker of the line counts the outcome as a failure."""
+        """Whether the circuit breaker of the line (see `Copy.line`) counts the outcome as a failure."""
         return not self.is_answered and not self.is_throttled
 
 
@@ -107,11 +107,12 @@ class MessageSender:
     def begin(self, copy: Copy) -> BegunCopy | None:
         """Record that a call to the carrier starts. Return None if the carrier must not be called.
 
-        The carrier must not be called if the message was deleted, or if the copy is already sent. In three cases, this
-        method records that the copy has failed, and returns None:
+        The carrier must not be called if the message or the conversation was deleted, if the copy is already sent or
+        has failed, or if another process starts a call for the copy. In three other cases, this method records that the
+        copy has failed, and returns None:
 
-        - The account has no sender for the business address.
-        - The outcomes of two calls were lost.
+        - The account has no sender for the business address, or Convoke does not know the addresses of the copy.
+        - The outcomes of two calls to a real carrier were lost.
         - The limit of the sender has delayed the copy for too long.
 
         Raises RetryCopyError if the limit of the sender delays the copy.
@@ -163,7 +164,7 @@ class MessageSender:
             return CopyOutcome(is_unknown=True)
 
     def finish(self, begun: BegunCopy, outcome: CopyOutcome) -> None:
-        """Record the outcome of the call. Raises RetryCopyError if the copy must be tried again."""
+        """Record the outcome of the call. Raises RetryCopyError if Convoke must try to send the copy again."""
         stored = begun.stored
         if outcome.sent:
             self._record_sent(begun, outcome.sent)
@@ -181,7 +182,7 @@ class MessageSender:
             raise RetryCopyError(pause_seconds(stored.receipt.attempts))
 
     def undo(self, begun: BegunCopy) -> None:
-        """Record that the carrier has not accepted the copy. The attempt does not count towards MAX_ATTEMPTS."""
+        """Record that the carrier has not accepted the copy. This attempt does not count towards MAX_ATTEMPTS."""
         self.copies.requeue(begun.stored, attempts=begun.stored.receipt.attempts - 1)
 
     def pause_after_own_failure(self, copy: Copy) -> float | None:
@@ -195,13 +196,13 @@ class MessageSender:
     def give_up(self, copy: Copy) -> None:
         """Record that a copy has failed because Convoke itself failed to process its queue message.
 
-        This status is final. If an operator redrives the dead letter of the queue message, the copy is not sent.
+        After that, Convoke does not send the copy, even if an operator redrives the dead letter of the queue message.
         """
         if (stored := self.copies.fetch(copy)) and stored.receipt.is_pending:
             self.statuses.conclude(stored, ReceiptStatus.FAILED, CarrierFailedError)
 
     def _expire(self, stored: StoredCopy, queued_at: datetime | None) -> bool:
-        """Record that a copy has failed if the copy was delayed for too long. Return whether this is the case."""
+        """Record that a copy has failed if the copy was delayed for too long. Return whether the delay was too long."""
         if not is_delayed_too_long(queued_at, self.now()):
             return False
         self.statuses.conclude(stored, ReceiptStatus.FAILED, CopyDelayedTooLongError)

@@ -36,8 +36,8 @@ from convoke.storage.table import Write
 class MessageOperations:
     """Reads and changes the messages of conversations.
 
-    Each write of a message also increments the revision of the conversation. Therefore optimistic locking detects
-    conflicts.
+    Each create, update or delete of a message also increments the revision of the conversation. Therefore optimistic
+    locking detects conflicts. A new status of a receipt also changes the message, but not the revision.
     """
 
     conversations: ConversationOperations
@@ -68,11 +68,12 @@ class MessageOperations:
         reached: Collection[str] = (),
         other_writes: Callable[[Message], Sequence[Write]] = lambda _: (),
     ) -> Message:
-        """Add a message to a conversation that the caller has read. Raises ChangedMeanwhileError.
+        """Add a message to the conversation `before`, which the caller has read.
 
-        `reached` are the addresses to which a carrier has already delivered the message, so that they get no copy.
-        `other_writes` takes the message and returns further writes for the same transaction. If a condition of these
-        writes fails, the method raises ChangedMeanwhileError too.
+        Raises ChangedMeanwhileError if another request has changed the conversation after this read. `reached` are the
+        addresses to which a carrier has already delivered the message, so that they get no copy. `other_writes` takes
+        the message and returns further writes for the same transaction. If a condition of these writes fails, the
+        method raises ChangedMeanwhileError too.
         """
         members = self._members(before, requested.author)
         requested.check_against_participants(members)
@@ -150,7 +151,7 @@ class MessageOperations:
     ) -> Sequence[Media]:
         """Return the media that the request names. Raises an error if the new message cannot contain the media.
 
-        `author` is the identity of the chat user who sends the request, or None.
+        `author` is the identity of the chat user who sends the request. None means that the account sends the request.
         """
         sids, field = requested.shown_media, requested.media_field
         check_number(sids, field)
@@ -164,7 +165,7 @@ class MessageOperations:
         return media
 
     def _members(self, conversation: Conversation, author: str) -> Sequence[Member]:
-        """Return the participants that have a binding. If the author is another participant, return the author too.
+        """Return the participants that have a binding, and the author if the author is a participant without a binding.
 
         The item of the conversation contains the participants with a binding. The lock of the author's identity
         contains the author's SID. Therefore the method needs at most one read, even if there are many participants.
@@ -202,7 +203,10 @@ def new_message(
     media: Sequence[Media],
     now: datetime,
 ) -> Message:
-    """Return the message to store for a request. The message gets the conversation's next index."""
+    """Return the message to store for a request. The message gets the conversation's next index.
+
+    The start of the SID `sid` is replaced with this index.
+    """
     author = find_author(members, requested.author)
     return requested.message(
         now,

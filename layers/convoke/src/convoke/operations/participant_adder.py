@@ -32,7 +32,7 @@ class ParticipantAdder:
     provisionings: ProvisioningRepository
     workflow: Workflow
     admit: Admit | None
-    """A further check of each participant. None if there is no further check."""
+    """A check of each participant, in addition to the check of the service. None if there is no additional check."""
     fetch_service: FetchService
     first_sights: FirstSights
     now: Clock
@@ -64,7 +64,7 @@ class ParticipantAdder:
         self.workflow.start(provisioning.account_sid, provisioning.conversation_sid, causes)
 
     def _causes(self, provisioning: Provisioning, service: Service | None) -> Iterator[Cause]:
-        """Yield the reason for each participant that cannot be added. A deleted service has no participants.
+        """Yield a reason for each participant that cannot be added. If `service` is None, no participant can be added.
 
         A deleted role is no reason, because participants with a deleted role have the permissions of the default role.
         """

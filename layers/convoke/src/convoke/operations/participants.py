@@ -66,7 +66,7 @@ class ParticipantOperations:
 
         Raises NotFoundError. Raises another error if the state of the conversation permits no changes. If the request
         breaks rules, raises the error of the first broken rule. The errors of the other broken rules are attached to
-        this error. If an error is raised, nothing is stored.
+        this error. If an error is raised, neither a participant nor a lock is stored.
         """
         conversation, now = self.conversations.fetch_to_change(service, conversation_sid), self.now()
         participant = new_participant(self.new_sid(Prefix.PARTICIPANT), conversation, service, requested, now)
@@ -118,7 +118,11 @@ class ParticipantOperations:
         *,
         request_webhooks: RequestWebhooks,
     ) -> Participant:
-        """Store the given fields. If no fields are given, nothing changes. Raises the same errors as `create`."""
+        """Store the given fields. If no fields are given, nothing changes. `sid` is a SID or an identity.
+
+        Raises NotFoundError. Raises another error if the state of the conversation permits no changes, or if the
+        request breaks a rule.
+        """
         conversation, now = self.conversations.fetch_to_change(service, conversation_sid), self.now()
         participant = self._fetch_of(conversation, sid)
         if not requested.model_fields_set:
@@ -156,7 +160,11 @@ class ParticipantOperations:
         *,
         request_webhooks: RequestWebhooks,
     ) -> Participant:
-        """Store a read position or a notification level. Raises the errors of `update`."""
+        """Store the read position and the notification level that the request contains.
+
+        Raises NotFoundError. Raises another error if the state of the conversation permits no changes, or if the read
+        position is invalid.
+        """
         conversation, now = self.conversations.fetch_to_change(service, conversation_sid), self.now()
         participant = self._fetch_of(conversation, sid)
         updated = requested.applied_to(participant, conversation, now)
@@ -191,9 +199,9 @@ class ParticipantOperations:
     def remove_identity(
         self, service: Service, conversation_sid: str, sid: str, *, request_webhooks: RequestWebhooks
     ) -> None:
-        """Remove the identity of a participant. The participant keeps its projected address.
+        """Remove the identity of a participant that has a projected address. The participant keeps this address.
 
-        Raises the errors of `delete`.
+        Raises NotFoundError. Raises another error if the state of the conversation permits no changes.
         """
         conversation, now = self.conversations.fetch_to_change(service, conversation_sid), self.now()
         participant = self._fetch_of(conversation, sid)
@@ -236,9 +244,10 @@ class ParticipantOperations:
     def _fetch_of(self, conversation: Conversation, sid: str) -> Participant:
         """Return a participant of a conversation. Raises NotFoundError.
 
-        The caller must read the conversation before this call. If another request changes the participant between these
-        two reads, that request usually also increments the revision of the conversation. The caller's write then fails.
-        Only a new read position or notification level does not increment this revision, and causes no conflict.
+        The caller must read the conversation before this call, because this method reads the participant. If another
+        request changes the participant between these two reads, that request usually also increments the revision of
+        the conversation. The caller's write then fails. A request that changes only the read position or the
+        notification level does not increment the revision, and causes no conflict.
         """
         known = parse_sid(sid, Prefix.PARTICIPANT) or self._sid_of(conversation, sid)
         found = known and self.participants.fetch(conversation.account_sid, conversation.sid, known)
@@ -276,7 +285,7 @@ class ParticipantOperations:
 def new_participant(
     sid: str, conversation: Conversation, service: Service, requested: NewParticipant, now: datetime
 ) -> Participant:
-    """Return the participant to store for a request."""
+    """Return the participant to store for a request. The participant gets the SID `sid`."""
     created = requested.date_created or now
     return Participant(
         account_sid=conversation.account_sid,

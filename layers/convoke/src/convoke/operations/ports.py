@@ -1,7 +1,8 @@
 """The ports to the outside world: queues, workflow, event bus, HTTP client, carriers, media store.
 
-A port is an interface that each engine implements. Operations reach the outside world only through these ports. There
-are no ports for repositories, because each repository has only one implementation.
+A port is an interface that each engine implements. Operations reach the outside world only through these ports. Most
+repositories need no port, because they have only one implementation. The ports for secrets, such as `AuthTokens`, are
+in the package `storage`.
 """
 
 from __future__ import annotations
@@ -33,14 +34,19 @@ class Workflow(Protocol):
     """
 
     def start(self, account_sid: str, conversation_sid: str, causes: Sequence[Cause]) -> None:
-        """Start an execution. If `causes` is not empty, the execution closes the conversation for these reasons."""
+        """Start an execution.
+
+        `causes` are the reasons why the participants cannot be added. If there are causes and the participants are not
+        added, the execution closes the conversation.
+        """
 
 
 class EventBus(Protocol):
     def publish(self, events: Sequence[Event]) -> None:
         """Publish the events at least once.
 
-        Raises an exception if any event could not be published. In this case, the caller must publish all events again.
+        Raises an exception if any event could not be published. After an exception, the caller must publish all events
+        again.
         """
 
 
@@ -57,7 +63,8 @@ class WebhookClient(Protocol):
     def call(self, delivery: Delivery, *, retry_count: int, auth_token: str, max_answer_bytes: int) -> WebhookAnswer:
         """Send one signed request and read at most `max_answer_bytes` bytes of the answer's body.
 
-        Raises WebhookUnreachableError if no answer arrives.
+        `retry_count` tells how many attempts of this delivery were made before. Raises WebhookUnreachableError if no
+        answer arrives.
         """
 
 
@@ -77,7 +84,7 @@ class CopyQueue(Protocol):
     def send(self, copies: Sequence[Copy]) -> None:
         """Enqueue each copy as one queue message.
 
-        The consumer receives the copies from one business address to one phone (`Copy.line`) in order, one at a time.
+        The consumer receives the copies of one line in order, one at a time. `Copy.line` explains what a line is.
         """
 
 
@@ -88,7 +95,8 @@ class Carrier(Protocol):
     def sends_group_mms(self) -> bool:
         """Whether the phones of a group see one common conversation.
 
-        If the value is False, each phone of a group gets a separate message. Its text starts with the author.
+        If the value is False, each phone of a group gets a separate message. The text of this message starts with the
+        author.
         """
 
     def send(self, copy: OutboundCopy) -> SentCopy:

@@ -42,10 +42,11 @@ class PreEvents:
     new_sid: NewSid
 
     def send(self, pending: PreEvent, origin: Origin) -> Reply:
-        """Send a pre-event and return the receiver's reply. Raises WebhookRejectedError.
+        """Send a pre-event and return the receiver's reply.
 
-        The reply is empty if no webhook is configured for this event, or if the receiver does not answer in time. With
-        an empty reply, the request continues without modification.
+        Raises WebhookRejectedError if the status of the answer is not from 200 to 299. The reply is empty if no webhook
+        is configured for this event, if no answer arrives, if Convoke itself fails, or if the answer is not a JSON
+        object with the status 200. With an empty reply, the request continues without modification.
         """
         account_sid, chat_service_sid, _ = pending.subject
         event = pre_event(self.new_sid(Prefix.CHANGE), pending.subject, pending.data, at=self.now(), origin=origin)

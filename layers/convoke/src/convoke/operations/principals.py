@@ -33,7 +33,7 @@ class PrincipalOperations:
         return self._principal(service, identity, None)
 
     def in_conversation(self, service: Service, identity: str, conversation_sid: str) -> tuple[Conversation, Principal]:
-        """Return a conversation, and a chat user with its membership in the conversation.
+        """Return a conversation, and a chat user with its membership in the conversation, if the user is a participant.
 
         `conversation_sid` is the SID or the unique name of the conversation. Raises NotFoundError if the conversation
         does not exist, or if its participants are still being added.
@@ -46,7 +46,10 @@ class PrincipalOperations:
         return conversation, self._principal(service, identity, participant)
 
     def _principal(self, service: Service, identity: str, participant: Participant | None) -> Principal:
-        """Return a chat user with its roles. If a role was deleted, the service's default role replaces the role."""
+        """Return a chat user with its roles. If a role was deleted, a default role of the service replaces this role.
+
+        If `participant` is None, the chat user has only a role in the service.
+        """
         user = self.users.fetch(service.account_sid, user_sid(service.sid, identity))
         if user is None:
             raise InvalidAccessTokenError

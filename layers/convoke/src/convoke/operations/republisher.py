@@ -24,7 +24,10 @@ class Republisher:
     bus: EventBus
 
     def republish_change(self, unpublished: UnpublishedChange) -> int:
-        """Publish the events of a change, and return the number of events. Raises UnreadableChangeError."""
+        """Publish the events of a change, and return the number of published events. Raises UnreadableChangeError.
+
+        If the change does not exist, nothing is published.
+        """
         change = self.changes.fetch(unpublished.account_sid, unpublished.change_sid)
         events = change.events if change else ()
         if events:
@@ -32,7 +35,7 @@ class Republisher:
         return len(events)
 
     def republish_period(self, account_sid: str, filters: EventFilters) -> int:
-        """Publish the events of a period, except events with a recorded attempt. Return the number of published events.
+        """Publish the events that `filters` selects, except events with a recorded attempt. Return their number.
 
         An event without attempts may already be on the bus. For example, an event that no webhook receives has no
         attempts. Publishing an event again is safe, because consumers tolerate duplicates.

@@ -26,8 +26,9 @@ class RequestWebhooks:
     def send_pre_event(self, build: Callable[[], PreEvent]) -> Reply:
         """Send the pre-event of the request once, and return the receiver's reply. Raises WebhookRejectedError.
 
-        The fields of the reply replace fields of the pending change. The reply is empty if the request does not enable
-        webhooks.
+        The fields of the reply replace fields of the pending change. `build` returns the pre-event, and is called only
+        if the pre-event must be sent. The reply is empty if the request does not enable webhooks. See `PreEvents.send`
+        for the other cases in which the reply is empty.
         """
         if not self.origin.notify_webhooks:
             return {}
@@ -39,7 +40,7 @@ class RequestWebhooks:
 class CheckedWebhooks(RequestWebhooks):
     """The webhook setting of a chat user's request. The permissions of the user are checked again before a repetition.
 
-    Before the receiver answers the pre-event, another request can remove the user from the conversation. In this case,
+    Before the receiver answers the pre-event, another request can remove the user from the conversation. Then
     optimistic locking fails, and the operation is repeated.
     """
 

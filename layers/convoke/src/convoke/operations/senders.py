@@ -38,8 +38,8 @@ class SenderOperations:
     """Stores senders and their secrets.
 
     On AWS, the secrets are not in the table, so a transaction cannot write a sender and its secret together. Each
-    method therefore writes or deletes the secret before the sender. If the process dies between these two writes, the
-    client can repeat the request. At worst, a secret remains whose sender does not exist.
+    method that changes both therefore writes or deletes the secret before the sender. If the process dies between these
+    two writes, the client can repeat the request. After that, at worst a secret remains whose sender does not exist.
     """
 
     senders: SenderRepository
@@ -51,8 +51,8 @@ class SenderOperations:
     def create(self, account: Account, requested: NewSender) -> Sender:
         """Store and return a new sender. Raises ConflictError if the address already has a sender.
 
-        Raises InvalidParameterError if the account does not own the address. Raises InvalidParameterError too if the
-        provider is `simulated` and `simulates_phones` is False.
+        Raises InvalidParameterError if the account does not own the address, or if the secret of the provider is
+        missing. Also raises this error if the provider is `simulated` and `simulates_phones` is False.
         """
         if requested.provider is Provider.SIMULATED and not self.simulates_phones:
             raise InvalidParameterError(field="provider", wanted="twilio: only one machine simulates phones")
@@ -72,7 +72,7 @@ class SenderOperations:
         return sender
 
     def assign(self, account_sid: str, requested: AssignedSender) -> Sender:
-        """Store and return a sender that uses the deployment's AWS account. Only operators can assign such a sender.
+        """Store and return a sender that uses the deployment's AWS account. Only operators may call this method.
 
         Raises ConflictError if the address already has a sender.
         """

@@ -41,10 +41,10 @@ class ServiceOperations:
         return self.services.list(account_sid, page)
 
     def delete(self, account_sid: str, chat_service_sid: str) -> None:
-        """Delete a service. The sweeper later deletes the conversations and everything else in the service.
+        """Delete a service. The sweeper later deletes the conversations and all other items of the service.
 
         Raises NotFoundError. Raises ConflictError if the service is the default service. Raises UnavailableError if
-        another request changes the default service at the same time.
+        another request changes the default service or deletes the service at the same time.
 
         Other processes may use a cached copy of the deleted service for some seconds.
         """

@@ -1,4 +1,4 @@
-"""Simulate a carrier that delivers the messages of simulated phones to Convoke.
+"""Simulate phones, and the carrier that delivers messages between these phones and Convoke.
 
 Only the embedded engine has simulated phones. See docs/behaviour/inbound-messages.md#simulated-phones.
 """
@@ -60,7 +60,7 @@ class SimulatorOperations:
         # Create the SID before the SIDs of the answers. The list of the phone's messages is ordered by SID.
         sid = self.new_sid(Prefix.RECEIPT)
         # Receive the message before any write of this method, because this call may send a pre-event. A pre-event may
-        # need another thread. In this case, the whole request starts again on the other thread.
+        # need another thread. Then the whole request starts again on the other thread.
         received = self.inbound_messages.receive(account, inbound)
         self._apply_keyword(account.sid, inbound)
         if received.outcome is not Outcome.REPEATED:
@@ -78,7 +78,10 @@ class SimulatorOperations:
         return [other for other in known if self.opt_outs.exists(account_sid, other, number)]
 
     def list_thread(self, account_sid: str, number: str, page: PageRequest) -> Page[StoredPhoneMessage]:
-        """Return a page of at most 50 messages that a phone has received and sent, ordered by date."""
+        """Return a page of the messages that a phone has received and sent, ordered by date.
+
+        `page` must request at most 50 messages.
+        """
         found = self.phones.list_thread(account_sid, number, page)
         return Page([*self.phones.with_receipts(found.resources)], found.has_previous, found.has_next)
 

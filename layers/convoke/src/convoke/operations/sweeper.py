@@ -24,7 +24,11 @@ GoOn = Callable[[], bool]
 """A function that returns False if the time for a sweep is over. The sweeper then processes no further resources."""
 
 Process = Callable[[Key, GoOn], None]
-"""A function that processes the resource with the given key. After an exception, the resource is due again later."""
+"""A function that processes the resource with the given key.
+
+After a TimeIsOverError, the resource is due again immediately. After any other exception, the resource is due again
+later.
+"""
 
 
 class TimeIsOverError(Exception):
@@ -50,9 +54,9 @@ class Sweeper:
     ) -> int:
         """Process every resource that is due at `until` or earlier, and return the number of these resources.
 
-        If `until` is None, the method uses the current time. Each resource is processed only once. The sweeper ignores
-        resources of an unknown kind, which a newer version may have stored. The sweep ends early if `go_on` returns
-        False.
+        `shards` are the shards of the index `due` that the sweep reads. If `until` is None, the method uses the current
+        time. One sweep processes each resource only once, even if the processing fails. The sweeper ignores resources
+        of an unknown kind, which a newer version may have stored. The sweep ends early if `go_on` returns False.
 
         A resource that cannot be processed is due again after a pause. The pause grows with each failure. Without the
         pause, every sweep would process the same resource and fail.

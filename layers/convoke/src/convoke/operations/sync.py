@@ -135,15 +135,15 @@ FetchItems = Callable[[Span], Sequence[SyncItem]]
 class SyncOperations:
     """Reads Sync objects for chat clients, and finds the objects that a change touches.
 
-    Every method that takes an identity raises an error if a chat client with this identity must not see the object.
-    A client can see these objects:
+    Every method that takes an identity raises an error if a chat client with this identity must not see the object. A
+    client can see these objects:
 
     - The objects of each conversation that the client can see.
     - The client's own map of conversations.
     - The objects of all Users in the client's service.
 
-    For an object of an existing conversation, the error is NotAParticipantError. For any other object, the error is
-    SyncObjectNotFoundError.
+    For an object of a conversation in the client's service, the error is NotAParticipantError. For any other object,
+    and for a conversation that is deleted or in the state `initializing`, the error is SyncObjectNotFoundError.
     """
 
     sync: SyncRepository
@@ -222,7 +222,8 @@ class SyncOperations:
         if sync_object.kind is ObjectKind.ROSTER:
             return _batch(self._missed_roster(conversation, sync_object, threshold), since)
         if conversation.last_event_id <= since and not self._may_have_receipts(conversation, sync_object):
-            # Each change of a conversation increases the last event id, so the client has missed no event.
+            # Each change of the conversation or its messages increases the last event id, except a new status of a
+            # receipt. The client has therefore missed no event.
             return Replay((), is_complete=True, last_event_id=since)
         if sync_object.kind is ObjectKind.MESSAGES:
             return _batch(self._missed_messages(conversation, sync_object, threshold), since)
@@ -370,8 +371,8 @@ class SyncOperations:
         document = SyncObject(ObjectKind.CHANNEL, conversation.sid)
         return SyncEvent(document, Action.UPDATED, None, event_id, self._channel_data(conversation))
 
-    # Replays. Every method returns or yields the events that a client missed, in ascending order of their ids. The
-    # parameter `threshold` is the event id after which the replay starts. See REPLAY_MARGIN.
+    # Replays. Each method `_missed_...` below returns or yields the events that a client missed, in ascending order of
+    # their ids. The parameter `threshold` is the event id after which the replay starts. See REPLAY_MARGIN.
 
     def _missed_info(self, service: Service, sync_object: SyncObject, threshold: int) -> list[SyncEvent]:
         user = self._user(service, sync_object)
@@ -429,8 +430,8 @@ class SyncOperations:
             _item_event(sync_object, Action.ADDED, message_item(each), each.first_event_id)
             for each in self._created_since(conversation, recent, threshold)
         )
-        # A new status of a receipt changes only the message. Convoke stores no touch for such a change, so compare the
-        # event ids.
+        # A new status of a receipt changes only the message, not the conversation. Convoke stores no touch for a new
+        # status, so compare the event ids of the messages.
         changed = [
             _item_event(sync_object, Action.UPDATED, message_item(each), each.last_event_id)
             for each in recent
@@ -449,7 +450,7 @@ class SyncOperations:
     def _may_have_receipts(conversation: Conversation, sync_object: SyncObject) -> bool:
         """Return whether a new status of a receipt can change the object without changing the conversation.
 
-        Only the list of messages contains receipts, and only conversations with phones have receipts.
+        Only the list of messages shows the statuses of receipts, and only participants with a binding have receipts.
         """
         return sync_object.kind is ObjectKind.MESSAGES and bool(conversation.bound)
 

@@ -21,7 +21,8 @@ from convoke.storage.participant_conversations import ParticipantConversationRep
 class UserConversationOperations:
     """Every method raises NotFoundError if the User does not exist.
 
-    A method for one conversation also raises NotFoundError if the User is not a participant of the conversation.
+    A method for one conversation also raises NotFoundError if the User is not a participant of the conversation, or if
+    the conversation is in the state `initializing`.
     """
 
     users: UserOperations

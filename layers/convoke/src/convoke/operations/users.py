@@ -36,7 +36,7 @@ class UserOperations:
     new_sid: NewSid
 
     def create(self, service: Service, requested: NewUser, *, request_webhooks: RequestWebhooks) -> User:
-        """Store a User. Raises UserExistsError, or UnknownServiceRoleError if the given role does not exist."""
+        """Store a User. Raises UserExistsError, or UnknownServiceRoleError if the given role is no role for Users."""
         self._check_role(service, requested.role_sid)
         user = requested.user(service, self.now())
         origin = request_webhooks.origin
@@ -60,7 +60,7 @@ class UserOperations:
         return self.presence.is_online(user.sid) if service.reachability_enabled else None
 
     def existing(self, keys: Set[UserKey]) -> set[UserKey]:
-        """Return the keys of the Users that exist."""
+        """Return those of `keys` whose Users exist."""
         return self.users.existing(keys)
 
     def fetch(self, service: Service, sid: str) -> User:
@@ -78,7 +78,7 @@ class UserOperations:
     def update(self, service: Service, sid: str, requested: UserChange, *, request_webhooks: RequestWebhooks) -> User:
         """Store the given fields. If no fields are given, nothing changes.
 
-        Raises NotFoundError or UnknownServiceRoleError.
+        Raises NotFoundError. Raises UnknownServiceRoleError if the given role is no role for Users.
         """
         user = self.fetch(service, sid)
         self._check_role(service, requested.role_sid)

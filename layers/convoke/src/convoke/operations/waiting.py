@@ -53,7 +53,7 @@ class ConversationWaiter:
         return latest
 
     def read(self, latest: Conversation) -> Reading:
-        """Read the conversation once. If the read fails, return `latest` as final."""
+        """Read the conversation once. If the read fails or the conversation is deleted, return `latest` as final."""
         try:
             found = self.conversations.fetch(latest.account_sid, latest.sid)
         except Exception:

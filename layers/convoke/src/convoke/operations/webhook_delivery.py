@@ -70,7 +70,7 @@ class Outcome(NamedTuple):
 
     @property
     def is_retryable(self) -> bool:
-        """Whether a further attempt can succeed. The circuit breaker counts only such an outcome as a failure."""
+        """Whether a further attempt can succeed. The circuit breaker counts only a retryable outcome as a failure."""
         return self.status is None or self.status in RETRIED_STATUSES
 
 
@@ -125,9 +125,9 @@ class WebhookDelivery:
         The recorded attempts determine the number. In two cases, the method returns the number of the last recorded
         attempt again:
 
-        - The attempt has no result. A failure of Convoke interrupted the attempt, so the attempt does not count.
-        - The attempt was the final attempt. The queue message still exists, because Convoke failed before the end of
-          the delivery.
+        - The last recorded attempt has no result. A failure of Convoke interrupted this attempt, so it does not count.
+        - No further attempt may follow the last recorded attempt. The queue message exists nevertheless, because
+          Convoke failed before the end of the delivery.
         """
         last = self.attempts.fetch_last(delivery)
         if last is None:
@@ -183,7 +183,8 @@ class WebhookDelivery:
     def report_own_failure(self, message: Delivery | Event) -> None:
         """Store an alert about a queue message that Convoke itself could not process.
 
-        A failure to store the alert is only logged, because the queue message must reach the dead-letter queue.
+        There is no alert if the queue message is about the event of another alert. A failure to store the alert is only
+        logged, because the queue message must reach the dead-letter queue.
         """
         self.metrics.add(Measure.DELIVERY_FAILED)
         delivery = message if isinstance(message, Delivery) else None
@@ -218,7 +219,8 @@ class WebhookDelivery:
     def _conclude(self, begun: BegunDelivery, attempt: EventAttempt, outcome: Outcome) -> None:
         """Do nothing if the receiver accepted the event. Otherwise raise RetryLaterError or DeliveryFailedError.
 
-        The error determines whether the queue message is retried. DeliveryFailedError also causes an alert.
+        The error determines whether the queue message is retried. Before DeliveryFailedError, the method stores an
+        alert, unless the event is about an alert.
         """
         if outcome.is_delivered:
             self.metrics.add(Measure.DELIVERED)
@@ -241,7 +243,7 @@ class WebhookDelivery:
 
 
 def _is_retried(delivery: Delivery, number: int, outcome: Outcome) -> bool:
-    """Return whether another attempt follows attempt `number`."""
+    """Return whether another attempt follows attempt `number` if this attempt ends with `outcome`."""
     return number <= delivery.connection.retries and outcome.is_retryable
 
 

@@ -19,7 +19,7 @@ replaces was changed or erased meanwhile. A request contains at most ten Users.
 
 
 def creation(user: User) -> Put:
-    """Return the write that stores a new User or replaces the tombstone of a User with the same identity.
+    """Return the write that stores a new User. The User may replace the tombstone of a User with the same identity.
 
     The condition of the write fails if another request has created the User meanwhile, or if the tombstone was changed
     or erased meanwhile.
@@ -70,11 +70,13 @@ class FirstSights:
         raise UnavailableError
 
     def _missing(self, users: Sequence[User], *, consistent: bool) -> list[User]:
-        """Return the Users that do not exist. A User that replaces a tombstone has fields of the tombstone.
+        """Return the Users among `users` that do not exist.
 
-        If `consistent` is False, a User in the cache of this process counts as existing, and an eventually consistent
-        read may miss a new User. The transaction that creates this User then fails, and the Users are read again with
-        strong consistency.
+        If the table contains the tombstone of a returned User, this User has some fields of the tombstone.
+
+        If `consistent` is False, the Users in the cache of this process count as existing, and the read is eventually
+        consistent. Such a read may miss a User that another request has just created. In this case, the transaction
+        fails because the User already exists, and `transact` reads the Users again with strong consistency.
         """
         unknown = [user for user in users if consistent or not self._known(user.account_sid, user.sid)]
         if not unknown:

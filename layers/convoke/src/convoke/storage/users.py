@@ -63,7 +63,7 @@ class UserRepository:
         return lists.list_page(User, self.table, list_query, page, lambda user: user.date_removed is None)
 
     def create(self, user: User, change: Change) -> None:
-        """Store a new User, or replace the tombstone with the same identity.
+        """Store a new User. If a tombstone with the identity of the User exists, replace the tombstone.
 
         Raises UserExistsError if the service has a User with this identity. If the tombstone is changed or erased
         meanwhile, the transaction is repeated. Raises UnavailableError after MAX_FIRST_SIGHT_ATTEMPTS transactions.

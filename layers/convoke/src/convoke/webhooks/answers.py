@@ -15,16 +15,17 @@ class WebhookAnswer(NamedTuple):
 
 
 class WebhookUnreachableError(Exception):
-    """No answer arrived. The connection failed or was not allowed, or the time limit was exceeded.
+    """No answer arrived, or the content of a media file did not arrive completely.
 
-    The error text contains only the reason, and no part of the URL.
+    The connection failed or was not allowed, or the time limit was exceeded. The error text contains only
+    the reason, and no part of the URL.
     """
 
     entry: ClassVar[type[LogEntry]] = WebhookFailedError
     """The entry that the error log gets for this failure."""
 
     is_sent = True
-    """Whether a part of the request may have been sent. False if there was no connection."""
+    """Whether a part of the request may have been sent. False if the client could not connect to the host."""
 
 
 class WebhookLateError(WebhookUnreachableError):

@@ -65,8 +65,8 @@ The exception of the future is OSError if the lookup fails, and UnicodeError if 
 def resolve(host: str, port: int) -> Future[list[Address]]:
     """Start to look up a host name.
 
-    `getaddrinfo` has no timeout and cannot be cancelled, so it runs on a separate thread. If nobody waits for the
-    result any more, the thread continues in the background until `getaddrinfo` returns.
+    `getaddrinfo` has no timeout and cannot be cancelled, so it runs on a separate thread. If the caller stops waiting
+    for the result, the thread continues in the background until `getaddrinfo` returns.
     """
     found: Future[list[Address]] = Future()
     # An IP address needs no lookup and no thread.
@@ -150,8 +150,8 @@ class _Call:
             if allowed:
                 return self._connect_to_any(allowed, until)
         except (OSError, UnicodeError, CancelledError) as error:
-            # At the deadline, the call may get another error than TimeoutError, because the timer shuts the connection
-            # down.
+            # At the deadline, the error need not be a TimeoutError, because the timer shuts the connection down. `cut`
+            # also shuts the connection down, and cancels the name lookup.
             if self.is_over or isinstance(error, TimeoutError):
                 raise WebhookLateError(f"no answer within {self.settings.connect:g} s") from error
             raise WebhookUnreachableError(f"no connection ({type(error).__name__})") from error
@@ -188,8 +188,8 @@ class _Call:
     def use(self, sock: socket.socket) -> None:
         """Store a duplicate of a socket, so that the timer can shut the connection down.
 
-        Each call replaces the earlier duplicate. The socket need not be connected yet, because on Linux, a shutdown
-        also ends an attempt to connect.
+        Each call of this method replaces the earlier duplicate. The socket need not be connected yet, because on Linux,
+        a shutdown also ends an attempt to connect.
         """
         with self._lock:
             if self._socket:
@@ -197,7 +197,7 @@ class _Call:
             self._socket = socket.socket(fileno=os.dup(sock.fileno()))
 
     def cut(self) -> None:
-        """End the call now: move the deadline to now, end the name lookup, and shut the connection down."""
+        """End the call immediately: move the deadline to now, cancel the name lookup, and shut the connection down."""
         self._deadline = time.monotonic()
         if self._lookup:
             self._lookup.cancel()
@@ -210,9 +210,9 @@ class _Call:
 
 
 _CALL: ContextVar[_Call] = ContextVar("call")
-"""The running call of this thread.
+"""The `_Call` that is in progress in this thread.
 
-urllib3 cannot pass the call to the connection, so a context variable is necessary.
+urllib3 cannot pass the `_Call` to the connection, so a context variable is necessary.
 """
 
 
@@ -220,7 +220,7 @@ class _BoundedConnection:
     """Extends urllib3's connection classes with the restrictions of a webhook call.
 
     This mixin overrides urllib3's private method `_new_conn` and reads the private attribute `_dns_host`. No other
-    class may use private members of urllib3. tests/infrastructure/test_dependencies.py checks this rule.
+    class of Convoke may use private members of urllib3. tests/infrastructure/test_dependencies.py checks this rule.
     """
 
     sock: Any

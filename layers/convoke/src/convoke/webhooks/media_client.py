@@ -38,8 +38,9 @@ class MediaHttpClient(BoundedHttpClient):
 
         `credentials` are sent only to the carrier's own origin.
 
-        Raise MediaRefusedError if the answer contains no media file. Raise WebhookUnreachableError if the whole answer
-        does not arrive within `seconds`.
+        Raise MediaRefusedError if the answer contains no media file, if a URL is malformed, or if there are too many
+        redirects. Raise WebhookUnreachableError if the whole answer does not arrive within `seconds`, or if the
+        receiver rules do not allow the call.
         """
         until = time.monotonic() + seconds
         for _ in range(MAX_REDIRECTS + 1):
@@ -65,8 +66,8 @@ class MediaHttpClient(BoundedHttpClient):
 def _normal(url: str) -> str:
     r"""Return the normal form of a URL. Raise MediaRefusedError if Convoke cannot call the URL.
 
-    In a URL that is not normal, such as `https://one\@other`, urllib and urllib3 can find different hosts. The
-    credentials of a carrier could then go to the wrong host.
+    In a URL that does not have the normal form, such as `https://one\@other`, urllib and urllib3 can find different
+    hosts. The credentials of a carrier could then go to the wrong host.
     """
     try:
         return normal_url(url)
@@ -123,6 +124,6 @@ def _filename(header: str) -> str | None:
 def _parts(response: BaseHTTPResponse, until: float) -> Iterator[bytes]:
     while part := response.read1(PART_BYTES, decode_content=False):
         yield part
-    # Check the deadline. If the deadline interrupts content of unknown length, the content looks complete.
+    # Check the deadline, because content of unknown length looks complete if the deadline has interrupted the content.
     if time.monotonic() >= until:
         raise WebhookLateError("the content did not arrive in time")

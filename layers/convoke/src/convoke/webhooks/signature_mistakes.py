@@ -17,9 +17,9 @@ from convoke.webhooks.signature import sign_text, sorted_text
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
 MAX_PERMUTED_PARAMETERS = 4
-"""If a URL has at most this many query parameters, the module tries all their orders.
+"""If a URL has at most this many query parameters, the module tries all orders of the parameters.
 
-With more parameters, the module tries only the sorted order, because n parameters have n! orders.
+With more parameters, the module tries only the given order and the sorted order, because n parameters have n! orders.
 """
 
 Value = TypeVar("Value")
@@ -135,7 +135,8 @@ def _fragments(url: SplitResult) -> Variants[str]:
 
 
 def _bodies(body: str) -> Variants[dict[str, str]]:
-    # Editors add a line end to a file. A form never ends with a line end, so remove line ends.
+    # A person may have copied the body from a file, and editors add a line end to a file. A form never ends with a line
+    # end, so remove the line ends at the end of the body.
     text = body.rstrip("\r\n")
     form = _parse_form(text)
     decoded = "The body was decoded before it was parsed, so each + in it must be read as a plus, not as a space."

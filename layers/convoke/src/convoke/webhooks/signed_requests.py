@@ -25,7 +25,7 @@ class SignedRequest(NamedTuple):
 def signed_request(delivery: Delivery, *, retry_count: int, auth_token: str) -> SignedRequest:
     """Return the signed request for one attempt of a delivery. `retry_count` tells how many attempts came before.
 
-    The parameters of a GET request are in the URL. The parameters of a POST request are in the body.
+    The parameters of the event are in the URL of a GET request, and in the body of a POST request.
     """
     parameters = {**delivery.parameters, "RetryCount": str(retry_count)}
     configured = parse_url(delivery.url)
@@ -53,7 +53,7 @@ def headers_for(
     `parameters` are the form fields of a POST request, or empty for a GET request. `userinfo` is the percent-encoded
     text `user:password` from the configured URL. If `userinfo` is not empty, the request has HTTP Basic authentication.
 
-    The credentials are encoded in UTF-8, which is the only encoding that RFC 7617 names.
+    The credentials are encoded in UTF-8, which is the only encoding that a server can request in RFC 7617.
     """
     headers = {
         "X-Twilio-Signature": sign(url, parameters, auth_token),

@@ -1,1 +1,1 @@
-"""The API of the chat SDK. Clients send their REST calls and their reads of Sync objects through a WebSocket."""
+"""The API of the chat SDK. Clients send their calls, except calls about media, through a WebSocket."""

@@ -24,10 +24,11 @@ def principal_of(operations: Operations, request: ChatRequest) -> Principal:
 
 
 def enter(operations: Operations, request: ChatRequest, conversation_sid: str) -> tuple[Conversation, Principal]:
-    """Return a conversation and the user who sends the request. Raise NotFoundError if the conversation does not exist.
+    """Return a conversation and the user who sends the request.
 
-    `conversation_sid` is the SID or the unique name of the conversation. This function does not check permissions.
-    Before the handler returns any data of the conversation, the handler must check the user's permissions.
+    Raise NotFoundError if the conversation does not exist or is in the state `initializing`. `conversation_sid` is the
+    SID or the unique name of the conversation. This function does not check permissions. Before the handler returns any
+    data of the conversation, the handler must check the user's permissions.
     """
     return _principals(operations).in_conversation(request.service, request.identity, conversation_sid)
 
@@ -35,8 +36,8 @@ def enter(operations: Operations, request: ChatRequest, conversation_sid: str) -
 def request_webhooks(operations: Operations, request: ChatRequest) -> RequestWebhooks:
     """Return the object that sends the pre-event of a request.
 
-    Use this function if the request does not belong to a conversation. The object always sends the pre-event, because a
-    chat client cannot turn off webhooks.
+    Use this function if the request does not belong to a conversation. The object always sends the pre-event to the
+    configured webhook, because a chat client cannot turn off webhooks.
     """
     return RequestWebhooks(operations.send_pre_event, _origin(request))
 

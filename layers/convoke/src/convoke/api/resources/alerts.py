@@ -21,7 +21,7 @@ class ListAlerts(AlertFilters):
 
 
 class AlertRepresentation(Representation):
-    """An alert. The variables and headers of the webhook request are None, because they can contain personal data."""
+    """An alert. The request variables and all headers are None, because they can contain personal data."""
 
     sid: str
     account_sid: str

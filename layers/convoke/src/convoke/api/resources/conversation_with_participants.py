@@ -44,8 +44,8 @@ RELATION_ERRORS = (
 )
 """The errors about participants, except the errors in `MEMBER_ERRORS`.
 
-Most of these errors mean that a participant conflicts with another participant. The other participant can belong to
-this conversation or to another conversation.
+Most of these errors mean that a requested participant conflicts with another participant. This other participant can
+belong to the same request or to another conversation.
 """
 
 CREATE = Contract(

@@ -51,7 +51,7 @@ class ConversationRepresentation(Representation):
     bindings: dict[str, EmailBinding]
     url: str
     links: dict[str, str | None]
-    """The link `export` is always null. See docs/behaviour/conversations.md#fields."""
+    """The link `export` is null or missing. See docs/behaviour/conversations.md#fields."""
 
 
 CREATE = Contract(

@@ -15,7 +15,8 @@ from convoke.api.responses import FileResponse, Response
 from convoke.domain import errors
 
 DOWNLOAD_HEADERS = {
-    # A browser must not guess another content type. A cache must not keep the content longer than the link is valid.
+    # A browser must not guess another content type. A cache must not keep the content, because a link to the
+    # content expires.
     "X-Content-Type-Options": "nosniff",
     "Content-Security-Policy": "default-src 'none'; sandbox",
     "Cache-Control": "private, no-store",

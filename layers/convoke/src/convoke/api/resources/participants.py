@@ -66,7 +66,7 @@ MEMBER_ERRORS = (
     errors.ProxyNotSupportedError,
     errors.ProxyNotWhatsAppSenderError,
 )
-"""The errors that depend only on the participant itself, not on other participants."""
+"""The errors that do not depend on other participants."""
 
 NOT_IN_UPDATES = frozenset(
     {errors.AddressEmptyError, errors.IdentityNotAcceptableError, errors.NameOrLevelNotAcceptableError}
@@ -86,7 +86,11 @@ MEMBERSHIP_ERRORS = (
     errors.ParticipantExistsError,
     errors.ProjectedAddressMissingError,
 )
-"""The errors about conflicts with other participants, in this conversation or another conversation."""
+"""The errors that depend on the conversation or on other participants.
+
+Most of these errors mean that the participant conflicts with another participant, in this conversation or another
+conversation.
+"""
 
 CREATE = Contract(
     "Participant",
