@@ -110,8 +110,8 @@ def test_stack_of_another_program_is_reported_in_one_line(deployed: StackTarget)
 MISCONFIGURED: dict[str, tuple[dict[str, str | None], str]] = {
     "no-credentials": ({"AWS_ACCESS_KEY_ID": None, "AWS_SECRET_ACCESS_KEY": None}, "credentials"),
     "half-of-the-credentials": ({"AWS_SECRET_ACCESS_KEY": None}, "AWS_SECRET_ACCESS_KEY"),
-    "no-region": ({"AWS_REGION": None}, "region"),
-    "an-empty-region": ({"AWS_REGION": ""}, "region"),
+    "no-region": ({"AWS_REGION": None}, "set AWS_REGION"),
+    "an-empty-region": ({"AWS_REGION": ""}, "set AWS_REGION"),
     "no-such-profile": ({"AWS_PROFILE": "nobody"}, "nobody"),
     "an-endpoint-that-is-no-url": ({"AWS_ENDPOINT_URL_CLOUDFORMATION": "localhost"}, "localhost"),
     "nobody-listens": ({"AWS_ENDPOINT_URL_CLOUDFORMATION": "http://127.0.0.1:9", "AWS_MAX_ATTEMPTS": "1"}, ":9/"),

@@ -278,6 +278,20 @@ def test_details_of_an_alert_about_a_webhook_name_the_event_and_the_target(insta
     assert (replayed["event_id"], replayed["targets"]) == (found["event_id"], ["account"])
 
 
+def test_details_of_an_alert_about_a_user_name_the_event_but_no_conversation(instance: Instance) -> None:
+    configure(instance, "onUserAdded")
+    instance.receivers.statuses = [404]
+    instance.client().conversations.v1.users.create(identity="alice", x_twilio_webhook_enabled="true")
+    instance.work()
+    (alert,) = alerts(instance)
+    found = details(instance, alert.sid)
+    assert (found["conversation_sid"], found["target"], set(found["links"])) == (
+        None,
+        "account",
+        {"alert", "event", "replay"},
+    )
+
+
 def test_details_of_an_alert_about_participants_name_each_cause(refusing: Instance) -> None:
     v1 = refusing.client().conversations.v1
     sid = v1.conversation_with_participants.create(participant=CHAT_AND_SMS).sid

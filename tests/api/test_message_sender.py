@@ -15,6 +15,7 @@ import pytest
 from convoke.domain.carriers import (
     MAX_ATTEMPTS,
     MAX_DELAY,
+    CarrierOutcomeUnknownError,
     CarrierRefusedError,
     CarrierThrottledError,
     CarrierUnavailableError,
@@ -369,6 +370,15 @@ def test_failure_before_the_call_does_not_look_like_a_lost_outcome(instance: Emb
     assert statuses(instance) == ["queued"]
     instance.work()
     assert statuses(instance) == ["delivered"]
+
+
+def test_unknown_outcome_of_a_call_is_logged_in_one_line(machine: Machine, caplog: pytest.LogCaptureFixture) -> None:
+    machine.carrier.answers = [CarrierOutcomeUnknownError("no answer within 13 s")]
+    machine.send("Hello")
+    (record,) = [record for record in caplog.records if "carrier" in record.getMessage()]
+    assert record.getMessage() == "the outcome of a call to a carrier is unknown: no answer within 13 s"
+    assert (record.levelname, record.exc_info) == ("WARNING", None)
+    assert statuses(machine.instance) == ["sending"]
 
 
 @pytest.mark.parametrize(

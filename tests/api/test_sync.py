@@ -65,13 +65,12 @@ def next_millisecond() -> None:
 
 
 def refusal_of(reader: SyncReader, name: str) -> type[ConversationsError]:
-    """Try every kind of read. Return the type of the errors, which must be the same for all reads that fail."""
+    """Try every kind of read. Return the type of the errors, which must be the same for all reads."""
     found = set()
     for read in (reader.event_id, reader.items, lambda each: reader.replay(each, LONG_AGO)):
-        try:
+        with pytest.raises(ConversationsError) as refused:
             read(name)
-        except ConversationsError as error:
-            found.add(type(error))
+        found.add(refused.type)
     (only,) = found
     return only
 

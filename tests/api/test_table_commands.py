@@ -154,3 +154,7 @@ def test_master_secret_that_cannot_be_read_is_refused(restored: StackTarget, con
 
 def test_error_of_aws_is_reported_in_one_line(restored: StackTarget) -> None:
     assert "AWS: " in refusal(prepare(restored, RESTORED, AWS_ACCESS_KEY_ID=None, AWS_SECRET_ACCESS_KEY=None))
+
+
+def test_missing_region_is_reported_with_the_variable_that_sets_it(restored: StackTarget) -> None:
+    assert "set AWS_REGION" in refusal(prepare(restored, RESTORED, AWS_REGION=None))

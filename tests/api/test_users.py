@@ -7,7 +7,10 @@ from urllib.parse import quote
 
 import pytest
 
-from convoke.domain.users import user_sid
+from convoke.domain.users import User, user_sid
+from convoke.storage.first_sights import MAX_FIRST_SIGHT_ATTEMPTS, creation
+from convoke.storage.table import Put
+from convoke.storage.users import UserRepository
 from tests.support.instances import ORIGIN, Answer, Instance, refusal
 from tests.support.trees import Tree
 
@@ -62,6 +65,41 @@ def test_second_user_with_an_identity_is_refused(tree: Tree) -> None:
     assert (error.status, error.code, error.details["parameter"]) == (409, 50201, "Identity")
     assert tree.client.users("alice").fetch().friendly_name == "first"
     assert tree.client.users.create(identity="Alice").sid != user_sid(tree.service_sid, "alice")
+
+
+def interfere_before_each_creation(tree: Tree, monkeypatch: pytest.MonkeyPatch, *interferences: str) -> None:
+    """Delete the User alice. Before each attempt to create alice, apply the next interference to the tombstone."""
+    users, key = UserRepository(tree.instance.table), (tree.instance.account.sid, user_sid(tree.service_sid, "alice"))
+    tree.client.users.create(identity="alice")
+    assert tree.client.users("alice").delete()
+    waiting = iter(interferences)
+
+    def creation_after_interference(user: User) -> Put:
+        interference, tombstone = next(waiting, ""), users.fetch_with_tombstone(*key)
+        if tombstone and interference == "erased":
+            users.erase(tombstone)
+        elif tombstone and interference == "changed":
+            users.update(tombstone, tombstone.model_copy(update={"attempts": tombstone.attempts + 1}), None)
+        return creation(user)
+
+    monkeypatch.setattr("convoke.storage.users.creation", creation_after_interference)
+
+
+@pytest.mark.parametrize("interferences", [("", "erased"), ("", "changed"), ("", "changed", "changed", "erased")])
+def test_user_is_created_although_its_tombstone_changes_meanwhile(
+    tree: Tree, monkeypatch: pytest.MonkeyPatch, interferences: tuple[str, ...]
+) -> None:
+    interfere_before_each_creation(tree, monkeypatch, *interferences)
+    assert tree.client.users.create(identity="alice", friendly_name="Alice").friendly_name == "Alice"
+    assert tree.client.users("alice").fetch().friendly_name == "Alice"
+
+
+def test_creation_is_unavailable_if_the_tombstone_changes_before_each_attempt(
+    tree: Tree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    interfere_before_each_creation(tree, monkeypatch, *["changed"] * MAX_FIRST_SIGHT_ATTEMPTS)
+    answer = tree.call("POST", "/Users", {"Identity": "alice"})
+    assert (answer.status, answer.body["code"]) == (503, 20503)
 
 
 @pytest.mark.each_engine

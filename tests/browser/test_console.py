@@ -47,6 +47,11 @@ def client(instance: RunningInstance) -> Any:
     return instance.client().conversations.v1
 
 
+def short(sid: str) -> str:
+    """Return the SID as the console shortens it."""
+    return f"{sid[:6]}…{sid[-6:]}"
+
+
 def go(page: Page, view: str) -> None:
     page.get_by_role("navigation").get_by_role("link", name=view, exact=True).click()
     expect(page.get_by_role("heading", name=view, level=1)).to_be_visible()
@@ -115,6 +120,21 @@ def test_revoked_key_leads_back_to_the_sign_in(page: Page, visit: Visit, instanc
     expect(page.get_by_text("Your sign-in has ended")).to_be_visible()
 
 
+def test_alert_about_a_user_opens_without_a_conversation(page: Page, visit: Visit, instance: RunningInstance) -> None:
+    v1 = client(instance)
+    # The API answers the webhook request with 401. Therefore Convoke gives up the delivery after one attempt.
+    v1.configuration.webhooks().update(post_webhook_url=f"{instance.url}/crm", filters=["onUserAdded"])
+    v1.users.create(identity="grace", x_twilio_webhook_enabled="true")
+    instance.settle()
+    go(page, "Error log")
+    row = page.locator("details.row", has_text=v1.users("grace").fetch().sid[-6:])
+    row.locator("summary").click()
+    expect(row.get_by_role("button", name="Send again")).to_be_visible()
+    expect(row.get_by_text("Open the conversation")).to_have_count(0)
+    v1.users("grace").delete()
+    v1.configuration.webhooks().update(post_webhook_url="", filters=[])
+
+
 # Conversations
 
 
@@ -140,6 +160,27 @@ def test_conversation_is_found_by_sid_and_unique_name(page: Page, visit: Visit, 
         expect(page.locator("a.item .name")).to_have_text(["Viewing of 12 Elm Street"])
     page.get_by_label("Search").fill("nobody")
     expect(page.get_by_text("Nothing found")).to_be_visible()
+
+
+def test_conversation_without_a_name_shows_its_sid_once_and_its_date(
+    page: Page, visit: Visit, instance: RunningInstance
+) -> None:
+    visit.expected = NOT_FOUND
+    v1 = client(instance)
+    unnamed, unique = v1.conversations.create().sid, v1.conversations.create(unique_name="only-unique").sid
+    v1.conversations(unnamed).participants.create(identity="frank")
+    for text, lines in (
+        (unnamed, [short(unnamed), "Created "]),
+        ("frank", [short(unnamed), "Created "]),
+        (unique, ["only-unique", short(unique)]),
+    ):
+        page.get_by_label("Search").fill(text)
+        row = page.locator("a.item")
+        expect(row.locator(".name")).to_have_text([lines[0]])
+        expect(row.locator(".quiet > span")).to_contain_text([lines[1]])
+        expect(row).not_to_contain_text("Invalid Date")
+    for sid in (unnamed, unique):
+        v1.conversations(sid).delete()
 
 
 def test_unknown_conversation_is_an_error_and_nobody_can_write_to_it(

@@ -93,7 +93,7 @@ class Machine:
         finally:
             self.other.execute("COMMIT")
 
-    def fail_next_commit(self) -> None:
+    def fail_commits(self) -> None:
         """Make commits fail until `heal` is called, as on a full disk."""
         self.table._connection.execute("PRAGMA query_only = 1")
 
@@ -273,7 +273,7 @@ def test_answer_to_a_full_unit_that_cannot_be_committed_fails(path: Path) -> Non
     async def scenario(machine: Machine) -> None:
         for some in rows("a", MAX_ROWS):
             machine.table.transact(some)
-        machine.fail_next_commit()
+        machine.fail_commits()
         committed = machine.table.committed()
         assert committed is not None
         with pytest.raises(UnavailableError):
@@ -316,7 +316,7 @@ def test_failed_commit_drops_the_unit_and_fails_everything_that_waits(
         waiting = [machine.table.committed(), machine.table.committed()]
         machine.table.after_commit(machine.log.entry("committed"))
         machine.table.on_failure(machine.log.entry("dropped"))
-        machine.fail_next_commit()
+        machine.fail_commits()
         for committed in waiting:
             assert committed is not None
             with pytest.raises(UnavailableError):
@@ -544,7 +544,7 @@ def test_thread_gets_the_failure_of_the_commit(path: Path) -> None:
     async def scenario(machine: Machine) -> None:
         def write() -> None:
             machine.table.transact([Put(item("a"))])
-            machine.fail_next_commit()
+            machine.fail_commits()
 
         with pytest.raises(UnavailableError):
             await asyncio.to_thread(machine.table.run, write)

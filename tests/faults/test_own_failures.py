@@ -35,7 +35,7 @@ from convoke.webhooks.client import WebhookHttpClient
 from tests.contract.test_webhook_client import receiver
 from tests.support.aws import moto_instance
 from tests.support.examples import CHAT_AND_SMS, chat
-from tests.support.instances import EmbeddedInstance, held_instance
+from tests.support.instances import ORIGIN, EmbeddedInstance, held_instance
 from tests.support.phones import conversation_with
 from tests.support.template import resources
 
@@ -138,6 +138,10 @@ def test_failing_delivery_is_retried_with_growing_pauses_and_becomes_a_dead_lett
     assert (instance.waiting_messages("delivery"), instance.waiting_messages("delivery-dlq")) == (0, 1)
     (alert,) = alerts(instance)
     assert (alert["error_code"], alert["resource_sid"][:2]) == ("20500", "CH")
+    details = instance.call("GET", f"/convoke/v1/Alerts/{alert['sid']}").body
+    assert details["event_id"] in details["text"]
+    assert details["target"] == (None if part == "split" else "account")
+    assert instance.call("GET", details["links"]["event"].removeprefix(ORIGIN)).body["id"] == details["event_id"]
     tracebacks = [record for record in caplog.records if record.exc_info]
     assert len(tracebacks) == MAX_OWN_FAILURES + (part == "split")
 

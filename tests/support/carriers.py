@@ -68,7 +68,7 @@ class _TwilioHandler(_Handler):
         form = parse_qs(body.decode(), strict_parsing=True)
         user, _, token = base64.b64decode(self.headers["Authorization"].removeprefix("Basic ")).decode().partition(":")
         self.stand_in.requests.append({"path": self.path, "user": user, "token": token, "form": form})
-        if self.path != f"/2010-04-01/Accounts/{user}/Messages.json" or token != TOKEN:
+        if self.path != f"/2010-04-01/Accounts/{ACCOUNT}/Messages.json" or (user, token) != (ACCOUNT, TOKEN):
             return Reply(401, {"code": 20003, "message": "Authenticate", "status": 401})
         sid = f"SM{len(self.stand_in.requests):032x}"
         return Reply(201, {"sid": sid, "status": "queued", "error_code": None})
@@ -110,7 +110,7 @@ def _served(handler: type[_Handler]) -> Iterator[StandIn]:
 
 @contextmanager
 def twilio_stand_in() -> Iterator[StandIn]:
-    """Run a fake of Twilio Programmable Messaging. The fake accepts any account with the Auth Token TOKEN."""
+    """Run a fake of Twilio Programmable Messaging. The fake accepts only ACCOUNT and its Auth Token TOKEN."""
     with _served(_TwilioHandler) as stand_in:
         yield stand_in
 

@@ -22,8 +22,8 @@ def chat(count: int) -> list[str]:
 
 
 def chat_of_36_characters(count: int) -> list[str]:
-    """Return values that add `count` chat participants. Each identity is about as long as a UUID."""
-    return [json.dumps({"identity": f"{number}-4000-8000-{number:025}"}) for number in range(count)]
+    """Return values that add `count` chat participants. Each identity is as long as a UUID."""
+    return [json.dumps({"identity": f"{number}-4000-8000-{number:024}"}) for number in range(count)]
 
 
 def sms(count: int) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from string import Formatter
 from typing import Annotated
@@ -12,6 +13,21 @@ from typing import Annotated
 import pytest
 from pydantic import AfterValidator, TypeAdapter, ValidationError
 
+from convoke.api.openapi import document
+from convoke.domain.access_tokens import MAX_TOKEN_BYTES, MAX_TOKEN_LIFETIME
+from convoke.domain.addresses import MAX_ADDRESS_CHARACTERS
+from convoke.domain.api_keys import MAX_KEY_NAME_CHARACTERS
+from convoke.domain.connections import DEFAULT_TIMEOUT_SECONDS
+from convoke.domain.content import (
+    MAX_CONTENT_VARIABLES,
+    MAX_CONTENT_VARIABLES_CHARACTERS,
+    MAX_VARIABLE_KEY_CHARACTERS,
+    MAX_VARIABLE_VALUE_CHARACTERS,
+)
+from convoke.domain.conversation_with_participants import MAX_PARTICIPANTS_PER_REQUEST
+from convoke.domain.conversations import MAX_NAME_CHARACTERS
+from convoke.domain.credentials import MAX_CREDENTIAL_NAME_CHARACTERS
+from convoke.domain.durations import MAX_DURATION
 from convoke.domain.errors import (
     CATALOGUE,
     LOG_ENTRIES,
@@ -23,6 +39,20 @@ from convoke.domain.errors import (
     LogEntry,
     UniqueNameTakenError,
 )
+from convoke.domain.groups import MAX_GROUP_PARTICIPANTS, MIN_GROUP_PARTICIPANTS
+from convoke.domain.idempotency import RECORD_LIFETIME
+from convoke.domain.media import MAX_MEDIA_BYTES, MAX_MMS_BYTES, MAX_WHATSAPP_BYTES
+from convoke.domain.memberships import MAX_NON_CHAT_PARTICIPANTS, MAX_PARTICIPANTS
+from convoke.domain.messages import MAX_AUTHOR_CHARACTERS, MAX_BODY_BYTES, MAX_BODY_OUTSIDE_CHAT_CHARACTERS
+from convoke.domain.participants import MAX_IDENTITY_CHARACTERS
+from convoke.domain.scoped_webhooks import (
+    MAX_SCOPED_URL_CHARACTERS,
+    MAX_TRIGGER_CHARACTERS,
+    MAX_TRIGGERS,
+    MAX_WEBHOOKS_PER_CONVERSATION,
+)
+from convoke.domain.service_configuration_notifications import MAX_TEMPLATE_BYTES
+from convoke.domain.timers import MIN_CLOSED_TIMER, MIN_INACTIVE_TIMER, MINUTE
 
 ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "layers/convoke/src/convoke"
@@ -31,6 +61,8 @@ NEVER_RAISING = {"domain/errors.py", "api/openapi.py"}
 """Modules that define or list errors, but do not raise errors."""
 
 SID = "CH" + "0" * 32
+
+HOUR = timedelta(hours=1)
 
 CODES = {
     *(20001, 20003, 20004, 20006, 20101, 20103, 20104, 20105, 20106, 20107, 20404, 20409, 20422, 20423, 20500, 20503),
@@ -177,6 +209,78 @@ def test_conflict_message_ends_with_the_sid_of_the_other_conversation(error: typ
     assert made.details == {"conflicting_conversation_sid": SID}
 
 
+KB, MB = 1024, 1024 * 1024
+
+LIMITS: dict[int, tuple[int | str, ...]] = {
+    20101: (f"{MAX_TOKEN_BYTES // KB} KB", f"{MAX_TOKEN_LIFETIME // HOUR} hours"),
+    20106: (MAX_IDENTITY_CHARACTERS,),
+    20422: (RECORD_LIFETIME // HOUR,),
+    50003: (MAX_NAME_CHARACTERS, f"{MAX_KEY_NAME_CHARACTERS} for API keys and credentials"),
+    50004: (MAX_NAME_CHARACTERS,),
+    50058: (MAX_TEMPLATE_BYTES,),
+    50059: (MAX_NAME_CHARACTERS,),
+    50076: (int(DEFAULT_TIMEOUT_SECONDS),),
+    50207: (MAX_IDENTITY_CHARACTERS,),
+    50310: (MAX_AUTHOR_CHARACTERS,),
+    50361: (MAX_WEBHOOKS_PER_CONVERSATION,),
+    50362: (MAX_TRIGGERS,),
+    50366: (f"1 to {MAX_TRIGGER_CHARACTERS}",),
+    50371: (f"1 to {MAX_TRIGGERS}",),
+    50372: (MAX_SCOPED_URL_CHARACTERS,),
+    50375: (f"{MIN_INACTIVE_TIMER // MINUTE} minute",),
+    50376: (f"{MIN_CLOSED_TIMER // MINUTE} minutes",),
+    50379: (f"{MAX_DURATION.days:,} days",),
+    50380: (f"{MAX_DURATION.days:,} days",),
+    50408: (MAX_ADDRESS_CHARACTERS,),
+    50417: (MAX_PARTICIPANTS,),
+    50418: (MAX_NON_CHAT_PARTICIPANTS,),
+    50426: (MAX_PARTICIPANTS_PER_REQUEST,),
+    50435: (MIN_GROUP_PARTICIPANTS,),
+    50436: (MAX_GROUP_PARTICIPANTS,),
+    50504: (MAX_BODY_OUTSIDE_CHAT_CHARACTERS, f"{MAX_BODY_BYTES // KB} KB"),
+    50512: (
+        f"{MAX_MEDIA_BYTES // MB} MB in chat",
+        f"{MAX_MMS_BYTES // MB} MB in total by MMS",
+        f"{MAX_WHATSAPP_BYTES // MB} MB on WhatsApp",
+    ),
+    50529: (MAX_CONTENT_VARIABLES_CHARACTERS,),
+    50540: (MAX_VARIABLE_KEY_CHARACTERS,),
+    50541: (MAX_VARIABLE_VALUE_CHARACTERS,),
+    50542: (MAX_CONTENT_VARIABLES,),
+}
+"""Maps an error code to the limits in its text, in the order of the text. A limit is a number or a part of the text."""
+
+NOT_LIMITS = r"status 2xx|HS256|UTF-8|ISO 8601|32 hexadecimal digits|\d{4}-\d\d-\d\dT[\d:]+Z|P(?:T?\d+[SMHD])|\+\d+"
+"""Matches the numbers in error texts that are not limits."""
+
+
+def test_limits_in_error_texts_equal_the_limits_that_the_code_checks() -> None:
+    texts = {code: error.text for code, error in CATALOGUE.items()}
+    texts |= {code: entry.text for code, entry in LOG_ENTRIES.items()}
+    texts = {code: re.sub(NOT_LIMITS, "", text) for code, text in texts.items()}
+    assert {code for code, text in texts.items() if re.search(r"\d", text)} == set(LIMITS)
+    for code, limits in LIMITS.items():
+        parts = [f"{limit:,}" if isinstance(limit, int) else limit for limit in limits]
+        numbers = [number for part in parts for number in re.findall(r"\d[\d,]*\b", part)]
+        assert re.findall(r"\d[\d,]*\b", texts[code]) == numbers, code
+        assert all(part in texts[code] for part in parts), code
+
+
+def test_only_friendly_names_of_api_keys_and_credentials_have_the_shorter_limit() -> None:
+    described = document()
+    limits: dict[int, set[str]] = {}
+    for path, operations in described["paths"].items():
+        for body in (operation.get("requestBody", {}) for operation in operations.values()):
+            form = body.get("content", {}).get("application/x-www-form-urlencoded", {}).get("schema", {})
+            schema = described["components"]["schemas"].get(form.get("$ref", "").rpartition("/")[2], {})
+            if name := schema.get("properties", {}).get("FriendlyName"):
+                limits.setdefault(name["maxLength"], set()).add(re.findall(r"/([A-Z]\w+)", path)[-1])
+    assert MAX_KEY_NAME_CHARACTERS == MAX_CREDENTIAL_NAME_CHARACTERS
+    assert set(limits) == {MAX_NAME_CHARACTERS, MAX_KEY_NAME_CHARACTERS}
+    assert limits[MAX_KEY_NAME_CHARACTERS] == {"Keys", "Credentials"}
+    assert limits[MAX_NAME_CHARACTERS] > {"Conversations", "Roles", "Services", "Users"}
+
+
 def test_error_details_that_the_text_does_not_use_are_kept() -> None:
     error = UniqueNameTakenError(parameter="UniqueName", conflicting_conversation_sid=SID)
     assert error.parameter == "UniqueName"
@@ -254,7 +358,7 @@ def names_in_use(node: ast.AST, *, in_use: bool = False) -> Iterator[str]:
             yield from (name for argument in node.args for name in names_in_use(argument, in_use=True))
             yield from (name for keyword in node.keywords for name in names_in_use(keyword, in_use=in_use))
             return
-        case ast.FunctionDef():
+        case ast.FunctionDef() | ast.AsyncFunctionDef():
             # Annotations and default values do not raise errors. Therefore visit only the body.
             yield from (name for statement in node.body for name in names_in_use(statement, in_use=True))
             return
@@ -291,6 +395,7 @@ def test_listed_errors_have_the_codes_of_the_catalogue() -> None:
     [
         ("def f():\n    raise AError from error", {"AError"}),
         ("def f():\n    yield AError(parameter='x')", {"AError"}),
+        ("async def f() -> BError:\n    raise AError", {"AError"}),
         ("Date = Annotated[str, BeforeValidator(parse(AError))]", {"AError"}),
         ("entry = AError", {"AError"}),
         ("CREATE = Contract('Conversation', errors=(AError,))", set()),

@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 import urllib3
 
 from convoke.domain.carriers import (
+    CarrierOutcomeUnknownError,
     CarrierRefusedError,
     CarrierThrottledError,
     CarrierUnavailableError,
@@ -40,10 +41,6 @@ present (RFC 9110, section 15.6.4). After any other 5xx status code, Twilio may 
 """
 
 TOO_MANY_REQUESTS = 429
-
-
-class TwilioAnswerError(Exception):
-    """Twilio failed, or the answer cannot be parsed. Twilio may have accepted the copy."""
 
 
 class TwilioCarrier:
@@ -80,7 +77,7 @@ class TwilioCarrier:
                 return _outcome(response.status, read_body(response, MAX_ANSWER_BYTES))
         except WebhookUnreachableError as error:
             if error.is_sent:
-                raise
+                raise CarrierOutcomeUnknownError(str(error)) from error
             raise CarrierUnavailableError(str(error)) from error
 
 
@@ -94,7 +91,7 @@ def _outcome(status: int, body: bytes) -> SentCopy:
         code = int(content.get("code") or 0)
         sid = str(content.get("sid") or "")
     except (ValueError, AttributeError) as error:
-        raise TwilioAnswerError(f"the status {status} without a JSON object") from error
+        raise CarrierOutcomeUnknownError(f"the status {status} without a JSON object") from error
     if 200 <= status < 300 and sid:
         return SentCopy(sid)
     if status == TOO_MANY_REQUESTS or code == TOO_MANY_QUEUED:
@@ -103,4 +100,4 @@ def _outcome(status: int, body: bytes) -> SentCopy:
         raise CarrierUnavailableError(f"the status {status} and the code {code}")
     if 400 <= status < 500:
         raise CarrierRefusedError(reason_of(code), f"the code {code}")
-    raise TwilioAnswerError(f"the status {status}")
+    raise CarrierOutcomeUnknownError(f"the status {status}")

@@ -14,6 +14,7 @@ from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterEr
 from botocore.exceptions import BotoCoreError, ClientError
 
 from convoke.aws.edges import AwsEdges
+from convoke.cli.aws_errors import aws_error_text
 from convoke.cli.sqs_dead_letters import SqsDeadLetters, SqsLetters
 from convoke.operations.accounts import AccountOperations
 from convoke.program import Program
@@ -139,7 +140,7 @@ def _aws_errors() -> Iterator[None]:
     try:
         yield
     except (BotoCoreError, ClientError, GetParameterError) as error:
-        raise DeploymentError(f"AWS: {' '.join(str(error).split())}") from error
+        raise DeploymentError(aws_error_text(error)) from error
 
 
 def _cloudformation_client() -> Any:

@@ -16,6 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from convoke.aws.dynamodb import DynamoDbTable
 from convoke.aws.secrets import SecretApiKeyMasters
+from convoke.cli.aws_errors import aws_error_text
 from convoke.domain.accounts import Account
 from convoke.storage.accounts import AccountRepository
 from convoke.storage.keys import INDEXES
@@ -64,7 +65,7 @@ def prepare(name: str, secret_prefix: str) -> dict[str, str]:
         _turn_on_settings(dynamodb, name)
         stream = _description(dynamodb, name)["LatestStreamArn"]
     except (BotoCoreError, ClientError, ValueError) as error:
-        raise ExistingTableError(f"AWS: {' '.join(str(error).split())}") from error
+        raise ExistingTableError(aws_error_text(error)) from error
     return {
         "ExistingTableName": name,
         "ExistingTableStreamArn": stream,

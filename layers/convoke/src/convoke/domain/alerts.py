@@ -67,13 +67,12 @@ class Alert(Model):
     response_status: int | None = None
     response_body: str | None = None
     event_id: str | None = None
-    """The event or pre-event that the receiver of a webhook did not accept. None for any other alert.
+    """The event or pre-event that Convoke could not deliver. None for any other alert.
 
-    Also None if Convoke itself failed to deliver the event (`own_failure_alert`), and in alerts that older versions of
-    Convoke stored.
+    Also None in alerts that older versions of Convoke stored.
     """
     target: str | None = None
-    """The target of the failed delivery. None if `event_id` is None."""
+    """The target of the failed delivery. None if `event_id` is None, or if Convoke failed to find the targets."""
     date_created: Instant
 
     @property
@@ -168,6 +167,8 @@ def own_failure_alert(event: Event, target: str | None, at: datetime) -> Alert:
         code=InternalError.code,
         text=f"Convoke failed to deliver an event and gave up (event {event.id}, {place})",
         more_info=InternalError().more_info,
+        event_id=event.id,
+        target=target,
         date_created=at,
     )
 

@@ -63,7 +63,7 @@ class SentCopy(NamedTuple):
 
 
 class CarrierError(Exception):
-    """A carrier did not accept a copy."""
+    """A carrier did not accept a copy, or may not have accepted it."""
 
 
 class CarrierRefusedError(CarrierError):
@@ -80,6 +80,10 @@ class CarrierThrottledError(CarrierError):
 
 class CarrierUnavailableError(CarrierError):
     """The carrier failed, and certainly did not accept the copy."""
+
+
+class CarrierOutcomeUnknownError(CarrierError):
+    """The carrier may have accepted the copy, because the answer is missing or cannot be parsed."""
 
 
 def pause_seconds(attempts: int) -> float:

@@ -272,7 +272,7 @@ class FriendlyNameMissingError(ConversationsError, code=50000, text="The friendl
 class FriendlyNameTooLongError(
     ConversationsError,
     code=50003,
-    text="The friendly name must be at most 256 characters, or 64 for roles and credentials",
+    text="The friendly name must be at most 256 characters, or 64 for API keys and credentials",
 ):
     """The friendly name of a resource is too long. See docs/behaviour/limits.md."""
 

@@ -17,7 +17,6 @@ from convoke.domain.errors import (
     ConversationInitializingError,
     GroupExistsError,
     NotFoundError,
-    UserExistsError,
 )
 from convoke.domain.events import Origin, user_added
 from convoke.domain.instants import Clock
@@ -85,7 +84,7 @@ class DueUsers:
         is_clean, is_seen = self._pass(service, user, user.leaving, go_on)
         if is_clean and begun >= user.leaving.since + SETTLING_TIME:
             # If a new User has replaced the tombstone during this pass, the next pass processes the new User.
-            with suppress(ChangedMeanwhileError, UserExistsError):
+            with suppress(ChangedMeanwhileError):
                 self._finish(service, user, is_seen=is_seen)
 
     def _pass(self, service: Service, user: User, leaving: Leaving, go_on: GoOn) -> tuple[bool, bool]:
@@ -156,7 +155,7 @@ class DueUsers:
         elif is_seen:
             now = self.now()
             fresh = first_seen(service, user.identity, now).in_place_of(user).after_leaving()
-            self.users.create(
+            self.users.replace(
                 fresh, user_added(self.new_sid(Prefix.CHANGE), fresh, at=now, origin=Origin(notify_webhooks=False))
             )
         else:

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from convoke.domain.carriers import (
     MAX_ATTEMPTS,
+    CarrierOutcomeUnknownError,
     CarrierRefusedError,
     CarrierThrottledError,
     CarrierUnavailableError,
@@ -156,6 +157,9 @@ class MessageSender:
             return CopyOutcome(is_throttled=True)
         except CarrierUnavailableError:
             return CopyOutcome()
+        except CarrierOutcomeUnknownError as error:
+            logger.warning("the outcome of a call to a carrier is unknown: %s", error, extra=context_of(begun.stored))
+            return CopyOutcome(is_unknown=True)
         except Exception:
             logger.exception("a carrier failed", extra=context_of(begun.stored))
             return CopyOutcome(is_unknown=True)

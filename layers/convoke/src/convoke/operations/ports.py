@@ -103,8 +103,9 @@ class Carrier(Protocol):
         """Send one copy.
 
         Raises CarrierRefusedError if the carrier will never accept the copy. Raises CarrierThrottledError or
-        CarrierUnavailableError if the carrier has not accepted the copy, but may accept the copy later. After any other
-        exception, it is unknown whether the carrier has accepted the copy.
+        CarrierUnavailableError if the carrier has not accepted the copy, but may accept the copy later. Raises
+        CarrierOutcomeUnknownError if the carrier may have accepted the copy. Any other exception means the same, but is
+        logged with a traceback.
         """
 
 

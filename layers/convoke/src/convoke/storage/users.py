@@ -9,14 +9,14 @@ from collections.abc import Set
 from dataclasses import dataclass
 from datetime import datetime
 
-from convoke.domain.errors import UserExistsError
+from convoke.domain.errors import UnavailableError, UserExistsError
 from convoke.domain.events import Change
 from convoke.domain.instants import to_milliseconds
 from convoke.domain.pages import Page, PageRequest
 from convoke.domain.users import User
 from convoke.storage import items, keys, lists
 from convoke.storage.events import change_write
-from convoke.storage.first_sights import creation
+from convoke.storage.first_sights import MAX_FIRST_SIGHT_ATTEMPTS, creation
 from convoke.storage.revisions import ChangedMeanwhileError
 from convoke.storage.table import (
     Add,
@@ -65,16 +65,33 @@ class UserRepository:
     def create(self, user: User, change: Change) -> None:
         """Store a new User. If a tombstone with the identity of the User exists, replace the tombstone.
 
-        Raises UserExistsError if the service has a User with this identity.
+        Raises UserExistsError if the service has a User with this identity. If the tombstone is changed or erased
+        meanwhile, the transaction is repeated. Raises UnavailableError after MAX_FIRST_SIGHT_ATTEMPTS transactions.
+        """
+        new = user
+        for _ in range(MAX_FIRST_SIGHT_ATTEMPTS):
+            try:
+                self.table.transact([creation(new), change_write(change)])
+            except TransactionCanceledError as canceled:
+                stored = canceled.failed.get(0)
+                existing = items.to_resource(User, stored) if stored else None
+                if existing and not existing.date_removed:
+                    raise UserExistsError(field="identity") from canceled
+                # Without an item, the sweeper has erased the tombstone.
+                new = user.in_place_of(existing) if existing else user
+            else:
+                return
+        raise UnavailableError
+
+    def replace(self, user: User, change: Change) -> None:
+        """Store a User that `User.in_place_of` has returned, in place of the tombstone.
+
+        Raises ChangedMeanwhileError if the tombstone was changed or erased meanwhile.
         """
         try:
             self.table.transact([creation(user), change_write(change)])
         except TransactionCanceledError as canceled:
-            existing = canceled.failed.get(0)
-            if existing is None or "date_removed" not in existing or user.revision:
-                raise UserExistsError(field="identity") from canceled
-            # Replace the tombstone. If another request replaces the tombstone first, this call raises UserExistsError.
-            self.create(user.in_place_of(items.to_resource(User, existing)), change)
+            raise ChangedMeanwhileError from canceled
 
     def update(self, before: User, after: User, change: Change | None) -> None:
         """Store the changed attributes. Raises ChangedMeanwhileError if another request changed the User meanwhile.

@@ -25,7 +25,7 @@ class AlertDetailsRepresentation(Representation):
     sid: str
     account_sid: str
     service_sid: str | None
-    conversation_sid: str
+    conversation_sid: str | None
     code: int
     text: str
     more_info: str

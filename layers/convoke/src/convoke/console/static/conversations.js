@@ -14,6 +14,12 @@ export const conversationHref = (service, sid) => `#/conversations/${service}/${
 /** Return the link to a phone, or to its thread with other numbers. */
 const phoneHref = (number, thread) => `#/phones/${segment(number)}${thread ? `/${segment(thread)}` : ""}`;
 export const nameOf = (conversation) => conversation.friendly_name || conversation.unique_name || shortSid(conversation.sid);
+/** Return the text below the name of a conversation in a list. Without a name, `nameOf` already shows the SID. */
+function detailOf(conversation) {
+  if (conversation.friendly_name && conversation.unique_name) return conversation.unique_name;
+  if (conversation.friendly_name || conversation.unique_name) return shortSid(conversation.sid);
+  return `Created ${new Date(conversation.date_created).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "medium" })}`;
+}
 export const memberName = (member) =>
   member.identity || member.messaging_binding?.address || member.messaging_binding?.projected_address || shortSid(member.sid);
 
@@ -59,6 +65,7 @@ async function findMemberships(root, query) {
     friendly_name: each.conversation_friendly_name,
     unique_name: each.conversation_unique_name,
     state: each.conversation_state,
+    date_created: each.conversation_date_created,
     date_updated: each.conversation_date_updated,
   }));
 }
@@ -148,7 +155,7 @@ class Conversations extends View {
     const element = link(conversationHref(this.service, conversation.sid),
       h("span", { class: "line" }, h("span", { class: "name" }, nameOf(conversation)), stateBadge(conversation.state)),
       h("span", { class: "line quiet" },
-        h("span", {}, conversation.friendly_name && conversation.unique_name ? conversation.unique_name : shortSid(conversation.sid)),
+        h("span", {}, detailOf(conversation)),
         time(conversation.date_updated)));
     element.className = "item";
     element.sid = conversation.sid;

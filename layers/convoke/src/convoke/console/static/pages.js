@@ -174,7 +174,7 @@ const LEVELS = [["", "All levels"], ["error", "Error"], ["warning", "Warning"], 
 
 async function alertBody(sid) {
   const alert = await api.get(`/convoke/v1/Alerts/${sid}`);
-  const to = alert.service_sid && link(conversationHref(alert.service_sid, alert.conversation_sid), "Open the conversation");
+  const to = alert.service_sid && alert.conversation_sid && link(conversationHref(alert.service_sid, alert.conversation_sid), "Open the conversation");
   const again = async () => {
     try {
       await replay(alert.event_id, alert.target);
@@ -189,7 +189,7 @@ async function alertBody(sid) {
     alert.causes.length > 0 && h("ul", { class: "outcomes" }, alert.causes.map((cause) => h("li", {},
       h("span", { class: "name" }, cause.participant_sid ? shortSid(cause.participant_sid) : "Every member"), h("p", {}, h("strong", {}, cause.code), ` ${cause.message}`)))),
     facts([
-      ["Conversation", copyable(alert.conversation_sid)],
+      ["Conversation", alert.conversation_sid && copyable(alert.conversation_sid)],
       ["Event", alert.event_id && copyable(alert.event_id)],
       ["Webhook", alert.target],
       ["Request", alert.request_url && `${alert.request_method} ${alert.request_url}`],
