@@ -263,7 +263,7 @@ class UnavailableError(
 
 
 class FriendlyNameMissingError(ConversationsError, code=50000, text="The friendly name must be given and not be empty"):
-    """A request that creates a service has no friendly name."""
+    """A request that creates a service or a role has no friendly name."""
 
 
 class FriendlyNameTooLongError(
@@ -283,7 +283,7 @@ class InvalidWebhookSettingsError(
     code=50054,
     text="A webhook URL must be an absolute http or https URL, and a filter must be the name of an event",
 ):
-    """A webhook URL or a filter is invalid. The message contains only the rule that the value breaks."""
+    """A webhook URL, an error-log URL or a filter is invalid. The message names only the rule that the value breaks."""
 
 
 class InvalidWebhookMethodError(ConversationsError, code=50055, text="The method of a webhook must be GET or POST"):
@@ -335,7 +335,7 @@ class CopyFilteredError(LogEntry, code=30007, text="The carrier has filtered the
 
 
 class CarrierFailedError(LogEntry, code=30008, text="The carrier did not deliver the message and gave no known reason"):
-    """All attempts failed, Convoke lost the outcomes, or the carrier reported no reason with a code of its own."""
+    """All attempts failed, Convoke lost the outcomes, or no other code fits what the carrier reported."""
 
 
 class MediaNotCarriedError(
@@ -500,7 +500,7 @@ class UniqueNameTakenError(
     text="Conversation with provided unique name already exists",
     names_parameter=False,
 ):
-    """Another conversation has this unique name. Closing frees the name only after a failure to add participants."""
+    """Another conversation has this unique name. A closed conversation keeps its name, except after the code 50427."""
 
 
 class MessagingServiceMissingError(
@@ -675,7 +675,7 @@ class InvalidProxyAddressError(
 class AddressEqualsProxyError(
     ConversationsError, code=50409, text="The address and the proxy address must be different"
 ):
-    """The address must belong to the participant. The proxy address must belong to the account."""
+    """The address belongs to the participant, but the proxy address belongs to the account."""
 
 
 class AddressEmptyError(

@@ -54,9 +54,9 @@ REASONS: Mapping[int, type[LogEntry]] = MappingProxyType(
         30034: CopyFilteredError,
     }
 )
-"""Maps each error code of Twilio to a log entry.
+"""Maps error codes of Twilio to log entries. See `reason_of` for all other codes.
 
-Twilio reports the codes above 30000 in a status callback. Twilio returns all lower codes in the response to a call.
+Twilio reports the codes above 30000 in a status callback. Twilio returns the lower codes in the response to a call.
 """
 
 STATUSES: Mapping[str, ReceiptStatus] = MappingProxyType(
