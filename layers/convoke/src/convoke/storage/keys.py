@@ -2,8 +2,8 @@
 
 docs/data-model.md has a table of all keys and a table of all access patterns.
 
-Each partition key starts with the SID of the account, so a request cannot read or write items of another account. Six
-kinds of partition keys do not contain an account SID:
+A partition key starts with the SID of the account, so a request cannot read or write items of another account. Only
+these six kinds of partition keys do not contain an account SID:
 
 - The directory of accounts. No request reads the directory.
 - The shards of the index `due`. No request reads this index.
