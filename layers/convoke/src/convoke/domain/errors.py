@@ -22,9 +22,9 @@ CATALOGUE: dict[int, type[ConversationsError]] = {}
 """Maps the codes of error responses to error classes."""
 
 LOG_ENTRIES: dict[int, type[LogEntry]] = {}
-"""Maps the codes that no error response has to error classes. Alerts and receipts contain these codes.
+"""Maps the codes of alerts and receipts to error classes. No error response has one of these codes.
 
-An alert can also have the code of InternalError.
+An alert can also have the code of InternalError, which is in CATALOGUE.
 """
 
 
@@ -311,7 +311,7 @@ class SenderMissingError(LogEntry, code=21703, text="The account has no sender f
 class CopyDelayedTooLongError(
     LogEntry, code=30001, text="The limit of the sender, or the carrier, delayed the copy for too long"
 ):
-    """The maximum is `MAX_DELAY` in domain/carriers.py. See docs/phones.md#limits."""
+    """The maximum delay of a copy is `MAX_DELAY` in domain/carriers.py. See docs/phones.md#limits."""
 
 
 class PhoneUnreachableError(LogEntry, code=30003, text="The phone cannot be reached at present"):
@@ -319,7 +319,7 @@ class PhoneUnreachableError(LogEntry, code=30003, text="The phone cannot be reac
 
 
 class CopyBlockedError(LogEntry, code=30004, text="The carrier or the phone blocks the message"):
-    """Twilio does not report why. AWS reports some reasons: `REASONS` in aws_statuses.py maps these to this code."""
+    """Twilio does not report why. `REASONS` in aws_statuses.py contains the reasons of AWS that get this code."""
 
 
 class PhoneUnknownError(LogEntry, code=30005, text="The phone number does not exist or is no longer in use"):
@@ -345,7 +345,7 @@ class MediaNotCarriedError(
 
 
 class WebhookFailedError(LogEntry, code=50057, text="The receiver of a webhook answered with an error, or not at all"):
-    """The alert is about the last attempt to deliver an event, or about a pre-event without an answer."""
+    """The last attempt to deliver an event failed, or Convoke got no answer to a pre-event."""
 
 
 class NotificationTemplateTooLongError(
@@ -361,10 +361,7 @@ class NotificationSoundTooLongError(
 
 
 class WebhookTimeoutError(LogEntry, code=50076, text="The receiver of a webhook did not answer within 5 seconds"):
-    """The webhook's URL can set another time limit.
-
-    The alert is about the last attempt to deliver an event, or about a pre-event without an answer.
-    """
+    """As for 50057, but the receiver took too long. The URL of the webhook can set a limit other than 5 seconds."""
 
 
 # Roles and users
