@@ -374,7 +374,10 @@ def receipts(message_sid: str) -> tuple[str, str]:
 
 
 def sync_touch(account_sid: str, conversation_sid: str, kind: str, touch_position: str) -> Key:
-    """Return the key of the record which shows that a change touched an item of a conversation's Sync object."""
+    """Return the key of the record which shows that a change touched an item of a conversation's Sync object.
+
+    The parameter `touch_position` is a result of the function `touch_position`.
+    """
     return Key(f"{account_sid}#{conversation_sid}", f"sync#{kind}#{touch_position}")
 
 
