@@ -67,10 +67,9 @@ FORMS: Mapping[AddressType, str] = MappingProxyType(
         AddressType.RCS: "rcs: and the ID of an agent",
     }
 )
-"""Maps each address type to the form that its addresses must have.
+"""Maps each address type that has a channel in Convoke to the form that its addresses must have.
 
-Only types with a channel in Convoke are in this mapping. For a type without a channel, an address can have any form.
-Convoke checks the length and the characters of every address. See `BusinessAddress`.
+An address of any other type can have any form. `BusinessAddress` checks the length and the characters of every address.
 """
 
 
@@ -119,7 +118,7 @@ class AddressConfiguration(Model):
 
     @property
     def auto_creation(self) -> dict[str, Any]:
-        """The settings of all types of autocreation, and the settings that only `auto_creation_type` uses.
+        """The settings that every type of autocreation uses, and the settings that only `auto_creation_type` uses.
 
         Settings without a value are left out.
         """

@@ -64,7 +64,7 @@ def _is_valid_name(name: str, channel: Channel) -> bool:
     """Return whether `name` is valid. The name is the part of an address after the channel prefix.
 
     A Messenger or RCS name must not be empty. A WhatsApp name must be an E.164 number. The function does not check
-    whether the length of a WhatsApp number is possible in its country. The reason is that WhatsApp still uses old
-    numbers with other lengths, for example Mexican numbers with `+521`.
+    whether the length of a WhatsApp number is possible in its country. The reason is that WhatsApp has numbers in old
+    formats with other lengths, for example Mexican numbers with `+521`.
     """
     return is_e164(name) if channel is Channel.WHATSAPP else bool(name)

@@ -115,8 +115,8 @@ def provisioning_failed_alert(conversation: Conversation, failed: Provisioning, 
 def _failed_participants(failed: Provisioning) -> Sequence[str]:
     """Return a text for each cause of the failure, such as `Participant[3] (MB...): 50433`.
 
-    The number in brackets is the participant's position in the request. The last number is the error code. If the
-    cause applies to every participant, the text begins with "all participants".
+    The number in square brackets is the participant's position in the request. The last number is the error code. If
+    the cause applies to every participant, the text begins with "all participants".
     """
     places = {member.sid: f"Participant[{place}] ({member.sid})" for place, member in enumerate(failed.participants)}
     return [f"{places.get(cause.participant_sid or '', 'all participants')}: {cause.code}" for cause in failed.causes]
@@ -193,7 +193,7 @@ def copy_failed_alert(conversation: Conversation, receipt: Receipt, entry: type[
 
 
 def media_lost_alert(message: Message, service_sid: str, sent: int, reasons: Sequence[str], at: datetime) -> Alert:
-    """Return the alert about lost media: Convoke could not fetch these media of a message from a phone.
+    """Return the alert about an inbound message without some or all of its media, which Convoke could not fetch.
 
     `sent` is the number of media that the phone sent. `reasons` has one reason for each lost media. The reasons must
     not contain a URL, because a URL can contain a phone number or a token.
@@ -234,8 +234,9 @@ def _alert_sid(name: str) -> str:
 def alert_logged_change(alert: Alert) -> Change:
     """Return the change record for a new alert.
 
-    Convoke sends the event in this record to the event bus and to the account's error-log URL. The event id is derived
-    from the SID of the alert. Therefore a repeated call returns an event with the same id.
+    Convoke sends the event in this record to the account's error-log URL, if the account has such a URL. On AWS, the
+    event bus also gets the event. The event id is derived from the SID of the alert. Therefore a repeated call returns
+    an event with the same id.
     """
     sid = Prefix.CHANGE + alert.sid.removeprefix(Prefix.ALERT)
     event = Event(

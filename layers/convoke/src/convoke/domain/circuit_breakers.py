@@ -3,10 +3,11 @@
 There are two kinds of receivers:
 
 - The receiver of a webhook: the scheme, host and port of a webhook URL.
-- A line: a business address, and a phone to which Convoke sends copies of messages from this address. Only the embedded
-  engine has circuit breakers for lines.
+- A line: a business address and a phone. Convoke sends copies of messages from the business address to the phone. Only
+  the embedded engine has circuit breakers for lines.
 
-Each further failure doubles the pause, up to a maximum. A success closes the circuit breaker.
+If a delivery after the pause fails, the next pause is twice as long, up to a maximum. A success closes the circuit
+breaker.
 
 The property `is_retryable` of an outcome determines whether the outcome is a failure. See `Outcome` in
 operations/webhook_delivery.py, `CopyOutcome` in operations/message_sender.py and

@@ -1,6 +1,6 @@
 """The rules for the combination of participants in a ConversationWithParticipants request.
 
-Convoke checks these rules after all other rules for a request. See `create` in
+Before these rules, Convoke checks the rules for each single participant. See `create` in
 api/resources/conversation_with_participants.py, and `problems` in operations/conversation_with_participants.py.
 
 groups.py defines a group MMS. memberships.py has the rules for participants that a client adds later. See
@@ -51,7 +51,7 @@ def duplicate_problems(participants: Sequence[NewParticipant]) -> Iterator[Conve
     yield from _repeated_pairs_outside_groups(participants)
     yield from _repeated([member.identity for member in participants], ParticipantExistsError)
     if is_group(participants):
-        # A mask consists of a participant's identity, or None, and the participant's projected address.
+        # A mask has two parts: the identity of a participant (or None), and the projected address of the participant.
         masks = [(member.identity, member.projected_address) for member in participants]
         yield from _repeated([mask if mask[1] else None for mask in masks], DuplicateGroupMemberError)
         yield from _repeated([member.group_address for member in participants], DuplicateGroupMemberError)
@@ -77,7 +77,7 @@ def group_problems(participants: Sequence[NewParticipant]) -> Iterator[Conversat
 
 
 def _projected_addresses_of_members(participants: Sequence[NewParticipant]) -> Iterator[ConversationsError]:
-    """Yield an error for each projected address that is also the phone number of a participant."""
+    """Yield an error for each projected address that is also the number of a phone without a proxy address."""
     addresses = {member.group_address for member in participants} - {None}
     for position, member in enumerate(participants):
         if member.projected_address in addresses:

@@ -124,7 +124,7 @@ class Conversation(Model):
     While the state is `initializing`, the number includes the participants that Convoke still has to add.
     """
     bound: tuple[BoundMember, ...] = ()
-    """The participants with a binding. The addresses in their bindings determine which locks the conversation holds.
+    """The participants with a binding. The locks on addresses that the conversation holds follow from their bindings.
 
     The item of the conversation contains these participants. Therefore `revision` also protects the participants
     against concurrent changes.
@@ -469,7 +469,7 @@ class ConversationChange(ConversationParameters):
         return not self.model_fields_set or (self.changes_only_state and self.state is conversation.state)
 
     def applied_to(self, conversation: Conversation, moment: datetime) -> Conversation:
-        """Return the changed conversation. Both timers start again at `moment`.
+        """Return the changed conversation. Both timers start again at `moment`, unless the new state is `closed`.
 
         `date_updated` never becomes earlier, even if the clock was set back or the request contains an earlier date.
         """

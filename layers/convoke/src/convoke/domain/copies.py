@@ -57,10 +57,11 @@ class Copy(Model):
 def new_receipts(
     message: Message, members: Sequence[Member], reached: Collection[str], new_sid: NewSid
 ) -> list[Receipt]:
-    """Return a queued receipt for each copy of a new message.
+    """Return a receipt for each copy of a new message. The receipts have the status `queued`.
 
-    `members` are the participants with a binding, and the author. `reached` are the addresses to which the carrier has
-    already delivered the message as a group MMS.
+    `members` are the participants with a binding, and the author. `reached` are the addresses to which the carrier of
+    an inbound message has delivered this message as a group MMS. A group member with one of these addresses gets no
+    copy.
     """
     author = next((each for each in members if each.sid == message.participant_sid), None)
     others = [each for each in members if each.address and each is not author]

@@ -22,9 +22,9 @@ CATALOGUE: dict[int, type[ConversationsError]] = {}
 """Maps the codes of error responses to error classes."""
 
 LOG_ENTRIES: dict[int, type[LogEntry]] = {}
-"""Maps the codes that no error response has to error classes. Alerts and receipts contain these codes.
+"""Maps the codes of alerts and receipts to error classes. No error response has one of these codes.
 
-An alert can also have the code of InternalError.
+An alert can also have the code of InternalError, which is in CATALOGUE.
 """
 
 
@@ -266,7 +266,7 @@ class UnavailableError(
 
 
 class FriendlyNameMissingError(ConversationsError, code=50000, text="The friendly name must be given and not be empty"):
-    """A request that creates a service has no friendly name."""
+    """A request that creates a service or a role has no friendly name."""
 
 
 class FriendlyNameTooLongError(
@@ -286,7 +286,7 @@ class InvalidWebhookSettingsError(
     code=50054,
     text="A webhook URL must be an absolute http or https URL, and a filter must be the name of an event",
 ):
-    """A webhook URL or a filter is invalid. The message contains only the rule that the value breaks."""
+    """A webhook URL, an error-log URL or a filter is invalid. The message names only the rule that the value breaks."""
 
 
 class InvalidWebhookMethodError(ConversationsError, code=50055, text="The method of a webhook must be GET or POST"):
@@ -314,7 +314,7 @@ class SenderMissingError(LogEntry, code=21703, text="The account has no sender f
 class CopyDelayedTooLongError(
     LogEntry, code=30001, text="The limit of the sender, or the carrier, delayed the copy for too long"
 ):
-    """The maximum is `MAX_DELAY` in domain/carriers.py. See docs/phones.md#limits."""
+    """The maximum delay of a copy is `MAX_DELAY` in domain/carriers.py. See docs/phones.md#limits."""
 
 
 class PhoneUnreachableError(LogEntry, code=30003, text="The phone cannot be reached at present"):
@@ -322,7 +322,7 @@ class PhoneUnreachableError(LogEntry, code=30003, text="The phone cannot be reac
 
 
 class CopyBlockedError(LogEntry, code=30004, text="The carrier or the phone blocks the message"):
-    """Twilio does not report why. AWS reports some reasons: `REASONS` in aws_statuses.py maps these to this code."""
+    """Twilio does not report why. `REASONS` in aws_statuses.py contains the reasons of AWS that get this code."""
 
 
 class PhoneUnknownError(LogEntry, code=30005, text="The phone number does not exist or is no longer in use"):
@@ -338,7 +338,7 @@ class CopyFilteredError(LogEntry, code=30007, text="The carrier has filtered the
 
 
 class CarrierFailedError(LogEntry, code=30008, text="The carrier did not deliver the message and gave no known reason"):
-    """All attempts failed, Convoke lost the outcomes, or the carrier reported no reason with a code of its own."""
+    """All attempts failed, Convoke lost the outcomes, or no other code fits what the carrier reported."""
 
 
 class MediaNotCarriedError(
@@ -348,7 +348,7 @@ class MediaNotCarriedError(
 
 
 class WebhookFailedError(LogEntry, code=50057, text="The receiver of a webhook answered with an error, or not at all"):
-    """The alert is about the last attempt to deliver an event, or about a pre-event without an answer."""
+    """The last attempt to deliver an event failed, or Convoke got no answer to a pre-event."""
 
 
 class NotificationTemplateTooLongError(
@@ -364,10 +364,7 @@ class NotificationSoundTooLongError(
 
 
 class WebhookTimeoutError(LogEntry, code=50076, text="The receiver of a webhook did not answer within 5 seconds"):
-    """The webhook's URL can set another time limit.
-
-    The alert is about the last attempt to deliver an event, or about a pre-event without an answer.
-    """
+    """As for 50057, but the receiver took too long. The URL of the webhook can set a limit other than 5 seconds."""
 
 
 # Roles and users
@@ -503,7 +500,7 @@ class UniqueNameTakenError(
     text="Conversation with provided unique name already exists",
     names_parameter=False,
 ):
-    """Another conversation has this unique name. Closing frees the name only after a failure to add participants."""
+    """Another conversation has this unique name. A closed conversation keeps its name, except after the code 50427."""
 
 
 class MessagingServiceMissingError(
@@ -678,7 +675,7 @@ class InvalidProxyAddressError(
 class AddressEqualsProxyError(
     ConversationsError, code=50409, text="The address and the proxy address must be different"
 ):
-    """The address must belong to the participant. The proxy address must belong to the account."""
+    """The address belongs to the participant, but the proxy address belongs to the account."""
 
 
 class AddressEmptyError(

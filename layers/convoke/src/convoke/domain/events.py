@@ -139,7 +139,10 @@ class Event(Model):
     occurred_at: Instant
     payload: dict[str, str]
     notify_webhooks: bool = Field(alias="webhooks")
-    """Whether webhooks get the event. In stored items and on the event bus, the name of the field is `webhooks`."""
+    """Whether webhooks get the event, if their filters contain its type.
+
+    In stored items and on the event bus, the name of the field is `webhooks`.
+    """
     copies: int = Field(default=0, exclude_if=not_)
     """The number of copies that must be sent to phones. Only the event about a new message has copies."""
 
@@ -349,7 +352,7 @@ class Subject(NamedTuple):
     """None if the change affects only a User."""
 
 
-# In the functions below, `sid` is the SID that the returned change gets.
+# In the functions below, `sid` is the SID that the new change gets. `pre_event` returns only the event of this change.
 
 
 def conversation_added(sid: str, conversation: Conversation, *, at: datetime, origin: Origin) -> Change:

@@ -62,8 +62,8 @@ def is_formed_group(participants: Sequence[GroupCandidate]) -> bool:
     """Return whether the participants are a formed group: a group MMS with `MIN_GROUP_PARTICIPANTS` or more members.
 
     `participants` contains only participants with a messaging binding. A client can add these participants one by one.
-    The group is formed when the client adds the third participant. Only a formed group holds the lock that prevents a
-    second group with the same set of numbers. See docs/behaviour/group-mms.md#step-by-step.
+    The group is not formed before the client adds the third participant. Only a formed group holds the lock that
+    prevents a second group with the same set of numbers. See docs/behaviour/group-mms.md#step-by-step.
     """
     return is_group(participants) and len(participants) >= MIN_GROUP_PARTICIPANTS
 

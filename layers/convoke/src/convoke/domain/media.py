@@ -122,7 +122,7 @@ class Media(Model):
     chat_service_sid: str
     sid: str
     author: str | None = None
-    """The identity of the chat user who uploaded the media. None if the account uploaded the media."""
+    """The identity of the chat user who uploaded the media. None if no chat user uploaded the media."""
     category: Category
     content: Content | None = None
     """None until the upload is complete. If the upload is interrupted, this field stays None."""
@@ -138,7 +138,7 @@ class Media(Model):
     def due_at(self) -> datetime | None:
         """The time at which the sweeper must remove the media. None if the sweeper must keep the media.
 
-        The sweeper keeps a media that a message contains, unless a client has deleted the media.
+        The sweeper keeps a media that a message contains, unless the media was deleted.
         """
         if self.date_removed:
             return self.date_removed

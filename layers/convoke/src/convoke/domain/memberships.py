@@ -80,8 +80,8 @@ def group_problems(conversation: Conversation, participant: Participant) -> Iter
 
     `duplicate_problems` checks the duplicates in a group.
     """
-    # Every member of a group must have a binding. `conversation.bound` contains only the members that have a binding.
-    # The members may still lack a business number, because a client can add the business number last.
+    # `conversation.bound` contains only the members that have a binding. This function does not require a business
+    # number, because a client can add the business number after all phones.
     if conversation.members > len(conversation.bound):
         yield ProjectedAddressMissingError(field=PROJECTED_ADDRESS_FIELD)
     if conversation.members > MAX_GROUP_PARTICIPANTS:

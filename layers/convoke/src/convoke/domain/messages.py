@@ -69,8 +69,8 @@ INDEX_PATTERN = f"[0-9]{{1,{MAX_INDEX_DIGITS}}}"
 class Message(Model):
     """A stored message.
 
-    REST responses contain `delivery` in place of the fields `copies_...`. They do not contain `content_variables`,
-    `subject`, `last_updated_by` and the event ids.
+    REST responses contain `delivery` in place of the fields `copies_...`. REST responses do not contain
+    `content_variables`, `subject`, `last_updated_by` and the event ids.
     """
 
     account_sid: str
@@ -315,7 +315,7 @@ class NewMessage(MessageParameters):
 class NewMediaMessage(NewMessage):
     """The parameters with which a message with several media is created.
 
-    The REST API accepts one media. Chat users and phones can send up to MAX_MEDIA media in a message (domain/media.py).
+    The REST API accepts one media. A message from a chat user or a phone can have at most MAX_MEDIA media.
     """
 
     media_field: ClassVar[str] = "media_sids"

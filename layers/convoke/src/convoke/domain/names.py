@@ -1,4 +1,4 @@
-"""Unique names, identities and addresses of configurations. Clients can write these in a URL path in place of a SID.
+"""Unique names, identities, and the addresses of address configurations. A URL path can contain them instead of a SID.
 
 Each engine defines the characters that these names must not contain. `PATH_DELIMITERS` in aws/edges.py contains the
 characters for AWS.

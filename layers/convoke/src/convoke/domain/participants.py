@@ -131,8 +131,8 @@ class Member(Model):
 class BoundMember(Member):
     """A participant with a messaging binding. The item of the conversation contains all bound members.
 
-    The bound members determine which locks the conversation holds and who receives the messages. In a group MMS, the
-    bound members also determine the group's set of numbers.
+    The locks on addresses that the conversation holds follow from the bound members. So do the receivers of copies and,
+    in a group MMS, the group's set of numbers.
     """
 
     messaging_binding: MessagingBinding
@@ -389,7 +389,7 @@ class NewParticipant(Model):
     def role_sid_or(self, default: str) -> str | None:
         """Return the requested role, or `default` if the request contains no role.
 
-        A phone in a group MMS gets no default role. For a phone in a group MMS, return the requested role or None. The
+        A phone in a group MMS gets no default role. Without a requested role, the result for such a phone is None. The
         caller passes `Service.member_role_sid` as `default`.
         """
         return self.role_sid or (None if self.group_address else default)

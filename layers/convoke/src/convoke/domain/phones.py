@@ -42,7 +42,7 @@ class PhoneMessage(Model):
     body: str
     media_urls: tuple[str, ...] = ()
     conversation_sid: str | None = None
-    """The conversation to which Convoke has added the message, or from which the message is a copy.
+    """The conversation to which Convoke has added the message, or which contains the original of the copy.
 
     None if there is no such conversation. Also None for an automatic answer of the carrier, and for a group MMS that
     the phone has received directly from another simulated phone.

@@ -112,7 +112,7 @@ class ProvisioningRetries(Model):
         `attempts` is the number of attempts until now. `moment` is the current time. If `attempts` is 0, the pause is
         `first_pause`. Each attempt doubles the pause, up to `max_pause`. After `max_attempts` attempts, each attempt
         doubles the pause beyond `max_pause`, up to MAX_LATE_PAUSE. The number of attempts has no limit, because
-        otherwise a conversation could keep its locks, and an event might never reach the event bus.
+        otherwise a conversation could keep its locks forever, and an event might never be published.
         """
         pause = doubled_pause(self.first_pause, attempts, self.max_pause)
         late = max(attempts - self.max_attempts, 0)

@@ -28,8 +28,9 @@ at most 24 hours.
 SETTLING_TIME = timedelta(seconds=60)
 """The minimum time for which Convoke keeps the tombstone of a deleted User or service.
 
-During this time, caches and indexes may still be outdated. Also, requests that started before the deletion may still be
-running. operations/due_services.py and operations/due_users.py determine when the tombstone is erased.
+During this time, caches and indexes may be outdated, and requests that started before the deletion may be running.
+operations/due_services.py and operations/due_users.py determine when the tombstone is erased. If the service of a
+deleted User is deleted, Convoke erases the tombstone of the User without this minimum time.
 """
 
 INBOUND_RECORD_LIFETIME = timedelta(days=30)

@@ -34,7 +34,7 @@ MAX_LIMIT = 500
 """The maximum value of `max_messages_per_second`.
 
 All copies that a sender with a limit sends in one second update the same item. Copies that exceed the limit update
-another item up to twice (storage/sending_limits.py). DynamoDB accepts at most 1,000 writes of an item per second. See
+another item at most twice (storage/sending_limits.py). DynamoDB accepts at most 1,000 writes of an item per second. See
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ServiceQuotas.html.
 """
 
@@ -162,7 +162,8 @@ class SenderParameters(Model):
     def secret(self, provider: Provider) -> TwilioCredentials | None:
         """Return the secret in the request. Return None if the request has no secret or the provider needs no secret.
 
-        Raises InvalidParameterError if the request has only the Account SID or only the Auth Token.
+        If the provider is Twilio, raises InvalidParameterError if the request has only the Account SID or only the Auth
+        Token.
         """
         sid, token = self.twilio_account_sid, self.twilio_auth_token
         if provider is not Provider.TWILIO or sid is None is token:

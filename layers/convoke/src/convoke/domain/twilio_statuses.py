@@ -55,9 +55,9 @@ REASONS: Mapping[int, type[LogEntry]] = MappingProxyType(
         30034: CopyFilteredError,
     }
 )
-"""Maps each error code of Twilio to a log entry.
+"""Maps error codes of Twilio to log entries. See `reason_of` for all other codes.
 
-Twilio reports the codes above 30000 in a status callback. Twilio returns all lower codes in the response to a call.
+Twilio reports the codes above 30000 in a status callback. Twilio returns the lower codes in the response to a call.
 """
 
 STATUSES: Mapping[str, ReceiptStatus] = MappingProxyType(
@@ -69,7 +69,7 @@ STATUSES: Mapping[str, ReceiptStatus] = MappingProxyType(
         "failed": ReceiptStatus.FAILED,
     }
 )
-"""Maps Twilio's statuses to receipt statuses. Earlier statuses of Twilio, such as `queued`, do not change a receipt."""
+"""Maps Twilio's statuses to receipt statuses. Any other status, such as `queued`, does not change a receipt."""
 
 FAILURES = frozenset({ReceiptStatus.UNDELIVERED, ReceiptStatus.FAILED})
 
@@ -82,7 +82,7 @@ def reason_of(code: int) -> type[LogEntry]:
 def status_url(public_url: str, sender: Sender, receipt: Receipt) -> str:
     """Return the URL to which Twilio reports the statuses of a copy.
 
-    Twilio's signature of each request covers the whole URL, so nobody else can replace the SIDs in the query.
+    Twilio's signature of each request covers the whole URL, so an attacker cannot replace the SIDs in the query.
     """
     query = {
         "ConversationSid": receipt.conversation_sid,

@@ -82,6 +82,7 @@ def normal_or_unchanged(url: str) -> str:
 def shown_url(url: str) -> str:
     """Return a URL without its password, such as `https://user:***@example.com/`. Also hide userinfo without a colon.
 
-    Use this form in everything that is derived from a webhook. Only the webhook resource itself shows the password.
+    Convoke must show this form everywhere except in the resource that has the URL as a field. Only this resource shows
+    the password.
     """
     return PASSWORD.sub(r"\1\2\3***@", url)

@@ -82,9 +82,10 @@ class User(Model):
     A deleted User becomes a tombstone. The API does not show tombstones.
     """
     leaving: Leaving | None = None
-    """Describes which participants the sweeper must still delete after the deletion of the User. Otherwise None.
+    """Describes which participants the sweeper must delete because of the deletion of a User.
 
-    A new User also has this field if the new User has replaced a deleted User with the same identity.
+    A deleted User has this field. A new User that has replaced a deleted User with the same identity has this field
+    too, until the participants of the deleted User are deleted. The field of any other User is None.
     """
     due_at: Instant | None = None
     """The time at which the sweeper must process the User next. None if `leaving` is None."""
@@ -117,9 +118,9 @@ class User(Model):
         return self.model_copy(update=update)
 
     def in_place_of(self, tombstone: User) -> Self:
-        """Return this new User with some fields of `tombstone`. The new User replaces the tombstone.
+        """Return a copy of this new User with some fields of `tombstone`. The copy can replace the tombstone.
 
-        The new User gets `leaving`, because the sweeper must still delete the participants of the deleted User.
+        The copy gets `leaving`, because the sweeper must still delete the participants of the deleted User.
         """
         kept = {"leaving": tombstone.leaving, "due_at": tombstone.due_at, "attempts": tombstone.attempts}
         # Use a greater event id than the tombstone, even if the clock was set back after the deletion.

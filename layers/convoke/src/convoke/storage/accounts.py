@@ -58,7 +58,8 @@ class AccountRepository:
         return items.to_resource(Account, self.table.get(account.key) or {})
 
     def _update_with_entry(self, account: Update, entry: Update, chat_service_sid: str | None) -> None:
-        # Without this condition, another request could delete the new default service at the same time.
+        # The transaction checks that the new default service exists. Otherwise another request could delete the service
+        # at the same time.
         service = [service_still_exists(account.key.pk, chat_service_sid)] if chat_service_sid else []
         try:
             self.table.transact([account, entry, *service])

@@ -25,7 +25,10 @@ MAX_CACHE_ENTRIES = 10_000
 class _Entry(NamedTuple, Generic[Found]):
     found: Found
     read_at: ClockReading
-    """The time at which the fetch started, because the result may be as old as the start of the fetch."""
+    """The time at which the fetch started, because the result may be as old as the start of the fetch.
+
+    If the caller passed the result to `remember`, the time of this call.
+    """
 
 
 class Cached(Generic[Found]):

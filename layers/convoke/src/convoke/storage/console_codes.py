@@ -18,7 +18,7 @@ class ConsoleCodeRepository:
         self.table.transact([Put(items.to_item(keys.console_code(code.account_sid, code_hash), code))])
 
     def take(self, account_sid: str, code_hash: str, now: datetime) -> bool:
-        """Delete a code. Return whether the code existed and had not expired.
+        """Delete a code that has not expired. Return False if the code does not exist or has expired.
 
         If several callers take the same code, only one caller gets True.
         """

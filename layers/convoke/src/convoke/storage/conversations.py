@@ -169,8 +169,9 @@ class ConversationRepository:
     ) -> None:
         """Turn a conversation into a tombstone, delete its provisioning and release its locks, in one transaction.
 
-        The sweeper later removes the other items with `erase`. Raises ChangedMeanwhileError if another request changed
-        the conversation after this request read the conversation. See docs/decisions/0023-tombstones.md.
+        `removed` is the conversation as a tombstone. The sweeper later removes the other items with `erase`. Raises
+        ChangedMeanwhileError if another request changed the conversation after this request read the conversation. See
+        docs/decisions/0023-tombstones.md.
         """
         tombstone = items.conversation_item(removed)
         # A conversation whose provisioning failed has already released its locks. Other conversations may hold these
@@ -253,7 +254,7 @@ class ConversationRepository:
         """Apply `actions` to an unsettled conversation, and return None.
 
         If the conversation is already settled, or if `condition` fails, the method changes nothing and returns the
-        existing item.
+        existing item. If the item no longer exists, the method also returns None.
         """
         unsettled = Equals("unsettled", value=True)
         try:

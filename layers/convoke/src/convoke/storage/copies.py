@@ -1,7 +1,8 @@
 """Store the delivery status of copies. A copy contains the text and the media that a carrier delivers to one phone.
 
 A change of a receipt does not increment the revision of the conversation. Therefore reports of carriers do not conflict
-with new messages. Instead, a write fails if the stored status of the receipt is not the status that the caller read.
+with new messages. Instead, a write fails if the stored receipt does not have the status and the number of attempts that
+the caller read.
 """
 
 from __future__ import annotations
@@ -80,7 +81,9 @@ class CopyRepository:
         return None if stored.conversation.date_removed else stored
 
     def begin(self, stored: StoredCopy) -> StoredCopy | None:
-        """Record that a call to the carrier starts. Return None if another process has changed the receipt meanwhile.
+        """Record that a call to the carrier starts, and return the copy with the changed receipt.
+
+        Return None if another process has changed the receipt after the caller read the receipt.
 
         If the outcome of the previous call to the carrier is unknown, the phone may get the copy twice. The method then
         sets `may_be_repeated` in the receipt.
@@ -118,9 +121,11 @@ class CopyRepository:
         alert: Alert | None = None,
         other_writes: Sequence[Write] = (),
     ) -> None:
-        """Store the new status in `receipt`, the counters of the message, the event and an alert in one transaction.
+        """Store `receipt`, which has the new status, and the other items of this change, in one transaction.
 
-        Raises ReceiptChangedError if the stored receipt is not the receipt in `stored`, or if the message was deleted.
+        The other items are the counters of the message, the event, the alert if there is one, and `other_writes`.
+        Raises ReceiptChangedError if the stored receipt is not the receipt in `stored`, if the message was deleted, or
+        if the condition of another write fails.
         """
         others = [*(alert_writes(alert) if alert else []), *other_writes]
         message = stored.message

@@ -45,8 +45,9 @@ class DeletedServiceRepository:
     def erase(self, deleted: DeletedService, go_on: Callable[[], bool]) -> bool:
         """Remove the Users, roles, bindings and configurations of a service, and then the tombstone.
 
-        The method calls `go_on` before each batch. If `go_on` returns False, the method stops and returns False. The
-        tombstone is removed last, so the sweeper continues an interrupted removal.
+        The method calls `go_on` before each batch. If `go_on` returns False, the method stops and returns False. If all
+        items are removed, the method returns True. The tombstone is removed last, so the sweeper continues an
+        interrupted removal.
         """
         service = deleted.service
         belongings = self._belongings(service)

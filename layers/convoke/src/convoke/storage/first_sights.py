@@ -72,11 +72,12 @@ class FirstSights:
     def _missing(self, users: Sequence[User], *, consistent: bool) -> list[User]:
         """Return the Users among `users` that do not exist.
 
-        If the table contains the tombstone of a returned User, this User has some fields of the tombstone.
+        A deleted User does not exist, but the table can contain its tombstone. The returned User can replace the
+        tombstone, because `in_place_of` has copied some fields of the tombstone.
 
         If `consistent` is False, the Users in the cache of this process count as existing, and the read is eventually
-        consistent. Such a read may miss a User that another request has just created. In this case, the transaction
-        fails because the User already exists, and `transact` reads the Users again with strong consistency.
+        consistent. An eventually consistent read may miss a User that another request has just created. The transaction
+        then fails because the User already exists, and `transact` reads the Users again with strong consistency.
         """
         unknown = [user for user in users if consistent or not self._known(user.account_sid, user.sid)]
         if not unknown:

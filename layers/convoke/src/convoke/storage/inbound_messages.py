@@ -66,7 +66,7 @@ class InboundMessageRepository:
         return current, holder_sid(found[lock_key]) if lock_key in found else None
 
     def groups_by_last_copy(self, account_sid: str, address: str, projected_address: str) -> list[Conversation]:
-        """Return the groups in which a phone gets copies from a business number.
+        """Return the groups in which a phone has got copies from a business number.
 
         The groups are ordered by the date of the last copy, newest first. The list has at most MAX_KEYS groups, and can
         contain closed groups.
@@ -127,7 +127,7 @@ def record_write(record: InboundRecord) -> Put:
 def group_copy_write(
     account_sid: str, conversation_sid: str, address: str, projected_address: str, moment: datetime
 ) -> Put:
-    """Return the write that stores when a member of a group last got a copy from a business number.
+    """Return the write that stores `moment` as the time of the last copy from a business number to a group member.
 
     This write is only needed for a carrier that cannot send a group MMS. See
     docs/decisions/0135-last-copy-of-a-group.md.

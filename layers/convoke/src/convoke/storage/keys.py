@@ -2,8 +2,8 @@
 
 docs/data-model.md has a table of all keys and a table of all access patterns.
 
-Each partition key starts with the SID of the account, so a request cannot read or write items of another account. Six
-kinds of partition keys do not contain an account SID:
+A partition key starts with the SID of the account, so a request cannot read or write items of another account. Only
+these six kinds of partition keys do not contain an account SID:
 
 - The directory of accounts. No request reads the directory.
 - The shards of the index `due`. No request reads this index.
@@ -377,7 +377,10 @@ def receipts(message_sid: str) -> tuple[str, str]:
 
 
 def sync_touch(account_sid: str, conversation_sid: str, kind: str, touch_position: str) -> Key:
-    """Return the key of the record which shows that a change touched an item of a conversation's Sync object."""
+    """Return the key of the record which shows that a change touched an item of a conversation's Sync object.
+
+    The parameter `touch_position` is a result of the function `touch_position`.
+    """
     return Key(f"{account_sid}#{conversation_sid}", f"sync#{kind}#{touch_position}")
 
 

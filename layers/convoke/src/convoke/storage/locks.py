@@ -1,7 +1,7 @@
 """Locks are items that keep unique names, pairs of addresses, sets of numbers and identities unique.
 
-The key of a lock contains the unique value. The transaction that stores the value also stores the lock. The transaction
-fails if an item with this key exists. Locks are necessary because DynamoDB has no other unique constraint.
+The key of a lock contains the unique value or its hash. The transaction that stores the value also stores the lock. The
+transaction fails if an item with this key exists. Locks are necessary because DynamoDB has no other unique constraint.
 
 domain/groups.py determines which groups have the same set of numbers. See docs/behaviour/limits.md#uniqueness and
 docs/how-it-works.md#promises.
@@ -107,11 +107,11 @@ def holder_sid(lock_item: Item) -> str:
 
 
 def collision_error(locks: Sequence[Lock], canceled: TransactionCanceledError, *, first: int) -> Exception:
-    """Return the error for the locks that other conversations hold.
+    """Return the error for those of `locks` that could not be acquired, because the items of the locks exist.
 
-    `first` is the position of the first lock in the transaction. If no other conversation holds one of the locks, the
-    function returns `canceled`. The transaction then failed because a new SID already exists, which is practically
-    impossible, because SIDs have a random part.
+    `first` is the position of the first lock in the transaction. If none of the locks exists, the function returns
+    `canceled`. The transaction then failed because a new SID already exists, which is practically impossible, because
+    SIDs have a random part.
     """
     existing = [(lock, canceled.failed.get(position)) for position, lock in enumerate(locks, first)]
     errors = [lock.make_error(holder_sid(item)) for lock, item in existing if item]

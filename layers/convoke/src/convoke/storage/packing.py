@@ -180,7 +180,7 @@ def _packed(mappings: Sequence[Fields]) -> tuple[dict[str, Any], list[dict[str, 
     """Return the fields that have the same value in all mappings, and a list with the other fields of each mapping."""
     common = {**mappings[0]} if mappings else {}
     for each in mappings[1:]:
-        # The comparison of views is fast. After the second mapping, usually all fields in `common` are common.
+        # This comparison of views is fast. From the third mapping on, `common` usually does not change.
         if not common.items() <= each.items():
             common = {name: value for name, value in common.items() if each.get(name, ABSENT) == value}
     others = [name for name in dict.fromkeys(chain.from_iterable(mappings)) if name not in common]

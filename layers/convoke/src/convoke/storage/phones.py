@@ -109,7 +109,7 @@ class PhoneRepository:
     ) -> Sequence[PhoneMessage]:
         """Return messages in the range `between`, at most one message more than the page holds.
 
-        `key_of` returns the key of a message from the account SID, the number of the phone and the SID of the message.
+        `key_of` takes an account SID, the number of a phone and the SID of a message, and returns the message's key.
         """
         found = self.table.query(
             keys.phone(account_sid, number),

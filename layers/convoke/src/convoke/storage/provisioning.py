@@ -96,7 +96,7 @@ class ProvisioningRepository:
         return True
 
     def finalize(self, conversation: Conversation, change: Change) -> bool:
-        """Store the state that a conversation has after `initializing`.
+        """Store the state of `conversation`, which is the state after `initializing`.
 
         Returns False if the conversation is no longer `initializing` or was deleted.
         """

@@ -86,7 +86,7 @@ def event_id_actions(actions: Sequence[Action], change: Change) -> list[Action]:
 
 def revision_error(acquired_locks: Sequence[Lock], canceled: TransactionCanceledError) -> Exception:
     """Return the error for a canceled transaction. The transaction contained the writes of `revision_writes`."""
-    # If the condition on the revision or of one of the other writes failed, ignore the locks that could not be
+    # If the condition on the revision or the condition of another write failed, ignore the locks that could not be
     # acquired. A concurrent request may have acquired these locks for the same conversation.
     if max(canceled.failed) >= len(acquired_locks):
         return ChangedMeanwhileError()

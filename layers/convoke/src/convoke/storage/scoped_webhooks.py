@@ -1,6 +1,6 @@
 """Store the webhooks of a conversation.
 
-One item contains all webhooks of a conversation, so that one read returns all webhooks that can get an event. See
+One item contains all webhooks of a conversation, so that Convoke can read these webhooks with a single key. See
 docs/decisions/0039-conversation-webhooks-one-item.md.
 """
 

@@ -45,7 +45,8 @@ class SendingLimits:
         """Count a copy that the sender is about to send. Return 0 if the limit permits the copy now.
 
         Otherwise return the pause in seconds after which the caller must call this method again for the copy. The
-        waiting copies get different pauses, so that in each second only as many copies come back as the limit permits.
+        waiting copies whose pause is shorter than MAX_PAUSE get different pauses. In each second, at most as many of
+        these copies come back as the limit permits.
         """
         limit = sender.max_messages_per_second
         if limit is None or self._is_counted(sender, limit, now):

@@ -42,8 +42,8 @@ class ServiceRepository:
         DynamoDB refuses an update without actions.
         """
         key, actions = keys.service(service.account_sid, service.sid), tuple(items.update_actions(change))
-        # Without these conditions, another request could delete a role at the same time. The Table port cannot check a
-        # condition without a write. Therefore each write sets an attribute to its current value.
+        # Without the conditions below, another request could delete a role at the same time. The Table port cannot
+        # check a condition without a write. Therefore each write sets an attribute to its current value.
         roles_still_exist = [
             Update(keys.role(service.account_sid, service.sid, sid), (Set("sid", sid),), Exists("pk"))
             for sid in sorted(change.role_sids - service.role_sids)

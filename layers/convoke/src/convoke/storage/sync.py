@@ -64,9 +64,10 @@ class SyncRepository:
     def find_member(
         self, account_sid: str, conversation_sid: str, identity: str
     ) -> tuple[Conversation | None, str | None]:
-        """Return a conversation, and the SID of the participant that has the identity, with one read.
+        """Return a conversation, and the SID of its participant with the given identity.
 
-        The SID is None if there is no such participant. Both values are None if the conversation does not exist.
+        The SID is None if there is no such participant. Both values are None if the conversation does not exist or was
+        deleted. Both values come from one read.
         """
         conversation_key = keys.conversation(account_sid, conversation_sid)
         lock_key = keys.identity_lock(account_sid, conversation_sid, identity)
@@ -79,7 +80,7 @@ class SyncRepository:
     def touches(
         self, account_sid: str, conversation_sid: str, kind: ObjectKind, since: int, limit: int
     ) -> list[RecordedTouch]:
-        """Return the recorded touches of an object after the event id `since`, oldest first."""
+        """Return the recorded touches of an object after the event id `since`, at most `limit`, oldest first."""
         partition = keys.conversation(account_sid, conversation_sid).pk
         between = keys.sync_touches(kind, keys.touch_position(since + 1))
         found = self.table.query(partition, between=between, limit=limit, consistent=True)
@@ -115,7 +116,7 @@ class SyncRepository:
     def memberships(self, account_sid: str, chat_service_sid: str, identity: str, span: Span) -> list[SyncMembership]:
         """Return conversations of an identity in the order of their SIDs. The start of the span is a SID.
 
-        The result does not contain deleted and `initializing` conversations. The result has fewer conversations than
+        The result contains neither deleted nor `initializing` conversations. The result has fewer conversations than
         `span.limit` only if there are no more conversations.
         """
         partition = keys.membership_partition(account_sid, chat_service_sid, *KnownBy("identity", identity))
@@ -230,7 +231,10 @@ def _event_id(stored: Item) -> int:
 
 
 def _membership_event_id(conversation: Item, participant: Item) -> int:
-    """Return the event id of the last change of a membership. See `SyncMembership.event_id`."""
+    """Return the event id of the last change of a membership. See `SyncMembership.event_id`.
+
+    If the conversation was deleted, return the event id of the deletion.
+    """
     if "date_removed" in conversation:
         return _event_id(conversation)
     return max(_event_id(participant), _number(conversation, "state_event_id"))

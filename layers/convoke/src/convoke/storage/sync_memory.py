@@ -35,7 +35,10 @@ class RecordedTouch(Model):
 
 
 class Departure(NamedTuple):
-    """A record which shows that a User is no longer a participant of a conversation."""
+    """A record which shows that a User left a conversation, or that a conversation of the User was deleted.
+
+    The User may have joined the conversation again after leaving.
+    """
 
     conversation_sid: str
     event_id: int

@@ -5,7 +5,7 @@ declares the sparse indexes. Two engines implement the port. `aws/dynamodb.py` r
 DynamoDB expressions. `embedded/sqlite.py` evaluates conditions and actions inside an SQL transaction.
 `tests/contract/test_table.py` tests that the engines behave in the same way.
 
-All engines guarantee:
+All engines have these properties:
 
 - Consistency: `get`, `get_many` and `query(consistent=True)` see every write that completed before the call. On
   DynamoDB, any other query, and `get_many(consistent=False)`, may miss the writes of the last milliseconds. On SQLite,
@@ -221,7 +221,7 @@ class TransactionCanceledError(Exception):
 
 
 class Table(Protocol):
-    """The Table port. The docstring of this module lists the guarantees.
+    """The Table port. The docstring of this module lists the properties of all engines.
 
     Any number of threads may call an implementation at the same time.
     """

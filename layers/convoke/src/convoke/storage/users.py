@@ -115,7 +115,7 @@ class UserRepository:
     def claim(self, user: User, due_at: datetime) -> bool:
         """Increment the number of attempts to process a due User, and set the due time of the User to `due_at`.
 
-        Returns False if another sweeper claimed the User first, or if the User is not due.
+        Returns False if another sweeper claimed the User first, or if the User has no due time.
         """
         if user.due_at is None:
             return False
