@@ -29,7 +29,7 @@ Increase the number if you change the tables below or `keys.INDEXES`. Also incre
 Convoke cannot read a new item. The table `items` has two columns for each index in `keys.INDEXES`.
 
 Formats 7 and 8 have the same tables. But the versions of Convoke that use format 7 cannot read all receipts of format
-8. If such a version edited a message, the message would lose its media.
+8, and would remove the media of a message when a client edits the message.
 """
 
 OLDEST_DATA_FORMAT = 4

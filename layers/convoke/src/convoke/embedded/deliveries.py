@@ -4,9 +4,9 @@ A delivery goes to the receiver of a webhook. A copy of a message goes through a
 line between a business number and a phone is also a receiver. A line gets one copy at a time, in order. Where a text
 below names only deliveries, it also means copies.
 
-Only the event loop's thread uses the table and the queue. A thread pool calls the receivers. The receivers take turns,
-and a receiver that does not answer occupies only a few threads. If several calls to a receiver fail in a row, a circuit
-breaker pauses the deliveries to this receiver.
+With an event loop, only the event loop's thread uses the table and the queue, and a thread pool calls the receivers.
+The receivers take turns, and a receiver that does not answer occupies only a few threads. If several calls to a
+receiver fail in a row, a circuit breaker pauses the deliveries to this receiver.
 
 See docs/how-it-works.md#promise-7-a-failing-receiver-hurts-only-itself.
 """
@@ -230,7 +230,9 @@ class Deliveries:
         self.queue.delete(message)
 
     def _settled(self, message: ReceivedMessage, handle: Callable[[], Begun | None]) -> Begun | None:
-        """Call `handle`. If `handle` raises an error, postpone the queue message or move it to the dead-letter queue.
+        """Call `handle`, and return the result of `handle`.
+
+        If `handle` raises an error, postpone the queue message or move it to the dead-letter queue, and return None.
 
         A queue message that cannot be parsed moves to the dead-letter queue. A failure of Convoke itself does not count
         as a delivery attempt, but as a failure. If the data file cannot be used, nothing is counted.
@@ -325,7 +327,7 @@ class ConcurrentDeliveries:
     def next_end_of_pause(self, after: datetime) -> datetime | None:
         """Return the first time later than `after` at which the pause of a receiver ends.
 
-        Consider only receivers with waiting deliveries.
+        Consider only receivers with a visible queue message. Return None if no such pause ends later than `after`.
         """
         ends = (self._breakers.get(receiver, CLOSED).open_until for receiver in self._queue.receivers())
         return min((end for end in ends if end is not None and end > after), default=None)

@@ -1,4 +1,4 @@
-"""Report failures of the data file and of the media folder. Each logs at most one line each minute."""
+"""Log failures of the data file and of the media folder: at most one line per minute for each of the two."""
 
 from __future__ import annotations
 

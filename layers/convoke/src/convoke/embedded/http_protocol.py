@@ -39,7 +39,7 @@ The parser keeps an incomplete header in memory. Without this limit, an endless 
 """
 
 REQUEST_TIMEOUT_SECONDS = 30.0
-"""How long a client may take to send a whole request.
+"""How long a client may take to send a whole request, except an upload (UPLOAD_TIMEOUT_SECONDS in transfers.py).
 
 For the first request of a connection, the time starts when the client connects.
 """

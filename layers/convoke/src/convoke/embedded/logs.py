@@ -36,7 +36,8 @@ def hold(record: logging.LogRecord) -> bool:
 def hold_log_lines() -> None:
     """Add the filter `hold` to all existing loggers of Convoke.
 
-    Call this function after all modules are imported, because each module creates its logger during the import.
+    Each module creates its logger during the import. Therefore a module that is imported after this call, such as the
+    chat server, does not get the filter.
     """
     # A filter of the logger `convoke` would not be enough, because a logger does not filter the records of child
     # loggers.

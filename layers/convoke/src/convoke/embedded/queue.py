@@ -1,7 +1,7 @@
 """Implement the delivery queue in the data file, with the features of SQS that deliveries need.
 
 In this module, "message" means a queue message. A received message is invisible until its visibility timeout ends. If
-the consumer does not delete the message until then, the message becomes visible again. A crash can therefore repeat a
+the consumer does not delete the message before that, the message becomes visible again. A crash can therefore repeat a
 delivery, but cannot lose a delivery. See docs/how-it-works.md#promise-7-a-failing-receiver-hurts-only-itself.
 """
 

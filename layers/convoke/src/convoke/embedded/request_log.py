@@ -41,7 +41,7 @@ class LoggedRequest(NamedTuple):
 
 
 class RequestLog:
-    """Keeps the last requests with correct credentials.
+    """Keeps the last requests that have credentials and were not refused with status 401.
 
     The log omits requests with a method in SAFE_METHODS that a page of this server sends, because the console sends GET
     requests all the time.

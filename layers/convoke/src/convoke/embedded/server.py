@@ -1,4 +1,4 @@
-"""Run the HTTP server (uvicorn) for the gateway. Before the server stops, it finishes the running requests."""
+"""Run uvicorn as the HTTP server for the gateway. Before uvicorn stops, it finishes the running requests."""
 
 from __future__ import annotations
 

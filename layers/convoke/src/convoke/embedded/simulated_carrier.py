@@ -56,7 +56,7 @@ class PhonePlans:
 
 @dataclass(frozen=True, slots=True)
 class SimulatedCarrier:
-    """Implements `Carrier`. If a copy is sent twice, the phone still gets only one copy."""
+    """Implements `Carrier`. If Convoke sends a copy twice, the phone gets the copy once."""
 
     phones: PhoneRepository
     opt_outs: OptOutRepository
