@@ -22,10 +22,10 @@ from convoke.domain.webhooks import receiver_of
 from convoke.embedded.observation import CONNECT, FinishedChatCall, FinishedDelivery, FinishedRequest
 
 MAX_WAITING_LINES = 10_000
-"""How many lines can wait at most while the terminal is slow. Further lines are dropped and counted."""
+"""The maximum number of lines that wait while the terminal is slow. Further lines are dropped and counted."""
 
 FLUSH_SECONDS = 1.0
-"""How long the program waits for the terminal when it ends."""
+"""The maximum time that the ending program waits for the terminal."""
 
 HEALTH_PATH = "/healthz"
 
