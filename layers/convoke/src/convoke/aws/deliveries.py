@@ -58,7 +58,7 @@ class Permit(NamedTuple):
 
 
 class ReceiverPausedError(Exception):
-    """The circuit breaker of a receiver pauses all deliveries until `until`."""
+    """The circuit breaker of a receiver pauses the deliveries to the receiver until `until`."""
 
     def __init__(self, until: datetime) -> None:
         super().__init__(f"paused until {until}")
