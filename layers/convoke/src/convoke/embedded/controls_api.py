@@ -75,7 +75,7 @@ SETTLE_CONTRACT = Contract("Instance", SettleRepresentation, errors=(InvalidPara
 FAILURES_CONTRACT = Contract("Failure", FailureRepresentation, statuses=(201,), errors=(InvalidParameterError,))
 CANCEL_CONTRACT = Contract("Failure", None, statuses=(204,))
 MISSING_CONTRACT = Contract("TestControl", None, statuses=())
-"""The contract of a route that always answers 404. `/openapi.json` omits routes without a successful status."""
+"""The contract of the routes from `missing_routes`. `/openapi.json` omits routes without a successful status."""
 
 
 def control_routes(controls: Controls) -> tuple[AccountRoute, ...]:

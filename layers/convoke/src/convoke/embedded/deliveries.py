@@ -81,7 +81,7 @@ CUT_SECONDS = 1.0
 OWN_FAILURE_RETRY_SECONDS = 5.0
 """The length of the first pause of all deliveries, after a failure of Convoke itself.
 
-Such a failure is a unit of work (embedded/unit.py) that is dropped, or a queue that cannot be read. Further failures
+The failure is that a unit of work (embedded/unit.py) was dropped, or that the queue cannot be read. Further failures
 make the pause longer. If the data file cannot be used while a queue message is handled, this queue message is also
 postponed by this time.
 """
@@ -345,7 +345,7 @@ class ConcurrentDeliveries:
             self._pause.cancel()
 
     async def stop(self, grace_seconds: float, cut: Callable[[], None]) -> None:
-        """Start no more calls to receivers. Wait up to `grace_seconds` for the running calls to end.
+        """Start no more calls to receivers. Wait at most `grace_seconds` for the running calls to end.
 
         If calls are still running after that, call `cut`, which must end them. If a call still does not end, the next
         start of the engine makes its queue message visible again.

@@ -1,4 +1,4 @@
-"""Run the whole program in one process, with all data in one SQLite file."""
+"""Run the whole program in one process, with the data in one SQLite file and the content of media in a folder."""
 
 from __future__ import annotations
 
@@ -189,10 +189,7 @@ class OffLoopMediaClient:
 
 
 Rewire = Callable[[EmbeddedEdges], EmbeddedEdges]
-"""A function that replaces edges of the engine. The engine builds the program on the returned edges.
-
-Tests replace edges with such a function.
-"""
+"""A function with which a test replaces edges of the engine. The engine builds the program on the returned edges."""
 
 
 class EmbeddedEngine:

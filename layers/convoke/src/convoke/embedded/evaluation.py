@@ -64,7 +64,7 @@ def _less(standing: Value, value: str | int) -> bool:
 def check_updates(writes: Iterable[Write]) -> None:
     """Raise ValueError if an update in `writes` has no action, changes an attribute twice, or changes the key.
 
-    DynamoDB would refuse such an update.
+    DynamoDB would refuse the update.
     """
     for update in writes:
         if not isinstance(update, Update):

@@ -31,7 +31,7 @@ class CannotListenError(Exception):
 
 
 def listening_socket(host: str, port: int) -> socket.socket:
-    """Return a socket that already listens. Clients can connect before the server has started.
+    """Return a listening socket. Clients can connect to the socket before the server has started.
 
     Raise CannotListenError if the operating system refuses the address, for example because the port is in use.
     """

@@ -32,7 +32,7 @@ MAX_CALLS_UNDER_WAY = 64
 MAX_UNSENT_BYTES = 1024 * 1024
 """The maximum total size of the frames that a client has not yet read.
 
-At this size, the server reads no further calls. If another event must be sent at this size, the server disconnects the
+At this size, the server reads no further calls. If an event must be sent at this size, the server disconnects the
 client. After the client connects again, it gets the missed events.
 """
 
