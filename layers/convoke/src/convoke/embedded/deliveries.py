@@ -327,7 +327,7 @@ class ConcurrentDeliveries:
     def next_end_of_pause(self, after: datetime) -> datetime | None:
         """Return the first time later than `after` at which the pause of a receiver ends.
 
-        Consider only receivers with a visible queue message. Return None if no such pause ends later than `after`.
+        Consider only receivers with a visible queue message. Return None if no pause of these receivers ends later.
         """
         ends = (self._breakers.get(receiver, CLOSED).open_until for receiver in self._queue.receivers())
         return min((end for end in ends if end is not None and end > after), default=None)

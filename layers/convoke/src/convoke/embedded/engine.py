@@ -219,7 +219,7 @@ class EmbeddedEngine:
         - `environ`: the settings for the provisioning retries, the allowed origins, the public URL and `synchronous`.
           The engine reads no other settings. An invalid setting raises ValidationError, InvalidOriginError,
           InvalidSettingError or DataFileError.
-        - `lock_timeout`: how many seconds a write waits at most while another process holds the write lock.
+        - `lock_timeout`: the maximum number of seconds that a write waits while another process holds the write lock.
         - `reset`: if not None, the API has the test controls. `reset` must replace this engine with an empty engine.
         - `observers`: get the finished requests, deliveries and calls of chat clients. See `Observer`.
         """

@@ -19,7 +19,7 @@ VISIBILITY_TIMEOUT_SECONDS = 30.0
 """How long a received message stays invisible. This is twice the maximum duration of a webhook call."""
 
 MAX_PAUSE_SECONDS = 3600.0
-"""How long a message can stay invisible at most.
+"""The maximum time that a message can stay invisible.
 
 If the remaining time is longer, somebody has set the clock back, and the queue treats the message as visible.
 """

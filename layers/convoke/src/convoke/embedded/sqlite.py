@@ -104,7 +104,7 @@ class SqliteTable:
         - `on_changes`: called after each commit that stores change records. The argument is these change records.
         - `on_failure`: called after a unit is dropped.
         - `on_gone`: called whenever the table finds that the data file was removed or replaced.
-        - `lock_timeout`: how many seconds a thread waits at most while another process holds the write lock.
+        - `lock_timeout`: the maximum number of seconds that a thread waits while another process holds the write lock.
         """
         self._streamed = streamed
         self._on_stream = on_stream
@@ -212,8 +212,8 @@ class SqliteTable:
     def unit(self) -> Iterator[None]:
         """Commit all writes in the `with` block as one unit. If the block raises an exception, drop the unit.
 
-        If an event loop owns the table, this context manager does nothing, because each tick has its own unit. Then
-        only the event loop's thread may use this context manager.
+        If an event loop owns the table, only the event loop's thread may use this context manager. The context manager
+        then does nothing, because each tick has its own unit.
         """
         if self._owner:
             yield
