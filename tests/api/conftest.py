@@ -66,7 +66,8 @@ def instance(engine: str) -> Iterator[Instance]:
 def tree(instance: Instance, request: pytest.FixtureRequest) -> Tree:
     """Return a tree of paths.
 
-    The test runs twice: with the paths of the account's default service, and with the paths of another service.
+    The test runs twice: with the paths without a service SID, which use the account's default service, and with the
+    paths of a new service.
     """
     return Tree(instance, in_service=request.param == "a service's tree")
 

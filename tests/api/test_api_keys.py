@@ -353,7 +353,8 @@ def test_friendly_name_of_an_api_key_has_at_most_64_characters(instance: Instanc
 def account(place: CliTarget) -> str:
     """Create an account. Return the SID of the oldest account.
 
-    In a stack, the deployment has created the oldest account.
+    In a data file, the created account is the oldest account. In a stack, the oldest account is the account that the
+    deployment created.
     """
     place.printed("account", "create")
     oldest: str = place.printed("account", "list")[0]["sid"]

@@ -39,7 +39,7 @@ class SlowTime:
 
 @pytest.fixture(scope="module")
 def costs(ministack_url: str) -> Iterator[Counted]:
-    """Return the cost of each step, for several kinds of conversations. Each kind uses its own account."""
+    """Return the cost of each step, for several kinds of conversations and messages. Each kind uses its own account."""
     with pytest.MonkeyPatch.context() as patched, redirect_stdout(StringIO()):
         for name, value in {**CREDENTIALS, "AWS_ENDPOINT_URL": ministack_url}.items():
             patched.setenv(name, value)

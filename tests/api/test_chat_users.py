@@ -1,4 +1,7 @@
-"""Chat clients fetch the service's configuration, Users, and their own conversations. See docs/chat.md."""
+"""Chat clients fetch the service's configuration, and fetch and update Users and their own conversations.
+
+See docs/chat.md.
+"""
 
 from __future__ import annotations
 

@@ -174,7 +174,7 @@ def test_provisioning_retries_keep_their_backoff_in_moved_time() -> None:
         conversation = stored(instance)[sid]
         assert conversation["state"] == "closed"
         assert [alert["code"] for alert in instance.items("alert")] == [50427]
-    # The first pause begins when the conversation is created. Therefore replace the first attempt's time.
+    # The first pause begins when the conversation is created. Therefore `moments` must begin with the creation date.
     moments[0] = datetime.fromisoformat(conversation["date_created"])
     pauses = [round((later - earlier).total_seconds()) for earlier, later in pairwise(moments)]
     assert pauses == [10, 20, 40, 80, 160, 320, 600, 600]

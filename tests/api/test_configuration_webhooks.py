@@ -1,4 +1,6 @@
-"""`/v1/Configuration/Webhooks` configures the account's webhooks, and Convoke retries failed deliveries.
+"""`/v1/Configuration/Webhooks` configures the account's webhooks.
+
+Convoke retries a failed delivery, unless the status of the response is final, for example 400.
 
 See docs/behaviour/configuration-webhooks.md.
 """

@@ -184,7 +184,7 @@ def test_delete_read_before_initializing_ended_is_refused(instance: Instance, en
 
 @dataclass(frozen=True)
 class OvertakenRepository(ProvisioningRepository):
-    """A repository that calls `meanwhile` after each read.
+    """A repository that calls `meanwhile` after each read of a conversation.
 
     `meanwhile` writes to the table, as another process could.
     """

@@ -1,4 +1,4 @@
-"""The sweeper deletes the participants of a deleted User. See docs/behaviour/users.md#delete."""
+"""The sweeper removes a deleted User from all conversations that are not closed. See docs/behaviour/users.md#delete."""
 
 from __future__ import annotations
 

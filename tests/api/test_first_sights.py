@@ -121,8 +121,8 @@ def test_failed_provisioning_creates_no_user() -> None:
 class CountingTable:
     """Wraps a table, and counts the reads and writes of Users.
 
-    `read` has the number of keys and the consistency of each batch read of Users. `written` has the number of Users in
-    each transaction.
+    For each batch read of Users, `read` has the number of keys, and whether the read was strongly consistent. For each
+    transaction, `written` has the number of written Users.
     """
 
     def __init__(self, table: Any) -> None:

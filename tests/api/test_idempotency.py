@@ -1,4 +1,4 @@
-"""Convoke executes requests with the same `Idempotency-Key` only once, and repeats the response.
+"""For 24 hours, Convoke executes an accepted request with an `Idempotency-Key` only once, and repeats its response.
 
 See docs/behaviour/requests-and-answers.md#idempotency-keys.
 """

@@ -1,4 +1,7 @@
-"""Convoke adds each message from a phone to the correct conversation. See docs/behaviour/inbound-messages.md."""
+"""Convoke adds a message from a phone to the correct conversation. A message that nobody expects is not stored.
+
+See docs/behaviour/inbound-messages.md.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +44,7 @@ def bodies(conversation: Any) -> list[str]:
 
 
 def events_since(instance: Instance, earlier: int) -> list[dict[str, str]]:
-    """Return the payloads of all events, without the events of the first `earlier` changes."""
+    """Return the payloads of the events of all changes, except the first `earlier` changes."""
     return [event["payload"] for change in instance.changes()[earlier:] for event in change["events"]]
 
 

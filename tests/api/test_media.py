@@ -105,7 +105,7 @@ def test_media_can_be_in_one_message_only(instance: Instance) -> None:
 
 
 def asking(instance: Instance, meanwhile: Callable[[], object]) -> dict[str, str]:
-    """Configure a pre-event, and call `meanwhile` before the next pre-event is answered.
+    """Configure a pre-event whose receiver calls `meanwhile` once, before its first answer.
 
     Return the header with which a request causes pre-events.
     """

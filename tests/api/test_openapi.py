@@ -1,6 +1,6 @@
 """`/openapi.json` is valid and complete, and every operation behaves as the document says.
 
-`tests/support/openapi_checks.py` checks the responses of all behaviour tests against the document.
+In the behaviour tests, `tests/support/openapi_checks.py` checks most responses against the document.
 """
 
 from __future__ import annotations
@@ -280,10 +280,10 @@ def test_similar_paths_require_credentials(instance: Instance) -> None:
 
 
 def routes_of(node: RoutingTree[Any], *segments: str) -> Iterator[tuple[str, str]]:
-    """Yield the method and the path of every route in the dispatcher.
+    """Yield the method and the path of every route at or below `node`, a node of the dispatcher's tree.
 
-    `node` is a node of the dispatcher's tree. Each element of `segments` is a literal or the suffix of a path
-    parameter. The suffix is empty or starts with a dot.
+    `segments` leads from the root to `node`. Each segment is a literal or the suffix of a path parameter. The suffix is
+    empty or starts with a dot.
     """
     for method, (_, names) in node.methods.items():
         values = iter(names)

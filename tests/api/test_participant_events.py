@@ -1,4 +1,4 @@
-"""Changes to participants cause webhook events and restart timers."""
+"""Changes to participants cause webhook events. These changes restart timers, except a change of the read position."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`convoke phone` sends messages from a simulated phone to a running instance."""
+"""`convoke phone` sends messages from a simulated phone to a running instance, and prints the phone's inbox."""
 
 from __future__ import annotations
 

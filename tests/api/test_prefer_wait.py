@@ -1,4 +1,6 @@
-"""`Prefer: wait=N` (RFC 7240) delays the response until the conversation has left `initializing`.
+"""`Prefer: wait=N` delays the response until the conversation has left `initializing`, for at most N seconds.
+
+RFC 7240 defines this header. Convoke waits at most 20 seconds.
 
 See docs/behaviour/conversation-with-participants.md#waiting.
 """

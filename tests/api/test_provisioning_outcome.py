@@ -85,7 +85,7 @@ def test_provisioning_is_found_by_unique_name_and_in_service(instance: Instance)
 
 @pytest.mark.parametrize("run", [held_instance, moto_instance], ids=["embedded", "aws-on-moto"])
 def test_failed_participant_has_error_code_and_message(run: Callable[..., AbstractContextManager[Instance]]) -> None:
-    """Convoke adds all participants or none. Therefore the valid SMS participants also fail, without an error code."""
+    """Convoke adds all participants or none. Therefore the two valid participants also fail, without an error code."""
     person = '{"identity": "alice", "messaging_binding": {"projected_address": "+15017122662"}}'
     with run(admit=refuse_roles) as instance:
         sid = create(instance, [*GROUP_MMS[:2], person])

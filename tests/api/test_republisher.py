@@ -90,7 +90,7 @@ def published(place: CliTarget) -> list[str]:
 
 
 def connect_bus(place: CliTarget) -> None:
-    """Make the stack's event bus send all events to the delivery queue."""
+    """If `place` is a stack, make the stack's event bus send all events to the delivery queue."""
     if isinstance(place, StackTarget):
         events, sqs = place.client("events"), place.client("sqs")
         answer = sqs.get_queue_attributes(QueueUrl=place.queues["DeliveryQueue"], AttributeNames=["QueueArn"])

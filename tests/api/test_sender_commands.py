@@ -1,4 +1,4 @@
-"""`convoke sender` assigns an AWS account's phone numbers to Convoke accounts, and lists and releases the senders."""
+"""`convoke sender` assigns an AWS account's phone numbers to Convoke accounts, and manages the resulting senders."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Simulated phones can write only to business numbers with a simulated sender."""
+"""A simulated phone writes to business numbers, and gets copies of messages.
+
+The phone reaches only numbers without a sender, and numbers with a simulated sender of the same account.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Clients never see outdated data, although eventually consistent reads can return outdated data.
+"""Clients never see deleted or outdated resources, although eventually consistent reads can return outdated data.
 
 On DynamoDB, all queries of an index are eventually consistent. A query of the table is consistent only if Convoke
 requests consistency. See docs/how-it-works.md#promises.

@@ -514,7 +514,7 @@ def test_long_replay_of_messages_starts_at_the_first_missed_one(
 
 
 def test_replay_has_events_for_recent_messages_whose_receipts_changed(instance: EmbeddedInstance) -> None:
-    """A new status of a receipt changes only the message, and Convoke stores no change that touches the message.
+    """A new status of a receipt updates the item of the message, but no stored change touches the message.
 
     Therefore the replay must also read recent messages.
     """

@@ -49,7 +49,7 @@ def configure_webhook(instance: Instance) -> None:
 
 
 def delivered_states(instance: Instance) -> list[tuple[str, ...]]:
-    """Deliver every pending event. Return the old state, new state and reason of each state event."""
+    """Deliver every pending event. Return the old state, new state and reason of all state events delivered so far."""
     instance.work()
     payloads = [delivery.event.payload for delivery in instance.receivers.posted]
     return [tuple(payload[name] for name in ("StateFrom", "StateTo", "Reason")) for payload in payloads]
@@ -297,7 +297,7 @@ def test_sweep_that_looks_ahead_fires_no_timer_early(embedded: EmbeddedInstance)
 
 @dataclass(frozen=True)
 class OvertakenRepository(ProvisioningRepository):
-    """A repository that calls `meanwhile` after each read.
+    """A repository that calls `meanwhile` after each read of a conversation.
 
     `meanwhile` writes to the table, as another process could.
     """

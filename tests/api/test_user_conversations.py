@@ -1,4 +1,4 @@
-"""Clients list, fetch and update the conversations of a User. See docs/behaviour/user-conversations.md."""
+"""Clients list, fetch, update and delete the conversations of a User. See docs/behaviour/user-conversations.md."""
 
 from __future__ import annotations
 
@@ -208,7 +208,7 @@ def test_concurrent_updates_of_read_position_and_attributes_both_take_effect(tre
         "[2]",
         "muted",
     )
-    # Each event must contain the attributes that were stored at that time.
+    # Each event must contain the attributes that were stored when the event occurred.
     events = [event for change in tree.instance.changes() for event in change["events"]]
     assert sorted(event["payload"]["Attributes"] for event in events if event["type"] == "onParticipantUpdated") == [
         *("[1]", "[2]", "[2]", "{}"),

@@ -5,18 +5,20 @@ Convoke refuses files of other programs and data files with an unknown format.
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 import stat
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
 
+from convoke.domain.circuit_breakers import line_key
 from convoke.domain.instants import now
 from convoke.domain.sids import Prefix, SidFactory
 from convoke.embedded import data_format
@@ -52,7 +54,7 @@ def test_file_has_application_id_and_data_format(tmp_path: Path) -> None:
 
 
 def test_changed_indexes_require_new_data_format() -> None:
-    assert (DATA_FORMAT, keys.INDEXES) == (8, (DUE, LISTED, MEMBERSHIPS))
+    assert (DATA_FORMAT, keys.INDEXES) == (9, (DUE, LISTED, MEMBERSHIPS))
 
 
 def a_file_of_another_version(path: Path) -> None:
@@ -176,6 +178,24 @@ FORMAT_4 = (
 )
 """The SQL statements that create a data file of format 4."""
 
+FORMAT_8 = (
+    *FORMAT_4[:6],
+    """CREATE TABLE messages (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        queue TEXT NOT NULL,
+        account_sid TEXT NOT NULL,
+        receiver TEXT NOT NULL DEFAULT '',
+        body TEXT NOT NULL,
+        visible_at REAL NOT NULL,
+        receive_count INTEGER NOT NULL DEFAULT 0,
+        failures INTEGER NOT NULL DEFAULT 0
+    )""",
+    "CREATE INDEX messages_by_receiver ON messages (queue, receiver, visible_at)",
+    f"PRAGMA application_id = {APPLICATION_ID}",
+    "PRAGMA user_version = 8",
+)
+"""The SQL statements that create a data file of format 8. The formats 5 to 7 have the same tables."""
+
 ACCOUNT = SidFactory()(Prefix.ACCOUNT)
 
 EVENT = an_event(ACCOUNT)
@@ -183,15 +203,20 @@ EVENT = an_event(ACCOUNT)
 DELIVERY = a_delivery(ACCOUNT, "https://Hooks.example.com/a?b")
 
 
+def empty_file(path: Path, statements: Sequence[str]) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute("PRAGMA journal_mode = WAL")
+    for statement in statements:
+        connection.execute(statement)
+    return connection
+
+
 def file_of_format_4(path: Path) -> None:
     """Create a data file of format 4 with an item, a stream record and queue messages.
 
     The message ids are not consecutive.
     """
-    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        connection.execute("PRAGMA journal_mode = WAL")
-        for statement in FORMAT_4:
-            connection.execute(statement)
+    with closing(empty_file(path, FORMAT_4)) as connection:
         body = '{"pk":"AC1#CH1","sk":"conversation","count":0}'
         connection.execute("INSERT INTO items (pk, sk, body) VALUES ('AC1#CH1', 'conversation', ?)", (body,))
         connection.execute("INSERT INTO stream (body) VALUES (?)", (body,))
@@ -242,15 +267,20 @@ def test_messages_of_format_4_keep_their_ids_and_counts_and_get_a_receiver(tmp_p
     assert format_of(path) == DATA_FORMAT
 
 
+def as_in_format_8(connection: sqlite3.Connection) -> None:
+    for index in ("messages_visible", "messages_waiting", "messages_of_lines"):
+        connection.execute(f"DROP INDEX {index}")
+    connection.execute("ALTER TABLE messages DROP COLUMN waits")
+    connection.execute(FORMAT_8[7])
+
+
 def file_of_format_5(path: Path) -> None:
     """Create a data file of format 5. A queue message of this format does not store its number of failures."""
-    SqliteTable(str(path)).close()
-    with closing(sqlite3.connect(path)) as connection:
+    with closing(empty_file(path, FORMAT_8)) as connection:
         connection.execute("ALTER TABLE messages DROP COLUMN failures")
         row = (3, "delivery", ACCOUNT, "host", DELIVERY.model_dump_json(), 0.0, 2)
         connection.execute("INSERT INTO messages VALUES (?, ?, ?, ?, ?, ?, ?)", row)
         connection.execute("PRAGMA user_version = 5")
-        connection.commit()
 
 
 def test_messages_of_format_5_have_no_failures_yet(tmp_path: Path) -> None:
@@ -270,10 +300,12 @@ def test_memberships_of_format_5_get_into_the_order_of_their_conversations(tmp_p
     ]
     with closing(SqliteTable(path)) as table:
         table.transact([*map(Put, participants), Put(COUNTER)])
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         # Before format 6, the column `memberships_sort` contained the participant's sort key.
-        table.write("UPDATE items SET memberships_sort = sk WHERE memberships_partition IS NOT NULL", ())
-        table.write("ALTER TABLE messages DROP COLUMN failures", ())
-        table.write("PRAGMA user_version = 5", ())
+        connection.execute("UPDATE items SET memberships_sort = sk WHERE memberships_partition IS NOT NULL")
+        as_in_format_8(connection)
+        connection.execute("ALTER TABLE messages DROP COLUMN failures")
+        connection.execute("PRAGMA user_version = 5")
     with closing(SqliteTable(path)) as table:
         assert [item["pk"] for item in table.query("alice", index=MEMBERSHIPS, limit=9)] == [
             item["pk"] for item in participants
@@ -284,18 +316,18 @@ def test_memberships_of_format_5_get_into_the_order_of_their_conversations(tmp_p
 WITHOUT_FAILURES = "ALTER TABLE messages DROP COLUMN failures"
 
 
-@pytest.mark.parametrize(("version", "column"), [(6, ""), (6, WITHOUT_FAILURES), (7, "")])
-def test_both_kinds_of_format_6_and_format_7_are_migrated(tmp_path: Path, version: int, column: str) -> None:
+@pytest.mark.parametrize(("version", "column"), [(6, ""), (6, WITHOUT_FAILURES), (7, ""), (8, "")])
+def test_both_kinds_of_format_6_and_formats_7_and_8_are_migrated(tmp_path: Path, version: int, column: str) -> None:
     """Format 6 has two variants: with and without the column `failures`.
 
     Migration must increase the format number. Then an older version of Convoke, which cannot read new items, refuses
     the file.
     """
     path = tmp_path / "convoke.db"
-    with closing(SqliteTable(str(path))) as table:
-        table.transact([Put(COUNTER)])
-        table.write(column, ())
-        table.write(f"PRAGMA user_version = {version}", ())
+    with closing(empty_file(path, FORMAT_8)) as connection:
+        connection.execute("INSERT INTO items (pk, sk, body) VALUES (?, ?, ?)", (*KEY, json.dumps(COUNTER)))
+        connection.execute(column)
+        connection.execute(f"PRAGMA user_version = {version}")
     with closing(SqliteTable(str(path))) as table:
         assert table.get(KEY) == COUNTER
         assert table.rows("SELECT count(*) FROM pragma_table_info('messages') WHERE name = 'failures'") == [(1,)]
@@ -309,8 +341,33 @@ def test_migrated_file_has_the_tables_of_a_new_one(tmp_path: Path) -> None:
             rows = connection.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL").fetchall()
         return sorted((name, "".join(sql.split()).replace('"', "")) for name, sql in rows)
 
-    file_of_format_4(tmp_path / "old.db")
-    assert schema(tmp_path / "old.db") == schema(tmp_path / "new.db")
+    file_of_format_4(tmp_path / "4.db")
+    file_of_format_5(tmp_path / "5.db")
+    empty_file(tmp_path / "8.db", FORMAT_8).close()
+    for version in (4, 5, 8):
+        assert schema(tmp_path / f"{version}.db") == schema(tmp_path / "new.db")
+
+
+def test_messages_of_format_8_keep_their_times(tmp_path: Path) -> None:
+    path, present = tmp_path / "convoke.db", now().timestamp()
+    line = line_key(ACCOUNT, "+15017122661>+15558675310")
+    with closing(empty_file(path, FORMAT_8)) as connection:
+        connection.executemany(
+            "INSERT INTO messages (queue, account_sid, receiver, body, visible_at) VALUES ('delivery', ?, ?, ?, ?)",
+            [
+                (ACCOUNT, "host", "sent", present - 10),
+                (ACCOUNT, "other", "postponed", present + 600),
+                (ACCOUNT, line, "postponed copy", present + 600),
+                (ACCOUNT, line, "second copy", present - 10),
+            ],
+        )
+    with closing(SqliteTable(str(path))) as table:
+        queue = DurableQueue(table, "delivery", now)
+        assert queue.receivers() == [line, "host"]
+        assert not queue.is_first_visible(line)
+        message = queue.receive("host")
+        assert message
+        assert (message.body, queue.receive("other")) == ("sent", None)
 
 
 def test_backup_in_format_4_lies_beside_the_migrated_file(tmp_path: Path) -> None:

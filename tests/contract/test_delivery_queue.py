@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
 
+from convoke.domain.circuit_breakers import line_key
 from convoke.embedded.queue import (
     MAX_PAUSE_SECONDS,
     NO_RECEIVER,
@@ -19,6 +21,7 @@ from convoke.embedded.queue import (
 )
 from convoke.embedded.sqlite import SqliteTable
 from tests.support.manual_clock import ManualClock
+from tests.support.sqlite_steps import steps
 
 ONE, OTHER = "AC1 https://one.example:443", "AC1 https://other.example:443"
 
@@ -144,6 +147,20 @@ def test_each_receiver_has_its_own_order(queue: DurableQueue) -> None:
     assert not queue.has_visible()
 
 
+def test_retry_does_not_go_before_messages_that_have_been_visible_for_longer(
+    queue: DurableQueue, clock: ManualClock
+) -> None:
+    """Otherwise the retries of failed deliveries would keep newer deliveries waiting. Only a line needs the order."""
+    line = line_key("AC1", "+15017122661>+15558675310")
+    for receiver in (ONE, line):
+        send(queue, "failed", "newer", receiver=receiver)
+        queue.change_visibility(received(queue, receiver), 5)
+    clock.move(timedelta(seconds=5))
+    assert [received(queue).body, received(queue).body] == ["newer", "failed"]
+    in_order = [queue.receive(line, in_order=True) for _ in range(2)]
+    assert [message and message.body for message in in_order] == ["failed", "newer"]
+
+
 def test_queues_of_different_names_do_not_meet(queue: DurableQueue, clock: ManualClock) -> None:
     other = DurableQueue(queue.table, "another", clock.now)
     send(other, "a")
@@ -162,29 +179,13 @@ def test_message_that_is_postponed_too_far_by_a_clock_change_is_visible(
     queue: DurableQueue, clock: ManualClock
 ) -> None:
     send(queue, "a")
+    queue.change_visibility(received(queue), 0)
     clock.move(timedelta(seconds=-MAX_PAUSE_SECONDS))
     assert (queue.receivers(), queue.receive(ONE)) == ([], None)
     clock.move(timedelta(seconds=-1))
     assert queue.receivers() == [ONE]
     assert queue.has_visible()
     assert received(queue).body == "a"
-
-
-def steps(queue: DurableQueue, call: Callable[[], object]) -> int:
-    """Run `call`. Return how many steps SQLite's virtual machine runs meanwhile.
-
-    Unlike a duration, this number is the same on every computer.
-    """
-    count = 0
-
-    def step() -> None:
-        nonlocal count
-        count += 1
-
-    queue.table._connection.set_progress_handler(step, 1)
-    call()
-    queue.table._connection.set_progress_handler(None, 1)
-    return count
 
 
 def postpone(queue: DurableQueue, count: int, seconds: float = 600) -> list[int]:
@@ -195,11 +196,39 @@ def postpone(queue: DurableQueue, count: int, seconds: float = 600) -> list[int]
     return [message.id for message in messages]
 
 
-def test_finding_receivers_does_not_read_every_message(queue: DurableQueue) -> None:
-    postpone(queue, 5)
-    few = steps(queue, queue.receivers)
-    postpone(queue, 500)
-    assert steps(queue, queue.receivers) <= few + 5
+def postpone_for_many_receivers(queue: DurableQueue, count: int) -> None:
+    for number in range(count):
+        receiver = line_key("AC1", f"+15017122661>{number}") if number % 2 else f"AC1 https://{number}.example:443"
+        send(queue, "postponed", receiver=receiver)
+        queue.change_visibility(received(queue, receiver), 600)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        DurableQueue.receivers,
+        DurableQueue.has_visible,
+        DurableQueue.make_due_visible,
+        lambda queue: queue.next_receiver(NO_RECEIVER),
+        lambda queue: queue.has_visible_to(ONE),
+        lambda queue: queue.is_first_visible(line_key("AC1", "+15017122661>1")),
+        lambda queue: queue.next_visible(queue.now()),
+        lambda queue: queue.delete(received(queue, OTHER)),
+        lambda queue: queue.receive(line_key("AC1", "+15017122661>1"), in_order=True),
+    ],
+)
+def test_no_call_reads_every_message_or_every_postponed_receiver(
+    queue: DurableQueue, call: Callable[[DurableQueue], object]
+) -> None:
+    def steps_with(messages: int) -> int:
+        send(queue, *["visible"] * messages)
+        send(queue, *["visible"] * messages, receiver=line_key("AC1", "+15017122661>1"))
+        postpone_for_many_receivers(queue, messages)
+        send(queue, "for the test", receiver=OTHER)
+        return steps(queue, partial(call, queue))
+
+    few = steps_with(5)
+    assert steps_with(500) <= few + 20
 
 
 def test_next_visible_does_not_read_every_message(queue: DurableQueue, clock: ManualClock) -> None:

@@ -1,4 +1,4 @@
-"""The media client fetches the files that phones send, over real sockets.
+"""Over real sockets, the media client fetches the files that phones send.
 
 The last tests run the operation that stores the files. See docs/behaviour/media.md#media-of-phones.
 """
@@ -219,7 +219,10 @@ def instance() -> Iterator[EmbeddedInstance]:
 
 
 def received(instance: EmbeddedInstance, *urls: str) -> list[dict[str, Any]]:
-    """Fetch the files at `urls`, as the operation for inbound messages does. Return the media that it stores."""
+    """Call the operation that fetches and stores the files of a phone's message. Return the media that it stored.
+
+    `urls` are the URLs of the files.
+    """
     program = instance.engine.program
     service = program.known_services.fetch(instance.account.sid, instance.account.default_chat_service_sid)
     assert service is not None

@@ -8,13 +8,14 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from heapq import heapify, heappop, heappush
+from typing import cast
 
 import pytest
 
 from convoke.domain.senders import Provider, Sender
 from convoke.storage import keys
 from convoke.storage.sending_limits import LIFETIME, MAX_PAUSE, SendingLimits
-from convoke.storage.table import EXPIRES_AT, Table
+from convoke.storage.table import EXPIRES_AT, Item, Set, Table, Update
 from tests.support.tables import memory_table, moto_table
 
 NOW = datetime(2026, 11, 28, 12, 0, 0, 250_000, tzinfo=UTC)
@@ -34,6 +35,18 @@ def sender(limit: int | None, digit: str = "0") -> Sender:
         date_created=NOW,
         date_updated=NOW,
     )
+
+
+class CountingTable:
+    """Counts the updates."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+        self.updates = 0
+
+    def update(self, update: Update) -> Item:
+        self.updates += 1
+        return self._table.update(update)
 
 
 @pytest.fixture(params=ENGINES)
@@ -104,10 +117,16 @@ def test_sender_without_a_limit_writes_nothing(limits: SendingLimits) -> None:
 def test_items_expire(limits: SendingLimits) -> None:
     for _ in range(3):
         limits.pause_before(sender(1), NOW)
-    partition = keys.sending_turns(sender(1).account_sid, sender(1).sid).pk
-    stored = limits.table.query(partition, limit=10, consistent=True)
-    assert len(stored) == 2
-    assert {item[EXPIRES_AT] for item in stored} == {int((NOW + LIFETIME).timestamp())}
+    second = keys.sending_second(sender(1).account_sid, sender(1).sid, int(NOW.timestamp()))
+    stored = limits.table.get_many([second, keys.sending_turns(sender(1).account_sid, sender(1).sid)])
+    assert [item[EXPIRES_AT] for item in stored.values()] == [int((NOW + LIFETIME).timestamp())] * 2
+
+
+def test_counters_of_seconds_and_turns_are_in_different_partitions() -> None:
+    """One partition of DynamoDB accepts at most 1,000 writes per second."""
+    account_sid, sid = sender(1).account_sid, sender(1).sid
+    found = [keys.sending_second(account_sid, sid, second) for second in (1, 2)]
+    assert len({key.pk for key in (*found, keys.sending_turns(account_sid, sid))}) == 3
 
 
 def test_pause_is_bounded_and_a_copy_reserves_no_turn_after_the_longest_pause(limits: SendingLimits) -> None:
@@ -120,7 +139,40 @@ def test_pause_is_bounded_and_a_copy_reserves_no_turn_after_the_longest_pause(li
 
 
 def test_clock_that_is_set_back_does_not_stop_the_sender(limits: SendingLimits) -> None:
+    """Otherwise the copies that exceed the limit would wait until the clock is where it was."""
     for _ in range(3):
         limits.pause_before(sender(1), NOW + timedelta(days=1))
+    assert [limits.pause_before(sender(1), NOW) for _ in range(3)] == [0.0, 0.75, 1.75]
+
+
+def test_clock_of_another_process_that_is_ahead_does_not_give_turns_twice(limits: SendingLimits) -> None:
+    seconds = int(MAX_PAUSE.total_seconds())
+    for _ in range(seconds + 1):
+        limits.pause_before(sender(1), NOW + timedelta(seconds=30))
     assert limits.pause_before(sender(1), NOW) == 0.0
-    assert limits.pause_before(sender(1), NOW) == MAX_PAUSE.total_seconds()
+    assert limits.pause_before(sender(1), NOW) == seconds
+
+
+def test_turn_is_never_in_the_past(limits: SendingLimits) -> None:
+    """A pause that is not positive would mean that the copy can be sent."""
+    for _ in range(2):
+        limits.pause_before(sender(1), NOW)
+
+    class Interrupted(CountingTable):
+        def update(self, update: Update) -> Item:
+            if self.updates == 2:
+                turns = keys.sending_turns(sender(1).account_sid, sender(1).sid)
+                self._table.update(Update(turns, (Set("next", 1_000_000),)))
+            return super().update(update)
+
+    interrupted = cast("Table", Interrupted(limits.table))
+    assert SendingLimits(interrupted).pause_before(sender(1), NOW) == 0.75
+
+
+def test_copy_that_gets_no_turn_tries_no_second_update_of_the_turns(limits: SendingLimits) -> None:
+    """While many copies wait for 15 minutes, they must not use up the writes of the item with the turns."""
+    for _ in range(int(MAX_PAUSE.total_seconds()) + 2):
+        limits.pause_before(sender(1), NOW)
+    counting = CountingTable(limits.table)
+    assert SendingLimits(cast("Table", counting)).pause_before(sender(1), NOW) == MAX_PAUSE.total_seconds()
+    assert counting.updates == 2, "one for the count of the second, one for the question whether a turn is free"

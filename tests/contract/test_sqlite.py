@@ -138,7 +138,8 @@ def test_stream_records_stay_until_forgotten(tmp_path: Path) -> None:
     with closing(SqliteTable(path, streamed=is_streamed)) as table:
         assert [item for _, item in table.stream_records(10)] == [change(3), change(4)]
         table.delete_stream_records(numbers[3:])
-        # Delete the numbers of deleted records. The new record must have another number, and must remain.
+        # Delete the same numbers a second time, after a new record is stored. The new record must remain, because its
+        # number must differ from the numbers of the deleted records.
         table.transact([Put(change(9))])
         table.delete_stream_records(numbers[3:])
         assert [item for _, item in table.stream_records(10)] == [change(9)]

@@ -49,7 +49,10 @@ ENGINES: dict[str, Callable[[pytest.FixtureRequest], AbstractContextManager[Tabl
 }
 
 MARKS = {"dynamodb-on-ministack": pytest.mark.xdist_group("ministack")}
-"""Maps an engine to a mark. With the mark, one pytest-xdist worker runs all tests on MiniStack and starts it once."""
+"""Maps an engine to a mark.
+
+The mark makes one pytest-xdist worker run all tests of this module on MiniStack. Therefore MiniStack starts only once.
+"""
 
 KEY = Key("AC1#CH1", "conversation")
 OTHER = Key("AC1#CH1", "provisioning")
@@ -555,7 +558,7 @@ class Walk:
     """Twelve items in one partition, and a query for them.
 
     The items have the letters `a` to `l` as sort keys. The result of the query is a string of letters. The query reads
-    the table if `index` is None.
+    `index`, or the table if `index` is None.
     """
 
     letters = "abcdefghijkl"

@@ -1,4 +1,7 @@
-"""All writes in one tick of the event loop form one unit of work (embedded/sqlite.py, embedded/unit.py)."""
+"""The writes in one tick of the event loop form one unit of work (embedded/sqlite.py, embedded/unit.py).
+
+A unit that reaches the maximum number of rows is committed before its tick ends.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +47,10 @@ def change(number: int) -> Item:
 
 
 class Log(list[str]):
-    """A list of the callbacks that a table has called. The oldest call comes first."""
+    """Has an entry for each callback that a table has called. The oldest call comes first.
+
+    The entry of a callback about changes is the SIDs of the changes. Any other entry is the name of the callback.
+    """
 
     def entry(self, name: str) -> Callable[..., None]:
         return lambda *_: self.append(name)

@@ -58,7 +58,10 @@ HANDLERS = (
     "_message_sender",
     "_conversation_finalizer",
 )
-"""The names of the `AwsInstance` attributes that store handlers. Each handler has its own caches."""
+"""The names of the `AwsInstance` attributes whose handlers `clear_caches` discards. Each handler has its own caches.
+
+The handler `_inbound_messages` is missing here.
+"""
 
 
 class FunctionContext(LambdaContext):
@@ -208,7 +211,10 @@ class AwsInstance(Instance):
         return Program(self.edges("api")).accounts
 
     def clear_caches(self) -> None:
-        """Discard the handlers and their caches. The caches of the edges, such as the cache of Auth Tokens, remain."""
+        """Discard the handlers in HANDLERS and their caches.
+
+        The caches of the edges, such as the cache of Auth Tokens, remain.
+        """
         for name in HANDLERS:
             vars(self).pop(name, None)
 
@@ -428,13 +434,16 @@ class MotoInstance(AwsInstance):
         return records
 
     def redrive_copies(self) -> None:
-        """Move the only dead letter of a copy back to the copy queue, as `convoke dlq redrive` does."""
+        """Move the only message in the failure queue of copies to the copy queue, as `convoke dlq redrive` does."""
         sqs, values = self.deployment.client("sqs"), self.deployment.values
         letters = SqsDeadLetters(sqs, "copy-failure", values["CopyFailureQueue"], values["CopyQueue"])
         assert letters.redrive(lambda body: body) == 1
 
     def forget_pauses(self, receives: int | None = None) -> None:
-        """Make all deliveries and copies visible. `receives` replaces the number of their receives."""
+        """Make all messages of the delivery queue and of the copy queue visible now.
+
+        If `receives` is not None, it becomes the receive count of each message.
+        """
         queues = sqs_backends["123456789012"][REGION].queues
         for message in (*queues["DeliveryQueue"]._messages, *queues["CopyQueue.fifo"]._messages):
             message.visible_at = message.delayed_until = 0

@@ -1,4 +1,7 @@
-"""Simulate the wall clock and the monotonic clock of a process, which can disagree after a freeze."""
+"""Simulate the wall clock and the monotonic clock of a process.
+
+The two clocks can disagree after a freeze of the process, or after somebody sets the wall clock back.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """A fake CloudFormation server with two operations: DescribeStacks and ListStackResources.
 
-The command line calls only these operations. The CloudFormation server of moto would need a dozen more packages.
+Commands with the option `--stack` call no other operation of CloudFormation. moto's CloudFormation server would need a
+dozen more packages.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Simulate a crash before and after every call to an edge, then start a new instance that recovers.
 
-An edge is a port to the outside: the table, a queue, the workflow, the bus, the webhook client.
+An edge is a port to the outside, for example the table, a queue or the webhook client.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ CRASH_POINTS: Counter[str] = Counter()
 """Maps each test to the number of crashes that the test simulated."""
 
 EDGES = ("table", "participant_queue", "workflow", "event_bus", "delivery_queue", "copy_queue", "webhook_client")
-"""The edges whose calls can crash: before a call or after it. Calls to carriers and the media store can crash too."""
+"""Edges whose calls can crash, before or after the call. Calls to carriers and to the media store can crash too."""
 
 
 INSIDE_A_COMMIT = ("_write_pending", "_store", "_announce")
@@ -148,7 +148,7 @@ def crash_points(
     statuses: Sequence[int] = (),
     **edges: Any,
 ) -> Iterator[EmbeddedInstance]:
-    """Crash `scenario` at every call to an edge. After each crash, yield a new instance that has recovered.
+    """Run `scenario` many times, and crash each run at a different call. Yield a recovered instance after each crash.
 
     `prepare` runs before the scenario and does not crash. `after_restart` runs after the crash and before the recovery.
     The first webhook calls receive the responses `statuses`. Each further keyword argument replaces the edge with that

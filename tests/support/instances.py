@@ -144,7 +144,10 @@ class Receivers:
 
 
 class Instance(ABC):
-    """A running instance of Convoke on either engine. Asynchronous work waits until a test calls `work`."""
+    """A running instance of Convoke on either engine.
+
+    Asynchronous work waits until a test calls `work`, unless `EmbeddedInstance.served` runs the engine.
+    """
 
     is_deployed = False
     """Whether the instance runs on AWS. On AWS, Convoke refuses to call private addresses."""

@@ -75,7 +75,8 @@ def install_client(folder: Path) -> Path:
 def environment(*path: Path) -> dict[str, str]:
     """Return environment variables with which every function can start.
 
-    The values are the template's defaults. The hash seed is fixed. `path` becomes PYTHONPATH.
+    The functions' own variables have the template's defaults, or `-` in place of a resource. The hash seed is fixed.
+    `path` becomes PYTHONPATH.
     """
     variables = [settings["Environment"]["Variables"] for settings in functions().values()]
     values = [(name, _value_of(value)) for each in variables for name, value in each.items()]

@@ -89,7 +89,7 @@ Received = Queue[tuple[dict[str, str], str]]
 
 @contextmanager
 def receiver() -> Iterator[tuple[str, Received]]:
-    """Run a webhook receiver that accepts every call, until the block ends.
+    """Until the block ends, run a webhook receiver that accepts every call.
 
     Yields the receiver's URL and the queue of received calls.
     """

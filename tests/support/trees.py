@@ -11,7 +11,8 @@ from tests.support.instances import Answer, Instance
 class Tree:
     """A tree of paths, which start with `/v1/`. If `in_service` is true, they start with `/v1/Services/{sid}/`.
 
-    `in_service` also creates the service. Otherwise `service_sid` is the SID of the account's default service.
+    If `in_service` is true, the constructor creates a service, and `service_sid` is the SID of this service. Otherwise
+    `service_sid` is the SID of the account's default service.
     """
 
     def __init__(self, instance: Instance, *, in_service: bool) -> None:

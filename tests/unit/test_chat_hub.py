@@ -152,9 +152,10 @@ class FakeClient:
 
     @property
     def notifications(self) -> list[tuple[str, Any]]:
-        """The notifications that the client has received.
+        """The events in the notifications that the client has received.
 
-        Each entry has the notification's type and text. Without a text, the SID of the Sync object is used instead.
+        Each entry has the type of the notification and the text of the event. If the event has no text, the entry has
+        the SID of the Sync object instead.
         """
         found = []
         for frame in self.frames:
@@ -365,7 +366,8 @@ def test_clients_see_only_committed_data() -> None:
         client.asks("establish", MESSAGES)
         await machine.settled()
         machine.hub.changed([change("committed")])
-        # Whenever the hub could read, another request has an open unit with a write.
+        # Whenever the hub could read, a request has an open unit with a write. The hub must not read before the unit
+        # ends.
         for _ in range(3):
             machine.table.transact([Put({"pk": "a", "sk": "b"})])
             await asyncio.sleep(0)

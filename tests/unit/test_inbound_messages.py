@@ -1,4 +1,4 @@
-"""Convoke classifies an inbound message: a group message, a keyword, an answer (domain/inbound_messages.py)."""
+"""Convoke recognizes group messages, keywords and answers among inbound messages (domain/inbound_messages.py)."""
 
 from __future__ import annotations
 

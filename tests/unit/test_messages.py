@@ -107,7 +107,7 @@ STORED: Item = {
     "date_created": "2026-01-02T12:00:00.000Z",
     "date_updated": "2026-01-02T12:00:00.000Z",
 }
-"""The part of the item of a message without media that every version of Convoke stores."""
+"""The attributes that every version of Convoke stores for a message without media."""
 
 KEY = Key("AC1", "message")
 

@@ -1,4 +1,7 @@
-"""Pauses between attempts grow while work fails (domain/pauses.py). Background work pauses at most a minute."""
+"""Pauses between attempts grow while work fails (domain/pauses.py).
+
+Background loops of the embedded engine pause at most a minute (embedded/pauses.py).
+"""
 
 from __future__ import annotations
 

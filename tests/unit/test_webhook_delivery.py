@@ -1,4 +1,4 @@
-"""The receiver's answer either completes a delivery or leads to another attempt."""
+"""The receiver's answer completes a delivery, leads to a further attempt, or is a refusal that ends the attempts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A webhook configuration accepts only valid URLs."""
+"""A webhook configuration accepts only URLs that can be called, and the empty URL, which removes the stored URL."""
 
 from __future__ import annotations
 

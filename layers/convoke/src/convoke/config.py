@@ -101,7 +101,7 @@ class Settings:
     def first_account_sid(self) -> str:
         """The SID of the first account. The first request with the Auth Token of this account creates the account.
 
-        The SID is empty if the deployment uses an existing table, because such a table contains the accounts.
+        The SID is empty if the deployment uses an existing table, because the table then already contains accounts.
         """
         return self.environ.get("CONVOKE_FIRST_ACCOUNT_SID", "")
 

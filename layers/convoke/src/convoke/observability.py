@@ -78,7 +78,10 @@ def json_logger(stack_name: str) -> Logger:
 
 
 class ConsoleFormatter(logging.Formatter):
-    """Formats a log record as one line for people. The `extra` values follow at the end, as JSON."""
+    """Formats a log record for people: one line that ends with the `extra` values as JSON.
+
+    If the record contains an exception, the traceback follows on further lines.
+    """
 
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)s %(message)s")

@@ -48,8 +48,8 @@ class Api:
     def answer(self, event: Mapping[str, Any], context: InvocationContext) -> Answer:
         """Return the response, or an object that tells the engine what to do before the response exists.
 
-        For a `Deferred`, the engine must wait until the participants are added, or until `Deferred.seconds` have
-        passed. For an `Upload`, the engine must pass the request body to the upload.
+        For a `Deferred`, the engine must wait until the conversation leaves `initializing`, or until `Deferred.seconds`
+        have passed. For an `Upload`, the engine must pass the request body to the upload.
         """
         answered = self.origins.refusal(event) or self._dispatcher.answer(event, context)
         added = {"Twilio-Request-Id": request_id(context), **self.origins.headers(event)}

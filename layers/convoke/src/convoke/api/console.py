@@ -28,7 +28,7 @@ SECURITY_HEADERS = {
 }
 """These headers forbid all scripts except the console's own scripts.
 
-The console shows names and texts that strangers can write. Such a text could contain a script.
+The console shows names and texts that strangers can write. A text from a stranger could contain a script.
 """
 
 FOR_A_YEAR = "public, max-age=31536000, immutable"
@@ -37,7 +37,7 @@ FOR_A_YEAR = "public, max-age=31536000, immutable"
 def page(
     path: str, event: Mapping[str, Any], poll_seconds: int, rules: Iterable[str], public_url: str | None
 ) -> Response | None:
-    """Return the page, a file of the console, or a redirect to the page. Return None for any other path.
+    """Return the page, a file of the console, or a redirect to the page. Return None for any other request.
 
     `rules` are the rules (path patterns) of all routes. From these rules, the console finds out which resources this
     engine has.

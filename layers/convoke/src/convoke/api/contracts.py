@@ -20,7 +20,7 @@ CHANGE_REFUSED = (
     catalogue.ConversationInitializingError,
     catalogue.UnavailableError,
 )
-"""The errors of every route that updates a conversation, or creates, updates or deletes a participant or a message.
+"""Errors that can occur if a route updates a conversation, or creates, updates or deletes a participant or message.
 
 Most of these errors mean that the conversation's state does not allow the change. See
 docs/behaviour/states-and-timers.md#allowed-operations.

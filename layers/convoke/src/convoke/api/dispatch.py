@@ -156,7 +156,10 @@ class Dispatcher:
         return self._account_handler(route) if isinstance(route, AccountRoute) else self._service_handler(route)
 
     def _document(self, event: Event) -> Document:
-        """Return the OpenAPI document of the API. Only the first call generates the document."""
+        """Return the OpenAPI document of the API.
+
+        The first call generates the document without the base URL. Every call adds the base URL.
+        """
         # Import here, because the import of pydantic's JSON Schema generator would slow every cold start. Few clients
         # request the document.
         from convoke.api.openapi import members  # noqa: PLC0415 - see above

@@ -1,7 +1,7 @@
 """Convert errors to HTTP responses. See docs/behaviour/requests-and-answers.md#error-body.
 
-The only error responses that `render` does not create come from embedded/http_protocol.py. That module refuses requests
-that never reach the API.
+`render` creates the error responses of the API. Two modules of the embedded engine create other error responses:
+embedded/http_protocol.py refuses requests that never reach the API, and embedded/api_docs.py reports missing files.
 """
 
 from __future__ import annotations

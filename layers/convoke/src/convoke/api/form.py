@@ -155,9 +155,8 @@ def _unquoted(text: bytes) -> bytes:
     """Decode the percent-encoding, such as `%20`. A `%` without two hexadecimal digits stays unchanged."""
     if b"%" not in text:
         return text
-    # The standard library decodes quoted-printable in C. Quoted-printable differs from percent-encoding only in its
-    # escape character. First escape every `=`, and every `%` that does not start an escape. Then replace each `%` by
-    # `=`.
+    # The standard library decodes quoted-printable in C. Quoted-printable has the escape character `=` instead of `%`.
+    # First escape every `=`, and every `%` that does not start an escape. Then replace each `%` by `=`.
     quoted = NOT_ESCAPES.sub(b"%25", text).replace(b"=", b"=3D").replace(b"%", b"=")
     return a2b_qp(quoted)
 

@@ -98,8 +98,8 @@ class Origins:
             return True
         if (site := headers.get("sec-fetch-site")) is not None:
             return site in SAME_SITE_VALUES
-        # A request without the header Origin does not come from a browser. An old browser sends Origin without
-        # Sec-Fetch-Site.
+        # The request has no header Sec-Fetch-Site. An old browser sends Origin without Sec-Fetch-Site, so a request
+        # without both headers does not come from a browser.
         return origin is None or origin == (self._own or request_origin(headers))
 
 

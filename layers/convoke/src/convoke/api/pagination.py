@@ -260,7 +260,7 @@ def ends_of(page: Page[Resource], sid: Callable[[Resource], str]) -> tuple[str |
 def _page_size(query: Mapping[str, str], max_page_size: int) -> int:
     """Return the requested page size. If the value is too small or too large, return the nearest allowed value.
 
-    Such a value is not an error, because SDKs send their argument `limit` as the page size.
+    A value outside the allowed range is not an error, because SDKs send their argument `limit` as the page size.
     """
     return min(max(_integer(query, "PageSize", DEFAULT_PAGE_SIZE), 1), max_page_size)
 

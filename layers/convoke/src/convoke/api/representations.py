@@ -18,7 +18,7 @@ RestDate = Annotated[
     PlainSerializer(to_seconds, when_used="json"),
     WithJsonSchema({"type": "string", "format": "date-time"}, mode="serialization"),
 ]
-"""The date type in resources of Twilio's API, and in the resources Sender and Provisioning.
+"""The date type in Twilio's resources, except API keys, and in the resources Sender and Provisioning.
 
 The dates have no fractions of a second.
 """

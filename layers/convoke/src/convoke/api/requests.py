@@ -1,4 +1,7 @@
-"""The request objects for handlers. A request object contains the gateway event, the account and the service."""
+"""The request objects for handlers. Each request object contains the gateway event.
+
+A `Request` also contains the account. A `ServiceRequest` also contains the account and the service.
+"""
 
 from __future__ import annotations
 
@@ -101,8 +104,8 @@ class Request(CarrierRequest):
     seconds_left: Callable[[], float] = field(default=lambda: inf, kw_only=True)
     """Returns how many seconds are left before the Lambda invocation times out.
 
-    The function returns infinity on the embedded engine, where requests have no time limit, and for routes that do not
-    wait.
+    On the embedded engine, requests have no time limit. The function then returns a constant that is longer than every
+    wait. For account routes, the function returns infinity, because account routes never wait.
     """
 
     @property
@@ -116,7 +119,7 @@ class Request(CarrierRequest):
 
     @property
     def notify_webhooks(self) -> bool:
-        """Whether webhooks get the events that this request causes. Raises InvalidParameterError.
+        """Whether webhooks get the events of this request. Raises InvalidParameterError if the header is invalid.
 
         See docs/behaviour/webhook-delivery.md#what-triggers-webhooks.
         """

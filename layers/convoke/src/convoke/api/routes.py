@@ -1,10 +1,11 @@
-"""The routes of the API. Each route has a method, a rule and the name of a handler.
+"""The routes of the API. Each route has a method, a rule, a handler and a contract.
 
 The rule of a route is the pattern of its path. In a rule, a name such as `<sid>` stands for a path parameter. The
-property `rules` returns the complete patterns, with the prefix.
+property `rules` returns the complete patterns, including the prefix if the route has a prefix.
 
-A route in `SERVICE_ROUTES` has two paths. The path `/v1/...` belongs to the account's default service, and the path
-`/v1/Services/{sid}/...` to the service with this SID. See docs/behaviour/requests-and-answers.md#two-trees.
+A route in `SERVICE_ROUTES` has two paths. The path without a service SID, such as `/v1/Roles`, belongs to the account's
+default service. The path with a service SID, such as `/v1/Services/{sid}/Roles`, belongs to the service with this SID.
+See docs/behaviour/requests-and-answers.md#two-trees.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ class RouteTo(Generic[Handler]):
     ) -> None:
         """`endpoint` can name a handler in `resources/`, such as `roles.list_`. The contract is then `roles.LIST`.
 
-        `endpoint` can also be a function that returns the endpoint.
+        `endpoint` can also be an Endpoint, or a function that returns an Endpoint.
 
         The route imports a named handler, or calls the function, when a client first uses the route. Therefore a
         process imports only the resources that clients use. See docs/decisions/0058-cold-start.md.
@@ -120,7 +121,7 @@ class AccountRoute(RouteTo["AccountHandler"]):
 
 
 class ServiceRoute(RouteTo["ServiceHandler"]):
-    """A route to a resource of a service. The handler does not get the service SID in the path."""
+    """A route to a resource of a service. The handler gets no argument for the service SID in the path."""
 
     @property
     def rules(self) -> tuple[str, ...]:

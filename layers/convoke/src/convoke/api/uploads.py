@@ -141,7 +141,10 @@ class MultipartBody:
 
 
 def upload_body(content_type: str, filename: str | None) -> UploadBody:
-    """Choose how to find the content in a body. Raise an error if the content type is malformed."""
+    """Return the object that finds the content in the body. Raise an error if `content_type` is malformed.
+
+    `filename` is the filename that the client requests, or None. This filename has priority over a filename in a form.
+    """
     is_form = media_type(content_type) == MULTIPART
     return MultipartBody(content_type, filename) if is_form else RawBody(content_type, filename)
 

@@ -33,9 +33,9 @@ MAX_ANSWER_BYTES = 64 * 1024
 """The maximum length of an answer that is read. An answer of Twilio has about 1 KB."""
 
 NOT_ACCEPTED = frozenset({401, 403, 404, 503})
-"""The status codes which mean that Twilio did not process the request, but may process a repeated request.
+"""The status codes, except 429, which mean that Twilio did not accept the copy, but may accept the copy later.
 
-After 401, 403 or 404, the repeated request may use new credentials. With 503, a server is unable to handle a request at
+After 401, 403 or 404, a later request may use new credentials. With 503, a server is unable to handle a request at
 present (RFC 9110, section 15.6.4). After any other 5xx status code, Twilio may have accepted the copy.
 """
 
@@ -85,7 +85,10 @@ class TwilioCarrier:
 
 
 def _outcome(status: int, body: bytes) -> SentCopy:
-    """Return the SID that Twilio gave to the copy. Raise the matching error if Twilio did not accept the copy."""
+    """Return the SID that Twilio gave to the copy, if Twilio accepted the copy.
+
+    If not, raise the error that matches the answer. After a TwilioAnswerError, Twilio may have accepted the copy.
+    """
     try:
         content = json.loads(body)
         code = int(content.get("code") or 0)

@@ -1,6 +1,7 @@
 """Check the field `attributes` of a resource: a string that contains JSON. Convoke stores the string unchanged.
 
-See docs/behaviour/requests-and-answers.md#json-in-parameters.
+The module of each resource has the maximum size of the field, as MAX_CONVERSATION_ATTRIBUTES_BYTES in
+`domain/conversations.py`. See docs/behaviour/requests-and-answers.md#json-in-parameters.
 """
 
 from __future__ import annotations

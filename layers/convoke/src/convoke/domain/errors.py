@@ -119,7 +119,10 @@ class ConversationsError(ValueError):
 
 
 def refusal(problems: Sequence[ConversationsError]) -> ConversationsError:
-    """Return the first error of `problems`. The attribute `others` of this error contains the remaining errors."""
+    """Return the first error of `problems`. The attribute `others` of this error contains the remaining errors.
+
+    The caller has already sorted the errors, as `in_order_of_checks` in `api/parameters.py` does.
+    """
     first, *others = problems
     first.others = tuple(others)
     return first

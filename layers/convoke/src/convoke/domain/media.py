@@ -63,7 +63,10 @@ PHONE_TYPES = frozenset(
         *(f"video/{each}" for each in ("3gpp", "mp4", "mpeg", "ogg", "quicktime", "webm")),
     }
 )
-"""The content types that phones can send and receive. A browser does not run scripts in content of these types."""
+"""The content types that phones can send and receive. A browser does not run scripts in content of these types.
+
+AWS accepts fewer types: see MAX_BYTES in `aws/sms_carrier.py`.
+"""
 
 SHOWN_TYPES = (*sorted(PHONE_TYPES), BINARY)
 """The content types with which Convoke can serve the content of a media."""

@@ -14,7 +14,7 @@ from contextlib import closing
 from enum import StrEnum
 from pathlib import Path
 
-from convoke.domain.circuit_breakers import receiver_key
+from convoke.domain.circuit_breakers import LINE_SCHEME, receiver_key
 from convoke.embedded.rows import index_columns
 from convoke.storage.keys import INDEXES
 from convoke.storage.table import EXPIRES_AT
@@ -22,7 +22,7 @@ from convoke.storage.table import EXPIRES_AT
 APPLICATION_ID = 0x436F6E76
 """The ASCII codes of the text `Conv`. Tools such as `file` show this value."""
 
-DATA_FORMAT = 8
+DATA_FORMAT = 9
 """The number of the current data format.
 
 Increase the number if you change the tables below or `keys.INDEXES`. Also increase the number if earlier versions of
@@ -30,6 +30,8 @@ Convoke cannot read a new item. The table `items` has two columns for each index
 
 Formats 7 and 8 have the same tables. But the versions of Convoke that use format 7 cannot read all receipts of format
 8, and would remove the media of a message when a client edits the message.
+
+Format 9 has the column `waits` and other indexes of the table `messages`.
 """
 
 OLDEST_DATA_FORMAT = 4
@@ -51,6 +53,18 @@ class Synchronous(StrEnum):
 MEMORY = ":memory:"
 """The path that stands for a database in memory. The database is deleted when the connection closes."""
 
+OF_LINE = f"receiver GLOB '* {LINE_SCHEME}*'"
+"""The SQL condition that the receiver of a queue message is a line. See `line_key` in domain/circuit_breakers.py.
+
+SQLite uses the index `messages_of_lines` only for a statement that contains exactly this condition.
+"""
+
+MESSAGE_INDEXES = (
+    "CREATE INDEX messages_visible ON messages (queue, receiver, visible_at) WHERE waits = 0",
+    "CREATE INDEX messages_waiting ON messages (queue, visible_at) WHERE waits = 1",
+    f"CREATE INDEX messages_of_lines ON messages (queue, receiver) WHERE {OF_LINE}",
+)
+
 MESSAGES = (
     """CREATE TABLE messages (
         id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -60,9 +74,10 @@ MESSAGES = (
         body TEXT NOT NULL,
         visible_at REAL NOT NULL,
         receive_count INTEGER NOT NULL DEFAULT 0,
-        failures INTEGER NOT NULL DEFAULT 0
+        failures INTEGER NOT NULL DEFAULT 0,
+        waits INTEGER NOT NULL DEFAULT 1
     )""",
-    "CREATE INDEX messages_by_receiver ON messages (queue, receiver, visible_at)",
+    *MESSAGE_INDEXES,
 )
 
 
@@ -267,6 +282,12 @@ def _migrate(connection: sqlite3.Connection, version: int) -> None:
     # Files of format 5 and some files of format 6 do not have the column `failures`. All later files have the column.
     elif not connection.execute("SELECT 1 FROM pragma_table_info('messages') WHERE name = 'failures'").fetchone():
         connection.execute("ALTER TABLE messages ADD COLUMN failures INTEGER NOT NULL DEFAULT 0")
+    if version >= 5:
+        # All messages count as waiting. The queue finds out which messages have become visible since.
+        connection.execute("ALTER TABLE messages ADD COLUMN waits INTEGER NOT NULL DEFAULT 1")
+        connection.execute("DROP INDEX messages_by_receiver")
+        for statement in MESSAGE_INDEXES:
+            connection.execute(statement)
     # Before format 6, the index `memberships` ordered the participants by their own sort key.
     connection.execute("UPDATE items SET memberships_sort = pk WHERE memberships_partition IS NOT NULL")
 

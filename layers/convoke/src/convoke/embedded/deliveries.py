@@ -15,9 +15,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from bisect import bisect_right
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -85,6 +84,9 @@ The failure is that a unit of work (embedded/unit.py) was dropped, or that the q
 make the pause longer. If the data file cannot be used while a queue message is handled, this queue message is also
 postponed by this time.
 """
+
+AFTER_RECEIVERS = "!"
+"""An Account SID with this suffix sorts after all receivers of the account. Their keys have a space after the SID."""
 
 FAILED_IN_CONVOKE = "a webhook delivery failed in Convoke"
 
@@ -380,6 +382,7 @@ class ConcurrentDeliveries:
                 return
             self._table.begin()
             self._hide_messages_under_way()
+            self._queue.make_due_visible()
             more = self._split_events()
             more = self._start_deliveries() or more
         except RunAgainError:
@@ -433,22 +436,38 @@ class ConcurrentDeliveries:
         """
         if self._receivers.total() >= MAX_CONCURRENT_DELIVERIES:
             return None
-        receivers = self._queue.receivers()
-        first = bisect_right(receivers, self._last_receiver)
         now = self._now()
-        for receiver in (*receivers[first:], *receivers[:first]):
+        for receiver in self._receivers_in_turn():
             if self._may_start(receiver, now):
                 self._last_receiver = receiver
                 return receiver
+            if is_line(receiver) and not self._receivers[receiver]:
+                # A postponed copy is the first of the line. Do not find the line again before the copy is visible.
+                self._queue.hold_back(receiver)
         return None
+
+    def _receivers_in_turn(self) -> Iterator[str]:
+        """Yield the receivers that have visible queue messages. Start after the last receiver that was called.
+
+        Skip all receivers of an account that has the maximum number of concurrent calls.
+        """
+        last = self._last_receiver
+        for after, end in ((last, None), (NO_RECEIVER, last)):
+            while (receiver := self._queue.next_receiver(after)) and (end is None or receiver <= end):
+                account_sid = account_sid_of(receiver)
+                if self._accounts[account_sid] < MAX_CONCURRENT_DELIVERIES_PER_ACCOUNT:
+                    yield receiver
+                    after = receiver
+                else:
+                    after = f"{account_sid}{AFTER_RECEIVERS}"
 
     def _may_start(self, receiver: str, now: datetime) -> bool:
         under_way = self._receivers[receiver]
         limit = 1 if is_line(receiver) else MAX_CONCURRENT_DELIVERIES_PER_RECEIVER
         return (
             under_way < limit
-            and _is_ready(self._queue, receiver)
             and self._accounts[account_sid_of(receiver)] < MAX_CONCURRENT_DELIVERIES_PER_ACCOUNT
+            and _is_ready(self._queue, receiver)
             and self._breakers.get(receiver, CLOSED).allows(now, under_way=under_way)
         )
 

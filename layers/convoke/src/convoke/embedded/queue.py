@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Sized
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from convoke.domain.instants import Clock
+from convoke.embedded.data_format import OF_LINE
 from convoke.embedded.sqlite import SqliteTable
 
 VISIBILITY_TIMEOUT_SECONDS = 30.0
@@ -74,40 +75,62 @@ class DurableQueue:
 
         Messages with an event have no receiver.
         """
-        # For each receiver, SQLite needs a few index lookups. The number of messages does not matter.
+        # For each receiver, SQLite needs one index lookup. The number of visible messages does not matter.
         return [receiver for (receiver,) in self.table.rows(_RECEIVERS, (self.name, self._seconds()))]
+
+    def next_receiver(self, after: str) -> str | None:
+        """Return the first key after `after`, in sorted order, of a receiver with a visible message to it.
+
+        Ignore messages that have become visible since the last call of `make_due_visible`.
+        """
+        ((receiver,),) = self.table.rows(_NEXT_RECEIVER, (self.name, after))
+        return cast("str | None", receiver)
 
     def receive(self, receiver: str, *, in_order: bool = False) -> ReceivedMessage | None:
         """Receive the message to `receiver` that has been visible for the longest time.
 
-        With `in_order`, receive the visible message that was sent first, even if it was postponed. The message becomes
-        invisible, and its receive count increases by 1. Return None if no message to `receiver` is visible.
+        With `in_order`, which is possible only for a line, receive the visible message that was sent first, even if it
+        was postponed. The message becomes invisible, and its receive count increases by 1. Return None if no message to
+        `receiver` is visible.
         """
-        now = self._seconds()
-        found = self.table.rows(_EARLIEST if in_order else _OLDEST, (self.name, now, receiver))
+        self.make_due_visible()
+        found = self.table.rows(_EARLIEST if in_order else _OLDEST, (self.name, receiver))
         if not found:
             return None
         id_, account_sid, receiver, body, receive_count, failures = found[0]
         self.table.write(
-            "UPDATE messages SET visible_at = ?, receive_count = receive_count + 1 WHERE id = ?",
-            (now + VISIBILITY_TIMEOUT_SECONDS, id_),
+            "UPDATE messages SET waits = 1, visible_at = ?, receive_count = receive_count + 1 WHERE id = ?",
+            (self._seconds() + VISIBILITY_TIMEOUT_SECONDS, id_),
         )
         return ReceivedMessage(id_, account_sid, receiver, body, receive_count + 1, failures)
 
-    def is_first_visible(self, receiver: str) -> bool:
-        """Return whether the oldest message to `receiver` is visible.
-
-        The oldest message is the message that was sent first.
-        """
-        first = self.table.rows(_FIRST, (self.name, receiver))
+    def make_due_visible(self) -> None:
+        """Store that the messages whose pause is over do not wait any more."""
         now = self._seconds()
-        return bool(first) and not now < first[0][0] <= now + MAX_PAUSE_SECONDS
+        if self.table.rows(_IS_DUE, (self.name, now)) != [(0,)]:
+            for due in (_PAST, _TOO_FAR):
+                self.table.write(f"UPDATE messages SET waits = 0 WHERE {due}", (self.name, now))  # noqa: S608
+
+    def is_first_visible(self, line: str) -> bool:
+        """Return whether the message of a line that was sent first is visible."""
+        first = self.table.rows(_FIRST, (self.name, line))
+        return bool(first) and not self._waits(*first[0])
+
+    def hold_back(self, line: str) -> None:
+        """Postpone all messages of a line until the message that was sent first becomes visible.
+
+        Do nothing if the first message is visible.
+        """
+        first = self.table.rows(_FIRST, (self.name, line))
+        if first and self._waits(*first[0]):
+            _, visible_at = first[0]
+            self.table.write(_HOLD_BACK, (self.name, line, visible_at))
 
     def has_visible(self) -> bool:
-        return self.has_visible_to(NO_RECEIVER) or bool(self.receivers())
+        return self.table.rows(_HAS_VISIBLE, (self.name, self._seconds())) != [(0,)]
 
     def has_visible_to(self, receiver: str) -> bool:
-        return bool(self.table.rows(_OLDEST, (self.name, self._seconds(), receiver)))
+        return self.table.rows(_HAS_VISIBLE_TO, (self.name, self._seconds(), receiver)) != [(0,)]
 
     def is_empty(self) -> bool:
         """Return whether the queue contains no messages, neither visible nor invisible messages."""
@@ -119,9 +142,10 @@ class DurableQueue:
         Ignore messages whose ids are in `excluded`. Return None if no message becomes visible after `after`.
         """
         statement = _next_visible(len(excluded))
-        ((visible_at,),) = self.table.rows(statement, (self.name, after.timestamp(), *excluded))
-        if visible_at is None:
+        found = self.table.rows(statement, (self.name, after.timestamp(), *excluded))
+        if not found:
             return None
+        visible_at = found[0][0]
         moment = datetime.fromtimestamp(visible_at, UTC)
         # `fromtimestamp` rounds to microseconds. At a time that is rounded down, the message is not yet visible.
         return moment if moment.timestamp() >= visible_at else moment + timedelta.resolution
@@ -131,14 +155,14 @@ class DurableQueue:
         self.table.write(
             # Do not use `receive_count - 1` in SQL. If the unit that received the message was dropped, the stored
             # receive count never increased.
-            "UPDATE messages SET visible_at = ?, receive_count = ? WHERE id = ?",
+            "UPDATE messages SET waits = 1, visible_at = ?, receive_count = ? WHERE id = ?",
             (self._seconds() + seconds, message.receive_count - 1, message.id),
         )
 
     def return_failed(self, message: ReceivedMessage, seconds: float) -> None:
         """Do the same as `return_uncounted`, and also count a failure of Convoke itself."""
         self.table.write(
-            "UPDATE messages SET visible_at = ?, receive_count = ?, failures = ? WHERE id = ?",
+            "UPDATE messages SET waits = 1, visible_at = ?, receive_count = ?, failures = ? WHERE id = ?",
             (self._seconds() + seconds, message.receive_count - 1, message.failures + 1, message.id),
         )
 
@@ -147,7 +171,9 @@ class DurableQueue:
 
     def change_visibility(self, message: ReceivedMessage, seconds: float) -> None:
         """Change the time at which a message becomes visible: `seconds` from now."""
-        self.table.write("UPDATE messages SET visible_at = ? WHERE id = ?", (self._seconds() + seconds, message.id))
+        self.table.write(
+            "UPDATE messages SET waits = 1, visible_at = ? WHERE id = ?", (self._seconds() + seconds, message.id)
+        )
 
     def dead_letter(self, message: ReceivedMessage) -> None:
         self.table.write("UPDATE messages SET queue = ? WHERE id = ?", (_dead_letters_of(self.name), message.id))
@@ -158,56 +184,74 @@ class DurableQueue:
         This includes messages that wait for a retry. The engine calls this method when it starts, and after somebody
         has set the clock back.
         """
-        invisible = f"queue = ? AND visible_at > 0 AND id NOT IN ({_placeholders(excluded)})"
+        invisible = f"queue = ? AND waits = 1 AND id NOT IN ({_placeholders(excluded)})"
         if self.table.rows(f"SELECT 1 FROM messages WHERE {invisible} LIMIT 1", (self.name, *excluded)):  # noqa: S608
-            self.table.write(f"UPDATE messages SET visible_at = 0 WHERE {invisible}", (self.name, *excluded))  # noqa: S608
+            self.table.write(f"UPDATE messages SET waits = 0, visible_at = 0 WHERE {invisible}", (self.name, *excluded))  # noqa: S608
+
+    def _waits(self, waits: int, visible_at: float) -> bool:
+        return bool(waits) and 0 < visible_at - self._seconds() <= MAX_PAUSE_SECONDS
 
     def _seconds(self) -> float:
         return self.now().timestamp()
 
 
-_INSERT = "INSERT INTO messages (queue, account_sid, receiver, body, visible_at) VALUES (?, ?, ?, ?, ?)"
+_INSERT = "INSERT INTO messages (queue, account_sid, receiver, body, visible_at, waits) VALUES (?, ?, ?, ?, ?, 0)"
 
-_VISIBLE = f"(visible_at <= ?2 OR visible_at > ?2 + {MAX_PAUSE_SECONDS})"
+# Each message is in one of two indexes, depending on `waits`. SQLite uses them only for statements that contain exactly
+# `waits = 0` or `waits = 1`. See docs/decisions/0164-waiting-messages-have-their-own-index.md.
 
-_VISIBLE_TO = (
+_READY = "queue = ?1 AND waits = 0"
+
+_PAST = "queue = ?1 AND waits = 1 AND visible_at <= ?2"
+
+_TOO_FAR = f"queue = ?1 AND waits = 1 AND visible_at > ?2 + {MAX_PAUSE_SECONDS}"
+
+# Use several EXISTS terms. If one WHERE term combined the conditions with OR, SQLite would scan all messages.
+_IS_DUE = (
+    f"SELECT EXISTS (SELECT 1 FROM messages WHERE {_PAST})"  # noqa: S608 - only constants
+    f" OR EXISTS (SELECT 1 FROM messages WHERE {_TOO_FAR})"
+)
+
+_HAS_VISIBLE = f"{_IS_DUE} OR EXISTS (SELECT 1 FROM messages WHERE {_READY})"  # noqa: S608
+
+_HAS_VISIBLE_TO = (
+    f"SELECT EXISTS (SELECT 1 FROM messages WHERE {_READY} AND receiver = ?3)"  # noqa: S608 - only constants
+    f" OR EXISTS (SELECT 1 FROM messages WHERE {_PAST} AND receiver = ?3)"
+    f" OR EXISTS (SELECT 1 FROM messages WHERE {_TOO_FAR} AND receiver = ?3)"
+)
+
+_READY_TO = (
     "SELECT id, account_sid, receiver, body, receive_count, failures FROM messages"  # noqa: S608 - only constants
-    f" WHERE queue = ?1 AND receiver = ?3 AND {_VISIBLE}"
+    f" WHERE {_READY} AND receiver = ?2"
 )
 
-_OLDEST = f"{_VISIBLE_TO} ORDER BY visible_at, id LIMIT 1"
+_OLDEST = f"{_READY_TO} ORDER BY visible_at, id LIMIT 1"
 
-_EARLIEST = f"{_VISIBLE_TO} ORDER BY id LIMIT 1"
+_EARLIEST = f"{_READY_TO} AND {OF_LINE} ORDER BY id LIMIT 1"
 
-_FIRST = "SELECT visible_at FROM messages WHERE queue = ?1 AND receiver = ?2 ORDER BY id LIMIT 1"
+_FIRST = f"SELECT waits, visible_at FROM messages WHERE queue = ?1 AND receiver = ?2 AND {OF_LINE} ORDER BY id LIMIT 1"  # noqa: S608
 
-_OF_RECEIVER = "FROM messages WHERE queue = ?1 AND messages.receiver = found.receiver"
+_HOLD_BACK = f"UPDATE messages SET waits = 1, visible_at = ?3 WHERE {_READY} AND receiver = ?2"  # noqa: S608
 
-# Look up each receiver in the index. With DISTINCT, SQLite would scan all messages.
-_FOUND = (
-    "WITH RECURSIVE found (receiver) AS ("
-    " SELECT min(receiver) FROM messages WHERE queue = ?1 AND receiver > ''"
-    " UNION ALL"
-    " SELECT (SELECT min(receiver) FROM messages WHERE queue = ?1 AND receiver > found.receiver)"
-    " FROM found WHERE found.receiver IS NOT NULL)"
-)
+_NEXT_RECEIVER = f"SELECT min(receiver) FROM messages WHERE {_READY} AND receiver > ?2"  # noqa: S608
 
-# Use two EXISTS terms. With the single term `_VISIBLE`, SQLite would scan all messages to a receiver.
+# Look up each receiver in the index. With DISTINCT, SQLite would read all visible messages.
 _RECEIVERS = (
-    f"{_FOUND} SELECT receiver FROM found WHERE receiver IS NOT NULL AND ("  # noqa: S608 - only constants
-    f" EXISTS (SELECT 1 {_OF_RECEIVER} AND visible_at <= ?2)"
-    f" OR EXISTS (SELECT 1 {_OF_RECEIVER} AND visible_at > ?2 + {MAX_PAUSE_SECONDS}))"
+    "WITH RECURSIVE found (receiver) AS ("  # noqa: S608 - only constants
+    f" SELECT min(receiver) FROM messages WHERE {_READY} AND receiver > '{NO_RECEIVER}'"
+    f" UNION ALL SELECT (SELECT min(receiver) FROM messages WHERE {_READY} AND receiver > found.receiver)"
+    " FROM found WHERE found.receiver IS NOT NULL)"
+    " SELECT receiver FROM found WHERE receiver IS NOT NULL"
+    f" UNION SELECT receiver FROM messages WHERE {_PAST} AND receiver > '{NO_RECEIVER}'"
+    f" UNION SELECT receiver FROM messages WHERE {_TOO_FAR} AND receiver > '{NO_RECEIVER}' ORDER BY receiver"
 )
 
 
 def _next_visible(excluded: int) -> str:
     """Return the SQL statement for `DurableQueue.next_visible`. `excluded` is the number of excluded ids."""
-    # The index is sorted by receiver first, so search the messages of each receiver separately.
     return (
-        f"{_FOUND}, every (receiver) AS (SELECT receiver FROM found WHERE receiver IS NOT NULL UNION ALL SELECT '')"  # noqa: S608
-        " SELECT min((SELECT visible_at FROM messages"
-        " WHERE queue = ?1 AND messages.receiver = every.receiver AND visible_at > ?2"
-        f" AND id NOT IN ({_placeholders(range(excluded))}) ORDER BY visible_at LIMIT 1)) FROM every"
+        "SELECT visible_at FROM messages WHERE queue = ?1 AND waits = 1 AND visible_at > ?2"  # noqa: S608
+        f" AND id NOT IN ({_placeholders(range(excluded))}) ORDER BY visible_at LIMIT 1"
     )
 
 
@@ -253,7 +297,8 @@ class DeadLetterQueue:
         for page in self._pages():
             visible_at = self.now().timestamp()
             self.table.write(
-                "UPDATE messages SET queue = ?, body = ?, visible_at = ?, receive_count = 0, failures = 0 WHERE id = ?",
+                "UPDATE messages SET queue = ?, body = ?, waits = 0, visible_at = ?, receive_count = 0, failures = 0"
+                " WHERE id = ?",
                 *((self.name, again(body), visible_at, id_) for id_, body in page),
             )
             redriven += len(page)

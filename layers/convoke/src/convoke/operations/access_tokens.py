@@ -46,8 +46,8 @@ class AccessTokenOperations:
     real_time: Clock = instants.now
     """The clock that determines whether a token has expired.
 
-    A test can move the clock of the instance. Chat sessions must not end when a test moves this clock. Therefore tokens
-    use the real clock.
+    A test can move the clock of the instance. A chat session must not end because a test moves the clock of the
+    instance. Therefore tokens use the real clock.
     """
 
     def verify(self, token: str) -> ChatSession:

@@ -98,12 +98,12 @@ class ApiKeyOperations:
                 self.api_keys.delete(account_sid, key.sid)
 
     def owner(self, key_sid: str) -> str | None:
-        """Return the account SID of an API key, or None if the API key does not exist."""
+        """Return the SID of the account that owns an API key, or None if the API key does not exist."""
         owner = self.api_keys.fetch_owner(key_sid)
         return owner.account_sid if owner else None
 
     def authenticate(self, key_sid: str, secret: str) -> str | None:
-        """Return the account SID of an API key.
+        """Return the SID of the account that owns an API key.
 
         Return None if the API key does not exist or has expired, or if the secret is wrong.
         """
@@ -147,6 +147,6 @@ def hash_secret(secret: str) -> str:
 
     A salt and a slow hash protect passwords that people choose. The secrets of early API keys and the codes of the
     console have at least 190 random bits. They need neither a salt nor a slow hash, because they are unique and cannot
-    be guessed. A slow hash would also delay every request with such an API key.
+    be guessed. A slow hash would also delay every request with an early API key.
     """
     return hashlib.sha256(secret.encode()).hexdigest()

@@ -1,4 +1,7 @@
-"""Create one-time codes for links to the console, and exchange a code for an API key."""
+"""Create one-time codes for links to the console, and exchange a code for an API key.
+
+A user can also sign in with an API key and its secret. `console/static/pages.js` has this way.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +37,7 @@ class ConsoleCodeOperations:
     """
 
     def create(self, account_sid: str) -> str:
-        """Return a new code for an existing account."""
+        """Store a code for an existing account, and return the code."""
         code = secrets.token_urlsafe(CODE_BYTES)
         stored = ConsoleCode(account_sid=account_sid, date_expires=self.real_time() + CODE_LIFETIME)
         self.codes.create(stored, hash_secret(code))

@@ -30,9 +30,9 @@ class MustCloseError(Exception):
 
 
 class NothingToFinalizeError(Exception):
-    """The conversation is deleted, or the event about the end of `initializing` is already published.
+    """The conversation is deleted, or the event about the end of `initializing` is published or no longer stored.
 
-    This error occurs if the state machine is started a second time, or is started after the deletion.
+    This error occurs, for example, if the state machine is started a second time, or is started after the deletion.
     """
 
 

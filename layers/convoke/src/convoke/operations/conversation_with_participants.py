@@ -77,8 +77,8 @@ class ConversationWithParticipantsOperations:
         """
         if problems := self.problems(account, service, requested, participants):
             raise refusal(problems)
-        # Check here whether the conversation already exists, because Convoke must send no pre-event for an existing
-        # conversation.
+        # Check here whether an earlier request with the same Idempotency-Key has created the conversation. Convoke must
+        # send no pre-event for an existing conversation.
         if (
             idempotent
             and request_webhooks.origin.notify_webhooks

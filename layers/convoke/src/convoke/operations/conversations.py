@@ -110,7 +110,9 @@ class ConversationOperations:
     def update(
         self, service: Service, sid: str, requested: ConversationChange, *, request_webhooks: RequestWebhooks
     ) -> Conversation:
-        """Store the given fields. If no fields are given, nothing changes. See docs/behaviour/conversations.md#update.
+        """Store the given fields. See docs/behaviour/conversations.md#update.
+
+        If the request contains no fields, or only the current state, nothing changes.
 
         Raises NotFoundError or UniqueNameTakenError. Raises another error if the state of the conversation permits no
         changes.

@@ -56,7 +56,7 @@ class CopyStatuses:
         fields: Mapping[str, str] = NO_FIELDS,
         other_writes: Sequence[Write] = (),
     ) -> StoredCopy | None:
-        """Store a status that results from an attempt of Convoke, and the event about the status.
+        """Store the status that Convoke itself has determined for a copy, and the event about the status.
 
         Return the copy with this status. `stored` is the copy as the caller has read it. `entry` is the reason why the
         copy failed, or None. `fields` are further fields of the receipt to change. `other_writes` belong to the same

@@ -58,7 +58,7 @@ class DueConversations:
             self._run_timers(conversation)
 
     def _run_timers(self, conversation: Conversation) -> None:
-        """Apply the expired timers of a conversation.
+        """Apply the expired timers of a conversation. If no timer has expired, correct an outdated due time.
 
         The sweeper need not claim the conversation. If several sweepers process the conversation at the same time,
         optimistic locking permits only one change.
@@ -74,10 +74,10 @@ class DueConversations:
                 self.conversations.put_off(conversation, after)
 
     def _finish_or_erase(self, conversation: Conversation, provisioning: Provisioning | None, go_on: GoOn) -> None:
-        """Claim an unfinished conversation. Erase a deleted conversation. Otherwise continue the provisioning.
+        """Claim an unfinished conversation. If the conversation is deleted, erase it. Otherwise continue provisioning.
 
-        The claim sets a later due time. If the sweeper crashes after the claim, the next attempt therefore does not
-        start immediately.
+        If the conversation is overdue, the method also stores an alert. The claim sets a later due time. If the sweeper
+        crashes after the claim, the next attempt therefore does not start immediately.
         """
         next_attempt = self.retries.next_attempt_at(self.now(), conversation.attempts + 1)
         if not self.conversations.claim(conversation, next_attempt):
@@ -93,8 +93,8 @@ class DueConversations:
     def _finish(self, conversation: Conversation, provisioning: Provisioning) -> None:
         """Continue the provisioning, or close the conversation after the last attempt.
 
-        After the participants are added, the number of attempts is not limited, because no later step can fail
-        permanently. The pauses grow up to a day, and an alert reports that the conversation is overdue.
+        Only the attempts to add the participants are limited. Later attempts are not limited, because no later step can
+        fail permanently. The pauses grow up to a day, and an alert reports that the conversation is overdue.
         """
         if provisioning.status is not ProvisioningStatus.PENDING:
             self.workflow.start(conversation.account_sid, conversation.sid, [])

@@ -40,8 +40,8 @@ class DueServices:
 
     Each call of this object is a pass. Each pass deletes the conversations of the service. A request that has read the
     service before the deletion may create a conversation after the deletion. Therefore only the last pass deletes all
-    other items of the service. The last pass starts at least SETTLING_TIME after the deletion and finds no
-    conversation.
+    other items of the service. The last pass starts at least SETTLING_TIME after the deletion and finds no conversation
+    to delete.
     """
 
     deleted_services: DeletedServiceRepository
@@ -65,7 +65,7 @@ class DueServices:
             raise TimeIsOverError
 
     def _has_no_conversations(self, service: Service, go_on: GoOn) -> bool:
-        """Delete the conversations of a service. Return True if the service had no conversations.
+        """Delete the conversations of a service. Return True if there was no conversation to delete.
 
         If the time for the sweep is over, raises TimeIsOverError, so that the next pass starts immediately. If a
         deletion in this pass has failed, returns False instead. The next pass then starts after a pause, and the number

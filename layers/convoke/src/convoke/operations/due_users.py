@@ -55,8 +55,8 @@ class DueUsers:
     """Implements `Process` of operations/sweeper.py for Users.
 
     Each call of this object is a pass. Each pass deletes the participants that are older than the deletion of the User.
-    The last pass starts at least SETTLING_TIME after the deletion and finds no participant to delete. This pass removes
-    the tombstone, see `_finish`. If the service of the User is deleted, a pass removes the tombstone immediately.
+    The last pass starts at least SETTLING_TIME after the deletion and finds no participant to delete. This pass ends
+    the deletion, see `_finish`. If the service of the User is deleted, the first pass after that removes the tombstone.
     """
 
     users: UserRepository
@@ -147,8 +147,9 @@ class DueUsers:
     def _finish(self, service: Service, user: User, *, is_seen: bool) -> None:
         """Remove the tombstone. If a new User has replaced the tombstone, remove `leaving` from the new User.
 
-        A process with an outdated cache can add a participant without creating the User of its identity. If `is_seen`
-        is True, there is such a participant, and this method creates the User.
+        A process with an outdated cache can add a participant without creating the User of the participant's identity.
+        `is_seen` is True if the identity has a participant that is newer than the deletion. In place of the tombstone,
+        this method then stores a new User.
         """
         if user.date_removed is None:
             self.users.update(user, user.after_leaving(), None)

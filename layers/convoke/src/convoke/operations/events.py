@@ -1,4 +1,4 @@
-"""List, fetch and replay the events of the ledger, and list their delivery attempts."""
+"""List, fetch and replay the events of the ledger, list their delivery attempts, and rebuild an attempt's request."""
 
 from __future__ import annotations
 

@@ -44,13 +44,13 @@ class InboundMedia:
     def fetch(
         self, service: Service, urls: Sequence[str], credentials: CarrierCredentials | None = None
     ) -> FetchedMediaSids:
-        """Fetch the media of a message.
+        """Fetch the media of a message, at most MAX_MEDIA.
 
         The method skips a media that cannot be fetched, so that the message is not lost. If Convoke itself cannot store
         a media, the method raises UnavailableError, and the carrier delivers the message again.
 
-        Call this method before the first write of a request. On the event loop of the embedded engine, this method
-        raises NeedsThreadError, and the request starts again on a thread.
+        Call this method before a request writes anything to the table. On the event loop of the embedded engine, this
+        method raises NeedsThreadError, and the request starts again on a thread.
         """
         until = time.monotonic() + FETCH_SECONDS
         fetched, losses = [], []

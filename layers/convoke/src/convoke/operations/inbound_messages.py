@@ -85,6 +85,9 @@ class InboundMessageOperations:
     ) -> Received:
         """Store an inbound message in the conversation to which the message belongs, or in a new conversation.
 
+        The result tells what happened. The message is not stored if a webhook receiver rejects the message, or if no
+        conversation awaits the message and no address configuration creates a conversation.
+
         `credentials` give access to the media of the message. If an earlier call stored the message, this method does
         not store the message again. Raises a ConversationsError if the message breaks a rule, for example
         MessageEmptyError. Raises UnavailableError if the carrier must deliver the message again.
@@ -120,11 +123,11 @@ class InboundMessageOperations:
         return self._create(account, configuration, delivery)
 
     def _fetch_open(self, account_sid: str, conversation_sid: str) -> Conversation:
-        """Return the conversation that holds a lock. Raises ChangedMeanwhileError if the conversation is not open.
+        """Return the conversation that awaits a message. Raises ChangedMeanwhileError if the conversation is not open.
 
-        After this error, `_receive` runs again and searches for the conversation again. A conversation that was closed
-        or deleted meanwhile has released the lock. A conversation in the state `initializing` will soon be open or
-        closed.
+        The conversation holds the lock of the addresses in the message. After the error, `_receive` runs again and
+        reads the lock again. A conversation that was closed or deleted meanwhile has released the lock. A conversation
+        in the state `initializing` will soon be open or closed.
         """
         conversation = self.conversations.fetch(account_sid, conversation_sid)
         if conversation is None or not is_open(conversation):
@@ -187,7 +190,7 @@ class InboundMessageOperations:
         return alert_writes(media_lost_alert(message, service.sid, sent, fetched.losses, self.now()))
 
     def _create(self, account: Account, configuration: AddressConfiguration, delivery: _Delivery) -> Received:
-        """Create a conversation with the message. `configuration` contains the settings for the conversation."""
+        """Create a conversation that contains the message. `configuration` has the settings for the conversation."""
         inbound, now = delivery.inbound, self.now()
         members, service = inbound.participants(), self._service(account, configuration)
         _refuse(account, members)

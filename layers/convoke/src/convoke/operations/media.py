@@ -65,8 +65,9 @@ class MediaOperations:
         """Return a media whose upload is complete. Raises NotFoundError.
 
         `reader` is the identity of the chat user who fetches the media. None means that the account fetches the media.
-        The account can fetch all its media. A chat user can fetch the media of the conversations in which the user is a
-        participant. A chat user can also fetch a media that the user has uploaded, until a message contains the media.
+        The account can fetch all media of the service. A chat user can fetch the media of the conversations in which
+        the user is a participant. A chat user can also fetch a media that the user has uploaded, until a message
+        contains the media.
         """
         known = parse_sid(media_sid, Prefix.MEDIA)
         media = known and self.media.fetch(service.account_sid, known)

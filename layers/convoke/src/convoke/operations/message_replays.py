@@ -34,8 +34,8 @@ class MessageReplay:
 
         `replay` is an event that starts or continues a message replay. Convoke enqueues the event that continues the
         replay only after the last attempt of the delivery. The webhook therefore receives the messages in the order of
-        their indexes. If none of the messages that the query reads contains a trigger of the webhook, Convoke enqueues
-        the event that continues the replay immediately.
+        their indexes. If none of the messages that the query reads contains a trigger of the webhook, and more messages
+        follow, Convoke immediately enqueues the event that continues the replay.
 
         The method does nothing if the webhook or the conversation is deleted, or if the webhook no longer receives
         messages.

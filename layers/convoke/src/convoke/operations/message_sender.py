@@ -45,7 +45,7 @@ logger = logging.getLogger(__name__)
 
 
 class RetryCopyError(Exception):
-    """The copy was not sent, but may be sent later. The queue must deliver the queue message again after `seconds`."""
+    """Convoke must try to send the copy later. The queue must deliver the queue message again after `seconds`."""
 
     def __init__(self, seconds: float) -> None:
         super().__init__(f"the copy is tried again in {seconds:g} s")
@@ -107,10 +107,11 @@ class MessageSender:
         """Record that a call to the carrier starts. Return None if the carrier must not be called.
 
         The carrier must not be called if the message or the conversation was deleted, if the copy is already sent or
-        has failed, or if another process starts a call for the copy. In three other cases, this method records that the
+        has failed, or if another process starts a call for the copy. In these other cases, the method records that the
         copy has failed, and returns None:
 
-        - The account has no sender for the business address, or Convoke does not know the addresses of the copy.
+        - Convoke does not know the two addresses of the copy.
+        - The account has no sender for the business address, or the engine has no carrier for the sender's provider.
         - The outcomes of two calls to a real carrier were lost.
         - The limit of the sender has delayed the copy for too long.
 

@@ -51,7 +51,7 @@ class MessageOperations:
     def create(
         self, service: Service, conversation_sid: str, requested: NewMessage, *, request_webhooks: RequestWebhooks
     ) -> Message:
-        """Add a message with the next index to a conversation. An inactive conversation becomes active.
+        """Add a message to a conversation. The message gets the next index. An inactive conversation becomes active.
 
         Raises NotFoundError. Raises another error if the state of the conversation permits no changes, or if the
         message is invalid (for example AuthorNotInGroupError).
@@ -71,8 +71,8 @@ class MessageOperations:
         """Add a message to the conversation `before`, which the caller has read.
 
         Raises ChangedMeanwhileError if another request has changed the conversation after this read. `reached` are the
-        addresses to which a carrier has already delivered the message, so that they get no copy. `other_writes` takes
-        the message and returns further writes for the same transaction. If a condition of these writes fails, the
+        addresses to which a carrier has already delivered the message. These addresses get no copy. `other_writes`
+        takes the message and returns further writes for the same transaction. If a condition of these writes fails, the
         method raises ChangedMeanwhileError too.
         """
         members = self._members(before, requested.author)
@@ -205,7 +205,7 @@ def new_message(
 ) -> Message:
     """Return the message to store for a request. The message gets the conversation's next index.
 
-    The start of the SID `sid` is replaced with this index.
+    The SID of the message is `sid`, but begins with this index instead of the first digits of `sid`.
     """
     author = find_author(members, requested.author)
     return requested.message(

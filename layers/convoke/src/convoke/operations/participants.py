@@ -162,6 +162,8 @@ class ParticipantOperations:
     ) -> Participant:
         """Store the read position and the notification level that the request contains.
 
+        `sid` is the SID or the identity of the participant.
+
         Raises NotFoundError. Raises another error if the state of the conversation permits no changes, or if the read
         position is invalid.
         """
@@ -182,6 +184,8 @@ class ParticipantOperations:
     @retry_on_conflict
     def delete(self, service: Service, conversation_sid: str, sid: str, *, request_webhooks: RequestWebhooks) -> None:
         """Delete a participant, and release the locks on its identity and its pair of addresses.
+
+        `sid` is the SID or the identity of the participant.
 
         Raises NotFoundError. Raises another error if the state of the conversation permits no changes. Raises
         GroupExistsError if another group MMS has the same numbers as the remaining participants.
@@ -242,7 +246,7 @@ class ParticipantOperations:
         self.participants.update_alone(conversation, before, after, change)
 
     def _fetch_of(self, conversation: Conversation, sid: str) -> Participant:
-        """Return a participant of a conversation. Raises NotFoundError.
+        """Return the participant of `conversation` with the SID or identity `sid`. Raises NotFoundError.
 
         The caller must read the conversation before this call, because this method reads the participant. If another
         request changes the participant between these two reads, that request usually also increments the revision of

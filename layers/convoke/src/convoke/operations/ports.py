@@ -1,8 +1,8 @@
-"""The ports to the outside world: queues, workflow, event bus, HTTP client, carriers, media store.
+"""The ports to the outside world: queues, workflow, event bus, HTTP clients, presence, carriers, media store.
 
-A port is an interface that each engine implements. Operations reach the outside world only through these ports. Most
-repositories need no port, because they have only one implementation. The ports for secrets, such as `AuthTokens`, are
-in the package `storage`.
+A port is an interface for which each engine chooses an implementation. Operations reach the outside world only through
+these ports. Most repositories need no port, because they have only one implementation. The ports for secrets, such as
+`AuthTokens`, are in the package `storage`.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class DeliveryQueue(Protocol):
         """Enqueue each event or delivery as one queue message.
 
         The consumer splits an event into deliveries. Each time the consumer receives the queue message of a delivery,
-        the consumer makes one attempt.
+        the consumer makes at most one attempt.
         """
 
 
@@ -114,8 +114,9 @@ class MediaClient(Protocol):
     ) -> AbstractContextManager[FetchedMedia]:
         """Request a media of an inbound message. The caller must read the content inside the `with` block.
 
-        Raises MediaRefusedError if the answer contains no media. Raises WebhookUnreachableError if the answer does not
-        arrive completely within `seconds`.
+        Raises MediaRefusedError if the answer contains no media, if a URL is malformed, or if there are too many
+        redirects. Raises WebhookUnreachableError if the answer does not arrive completely within `seconds`, or if the
+        receiver rules do not allow the call.
         """
 
 

@@ -1,4 +1,4 @@
-"""Send pre-events: webhook calls that can change or reject a request before Convoke stores anything.
+"""Send pre-events: webhook calls that can modify or reject a change before Convoke stores the change.
 
 See docs/behaviour/webhook-delivery.md#pre-events.
 """
@@ -44,9 +44,14 @@ class PreEvents:
     def send(self, pending: PreEvent, origin: Origin) -> Reply:
         """Send a pre-event and return the receiver's reply.
 
-        Raises WebhookRejectedError if the status of the answer is not from 200 to 299. The reply is empty if no webhook
-        is configured for this event, if no answer arrives, if Convoke itself fails, or if the answer is not a JSON
-        object with the status 200. With an empty reply, the request continues without modification.
+        Raises WebhookRejectedError if the status of the answer is not from 200 to 299. The reply is empty in these
+        cases:
+
+        - No webhook is configured for this event, or the account has no Auth Token.
+        - No answer arrives, or Convoke itself fails.
+        - The status of the answer is from 201 to 299, or the body of the answer is not a JSON object.
+
+        With an empty reply, the request continues without modification.
         """
         account_sid, chat_service_sid, _ = pending.subject
         event = pre_event(self.new_sid(Prefix.CHANGE), pending.subject, pending.data, at=self.now(), origin=origin)

@@ -20,7 +20,8 @@ from convoke.storage.users import UserRepository
 class PrincipalOperations:
     """Fetches the principal of a request. Every method raises InvalidAccessTokenError if the User does not exist.
 
-    A method reads the table at most once to fetch the roles. No read is needed if the user has only default roles.
+    A method reads the table at most once to fetch the roles. No read is needed if the user's roles, and the roles that
+    would replace deleted roles, are among the four default roles of the service.
     """
 
     users: UserRepository
@@ -33,7 +34,7 @@ class PrincipalOperations:
         return self._principal(service, identity, None)
 
     def in_conversation(self, service: Service, identity: str, conversation_sid: str) -> tuple[Conversation, Principal]:
-        """Return a conversation, and a chat user with its membership in the conversation, if the user is a participant.
+        """Return a conversation and a chat user, with the user's membership if the user is a participant.
 
         `conversation_sid` is the SID or the unique name of the conversation. Raises NotFoundError if the conversation
         does not exist, or if its participants are still being added.
@@ -46,7 +47,7 @@ class PrincipalOperations:
         return conversation, self._principal(service, identity, participant)
 
     def _principal(self, service: Service, identity: str, participant: Participant | None) -> Principal:
-        """Return a chat user with its roles. If a role was deleted, a default role of the service replaces this role.
+        """Return a chat user with its roles. A role from the service's configuration replaces a deleted role.
 
         If `participant` is None, the chat user has only a role in the service.
         """

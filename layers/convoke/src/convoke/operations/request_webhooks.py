@@ -38,7 +38,7 @@ class RequestWebhooks:
 
 
 class CheckedWebhooks(RequestWebhooks):
-    """The webhook setting of a chat user's request. The permissions of the user are checked again before a repetition.
+    """The webhook setting of a chat user's request. A repetition of the operation checks the user's permissions again.
 
     Before the receiver answers the pre-event, another request can remove the user from the conversation. Then
     optimistic locking fails, and the operation is repeated.

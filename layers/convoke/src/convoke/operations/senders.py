@@ -23,9 +23,9 @@ class FindSender:
     simulates_phones: bool
 
     def __call__(self, account_sid: str, address: str) -> Sender | None:
-        """Return the sender of an address. Return None if the account has no sender for the address.
+        """Return the account's sender for an address, or None if another account has the sender for the address.
 
-        If `simulates_phones` is True and no account has a sender for the address, return a simulated sender.
+        If no account has a sender for the address, return a simulated sender if `simulates_phones` is True, else None.
         """
         sender = self.senders.fetch_by_address(address)
         if sender is None and self.simulates_phones:

@@ -41,8 +41,8 @@ class SimulatorOperations:
     def send(self, account: Account, requested: NewSimulatedMessage) -> Received:
         """Deliver a message from a simulated phone to Convoke. If the message is a keyword, answer as a carrier does.
 
-        Raises InvalidParameterError if a receiver is the address of a Sender resource that belongs to another account
-        or to a real carrier. Raises the errors of `InboundMessageOperations.receive`.
+        Raises InvalidParameterError if a receiver is the address of a Sender resource that belongs to another account,
+        or that sends through a real carrier. Raises the errors of `InboundMessageOperations.receive`.
         """
         business = self._business_address(account, requested.to)
         inbound = InboundMessage(
@@ -57,7 +57,8 @@ class SimulatorOperations:
         inbound.check_addresses()
         if inbound.body is None and not inbound.media_urls:
             raise MessageEmptyError(field="body")
-        # Create the SID before the SIDs of the answers. The list of the phone's messages is ordered by SID.
+        # Create the SID of this message before the SIDs of the answers, because the list of the phone's messages is
+        # ordered by SID.
         sid = self.new_sid(Prefix.RECEIPT)
         # Receive the message before any write of this method, because this call may send a pre-event. A pre-event may
         # need another thread. Then the whole request starts again on the other thread.
@@ -73,7 +74,10 @@ class SimulatorOperations:
         return self.phones.list_phones(account_sid, page)
 
     def opted_out(self, account_sid: str, number: str) -> list[str]:
-        """Return the numbers whose messages the phone has opted out of. Only numbers in recent messages are checked."""
+        """Return the business numbers from which the phone `number` wants no messages.
+
+        The method checks only the numbers in recent messages.
+        """
         known = self.phones.known_numbers(account_sid, number)
         return [other for other in known if self.opt_outs.exists(account_sid, other, number)]
 
@@ -123,9 +127,9 @@ class SimulatorOperations:
         return next(iter(sending), None) or next(configured, receivers[0])
 
     def _has_simulated_sender(self, account: Account, receiver: str) -> bool:
-        """Return whether a Sender resource is stored for a receiver.
+        """Return whether a simulated Sender resource is stored for a receiver.
 
-        A number without a stored Sender resource is simulated too.
+        The result is False for a number without a Sender resource, although Convoke simulates this number too.
 
         Raises InvalidParameterError if the sender belongs to another account or is not simulated.
         """
@@ -137,8 +141,8 @@ class SimulatorOperations:
     def _apply_keyword(self, account_sid: str, inbound: InboundMessage) -> None:
         """Change the opt-out list, and answer the keyword.
 
-        A keyword that does not change the list gets no answer, except HELP. Each message is applied only once, because
-        a repeated message could otherwise undo a later keyword.
+        A keyword that does not change the list gets no answer, except HELP. Each message with STOP or START is applied
+        only once, because a repeated message could otherwise undo a later keyword.
         """
         business, phone = inbound.business_address, inbound.sender
         keyword = inbound.keyword

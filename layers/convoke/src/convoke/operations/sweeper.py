@@ -52,11 +52,12 @@ class Sweeper:
         threads: int = 1,
         go_on: GoOn = lambda: True,
     ) -> int:
-        """Process every resource that is due at `until` or earlier, and return the number of these resources.
+        """Process every resource that is due at `until` or earlier, and return the number of processed resources.
 
         `shards` are the shards of the index `due` that the sweep reads. If `until` is None, the method uses the current
-        time. One sweep processes each resource only once, even if the processing fails. The sweeper ignores resources
-        of an unknown kind, which a newer version may have stored. The sweep ends early if `go_on` returns False.
+        time. One sweep processes each resource at most once, even if the processing fails. The sweeper ignores
+        resources of an unknown kind, which a newer version may have stored. The sweep ends early if `go_on` returns
+        False.
 
         A resource that cannot be processed is due again after a pause. The pause grows with each failure. Without the
         pause, every sweep would process the same resource and fail.

@@ -128,7 +128,7 @@ class ItemsPage(NamedTuple):
 
 
 FetchItems = Callable[[Span], Sequence[SyncItem]]
-"""A function that returns items of one object."""
+"""A function that returns those items of one object that a span selects."""
 
 
 @dataclass(frozen=True, slots=True)

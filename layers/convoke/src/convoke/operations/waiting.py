@@ -35,7 +35,7 @@ class ConversationWaiter:
     sleep: Sleep
 
     def wait_until_initialized(self, created: Conversation, seconds: float) -> Conversation:
-        """Wait until the conversation leaves `initializing`, at most `seconds`. Return the conversation.
+        """Wait until the conversation leaves `initializing`, but for at most `seconds`. Return the conversation.
 
         The method returns the result of the last successful read. If no read succeeds, the method returns `created`. If
         a read fails, the method stops waiting.
@@ -67,7 +67,7 @@ class ConversationWaiter:
 def pauses(seconds: float) -> Iterator[float]:
     """Yield pauses in seconds that add up to `seconds`.
 
-    Each pause is twice as long as the previous pause, but at most MAX_PAUSE_SECONDS.
+    Each pause is twice as long as the previous pause, but at most MAX_PAUSE_SECONDS. The last pause can be shorter.
     """
     left, pause = seconds, FIRST_PAUSE_SECONDS
     while left > 0:

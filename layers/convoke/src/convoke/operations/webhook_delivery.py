@@ -100,7 +100,7 @@ class WebhookDelivery:
     metrics: Metrics
 
     def split(self, event: Event) -> None:
-        """Enqueue one queue message for each webhook that receives the event.
+        """Enqueue one queue message for each target of the event: a webhook, or the error-log URL of the account.
 
         If the event starts or continues a message replay, the method enqueues the next message of the conversation.
         """
@@ -260,6 +260,6 @@ def retry_delay_seconds(number: int) -> float:
     """Return the pause in seconds after attempt `number`.
 
     The maximum pause is 2 seconds after the first attempt, and doubles with each further attempt. Jitter shortens the
-    pause by up to a half. Without jitter, deliveries that fail at the same time would be retried at the same time.
+    pause by at most half. Without jitter, deliveries that fail at the same time would be retried at the same time.
     """
     return (1 << number) * random.uniform(0.5, 1)  # noqa: S311  (jitter, not a secret)

@@ -202,8 +202,11 @@ def sender_address(address: str) -> Key:
 
 
 def sending_second(account_sid: str, sender_sid: str, second: int) -> Key:
-    """Return the key of the item that counts the copies of a sender in one second. `second` is a Unix time."""
-    return Key(f"{account_sid}#sending#{sender_sid}", f"second#{second}")
+    """Return the key of the item that counts the copies of a sender in one second. `second` is a Unix time.
+
+    Each second has its own partition, because one partition of DynamoDB accepts at most 1,000 writes per second.
+    """
+    return Key(f"{account_sid}#sending#{sender_sid}#{second}", "second")
 
 
 def sending_turns(account_sid: str, sender_sid: str) -> Key:

@@ -6,6 +6,7 @@ docs/decisions/0160-limit-of-a-sender.md.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -15,6 +16,8 @@ from convoke.storage.table import (
     EXPIRES_AT,
     Add,
     ConditionFailedError,
+    Equals,
+    Item,
     LessThan,
     NotExists,
     Or,
@@ -29,6 +32,9 @@ MAX_PAUSE = timedelta(minutes=15)
 """The maximum pause of a copy that exceeds the limit. If a copy must wait for longer, it gets several pauses."""
 
 MICROSECONDS = 1_000_000
+
+CLOCK_TOLERANCE_MICROSECONDS = 60 * MICROSECONDS
+"""How much later than MAX_PAUSE a turn can be because the clocks of two processes differ."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,27 +68,38 @@ class SendingLimits:
         The turns of one second are evenly spread over the second. If all turns up to MAX_PAUSE from now are taken, the
         method reserves no turn, and returns the time `now + MAX_PAUSE`.
 
-        The item contains the time of the next free turn in microseconds. Two conditional updates need no read, so that
+        The item contains the time of the next free turn in microseconds. The conditional updates need no read, so that
         processes that reserve turns at the same time do not make each other repeat the update.
         """
         key = keys.sending_turns(sender.account_sid, sender.sid)
         distance = -(-MICROSECONDS // limit)
         first = (items.epoch_seconds(now) + 1) * MICROSECONDS
-        latest = now + MAX_PAUSE
-        is_free = Or((NotExists("next"), LessThan("next", first)))
+        last = items.epoch_seconds(now + MAX_PAUSE) * MICROSECONDS
+        start = (Set("next", first + distance), _expiry(now))
         try:
-            self.table.update(Update(key, (Set("next", first + distance), _expiry(now)), is_free))
+            self.table.update(Update(key, start, Or((NotExists("next"), LessThan("next", first)))))
             return _moment(first)
-        except ConditionFailedError:
-            pass
-        try:
-            has_room = LessThan("next", items.epoch_seconds(latest) * MICROSECONDS)
-            stored = self.table.update(Update(key, (Add("next", distance), _expiry(now)), has_room))
-        except ConditionFailedError:
-            # Do not reserve a turn that is more than MAX_PAUSE away. The copy would come back before this turn, and
-            # would then reserve a second turn.
-            return latest
-        return _moment(int(str(stored["next"])) - distance)
+        except ConditionFailedError as failed:
+            following = _next_turn(failed.item)
+        if following > last + CLOCK_TOLERANCE_MICROSECONDS:
+            # Somebody has set the clock back. Otherwise no copy would get a turn until the clock is where it was.
+            with suppress(ConditionFailedError):
+                self.table.update(Update(key, start, Equals("next", following)))
+            return _moment(first)
+        if following < last:
+            with suppress(ConditionFailedError):
+                has_room = LessThan("next", last)
+                stored = self.table.update(Update(key, (Add("next", distance), _expiry(now)), has_room))
+                # A process whose clock is behind may have started the turns again meanwhile.
+                return _moment(max(_next_turn(stored) - distance, first))
+        # Do not reserve a turn that is more than MAX_PAUSE away. The copy would come back before this turn, and would
+        # then reserve a second turn.
+        return now + MAX_PAUSE
+
+
+def _next_turn(item: Item | None) -> int:
+    """Return the time of the next free turn in microseconds. `item` contains the turns of a sender."""
+    return int(str((item or {})["next"]))
 
 
 def _expiry(now: datetime) -> Set:

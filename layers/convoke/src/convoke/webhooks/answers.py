@@ -25,11 +25,11 @@ class WebhookUnreachableError(Exception):
     """The entry that the error log gets for this failure."""
 
     is_sent = True
-    """Whether a part of the request may have been sent. False if the client could not connect to the host."""
+    """Whether a part of the request may have been sent. The client sets False if it could not connect to the host."""
 
 
 class WebhookLateError(WebhookUnreachableError):
-    """No answer arrived within the time limit."""
+    """No answer arrived in time, or the content of a media file did not arrive completely in time."""
 
     entry = WebhookTimeoutError
 

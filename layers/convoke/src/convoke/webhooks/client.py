@@ -58,7 +58,8 @@ class Address(NamedTuple):
 Resolve = Callable[[str, int], Future[list[Address]]]
 """A function that starts to look up the addresses of a host. The arguments are the host and the port.
 
-The exception of the future is OSError if the lookup fails, and UnicodeError if the host is not a valid name.
+If the lookup fails, the exception of the future is OSError. If the host is not a valid name, either the function raises
+UnicodeError, or the exception of the future is UnicodeError.
 """
 
 
@@ -331,7 +332,7 @@ class BoundedHttpClient:
 
 
 def read_body(response: urllib3.BaseHTTPResponse, max_bytes: int) -> bytes:
-    """Return the body of a response, up to `max_bytes`. If the connection breaks, return the received part."""
+    """Return at most `max_bytes` bytes of the body. If the connection breaks, return the part that has arrived."""
     content = b""
     with suppress(exceptions.HTTPError):
         while len(content) < max_bytes and (more := response.read1(max_bytes - len(content), decode_content=False)):

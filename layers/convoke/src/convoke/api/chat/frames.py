@@ -1,7 +1,7 @@
 """Parse and build the frames of the chat SDK's WebSocket.
 
-Each WebSocket message is binary and holds one frame. A frame consists of a line with the length of the header, the
-header as JSON, and a payload. See docs/chat.md#protocol.
+Each WebSocket message is binary and holds one frame. A frame begins with a line that contains the length of the header.
+The header, which is JSON, and the payload follow. See docs/chat.md#protocol.
 """
 
 from __future__ import annotations

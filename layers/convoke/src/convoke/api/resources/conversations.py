@@ -33,7 +33,7 @@ class ListConversations(ConversationFilters):
 
 
 LINKS = {"participants": "Participants", "messages": "Messages", "webhooks": "Webhooks"}
-"""Maps the name of each link to the path that follows the conversation's URL."""
+"""Maps the name of each link, except `export`, to the path that follows the conversation's URL."""
 
 
 class ConversationRepresentation(Representation):

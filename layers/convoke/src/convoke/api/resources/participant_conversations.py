@@ -25,7 +25,9 @@ class ListParticipantConversations(ParticipantConversationFilters):
 
 
 CREATED_BY_ACCOUNT = "system"
-"""The value of `conversation_created_by` if the account created the conversation. Otherwise a chat user created it.
+"""The value of `conversation_created_by` if the account, or a message from a phone, created the conversation.
+
+If a chat user created the conversation, the value is the identity of the chat user.
 
 See docs/behaviour/participant-conversations.md#fields.
 """

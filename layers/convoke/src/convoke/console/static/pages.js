@@ -461,6 +461,12 @@ const twilioFields = (hint) => [
   field({ name: "Twilio.AuthToken", label: "Auth Token at Twilio", type: "password", autocomplete: "off" }),
 ];
 
+/** Return the field for the limit of a sender. */
+const limitField = (limit) => field({
+  name: "MaxMessagesPerSecond", label: "Messages per second", inputmode: "numeric", autocomplete: "off", value: limit || "",
+  hint: "The maximum that the carrier permits. Empty: no maximum.",
+});
+
 /** Return the values of a form that are not empty. */
 const given = (values) => Object.fromEntries(Object.entries(values).filter(([, value]) => value));
 
@@ -476,7 +482,7 @@ function createSender(table) {
     text: "The carrier that delivers the messages of a business number. The operator assigns senders of AWS.",
     fields: [
       field({ name: "Address", label: "Address", required: true, placeholder: "+15017122661", hint: "A number, or whatsapp: and a number." }),
-      field({ name: "FriendlyName", label: "Name" }), provider, twilio,
+      field({ name: "FriendlyName", label: "Name" }), limitField(), provider, twilio,
     ],
     submit: async (values) => {
       await api.post(SENDERS, given(values));
@@ -486,11 +492,18 @@ function createSender(table) {
 }
 
 function editSender(sender, table) {
+  const isAssigned = sender.provider === "aws";
   ask({
     title: `Edit ${sender.address}`, label: "Save",
-    fields: [field({ name: "FriendlyName", label: "Name", value: sender.friendly_name || "" }), sender.provider === "twilio" && twilioFields("Empty: the stored credentials stay.")],
-    submit: async ({ FriendlyName, ...credentials }) => {
-      await api.post(`${SENDERS}/${sender.sid}`, { FriendlyName, ...given(credentials) });
+    text: isAssigned && "Only the operator can change the messages per second of this sender.",
+    fields: [
+      field({ name: "FriendlyName", label: "Name", value: sender.friendly_name || "" }),
+      !isAssigned && limitField(sender.max_messages_per_second),
+      sender.provider === "twilio" && twilioFields("Empty: the stored credentials stay."),
+    ],
+    submit: async (values) => {
+      const { "Twilio.AccountSid": sid, "Twilio.AuthToken": token, ...others } = values;
+      await api.post(`${SENDERS}/${sender.sid}`, { ...others, ...given({ "Twilio.AccountSid": sid, "Twilio.AuthToken": token }) });
       await table.update();
     },
   });
@@ -535,7 +548,7 @@ const TABLES = {
     columns: [
       ["Address", (each) => each.address], ["Provider", (each) => badge(each.provider, each.provider === "simulated" ? "neutral" : "info")],
       !simulatesPhones && ["At AWS", (each) => each.origination_identity && copyable(each.origination_identity, each.origination_identity.split("/").at(-1))],
-      ["Name", (each) => each.friendly_name], sidColumn, createdColumn,
+      ["Name", (each) => each.friendly_name], ["Per second", (each) => each.max_messages_per_second || "no maximum"], sidColumn, createdColumn,
       ["", (each, table) => h("div", { class: "actions" }, named(button("Edit", () => editSender(each, table), "small"), `Edit ${each.address}`),
         named(button("Delete", () => deleteSender(each, table), "small danger-quiet"), `Delete ${each.address}`))],
     ].filter(Boolean),

@@ -9,7 +9,7 @@ from convoke.domain.errors import ChannelMetadataNotFoundError
 
 
 def fetch(operations: Operations, request: ChatRequest, conversation_sid: str, message_sid: str) -> ChatAnswer:
-    """Raise ChannelMetadataNotFoundError. If the message does not exist, raise NotFoundError first.
+    """Raise ChannelMetadataNotFoundError. If the message does not exist, raise NotFoundError instead.
 
     After any error except ChannelMetadataNotFoundError, the SDK would repeat the call.
     """

@@ -35,7 +35,7 @@ def fetch(operations: Operations, request: ChatRequest, user_sid: str, conversat
 
 
 def update(operations: Operations, request: ChatRequest, user_sid: str, conversation_sid: str) -> ChatAnswer:
-    """Update the user's read position or notification level.
+    """Update the user's read position, notification level, or both.
 
     Only a change of the notification level needs a permission.
     """
