@@ -86,7 +86,10 @@ postponed by this time.
 """
 
 AFTER_RECEIVERS = "!"
-"""An Account SID with this suffix sorts after all receivers of the account. Their keys have a space after the SID."""
+"""An Account SID with this suffix sorts after the keys of all receivers of the account.
+
+In these keys, a space follows the Account SID.
+"""
 
 FAILED_IN_CONVOKE = "a webhook delivery failed in Convoke"
 
@@ -442,7 +445,7 @@ class ConcurrentDeliveries:
                 self._last_receiver = receiver
                 return receiver
             if is_line(receiver) and not self._receivers[receiver]:
-                # A postponed copy is the first of the line. Do not find the line again before the copy is visible.
+                # If the first copy of the line is postponed, do not find the line again before this copy is visible.
                 self._queue.hold_back(receiver)
         return None
 
