@@ -10,8 +10,8 @@ queue, and state transitions. The program does not count this work.
 
 The program creates one conversation after the other, so each invocation works for one conversation only. The step
 `publish` gets two of the three changes from the stream, in one batch. AWS may deliver them in two batches. The step
-`finalize` itself publishes the third change. Credentials and configuration are already cached. The webhook receiver
-answers 200.
+`finalize` itself publishes the third change. A request before the measurement fills the caches of credentials and
+configuration. The webhook receiver answers 200.
 """
 
 from __future__ import annotations

@@ -77,7 +77,7 @@ def _copied(pieces: Sequence[str], conversation_sid: str, new_sid: SidFactory) -
 
 
 def _listed(row: Row) -> Row:
-    """Return `row` with the list shard of its new SID. `row` still contains the list shard of the original SID."""
+    """Return `row` with the list shard of its new SID. The argument `row` has the list shard of the original SID."""
     found = LIST.search(str(row[-1]))
     assert found
     before = found[0].split('"')[3]

@@ -41,7 +41,7 @@ def message(page: Page, text: str) -> Locator:
 
 
 def pair(instance: RunningInstance, number: str, proxy: str = PROXY) -> Any:
-    """Create a conversation with a chat user and a phone. Return the context of the SDK."""
+    """Create a conversation with a chat user and a phone. Return the SDK object of the conversation."""
     members = [{"identity": "alice"}, {"messaging_binding": {"address": number, "proxy_address": proxy}}]
     v1 = client(instance)
     sid = v1.conversation_with_participants.create(participant=[json.dumps(each) for each in members]).sid

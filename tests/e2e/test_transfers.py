@@ -96,7 +96,7 @@ def test_upload_interrupted_by_a_kill_leaves_no_media(tmp_path: Path) -> None:
 
         with pytest.raises(requests.ConnectionError):
             requests.post(url, data=endless(), headers={"Content-Type": "image/png"}, auth=auth)
-    # The test below moves the clock of the new process by a day, so that the sweeper removes the interrupted upload.
+    # The requests below move the clock of the new process by a day, so that the sweeper removes the interrupted upload.
     with up("--data", data, "--test-clock") as again:
         base = again.ready["url"]
         assert requests.get(f"{base}{urlsplit(kept['links']['content']).path}", auth=auth).content == b"kept"

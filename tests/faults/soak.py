@@ -70,7 +70,7 @@ class Wanted(NamedTuple):
     state: str
     identities: tuple[str, ...]
     has_key: bool
-    """Whether the request has an `Idempotency-Key`. Without a response, the client repeats only such a request."""
+    """Whether the request has an `Idempotency-Key`. If True, the client repeats the request if no response arrives."""
     notifies: bool
     """Whether webhooks receive all events. Otherwise they receive only the event about the new state."""
 

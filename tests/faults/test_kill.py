@@ -186,7 +186,7 @@ def test_shutdown_ends_attempts_to_connect_in_time(tmp_path: Path) -> None:
         sid = v1.conversations.create(x_twilio_webhook_enabled="true").sid
         with ThreadPoolExecutor(1) as pool:
             pool.submit(v1.conversations(sid).update, friendly_name="Visit", x_twilio_webhook_enabled="true")
-            time.sleep(0.5)  # Nobody sees that an attempt to connect has begun.
+            time.sleep(0.5)  # The test cannot observe the start of an attempt to connect, so wait for it.
             begun = time.monotonic()
             assert stopped.stop() == 0
             assert SHUTDOWN_GRACE_SECONDS <= time.monotonic() - begun < SHUTDOWN_GRACE_SECONDS + 1.5

@@ -83,7 +83,7 @@ def test_warm_function_creates_conversations_for_the_benchmark() -> None:
 
 @pytest.mark.parametrize("region", ["eu-central-1", "cn-north-1", "us-gov-west-1", "ap-southeast-5"])
 def test_pruning_botocore_changes_no_endpoint(region: str) -> None:
-    """The layer contains only a part of botocore. Its endpoints must be the same as with the complete botocore."""
+    """The layer contains only a part of botocore. This part must find the same endpoints as the complete botocore."""
     services = [path.name for path in (LAYER / "botocore/data").iterdir() if path.is_dir()]
     of_session = f"""
 session = get_session()

@@ -183,7 +183,7 @@ def roles() -> dict[str, tuple[str, str]]:
 def needed_by_lambda(function: str) -> Iterator[Action]:
     """Yield the actions that Lambda performs with the function's role.
 
-    Lambda writes logs and reads the event source.
+    Lambda writes logs, reads the event source, and sends failed events to a queue.
     """
     (group,) = references(deployed("AWS::Lambda::Function")[function]["Properties"]["LoggingConfig"]["LogGroup"])
     yield from ((action, group) for action in ("logs:CreateLogStream", "logs:PutLogEvents"))

@@ -71,7 +71,7 @@ def undeclared(module: str, source: str, declared: Iterable[str]) -> Iterator[st
 
 
 def unbuilt(members: Container[str], declared: Iterable[str]) -> Iterator[str]:
-    """Yield a message for each member of Operations that the class in program.py, the composition root, lacks."""
+    """Yield a message for each name in `declared`, the members of Operations, that the class `Program` lacks."""
     yield from (f"Program in program.py does not build `{name}`: add it" for name in declared if name not in members)
 
 
@@ -116,7 +116,7 @@ def test_composition_root_builds_every_operation() -> None:
 def test_handler_of_every_route_accepts_the_values_of_its_path(route: Route) -> None:
     """Type checkers do not see the handlers, because the table of routes has only their names."""
     values = dict.fromkeys(re.findall(r"<(\w+)>", route.rule), "")
-    # Each handler has two other arguments, such as the operations and the request.
+    # Before the values of the path, each handler has two arguments, such as the operations and the request.
     inspect.signature(route.handler).bind("", "", **values)
 
 

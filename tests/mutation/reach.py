@@ -83,9 +83,9 @@ def in_order(path: Path, tests: Iterable[str]) -> list[str]:
     """Sort tests, so that tests that probably notice a fault in the module at `path` come first.
 
     The list begins with all tests of the like-named test file. After these tests, the list has the first test of every
-    other file, the second test of every other file, and so on. Unit test files come before all other files. The order
-    mixes the files, because different files check different things. From the other files, at most MAX_OTHER_TESTS tests
-    are returned.
+    other file, then the second test of every other file, and so on. In each of these rounds, the unit test files come
+    first. The order mixes the files, because different files check different things. From the other files, at most
+    MAX_OTHER_TESTS tests are returned.
     """
     by_file: dict[str, list[str]] = {}
     for test in sorted(tests):

@@ -1,4 +1,4 @@
-"""The pytest plugin works in a separate project that has no import from Convoke and no pytest setting for it."""
+"""The pytest plugin works in a separate project that neither imports Convoke nor configures the plugin."""
 
 from __future__ import annotations
 

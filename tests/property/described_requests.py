@@ -140,7 +140,7 @@ class Run:
 def _is_sent_as_it_is(form: object) -> bool:
     """Return whether Schemathesis sends the form unchanged.
 
-    This is the case without a form, and if all values are strings or lists of strings.
+    Return True if there is no form, or if all values of the form are strings or lists of strings.
     """
     if isinstance(form, NotSet):
         return True

@@ -166,7 +166,7 @@ class Edges(Protocol):
     def path_delimiters(self) -> str:
         """The characters that end a path in the gateway, even if a client percent-encodes them.
 
-        New unique names and identities must not contain such a character. See
+        New unique names and identities must not contain these characters. See
         docs/behaviour/requests-and-answers.md#names-on-aws.
         """
 
@@ -177,10 +177,10 @@ class Program:
     The program has the operations of every resource, as in the protocol `Operations`.
 
     The program caches accounts, Auth Tokens, API keys, services, senders and the existence of Users. Cached data can be
-    some seconds old. Only these lookups use a cache:
+    some seconds old. These lookups, among others, use a cache:
     - The lookups for authentication.
     - The lookup of the service in a URL, or of the service that gets new participants.
-    - The lookup of the Auth Token that signs a webhook.
+    - The lookup of the Auth Token that signs a webhook or a link to a media.
     - The lookup of the Users of new participants.
     - The lookup of the sender to which a request from Twilio belongs.
     """

@@ -2,7 +2,8 @@
 
 A receive is one delivery of a queue message by SQS to the function.
 
-A receiver whose deliveries succeed causes no reads and writes of circuit breakers. See
+A delivery that succeeds at its first receive causes no read or write of a circuit breaker, if the receiver has not
+failed before. See
 docs/behaviour/webhook-delivery.md#circuit-breaker and docs/decisions/0086-circuit-breaker-on-aws.md.
 """
 
@@ -57,7 +58,7 @@ class Permit(NamedTuple):
 
 
 class ReceiverPausedError(Exception):
-    """The circuit breaker of a receiver pauses all deliveries until `until`."""
+    """The circuit breaker of a receiver pauses the deliveries to the receiver until `until`."""
 
     def __init__(self, until: datetime) -> None:
         super().__init__(f"paused until {until}")

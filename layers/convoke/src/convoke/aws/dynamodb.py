@@ -205,7 +205,7 @@ class DynamoDbTable:
         return {"TableName": self._table_name, "KeyConditionExpression": text, **expression.placeholders()}
 
     def _read_pages(self, request: dict[str, Any], limit: int) -> list[Item]:
-        """Read up to `limit` items. DynamoDB ends a page after 1 MB, so several calls may be necessary."""
+        """Read at most `limit` items. DynamoDB ends a page after 1 MB, so several calls may be necessary."""
         items: list[Item] = []
         while len(items) < limit:
             response = self._retrying(self._client.query, **request, Limit=limit - len(items))

@@ -1,4 +1,4 @@
-"""Create the edges of the AWS engine. Edges are the objects through which the program reaches AWS.
+"""Create the edges of the AWS engine. An edge is an object that the engine provides to the program.
 
 Each property returns one edge. At the first use, the property imports the edge's modules and creates the edge. A cold
 start of a function therefore imports only the edges that this function uses. For example, the sweeper does not import

@@ -54,7 +54,7 @@ the_data_option = partial(
     show_default=default_data(),
     help="Path of the data file.",
 )
-"""The option `--data` without a callback. Each use of this option adds a callback that refuses unsuitable paths."""
+"""The option `--data` without a callback. Each use of this option adds a callback that checks and resolves the path."""
 
 data_option = the_data_option(
     callback=resolve_data, help="Path of the data file. With :memory:, the data is lost when the command ends."
@@ -104,7 +104,10 @@ def new_engine(
 
 
 def create_folder(data: str) -> None:
-    """Create the folder of a data file if it does not exist. Only the owner can read a new folder."""
+    """Create the folder of a data file if it does not exist. Only the owner can read a new folder.
+
+    Raise ClickException if the folder cannot be created.
+    """
     try:
         Path(data).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:

@@ -101,12 +101,12 @@ def open_deployment(stack: str) -> Iterator[Deployment]:
 class PrunedFunction(NamedTuple):
     function: str
     kept: list[str]
-    """The remaining versions, oldest first."""
+    """The remaining versions, oldest first. This includes old versions to which an alias refers."""
     deleted: list[str]
 
 
 def prune_versions(stack: str, keep: int) -> Iterator[PrunedFunction]:
-    """Delete all but the last `keep` versions of each function in a stack.
+    """Delete all but the last `keep` versions of each function in a stack. Yield a result for each function.
 
     Raise DeploymentError if AWS reports an error. Never delete a version to which an alias refers.
     """

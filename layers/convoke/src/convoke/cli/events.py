@@ -141,7 +141,10 @@ def _fetch_event(installation: Installation, account: str | None, event_id: str)
 def _all_resources(
     list_page: Callable[[PageRequest], Page[Any]], position_of: Callable[[Any], str], *, descending: bool = False
 ) -> Iterator[Any]:
-    """Yield the resources of all pages. A page is fetched only when the caller needs its resources."""
+    """Yield the resources of all pages. A page is fetched only when the caller needs its resources.
+
+    `position_of` returns the position of a resource. It is called with the last resource of a page without `behind`.
+    """
     page = list_page(PageRequest(PAGE_SIZE, descending=descending))
     yield from page.resources
     while page.has_next:

@@ -134,7 +134,7 @@ def _check_secret(client: SecretsManagerClient, name: str) -> None:
 
 
 def _turn_on_settings(dynamodb: DynamoDBClient, name: str) -> None:
-    """Turn on each setting that is off. After each change, wait until DynamoDB accepts the next change."""
+    """Turn on each setting that is off. After each `update_table`, wait until the table is active again."""
     description = _description(dynamodb, name)
     if not description.get("StreamSpecification", {}).get("StreamEnabled"):
         dynamodb.update_table(

@@ -18,7 +18,7 @@ def file_lock(path: str, *, waits: bool) -> Iterator[None]:
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX if waits else fcntl.LOCK_EX | fcntl.LOCK_NB)
-        # An earlier version of Convoke allowed other users to open the file. Such a user could take the lock.
+        # An earlier version of Convoke allowed other users to open the file. Another user could then take the lock.
         os.fchmod(descriptor, 0o600)
         yield
     finally:

@@ -254,7 +254,7 @@ def _create_stack(url: str, bootstrap: str, stack_name: str, given_parameters: M
 
 
 def _stack(url: str, name: str) -> Stack:
-    """Return the deployed stack. First set the properties that MiniStack's CloudFormation ignores."""
+    """Turn on the table's time to live, and return the deployed stack."""
     description = _describe(_client("cloudformation", url), name)
     outputs = {output["OutputKey"]: output["OutputValue"] for output in description["Outputs"]}
     # MiniStack's CloudFormation ignores TimeToLiveSpecification.

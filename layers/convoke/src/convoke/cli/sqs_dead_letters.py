@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs.type_defs import MessageTypeDef
 
 MAX_RECEIVED_MESSAGES = 10
-"""How many queue messages SQS returns to one ReceiveMessage call at most."""
+"""The maximum number of queue messages that SQS returns to one ReceiveMessage call."""
 
 GROUP: Final = "MessageGroupId"
 """The attribute with the message group. In Convoke, only queue messages of a FIFO queue have this attribute."""

@@ -1,7 +1,7 @@
 """Print the lines of `convoke up` about requests, deliveries and calls of chat clients.
 
-A line never contains a name, an address, an identity or a query. A line about a request contains the rule of the route
-instead of the path, such as `/v1/Conversations/{sid}`. Of the receiver's URL, a line about a delivery contains only the
+A line never contains a name, an address, an identity or a query. A line about a request contains the rule of the route,
+such as `/v1/Conversations/{sid}`, instead of the path. Of the receiver's URL, a line about a delivery contains only the
 scheme, the host, the port and the path.
 """
 
@@ -22,10 +22,10 @@ from convoke.domain.webhooks import receiver_of
 from convoke.embedded.observation import CONNECT, FinishedChatCall, FinishedDelivery, FinishedRequest
 
 MAX_WAITING_LINES = 10_000
-"""How many lines can wait at most while the terminal is slow. Further lines are dropped and counted."""
+"""The maximum number of lines that wait while the terminal is slow. Further lines are dropped and counted."""
 
 FLUSH_SECONDS = 1.0
-"""How long the program waits for the terminal when it ends."""
+"""The maximum time that the ending program waits for the terminal."""
 
 HEALTH_PATH = "/healthz"
 

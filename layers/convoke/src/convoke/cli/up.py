@@ -33,7 +33,7 @@ SWITCH_INTERVAL_SECONDS = 0.0005
 """How long a thread may run before it must give the interpreter to a waiting thread.
 
 The sqlite3 module releases the interpreter for every row that it reads. Another thread can then take the interpreter.
-With Python's default, the reading thread would wait 5 ms at each such row. See
+With Python's default, the reading thread would get the interpreter back only after 5 ms. See
 https://docs.python.org/3/library/sys.html#sys.setswitchinterval.
 """
 
@@ -337,7 +337,7 @@ def hide_attempts(record: logging.LogRecord) -> bool:
 def add_command(data: str, record: logging.LogRecord) -> bool:
     """Add a command to a log record about an event, so that the user can look up the event.
 
-    Always return True, which keeps the log record.
+    If the data is in memory, add a request of the API instead. Always return True, which keeps the log record.
     """
     if event_id := getattr(record, "event_id", None):
         record.inspect = f"GET /convoke/v1/Events/{event_id}/Attempts"

@@ -1,4 +1,4 @@
-"""Read the files of the console, when a browser first requests one of them.
+"""Provide the files of the console. No file is read before the first request for the console.
 
 The paths of all files except the page contain a hash of all files. A browser can therefore cache these files for a
 year.

@@ -76,5 +76,5 @@ class Admission:
 def _nothing() -> None:
     """Do nothing.
 
-    `request_arrived` and `request_answered` call this function until an event loop runs a step scheduler.
+    `request_arrived` and `request_answered` have this value until `EmbeddedEngine.start` replaces the value.
     """

@@ -27,7 +27,7 @@ repeatedly, until the log gets no new pages during a copy, but at most MAX_ROUND
 """
 
 MAX_ROUNDS = 8
-"""How many times one checkpoint copies a long log at most."""
+"""The maximum number of times that one checkpoint copies a long log."""
 
 RESTART_FRAMES = 16_000
 """If the log has at least this many pages (64 MB), a checkpoint forces the log to restart.
@@ -37,9 +37,9 @@ wait meanwhile. `make bench` measures how long they wait.
 """
 
 RESTART_TIMEOUT_MILLISECONDS = 10
-"""How long a forced restart waits for the write lock.
+"""The maximum time that a forced restart waits for the write lock.
 
-After that, the restart waits for readers, up to the same time.
+After that, the restart waits for readers. The maximum time of this wait is the same.
 """
 
 

@@ -42,7 +42,7 @@ class Controls:
     settle: Callable[[timedelta], bool]
     """Waits until all work is done, but no longer than the given time. Returns whether all work is done."""
     reject_in_next: Callable[[str, int, int], None]
-    """Makes the account's next ConversationWithParticipants fail, because one participant is rejected.
+    """Makes the account's next ConversationWithParticipants fail, by rejecting one participant.
 
     The arguments are the Account SID, the index of the participant and the error code.
     """
@@ -75,7 +75,7 @@ SETTLE_CONTRACT = Contract("Instance", SettleRepresentation, errors=(InvalidPara
 FAILURES_CONTRACT = Contract("Failure", FailureRepresentation, statuses=(201,), errors=(InvalidParameterError,))
 CANCEL_CONTRACT = Contract("Failure", None, statuses=(204,))
 MISSING_CONTRACT = Contract("TestControl", None, statuses=())
-"""The contract of a route that always answers 404. `/openapi.json` omits routes without a successful status."""
+"""The contract of the routes from `missing_routes`. `/openapi.json` omits routes without a successful status."""
 
 
 def control_routes(controls: Controls) -> tuple[AccountRoute, ...]:
@@ -154,7 +154,8 @@ def missing_routes(paths: tuple[str, ...], option: str) -> tuple[AccountRoute, .
 def value_of(request: Request, name: str) -> object | None:
     """Return the value of the parameter `name`, or None if the request does not have the parameter.
 
-    The body can be a form or JSON. In JSON, the key is `name` in lower case.
+    The body can be a form or JSON. In JSON, the key is `name` in lower case. Raise InvalidParameterError if the content
+    type is JSON, but the body is not valid JSON.
     """
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != JSON:
         return next(iter(request.form.values(name)), None)

@@ -29,9 +29,9 @@ Increase the number if you change the tables below or `keys.INDEXES`. Also incre
 Convoke cannot read a new item. The table `items` has two columns for each index in `keys.INDEXES`.
 
 Formats 7 and 8 have the same tables. But the versions of Convoke that use format 7 cannot read all receipts of format
-8. If such a version edited a message, the message would lose its media.
+8, and would remove the media of a message when a client edits the message.
 
-Format 9 has the column `waits` and other indexes of the table `messages`.
+Format 9 adds the column `waits` to the table `messages`, and replaces the index of this table.
 """
 
 OLDEST_DATA_FORMAT = 4
@@ -283,7 +283,7 @@ def _migrate(connection: sqlite3.Connection, version: int) -> None:
     elif not connection.execute("SELECT 1 FROM pragma_table_info('messages') WHERE name = 'failures'").fetchone():
         connection.execute("ALTER TABLE messages ADD COLUMN failures INTEGER NOT NULL DEFAULT 0")
     if version >= 5:
-        # All messages count as waiting. The queue finds out which messages have become visible since.
+        # Mark all messages as waiting. `DurableQueue.make_due_visible` later finds the messages that are visible.
         connection.execute("ALTER TABLE messages ADD COLUMN waits INTEGER NOT NULL DEFAULT 1")
         connection.execute("DROP INDEX messages_by_receiver")
         for statement in MESSAGE_INDEXES:

@@ -4,9 +4,9 @@ A delivery goes to the receiver of a webhook. A copy of a message goes through a
 line between a business number and a phone is also a receiver. A line gets one copy at a time, in order. Where a text
 below names only deliveries, it also means copies.
 
-Only the event loop's thread uses the table and the queue. A thread pool calls the receivers. The receivers take turns,
-and a receiver that does not answer occupies only a few threads. If several calls to a receiver fail in a row, a circuit
-breaker pauses the deliveries to this receiver.
+With an event loop, only the event loop's thread uses the table and the queue, and a thread pool calls the receivers.
+The receivers take turns, and a receiver that does not answer occupies only a few threads. If several calls to a
+receiver fail in a row, a circuit breaker pauses the deliveries to this receiver.
 
 See docs/how-it-works.md#promise-7-a-failing-receiver-hurts-only-itself.
 """
@@ -80,13 +80,16 @@ CUT_SECONDS = 1.0
 OWN_FAILURE_RETRY_SECONDS = 5.0
 """The length of the first pause of all deliveries, after a failure of Convoke itself.
 
-Such a failure is a unit of work (embedded/unit.py) that is dropped, or a queue that cannot be read. Further failures
+The failure is that a unit of work (embedded/unit.py) was dropped, or that the queue cannot be read. Further failures
 make the pause longer. If the data file cannot be used while a queue message is handled, this queue message is also
 postponed by this time.
 """
 
 AFTER_RECEIVERS = "!"
-"""An Account SID with this suffix sorts after all receivers of the account. Their keys have a space after the SID."""
+"""An Account SID with this suffix sorts after the keys of all receivers of the account.
+
+In these keys, a space follows the Account SID.
+"""
 
 FAILED_IN_CONVOKE = "a webhook delivery failed in Convoke"
 
@@ -232,7 +235,9 @@ class Deliveries:
         self.queue.delete(message)
 
     def _settled(self, message: ReceivedMessage, handle: Callable[[], Begun | None]) -> Begun | None:
-        """Call `handle`. If `handle` raises an error, postpone the queue message or move it to the dead-letter queue.
+        """Call `handle`, and return the result of `handle`.
+
+        If `handle` raises an error, postpone the queue message or move it to the dead-letter queue, and return None.
 
         A queue message that cannot be parsed moves to the dead-letter queue. A failure of Convoke itself does not count
         as a delivery attempt, but as a failure. If the data file cannot be used, nothing is counted.
@@ -327,7 +332,7 @@ class ConcurrentDeliveries:
     def next_end_of_pause(self, after: datetime) -> datetime | None:
         """Return the first time later than `after` at which the pause of a receiver ends.
 
-        Consider only receivers with waiting deliveries.
+        Consider only receivers with a visible queue message. Return None if no pause of these receivers ends later.
         """
         ends = (self._breakers.get(receiver, CLOSED).open_until for receiver in self._queue.receivers())
         return min((end for end in ends if end is not None and end > after), default=None)
@@ -345,7 +350,7 @@ class ConcurrentDeliveries:
             self._pause.cancel()
 
     async def stop(self, grace_seconds: float, cut: Callable[[], None]) -> None:
-        """Start no more calls to receivers. Wait up to `grace_seconds` for the running calls to end.
+        """Start no more calls to receivers. Wait at most `grace_seconds` for the running calls to end.
 
         If calls are still running after that, call `cut`, which must end them. If a call still does not end, the next
         start of the engine makes its queue message visible again.
@@ -440,7 +445,7 @@ class ConcurrentDeliveries:
                 self._last_receiver = receiver
                 return receiver
             if is_line(receiver) and not self._receivers[receiver]:
-                # A postponed copy is the first of the line. Do not find the line again before the copy is visible.
+                # If the first copy of the line is postponed, do not find the line again before this copy is visible.
                 self._queue.hold_back(receiver)
         return None
 

@@ -1,4 +1,4 @@
-"""Run the whole program in one process, with all data in one SQLite file."""
+"""Run the whole program in one process, with the data in one SQLite file and the content of media in a folder."""
 
 from __future__ import annotations
 
@@ -189,10 +189,7 @@ class OffLoopMediaClient:
 
 
 Rewire = Callable[[EmbeddedEdges], EmbeddedEdges]
-"""A function that replaces edges of the engine. The engine builds the program on the returned edges.
-
-Tests replace edges with such a function.
-"""
+"""A function with which a test replaces edges of the engine. The engine builds the program on the returned edges."""
 
 
 class EmbeddedEngine:
@@ -222,7 +219,7 @@ class EmbeddedEngine:
         - `environ`: the settings for the provisioning retries, the allowed origins, the public URL and `synchronous`.
           The engine reads no other settings. An invalid setting raises ValidationError, InvalidOriginError,
           InvalidSettingError or DataFileError.
-        - `lock_timeout`: how many seconds a write waits at most while another process holds the write lock.
+        - `lock_timeout`: the maximum number of seconds that a write waits while another process holds the write lock.
         - `reset`: if not None, the API has the test controls. `reset` must replace this engine with an empty engine.
         - `observers`: get the finished requests, deliveries and calls of chat clients. See `Observer`.
         """
@@ -386,8 +383,8 @@ class EmbeddedEngine:
         self._concurrent_deliveries = ConcurrentDeliveries(self._deliveries, loop, self.edges.now)
         self._clock_difference = _clock_difference()
         with suppress(Exception, RunAgainError):
-            # This call fails if another process holds the write lock. In this case, a queue message that the previous
-            # process received stays invisible until the end of its visibility timeout.
+            # This call fails if another process holds the write lock. A queue message that the previous process has
+            # received then stays invisible until the end of its visibility timeout.
             self.queue.make_received_visible()
         self._sweep_until = self.edges.now() + self.edges.provisioning_retries.max_pause
         scheduler.wake()
@@ -419,7 +416,7 @@ class EmbeddedEngine:
                 self._scheduler.stop()
             if self._concurrent_deliveries:
                 await self._concurrent_deliveries.stop(self._stop_until - time.monotonic(), self._cut_calls)
-            # Requests on worker threads may still wait for receivers.
+            # End the calls of requests on worker threads too. These requests may be waiting for receivers.
             self._cut_calls()
             # The sweeper may be waiting for this event loop, so stop the sweeper on another thread.
             await asyncio.to_thread(self._sweeper_loop.stop)
@@ -442,7 +439,8 @@ class EmbeddedEngine:
         await asyncio.to_thread(self._sweeper_loop.stop)
         self.table.detach()
         self.close()
-        # The data file is already closed. Requests that wait for a receiver now fail, and store nothing.
+        # Cut the calls only after the data file is closed. A request that waits for a receiver then fails, and stores
+        # nothing.
         self._cut_calls()
 
     def _cut_calls(self) -> None:
@@ -512,7 +510,8 @@ class EmbeddedEngine:
         return SimulatedCarrier(PhoneRepository(self.table), OptOutRepository(self.table), self.phone_plans, now)
 
     def _simulate_endpoints(self) -> Mapping[Rule, Endpoint[AccountHandler]]:
-        # Import only for the first request, because the handlers and models take 4 % of the instructions of a start.
+        # The first request to a simulated phone imports the handlers and models. Importing them at the start would take
+        # 4 % of the instructions of a start.
         from convoke.embedded.simulate_api import simulate_endpoints  # noqa: PLC0415 - see above
 
         return simulate_endpoints(lambda: self.program.simulator, self.phone_plans)

@@ -62,7 +62,10 @@ def _less(standing: Value, value: str | int) -> bool:
 
 
 def check_updates(writes: Iterable[Write]) -> None:
-    """Raise ValueError if DynamoDB would refuse an update in `writes`."""
+    """Raise ValueError if an update in `writes` has no action, changes an attribute twice, or changes the key.
+
+    DynamoDB would refuse the update.
+    """
     for update in writes:
         if not isinstance(update, Update):
             continue

@@ -1,4 +1,4 @@
-"""Report failures of the data file and of the media folder. Each logs at most one line each minute."""
+"""Log failures of the data file and of the media folder: at most one line per minute for each of the two."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class LogLimit:
 
 
 class StorageFailures:
-    """Logs failures of the data file or of the media folder, such as a full disk. This class is thread-safe."""
+    """Logs failures, such as a full disk, of the data file or of the media folder. This class is thread-safe."""
 
     def __init__(self, place: str = "data file") -> None:
         self._place = place

@@ -164,7 +164,7 @@ class Gateway:
         await send({"type": "http.response.body", "body": content})
 
     async def answer(self, event: dict[str, Any], upload: Body | None = None) -> Response:
-        """Return the response to a gateway event. All data that the response shows is already committed.
+        """Return the response to a gateway event, after all data that the response shows is committed.
 
         `upload` is the body of an upload. If `upload` is None, the event contains the body. Raise DisconnectedError if
         the client disconnects during an upload.

@@ -1,8 +1,8 @@
 """Hand over work from requests and steps to later steps.
 
 Participants and executions are handed over in memory. An execution is one run of the conversation finalizer. If a crash
-loses this work, the sweeper later finds it in the table. Webhook deliveries are handed over through a queue in the data
-file.
+loses this work, the sweeper later finds it in the table. Webhook deliveries and copies of messages are handed over
+through a queue in the data file.
 """
 
 from __future__ import annotations

@@ -39,7 +39,7 @@ The parser keeps an incomplete header in memory. Without this limit, an endless 
 """
 
 REQUEST_TIMEOUT_SECONDS = 30.0
-"""How long a client may take to send a whole request.
+"""How long a client may take to send a whole request, except an upload (UPLOAD_TIMEOUT_SECONDS in transfers.py).
 
 For the first request of a connection, the time starts when the client connects.
 """
@@ -48,7 +48,7 @@ KEEP_ALIVE_SECONDS = 60
 """The time after which the server closes an idle connection.
 
 If a client sends a request at the moment when the server closes the connection, the request fails. Clients usually keep
-connections for less than a minute, so this is rare. With the 5 seconds that uvicorn uses by default, it is not rare.
+connections for less than a minute, so this failure is rare. With uvicorn's default of 5 seconds, it would be frequent.
 """
 
 MAX_CONNECTIONS = 800

@@ -21,7 +21,7 @@ def hold(record: logging.LogRecord) -> bool:
 
     If the calling thread has an open unit, return False, because the unit writes the record after the commit. Without
     an open unit, the operation has changed nothing, or its unit is already committed. A record of the module `failures`
-    is always written now, because it reports that the data file failed.
+    is always written now, because it reports that the data file or the media folder failed.
     """
     if record.exc_info and failures.is_reported(record.exc_info[1]):
         # `StorageFailures` has logged this failure, or another failure less than a minute ago.
@@ -36,7 +36,8 @@ def hold(record: logging.LogRecord) -> bool:
 def hold_log_lines() -> None:
     """Add the filter `hold` to all existing loggers of Convoke.
 
-    Call this function after all modules are imported, because each module creates its logger during the import.
+    Each module creates its logger during the import. Therefore a module that is imported after this call, such as the
+    chat server, does not get the filter.
     """
     # A filter of the logger `convoke` would not be enough, because a logger does not filter the records of child
     # loggers.

@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 Finished = TypeVar("Finished")
 
 CONNECT = "connect"
-"""The action of a chat client that connects."""
+"""The `action` of a FinishedChatCall for an attempt to connect."""
 
 
 @dataclass(frozen=True, slots=True)

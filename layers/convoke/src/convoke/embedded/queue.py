@@ -1,7 +1,7 @@
 """Implement the delivery queue in the data file, with the features of SQS that deliveries need.
 
 In this module, "message" means a queue message. A received message is invisible until its visibility timeout ends. If
-the consumer does not delete the message until then, the message becomes visible again. A crash can therefore repeat a
+the consumer does not delete the message before that, the message becomes visible again. A crash can therefore repeat a
 delivery, but cannot lose a delivery. See docs/how-it-works.md#promise-7-a-failing-receiver-hurts-only-itself.
 """
 
@@ -20,7 +20,7 @@ VISIBILITY_TIMEOUT_SECONDS = 30.0
 """How long a received message stays invisible. This is twice the maximum duration of a webhook call."""
 
 MAX_PAUSE_SECONDS = 3600.0
-"""How long a message can stay invisible at most.
+"""The maximum time that a message can stay invisible.
 
 If the remaining time is longer, somebody has set the clock back, and the queue treats the message as visible.
 """
@@ -81,7 +81,8 @@ class DurableQueue:
     def next_receiver(self, after: str) -> str | None:
         """Return the first key after `after`, in sorted order, of a receiver with a visible message to it.
 
-        Ignore messages that have become visible since the last call of `make_due_visible`.
+        Return None if no key follows. Ignore messages that have become visible since the last call of
+        `make_due_visible`.
         """
         ((receiver,),) = self.table.rows(_NEXT_RECEIVER, (self.name, after))
         return cast("str | None", receiver)
@@ -105,19 +106,19 @@ class DurableQueue:
         return ReceivedMessage(id_, account_sid, receiver, body, receive_count + 1, failures)
 
     def make_due_visible(self) -> None:
-        """Store that the messages whose pause is over do not wait any more."""
+        """Set `waits` to 0 for the messages that have become visible."""
         now = self._seconds()
         if self.table.rows(_IS_DUE, (self.name, now)) != [(0,)]:
             for due in (_PAST, _TOO_FAR):
                 self.table.write(f"UPDATE messages SET waits = 0 WHERE {due}", (self.name, now))  # noqa: S608
 
     def is_first_visible(self, line: str) -> bool:
-        """Return whether the message of a line that was sent first is visible."""
+        """Return whether the first message of a line, which is the message that was sent first, is visible."""
         first = self.table.rows(_FIRST, (self.name, line))
         return bool(first) and not self._waits(*first[0])
 
     def hold_back(self, line: str) -> None:
-        """Postpone all messages of a line until the message that was sent first becomes visible.
+        """Postpone the visible messages of a line until the first message of the line becomes visible.
 
         Do nothing if the first message is visible.
         """
@@ -197,8 +198,9 @@ class DurableQueue:
 
 _INSERT = "INSERT INTO messages (queue, account_sid, receiver, body, visible_at, waits) VALUES (?, ?, ?, ?, ?, 0)"
 
-# Each message is in one of two indexes, depending on `waits`. SQLite uses them only for statements that contain exactly
-# `waits = 0` or `waits = 1`. See docs/decisions/0164-waiting-messages-have-their-own-index.md.
+# Each message is in the index `messages_visible` or `messages_waiting`, depending on `waits`. SQLite uses these indexes
+# only for statements that contain exactly `waits = 0` or `waits = 1`. See
+# docs/decisions/0164-waiting-messages-have-their-own-index.md.
 
 _READY = "queue = ?1 AND waits = 0"
 

@@ -41,7 +41,7 @@ class LoggedRequest(NamedTuple):
 
 
 class RequestLog:
-    """Keeps the last requests with correct credentials.
+    """Keeps the last requests that have credentials and were not refused with status 401.
 
     The log omits requests with a method in SAFE_METHODS that a page of this server sends, because the console sends GET
     requests all the time.
@@ -81,7 +81,7 @@ class RequestLog:
         )
 
     def delivery_finished(self, delivery: FinishedDelivery) -> None:
-        """Do nothing. The ledger already stores the delivery attempts."""
+        """Do nothing, because the ledger stores the delivery attempts."""
 
     def chat_call_finished(self, call: FinishedChatCall) -> None:
         """Do nothing, because the log contains only requests with the credentials of an account."""
@@ -89,7 +89,7 @@ class RequestLog:
     def of_account(
         self, account_sid: str, after: int, owner_of: Callable[[str], str | None]
     ) -> Iterator[LoggedRequest]:
-        """Yield the requests of an account, newest first. Omit requests with a number up to `after`.
+        """Yield the requests of an account, newest first. Omit requests whose number is at most `after`.
 
         `owner_of` returns the SID of the account to which an API key belongs.
         """

@@ -46,7 +46,7 @@ FETCH = Contract("Requests", LoggedRequestsRepresentation, query=ListRequests, e
 def request_log_route(log: RequestLog, rule_of: Callable[[str], str | None]) -> AccountRoute:
     """Return the route of the request log.
 
-    `rule_of` returns the rule of the route that matches a path, such as `/v1/Services/<sid>`.
+    `rule_of` returns the rule, such as `/v1/Services/<sid>`, of the route that matches a path.
     """
 
     def represent(logged: LoggedRequest) -> LoggedRequestRepresentation:

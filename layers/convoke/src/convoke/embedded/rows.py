@@ -41,7 +41,7 @@ _INDEX_ATTRIBUTES = tuple((index.partition, index.sort) for index in INDEXES)
 def row_of(item: Item) -> Row:
     """Return the row that stores an item.
 
-    Raise TypeError or ValueError if the item contains a value that no attribute can have.
+    Raise ValueError if an attribute of an index is not a string. Raise the same errors as `encode`.
     """
     columns: list[Value] = [item["pk"], item["sk"]]
     for partition, sort in _INDEX_ATTRIBUTES:
@@ -53,7 +53,8 @@ def row_of(item: Item) -> Row:
 def encode(item: Item) -> str:
     """Return an item as JSON.
 
-    Raise TypeError if the item contains a value that no attribute can have, such as an integer of more than 64 bits.
+    Raise TypeError if the item contains a value that cannot become JSON, such as an integer of more than 64 bits, an
+    empty set or a datetime.
     """
     return orjson.dumps(item, default=_set_to_json, option=orjson.OPT_PASSTHROUGH_DATETIME).decode()
 

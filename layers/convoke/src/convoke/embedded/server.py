@@ -1,4 +1,4 @@
-"""Run the HTTP server (uvicorn) for the gateway. Before the server stops, it finishes the running requests."""
+"""Run uvicorn as the HTTP server for the gateway. Before uvicorn stops, it finishes the running requests."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class CannotListenError(Exception):
 
 
 def listening_socket(host: str, port: int) -> socket.socket:
-    """Return a socket that already listens. Clients can connect before the server has started.
+    """Return a listening socket. Clients can connect to the socket before the server has started.
 
     Raise CannotListenError if the operating system refuses the address, for example because the port is in use.
     """

@@ -23,7 +23,10 @@ class PhonePlans:
     failures: dict[tuple[str, str], int] = field(default_factory=dict)
     """Maps a phone to how many of its next attempts fail. A phone is a pair of Account SID and address."""
     undelivered: set[tuple[str, str]] = field(default_factory=set)
-    """The phones that report no delivery, as pairs of Account SID and address. A copy to such a phone stays `sent`."""
+    """The phones that report no delivery, as pairs of Account SID and address.
+
+    A copy to one of these phones stays `sent`.
+    """
     _lock: Lock = field(default_factory=Lock)
 
     def plan(self, account_sid: str, address: str, *, failures: int, reports_delivery: bool) -> None:
@@ -56,7 +59,7 @@ class PhonePlans:
 
 @dataclass(frozen=True, slots=True)
 class SimulatedCarrier:
-    """Implements `Carrier`. If a copy is sent twice, the phone still gets only one copy."""
+    """Implements `Carrier`. If Convoke sends a copy twice, the phone gets the copy once."""
 
     phones: PhoneRepository
     opt_outs: OptOutRepository

@@ -104,7 +104,7 @@ class SqliteTable:
         - `on_changes`: called after each commit that stores change records. The argument is these change records.
         - `on_failure`: called after a unit is dropped.
         - `on_gone`: called whenever the table finds that the data file was removed or replaced.
-        - `lock_timeout`: how many seconds a thread waits at most while another process holds the write lock.
+        - `lock_timeout`: the maximum number of seconds that a thread waits while another process holds the write lock.
         """
         self._streamed = streamed
         self._on_stream = on_stream
@@ -212,8 +212,8 @@ class SqliteTable:
     def unit(self) -> Iterator[None]:
         """Commit all writes in the `with` block as one unit. If the block raises an exception, drop the unit.
 
-        If an event loop owns the table, this context manager does nothing, because each tick has its own unit. Then
-        only the event loop's thread may use this context manager.
+        If an event loop owns the table, only the event loop's thread may use this context manager. The context manager
+        then does nothing, because each tick has its own unit.
         """
         if self._owner:
             yield
@@ -315,7 +315,7 @@ class SqliteTable:
             self.write(f"DELETE FROM {name}", ())  # noqa: S608 - the name of a table
 
     def stream_records(self, limit: int) -> list[tuple[int, Item]]:
-        """Return up to `limit` records of the stream with their sequence numbers, oldest first.
+        """Return at most `limit` records of the stream with their sequence numbers, oldest first.
 
         The records stay in the stream until `delete_stream_records` removes them. If the process crashes before that,
         the records are published again.
@@ -328,7 +328,7 @@ class SqliteTable:
         self.write("DELETE FROM stream WHERE sequence = ?", *((sequence,) for sequence in sequences))
 
     def remove_expired(self, now: datetime) -> None:
-        """Remove up to MAX_EXPIRED_PER_PASS expired items. An item has expired if its `expires_at` is before `now`.
+        """Remove at most MAX_EXPIRED_PER_PASS expired items. An item has expired if its `expires_at` is before `now`.
 
         The engine must call this method regularly. On AWS, DynamoDB removes expired items by itself.
         """
@@ -453,8 +453,8 @@ class SqliteTable:
             if self._unit is None and _is_busy(error):
                 raise RunAgainError from error
             unavailable = self._failures.unavailable(error)
-            # After some I/O errors, SQLite rolls back the transaction by itself. In this case, drop the unit. Without a
-            # transaction, SQLite would commit each further statement of the unit separately.
+            # After some I/O errors, SQLite rolls back the transaction by itself. Without a transaction, SQLite would
+            # commit each further statement of the unit separately, so drop the unit.
             if self._unit is not None and not self._connection.in_transaction:
                 self._abandon(unavailable)
             raise unavailable from error
@@ -479,8 +479,8 @@ class SqliteTable:
         for key, write in by_key.items():
             if isinstance(write, Update):
                 rows[key] = row_of(updated(standing.get(key), write))
-        # Only the statements above can fail, and these statements do not change the unit. A refused transaction
-        # therefore adds nothing to the unit.
+        # Only the statements above can fail, and these statements add no writes to the unit. A refused transaction
+        # therefore stores nothing.
         unit.write(rows)
         self._add_to_stream(unit, [row for key, row in rows.items() if row is not None and key not in standing])
         return rows
@@ -608,7 +608,7 @@ def _fail(future: asyncio.Future[None], error: Exception) -> None:
 
 
 def _is_busy(error: sqlite3.Error) -> bool:
-    """Return whether another process holds a lock, for example to recover the write-ahead log."""
+    """Return whether `error` means that another process holds a lock, for example to recover the write-ahead log."""
     return getattr(error, "sqlite_errorname", "").startswith("SQLITE_BUSY")
 
 

@@ -177,8 +177,8 @@ class Steps:
     def _publish(self) -> None:
         """Publish one batch of stream records.
 
-        One commit removes the records and stores the deliveries of their events. Therefore the delivery queue never
-        gets a delivery twice, even after a crash.
+        One commit removes the records and stores the deliveries of their events. Therefore a crash never puts a
+        delivery into the delivery queue twice.
         """
         if not self.stream.may_have_records:
             return

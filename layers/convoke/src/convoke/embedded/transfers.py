@@ -23,7 +23,7 @@ The extension has one entry, the function `extend`. Its argument is the number o
 """
 
 MAX_THREADS = 8
-"""How many files are read or written at the same time.
+"""The maximum number of files that are read or written at the same time.
 
 A transfer uses no thread while it waits for the client.
 """

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 HOST = "127.0.0.1"
 
 MAX_INBOX_MESSAGES = 1000
-"""How many messages the inbox of a simulated phone shows at most."""
+"""The maximum number of messages that the inbox of a simulated phone shows."""
 
 MAX_EVENTS = 50
 """How many of the newest events are searched for the event of a missing webhook."""
@@ -99,8 +99,8 @@ class RunningInstance:
     def wait_for_webhook(self, event_type: str, timeout: float = TIMEOUT_SECONDS, **parameters: str) -> ReceivedWebhook:
         """Return the first webhook with the event type `event_type` and all given parameters.
 
-        If no webhook of this kind has arrived yet, wait up to `timeout` seconds for one. Raise AssertionError if none
-        arrives within `timeout`. Raise ValueError immediately if the event type does not exist. Example:
+        If no webhook of this kind has arrived yet, wait for one. Raise AssertionError if none arrives within `timeout`
+        seconds. Raise ValueError immediately if the event type does not exist. Example:
         `wait_for_webhook("onConversationStateUpdated", StateTo="closed")`.
         """
         check_event_type(event_type)
@@ -122,7 +122,8 @@ class RunningInstance:
     def settle(self, timeout: float = TIMEOUT_SECONDS) -> None:
         """Wait until all participants are added, and all webhooks and copies are delivered or given up.
 
-        Raise TimeoutError if some work is not done after `timeout` seconds.
+        Conversations that `hold` keeps in the state `initializing` do not count. Raise TimeoutError if some work is not
+        done after `timeout` seconds.
         """
         if not self._engine.settle(timeout):
             raise TimeoutError(f"the instance has unfinished work after {timeout} s")

@@ -110,7 +110,7 @@ class Receiver:
     def wait_for(self, matches: Callable[[ReceivedWebhook], bool], timeout: float) -> ReceivedWebhook | None:
         """Return the first webhook for which `matches` returns True.
 
-        If there is none yet, wait up to `timeout` seconds until one arrives. Return None if none arrives.
+        If there is none yet, wait until one arrives. Return None if none arrives within `timeout` seconds.
         """
         with self._changed:
             return self._changed.wait_for(lambda: next(filter(matches, self._received), None), timeout)

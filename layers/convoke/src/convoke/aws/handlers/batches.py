@@ -3,9 +3,8 @@
 If the function `consume` raises an exception for a record, AWS delivers the record again. SQS moves a queue message
 that comes too often to a dead-letter queue.
 
-If a `consume` function cannot parse a record, the function adds a dead letter itself and raises no exception (see
-aws/handlers/event_publisher.py and aws/handlers/webhook_delivery.py). Only the `consume` function for the participant
-queue raises an exception for a record that it cannot parse.
+The `consume` function for the participant queue raises an exception for a record that it cannot parse. Every other
+`consume` function adds a dead letter for such a record itself, and raises no exception.
 """
 
 from __future__ import annotations

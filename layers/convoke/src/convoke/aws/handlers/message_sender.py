@@ -55,9 +55,10 @@ class Consumer:
     def consume(self, record: SQSRecord) -> None:
         """Process one queue message.
 
-        If the queue message cannot be parsed, add it to a dead-letter queue. If Convoke itself fails to process a copy,
-        SQS delivers the queue message again after a growing pause. After the last failure, the copy is given up. If
-        Convoke fails to split an event, SQS delivers the event again.
+        If the queue message cannot be parsed, add it to a dead-letter queue. If a copy must be retried later, raise
+        RetryCopyError, and SQS delivers the queue message again after a pause. The pauses grow while Convoke itself
+        fails to process a copy. After the last failure, the copy is given up. If Convoke fails to split an event, SQS
+        delivers the event again.
         """
         try:
             message = MESSAGE.validate_json(record.body)

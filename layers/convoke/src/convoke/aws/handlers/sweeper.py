@@ -18,7 +18,7 @@ SWEEP_MARGIN_MILLISECONDS = 15_000
 
 
 SWEEP_THREADS = 8
-"""How many resources one invocation processes at the same time at most.
+"""The maximum number of resources that one invocation processes at the same time.
 
 botocore keeps up to ten connections open for reuse, so eight threads never wait for a new connection.
 """

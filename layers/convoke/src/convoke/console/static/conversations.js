@@ -207,7 +207,7 @@ function participant(line) {
 
 // Threads -------------------------------------------------------------------------------------------------------------
 
-/** A view with messages, which loads earlier messages on request. It stays at the newest message if it is there. */
+/** A view with messages, which loads earlier messages on request. An update at the end scrolls to the newest message. */
 class Thread extends View {
   /** Create the elements of the thread, above `controls`. */
   makeThread(...controls) {
@@ -218,7 +218,7 @@ class Thread extends View {
     this.nothing = h("div");
     return h("section", { class: "thread", "aria-label": "Thread" }, h("div", { class: "scroll" }, this.earlier, this.nothing, this.messages), controls);
   }
-  /** Show messages, whose order is newest first. `next` is null if there are no earlier messages. */
+  /** Show the messages `items`, newest first, or else `empty`. `next` is null if there are no earlier messages. */
   showThread(items, next, empty) {
     const scroller = this.messages.parentElement;
     const atEnd = scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < 40;
@@ -277,7 +277,7 @@ class Conversation extends Thread {
       this.lazySection("Webhooks", () => conversationWebhooks(this.root)),
       h("section", {}, h("h2", {}, "About"), this.about));
     fill(this, this.top, h("div", { class: "panes" }, this.makeThread(this.composer), side));
-    // Nobody can write before the conversation is loaded, for example if it does not exist.
+    // Disable the controls until the conversation is loaded. A conversation that does not exist is never loaded.
     this.permitChanges(false);
   }
   permitChanges(isOpen) {

@@ -60,7 +60,7 @@ class Feed(Protocol):
     """The operations on Sync objects that the hub needs."""
 
     def replay(self, session: ChatSession, sync_object: SyncObject, since: int | None) -> Replay:
-        """Return the events of an object after the event id `since`. They can include a few events from shortly before.
+        """Return the events of an object after the event id `since`, and possibly a few events shortly before `since`.
 
         If `since` is None, return only the events of the last few seconds. Raise an error if the session must not see
         the object.
@@ -163,7 +163,7 @@ class Hub:
         return bool(self._subscribers)
 
     def typing(self, conversation_sid: str, identity: str, user_sid: str) -> None:
-        """Notify the clients that subscribe to the participants of a conversation that a User is typing.
+        """Report that a User is typing, to all clients that subscribe to the participants of the conversation.
 
         The clients of the typing User get no notification.
         """
@@ -284,7 +284,7 @@ class Hub:
         self._table.after_commit(self._do_work)
 
     def _do_work(self) -> None:
-        """Run the queued tasks in order, for up to SLICE_SECONDS.
+        """Run the queued tasks in order. Start no task after SLICE_SECONDS.
 
         If the data file is locked, try again after a pause.
         """

@@ -32,7 +32,7 @@ MAX_CALLS_UNDER_WAY = 64
 MAX_UNSENT_BYTES = 1024 * 1024
 """The maximum total size of the frames that a client has not yet read.
 
-At this size, the server reads no further calls. If another event must be sent at this size, the server disconnects the
+At this size, the server reads no further calls. If an event must be sent at this size, the server disconnects the
 client. After the client connects again, it gets the missed events.
 """
 
@@ -52,8 +52,8 @@ EXPIRY_WARNING_SECONDS = 180.0
 REVOCATION_CHECK_SECONDS = 5.0
 """How often the server checks that the API key and the User of a connected client still exist.
 
-The same check covers subscriptions to conversations without the User as a member. Such a subscription ends if the
-User's role no longer permits the User to see the conversation.
+The same check ends a subscription to a conversation that the User is not a member of, if the User's role no longer
+permits the User to see the conversation.
 """
 
 OFFLINE_GRACE_SECONDS = 10.0
@@ -68,7 +68,7 @@ The server tells the client this time, but does not enforce it.
 STOP_GRACE_SECONDS = 1.0
 """How long a stopping server waits for the running calls to be answered.
 
-After that, the server waits up to the same time for the clients to disconnect.
+After that, the server waits for the clients to disconnect. The maximum time of this wait is the same.
 """
 
 RECONNECT_MILLISECONDS = 500

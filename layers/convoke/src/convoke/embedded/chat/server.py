@@ -144,7 +144,10 @@ class ChatServer:
             connection.close(OFFLOADED, {"backoff_policy": {"reconnect_min_ms": RECONNECT_MILLISECONDS}})
 
     async def stop(self) -> None:
-        """Answer the running calls. Then tell all clients to connect again, and wait until they have disconnected."""
+        """Wait for the running calls. Then tell all clients to connect again, and wait until they have disconnected.
+
+        Each of the two waits ends after STOP_GRACE_SECONDS at the latest.
+        """
         self._is_stopping = True
         if self._calls:
             await asyncio.wait(self._calls, timeout=STOP_GRACE_SECONDS)

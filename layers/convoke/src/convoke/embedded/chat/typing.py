@@ -17,7 +17,7 @@ PARAMETER = "ChannelSid"
 
 def typing_route(hub: Hub) -> ChatRoute:
     def create(operations: Operations, request: ChatRequest, chat_service_sid: str) -> ChatAnswer:
-        """Notify the other members of the conversation. Raise NotAParticipantError if the User is not a member."""
+        """Notify the chat clients of the other Users. Raise NotAParticipantError if the typing User is not a member."""
         if chat_service_sid != request.service.sid:
             raise NotFoundError
         conversation_sid = request.body.get(PARAMETER)
