@@ -6,6 +6,9 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import pytest
+
+from convoke.embedded import api_docs
 from convoke.embedded.request_log import MAX_LOGGED_FORM_BYTES, MAX_LOGGED_REQUESTS
 from tests.support.instances import ORIGIN, EmbeddedInstance, event_of, held_instance
 
@@ -88,6 +91,20 @@ def test_requests_without_valid_credentials_are_not_kept() -> None:
         assert await logged(instance) == []
 
     served(use)
+
+
+def test_requests_to_public_routes_and_pages_are_not_kept_because_their_credentials_are_not_checked(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(api_docs, "find_spec", lambda _: None)
+
+    async def use(instance: EmbeddedInstance) -> None:
+        for path in ("/healthz", "/openapi.json", "/docs", "/console"):
+            await send(instance, "GET", path, (instance.account.sid, "wrong"))
+        assert await logged(instance) == []
+
+    served(use)
+    assert caplog.records == []
 
 
 def test_requests_of_the_console_itself_are_not_kept() -> None:

@@ -188,11 +188,11 @@ def test_output_of_the_url_is_the_url_that_clients_use(given: dict[str, str], ur
 @pytest.mark.parametrize(
     "url", ["https://a.example.com", "https://a.example.com/chat", "http://127.0.0.1:1/a/$default"]
 )
-def test_public_url_has_no_slash_at_its_end(url: str) -> None:
+def test_public_url_has_no_slash_at_its_end_and_no_white_space(url: str) -> None:
     pattern = written_template()["Parameters"]["PublicUrl"]["AllowedPattern"]
     for each in (pattern, BASE_URL):
         assert re.fullmatch(each, url)
-        for refused in (f"{url}/", f"{url}?a=b", f"{url}#a", url.partition("://")[2]):
+        for refused in (f"{url}/", f"{url}?a=b", f"{url}#a", f"{url} b", f"{url}\n", url.partition("://")[2]):
             assert not re.fullmatch(each, refused)
 
 

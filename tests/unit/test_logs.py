@@ -137,3 +137,10 @@ def test_engine_holds_the_log_lines_of_every_module_of_the_package() -> None:
         loggers = [name for name in logging.root.manager.loggerDict if name.startswith("convoke.")]
         assert "convoke.operations.conversation_finalizer" in loggers
         assert [name for name in loggers if hold not in logging.getLogger(name).filters] == []
+
+
+def test_engine_holds_the_log_lines_of_modules_that_are_imported_later() -> None:
+    with held_instance():
+        later = logging.getLogger("convoke.imported_later")
+        assert later.filters == [hold]
+        assert logging.getLogger("tests.imported_later").filters == []

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 BASE_URL = re.compile(r"https?://[^/?#\s]+(/[^?#\s]*[^/?#\s])?")
-"""Matches a base URL. The parameter `PublicUrl` in template.yaml has this rule too, but also accepts spaces."""
+"""Matches a base URL. The parameter `PublicUrl` in template.yaml has the same rule."""
 
 
 class NotConfiguredError(Exception):

@@ -44,6 +44,7 @@ class Api:
         self.conversation_waiter = operations.conversation_waiter
         self._dispatcher = Dispatcher(operations, extra_routes, path_delimiters, public_url, console_poll_seconds)
         self.rule_of = self._dispatcher.rule_of
+        self.is_public = self._dispatcher.is_public
 
     def answer(self, event: Mapping[str, Any], context: InvocationContext) -> Answer:
         """Return the response, or an object that tells the engine what to do before the response exists.

@@ -112,6 +112,11 @@ class Dispatcher:
         node = self._root.find(path, [])
         return node.rule if node else None
 
+    def is_public(self, path: str) -> bool:
+        """Return whether a path belongs to a route without authentication."""
+        node = self._root.find(path, [])
+        return node is not None and node.is_public
+
     def _answered(self, path: str, event: Event, context: InvocationContext) -> Answer:
         if self._console_poll_seconds is not None and (path == "/" or path.startswith("/console")):
             page = self._console_page(path, event, self._console_poll_seconds)

@@ -290,7 +290,7 @@ class EmbeddedEngine:
             media_client=OffLoopMediaClient(edges.media_client, self._is_on_loop),
             metrics=HeldMetrics(edges.metrics),
         )
-        self._request_log = RequestLog(now)
+        self._request_log = RequestLog(now, lambda path: self.api.is_public(path))
         routes: tuple[AccountRoute | PublicRoute, ...] = (
             console_key_route(lambda requested: self.program.console_codes.exchange(requested)),
             request_log_route(self._request_log, lambda path: self.api.rule_of(path)),

@@ -85,6 +85,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._is_incomplete = False
         self._header_bytes = self._header_count = self._bytes_without_progress = 0
         self._deadline: asyncio.TimerHandle | None = None
+        self._timeout_seconds = self.request_timeout_seconds
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -192,11 +193,13 @@ class BoundedProtocol(HttpToolsProtocol):
         raise self._refusal
 
     def _start_deadline(self) -> None:
-        self._deadline = self.loop.call_later(self.request_timeout_seconds, self._deadline_reached)
+        self._timeout_seconds = self.request_timeout_seconds
+        self._deadline = self.loop.call_later(self._timeout_seconds, self._deadline_reached)
 
     def _extend_deadline(self, seconds: float) -> None:
         if self._deadline is not None:
             self._deadline.cancel()
+            self._timeout_seconds = seconds
             self._deadline = self.loop.call_later(seconds, self._deadline_reached)
 
     def _cancel_deadline(self) -> None:
@@ -206,7 +209,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _deadline_reached(self) -> None:
         if self._is_incomplete:
-            wanted = f"complete after at most {self.request_timeout_seconds:g} seconds"
+            wanted = f"complete after at most {self._timeout_seconds:g} seconds"
             self._refuse(HTTPStatus.REQUEST_TIMEOUT, InvalidParameterError(parameter="request", wanted=wanted))
         else:
             self.transport.close()

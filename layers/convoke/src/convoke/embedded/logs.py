@@ -15,6 +15,9 @@ from convoke.embedded import failures
 from convoke.embedded.unit import open_unit
 from convoke.observability import Measure, Metrics
 
+PREFIX = f"{convoke.__name__}."
+"""The start of the names of all loggers of Convoke."""
+
 
 def hold(record: logging.LogRecord) -> bool:
     """Return whether a logger must write a record now. This function is a logging filter.
@@ -34,16 +37,32 @@ def hold(record: logging.LogRecord) -> bool:
 
 
 def hold_log_lines() -> None:
-    """Add the filter `hold` to all existing loggers of Convoke.
+    """Add the filter `hold` to all loggers of Convoke, also to the loggers of modules that are imported later.
 
-    Each module creates its logger during the import. Therefore a module that is imported after this call, such as the
-    chat server, does not get the filter.
+    Each module creates its logger during the import. Many modules are imported only at the first request that needs
+    them, and this request may have an open unit.
     """
     # A filter of the logger `convoke` would not be enough, because a logger does not filter the records of child
     # loggers.
     for name in [*logging.root.manager.loggerDict]:
-        if name.startswith(f"{convoke.__name__}."):
+        if name.startswith(PREFIX):
             logging.getLogger(name).addFilter(hold)
+    if not issubclass(logging.getLoggerClass(), HoldingLogger):
+        logging.setLoggerClass(_holding(logging.getLoggerClass()))
+
+
+class HoldingLogger(logging.Logger):
+    """A logger that adds the filter `hold` to itself if the logger belongs to Convoke."""
+
+    def __init__(self, name: str, level: int = logging.NOTSET) -> None:
+        super().__init__(name, level)
+        if name.startswith(PREFIX):
+            self.addFilter(hold)
+
+
+def _holding(base: type[logging.Logger]) -> type[logging.Logger]:
+    """Return a subclass of `base`, which another library may have set, that is also a HoldingLogger."""
+    return HoldingLogger if base is logging.Logger else type("HoldingLogger", (HoldingLogger, base), {})
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,10 @@ from itertools import count
 from typing import NamedTuple
 
 from convoke.api.auth import basic_credentials
+from convoke.api.errors import JSON
 from convoke.api.form import decode_body
 from convoke.api.origins import SAFE_METHODS
+from convoke.api.responses import FileResponse, Response
 from convoke.domain.errors import ConversationsError
 from convoke.domain.instants import Clock
 from convoke.domain.sids import Prefix, is_sid
@@ -43,12 +45,17 @@ class LoggedRequest(NamedTuple):
 class RequestLog:
     """Keeps the last requests that have credentials and were not refused with status 401.
 
+    The log omits requests to public routes and web pages, because their credentials are not checked. Otherwise a
+    stranger could write into the log of an account.
+
     The log omits requests with a method in SAFE_METHODS that a page of this server sends, because the console sends GET
     requests all the time.
     """
 
-    def __init__(self, now: Clock) -> None:
+    def __init__(self, now: Clock, is_public: Callable[[str], bool]) -> None:
+        """`is_public` returns whether the path of a request belongs to a route without authentication."""
         self._now = now
+        self._is_public = is_public
         self._numbers = count(1)
         self._requests: deque[LoggedRequest] = deque(maxlen=MAX_LOGGED_REQUESTS)
 
@@ -62,7 +69,7 @@ class RequestLog:
             form = decode_body(event)[:MAX_LOGGED_FORM_BYTES].decode(errors="replace")
         except ConversationsError:
             return
-        if response.status_code == HTTPStatus.UNAUTHORIZED:
+        if response.status_code == HTTPStatus.UNAUTHORIZED or _is_page(response) or self._is_public(event["rawPath"]):
             return
         is_error = response.status_code >= HTTPStatus.BAD_REQUEST
         self._requests.append(
@@ -102,3 +109,9 @@ class RequestLog:
                 owners[user] = owner_of(user) or ""
             if owners.get(user) == account_sid:
                 yield each
+
+
+def _is_page(response: Response) -> bool:
+    """Return whether the response is a page or a file of the console or of `/docs`."""
+    is_api = response.content_type in (None, JSON) or isinstance(response, FileResponse)
+    return not is_api
