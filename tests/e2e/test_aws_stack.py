@@ -331,7 +331,7 @@ def test_message_of_a_phone_comes_through_the_topic_into_a_new_conversation(stac
 def test_copy_comes_through_the_rule_and_the_queues_to_the_message_sender(stack: Stack, v1: V1) -> None:
     """The account has no sender.
 
-    Therefore the message sender function calls no carrier, and stores the error code 21703.
+    Therefore `functions/message_sender` does not call a carrier. It stores the error code 21703 in the receipt.
     """
     pair = '{"messaging_binding": {"address": "+15558675377", "proxy_address": "+15017122677"}}'
     sid = v1.conversation_with_participants.create(participant=[pair]).sid

@@ -1,4 +1,4 @@
-"""The inbound messages function stores the messages and statuses of AWS End User Messaging SMS."""
+"""`functions/inbound_messages` stores the messages and statuses of AWS End User Messaging SMS."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The message sender function creates copies for events, and postpones copies that the carrier refuses for now."""
+"""`functions/message_sender` creates copies for events, and postpones copies that the carrier refuses for now."""
 
 from __future__ import annotations
 

@@ -81,7 +81,7 @@ def test_webhooks_of_deleted_conversations_are_kept_as_long_as_dead_letters() ->
 
 
 def test_receives_without_an_attempt_do_not_use_up_the_receives_of_a_message() -> None:
-    """SQS also counts receives after which Lambda throttled the invocation.
+    """If Lambda throttles an invocation, the function makes no attempt, but SQS counts a receive of the message.
 
     Therefore `maxReceiveCount` is much larger than the number of attempts.
     """

@@ -52,8 +52,9 @@ OK = Outcome(200)
 class FakeDelivery:
     """A fake that replaces WebhookDelivery and the receivers.
 
-    `outcomes` maps a host to the outcome of each call to the host. Without an entry, a call succeeds. A call to a host
-    in `hanging` waits until the test sets `cut` or calls `answer_all`. If only `cut` is set, the call fails.
+    `outcomes` maps a host to the outcome of each call to the host. A call to a host that is not in `outcomes` succeeds.
+    A call to a host in `hanging` waits until the test sets `cut` or calls `answer_all`. If only `cut` is set, the call
+    fails.
     """
 
     def __init__(self, table: SqliteTable, clock: ManualClock) -> None:

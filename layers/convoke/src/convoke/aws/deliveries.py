@@ -30,7 +30,7 @@ A probe is the first call to a receiver after a pause. Every probe takes less th
 """
 
 MAX_PAUSED_RECEIVES = 90
-"""After this many receives of its queue message, a delivery is attempted even if its receiver is paused.
+"""The number of receives of a queue message after which Convoke attempts the delivery despite a paused receiver.
 
 Each pause uses one receive. After `maxReceiveCount` receives, SQS moves the queue message to the dead-letter queue.
 This number leaves enough of these receives for all attempts.

@@ -104,7 +104,8 @@ def _renewed(edges: Edges, body: str) -> str:
     """Give a delivery a new replay SID, or a copy a new date, and return its new body. Return any other body unchanged.
 
     Attempts are numbered separately for each event, target and replay. With a new replay SID, the numbers start at 1
-    again. With a new date, a copy can be delayed for as long as a new copy.
+    again. A delayed copy fails if MAX_DELAY (domain/carriers.py) has passed since the copy's date. With a new date,
+    this time starts again.
     """
     try:
         message = _MESSAGE.validate_json(body)

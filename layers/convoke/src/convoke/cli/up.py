@@ -253,9 +253,9 @@ def hint_for_busy_port(host: str, port: int) -> str:
 
 @contextmanager
 def printed_traffic(instance: Instance, traffic_format: str | None) -> Iterator[None]:
-    """During the block, print a line for each request, delivery attempt and call of a chat client (see `Traffic`).
+    """During the block, print one line for each request, each delivery attempt and each call from a chat client.
 
-    If `traffic_format` is None, print nothing.
+    The class `Traffic` prints the lines. If `traffic_format` is None, print nothing.
     """
     if traffic_format is None:
         yield

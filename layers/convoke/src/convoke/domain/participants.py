@@ -389,7 +389,7 @@ class NewParticipant(Model):
     def role_sid_or(self, default: str) -> str | None:
         """Return the requested role, or `default` if the request contains no role.
 
-        A phone in a group MMS gets no default role. Without a requested role, the result for such a phone is None. The
+        A phone in a group MMS gets no default role. If the request contains no role for such a phone, return None. The
         caller passes `Service.member_role_sid` as `default`.
         """
         return self.role_sid or (None if self.group_address else default)

@@ -61,7 +61,10 @@ class HoldingLogger(logging.Logger):
 
 
 def _holding(base: type[logging.Logger]) -> type[logging.Logger]:
-    """Return a subclass of `base`, which another library may have set, that is also a HoldingLogger."""
+    """Return a logger class that is a HoldingLogger and inherits from `base`.
+
+    `base` is the current logger class. Another library may have set this class.
+    """
     return HoldingLogger if base is logging.Logger else type("HoldingLogger", (HoldingLogger, base), {})
 
 

@@ -77,7 +77,7 @@ class UserRepository:
                 existing = items.to_resource(User, stored) if stored else None
                 if existing and not existing.date_removed:
                     raise UserExistsError(field="identity") from canceled
-                # Without an item, the sweeper has erased the tombstone.
+                # If no item exists, the sweeper has erased the tombstone since the last attempt.
                 new = user.in_place_of(existing) if existing else user
             else:
                 return
