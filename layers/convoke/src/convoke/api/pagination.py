@@ -25,6 +25,8 @@ from convoke.domain.pages import Page, PageRequest
 
 DEFAULT_PAGE_SIZE = 50
 MAX_PAGE_SIZE = 100
+"""The maximum page size of each list whose contract has no `max_page_size`, such as the list of conversations."""
+
 MAX_SMALL_PAGE_SIZE = 50
 """The maximum page size of some lists, for example the lists of Users, events, roles and participant conversations.
 

@@ -1,6 +1,6 @@
 """Find the unknown names in a request, and suggest the names that the client probably meant.
 
-See docs/behaviour/requests-and-answers.md#unknown-names.
+`api/parameters.py` determines which names are known. See docs/behaviour/requests-and-answers.md#unknown-names.
 """
 
 from __future__ import annotations

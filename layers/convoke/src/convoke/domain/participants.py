@@ -1,6 +1,6 @@
 """The Participant resource, and the rules for new participants and their roles.
 
-See docs/behaviour/participants.md.
+`domain/participant_requests.py` has the rules for an update. See docs/behaviour/participants.md.
 """
 
 from __future__ import annotations

@@ -48,7 +48,7 @@ def url_to_send(url: Url) -> str:
 def headers_for(
     delivery: Delivery, url: str, parameters: dict[str, str], auth_token: str, userinfo: str | None
 ) -> dict[str, str]:
-    """Return the headers of a request, including the signature.
+    """Return the headers of a request, including the signature. `webhooks/client.py` adds the header User-Agent.
 
     `parameters` are the form fields of a POST request, or empty for a GET request. `userinfo` is the percent-encoded
     text `user:password` from the configured URL. If `userinfo` is not empty, the request has HTTP Basic authentication.
