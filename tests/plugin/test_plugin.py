@@ -91,7 +91,7 @@ def test_client_without_twilio_package_says_how_to_install_it(example: Path, env
         "import sys\n\nimport pytest\n\n"
         "def test_client(convoke, monkeypatch):\n"
         "    monkeypatch.setitem(sys.modules, 'twilio.rest', None)\n"
-        "    with pytest.raises(RuntimeError, match='convoke-conversations'):\n"
+        "    with pytest.raises(RuntimeError, match='pip install twilio'):\n"
         "        convoke.client()\n"
     )
     result = run(example, environ)
