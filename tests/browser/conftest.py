@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from convoke.testing.instance import RunningInstance, running
 from tests.browser.example import Example, fill
-from tests.browser.support import console_link, launch
+from tests.browser.support import accessibility_problems, console_link, launch
 from tests.support.chromium import find_chromium
 
 FOLDER = Path(__file__).parent
@@ -96,3 +96,24 @@ def page(visit: Visit, instance: RunningInstance, example: Example) -> Page:
     visit.page.goto(console_link(instance))
     visit.page.get_by_role("heading", name="Conversations", level=1).wait_for()
     return visit.page
+
+
+CheckAccessibility = Callable[[str], None]
+"""Looks for accessibility problems in the current view of a page. The argument is a name for the view."""
+
+
+@pytest.fixture(params=[(1360, "light"), (1360, "dark"), (380, "light"), (380, "dark")], ids=str)
+def accessible(request: pytest.FixtureRequest, browser: Browser) -> Iterator[tuple[Page, CheckAccessibility]]:
+    """Open a page with one of two widths and one of two colour schemes. After the test, no check found a problem."""
+    width, scheme = request.param
+    visit = Visit(browser, viewport={"width": width, "height": 850}, color_scheme=scheme, bypass_csp=True)
+    found: dict[str, list[str]] = {}
+
+    def check(name: str) -> None:
+        found[name] = accessibility_problems(visit.page)
+
+    yield visit.page, check
+    visit.page.context.close()
+    assert found
+    assert found == {name: [] for name in found}
+    assert visit.problems == []

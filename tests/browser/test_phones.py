@@ -11,13 +11,13 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, Route, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from convoke.domain.senders import AssignedSender
 from convoke.testing.instance import RunningInstance
-from tests.browser.conftest import Visit
+from tests.browser.conftest import CheckAccessibility, Visit
 from tests.browser.example import PHONE, PROXY, Example
-from tests.browser.support import accessibility_problems, console_link, post
+from tests.browser.support import console_link, post
 from tests.browser.test_console import HOSTILE, client, go, open_viewing
 from tests.support.media import PICTURE
 
@@ -396,18 +396,10 @@ def test_engine_that_simulates_no_phones_says_so(visit: Visit, instance: Running
     expect(page.get_by_label("Auth Token at Twilio")).to_be_visible()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1360, 380])
 def test_phones_and_senders_are_accessible(
-    browser: Browser, instance: RunningInstance, example: Example, scheme: str, width: int
+    accessible: tuple[Page, CheckAccessibility], instance: RunningInstance, example: Example
 ) -> None:
-    visit = Visit(browser, viewport={"width": width, "height": 850}, color_scheme=scheme, bypass_csp=True)
-    page = visit.page
-    found: dict[str, list[str]] = {}
-
-    def check(name: str) -> None:
-        found[name] = accessibility_problems(page)
-
+    page, check = accessible
     instance.phone("+15558675332").send("STOP", PROXY)
     page.goto(console_link(instance))
     page.get_by_role("heading", name="Conversations", level=1).wait_for()
@@ -425,6 +417,3 @@ def test_phones_and_senders_are_accessible(
     page.get_by_role("button", name="New").click()
     page.get_by_label("Provider").select_option("twilio")
     check("new sender")
-    page.context.close()
-    assert found == {name: [] for name in found}
-    assert visit.problems == []

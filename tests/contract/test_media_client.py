@@ -266,6 +266,15 @@ def test_message_has_at_most_ten_media(instance: EmbeddedInstance) -> None:
         assert len(received(instance, *[f"{origin}/a"] * (MAX_MEDIA + 1))) == MAX_MEDIA
 
 
+def test_media_after_the_tenth_are_reported_as_lost(instance: EmbeddedInstance) -> None:
+    program = instance.engine.program
+    service = program.known_services.fetch(instance.account.sid, instance.account.default_chat_service_sid)
+    assert service is not None
+    with host({"/a": answer()}) as (origin, _):
+        fetched = program.inbound_media.fetch(service, [f"{origin}/a"] * (MAX_MEDIA + 2))
+    assert (len(fetched.sids), fetched.losses) == (MAX_MEDIA, ("a message has at most 10 media",) * 2)
+
+
 def test_fetch_never_blocks_the_event_loop(instance: EmbeddedInstance) -> None:
     async def fetch_on_the_loop() -> None:
         async with instance.served():

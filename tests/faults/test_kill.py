@@ -155,7 +155,7 @@ def test_shutdown_ends_a_call_to_a_carrier_in_time() -> None:
     sender = {"Provider": "twilio", "Address": BUSINESS, "Twilio.AccountSid": ACCOUNT, "Twilio.AuthToken": TOKEN}
     # The operating system accepts the connection, and nobody answers.
     with socket.create_server(("127.0.0.1", 0)) as listener, running() as instance:
-        instance._engine._twilio._carrier.get()._api_url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        instance._engine._twilio.get()._api_url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         client = instance.client()
         client.request("POST", f"{instance.url}/convoke/v1/Senders", data=sender)
         conversations = client.conversations.v1.conversations

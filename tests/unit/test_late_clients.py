@@ -45,9 +45,9 @@ def test_start_imports_no_module_that_only_later_requests_need() -> None:
 
 
 def test_threads_share_one_client() -> None:
-    def create() -> object:
+    def create() -> LateMediaClient:
         time.sleep(0.01)
-        return object()
+        return LateMediaClient(ReceiverRules())
 
     late = Late(create)
     with ThreadPoolExecutor(8) as pool:
@@ -59,8 +59,8 @@ def test_cut_before_the_first_call_creates_no_client() -> None:
     webhooks, media = LateWebhookClient(ReceiverRules()), LateMediaClient(ReceiverRules())
     webhooks.cut()
     media.cut()
-    assert (webhooks._client.created, media._client.created) == (None, None)
+    assert (webhooks.created, media.created) == (None, None)
     with pytest.raises(MediaRefusedError), media.fetch("ftp://example.com/", None, 1):
         pass
-    assert media._client.created is not None
+    assert media.created is not None
     media.cut()

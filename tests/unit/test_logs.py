@@ -12,7 +12,7 @@ import pytest
 
 from convoke.domain.errors import UnavailableError
 from convoke.embedded.failures import StorageFailures
-from convoke.embedded.logs import HeldMetrics, hold
+from convoke.embedded.logs import HeldMetrics, hold, hold_log_lines
 from convoke.embedded.sqlite import SqliteTable
 from convoke.observability import Measure
 from convoke.storage.table import Item, Put
@@ -144,3 +144,17 @@ def test_engine_holds_the_log_lines_of_modules_that_are_imported_later() -> None
         later = logging.getLogger("convoke.imported_later")
         assert later.filters == [hold]
         assert logging.getLogger("tests.imported_later").filters == []
+
+
+def test_logger_class_of_another_library_stays_a_base_of_new_loggers() -> None:
+    class OfLibrary(logging.Logger): ...
+
+    before = logging.getLoggerClass()
+    try:
+        logging.setLoggerClass(OfLibrary)
+        hold_log_lines()
+        later = logging.getLogger("convoke.imported_after_a_library")
+        assert isinstance(later, OfLibrary)
+        assert later.filters == [hold]
+    finally:
+        logging.setLoggerClass(before)

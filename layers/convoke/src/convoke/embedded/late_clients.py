@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from threading import Lock
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from convoke.carriers.twilio import TwilioCarrier
@@ -20,11 +20,16 @@ if TYPE_CHECKING:
     from convoke.webhooks.client import WebhookHttpClient
     from convoke.webhooks.media_client import MediaHttpClient
 
-Client = TypeVar("Client")
+
+class Cuttable(Protocol):
+    def cut(self) -> None: ...
+
+
+Client = TypeVar("Client", bound=Cuttable)
 
 
 class Late(Generic[Client]):
-    """An object that the first call of `get` creates. Several threads may call `get` at the same time."""
+    """A client that the first call of `get` creates. Several threads may call `get` at the same time."""
 
     def __init__(self, create: Callable[[], Client]) -> None:
         self.created: Client | None = None
@@ -37,8 +42,13 @@ class Late(Generic[Client]):
                 self.created = self._create()
             return self.created
 
+    def cut(self) -> None:
+        """End all calls in progress."""
+        if self.created:
+            self.created.cut()
 
-class LateWebhookClient:
+
+class LateWebhookClient(Late["WebhookHttpClient"]):
     """Implements `WebhookClient`."""
 
     def __init__(self, rules: ReceiverRules) -> None:
@@ -47,19 +57,14 @@ class LateWebhookClient:
 
             return WebhookHttpClient(rules)
 
-        self._client = Late(create)
+        super().__init__(create)
 
     def call(self, delivery: Delivery, *, retry_count: int, auth_token: str, max_answer_bytes: int) -> WebhookAnswer:
-        client = self._client.get()
+        client = self.get()
         return client.call(delivery, retry_count=retry_count, auth_token=auth_token, max_answer_bytes=max_answer_bytes)
 
-    def cut(self) -> None:
-        """Shut down the connections of all calls in progress."""
-        if self._client.created:
-            self._client.created.cut()
 
-
-class LateMediaClient:
+class LateMediaClient(Late["MediaHttpClient"]):
     """Implements `MediaClient`."""
 
     def __init__(self, rules: ReceiverRules) -> None:
@@ -68,20 +73,15 @@ class LateMediaClient:
 
             return MediaHttpClient(rules)
 
-        self._client = Late(create)
+        super().__init__(create)
 
     def fetch(
         self, url: str, credentials: CarrierCredentials | None, seconds: float
     ) -> AbstractContextManager[FetchedMedia]:
-        return self._client.get().fetch(url, credentials, seconds)
-
-    def cut(self) -> None:
-        """Shut down the connections of all calls in progress."""
-        if self._client.created:
-            self._client.created.cut()
+        return self.get().fetch(url, credentials, seconds)
 
 
-class LateTwilioCarrier:
+class LateTwilioCarrier(Late["TwilioCarrier"]):
     """Implements `Carrier`."""
 
     def __init__(self, public_url: str | None) -> None:
@@ -90,16 +90,11 @@ class LateTwilioCarrier:
 
             return TwilioCarrier(public_url)
 
-        self._carrier = Late(create)
+        super().__init__(create)
 
     @property
     def sends_group_mms(self) -> bool:
-        return self._carrier.get().sends_group_mms
+        return self.get().sends_group_mms
 
     def send(self, copy: OutboundCopy) -> SentCopy:
-        return self._carrier.get().send(copy)
-
-    def cut(self) -> None:
-        """End all calls in progress."""
-        if self._carrier.created:
-            self._carrier.created.cut()
+        return self.get().send(copy)

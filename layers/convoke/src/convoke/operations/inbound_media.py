@@ -29,6 +29,10 @@ FETCH_SECONDS = 10.0
 """The maximum time to fetch all media of one message. Twilio waits only 15 seconds for Convoke's response."""
 
 
+TOO_MANY = f"a message has at most {MAX_MEDIA} media"
+"""The reason why Convoke does not fetch the media after the first MAX_MEDIA media of a message."""
+
+
 class FetchedMediaSids(NamedTuple):
     """The SIDs of the media that arrived in time, and one reason for each media that could not be fetched."""
 
@@ -64,6 +68,7 @@ class InboundMedia:
                 reason = f"{type(error).__name__}: {error}"
                 logger.warning("a media of a phone could not be fetched", extra={"error": reason})
                 losses.append(str(error))
+        losses += [TOO_MANY] * len(urls[MAX_MEDIA:])
         return FetchedMediaSids(tuple(fetched), tuple(losses))
 
     def _fetch(self, service: Service, url: str, credentials: CarrierCredentials | None, seconds: float) -> str:
