@@ -32,7 +32,8 @@ from convoke.domain.senders import NewSender, Provider
 from convoke.embedded.clock import MovableClock
 from convoke.embedded.deliveries import Deliveries
 from convoke.operations.media import MediaOperations
-from convoke.operations.message_sender import CopyOutcome, RetryCopyError
+from convoke.operations.message_sender import CopyOutcome
+from convoke.operations.ports import RetryLaterError
 from convoke.program import Edges, Program
 from convoke.storage import items, keys
 from convoke.storage.phones import OptOutRepository, PhoneRepository
@@ -271,7 +272,7 @@ def test_copy_over_the_limit_of_its_sender_waits_and_uses_up_no_attempt(clocked:
     # Even if the engine's queue delivers the copy too early, the message sender does not send the copy in this second.
     sender = Program(edges_of(clocked)).message_sender
     copy = Copy.of(items.to_resource(Receipt, waiting), clock.now())
-    with pytest.raises(RetryCopyError) as delayed:
+    with pytest.raises(RetryLaterError) as delayed:
         sender.begin(copy)
     clock.move(timedelta(seconds=delayed.value.seconds))
     begun = sender.begin(copy)
@@ -395,7 +396,7 @@ def test_copy_whose_call_the_shutdown_prevents_is_not_marked(
 ) -> None:
     conversation_with(instance, PAIR).messages.create(body="Hello")
     program, queue = instance.engine.program, instance.engine.queue
-    deliveries = Deliveries(queue, program.webhook_delivery, program.message_sender)
+    deliveries = Deliveries(queue, program.webhook_delivery, lambda: program.message_sender)
     (stored,) = instance.items("receipt#")
     program.message_sender.queue.send([Copy.of(items.to_resource(Receipt, stored))])
     (line,) = queue.receivers()

@@ -27,7 +27,8 @@ from convoke.aws.delivery_queue import MAX_VISIBILITY_SECONDS
 from convoke.domain.circuit_breakers import CLOSED, FAILURES_TO_OPEN, FIRST_PAUSE, MAX_PAUSE, CircuitBreaker
 from convoke.domain.connections import MAX_RETRIES
 from convoke.domain.webhooks import Delivery
-from convoke.operations.webhook_delivery import DeliveryFailedError, RetryLaterError
+from convoke.operations.ports import RetryLaterError
+from convoke.operations.webhook_delivery import DeliveryFailedError
 from convoke.storage.circuit_breakers import LIFETIME, CircuitBreakerRepository
 from convoke.storage.table import Key, Table, Update
 from tests.support.aws import moto_instance

@@ -36,7 +36,6 @@ from convoke.domain.senders import Provider
 from convoke.embedded.simulated_carrier import PhonePlans, SimulatedCarrier
 from convoke.program import Program
 from convoke.storage.packing import unpack_provisioning
-from convoke.storage.phones import OptOutRepository, PhoneRepository
 from tests.support.instances import Instance, Receivers
 from tests.support.tables import TABLE_NAME, table_properties
 from tests.support.template import STACK_NAME, environment, functions, resources, state_machine
@@ -251,8 +250,7 @@ class AwsInstance(Instance):
     def _message_sender(self) -> Handler:
         """The handler of the message sender. Simulated phones replace the carrier."""
         edges = self.edges("message_sender")
-        phones, opt_outs = PhoneRepository(edges.table), OptOutRepository(edges.table)
-        carrier = SimulatedCarrier(phones, opt_outs, self.phone_plans, edges.now)
+        carrier = SimulatedCarrier(edges.table, self.phone_plans, edges.now)
         vars(edges)["carriers"] = {Provider.SIMULATED: carrier}
         edges.simulates_phones = True
         return self.handler("message_sender")

@@ -15,19 +15,28 @@ from convoke.api.form import FORM
 from convoke.api.openapi import document
 from convoke.api.requests import CONVOKE_PREFIX
 from convoke.domain.errors import AccessDeniedError, MethodNotAllowedError, NotAuthenticatedError, NotFoundError
-from convoke.embedded import clock_api, console_api, controls_api, request_log_api, simulate_api, simulate_routes
+from convoke.embedded import (
+    clock_api,
+    console_api,
+    controls_api,
+    missing_controls,
+    request_log,
+    request_log_api,
+    simulate_api,
+    simulate_routes,
+)
 
 Schema = dict[str, Any]
 
 OF_ONE_MACHINE = {
-    ("GET", CONVOKE_PREFIX + controls_api.CLOCK): clock_api.FETCH,
-    ("POST", CONVOKE_PREFIX + controls_api.CLOCK): clock_api.UPDATE,
-    ("POST", CONVOKE_PREFIX + controls_api.RESET): controls_api.RESET_CONTRACT,
-    ("POST", CONVOKE_PREFIX + controls_api.ACCOUNTS): controls_api.ACCOUNTS_CONTRACT,
-    ("POST", CONVOKE_PREFIX + controls_api.SETTLE): controls_api.SETTLE_CONTRACT,
-    ("POST", CONVOKE_PREFIX + controls_api.FAILURES): controls_api.FAILURES_CONTRACT,
-    ("DELETE", CONVOKE_PREFIX + controls_api.FAILURES): controls_api.CANCEL_CONTRACT,
-    ("GET", CONVOKE_PREFIX + request_log_api.PATH): request_log_api.FETCH,
+    ("GET", CONVOKE_PREFIX + missing_controls.CLOCK): clock_api.FETCH,
+    ("POST", CONVOKE_PREFIX + missing_controls.CLOCK): clock_api.UPDATE,
+    ("POST", CONVOKE_PREFIX + missing_controls.RESET): controls_api.RESET_CONTRACT,
+    ("POST", CONVOKE_PREFIX + missing_controls.ACCOUNTS): controls_api.ACCOUNTS_CONTRACT,
+    ("POST", CONVOKE_PREFIX + missing_controls.SETTLE): controls_api.SETTLE_CONTRACT,
+    ("POST", CONVOKE_PREFIX + missing_controls.FAILURES): controls_api.FAILURES_CONTRACT,
+    ("DELETE", CONVOKE_PREFIX + missing_controls.FAILURES): controls_api.CANCEL_CONTRACT,
+    ("GET", CONVOKE_PREFIX + request_log.PATH): request_log_api.FETCH,
     ("POST", console_api.PATH): console_api.CREATE,
     ("GET", CONVOKE_PREFIX + simulate_routes.INBOX): simulate_api.LIST,
     ("GET", CONVOKE_PREFIX + simulate_routes.THREAD): simulate_api.LIST_THREAD,

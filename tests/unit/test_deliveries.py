@@ -37,7 +37,8 @@ from convoke.embedded.queue import (
     QueuedMessage,
 )
 from convoke.embedded.sqlite import SqliteTable
-from convoke.operations.webhook_delivery import BegunDelivery, DeliveryFailedError, Outcome, RetryLaterError
+from convoke.operations.ports import RetryLaterError
+from convoke.operations.webhook_delivery import BegunDelivery, DeliveryFailedError, Outcome
 from convoke.storage.table import Key, Put
 from tests.support.busy import roll_back_during_select
 from tests.support.events import a_delivery, an_event

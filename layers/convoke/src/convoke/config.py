@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from convoke.lean_dataclass import lean_dataclass
 
 BASE_URL = re.compile(r"https?://[^/?#\s]+(/[^?#\s]*[^/?#\s])?")
 """Matches a base URL. The parameter `PublicUrl` in template.yaml has the same rule."""
@@ -21,7 +22,7 @@ class InvalidSettingError(ValueError):
     """An environment variable has an invalid value. The error text is one line for the operator of Convoke."""
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass
 class Settings:
     """The settings from the environment variables.
 

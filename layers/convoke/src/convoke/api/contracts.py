@@ -6,13 +6,12 @@ contracts. The tests check that every response obeys its contract.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from convoke.api.pagination import MAX_PAGE_SIZE
 from convoke.api.representations import Representation
 from convoke.domain import errors as catalogue
 from convoke.domain.errors import ConversationsError
 from convoke.domain.model import Model
+from convoke.lean_dataclass import lean_dataclass
 
 CHANGE_REFUSED = (
     catalogue.ConversationBeingDeletedError,
@@ -27,7 +26,7 @@ docs/behaviour/states-and-timers.md#allowed-operations.
 """
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass
 class Contract:
     """The accepted request and the possible responses of one route.
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from convoke.api.responses import Response
 from convoke.domain.conversations import Conversation
+from convoke.lean_dataclass import lean_dataclass
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass
 class Deferred:
     """The data for the response to a client that waits.
 

@@ -12,7 +12,7 @@ import hmac
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import accumulate
 from typing import TypeVar
 from urllib.parse import urlencode
@@ -22,6 +22,7 @@ from pydantic import BaseModel, ConfigDict
 from convoke.api.requests import Request
 from convoke.domain.errors import InvalidParameterError
 from convoke.domain.pages import Page, PageRequest
+from convoke.lean_dataclass import lean_dataclass
 
 DEFAULT_PAGE_SIZE = 50
 MAX_PAGE_SIZE = 100
@@ -61,7 +62,7 @@ FORWARD is the page after the position. BACKWARD is the page before the position
 """
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass
 class PageTokens:
     """Creates and parses the page tokens of one list. The signature covers the account, the list and the filters."""
 
@@ -105,7 +106,7 @@ class Meta(BaseModel):
     key: str
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass
 class Pagination:
     """The pagination of one list request.
 
@@ -214,7 +215,7 @@ class RestMeta(BaseModel):
     page: int
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass
 class RestPagination(Pagination):
     """The pagination of a list in Twilio's oldest API. A page has relative URIs, but no object `meta`."""
 

@@ -9,14 +9,16 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from convoke.api.errors import render
 from convoke.api.form import MULTIPART, decode_base64, media_type
 from convoke.api.responses import Response
 from convoke.domain.errors import ConversationsError, InternalError, InvalidParameterError
 from convoke.domain.media import Media, check_filename, parse_content_type
-from convoke.operations.media import MediaUpload
+
+if TYPE_CHECKING:
+    from convoke.operations.media import MediaUpload
 
 logger = logging.getLogger(__name__)
 

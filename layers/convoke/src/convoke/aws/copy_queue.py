@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from convoke.aws.message_bodies import escape_noncharacters
 from convoke.domain.batches import batches
 from convoke.domain.copies import Copy
+from convoke.lean_dataclass import lean_dataclass
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -29,7 +29,7 @@ class CopiesNotSentError(Exception):
     """
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass
 class SqsCopyQueue:
     """Implements `CopyQueue` with a FIFO queue.
 

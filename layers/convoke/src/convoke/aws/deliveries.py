@@ -10,7 +10,7 @@ docs/behaviour/webhook-delivery.md#circuit-breaker and docs/decisions/0086-circu
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -18,7 +18,9 @@ from convoke.domain.circuit_breakers import CLOSED, FAILURES_TO_OPEN, CircuitBre
 from convoke.domain.connections import MAX_TIMEOUT_SECONDS
 from convoke.domain.instants import Clock
 from convoke.domain.webhooks import Delivery
-from convoke.operations.webhook_delivery import RetryLaterError, WebhookDelivery, report_pause
+from convoke.lean_dataclass import lean_dataclass
+from convoke.operations.ports import RetryLaterError
+from convoke.operations.webhook_delivery import WebhookDelivery, report_pause
 from convoke.storage.circuit_breakers import CircuitBreakerRepository
 
 MAX_KNOWN_RECEIVERS = 1_000
@@ -140,7 +142,7 @@ class SharedCircuitBreakers:
         return breaker
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass
 class Deliveries:
     """Makes at most one attempt each time SQS delivers the queue message of a delivery."""
 

@@ -7,13 +7,13 @@ docs/how-it-works.md#promises.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from convoke.aws.message_bodies import escape_noncharacters
 from convoke.domain.batches import batches
 from convoke.domain.events import Event
 from convoke.domain.webhooks import Delivery
+from convoke.lean_dataclass import lean_dataclass
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -38,7 +38,7 @@ class MessagesNotSentError(Exception):
     """
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass
 class SqsDeliveryQueue:
     client: SQSClient
     queue_url: str
@@ -80,7 +80,7 @@ class SqsDeliveryQueue:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass
 class SqsDeadLetterQueue:
     client: SQSClient
     queue_url: str

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
@@ -12,6 +11,7 @@ from convoke.aws.message_bodies import escape_noncharacters
 from convoke.domain.batches import batches
 from convoke.domain.events import Event
 from convoke.domain.model import Model
+from convoke.lean_dataclass import lean_dataclass
 
 if TYPE_CHECKING:
     from mypy_boto3_events import EventBridgeClient
@@ -59,7 +59,7 @@ def put_events_entry(event: Event, event_bus_name: str) -> PutEventsRequestEntry
     }
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass
 class EventBridgeBus:
     client: EventBridgeClient
     event_bus_name: str

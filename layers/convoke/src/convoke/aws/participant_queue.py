@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from convoke.aws.message_bodies import escape_noncharacters
 from convoke.domain.provisioning import Provisioning
+from convoke.lean_dataclass import lean_dataclass
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass
 class SqsParticipantQueue:
     client: SQSClient
     queue_url: str

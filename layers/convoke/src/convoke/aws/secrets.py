@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from convoke.domain.api_keys import Masters
 from convoke.domain.freshness import ReadClocks, read_clocks
+from convoke.lean_dataclass import lean_dataclass
 from convoke.storage.cached import Cached
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class SecretAuthTokens:
 CURRENT = "current"
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass
 class SecretApiKeyMasters:
     """Implements `ApiKeyMasters` with Secrets Manager.
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from convoke.domain.provisioning import Cause
+from convoke.lean_dataclass import lean_dataclass
 
 if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass
 class StepFunctionsWorkflow:
     """Starts Express executions of the state machine.
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 import click
 
 from convoke.cli.data_file import open_engine
+from convoke.lean_dataclass import lean_dataclass
 
 if TYPE_CHECKING:
     from convoke.operations.accounts import AccountOperations
@@ -53,7 +53,7 @@ class DeadLetters(Letters, Protocol):
         """
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass
 class Installation:
     """A data file or an AWS deployment, with the program that reads and writes its data."""
 

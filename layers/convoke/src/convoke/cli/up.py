@@ -21,7 +21,6 @@ from convoke.cli.console import console_link
 from convoke.cli.credentials import SID_VARIABLE, CredentialsError, first_account
 from convoke.cli.data_file import create_folder, data_option, default_data, new_engine
 from convoke.cli.file_lock import file_lock
-from convoke.cli.listeners import find_listener, next_free_port
 from convoke.cli.traffic import Traffic
 from convoke.embedded.data_format import MEMORY, cannot_be_opened
 from convoke.embedded.instance import Instance
@@ -246,6 +245,9 @@ def hint_for_busy_port(host: str, port: int) -> str:
 
     The text names a free port. If the process that uses the port is found, the text also names this process.
     """
+    # Only this message needs the module.
+    from convoke.cli.listeners import find_listener, next_free_port  # noqa: PLC0415 - see above
+
     holder = find_listener(port)
     named = f" by {holder.name} (process {holder.pid})" if holder else ""
     return f"{named}; choose another port with --port, such as --port {next_free_port(host, port)}"

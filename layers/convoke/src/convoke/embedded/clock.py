@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from convoke.domain import instants
+from convoke.lean_dataclass import lean_dataclass
 
 
 class MovableClock:
@@ -46,7 +47,7 @@ class AdvanceResult:
     """
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass
 class Advance:
     """Moves the clock from one due time to the next. Every timer and retry therefore runs at the correct time."""
 

@@ -18,7 +18,8 @@ from convoke.domain.durations import format_duration
 from convoke.domain.errors import InvalidParameterError
 from convoke.domain.instants import Clock, Instant
 from convoke.embedded.clock import AdvanceResult
-from convoke.embedded.controls_api import CLOCK, duration_in, value_of
+from convoke.embedded.controls_api import duration_in, value_of
+from convoke.embedded.missing_controls import CLOCK
 
 
 class ClockRepresentation(Representation):

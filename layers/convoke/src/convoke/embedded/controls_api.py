@@ -1,8 +1,7 @@
 """The test controls: resources under `/convoke/v1` with which tests in any language control an instance.
 
 Only an embedded engine can have the test controls. The option `--test-controls` of `convoke up` adds these resources.
-Without this option, the paths of the resources answer 404, and the error message names the option. `clock_api.py`
-contains the resource of the clock. See docs/testing.md#test-controls.
+`clock_api.py` contains the resource of the clock. See docs/testing.md#test-controls.
 """
 
 from __future__ import annotations
@@ -10,30 +9,27 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import timedelta
 
 from convoke.api.contracts import Contract
-from convoke.api.errors import JSON, render
+from convoke.api.errors import JSON
 from convoke.api.operations import Operations
 from convoke.api.representations import Representation, json_response
 from convoke.api.requests import CONVOKE_PREFIX, Request
 from convoke.api.responses import Response
 from convoke.api.routes import AccountRoute, Endpoint
 from convoke.domain.durations import parse_duration
-from convoke.domain.errors import InvalidParameterError, NotFoundError
+from convoke.domain.errors import InvalidParameterError
 from convoke.domain.instants import Instant
+from convoke.embedded.missing_controls import ACCOUNTS, FAILURES, RESET, SETTLE
+from convoke.lean_dataclass import lean_dataclass
 from convoke.operations.accounts import new_token
-
-CLOCK, RESET, ACCOUNTS, SETTLE, FAILURES = "/Clock", "/Reset", "/Accounts", "/Settle", "/Failures"
-
-CLOCK_OPTION, CONTROLS_OPTION = "--test-clock", "--test-controls"
 
 DEFAULT_TIMEOUT = timedelta(seconds=10)
 """How long a Settle request waits if the request has no parameter `Timeout`."""
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass
 class Controls:
     """The functions that the test controls call. The engine implements all functions except `reset`."""
 
@@ -74,8 +70,6 @@ ACCOUNTS_CONTRACT = Contract("Account", AccountRepresentation, statuses=(201,))
 SETTLE_CONTRACT = Contract("Instance", SettleRepresentation, errors=(InvalidParameterError,))
 FAILURES_CONTRACT = Contract("Failure", FailureRepresentation, statuses=(201,), errors=(InvalidParameterError,))
 CANCEL_CONTRACT = Contract("Failure", None, statuses=(204,))
-MISSING_CONTRACT = Contract("TestControl", None, statuses=())
-"""The contract of the routes from `missing_routes`. `/openapi.json` omits routes without a successful status."""
 
 
 def control_routes(controls: Controls) -> tuple[AccountRoute, ...]:
@@ -131,23 +125,6 @@ def _failure_routes(controls: Controls) -> tuple[AccountRoute, ...]:
     return (
         AccountRoute("POST", FAILURES, Endpoint(create, FAILURES_CONTRACT), CONVOKE_PREFIX),
         AccountRoute("DELETE", FAILURES, Endpoint(delete, CANCEL_CONTRACT), CONVOKE_PREFIX),
-    )
-
-
-def missing_routes(paths: tuple[str, ...], option: str) -> tuple[AccountRoute, ...]:
-    """Return routes that answer 404.
-
-    The error message names the option of `convoke up` that would serve these paths.
-    """
-
-    def refusal(path: str) -> Callable[[Operations, Request], Response]:
-        message = f"The requested resource {CONVOKE_PREFIX}{path} was not found: start `convoke up` with {option}"
-        return lambda _, __: render(NotFoundError(), message)
-
-    return tuple(
-        AccountRoute(method, path, Endpoint(refusal(path), MISSING_CONTRACT), CONVOKE_PREFIX)
-        for path in paths
-        for method in ("GET", "POST", "DELETE")
     )
 
 

@@ -18,9 +18,10 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
 from functools import partial
+from typing import TYPE_CHECKING
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
@@ -35,19 +36,21 @@ from convoke.embedded.observation import FinishedDelivery, Observers
 from convoke.embedded.pauses import growing_pause
 from convoke.embedded.queue import NO_RECEIVER, VISIBILITY_TIMEOUT_SECONDS, DurableQueue, ReceivedMessage
 from convoke.embedded.suspension import RUN_AGAIN_PAUSE_SECONDS, RunAgainError
-from convoke.operations.message_sender import BegunCopy, CopyOutcome, MessageSender, RetryCopyError
+from convoke.lean_dataclass import lean_dataclass
+from convoke.operations.ports import RetryLaterError
 from convoke.operations.webhook_delivery import (
     BegunDelivery,
     DeliveryFailedError,
     Outcome,
-    RetryLaterError,
     WebhookDelivery,
     report_pause,
 )
 
-Begun = BegunDelivery | BegunCopy
+if TYPE_CHECKING:
+    from convoke.operations.message_sender import BegunCopy, CopyOutcome, MessageSender
 
-AnyOutcome = Outcome | CopyOutcome
+    Begun = BegunDelivery | BegunCopy
+    AnyOutcome = Outcome | CopyOutcome
 
 logger = logging.getLogger(__name__)
 
@@ -99,13 +102,14 @@ MESSAGE: TypeAdapter[Delivery | Copy | Event] = TypeAdapter(
 """Parses the body of a queue message in the delivery queue. The body is a delivery, a copy or an event."""
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass
 class Deliveries:
     """Handles the queue messages of the delivery queue, on the calling thread."""
 
     queue: DurableQueue
     delivery: WebhookDelivery
-    message_sender: MessageSender
+    message_sender: Callable[[], MessageSender]
+    """Returns the message sender. The first call imports its modules."""
     observers: Observers = field(default_factory=Observers)
 
     def run(self) -> None:
@@ -132,9 +136,9 @@ class Deliveries:
         Any thread may call this method.
         """
         try:
-            if isinstance(begun, BegunCopy):
-                return self.message_sender.call(begun)
-            return self.delivery.call(begun)
+            if isinstance(begun, BegunDelivery):
+                return self.delivery.call(begun)
+            return self.message_sender().call(begun)
         except Exception:
             logger.exception(FAILED_IN_CONVOKE)
             return None
@@ -168,7 +172,7 @@ class Deliveries:
         logger.error("a queue message was given up after %s failures of Convoke", message.failures + 1)
         match MESSAGE.validate_json(message.body):
             case Copy() as copy:
-                self.message_sender.give_up(copy)
+                self.message_sender().give_up(copy)
             case Delivery() | Event() as failed:
                 self.delivery.report_own_failure(failed)
         self.queue.dead_letter(message)
@@ -179,8 +183,10 @@ class Deliveries:
         The attempt does not count. A copy keeps the status `sending` only if the carrier may have received the copy.
         `outcome` is None if there was no call, or if Convoke itself failed.
         """
-        if isinstance(begun, BegunCopy) and not (isinstance(outcome, CopyOutcome) and outcome.is_unknown):
-            self.message_sender.undo(begun)
+        if not isinstance(begun, BegunDelivery):
+            is_unknown = outcome is not None and not isinstance(outcome, Outcome) and outcome.is_unknown
+            if not is_unknown:
+                self.message_sender().undo(begun)
         self.queue.return_uncounted(message, 0)
 
     def accept(self, event: Event) -> None:
@@ -202,7 +208,7 @@ class Deliveries:
         # enqueued twice. A copy that is enqueued twice is sent once. But a delivery that is enqueued twice would call
         # the receiver twice.
         if event.copies:
-            self.message_sender.split(event)
+            self.message_sender().split(event)
         self.delivery.split(event)
 
     def _next(self) -> ReceivedMessage | None:
@@ -218,7 +224,7 @@ class Deliveries:
                 self.queue.delete(message)
                 return None
             case Copy() as copy:
-                begun = self.message_sender.begin(copy)
+                begun = self.message_sender().begin(copy)
                 if begun is None:
                     self.queue.delete(message)
                 return begun
@@ -228,10 +234,10 @@ class Deliveries:
     def _finish(
         self, message: ReceivedMessage, begun: Begun, outcome: AnyOutcome, paused_until: datetime | None
     ) -> None:
-        if isinstance(begun, BegunCopy) and isinstance(outcome, CopyOutcome):
-            self.message_sender.finish(begun, outcome)
-        elif isinstance(begun, BegunDelivery) and isinstance(outcome, Outcome):
+        if isinstance(begun, BegunDelivery) and isinstance(outcome, Outcome):
             self.delivery.finish(begun, outcome, paused_until)
+        elif not isinstance(begun, BegunDelivery) and not isinstance(outcome, Outcome):
+            self.message_sender().finish(begun, outcome)
         self.queue.delete(message)
 
     def _settled(self, message: ReceivedMessage, handle: Callable[[], Begun | None]) -> Begun | None:
@@ -244,7 +250,7 @@ class Deliveries:
         """
         try:
             return handle()
-        except (RetryLaterError, RetryCopyError) as error:
+        except RetryLaterError as error:
             self.queue.change_visibility(message, error.seconds)
         except (DeliveryFailedError, ValidationError) as error:
             logger.error("a webhook delivery was given up: %s", error, extra=_subject(message))  # noqa: TRY400 - no traceback

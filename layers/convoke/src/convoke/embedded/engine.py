@@ -7,13 +7,14 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from threading import Lock
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from convoke.api.requests import CONVOKE_PREFIX
 from convoke.api.routes import AccountRoute, PublicRoute
 from convoke.config import Settings
 from convoke.domain import instants
@@ -28,20 +29,7 @@ from convoke.domain.webhooks import Delivery
 from convoke.embedded.admission import Admission
 from convoke.embedded.chat.presence import ConnectedUsers
 from convoke.embedded.clock import Advance, AdvanceResult, MovableClock
-from convoke.embedded.clock_api import clock_routes
 from convoke.embedded.console_api import console_key_route
-from convoke.embedded.controls_api import (
-    ACCOUNTS,
-    CLOCK,
-    CLOCK_OPTION,
-    CONTROLS_OPTION,
-    FAILURES,
-    RESET,
-    SETTLE,
-    Controls,
-    control_routes,
-    missing_routes,
-)
 from convoke.embedded.data_format import parse_synchronous
 from convoke.embedded.deliveries import ConcurrentDeliveries, Deliveries
 from convoke.embedded.gateway import ChatServing, ConversationWaiters, Gateway
@@ -56,17 +44,27 @@ from convoke.embedded.late_clients import LateMediaClient, LateTwilioCarrier, La
 from convoke.embedded.logs import HeldMetrics, hold_log_lines
 from convoke.embedded.loops import SLICE_SECONDS, PeriodicThread, StepScheduler
 from convoke.embedded.media_folder import MediaFolder
+from convoke.embedded.missing_controls import (
+    ACCOUNTS,
+    CLOCK,
+    CLOCK_OPTION,
+    CONTROLS_OPTION,
+    FAILURES,
+    RESET,
+    SETTLE,
+    missing_routes,
+)
 from convoke.embedded.observation import Observers
 from convoke.embedded.planned_failures import PlannedFailures
 from convoke.embedded.queue import DeadLetterQueue, DurableQueue
-from convoke.embedded.request_log import RequestLog
-from convoke.embedded.request_log_api import request_log_route
+from convoke.embedded.request_log import PATH, RequestLog
 from convoke.embedded.request_runner import RequestRunner
 from convoke.embedded.simulate_routes import Rule, simulate_routes
 from convoke.embedded.simulated_carrier import PhonePlans, SimulatedCarrier
 from convoke.embedded.sqlite import LOCK_TIMEOUT_SECONDS, SqliteTable
 from convoke.embedded.steps import StateMachine, Steps, Waiting
 from convoke.embedded.suspension import NeedsThreadError, RunAgainError
+from convoke.lean_dataclass import lean_dataclass
 from convoke.observability import Metrics, NoMetrics
 from convoke.operations.participant_adder import Admit
 from convoke.operations.ports import (
@@ -89,7 +87,6 @@ from convoke.storage.api_key_masters import ApiKeyMasters, ApiKeyMasterTable
 from convoke.storage.auth_tokens import AuthTokens, AuthTokenTable
 from convoke.storage.due import DueRepository
 from convoke.storage.keys import is_streamed_to_consumers
-from convoke.storage.phones import OptOutRepository, PhoneRepository
 from convoke.storage.sender_secrets import SenderSecrets, SenderSecretTable
 from convoke.storage.table import Item, Table
 from convoke.webhooks.answers import FetchedMedia, WebhookAnswer
@@ -121,7 +118,7 @@ CONSOLE_POLL_SECONDS = 2
 """How often the console requests new events."""
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass
 class EmbeddedEdges:
     """Implements `Edges` for the embedded engine."""
 
@@ -147,14 +144,14 @@ class EmbeddedEdges:
     public_url: str | None = None
     allowed_origins: tuple[str, ...] = ()
     admit: Admit | None = None
-    presence: Presence = NobodyOnline()  # noqa: RUF009 - the object has no state
-    metrics: Metrics = NoMetrics()  # noqa: RUF009 - the object has no state
+    presence: Presence = NobodyOnline()
+    metrics: Metrics = NoMetrics()
     path_delimiters: str = ""
     console_poll_seconds: int | None = CONSOLE_POLL_SECONDS
     simulates_phones: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass
 class OffLoopWebhookClient:
     """A `WebhookClient` that never blocks the event loop.
 
@@ -173,7 +170,7 @@ class OffLoopWebhookClient:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass
 class OffLoopMediaClient:
     """A `MediaClient` that never blocks the event loop. See `OffLoopWebhookClient`."""
 
@@ -268,7 +265,7 @@ class EmbeddedEngine:
                 delivery_queue=queue,
                 copy_queue=queue,
                 carriers={
-                    Provider.SIMULATED: self._simulated_carrier(now),
+                    Provider.SIMULATED: SimulatedCarrier(self.table, self.phone_plans, now),
                     Provider.TWILIO: self._twilio,
                 },
                 public_url=settings.public_url,
@@ -293,7 +290,7 @@ class EmbeddedEngine:
         self._request_log = RequestLog(now, lambda path: self.api.is_public(path))
         routes: tuple[AccountRoute | PublicRoute, ...] = (
             console_key_route(lambda requested: self.program.console_codes.exchange(requested)),
-            request_log_route(self._request_log, lambda path: self.api.rule_of(path)),
+            AccountRoute("GET", PATH, self._request_log_endpoint, CONVOKE_PREFIX),
             *simulate_routes(self._simulate_endpoints),
             *self._test_routes(movable_clock, reset),
         )
@@ -315,7 +312,7 @@ class EmbeddedEngine:
         if observers is not None:
             self.observers.add(observers)
         self._deliveries = Deliveries(
-            self.queue, self.program.webhook_delivery, self.program.message_sender, self.observers
+            self.queue, self.program.webhook_delivery, lambda: self.program.message_sender, self.observers
         )
         bus.targets.append(self._deliveries.accept)
         self._waiters = ConversationWaiters()
@@ -506,15 +503,18 @@ class EmbeddedEngine:
         for provisioning in self.failures.cancel(account_sid):
             self.table.run(partial(self._take_participants, provisioning))
 
-    def _simulated_carrier(self, now: Clock) -> SimulatedCarrier:
-        return SimulatedCarrier(PhoneRepository(self.table), OptOutRepository(self.table), self.phone_plans, now)
-
     def _simulate_endpoints(self) -> Mapping[Rule, Endpoint[AccountHandler]]:
         # The first request to a simulated phone imports the handlers and models. Importing them at the start would take
         # 4 % of the instructions of a start.
         from convoke.embedded.simulate_api import simulate_endpoints  # noqa: PLC0415 - see above
 
         return simulate_endpoints(lambda: self.program.simulator, self.phone_plans)
+
+    def _request_log_endpoint(self) -> Endpoint[AccountHandler]:
+        # The first request of the console imports the models. Importing them takes 1 % of the instructions of a start.
+        from convoke.embedded.request_log_api import request_log_endpoint  # noqa: PLC0415 - see above
+
+        return request_log_endpoint(self._request_log, self.api.rule_of)
 
     def _sweeper_without_held(self) -> Sweeper:
         """Return a copy of the program's sweeper. The copy skips the conversations that a test holds."""
@@ -527,10 +527,17 @@ class EmbeddedEngine:
 
         Without a `clock`, the route of the clock answers 404. Without a `reset`, the test controls answer 404.
         """
-        clock_option = f"{CLOCK_OPTION} or {CONTROLS_OPTION}"
-        moves = clock_routes(clock, self.advance) if clock else missing_routes((CLOCK,), clock_option)
+        if clock is None:
+            moves = missing_routes((CLOCK,), f"{CLOCK_OPTION} or {CONTROLS_OPTION}")
+        else:
+            # Only instances for tests need these modules. Importing them takes 1 % of the instructions of a start.
+            from convoke.embedded.clock_api import clock_routes  # noqa: PLC0415 - see above
+
+            moves = clock_routes(clock, self.advance)
         if reset is None:
             return (*moves, *missing_routes((RESET, ACCOUNTS, SETTLE, FAILURES), CONTROLS_OPTION))
+        from convoke.embedded.controls_api import Controls, control_routes  # noqa: PLC0415 - see above
+
         controls = Controls(
             reset=partial(self._off_loop, reset),
             settle=lambda timeout: self.settle(timeout.total_seconds()),

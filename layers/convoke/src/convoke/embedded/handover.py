@@ -8,7 +8,7 @@ through a queue in the data file.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 from typing import NamedTuple
 
@@ -19,6 +19,7 @@ from convoke.domain.provisioning import Cause, Provisioning
 from convoke.domain.webhooks import Delivery
 from convoke.embedded.queue import NO_RECEIVER, DurableQueue, QueuedMessage
 from convoke.embedded.sqlite import SqliteTable
+from convoke.lean_dataclass import lean_dataclass
 
 Wake = Callable[[], None]
 
@@ -29,7 +30,7 @@ class Execution(NamedTuple):
     causes: Sequence[Cause]
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass
 class InMemoryParticipantQueue:
     """Implements `ParticipantQueue`. The participants are handed over after the commit that stores the conversation."""
 
@@ -40,7 +41,7 @@ class InMemoryParticipantQueue:
         self.table.run(partial(self.table.after_commit, partial(self.hand_over, provisioning)))
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass
 class InMemoryWorkflow:
     """Implements `Workflow`.
 
@@ -60,7 +61,7 @@ class InMemoryWorkflow:
         self.table.on_failure(self.hand_over(execution))
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass
 class InProcessEventBus:
     """Implements `EventBus`. A target is a function, such as `Deliveries.accept`.
 
@@ -76,7 +77,7 @@ class InProcessEventBus:
                 target(event)
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass
 class SqliteDeliveryQueue:
     """Implements `DeliveryQueue` and `CopyQueue` with one queue in the data file."""
 

@@ -7,12 +7,12 @@ lines and metrics are discarded.
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
 from functools import partial
 
 import convoke
 from convoke.embedded import failures
 from convoke.embedded.unit import open_unit
+from convoke.lean_dataclass import lean_dataclass
 from convoke.observability import Measure, Metrics
 
 PREFIX = f"{convoke.__name__}."
@@ -68,7 +68,7 @@ def _holding(base: type[logging.Logger]) -> type[logging.Logger]:
     return HoldingLogger if base is logging.Logger else type("HoldingLogger", (HoldingLogger, base), {})
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass
 class HeldMetrics:
     """Implements `Metrics`. If the calling thread has an open unit, the values are recorded after the commit."""
 

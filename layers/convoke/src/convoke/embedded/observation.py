@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 from convoke.api.responses import Response
+from convoke.lean_dataclass import lean_dataclass
 from convoke.operations.webhook_delivery import BegunDelivery, Outcome
 
 logger = logging.getLogger(__name__)
@@ -22,7 +22,7 @@ CONNECT = "connect"
 """The `action` of a FinishedChatCall for an attempt to connect."""
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass
 class FinishedRequest:
     """A request whose response the gateway is about to send. The request's data is already committed."""
 
@@ -45,7 +45,7 @@ class FinishedRequest:
         return str(self.event["rawPath"])
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass
 class FinishedDelivery:
     """An attempt to deliver an event to a receiver. The outcome is already committed."""
 
@@ -61,7 +61,7 @@ class FinishedDelivery:
         return not self.outcome.is_delivered and not self.begun.is_retried_after(self.outcome)
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass
 class FinishedChatCall:
     """A call of a chat client, or its attempt to connect, with the answer. The data of the call is committed."""
 

@@ -8,13 +8,13 @@ delivery, but cannot lose a delivery. See docs/how-it-works.md#promise-7-a-faili
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sized
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple, cast
 
 from convoke.domain.instants import Clock
 from convoke.embedded.data_format import OF_LINE
 from convoke.embedded.sqlite import SqliteTable
+from convoke.lean_dataclass import lean_dataclass
 
 VISIBILITY_TIMEOUT_SECONDS = 30.0
 """How long a received message stays invisible. This is twice the maximum duration of a webhook call."""
@@ -41,7 +41,7 @@ class QueuedMessage(NamedTuple):
     body: str
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass
 class ReceivedMessage:
     id: int
     account_sid: str
@@ -52,7 +52,7 @@ class ReceivedMessage:
     """How often Convoke itself failed to process the message. `receive_count` does not include these receives."""
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass
 class DurableQueue:
     """A queue in the data file. The name of its dead-letter queue is `NAME-dlq`.
 
@@ -261,7 +261,7 @@ def _placeholders(values: Sized) -> str:
     return ", ".join("?" * len(values))
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass
 class DeadLetterQueue:
     """The dead-letter queue that belongs to the queue `name`."""
 

@@ -20,6 +20,9 @@ from convoke.domain.instants import Clock
 from convoke.domain.sids import Prefix, is_sid
 from convoke.embedded.observation import FinishedChatCall, FinishedDelivery, FinishedRequest
 
+PATH = "/Requests"
+"""The path of the resource that lists the requests. request_log_api.py has the handler."""
+
 MAX_LOGGED_REQUESTS = 1000
 
 MAX_LOGGED_FORM_BYTES = 4096

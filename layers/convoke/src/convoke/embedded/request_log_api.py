@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from convoke.api.contracts import Contract
 from convoke.api.operations import Operations
 from convoke.api.parameters import FORM_NAMES, parse_query
 from convoke.api.representations import Representation, StreamDate, json_response
-from convoke.api.requests import CONVOKE_PREFIX, Request
+from convoke.api.requests import Request
 from convoke.api.responses import Response
-from convoke.api.routes import AccountRoute, Endpoint
+from convoke.api.routes import Endpoint
 from convoke.domain.errors import InvalidParameterError
 from convoke.domain.request_filters import RequestFilters
 from convoke.embedded.request_log import LoggedRequest, RequestLog
 
-PATH = "/Requests"
+if TYPE_CHECKING:
+    from convoke.api.routes import AccountHandler
 
 
 class ListRequests(RequestFilters):
@@ -43,8 +45,8 @@ class LoggedRequestsRepresentation(Representation):
 FETCH = Contract("Requests", LoggedRequestsRepresentation, query=ListRequests, errors=(InvalidParameterError,))
 
 
-def request_log_route(log: RequestLog, rule_of: Callable[[str], str | None]) -> AccountRoute:
-    """Return the route of the request log.
+def request_log_endpoint(log: RequestLog, rule_of: Callable[[str], str | None]) -> Endpoint[AccountHandler]:
+    """Return the handler of the request log, and its contract.
 
     `rule_of` returns the rule, such as `/v1/Services/<sid>`, of the route that matches a path.
     """
@@ -59,4 +61,4 @@ def request_log_route(log: RequestLog, rule_of: Callable[[str], str | None]) -> 
         logged = log.of_account(request.account.sid, filters.after, operations.accounts.api_keys.owner)
         return json_response(LoggedRequestsRepresentation(requests=[represent(each) for each in logged]))
 
-    return AccountRoute("GET", PATH, Endpoint(fetch, FETCH), CONVOKE_PREFIX)
+    return Endpoint(fetch, FETCH)

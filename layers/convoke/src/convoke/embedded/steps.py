@@ -19,6 +19,7 @@ from convoke.domain.provisioning import Cause, Provisioning
 from convoke.embedded.handover import Execution
 from convoke.embedded.queue import DeadLetterQueue
 from convoke.embedded.sqlite import SqliteTable
+from convoke.lean_dataclass import lean_dataclass
 from convoke.operations.conversation_finalizer import ConversationFinalizer, MustCloseError, NothingToFinalizeError
 from convoke.operations.participant_adder import ParticipantAdder
 from convoke.operations.ports import EventBus
@@ -33,7 +34,7 @@ STREAM_BATCH_SIZE = 20
 Work = TypeVar("Work")
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass
 class Waiting(Generic[Work]):
     """A queue in memory.
 
@@ -98,7 +99,7 @@ class StreamBacklog:
         return time.monotonic() - self.arrivals[0][0] if self.arrivals else 0.0
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass
 class StateMachine:
     """Runs the conversation finalizer in this process. On AWS, a state machine of Step Functions does this work.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import jwt
@@ -20,6 +19,7 @@ from convoke.domain.errors import (
 )
 from convoke.domain.instants import Clock
 from convoke.domain.users import user_sid
+from convoke.lean_dataclass import lean_dataclass
 from convoke.operations.accounts import AccountOperations
 from convoke.operations.services import ServiceOperations
 from convoke.operations.users import UserOperations
@@ -38,7 +38,7 @@ SIGNATURE_ONLY: Options = {
 """Options with which `jwt.decode` checks only the signature. domain/access_tokens.py checks the claims."""
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass
 class AccessTokenOperations:
     accounts: AccountOperations
     services: ServiceOperations

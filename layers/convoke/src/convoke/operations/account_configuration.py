@@ -5,15 +5,14 @@ No operation fetches the Configuration, because authentication has already read 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from convoke.domain.account_configuration import AccountConfigurationChange
 from convoke.domain.accounts import Account
 from convoke.domain.receivers import ReceiverRules
+from convoke.lean_dataclass import lean_dataclass
 from convoke.storage.accounts import CachedAccounts
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass
 class AccountConfigurationOperations:
     accounts: CachedAccounts
     rules: ReceiverRules

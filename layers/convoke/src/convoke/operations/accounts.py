@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hmac
 import secrets
-from dataclasses import dataclass
 
 from convoke.domain.accounts import Account
 from convoke.domain.errors import NotAuthenticatedError
 from convoke.domain.instants import Clock
 from convoke.domain.sids import NewSid, Prefix, parse_sid
+from convoke.lean_dataclass import lean_dataclass
 from convoke.operations.api_keys import ApiKeyOperations
 from convoke.operations.services import new_service
 from convoke.storage.accounts import CachedAccounts
@@ -18,7 +18,7 @@ from convoke.storage.auth_tokens import AuthTokens
 DEFAULT_SERVICE_NAME = "Default Conversations Service"
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass
 class AccountOperations:
     accounts: CachedAccounts
     auth_tokens: AuthTokens

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from convoke.domain.accounts import Account
 from convoke.domain.address_configurations import (
@@ -19,11 +18,12 @@ from convoke.domain.instants import Clock
 from convoke.domain.pages import Page, PageRequest
 from convoke.domain.receivers import ReceiverRules
 from convoke.domain.sids import NewSid, Prefix, parse_sid
+from convoke.lean_dataclass import lean_dataclass
 from convoke.storage.address_configurations import AddressConfigurationRepository
 from convoke.storage.services import CachedServices
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass
 class AddressConfigurationOperations:
     configurations: AddressConfigurationRepository
     services: CachedServices

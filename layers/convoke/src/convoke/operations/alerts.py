@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from convoke.domain.alerts import Alert, AlertFilters
 from convoke.domain.errors import NotFoundError
 from convoke.domain.pages import Page, PageRequest
 from convoke.domain.sids import Prefix, parse_sid
+from convoke.lean_dataclass import lean_dataclass
 from convoke.storage.alerts import AlertRepository
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass
 class AlertOperations:
     alerts: AlertRepository
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import NamedTuple
 
@@ -15,6 +14,7 @@ from convoke.domain.errors import NotFoundError
 from convoke.domain.instants import Clock
 from convoke.domain.pages import Page, PageRequest
 from convoke.domain.sids import NewSid, Prefix, parse_sid
+from convoke.lean_dataclass import lean_dataclass
 from convoke.storage.api_key_masters import KnownMasters
 from convoke.storage.api_keys import CachedApiKeys
 
@@ -26,7 +26,7 @@ class SigningKey(NamedTuple):
     secret: str
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass
 class ApiKeyOperations:
     api_keys: CachedApiKeys
     masters: KnownMasters

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from convoke.domain.bindings import Binding, BindingFilters
 from convoke.domain.errors import NotFoundError
 from convoke.domain.pages import Page, PageRequest
 from convoke.domain.services import Service
 from convoke.domain.sids import Prefix, parse_sid
+from convoke.lean_dataclass import lean_dataclass
 from convoke.storage.bindings import BindingRepository
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass
 class BindingOperations:
     bindings: BindingRepository
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 from pydantic import ValidationError
 
@@ -15,6 +14,7 @@ from convoke.domain.errors import ConversationsError, UnavailableError
 from convoke.domain.inbound_messages import InboundMessage
 from convoke.domain.media import CarrierCredentials
 from convoke.domain.senders import Sender
+from convoke.lean_dataclass import lean_dataclass
 from convoke.operations.inbound_messages import InboundMessageOperations
 from convoke.storage.accounts import CachedAccounts
 
@@ -27,7 +27,7 @@ FindSender = Callable[[str], Sender | None]
 """A function that takes a business address, and returns the Sender resource with this address, or None."""
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass
 class CarrierMessageOperations:
     accounts: CachedAccounts
     inbound_messages: InboundMessageOperations

@@ -5,14 +5,13 @@ No operation fetches the Configuration, because authentication has already read 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from convoke.domain.accounts import Account
 from convoke.domain.configuration import ConfigurationChange
+from convoke.lean_dataclass import lean_dataclass
 from convoke.storage.accounts import CachedAccounts
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass
 class ConfigurationOperations:
     accounts: CachedAccounts
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from convoke.domain.configuration_webhooks import ConfigurationWebhooks, ConfigurationWebhooksChange
 from convoke.domain.errors import FieldPath
 from convoke.domain.receivers import ReceiverRules
 from convoke.domain.webhooks import WebhookSettingsChange
+from convoke.lean_dataclass import lean_dataclass
 from convoke.storage.configuration_webhooks import ConfigurationWebhooksRepository
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass
 class ConfigurationWebhooksOperations:
     configurations: ConfigurationWebhooksRepository
     rules: ReceiverRules

@@ -6,7 +6,6 @@ A user can also sign in with an API key and its secret. `console/static/pages.js
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass
 
 from convoke.domain import instants
 from convoke.domain.api_keys import ApiKey
@@ -19,13 +18,14 @@ from convoke.domain.console_codes import (
 )
 from convoke.domain.errors import NotAuthenticatedError
 from convoke.domain.instants import Clock
+from convoke.lean_dataclass import lean_dataclass
 from convoke.operations.api_keys import ApiKeyOperations, hash_secret
 from convoke.storage.console_codes import ConsoleCodeRepository
 
 CODE_BYTES = 24
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass
 class ConsoleCodeOperations:
     codes: ConsoleCodeRepository
     api_keys: ApiKeyOperations

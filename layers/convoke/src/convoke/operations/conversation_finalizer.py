@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 from convoke.domain.alerts import Alert, provisioning_failed_alert
@@ -16,6 +15,7 @@ from convoke.domain.conversations import Conversation, State
 from convoke.domain.events import Event, Failure, initializing_ended
 from convoke.domain.instants import Clock
 from convoke.domain.provisioning import Cause, Provisioning, ProvisioningStatus
+from convoke.lean_dataclass import lean_dataclass
 from convoke.observability import Measure, Metrics
 from convoke.storage.alerts import alert_writes
 from convoke.storage.conversations import ConversationRepository
@@ -43,7 +43,7 @@ class NotReadyError(Exception):
     """
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass
 class ConversationFinalizer:
     """The tasks of the state machine. Every task can be repeated.
 

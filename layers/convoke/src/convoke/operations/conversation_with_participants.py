@@ -29,6 +29,7 @@ from convoke.domain.provisioning import Provisioning, ProvisioningRetries
 from convoke.domain.roles import RoleType
 from convoke.domain.services import Service
 from convoke.domain.sids import NewSid, Prefix
+from convoke.lean_dataclass import lean_dataclass
 from convoke.observability import Measure, Metrics
 from convoke.operations.participants import binding_ownership_problems, new_participant
 from convoke.operations.ports import ParticipantQueue
@@ -46,7 +47,7 @@ class Created:
     """Whether an earlier request with the same Idempotency-Key created the conversation."""
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass
 class ConversationWithParticipantsOperations:
     conversations: ConversationRepository
     roles: RoleRepository

@@ -9,11 +9,8 @@ import logging
 import time
 from collections.abc import Callable
 from contextvars import ContextVar
-from dataclasses import dataclass
-from functools import wraps
-from typing import ParamSpec, TypeVar
-
-from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
+from functools import cache, wraps
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from convoke.domain.conversation_filters import ConversationFilters
 from convoke.domain.conversations import MAX_NAME_CHARACTERS, Conversation, ConversationChange
@@ -25,11 +22,15 @@ from convoke.domain.pre_events import apply_conversation_reply, conversation_rem
 from convoke.domain.provisioning import Provisioning
 from convoke.domain.services import Service
 from convoke.domain.sids import NewSid, Prefix, parse_sid
+from convoke.lean_dataclass import lean_dataclass
 from convoke.operations.request_webhooks import RequestWebhooks
 from convoke.storage.conversations import ConversationRepository
 from convoke.storage.events import EventRepository
 from convoke.storage.provisioning import ProvisioningRepository
 from convoke.storage.revisions import ChangedMeanwhileError
+
+if TYPE_CHECKING:
+    from tenacity import RetryCallState, Retrying
 
 logger = logging.getLogger(__name__)
 
@@ -56,13 +57,24 @@ def _sleep(seconds: float) -> None:
     sleep_before_retry.get()(seconds)
 
 
-_contending = Retrying(
-    sleep=_sleep,
-    retry=retry_if_exception_type(ChangedMeanwhileError),
-    wait=wait_random_exponential(multiplier=0.01, max=1),
-    stop=stop_after_delay(MAX_CONTENTION_SECONDS),
-    retry_error_callback=_give_up,
-)
+@cache
+def _contending() -> Retrying:
+    # Import here, because tenacity takes 5 ms and 0.4 MB. A start of the embedded engine does not need tenacity.
+    from tenacity import (  # noqa: PLC0415 - see above
+        Retrying,
+        retry_if_exception_type,
+        stop_after_delay,
+        wait_random_exponential,
+    )
+
+    return Retrying(
+        sleep=_sleep,
+        retry=retry_if_exception_type(ChangedMeanwhileError),
+        wait=wait_random_exponential(multiplier=0.01, max=1),
+        stop=stop_after_delay(MAX_CONTENTION_SECONDS),
+        retry_error_callback=_give_up,
+    )
+
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
@@ -79,12 +91,12 @@ def retry_on_conflict(operation: Callable[Arguments, Result]) -> Callable[Argume
     def retrying(*arguments: Arguments.args, **options: Arguments.kwargs) -> Result:
         # Use a new copy of the Retrying object for each call, so that calls in several threads, and nested calls,
         # share no state.
-        return _contending.copy()(operation, *arguments, **options)
+        return _contending().copy()(operation, *arguments, **options)
 
     return retrying
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass
 class ConversationOperations:
     conversations: ConversationRepository
     provisionings: ProvisioningRepository

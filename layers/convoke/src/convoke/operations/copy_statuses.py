@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from types import MappingProxyType
 
 from convoke.domain.alerts import copy_failed_alert
@@ -17,6 +16,7 @@ from convoke.domain.events import delivery_updated
 from convoke.domain.instants import Clock
 from convoke.domain.receipts import ReceiptStatus
 from convoke.domain.sids import NewSid, Prefix
+from convoke.lean_dataclass import lean_dataclass
 from convoke.storage.copies import CopyRepository, ReceiptChangedError, StoredCopy
 from convoke.storage.table import Write
 
@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 NO_FIELDS: Mapping[str, str] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass
 class CopyStatuses:
     copies: CopyRepository
     now: Clock

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from convoke.domain.credentials import Credential, CredentialChange, NewCredential
 from convoke.domain.errors import NotFoundError
 from convoke.domain.instants import Clock
 from convoke.domain.pages import Page, PageRequest
 from convoke.domain.sids import NewSid, Prefix, parse_sid
+from convoke.lean_dataclass import lean_dataclass
 from convoke.storage.credentials import CredentialRepository
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass
 class CredentialOperations:
     credentials: CredentialRepository
     now: Clock

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 from contextlib import suppress
-from dataclasses import dataclass
 
 from convoke.domain.alerts import overdue_alert
 from convoke.domain.conversations import Conversation
@@ -16,6 +15,7 @@ from convoke.domain.events import timer_expired
 from convoke.domain.instants import Clock
 from convoke.domain.provisioning import Cause, Provisioning, ProvisioningRetries, ProvisioningStatus
 from convoke.domain.sids import NewSid, Prefix
+from convoke.lean_dataclass import lean_dataclass
 from convoke.operations.participant_adder import ParticipantAdder
 from convoke.operations.ports import Workflow
 from convoke.operations.sweeper import GoOn, TimeIsOverError
@@ -29,7 +29,7 @@ from convoke.storage.table import Key
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass
 class DueConversations:
     """Implements `Process` of operations/sweeper.py for conversations.
 

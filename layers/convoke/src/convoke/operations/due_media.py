@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from convoke.domain.instants import Clock
+from convoke.lean_dataclass import lean_dataclass
 from convoke.operations.ports import MediaStore
 from convoke.operations.sweeper import GoOn
 from convoke.storage import keys
@@ -12,7 +11,7 @@ from convoke.storage.media import MediaRepository
 from convoke.storage.table import Key
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass
 class DueMedia:
     """Implements `Process` of operations/sweeper.py for media."""
 

@@ -6,7 +6,6 @@ See docs/behaviour/services.md#delete.
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
 from enum import Enum, auto
 
 from convoke.domain.alerts import overdue_alert
@@ -15,6 +14,7 @@ from convoke.domain.instants import Clock
 from convoke.domain.provisioning import ProvisioningRetries
 from convoke.domain.retention import SETTLING_TIME
 from convoke.domain.services import Service
+from convoke.lean_dataclass import lean_dataclass
 from convoke.operations.conversations import ConversationOperations
 from convoke.operations.request_webhooks import LaterWebhooks
 from convoke.operations.sweeper import GoOn, TimeIsOverError
@@ -34,7 +34,7 @@ class _Outcome(Enum):
     FAILED = auto()
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass
 class DueServices:
     """Implements `Process` of operations/sweeper.py for deleted services.
 

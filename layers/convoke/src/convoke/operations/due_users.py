@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 from contextlib import suppress
-from dataclasses import dataclass
 from enum import Enum, auto
 
 from convoke.domain.alerts import overdue_alert
@@ -26,6 +25,7 @@ from convoke.domain.retention import SETTLING_TIME
 from convoke.domain.services import Service
 from convoke.domain.sids import NewSid, Prefix
 from convoke.domain.users import Leaving, User, first_seen
+from convoke.lean_dataclass import lean_dataclass
 from convoke.operations.participant_adder import FetchService
 from convoke.operations.participants import ParticipantOperations
 from convoke.operations.request_webhooks import LaterWebhooks
@@ -49,7 +49,7 @@ class _Outcome(Enum):
     FAILED = auto()
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass
 class DueUsers:
     """Implements `Process` of operations/sweeper.py for Users.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from convoke.domain.errors import NotFoundError
@@ -12,6 +11,7 @@ from convoke.domain.events import Event, EventFilters, change_sid_of_event
 from convoke.domain.pages import Page, PageRequest
 from convoke.domain.sids import NewSid, Prefix
 from convoke.domain.webhooks import Delivery
+from convoke.lean_dataclass import lean_dataclass
 from convoke.operations.webhook_delivery import WebhookDelivery
 from convoke.storage.auth_tokens import AuthTokens
 from convoke.storage.event_attempts import EventAttemptRepository
@@ -26,7 +26,7 @@ class EventReplay(NamedTuple):
     """The targets of the webhooks to which Convoke sends the event again."""
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass
 class EventOperations:
     changes: EventRepository
     attempts: EventAttemptRepository

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from convoke.domain.errors import ConversationsError, MediaTypeNotAcceptableError, UnavailableError
@@ -19,6 +18,7 @@ from convoke.domain.media import (
     parse_content_type,
 )
 from convoke.domain.services import Service
+from convoke.lean_dataclass import lean_dataclass
 from convoke.operations.media import MediaOperations
 from convoke.operations.ports import MediaClient
 from convoke.webhooks.answers import FetchedMedia, MediaRefusedError, WebhookUnreachableError
@@ -40,7 +40,7 @@ class FetchedMediaSids(NamedTuple):
     losses: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass
 class InboundMedia:
     media: MediaOperations
     client: MediaClient

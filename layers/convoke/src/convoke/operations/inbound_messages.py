@@ -24,6 +24,7 @@ from convoke.domain.participants import NewParticipant
 from convoke.domain.pre_events import apply_conversation_reply
 from convoke.domain.services import Service
 from convoke.domain.sids import NewSid, Prefix
+from convoke.lean_dataclass import lean_dataclass
 from convoke.operations.conversation_with_participants import (
     messaging_service_problems,
     new_conversation,
@@ -67,7 +68,7 @@ class _Delivery:
     """Maps the SID of each service to the media that were fetched for the service."""
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass
 class InboundMessageOperations:
     inbound_messages: InboundMessageRepository
     conversations: ConversationRepository

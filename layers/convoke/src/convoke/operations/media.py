@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import BinaryIO
 
 from convoke.domain.errors import MediaTooLargeError, NotFoundError
@@ -12,6 +11,7 @@ from convoke.domain.instants import Clock
 from convoke.domain.media import LINK_LIFETIME, Category, Content, Media
 from convoke.domain.services import Service
 from convoke.domain.sids import NewSid, Prefix, parse_sid
+from convoke.lean_dataclass import lean_dataclass
 from convoke.operations.accounts import AccountOperations
 from convoke.operations.ports import MediaStore
 from convoke.storage.media import MediaRepository
@@ -21,7 +21,7 @@ MAX_FORM_OVERHEAD_BYTES = 64 * 1024
 """The maximum size of everything in a multipart form except the content of the media."""
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass
 class MediaOperations:
     media: MediaRepository
     participants: ParticipantRepository

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from convoke.domain.carriers import CopyMedia
 from convoke.domain.media import LINK_LIFETIME, Media
+from convoke.lean_dataclass import lean_dataclass
 from convoke.operations.media import MediaOperations
 from convoke.operations.ports import MediaStore
 from convoke.storage.media import MediaRepository
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass
 class MediaLinks:
     media: MediaRepository
     store: MediaStore

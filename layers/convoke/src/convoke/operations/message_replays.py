@@ -5,14 +5,13 @@ See docs/behaviour/scoped-webhooks.md#replay-of-messages.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from convoke.domain.events import Event
 from convoke.domain.message_replays import message_replayed, replay_from, replay_span
 from convoke.domain.pages import PageRequest
 from convoke.domain.scoped_webhooks import ScopedWebhook
 from convoke.domain.sids import greatest_sid_with_index
 from convoke.domain.webhooks import Delivery
+from convoke.lean_dataclass import lean_dataclass
 from convoke.operations.ports import DeliveryQueue
 from convoke.storage.conversations import ConversationRepository
 from convoke.storage.messages import MessageRepository
@@ -22,7 +21,7 @@ MESSAGES_PER_SEARCH = 10
 """How many messages one query reads to find the next message that contains a trigger of the webhook."""
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass
 class MessageReplay:
     conversations: ConversationRepository
     webhooks: ScopedWebhookRepository

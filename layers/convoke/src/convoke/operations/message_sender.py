@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
@@ -32,9 +31,10 @@ from convoke.domain.instants import Clock
 from convoke.domain.pauses import own_failure_pause_seconds
 from convoke.domain.receipts import ReceiptStatus
 from convoke.domain.senders import Provider
+from convoke.lean_dataclass import lean_dataclass
 from convoke.operations.copy_statuses import CopyStatuses, context_of
 from convoke.operations.media_links import MediaLinks
-from convoke.operations.ports import Carrier, CopyQueue
+from convoke.operations.ports import Carrier, CopyQueue, RetryLaterError
 from convoke.operations.senders import FindSender
 from convoke.storage.copies import CopyRepository, StoredCopy
 from convoke.storage.inbound_messages import group_copy_write
@@ -43,14 +43,6 @@ from convoke.storage.sending_limits import SendingLimits
 from convoke.storage.table import Write
 
 logger = logging.getLogger(__name__)
-
-
-class RetryCopyError(Exception):
-    """Convoke must try to send the copy later. The queue must deliver the queue message again after `seconds`."""
-
-    def __init__(self, seconds: float) -> None:
-        super().__init__(f"the copy is tried again in {seconds:g} s")
-        self.seconds = seconds
 
 
 class BegunCopy(NamedTuple):
@@ -83,7 +75,7 @@ class CopyOutcome(NamedTuple):
         return not self.is_answered and not self.is_throttled
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass
 class MessageSender:
     copies: CopyRepository
     statuses: CopyStatuses
@@ -116,7 +108,7 @@ class MessageSender:
         - The outcomes of two calls to a real carrier were lost.
         - The limit of the sender has delayed the copy for too long.
 
-        Raises RetryCopyError if the limit of the sender delays the copy.
+        Raises RetryLaterError if the limit of the sender delays the copy.
         """
         stored = self.copies.fetch(copy)
         if stored is None or not stored.receipt.is_pending:
@@ -135,7 +127,7 @@ class MessageSender:
         if pause := self.limits.pause_before(sender, self.now()):
             if self._expire(stored, copy.queued_at):
                 return None
-            raise RetryCopyError(pause)
+            raise RetryLaterError(pause)
         needs_secret = sender.provider is Provider.TWILIO
         secret = self.secrets.fetch(receipt.account_sid, sender.sid) if needs_secret else None
         text = text_of_copy(stored.message, in_group=receipt.in_group, is_group_mms=carrier.sends_group_mms)
@@ -165,7 +157,7 @@ class MessageSender:
             return CopyOutcome(is_unknown=True)
 
     def finish(self, begun: BegunCopy, outcome: CopyOutcome) -> None:
-        """Record the outcome of the call. Raises RetryCopyError if Convoke must try to send the copy again."""
+        """Record the outcome of the call. Raises RetryLaterError if Convoke must try to send the copy again."""
         stored = begun.stored
         if outcome.sent:
             self._record_sent(begun, outcome.sent)
@@ -174,13 +166,13 @@ class MessageSender:
         elif outcome.is_throttled:
             if not self._expire(stored, begun.queued_at):
                 self.undo(begun)
-                raise RetryCopyError(throttled_pause_seconds(begun.queued_at, self.now()))
+                raise RetryLaterError(throttled_pause_seconds(begun.queued_at, self.now()))
         elif stored.receipt.attempts >= MAX_ATTEMPTS:
             self.statuses.conclude(stored, ReceiptStatus.FAILED, CarrierFailedError)
         else:
             if not outcome.is_unknown:
                 self.copies.requeue(stored, attempts=stored.receipt.attempts)
-            raise RetryCopyError(pause_seconds(stored.receipt.attempts))
+            raise RetryLaterError(pause_seconds(stored.receipt.attempts))
 
     def undo(self, begun: BegunCopy) -> None:
         """Record that the carrier has not accepted the copy. This attempt does not count towards MAX_ATTEMPTS."""

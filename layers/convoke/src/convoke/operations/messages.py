@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 from convoke.domain.conversations import Conversation
@@ -24,6 +23,7 @@ from convoke.domain.participants import Member
 from convoke.domain.pre_events import PreEvent, apply_message_reply, message_add, message_remove, message_update
 from convoke.domain.services import Service
 from convoke.domain.sids import NewSid, Prefix, parse_sid, sid_with_index
+from convoke.lean_dataclass import lean_dataclass
 from convoke.operations.conversations import ConversationOperations, retry_on_conflict
 from convoke.operations.request_webhooks import RequestWebhooks
 from convoke.storage.media import MediaRepository
@@ -32,7 +32,7 @@ from convoke.storage.participants import ParticipantRepository
 from convoke.storage.table import Write
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass
 class MessageOperations:
     """Reads and changes the messages of conversations.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 from convoke.domain.errors import ConversationsError, NotFoundError
 from convoke.domain.events import Origin, participants_added
@@ -12,6 +11,7 @@ from convoke.domain.participants import Participant
 from convoke.domain.provisioning import Cause, Provisioning
 from convoke.domain.services import Service
 from convoke.domain.users import first_seen
+from convoke.lean_dataclass import lean_dataclass
 from convoke.operations.ports import Workflow
 from convoke.storage.first_sights import FirstSights
 from convoke.storage.provisioning import ProvisioningRepository
@@ -27,7 +27,7 @@ closes the conversation instead.
 FetchService = Callable[[str, str], Service | None]
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass
 class ParticipantAdder:
     provisionings: ProvisioningRepository
     workflow: Workflow

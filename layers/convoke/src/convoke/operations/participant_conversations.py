@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from convoke.domain.pages import Page, PageRequest
 from convoke.domain.participant_conversations import ParticipantConversation, ParticipantConversationFilters
 from convoke.domain.services import Service
+from convoke.lean_dataclass import lean_dataclass
 from convoke.storage.participant_conversations import ParticipantConversationRepository
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass
 class ParticipantConversationOperations:
     participant_conversations: ParticipantConversationRepository
 

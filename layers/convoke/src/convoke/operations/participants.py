@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 from convoke.domain.accounts import Account
@@ -34,6 +33,7 @@ from convoke.domain.services import Service
 from convoke.domain.sids import NewSid, Prefix, parse_sid
 from convoke.domain.user_conversations import UserConversationChange
 from convoke.domain.users import first_seen
+from convoke.lean_dataclass import lean_dataclass
 from convoke.operations.conversations import ConversationOperations, retry_on_conflict
 from convoke.operations.request_webhooks import RequestWebhooks
 from convoke.storage.participants import ParticipantRepository
@@ -44,7 +44,7 @@ logger = logging.getLogger(__name__)
 BINDING_PATH = ("messaging_binding",)
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass
 class ParticipantOperations:
     conversations: ConversationOperations
     participants: ParticipantRepository

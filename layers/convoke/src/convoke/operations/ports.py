@@ -22,6 +22,14 @@ if TYPE_CHECKING:
     from convoke.webhooks.answers import FetchedMedia, WebhookAnswer
 
 
+class RetryLaterError(Exception):
+    """A delivery or a copy must be tried again. The queue must deliver the queue message again after `seconds`."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"retry in {seconds:.1f} s")
+        self.seconds = seconds
+
+
 class ParticipantQueue(Protocol):
     def send(self, provisioning: Provisioning) -> None:
         """Enqueue the participants of one conversation as one queue message."""

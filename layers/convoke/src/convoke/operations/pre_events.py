@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import logging
-from dataclasses import dataclass
 
 from convoke.domain.alerts import webhook_failed_alert
 from convoke.domain.errors import LogEntry, WebhookFailedError, WebhookRejectedError
@@ -17,6 +16,7 @@ from convoke.domain.instants import Clock
 from convoke.domain.pre_events import PreEvent, Reply
 from convoke.domain.sids import NewSid, Prefix
 from convoke.domain.webhooks import Delivery
+from convoke.lean_dataclass import lean_dataclass
 from convoke.operations.ports import WebhookClient
 from convoke.storage.alerts import AlertRepository
 from convoke.storage.auth_tokens import AuthTokens
@@ -32,7 +32,7 @@ A message body and attributes of maximum length fit into the reply, even if the 
 """
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass
 class PreEvents:
     levels: WebhookLevelsRepository
     alerts: AlertRepository

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from convoke.domain.conversations import Conversation, State
 from convoke.domain.errors import InvalidAccessTokenError, NotFoundError
 from convoke.domain.participants import Participant
 from convoke.domain.principals import Membership, Principal
 from convoke.domain.services import Service
 from convoke.domain.users import user_sid
+from convoke.lean_dataclass import lean_dataclass
 from convoke.operations.conversations import ConversationOperations
 from convoke.storage.participants import ParticipantRepository
 from convoke.storage.roles import RoleRepository
 from convoke.storage.users import UserRepository
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass
 class PrincipalOperations:
     """Fetches the principal of a request. Every method raises InvalidAccessTokenError if the User does not exist.
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from convoke.domain.conversations import Conversation
 from convoke.domain.errors import NotFoundError
 from convoke.domain.provisioning import Provisioning
 from convoke.domain.services import Service
+from convoke.lean_dataclass import lean_dataclass
 from convoke.operations.conversations import ConversationOperations
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass
 class ProvisioningOperations:
     conversations: ConversationOperations
 

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from convoke.domain.errors import NotFoundError
 from convoke.domain.pages import Page, PageRequest
 from convoke.domain.receipts import Receipt
 from convoke.domain.services import Service
 from convoke.domain.sids import Prefix, parse_sid
+from convoke.lean_dataclass import lean_dataclass
 from convoke.operations.messages import MessageOperations
 from convoke.storage.receipts import ReceiptRepository
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass
 class ReceiptOperations:
     messages: MessageOperations
     receipts: ReceiptRepository

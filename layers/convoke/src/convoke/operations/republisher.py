@@ -6,10 +6,10 @@ See docs/decisions/0076-unreadable-changes.md.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from convoke.domain.events import Event, EventFilters, UnpublishedChange
 from convoke.domain.pages import PageRequest
+from convoke.lean_dataclass import lean_dataclass
 from convoke.operations.ports import EventBus
 from convoke.storage.event_attempts import EventAttemptRepository
 from convoke.storage.events import EventRepository
@@ -17,7 +17,7 @@ from convoke.storage.events import EventRepository
 PAGE_SIZE = 50
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass
 class Republisher:
     changes: EventRepository
     attempts: EventAttemptRepository

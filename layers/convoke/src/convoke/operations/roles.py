@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from convoke.domain.errors import ConflictError, NotFoundError, UnavailableError
 from convoke.domain.instants import Clock
 from convoke.domain.pages import Page, PageRequest
 from convoke.domain.roles import NewRole, Role, RoleChange, default_roles
 from convoke.domain.services import Service
 from convoke.domain.sids import NewSid, Prefix, parse_sid
+from convoke.lean_dataclass import lean_dataclass
 from convoke.storage.roles import RoleRepository
 from convoke.storage.services import ServiceRepository
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass
 class RoleOperations:
     roles: RoleRepository
     services: ServiceRepository

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from convoke.domain.conversations import Conversation
 from convoke.domain.errors import InvalidWebhookSidError, NotFoundError, TooManyWebhooksError
@@ -19,11 +18,12 @@ from convoke.domain.scoped_webhooks import (
 )
 from convoke.domain.services import Service
 from convoke.domain.sids import NewSid, Prefix, parse_sid
+from convoke.lean_dataclass import lean_dataclass
 from convoke.operations.conversations import ConversationOperations, retry_on_conflict
 from convoke.storage.scoped_webhooks import ScopedWebhookRepository
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass
 class ScopedWebhookOperations:
     """Reads and changes the webhooks of conversations.
 

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from convoke.domain.accounts import Account
 from convoke.domain.errors import ConflictError, InvalidParameterError, NotFoundError
 from convoke.domain.instants import Clock
 from convoke.domain.pages import Page, PageRequest
 from convoke.domain.senders import AssignedSender, NewSender, Provider, Sender, SenderChange, simulated_by_default
 from convoke.domain.sids import NewSid, Prefix, parse_sid
+from convoke.lean_dataclass import lean_dataclass
 from convoke.storage.sender_secrets import SenderSecrets
 from convoke.storage.senders import SenderRepository
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass
 class FindSender:
     """Finds the sender through which an account sends from a business address."""
 
@@ -33,7 +32,7 @@ class FindSender:
         return sender if sender and sender.account_sid == account_sid else None
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass
 class SenderOperations:
     """Stores senders and their secrets.
 

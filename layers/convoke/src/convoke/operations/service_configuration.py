@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from convoke.domain.errors import NotFoundError, refusal
 from convoke.domain.service_configuration import ServiceConfigurationChange
 from convoke.domain.services import Service
+from convoke.lean_dataclass import lean_dataclass
 from convoke.operations.services import ServiceOperations
 from convoke.storage.roles import RoleRepository
 from convoke.storage.services import CachedServices
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass
 class ServiceConfigurationOperations:
     services: ServiceOperations
     repository: CachedServices

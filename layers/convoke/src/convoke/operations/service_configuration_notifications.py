@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from convoke.domain.service_configuration_notifications import (
     ServiceConfigurationNotifications,
     ServiceConfigurationNotificationsChange,
 )
+from convoke.lean_dataclass import lean_dataclass
 from convoke.storage.service_configuration_notifications import ServiceConfigurationNotificationsRepository
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass
 class ServiceConfigurationNotificationsOperations:
     configurations: ServiceConfigurationNotificationsRepository
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from convoke.domain.receivers import ReceiverRules
 from convoke.domain.service_configuration_webhooks import ServiceConfigurationWebhooks
 from convoke.domain.webhooks import WebhookSettingsChange
+from convoke.lean_dataclass import lean_dataclass
 from convoke.operations.configuration_webhooks import urls_by_field
 from convoke.storage.service_configuration_webhooks import ServiceConfigurationWebhooksRepository
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass
 class ServiceConfigurationWebhooksOperations:
     configurations: ServiceConfigurationWebhooksRepository
     rules: ReceiverRules

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
 from datetime import datetime
 
 from convoke.domain.errors import ConflictError, NotFoundError, UnavailableError
@@ -11,13 +10,14 @@ from convoke.domain.instants import Clock
 from convoke.domain.pages import Page, PageRequest
 from convoke.domain.services import DeletedService, Service
 from convoke.domain.sids import NewSid, Prefix, parse_sid
+from convoke.lean_dataclass import lean_dataclass
 from convoke.storage.accounts import AccountRepository
 from convoke.storage.services import CachedServices
 
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass
 class ServiceOperations:
     services: CachedServices
     accounts: AccountRepository

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from convoke.domain.signature_checks import NewSignatureCheck, SignatureCheck
+from convoke.lean_dataclass import lean_dataclass
 from convoke.operations.accounts import AccountOperations
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass
 class SignatureCheckOperations:
     accounts: AccountOperations
 

@@ -6,7 +6,6 @@ Only the embedded engine has simulated phones. See docs/behaviour/inbound-messag
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 
 from convoke.domain.accounts import Account
 from convoke.domain.copies import Copy
@@ -20,6 +19,7 @@ from convoke.domain.senders import Provider
 from convoke.domain.sids import NewSid, Prefix
 from convoke.domain.simulated_messages import ANSWERS, NewSimulatedMessage
 from convoke.domain.simulated_reports import NewDeliveryStatus
+from convoke.lean_dataclass import lean_dataclass
 from convoke.operations.copy_statuses import CopyStatuses
 from convoke.operations.inbound_messages import InboundMessageOperations
 from convoke.storage.address_configurations import AddressConfigurationRepository
@@ -27,7 +27,7 @@ from convoke.storage.phones import OptOutRepository, PhoneRepository, StoredPhon
 from convoke.storage.senders import SenderRepository
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass
 class SimulatorOperations:
     senders: SenderRepository
     configurations: AddressConfigurationRepository

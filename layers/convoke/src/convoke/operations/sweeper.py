@@ -6,13 +6,13 @@ import logging
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import datetime
 from threading import Lock
 
 from convoke.domain.alerts import overdue_alert
 from convoke.domain.instants import Clock
 from convoke.domain.provisioning import ProvisioningRetries
+from convoke.lean_dataclass import lean_dataclass
 from convoke.storage import keys
 from convoke.storage.alerts import AlertRepository
 from convoke.storage.due import DueRepository
@@ -35,7 +35,7 @@ class TimeIsOverError(Exception):
     """A `Process` has stopped because the time for the sweep is over. The resource is due again immediately."""
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass
 class Sweeper:
     due: DueRepository
     processes: Mapping[str, Process]

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
 from typing import NamedTuple
@@ -40,6 +39,7 @@ from convoke.domain.sync_objects import (
     object_name,
 )
 from convoke.domain.users import User, user_sid
+from convoke.lean_dataclass import lean_dataclass
 from convoke.operations.principals import PrincipalOperations
 from convoke.operations.users import UserOperations
 from convoke.storage.sync import Span, SyncMembership, SyncRepository
@@ -131,7 +131,7 @@ FetchItems = Callable[[Span], Sequence[SyncItem]]
 """A function that returns those items of one object that a span selects."""
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass
 class SyncOperations:
     """Reads Sync objects for chat clients, and finds the objects that a change touches.
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 from convoke.domain.errors import AccessDeniedError
 from convoke.domain.media import CarrierCredentials
@@ -15,6 +14,7 @@ from convoke.domain.senders import Provider, Sender
 from convoke.domain.sids import Prefix, parse_sid
 from convoke.domain.twilio_messages import inbound_message
 from convoke.domain.twilio_statuses import copy_in, status_in
+from convoke.lean_dataclass import lean_dataclass
 from convoke.operations.carrier_messages import CarrierMessageOperations
 from convoke.operations.copy_statuses import CopyStatuses
 from convoke.storage.sender_secrets import SenderSecrets
@@ -24,7 +24,7 @@ MEDIA_ORIGIN = "https://api.twilio.com"
 """The origin from which Twilio serves the media of messages."""
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass
 class TwilioWebhookOperations:
     find_sender: Callable[[str], Sender | None]
     """Returns the Sender resource that has the given SID, or None. Every result is cached, including None."""

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from convoke.domain.errors import NotFoundError
 from convoke.domain.pages import Page, PageRequest
 from convoke.domain.participant_conversations import ParticipantConversation
 from convoke.domain.participants import KnownBy
 from convoke.domain.services import Service
 from convoke.domain.user_conversations import UserConversationChange
+from convoke.lean_dataclass import lean_dataclass
 from convoke.operations.conversations import ConversationOperations
 from convoke.operations.participants import ParticipantOperations
 from convoke.operations.request_webhooks import RequestWebhooks
@@ -17,7 +16,7 @@ from convoke.operations.users import UserOperations
 from convoke.storage.participant_conversations import ParticipantConversationRepository
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass
 class UserConversationOperations:
     """Every method raises NotFoundError if the User does not exist.
 

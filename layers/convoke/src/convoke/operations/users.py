@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Set
 from contextlib import suppress
-from dataclasses import dataclass
 
 from convoke.domain.errors import NotFoundError, UnknownServiceRoleError, UserExistsError
 from convoke.domain.events import Origin, Source, user_added, user_removed, user_updated
@@ -16,6 +15,7 @@ from convoke.domain.roles import RoleType
 from convoke.domain.services import Service
 from convoke.domain.sids import NewSid, Prefix, parse_sid
 from convoke.domain.users import NewUser, User, UserChange, first_seen, user_sid
+from convoke.lean_dataclass import lean_dataclass
 from convoke.operations.conversations import retry_on_conflict
 from convoke.operations.ports import Presence
 from convoke.operations.request_webhooks import RequestWebhooks
@@ -26,7 +26,7 @@ from convoke.storage.users import UserKey, UserRepository
 logger = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass
 class UserOperations:
     users: UserRepository
     first_sights: FirstSights

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import NamedTuple
 
 from convoke.domain.conversations import Conversation, State
 from convoke.domain.instants import Clock, Sleep
+from convoke.lean_dataclass import lean_dataclass
 from convoke.storage.conversations import ConversationRepository
 
 logger = logging.getLogger(__name__)
@@ -28,7 +28,7 @@ class Reading(NamedTuple):
     """Whether the waiter must stop and return this conversation."""
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass
 class ConversationWaiter:
     conversations: ConversationRepository
     now: Clock

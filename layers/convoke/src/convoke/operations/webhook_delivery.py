@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 import random
-from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
@@ -19,9 +18,10 @@ from convoke.domain.events import ErrorLogType, Event, ReplayType
 from convoke.domain.instants import Clock
 from convoke.domain.scoped_webhooks import hooks_for_event
 from convoke.domain.webhooks import ERROR_LOG, Delivery, Method
+from convoke.lean_dataclass import lean_dataclass
 from convoke.observability import Measure, Metrics
 from convoke.operations.message_replays import MessageReplay
-from convoke.operations.ports import DeliveryQueue, WebhookClient
+from convoke.operations.ports import DeliveryQueue, RetryLaterError, WebhookClient
 from convoke.storage.accounts import AccountRepository
 from convoke.storage.alerts import AlertRepository
 from convoke.storage.auth_tokens import AuthTokens
@@ -34,14 +34,6 @@ logger = logging.getLogger(__name__)
 MAX_ANSWER_BYTES = 4096
 
 RETRIED_STATUSES = frozenset({429, *range(500, 600)})
-
-
-class RetryLaterError(Exception):
-    """The attempt failed. The queue must deliver the queue message again after `seconds`."""
-
-    def __init__(self, seconds: float) -> None:
-        super().__init__(f"retry in {seconds:.1f} s")
-        self.seconds = seconds
 
 
 class DeliveryFailedError(Exception):
@@ -86,7 +78,7 @@ class BegunDelivery(NamedTuple):
         return _is_retried(self.delivery, self.attempt.number, outcome)
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass
 class WebhookDelivery:
     levels: WebhookLevelsRepository
     accounts: AccountRepository

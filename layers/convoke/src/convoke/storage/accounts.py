@@ -6,11 +6,10 @@ addresses and of the error-log URL do not change the copy.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from convoke.domain.accounts import Account, AccountChange
 from convoke.domain.configuration import ConfigurationChange, unknown_default_service
 from convoke.domain.services import Service
+from convoke.lean_dataclass import lean_dataclass
 from convoke.storage import items, keys
 from convoke.storage.cached import Cached
 from convoke.storage.services import service_still_exists
@@ -20,7 +19,7 @@ MAX_LISTED_ACCOUNTS = 1000
 """The maximum number of accounts in the operator's list. No deployment is expected to have more accounts."""
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass
 class AccountRepository:
     table: Table
 

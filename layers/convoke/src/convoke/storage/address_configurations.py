@@ -6,7 +6,6 @@ Convoke can find a configuration by its address.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 
 from convoke.domain.address_configurations import (
@@ -16,6 +15,7 @@ from convoke.domain.address_configurations import (
 )
 from convoke.domain.instants import to_milliseconds
 from convoke.domain.pages import Page, PageRequest
+from convoke.lean_dataclass import lean_dataclass
 from convoke.storage import items, keys
 from convoke.storage.paging import query_filtered_page, query_page
 from convoke.storage.table import (
@@ -31,7 +31,7 @@ from convoke.storage.table import (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass
 class AddressConfigurationRepository:
     table: Table
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from convoke.domain.alerts import Alert, AlertFilters, alert_logged_change
 from convoke.domain.pages import Page, PageRequest
+from convoke.lean_dataclass import lean_dataclass
 from convoke.storage import items, keys, lists
 from convoke.storage.events import change_write
 from convoke.storage.table import NotExists, Put, Table, TransactionCanceledError
@@ -23,7 +22,7 @@ def alert_writes(alert: Alert) -> list[Put]:
     return [Put(item, NotExists("pk")), change_write(alert_logged_change(alert))]
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass
 class AlertRepository:
     table: Table
 

@@ -5,10 +5,10 @@ See docs/decisions/0108-secrets-of-api-keys-are-derived.md.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Protocol
 
 from convoke.domain.api_keys import Master, Masters
+from convoke.lean_dataclass import lean_dataclass
 from convoke.storage import items, keys
 from convoke.storage.table import Equals, NotExists, Put, Table, TransactionCanceledError
 
@@ -29,7 +29,7 @@ class ApiKeyMasters(Protocol):
         """
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass
 class ApiKeyMasterTable:
     """Stores the master secrets in the table of the embedded engine.
 

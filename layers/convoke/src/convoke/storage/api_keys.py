@@ -8,10 +8,10 @@ contains the data that Convoke needs to check the secret.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from convoke.domain.api_keys import ApiKey, ApiKeyOwner
 from convoke.domain.pages import Page, PageRequest
+from convoke.lean_dataclass import lean_dataclass
 from convoke.storage import items, keys
 from convoke.storage.cached import CachedWithMisses
 from convoke.storage.paging import query_page
@@ -20,7 +20,7 @@ from convoke.storage.table import Delete, Exists, Put, Table, TransactionCancele
 PAGE_SIZE = 100
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass
 class ApiKeyRepository:
     table: Table
 

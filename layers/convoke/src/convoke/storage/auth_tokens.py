@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Protocol
 
+from convoke.lean_dataclass import lean_dataclass
 from convoke.storage import keys
 from convoke.storage.cached import CachedWithMisses
 from convoke.storage.table import Put, Table
@@ -21,7 +21,7 @@ class AuthTokens(Protocol):
     def put(self, account_sid: str, token: str) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass
 class AuthTokenTable:
     """Stores Auth Tokens in the table of the embedded engine.
 

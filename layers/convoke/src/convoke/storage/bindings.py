@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from convoke.domain.bindings import Binding, BindingFilters
 from convoke.domain.pages import Page, PageRequest
+from convoke.lean_dataclass import lean_dataclass
 from convoke.storage import items, keys
 from convoke.storage.paging import query_filtered_page, query_page
 from convoke.storage.table import Delete, Exists, Table, TransactionCanceledError
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass
 class BindingRepository:
     table: Table
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from convoke.domain.circuit_breakers import CLOSED, CircuitBreaker, account_sid_of
 from convoke.domain.instants import to_milliseconds
+from convoke.lean_dataclass import lean_dataclass
 from convoke.storage import items, keys
 from convoke.storage.table import (
     EXPIRES_AT,
@@ -32,7 +32,7 @@ this limit, two failures on different days could therefore count as consecutive,
 """
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass
 class CircuitBreakerRepository:
     """Stores each circuit breaker under the key of its receiver (see `receiver_key`)."""
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from convoke.domain.configuration_webhooks import ConfigurationWebhooks, ConfigurationWebhooksChange
+from convoke.lean_dataclass import lean_dataclass
 from convoke.storage import items, keys
 from convoke.storage.table import Item, Set, Table, Update
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass
 class ConfigurationWebhooksRepository:
     table: Table
 

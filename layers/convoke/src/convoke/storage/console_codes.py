@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 
 from convoke.domain.console_codes import ConsoleCode
+from convoke.lean_dataclass import lean_dataclass
 from convoke.storage import items, keys
 from convoke.storage.table import MAX_WRITES, Delete, Exists, Put, Table, TransactionCanceledError, key_of
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass
 class ConsoleCodeRepository:
     table: Table
 

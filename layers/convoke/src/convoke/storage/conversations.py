@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 from convoke.domain.conversation_filters import ConversationFilters
@@ -15,6 +14,7 @@ from convoke.domain.messages import Message
 from convoke.domain.pages import Page, PageRequest
 from convoke.domain.provisioning import Provisioning, ProvisioningStatus
 from convoke.domain.retention import WEBHOOKS_RETENTION
+from convoke.lean_dataclass import lean_dataclass
 from convoke.storage import items, keys, lists
 from convoke.storage.events import change_write
 from convoke.storage.idempotency import idempotency_record_write
@@ -69,7 +69,7 @@ LIST_ATTRIBUTES = (keys.LISTED.partition, keys.LISTED.sort)
 """The attributes that the deletion of a conversation removes. A conversation without these attributes is in no list."""
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass
 class ConversationRepository:
     table: Table
 

@@ -8,7 +8,6 @@ the caller read.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from convoke.domain.alerts import Alert
@@ -17,6 +16,7 @@ from convoke.domain.copies import Copy
 from convoke.domain.events import Change
 from convoke.domain.messages import Message
 from convoke.domain.receipts import Receipt, ReceiptStatus, counter_of
+from convoke.lean_dataclass import lean_dataclass
 from convoke.storage import items, keys
 from convoke.storage.alerts import alert_writes
 from convoke.storage.events import change_write
@@ -51,7 +51,7 @@ class StoredCopy(NamedTuple):
     conversation: Conversation
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass
 class CopyRepository:
     table: Table
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 
 from convoke.domain.credentials import Credential
 from convoke.domain.instants import to_milliseconds
 from convoke.domain.pages import Page, PageRequest
+from convoke.lean_dataclass import lean_dataclass
 from convoke.storage import items, keys
 from convoke.storage.paging import query_page
 from convoke.storage.table import (
@@ -24,7 +24,7 @@ from convoke.storage.table import (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass
 class CredentialRepository:
     table: Table
 

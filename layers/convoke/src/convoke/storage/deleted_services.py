@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
 
 from convoke.domain.instants import to_milliseconds
 from convoke.domain.services import DeletedService, Service
+from convoke.lean_dataclass import lean_dataclass
 from convoke.storage import items, keys
 from convoke.storage.conversations import ERASE_BATCH_SIZE
 from convoke.storage.table import Add, ConditionFailedError, Delete, Equals, Item, Key, Set, Table, Update, key_of
@@ -16,7 +16,7 @@ from convoke.storage.table import Add, ConditionFailedError, Delete, Equals, Ite
 PAGE_SIZE = 100
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass
 class DeletedServiceRepository:
     table: Table
 

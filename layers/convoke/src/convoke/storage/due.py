@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from convoke.domain.instants import to_milliseconds
+from convoke.lean_dataclass import lean_dataclass
 from convoke.storage import keys
 from convoke.storage.table import ConditionFailedError, Exists, Key, Set, Table, Update, key_of
 
@@ -24,7 +24,7 @@ DUE_PAGE_SIZE = 100
 """The maximum number of entries that one query returns."""
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass
 class DueRepository:
     """Queries the index `due`. `keys.kind_of` returns the kind of resource to which an entry belongs."""
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from convoke.domain.event_attempts import EventAttempt
 from convoke.domain.events import Event
 from convoke.domain.pages import Page, PageRequest
 from convoke.domain.webhooks import Delivery
+from convoke.lean_dataclass import lean_dataclass
 from convoke.storage import items, keys, paging
 from convoke.storage.table import Set, Table, Update
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass
 class EventAttemptRepository:
     table: Table
 

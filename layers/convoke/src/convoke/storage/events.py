@@ -6,7 +6,6 @@ See docs/behaviour/events.md.
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from pydantic import ValidationError
@@ -15,6 +14,7 @@ from convoke.domain.event_ids import to_moment
 from convoke.domain.events import Change, Event, EventFilters, UnpublishedChange
 from convoke.domain.pages import Page, PageRequest
 from convoke.domain.retention import LEDGER_LIFETIME
+from convoke.lean_dataclass import lean_dataclass
 from convoke.storage import items, keys, lists, paging
 from convoke.storage.packing import pack_change, unpack_change
 from convoke.storage.table import Item, Put, Table, key_of
@@ -58,7 +58,7 @@ def change_write(change: Change) -> Put:
     return Put(item)
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass
 class EventRepository:
     table: Table
 

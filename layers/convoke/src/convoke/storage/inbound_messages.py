@@ -7,7 +7,6 @@ even if a carrier delivers the message twice. See docs/behaviour/inbound-message
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 from convoke.domain.conversations import Conversation
@@ -19,6 +18,7 @@ from convoke.domain.messages import Message
 from convoke.domain.participants import Participant
 from convoke.domain.retention import GROUP_COPY_LIFETIME
 from convoke.domain.scoped_webhooks import ScopedWebhook
+from convoke.lean_dataclass import lean_dataclass
 from convoke.storage import items, keys
 from convoke.storage.events import change_write
 from convoke.storage.locks import holder_sid, locks_held
@@ -44,7 +44,7 @@ MAX_GROUP_COPIES = 1000
 """The maximum number of groups that `groups_by_last_copy` reads for one phone and one business number."""
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass
 class InboundMessageRepository:
     table: Table
 

@@ -11,9 +11,10 @@ docs/behaviour/pagination.md#consistency and https://docs.aws.amazon.com/amazond
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from convoke.domain.pages import Page, PageRequest
+from convoke.lean_dataclass import lean_dataclass
 from convoke.storage import items, keys
 from convoke.storage.items import AnyModel
 from convoke.storage.paging import page_of_entries
@@ -26,7 +27,7 @@ Without this minimum, most pages would be almost empty if few entries match the 
 """
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass
 class ListQuery:
     """Selects entries of one list."""
 
@@ -52,7 +53,7 @@ class ListQuery:
         return replace(keys.LISTED, projected=self.only[:1] if self.only else ())
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass
 class ListEntries:
     """The merged entries of all shards, in the order of the query."""
 

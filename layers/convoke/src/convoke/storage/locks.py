@@ -10,7 +10,6 @@ docs/how-it-works.md#promises.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from convoke.domain.conversation_with_participants import PARTICIPANTS
 from convoke.domain.conversations import Conversation, State
@@ -26,11 +25,12 @@ from convoke.domain.errors import (
 from convoke.domain.memberships import BINDING_FIELD, IDENTITY_FIELD
 from convoke.domain.participants import Participant
 from convoke.domain.provisioning import Provisioning
+from convoke.lean_dataclass import lean_dataclass
 from convoke.storage import keys
 from convoke.storage.table import Delete, Equals, Item, Key, NotExists, Or, Put, TransactionCanceledError
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass
 class Lock:
     """The key of a lock, and the error for a request that cannot acquire the lock."""
 

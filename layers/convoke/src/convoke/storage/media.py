@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime
 
 from convoke.domain.instants import to_milliseconds
 from convoke.domain.media import Content, Media
 from convoke.domain.messages import Message
+from convoke.lean_dataclass import lean_dataclass
 from convoke.storage import items, keys
 from convoke.storage.table import (
     Action,
@@ -31,7 +31,7 @@ IS_KEPT = And((Exists("pk"), NotExists("date_removed")))
 IS_UNUSED = And((IS_KEPT, NotExists("message_sid")))
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass
 class MediaRepository:
     table: Table
 

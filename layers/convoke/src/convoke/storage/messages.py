@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 from convoke.domain.conversations import Conversation
@@ -13,6 +12,7 @@ from convoke.domain.messages import Message
 from convoke.domain.pages import Page, PageRequest
 from convoke.domain.receipts import Receipt
 from convoke.domain.sync_objects import Action, ObjectKind
+from convoke.lean_dataclass import lean_dataclass
 from convoke.storage import items, keys
 from convoke.storage.media import removal_writes, use_writes
 from convoke.storage.paging import query_page
@@ -21,7 +21,7 @@ from convoke.storage.sync_memory import RecordedTouch, touch_write
 from convoke.storage.table import MAX_WRITES, Add, Delete, Exists, Put, Table, Update, Write, key_of
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass
 class MessageRepository:
     """Writes a message, its events and the new revision of its conversation in one transaction.
 

@@ -9,12 +9,12 @@ participant that was added some milliseconds ago. See docs/behaviour/participant
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from convoke.domain.conversations import Conversation
 from convoke.domain.pages import Page, PageRequest
 from convoke.domain.participant_conversations import ParticipantConversation
 from convoke.domain.participants import KnownBy, Participant
+from convoke.lean_dataclass import lean_dataclass
 from convoke.storage import items, keys
 from convoke.storage.paging import page_of_entries
 from convoke.storage.table import Item, Key, Table, key_of
@@ -23,7 +23,7 @@ MEMBERSHIPS_PAGE_SIZE = 100
 """The maximum number of entries that one query for the keys of participants returns."""
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass
 class ParticipantConversationRepository:
     table: Table
 

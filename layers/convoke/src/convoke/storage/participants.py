@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 
 from convoke.domain.conversations import Conversation
 from convoke.domain.events import Change
@@ -13,6 +12,7 @@ from convoke.domain.participants import Participant
 from convoke.domain.sync_objects import Action as SyncAction
 from convoke.domain.sync_objects import ObjectKind
 from convoke.domain.users import User
+from convoke.lean_dataclass import lean_dataclass
 from convoke.storage import items, keys
 from convoke.storage.events import change_write
 from convoke.storage.first_sights import FirstSights
@@ -47,7 +47,7 @@ MakeChange = Callable[[Sequence[User]], Change]
 """A function that takes the Users that a transaction creates, and returns the record of the change."""
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass
 class ParticipantRepository:
     """Writes a participant, its events, its locks and its conversation in one transaction.
 

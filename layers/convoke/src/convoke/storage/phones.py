@@ -6,7 +6,6 @@ Only the embedded engine has simulated phones. See docs/phones/simulator.md.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
@@ -15,6 +14,7 @@ from convoke.domain.pages import Page, PageRequest
 from convoke.domain.phones import PhoneMessage, SimulatedPhone
 from convoke.domain.receipts import Receipt
 from convoke.domain.retention import INBOUND_RECORD_LIFETIME
+from convoke.lean_dataclass import lean_dataclass
 from convoke.storage import items, keys
 from convoke.storage.paging import page_of_query, query_page
 from convoke.storage.table import Delete, Key, NotExists, Put, Table, TransactionCanceledError, Write
@@ -39,7 +39,7 @@ class StoredPhoneMessage(NamedTuple):
         return sorted({*self.message.others, *group} - {self.message.phone})
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass
 class PhoneRepository:
     table: Table
 
@@ -122,7 +122,7 @@ class PhoneRepository:
         return [items.to_resource(PhoneMessage, item) for item in found]
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass
 class OptOutRepository:
     """Stores the opt-out list of each business number. The list contains the phones that have answered STOP."""
 

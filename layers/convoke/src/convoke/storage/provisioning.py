@@ -8,12 +8,12 @@ docs/decisions/0004-one-transaction-ends-initializing.md.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from convoke.domain.conversations import Conversation, State
 from convoke.domain.events import Change
 from convoke.domain.provisioning import Provisioning, ProvisioningStatus
 from convoke.domain.users import User
+from convoke.lean_dataclass import lean_dataclass
 from convoke.storage import items, keys
 from convoke.storage.events import change_write
 from convoke.storage.first_sights import FirstSights
@@ -42,7 +42,7 @@ PROVISIONING_ATTRIBUTES = frozenset({"status", "causes", "date_updated"})
 """The attributes of a provisioning that change when the provisioning completes or fails."""
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass
 class ProvisioningRepository:
     table: Table
 

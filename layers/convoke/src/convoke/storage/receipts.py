@@ -5,17 +5,16 @@ MessageRepository writes the receipts together with their message. CopyRepositor
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from convoke.domain.messages import Message
 from convoke.domain.pages import Page, PageRequest
 from convoke.domain.receipts import Receipt
+from convoke.lean_dataclass import lean_dataclass
 from convoke.storage import items, keys
 from convoke.storage.paging import query_page
 from convoke.storage.table import Key, Table
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass
 class ReceiptRepository:
     table: Table
 

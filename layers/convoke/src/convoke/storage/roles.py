@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from convoke.domain.pages import Page, PageRequest
 from convoke.domain.roles import Role, RoleType, default_roles
 from convoke.domain.services import Service
+from convoke.lean_dataclass import lean_dataclass
 from convoke.storage import items, keys
 from convoke.storage.paging import page_of_query
 from convoke.storage.services import names_no_other_roles
@@ -24,7 +24,7 @@ from convoke.storage.table import (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass
 class RoleRepository:
     table: Table
 

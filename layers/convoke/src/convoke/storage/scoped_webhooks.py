@@ -7,12 +7,12 @@ docs/decisions/0039-conversation-webhooks-one-item.md.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from convoke.domain.conversations import Conversation
 from convoke.domain.events import Change
 from convoke.domain.model import Model
 from convoke.domain.scoped_webhooks import ScopedWebhook
+from convoke.lean_dataclass import lean_dataclass
 from convoke.storage import items, keys
 from convoke.storage.revisions import revise
 from convoke.storage.table import Delete, Item, Put, Table
@@ -34,7 +34,7 @@ def webhooks_write(conversation: Conversation, webhooks: Sequence[ScopedWebhook]
     return Put(items.to_item(key, _ScopedWebhooksItem(webhooks=tuple(ordered)))) if ordered else Delete(key)
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass
 class ScopedWebhookRepository:
     table: Table
 

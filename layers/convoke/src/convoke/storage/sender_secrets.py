@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Protocol
 
 from convoke.domain.senders import TwilioCredentials
+from convoke.lean_dataclass import lean_dataclass
 from convoke.storage import keys
 from convoke.storage.table import Delete, Put, Table
 
@@ -24,7 +24,7 @@ class SenderSecrets(Protocol):
         """Delete a secret. Does nothing if the secret does not exist."""
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass
 class SenderSecretTable:
     """Stores the secrets in the table of the embedded engine.
 

@@ -9,12 +9,12 @@ two items contain the Account SID as an attribute.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime
 
 from convoke.domain.instants import to_milliseconds
 from convoke.domain.pages import Page, PageRequest
 from convoke.domain.senders import Sender, SenderChange
+from convoke.lean_dataclass import lean_dataclass
 from convoke.storage import items, keys
 from convoke.storage.paging import query_page
 from convoke.storage.table import (
@@ -33,7 +33,7 @@ from convoke.storage.table import (
 PAGE_SIZE = 100
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass
 class SenderRepository:
     table: Table
 

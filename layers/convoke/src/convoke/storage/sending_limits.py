@@ -7,10 +7,10 @@ docs/decisions/0160-limit-of-a-sender.md.
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from convoke.domain.senders import Sender
+from convoke.lean_dataclass import lean_dataclass
 from convoke.storage import items, keys
 from convoke.storage.table import (
     EXPIRES_AT,
@@ -37,7 +37,7 @@ CLOCK_TOLERANCE_MICROSECONDS = 60 * MICROSECONDS
 """How much later than MAX_PAUSE a turn can be because the clocks of two processes differ."""
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass
 class SendingLimits:
     table: Table
 

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from convoke.domain.errors import NotFoundError
 from convoke.domain.service_configuration_notifications import (
     ServiceConfigurationNotifications,
     ServiceConfigurationNotificationsChange,
 )
+from convoke.lean_dataclass import lean_dataclass
 from convoke.storage import items, keys
 from convoke.storage.services import service_still_exists
 from convoke.storage.table import Table, TransactionCanceledError, Update
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass
 class ServiceConfigurationNotificationsRepository:
     table: Table
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from convoke.domain.errors import NotFoundError
 from convoke.domain.service_configuration_webhooks import ServiceConfigurationWebhooks
 from convoke.domain.webhooks import WebhookSettingsChange
+from convoke.lean_dataclass import lean_dataclass
 from convoke.storage import items, keys
 from convoke.storage.services import service_still_exists
 from convoke.storage.table import Item, Set, Table, TransactionCanceledError, Update
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass
 class ServiceConfigurationWebhooksRepository:
     table: Table
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from convoke.domain.pages import Page, PageRequest
 from convoke.domain.service_configuration import ServiceConfigurationChange
 from convoke.domain.services import DeletedService, Service
+from convoke.lean_dataclass import lean_dataclass
 from convoke.storage import items, keys
 from convoke.storage.cached import Cached
 from convoke.storage.paging import query_page
@@ -24,7 +23,7 @@ from convoke.storage.table import (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass
 class ServiceRepository:
     table: Table
 

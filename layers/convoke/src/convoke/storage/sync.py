@@ -6,7 +6,6 @@ See docs/decisions/0155-sync-objects-are-projections.md.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
@@ -16,6 +15,7 @@ from convoke.domain.messages import Message
 from convoke.domain.participants import KnownBy, Participant
 from convoke.domain.sids import greatest_sid_with_index, least_sid_with_index
 from convoke.domain.sync_objects import ObjectKind
+from convoke.lean_dataclass import lean_dataclass
 from convoke.storage import items, keys
 from convoke.storage.sync_memory import Departure, RecordedTouch
 from convoke.storage.table import Item, Key, Table, key_of
@@ -57,7 +57,7 @@ class SyncMembership(NamedTuple):
         return max(self.participant.last_event_id, self.conversation.state_event_id or 0)
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass
 class SyncRepository:
     table: Table
 

@@ -26,8 +26,9 @@ DynamoDB's limits: https://docs.aws.amazon.com/amazondynamodb/latest/developergu
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple, Protocol
+
+from convoke.lean_dataclass import lean_dataclass
 
 Value = str | int | bool | None | list["Value"] | dict[str, "Value"] | set[str]
 """The value of an attribute. A number is an integer of at most 64 bits. A set contains strings and is never empty."""
@@ -49,7 +50,7 @@ class Key(NamedTuple):
     sk: str
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass
 class Index:
     """A sparse index. The index contains only the items that have the attributes `partition` and `sort`.
 
@@ -71,23 +72,23 @@ class Index:
 # exists, because every item has the attribute `pk`.
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass
 class Exists:
     name: str
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass
 class NotExists:
     name: str
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass
 class Equals:
     name: str
     value: Value
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass
 class LessThan:
     """The attribute is less than `value`. Strings are compared by their UTF-8 bytes."""
 
@@ -95,7 +96,7 @@ class LessThan:
     value: str | int
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass
 class Contains:
     """The attribute is a set that contains `value`."""
 
@@ -103,12 +104,12 @@ class Contains:
     value: str
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass
 class And:
     conditions: tuple[Condition, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass
 class Or:
     conditions: tuple[Condition, ...]
 
@@ -120,18 +121,18 @@ Condition = Exists | NotExists | Equals | LessThan | Contains | And | Or
 # action changes `pk` or `sk`.
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass
 class Set:
     name: str
     value: Value
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass
 class Remove:
     name: str
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass
 class Add:
     """Add a number to a number, or strings to a set. An absent attribute is treated as 0 or as an empty set."""
 
@@ -139,7 +140,7 @@ class Add:
     value: int | frozenset[str]
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass
 class DeleteFromSet:
     """Remove strings from a set. A set that becomes empty is removed, because DynamoDB cannot store empty sets."""
 
@@ -153,7 +154,7 @@ Action = Set | Remove | Add | DeleteFromSet
 # Writes of a transaction.
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass
 class Put:
     """Store an item. An existing item with the same key is replaced."""
 
@@ -165,7 +166,7 @@ class Put:
         return key_of(self.item)
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass
 class Update:
     """Change attributes of the item with the key `key`. If the item does not exist, the update creates the item.
 
@@ -177,7 +178,7 @@ class Update:
     condition: Condition | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass
 class Delete:
     """Remove the item with the key `key`. Does nothing if the item does not exist and the condition permits this."""
 

@@ -6,7 +6,6 @@ The module `first_sights` creates the User of each identity that is used in a se
 from __future__ import annotations
 
 from collections.abc import Set
-from dataclasses import dataclass
 from datetime import datetime
 
 from convoke.domain.errors import UnavailableError, UserExistsError
@@ -14,6 +13,7 @@ from convoke.domain.events import Change
 from convoke.domain.instants import to_milliseconds
 from convoke.domain.pages import Page, PageRequest
 from convoke.domain.users import User
+from convoke.lean_dataclass import lean_dataclass
 from convoke.storage import items, keys, lists
 from convoke.storage.events import change_write
 from convoke.storage.first_sights import MAX_FIRST_SIGHT_ATTEMPTS, creation
@@ -35,7 +35,7 @@ UserKey = tuple[str, str]
 """An Account SID and the SID of a User."""
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass
 class UserRepository:
     table: Table
 

@@ -6,10 +6,10 @@ Webhooks are configured at three levels: account, service and conversation.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from convoke.domain.scoped_webhooks import ScopedWebhook
 from convoke.domain.service_configuration_webhooks import WebhookLevels
+from convoke.lean_dataclass import lean_dataclass
 from convoke.storage import keys
 from convoke.storage.configuration_webhooks import to_configuration_webhooks
 from convoke.storage.scoped_webhooks import to_scoped_webhooks
@@ -17,7 +17,7 @@ from convoke.storage.service_configuration_webhooks import to_service_configurat
 from convoke.storage.table import Item, Key, Table
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass
 class WebhookLevelsRepository:
     """Reads the webhook configurations of several levels in one call, because most events need them together."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from aws_lambda_powertools.utilities.batch import EventType
@@ -11,7 +10,9 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from convoke.aws.event_bus import BusEvent
 from convoke.aws.handlers.batches import batch_handler
 from convoke.domain.copies import Copy
-from convoke.operations.message_sender import MessageSender, RetryCopyError
+from convoke.lean_dataclass import lean_dataclass
+from convoke.operations.message_sender import MessageSender
+from convoke.operations.ports import RetryLaterError
 from convoke.program import Program
 
 if TYPE_CHECKING:
@@ -44,10 +45,10 @@ def make_handler(edges: AwsEdges) -> Handler:
     queue, the handler makes one attempt to send the copy.
     """
     consumer = Consumer(edges, Program(edges).message_sender)
-    return batch_handler(edges, EventType.SQS, consumer.consume, expected_error=RetryCopyError)
+    return batch_handler(edges, EventType.SQS, consumer.consume, expected_error=RetryLaterError)
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass
 class Consumer:
     edges: AwsEdges
     sender: MessageSender
@@ -56,7 +57,7 @@ class Consumer:
         """Process one queue message.
 
         If the queue message cannot be parsed, add it to a dead-letter queue. If a copy must be retried later, raise
-        RetryCopyError, and SQS delivers the queue message again after a pause. The pauses grow while Convoke itself
+        RetryLaterError, and SQS delivers the queue message again after a pause. The pauses grow while Convoke itself
         fails to process a copy. After the last failure, the copy is given up. If Convoke fails to split an event, SQS
         delivers the event again.
         """
@@ -73,14 +74,14 @@ class Consumer:
         self.edges.logger.set_correlation_id(message.receipt_sid)
         try:
             self._attempt(message)
-        except RetryCopyError as error:
+        except RetryLaterError as error:
             self._postpone(record, message, error.seconds)
         except Exception:
             self.edges.logger.exception("a copy failed in Convoke")
             self._postpone(record, message, self.sender.pause_after_own_failure(message))
 
     def _postpone(self, record: SQSRecord, copy: Copy, seconds: float | None) -> None:
-        """Make SQS deliver the record again after `seconds`, and raise RetryCopyError.
+        """Make SQS deliver the record again after `seconds`, and raise RetryLaterError.
 
         If `seconds` is None, give the copy up instead. Also give the copy up if SQS will soon move the record to the
         dead-letter queue, because SQS would not set the receipt of the copy to `failed`.
@@ -92,7 +93,7 @@ class Consumer:
             return
         self.edges.copy_queue.postpone(record.receipt_handle, seconds)
         # The exception marks the record as failed. Otherwise Lambda would delete the queue message.
-        raise RetryCopyError(seconds)
+        raise RetryLaterError(seconds)
 
     def _attempt(self, copy: Copy) -> None:
         if begun := self.sender.begin(copy):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from aws_lambda_powertools.utilities.batch import EventType
@@ -15,11 +14,9 @@ from convoke.aws.handlers.batches import batch_handler
 from convoke.domain.events import Event
 from convoke.domain.pauses import own_failure_pause_seconds
 from convoke.domain.webhooks import Delivery
-from convoke.operations.webhook_delivery import (
-    DeliveryFailedError,
-    RetryLaterError,
-    WebhookDelivery,
-)
+from convoke.lean_dataclass import lean_dataclass
+from convoke.operations.ports import RetryLaterError
+from convoke.operations.webhook_delivery import DeliveryFailedError, WebhookDelivery
 from convoke.program import Program
 from convoke.storage.circuit_breakers import CircuitBreakerRepository
 
@@ -50,7 +47,7 @@ def make_handler(edges: AwsEdges) -> Handler:
     return batch_handler(edges, EventType.SQS, consumer.consume, expected_error=RetryLaterError)
 
 
-@dataclass(frozen=True, slots=True)
+@lean_dataclass
 class Consumer:
     edges: AwsEdges
     delivery: WebhookDelivery
