@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -16,6 +15,7 @@ from convoke.domain.conversations import Conversation, State
 from convoke.domain.events import Change, Origin, conversation_removed, initializing_ended, participants_added
 from convoke.domain.instants import now
 from convoke.domain.provisioning import Cause, Provisioning
+from convoke.lean_dataclass import lean_dataclass
 from convoke.observability import NoMetrics
 from convoke.operations.conversation_finalizer import ConversationFinalizer, NothingToFinalizeError, NotReadyError
 from convoke.storage.alerts import alert_writes
@@ -182,7 +182,7 @@ def test_delete_read_before_initializing_ended_is_refused(instance: Instance, en
     assert instance.items("") == before
 
 
-@dataclass(frozen=True)
+@lean_dataclass
 class OvertakenRepository(ProvisioningRepository):
     """A repository that calls `meanwhile` after each read of a conversation.
 
@@ -192,7 +192,7 @@ class OvertakenRepository(ProvisioningRepository):
     meanwhile: Callable[[], object]
 
     def fetch(self, account_sid: str, conversation_sid: str) -> tuple[Conversation, Provisioning | None] | None:
-        found = super().fetch(account_sid, conversation_sid)
+        found = ProvisioningRepository.fetch(self, account_sid, conversation_sid)
         self.meanwhile()
         return found
 

@@ -13,6 +13,7 @@ import pytest
 from convoke.domain.conversations import Conversation
 from convoke.domain.errors import InvalidRoleSidError
 from convoke.domain.provisioning import Provisioning
+from convoke.lean_dataclass import lean_dataclass
 from convoke.storage.conversations import ConversationRepository
 from convoke.storage.due import DUE_PAGE_SIZE, DueRepository
 from convoke.storage.provisioning import ProvisioningRepository
@@ -295,7 +296,7 @@ def test_sweep_that_looks_ahead_fires_no_timer_early(embedded: EmbeddedInstance)
 # Races with the sweeper
 
 
-@dataclass(frozen=True)
+@lean_dataclass
 class OvertakenRepository(ProvisioningRepository):
     """A repository that calls `meanwhile` after each read of a conversation.
 
@@ -305,7 +306,7 @@ class OvertakenRepository(ProvisioningRepository):
     meanwhile: Meanwhile
 
     def fetch(self, account_sid: str, conversation_sid: str) -> tuple[Conversation, Provisioning | None] | None:
-        found = super().fetch(account_sid, conversation_sid)
+        found = ProvisioningRepository.fetch(self, account_sid, conversation_sid)
         self.meanwhile()
         return found
 

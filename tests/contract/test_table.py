@@ -328,7 +328,7 @@ def test_transaction_is_cancelled_when_every_condition_fails(
 @pytest.mark.parametrize(
     "condition",
     [Exists("pk"), Equals("text", "b"), LessThan("number", 9), Contains("tags", "x")],
-    ids=repr,
+    ids=lambda condition: type(condition).__name__,
 )
 def test_condition_on_missing_item_fails_without_item(table: Table, condition: Condition) -> None:
     with pytest.raises(ConditionFailedError) as failure:

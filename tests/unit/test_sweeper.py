@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from convoke.domain.conversations import Conversation
 from convoke.domain.participants import Participant
 from convoke.domain.provisioning import Provisioning, ProvisioningRetries
+from convoke.lean_dataclass import lean_dataclass
 from convoke.operations.sweeper import Sweeper, Turns
 from convoke.storage import keys
 from convoke.storage.alerts import AlertRepository
@@ -45,7 +46,7 @@ class Admissions:
         self.asked.append(participant)
 
 
-@dataclass(frozen=True)
+@lean_dataclass
 class Overtaken(ProvisioningRepository):
     """A repository that calls `meanwhile` after each read of a conversation.
 
@@ -55,7 +56,7 @@ class Overtaken(ProvisioningRepository):
     meanwhile: Callable[[Conversation], object]
 
     def fetch(self, account_sid: str, conversation_sid: str) -> tuple[Conversation, Provisioning | None] | None:
-        found = super().fetch(account_sid, conversation_sid)
+        found = ProvisioningRepository.fetch(self, account_sid, conversation_sid)
         assert found is not None
         self.meanwhile(found[0])
         return found

@@ -16,11 +16,11 @@ docs/behaviour/webhook-delivery.md#circuit-breaker.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
 from convoke.domain.pauses import doubled_pause
-from convoke.lean_dataclass import lean_dataclass
 
 FAILURES_TO_OPEN = 5
 """The number of consecutive failures that opens the circuit breaker."""
@@ -58,7 +58,7 @@ def account_sid_of(receiver: str) -> str:
     return receiver.partition(" ")[0]
 
 
-@lean_dataclass
+@dataclass(frozen=True, slots=True)
 class CircuitBreaker:
     """The state of a receiver's circuit breaker.
 

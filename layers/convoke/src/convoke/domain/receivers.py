@@ -11,12 +11,12 @@ import socket
 import unicodedata
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Self
 from urllib.parse import urlsplit
 
 from convoke.domain.errors import FieldPath, InvalidWebhookSettingsError, refusal
 from convoke.domain.urls import normal_or_unchanged
-from convoke.lean_dataclass import lean_dataclass
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -81,7 +81,7 @@ LOOPBACK = "127.0.0.1"
 LOOPBACK_NAMES = frozenset({"localhost", "localhost.localdomain", "ip6-localhost", "ip6-loopback"})
 
 
-@lean_dataclass
+@dataclass(frozen=True, slots=True)
 class ReceiverRules:
     """The rules of one Convoke instance. The default rules are for the embedded engine and allow every receiver."""
 
