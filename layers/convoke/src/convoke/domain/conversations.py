@@ -108,7 +108,7 @@ class Conversation(Model):
     attempts: int = 0
     """The number of times that the sweeper has tried to finish the conversation, or to erase it after its deletion.
 
-    The sweeper resets this number when it runs out of time, because it has then made progress.
+    If a sweep ends because its time is over, the number becomes 0, because the sweep has made progress.
     """
     due_at: Instant | None = None
     """The time at which the sweeper must process the conversation next. None if the sweeper has nothing to do.
