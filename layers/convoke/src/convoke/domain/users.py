@@ -79,7 +79,7 @@ class User(Model):
     date_removed: Instant | None = None
     """The time at which the User was deleted. None if the User is not deleted.
 
-    A deleted User becomes a tombstone. The API does not show tombstones.
+    A deleted User becomes a tombstone, which the API does not show.
     """
     leaving: Leaving | None = None
     """The participants that the sweeper must delete because a User with this identity was deleted. Otherwise None.
