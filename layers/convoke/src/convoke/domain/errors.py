@@ -335,7 +335,7 @@ class CopyFilteredError(LogEntry, code=30007, text="The carrier has filtered the
 
 
 class CarrierFailedError(LogEntry, code=30008, text="The carrier did not deliver the message and gave no known reason"):
-    """All attempts to send the copy failed, or the carrier's reason has no other code in the catalogue."""
+    """Convoke gave up after several attempts, or the carrier's reason has no other code in the catalogue."""
 
 
 class MediaNotCarriedError(
