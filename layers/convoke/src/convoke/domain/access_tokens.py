@@ -62,7 +62,8 @@ class ChatSession(NamedTuple):
 def issuer(header: Mapping[str, Any], payload: Mapping[str, Any]) -> str:
     """Return the SID of the API key from the claim `iss` of a token, without a check of the signature.
 
-    Raises InvalidAccessTokenError if the header `cty` is wrong. Raises InvalidIssuerError if `iss` is no such SID.
+    Raises InvalidAccessTokenError if the header `cty` is wrong. Raises InvalidIssuerError if `iss` contains no SID of
+    an API key.
     """
     if header.get("cty") != CONTENT_TYPE:
         raise InvalidAccessTokenError

@@ -98,9 +98,9 @@ class Conversation(Model):
     created_by: str | None = None
     """The identity of the chat user who created the conversation. None if no chat user created the conversation."""
     creator_joined: bool | None = None
-    """True after the chat user who created the conversation has become a participant for the first time. Before, None.
+    """True if the chat user who created the conversation is a participant, or was a participant before. Otherwise None.
 
-    Until then, this user may see the conversation without being a participant.
+    While the value is None, this user may see the conversation without being a participant.
     """
     timers: Timers = Timers()
     requested_state: State = State.ACTIVE
@@ -129,7 +129,8 @@ class Conversation(Model):
     revision: int = 0
     """The number of changes, for optimistic locking. Changes of messages, webhooks and participants count too.
 
-    A claim by the sweeper does not count. Nor does a change of only a read position, a notification level or a receipt.
+    A new `due_at` or `attempts` that the sweeper sets does not count. Nor does a change of only a read position, a
+    notification level or a receipt.
     """
     next_index: int = 0
     """The index of the next message. Because of optimistic locking, two messages never get the same index."""
@@ -229,9 +230,10 @@ class Conversation(Model):
             raise ConversationBeingDeletedError
 
     def with_timers_from(self, moment: datetime) -> Self:
-        """Return a copy of the conversation in which both timers start at `moment`, or end if the state is `closed`.
+        """Return a copy of the conversation in which both timers start at `moment`.
 
-        The timers run in parallel: the closed timer does not wait for the end of the inactive timer.
+        If the state is `closed`, no timer runs in the copy. The timers run in parallel: the closed timer does not wait
+        for the end of the inactive timer.
         """
         timers = Timers() if self.state is State.CLOSED else self.timers
         ends = {"date_inactive": _end(moment, timers.inactive), "date_closed": _end(moment, timers.closed)}
@@ -260,7 +262,7 @@ class Conversation(Model):
         An earlier `due_at` stays, so that the restart of a timer does not cause a write to the index `due`. The sweeper
         corrects `due_at` at that earlier time.
         """
-        # `due_at` is now the time of the next attempt. A timer must not change this time.
+        # The `due_at` of an unfinished conversation is the time of the next attempt. A timer must not change this time.
         if self.is_unfinished:
             return self
         due = self.due_for_timers()

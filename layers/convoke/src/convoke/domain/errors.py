@@ -311,7 +311,7 @@ class SenderMissingError(LogEntry, code=21703, text="The account has no sender f
 class CopyDelayedTooLongError(
     LogEntry, code=30001, text="The limit of the sender, or the carrier, delayed the copy for too long"
 ):
-    """The copy waited for longer than `MAX_DELAY` in domain/carriers.py. See docs/phones.md#limits."""
+    """The copy was delayed for `MAX_DELAY` or longer, see domain/carriers.py and docs/phones.md#limits."""
 
 
 class PhoneUnreachableError(LogEntry, code=30003, text="The phone cannot be reached at present"):
@@ -715,7 +715,7 @@ class BindingTakenError(
 class TooManyParticipantsError(
     ConversationsError, code=50417, text="A conversation must have at most 1,000 participants"
 ):
-    """The maximum includes participants without a messaging binding. For a group MMS, see the code 50436."""
+    """A conversation has too many participants, with or without a messaging binding. For a group MMS, see 50436."""
 
 
 class TooManyNonChatParticipantsError(

@@ -211,7 +211,8 @@ class Change(Model):
         """Return the event id that a new item must store, or None if the item need not store an event id.
 
         `event_id` is the event id that follows from the item's `date_updated`. If a client has set this date to a date
-        in the future, `event_id` is too great, and the item must store the event id of this change.
+        in the future, `event_id` exceeds the event id of this change. Only then must the item store the event id of
+        this change.
         """
         last_event_id = self.last_event_id
         return last_event_id if event_id > last_event_id else None

@@ -58,9 +58,9 @@ def is_group(participants: Sequence[GroupCandidate]) -> bool:
 def is_formed_group(participants: Sequence[GroupCandidate]) -> bool:
     """Return whether the participants are a formed group: a group MMS with `MIN_GROUP_PARTICIPANTS` or more members.
 
-    `participants` contains only participants with a messaging binding. If a client adds them one by one, the group is
-    formed with the third. Only a formed group holds the lock that prevents a second group with the same set of numbers.
-    See docs/behaviour/group-mms.md#step-by-step.
+    `participants` contains only participants with a messaging binding. A client can add them one by one: the group is
+    formed when there are three. Only a formed group holds the lock that prevents a second group with the same set of
+    numbers. See docs/behaviour/group-mms.md#step-by-step.
     """
     return is_group(participants) and len(participants) >= MIN_GROUP_PARTICIPANTS
 

@@ -53,7 +53,7 @@ KEYWORDS: Mapping[str, Keyword] = {
     **dict.fromkeys(("start", "unstop", "yes"), Keyword.START),
     **dict.fromkeys(("help", "info"), Keyword.HELP),
 }
-"""Maps each text that means a keyword to this keyword. The texts are in lower case."""
+"""Maps the words that carriers recognize to keywords, such as `unsubscribe` to STOP. The words are in lower case."""
 
 
 class Outcome(StrEnum):
@@ -163,7 +163,7 @@ class InboundMessage(Model):
 
     @property
     def keyword(self) -> Keyword | None:
-        """The keyword, if the whole text means a keyword. Otherwise None. Case and surrounding spaces do not matter."""
+        """The keyword if the whole text is a word of KEYWORDS, else None. Case and surrounding spaces do not matter."""
         return KEYWORDS.get((self.body or "").strip().casefold())
 
     @property

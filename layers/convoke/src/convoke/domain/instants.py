@@ -45,7 +45,7 @@ def to_seconds(moment: datetime) -> str:
 
 
 def to_rfc_2822(moment: datetime) -> str:
-    """Format a moment as `Fri, 02 Jan 2026 03:04:05 +0000`, for the bodies of Twilio's oldest API."""
+    """Format a moment as `Fri, 02 Jan 2026 03:04:05 +0000`, for the API keys, as in Twilio's API `2010-04-01`."""
     # The names are English, because Convoke never sets a locale.
     return _utc(moment).strftime("%a, %d %b %Y %H:%M:%S +0000")
 

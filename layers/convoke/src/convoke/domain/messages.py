@@ -69,8 +69,8 @@ INDEX_PATTERN = f"[0-9]{{1,{MAX_INDEX_DIGITS}}}"
 class Message(Model):
     """A stored message.
 
-    In a REST response, the summary `delivery` replaces the fields `copies_...`. REST responses contain neither
-    `content_variables`, `subject` and `last_updated_by`, nor the event ids.
+    In a REST response, the summary `delivery` replaces the fields `copies_...`. The fields `content_variables`,
+    `subject` and `last_updated_by`, and the event ids, are not in REST responses.
     """
 
     account_sid: str

@@ -1,7 +1,7 @@
 """Unique names, identities, and the addresses of address configurations. A URL path can contain them instead of a SID.
 
-Each engine defines the characters that these names must not contain. `PATH_DELIMITERS` in aws/edges.py contains the
-characters for AWS.
+On AWS, these names must not contain a character of `PATH_DELIMITERS`, see aws/edges.py. On one machine, each character
+is allowed.
 See docs/behaviour/requests-and-answers.md#names-on-aws.
 """
 

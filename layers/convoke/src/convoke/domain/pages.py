@@ -28,7 +28,7 @@ class PageRequest:
     size: int
     """The maximum number of resources on the page."""
     position: str | None = None
-    """The sort key at which the page begins or ends, usually a SID. The page does not contain this resource.
+    """The page begins after or ends before the resource with this sort key, which is usually a SID. See `forward`.
 
     None means the start of the list.
     """

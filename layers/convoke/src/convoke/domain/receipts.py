@@ -78,7 +78,10 @@ class Receipt(Model):
     attempts: int = Field(default=0, exclude_if=not_)
     """The number of attempts to send the copy."""
     failures: int = Field(default=0, exclude_if=not_)
-    """The number of times that Convoke itself failed to process the copy. Always 0 on one machine: the queue counts."""
+    """The number of times that Convoke itself failed to process the copy.
+
+    Always 0 on one machine, because the queue counts these failures there.
+    """
     may_be_repeated: bool = Field(default=False, exclude_if=not_)
     """Whether the phone may get the copy twice. True after Convoke lost the outcome of a call and called again."""
     provider: str | None = None

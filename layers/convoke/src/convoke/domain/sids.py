@@ -14,7 +14,7 @@ from typing import Protocol
 
 
 class Prefix(StrEnum):
-    """The type of the resource that a SID identifies. `EV` (change) and `RP` (event replay) do not exist at Twilio."""
+    """The type of the resource that a SID identifies. Twilio has no changes (`EV`) and no event replays (`RP`)."""
 
     ACCOUNT = "AC"
     ADDRESS_CONFIGURATION = "IG"

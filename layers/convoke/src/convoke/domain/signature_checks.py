@@ -57,7 +57,7 @@ class SignatureCheck(NamedTuple):
     mistakes: list[str] | None
     """The smallest set of known mistakes after whose correction the signature matches the request.
 
-    Empty if the signature matches without a correction. None if the signature matches after no correction.
+    Empty if the signature matches without a correction. None if no correction makes the signature match.
     """
 
     @property

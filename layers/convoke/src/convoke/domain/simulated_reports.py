@@ -1,4 +1,4 @@
-"""The parameters of requests that report the status of a copy to a simulated phone, or set the behavior of the phone.
+"""The parameters of two requests about a simulated phone: report the status of a copy, and set the phone's behavior.
 
 See docs/behaviour/inbound-messages.md#simulated-phones.
 """
@@ -91,6 +91,6 @@ class PhonePlan(Model):
     order_of_checks: ClassVar[tuple[type[ConversationsError], ...]] = (InvalidParameterError,)
 
     fail_next: Annotated[int, BeforeValidator(parse_count), pattern_schema(COUNT)] = 0
-    """How many of the next attempts to send a copy must fail. Convoke retries the copy after each failed attempt."""
+    """The number of attempts to send a copy to the phone that fail from now on. Convoke repeats a failed attempt."""
     reports_delivery: Boolean = True
     """Whether the phone reports the delivery of a copy. Without this report, the copy keeps the status `sent`."""
