@@ -77,8 +77,8 @@ def issuer(header: Mapping[str, Any], payload: Mapping[str, Any]) -> str:
 def check_claims(payload: Mapping[str, Any], account_sid: str, now: datetime) -> Claims:
     """Check and return the claims of a token. The account `account_sid` owns the API key that signed the token.
 
-    Raises an error if a required claim is missing, if a claim is wrong, or if the token is not valid at `now`. The
-    claims `iat` and `nbf` are not required.
+    Raises an error if a claim is missing or wrong, or if the token is not valid at `now`. The claims `iat` and `nbf`
+    are optional.
     """
     if payload.get("sub") != account_sid:
         raise InvalidIssuerError

@@ -43,8 +43,8 @@ class ConnectionSettings(NamedTuple):
 def connection_settings(url: str) -> ConnectionSettings:
     """Return the connection settings of a URL. The function ignores unknown, malformed and out-of-range overrides.
 
-    Without `tt`, the maximum time for the whole call is the sum of `ct` and `rt`, but at least
-    `DEFAULT_TIMEOUT_SECONDS` and at most `MAX_TIMEOUT_SECONDS`.
+    Without `tt`, the limit for the whole call is the sum of `ct` and `rt`. A sum outside the range from
+    `DEFAULT_TIMEOUT_SECONDS` to `MAX_TIMEOUT_SECONDS` becomes the nearest limit of this range.
     """
     given = _overrides(urlsplit(url).fragment)
     connect, read, total = (given.get(key, 0) / 1000 for key in ("ct", "rt", "tt"))

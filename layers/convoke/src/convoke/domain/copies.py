@@ -72,8 +72,8 @@ def new_receipts(
 def business_address(recipient: Member, author: Member | None, members: Sequence[Member]) -> str | None:
     """Return the business address that sends a copy to `recipient`, or None if there is no such address.
 
-    This is the first existing address of these: the proxy address of the recipient, the projected address of the
-    author, the first projected address in `members`.
+    The proxy address of the recipient has priority, then the projected address of the author. Without both, return the
+    first projected address in `members`.
     """
     if recipient.pair:
         return recipient.pair[1]

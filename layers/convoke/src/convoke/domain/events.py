@@ -191,9 +191,9 @@ class Change(Model):
     def last_event_id(self) -> int:
         """The event id of the change.
 
-        If `event_id` is None, the event id is the later of two times: the time in the SID of the change, and the time
-        of the last event. The time of the event can be too early: Convoke may read the clock before it sends a
-        pre-event, and the clock can be set back. The times in the SIDs of a process never decrease.
+        If `event_id` is None, the event id is the time in the SID of the change, or the time of the last event if this
+        is later. The time of the event can be too early: Convoke may read the clock before it sends a pre-event, and
+        the clock can be set back. The times in the SIDs of a process never decrease.
 
         For a new alert, the result has no meaning, because the digits of the change SID can be a hash.
         """

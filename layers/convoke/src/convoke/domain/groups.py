@@ -4,7 +4,7 @@ In the code of Convoke, a group is always a group MMS. `is_group` defines which 
 
 The rules of a group are in these places:
 
-- `groups.py`: which numbers can be in a group, when a group is formed, and the set of numbers that identifies a group.
+- `groups.py`: which numbers can be in a group, when a group is formed, and which numbers identify the group.
 - `conversation_with_participants.py`: duplicates and missing addresses among the participants of one request.
 - `memberships.py`: duplicates, missing addresses and the maximum size, when a participant is added or changed later.
 - `storage/locks.py`: the lock that prevents a second group with the same set of numbers.
@@ -49,8 +49,7 @@ class GroupCandidate(Protocol):
 def is_group(participants: Sequence[GroupCandidate]) -> bool:
     """Return whether a conversation with these participants is a group MMS.
 
-    The conversation is a group MMS if at least one participant has a projected address, or a phone number without a
-    proxy address.
+    The conversation is a group MMS if it has a projected address, or a phone number without a proxy address.
     """
     return any(member.group_address or member.projected_address for member in participants)
 
@@ -90,8 +89,8 @@ def has_both_sides(participants: Sequence[GroupCandidate]) -> bool:
 def is_group_number(value: str) -> bool:
     """Return whether a number can be in a group MMS.
 
-    True for US and Canadian numbers that are not toll-free, and for numbers with the country code 1 that belong to no
-    region, such as 555 numbers. False for the numbers of US territories, such as Guam, and for short codes.
+    True for US and Canadian numbers that are not toll-free. Also True for numbers with the country code 1 that belong
+    to no region, such as 555 numbers. False for the numbers of US territories, such as Guam, and for short codes.
 
     See docs/behaviour/addresses.md#group-numbers.
     """

@@ -74,7 +74,7 @@ def duplicate_problems(conversation: Conversation, member: BoundMember) -> Itera
 
 
 def group_problems(conversation: Conversation, participant: Participant) -> Iterator[ConversationsError]:
-    """Yield an error if a member of a group MMS has no binding, and an error if the group has too many members."""
+    """Yield an error if a member of a group MMS has no binding. Yield an error if the group has too many members."""
     # A group without a business number is no error, because a client can add the business number after all phones.
     if conversation.members > len(conversation.bound):
         yield ProjectedAddressMissingError(field=PROJECTED_ADDRESS_FIELD)

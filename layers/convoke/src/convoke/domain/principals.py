@@ -53,8 +53,8 @@ class Principal:
     def check_visible(self, conversation: Conversation) -> None:
         """Raise NotAParticipantError if the user must not see `conversation`.
 
-        These users see the conversation: its participants, its creator until the creator joins, and each user whose
-        role in the service permits an action of `ADMINISTRATION`.
+        The participants see the conversation. Its creator sees the conversation even before joining. A user whose role
+        in the service permits an action of `ADMINISTRATION` sees all conversations.
         """
         if self.membership or conversation.awaits(self.identity):
             return

@@ -124,6 +124,6 @@ class ProvisioningRetries(Model):
 
         `attempts` is the number of attempts until now, including the current attempt. The result is True only for the
         second late attempt, so that Convoke creates only one alert. The first late attempt causes no alert, because it
-        usually succeeds: for example, it closes a conversation whose participants could not be added.
+        usually succeeds. For example, it closes a conversation whose participants could not be added.
         """
         return attempts == self.max_attempts + 2

@@ -89,8 +89,8 @@ class SidFactory:
     sort by time, because `sid_with_index` replaces the time with the index of the message.
 
     A SID consists of the time in milliseconds (48 bits), a counter (16 bits) and random bits (64 bits). The random bits
-    come from the operating system. A random generator inside the process would not be safe: if Lambda restores one
-    snapshot twice, both processes would create the same bits.
+    come from the operating system. Lambda may restore one snapshot twice, and a random generator inside the process
+    would then create the same bits twice.
     """
 
     def __init__(self) -> None:

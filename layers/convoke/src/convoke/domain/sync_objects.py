@@ -86,14 +86,14 @@ def object_name(kind: ObjectKind, owner: str) -> str:
 
 
 def object_of_sid(sid: str) -> SyncObject | None:
-    """Return the object that has this SID, or None if no object can have this SID."""
+    """Return the object that has this SID, or None if the SID has a wrong form."""
     kind = KINDS.get(sid[:2])
     owner_sid = kind and parse_sid(kind.owner + sid[2:], kind.owner)
     return SyncObject(kind, owner_sid) if kind and owner_sid else None
 
 
 def find_object(chat_service_sid: str, name_or_sid: str) -> SyncObject | None:
-    """Return the object that has this name or SID in a service, or None if no object can have this name or SID."""
+    """Return the object that has this name or SID in a service, or None if the name or SID has a wrong form."""
     owner, _, suffix = name_or_sid.rpartition(".")
     if not owner:
         return object_of_sid(name_or_sid)

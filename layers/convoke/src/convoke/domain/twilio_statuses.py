@@ -93,7 +93,7 @@ def status_url(public_url: str, sender: Sender, receipt: Receipt) -> str:
 
 
 def copy_in(account_sid: str, query: Mapping[str, str]) -> Copy | None:
-    """Return the copy whose SIDs are in the query of a status URL, or None if a SID is missing or not valid."""
+    """Return the copy that the query of a status URL names, or None if a SID is missing or not valid."""
     conversation_sid = parse_sid(query.get("ConversationSid", ""), Prefix.CONVERSATION)
     message_sid = parse_sid(query.get("MessageSid", ""), Prefix.MESSAGE)
     receipt_sid = parse_sid(query.get("ReceiptSid", ""), Prefix.RECEIPT)

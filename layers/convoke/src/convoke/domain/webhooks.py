@@ -31,7 +31,7 @@ ERROR_LOG = "error-log"
 """The target of a delivery to the error-log URL of an account.
 
 Convoke creates no alert about a failed delivery to this target. The alert would cause a further delivery to the same
-URL, whose failure would cause a further alert, and so on without end.
+URL, and its failure would cause a further alert, without end.
 """
 
 
