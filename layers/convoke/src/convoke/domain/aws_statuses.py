@@ -91,7 +91,7 @@ def context_of(receipt: Receipt) -> dict[str, str]:
 
 
 def copy_in(event: Mapping[str, Any]) -> Copy | None:
-    """Return the copy to which a delivery event belongs, or None if Convoke did not send the message."""
+    """Return the copy that a delivery event is about, or None if the event is not about a copy of Convoke."""
     context = event.get("context") or {}
     if not {"account", "conversation", "message", "receipt"} <= set(context):
         return None

@@ -17,7 +17,7 @@ from convoke.domain.webhooks import Delivery, Method
 MAX_STORED_ANSWER_BYTES = 500
 
 ATTEMPT_NAME = re.compile(r"(?:(RP[0-9a-f]{32})\.)?([\w-]+)\.([1-9][0-9]?)")
-"""Matches the name of an attempt in a path, such as `account.1`. In an event replay, the name begins with its SID."""
+"""Matches the name of an attempt in a path, such as `account.1`. If there is a replay SID, the name begins with it."""
 
 OWN_FAILURE = "an error in Convoke"
 """The error text of an attempt that failed because of an error in Convoke, and not because of the receiver."""
