@@ -38,7 +38,7 @@ GRANTS = ("chat", "ip_messaging")
 
 
 class Claims(NamedTuple):
-    """The claims of an access token whose signature was verified."""
+    """The checked claims of an access token."""
 
     identity: str
     chat_service_sid: str
@@ -46,9 +46,9 @@ class Claims(NamedTuple):
 
 
 class ChatSession(NamedTuple):
-    """The permission that a verified access token grants.
+    """The permission that a verified access token grants to a chat client.
 
-    Until `expires_at`, the chat client may act as the user `identity` in the service `service`.
+    Until `expires_at`, the chat client may act as the user with the identity `identity` in the service.
     """
 
     account: Account
@@ -60,9 +60,10 @@ class ChatSession(NamedTuple):
 
 
 def issuer(header: Mapping[str, Any], payload: Mapping[str, Any]) -> str:
-    """Return the API key's SID from the claim `iss` of a token. This function does not verify the signature.
+    """Return the SID of the API key from the claim `iss` of a token, without a check of the signature.
 
-    Raises InvalidAccessTokenError or InvalidIssuerError.
+    Raises InvalidAccessTokenError if the header `cty` is wrong. Raises InvalidIssuerError if `iss` contains no SID of
+    an API key.
     """
     if header.get("cty") != CONTENT_TYPE:
         raise InvalidAccessTokenError
@@ -76,8 +77,8 @@ def issuer(header: Mapping[str, Any], payload: Mapping[str, Any]) -> str:
 def check_claims(payload: Mapping[str, Any], account_sid: str, now: datetime) -> Claims:
     """Check and return the claims of a token. The account `account_sid` owns the API key that signed the token.
 
-    Raises an error if a required claim is missing, if a claim is wrong, or if the token is not valid at `now`. The
-    claims `iat` and `nbf` are not required.
+    Raises an error if a claim is missing or wrong, or if the token is not valid at `now`. The claims `iat` and `nbf`
+    are optional.
     """
     if payload.get("sub") != account_sid:
         raise InvalidIssuerError
@@ -88,8 +89,8 @@ def check_claims(payload: Mapping[str, Any], account_sid: str, now: datetime) ->
         raise AccessTokenNotYetValidError
     if expires_at <= now:
         raise AccessTokenExpiredError
-    # A token without a time of issue counts as issued now. A time of issue after `now + CLOCK_SKEW` counts as
-    # `now + CLOCK_SKEW`. Otherwise a token from the far future could be valid for longer than MAX_TOKEN_LIFETIME.
+    # A token without a time of issue counts as issued now. A time of issue in the future counts as at most
+    # `now + CLOCK_SKEW`. Otherwise such a token could be valid for longer than MAX_TOKEN_LIFETIME.
     if expires_at - min(issued_at or now, now + CLOCK_SKEW) > MAX_TOKEN_LIFETIME:
         raise InvalidAccessTokenError
     grants = payload.get("grants")

@@ -23,9 +23,9 @@ The account's item contains all owned addresses, and DynamoDB limits an item to 
 
 
 def parse_addresses(values: list[str]) -> list[str]:
-    """Return the addresses from the values of a form field.
+    """Return the values of a form field, or an empty list if the only value is empty.
 
-    A form cannot express an empty list. Therefore one empty value means an empty list.
+    Without this rule, a form could not express an empty list.
     """
     return [] if values == [""] else values
 

@@ -67,17 +67,18 @@ FORMS: Mapping[AddressType, str] = MappingProxyType(
         AddressType.RCS: "rcs: and the ID of an agent",
     }
 )
-"""Maps each address type that has a channel in Convoke to the form that its addresses must have.
+"""Maps address types to the form that an address of the type must have. The form is a text for error messages.
 
-An address of any other type can have any form. `BusinessAddress` checks the length and the characters of every address.
+An address of a type that is not in this mapping can have any form. For all types, `BusinessAddress` checks the length
+and the characters of an address.
 """
 
 
 class AutoCreationType(StrEnum):
-    """The types of autocreation, which creates a conversation for an inbound message.
+    """The types of autocreation. Autocreation creates a conversation for an inbound message.
 
-    The type determines what Convoke adds to the conversation: a scoped webhook with the target `webhook` (WEBHOOK), a
-    scoped webhook with the target `studio` (STUDIO), or nothing (DEFAULT).
+    With WEBHOOK or STUDIO, the conversation gets a scoped webhook with the target `webhook` or `studio`. With DEFAULT,
+    the conversation gets no webhook.
     """
 
     WEBHOOK = "webhook"
@@ -92,7 +93,7 @@ AUTO_CREATION: Mapping[AutoCreationType, tuple[str, ...]] = MappingProxyType(
         AutoCreationType.DEFAULT: (),
     }
 )
-"""Maps each type of autocreation to the settings that this type uses."""
+"""Maps each type of autocreation to the names of the settings that only this type uses."""
 
 
 class AddressConfiguration(Model):
@@ -118,10 +119,7 @@ class AddressConfiguration(Model):
 
     @property
     def auto_creation(self) -> dict[str, Any]:
-        """The settings that every type of autocreation uses, and the settings that only `auto_creation_type` uses.
-
-        Settings without a value are left out.
-        """
+        """The settings of autocreation that apply to `auto_creation_type`. Settings without a value are left out."""
         names = ("enabled", "type", "conversation_service_sid", *AUTO_CREATION[self.auto_creation_type])
         settings = {name: getattr(self, f"auto_creation_{name}") for name in names}
         return {name: value for name, value in settings.items() if value is not None}
@@ -129,7 +127,7 @@ class AddressConfiguration(Model):
     def webhook(self, conversation_sid: str, sid: str, moment: datetime) -> ScopedWebhook | None:
         """Return the scoped webhook that autocreation adds to a new conversation, or None if the type is DEFAULT.
 
-        `sid` is the SID that the webhook gets.
+        The webhook gets the SID `sid`.
         """
         requested: dict[str, object]
         match self.auto_creation_type:
@@ -273,9 +271,9 @@ class NewAddressConfiguration(AddressConfigurationParameters):
 
 
 class AddressConfigurationChange(AddressConfigurationParameters):
-    """The parameters of a request that updates an address configuration. The type and the address cannot change.
+    """The parameters of a request that updates an address configuration. Only the fields in `model_fields_set` change.
 
-    An update changes only the fields in `model_fields_set`.
+    A request cannot change the type or the address.
     """
 
 

@@ -12,7 +12,7 @@ MAX_ADDRESS_CHARACTERS = 256
 
 
 class Channel(StrEnum):
-    """The channels of addresses. The value is also the `type` of a messaging binding."""
+    """The channel of an address. The value is also the `type` of a messaging binding with this address."""
 
     SMS = "sms"
     WHATSAPP = "whatsapp"
@@ -63,8 +63,7 @@ def is_phone_number(value: str) -> bool:
 def _is_valid_name(name: str, channel: Channel) -> bool:
     """Return whether `name` is valid. The name is the part of an address after the channel prefix.
 
-    A Messenger or RCS name must not be empty. A WhatsApp name must be an E.164 number. The function does not check
-    whether the length of a WhatsApp number is possible in its country. The reason is that WhatsApp has numbers in old
-    formats with other lengths, for example Mexican numbers with `+521`.
+    A Messenger or RCS name must not be empty. A WhatsApp name must be an E.164 number. Its length need not be possible
+    in its country, because WhatsApp has numbers in old formats, for example Mexican numbers with `+521`.
     """
     return is_e164(name) if channel is Channel.WHATSAPP else bool(name)

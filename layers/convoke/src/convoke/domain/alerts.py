@@ -1,4 +1,4 @@
-"""The error log and its alerts. An alert records a failure that no API response reports.
+"""The alerts of the error log. An alert records a failure that no API response reports.
 
 See docs/behaviour/alerts.md.
 """
@@ -61,13 +61,13 @@ class Alert(Model):
     request_method: Method | None = None
     """The HTTP method of the failed webhook request.
 
-    The fields `request_...` and `response_...` are None if the failure was not a failed webhook request.
+    In any other alert, the fields `request_...` and `response_...` are None.
     """
     request_url: Annotated[str, AfterValidator(shown_url)] | None = None
     response_status: int | None = None
     response_body: str | None = None
     event_id: str | None = None
-    """The event or pre-event that Convoke could not deliver. None for any other alert.
+    """The id of the event or pre-event that Convoke could not deliver. None for any other alert.
 
     Also None in alerts that older versions of Convoke stored.
     """
@@ -97,7 +97,7 @@ class AlertFilters(Period):
 
 
 def provisioning_failed_alert(conversation: Conversation, failed: Provisioning, at: datetime) -> Alert:
-    """Return the alert about a conversation that Convoke closed because a participant could not be added."""
+    """Return the alert about a conversation that Convoke closed because its participants could not be added."""
     return Alert(
         sid=failed.alert_sid,
         account_sid=failed.account_sid,
@@ -127,8 +127,8 @@ def webhook_failed_alert(delivery: Delivery, attempt: EventAttempt, entry: type[
 
     `attempt` is the last attempt of the delivery. `entry` contains the code and the text of the alert.
 
-    The SID of the alert is derived from the event id, the replay SID and the target. Therefore a repeated call returns
-    an alert with the same SID, and Convoke does not store a second alert.
+    The event id, the replay SID and the target determine the SID of the alert. Therefore Convoke stores only one alert
+    if it gives up the same delivery twice.
     """
     event = delivery.event
     outcome = f"the answer was {attempt.status}" if attempt.status else attempt.error
@@ -193,10 +193,10 @@ def copy_failed_alert(conversation: Conversation, receipt: Receipt, entry: type[
 
 
 def media_lost_alert(message: Message, service_sid: str, sent: int, reasons: Sequence[str], at: datetime) -> Alert:
-    """Return the alert about an inbound message without some or all of its media, which Convoke could not fetch.
+    """Return the alert about an inbound message that is stored without some or all of its media.
 
-    `sent` is the number of media that the phone sent. `reasons` has one reason for each lost media. The reasons must
-    not contain a URL, because a URL can contain a phone number or a token.
+    `sent` is the number of media that the phone sent. `reasons` has one reason for each lost media. A reason must not
+    contain a URL, because a URL can contain a phone number or a token.
     """
     lost = f"{len(reasons)} of {sent}, {', '.join(dict.fromkeys(reasons))}"
     return Alert(
@@ -227,7 +227,7 @@ def overdue_alert(account_sid: str, resource_sid: str, at: datetime) -> Alert:
 
 
 def _alert_sid(name: str) -> str:
-    """Derive the SID of an alert from `name`. A SID has 32 hexadecimal digits after its prefix."""
+    """Derive the SID of an alert from `name`, so that the same failure gets only one alert."""
     return Prefix.ALERT + hashlib.sha256(name.encode()).hexdigest()[:32]
 
 
@@ -235,8 +235,7 @@ def alert_logged_change(alert: Alert) -> Change:
     """Return the change record for a new alert.
 
     Convoke sends the event in this record to the account's error-log URL, if the account has such a URL. On AWS, the
-    event bus also gets the event. The event id is derived from the SID of the alert. Therefore a repeated call returns
-    an event with the same id.
+    event bus also gets the event. The SID of the alert determines the id of the event.
     """
     sid = Prefix.CHANGE + alert.sid.removeprefix(Prefix.ALERT)
     event = Event(
@@ -258,7 +257,7 @@ def alert_logged_change(alert: Alert) -> Change:
 
 
 def _payload(alert: Alert) -> dict[str, str]:
-    """Return the payload of the event about an alert. The parameters have the names that Twilio gives them.
+    """Return the payload of the event about an alert. The parameters have the same names as at Twilio.
 
     `ParentAccountSid` is empty, because Convoke has no subaccounts.
     """

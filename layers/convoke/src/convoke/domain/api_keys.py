@@ -37,7 +37,7 @@ class ApiKey(Model):
     date_updated: Instant | None = None
     """None if the key was never updated."""
     date_expires: Instant | None = None
-    """From this time on, Convoke refuses the API key. None if the API key does not expire."""
+    """The time from which Convoke refuses the API key. None if the API key does not expire."""
 
 
 class ApiKeyOwner(Model):
@@ -48,12 +48,9 @@ class ApiKeyOwner(Model):
 
     account_sid: str
     secret_hash: str | None = None
-    """The SHA-256 hash of the secret. Only early versions of Convoke stored a hash.
-
-    None if the secret is derived from a master secret.
-    """
+    """The SHA-256 hash of the key's secret. Only early versions of Convoke stored a hash. None for newer keys."""
     master_version: str | None = None
-    """The version of the master secret from which Convoke derives the secret. None if `secret_hash` has a value."""
+    """The version of the master secret from which Convoke derives the key's secret. None if there is a hash instead."""
     date_expires: Instant | None = None
 
     def is_valid(self, at: datetime) -> bool:
@@ -91,8 +88,8 @@ def new_master_secret() -> str:
 def derive_secret(master_secret: str, account_sid: str, key_sid: str) -> str:
     """Derive the secret of an API key from the master secret. The result has 32 letters and digits (190 bits).
 
-    Convoke does not store the secret. A stored hash of the secret would not be enough, because Convoke needs the secret
-    itself to verify the signatures of access tokens.
+    Convoke derives the secret each time instead of storing it. A stored hash would not be enough, because Convoke needs
+    the secret itself to verify the signatures of access tokens.
     """
     message = b"\0".join((b"convoke api key", account_sid.encode(), key_sid.encode()))
     number = int.from_bytes(hmac.digest(master_secret.encode(), message, hashlib.sha256))

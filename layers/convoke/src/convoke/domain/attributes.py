@@ -1,7 +1,7 @@
 """Check the field `attributes` of a resource: a string that contains JSON. Convoke stores the string unchanged.
 
-The module of each resource has the maximum size of the field, as MAX_CONVERSATION_ATTRIBUTES_BYTES in
-`domain/conversations.py`. See docs/behaviour/requests-and-answers.md#json-in-parameters.
+The module of each resource defines the maximum size of the field. For example, `domain/conversations.py` defines
+MAX_CONVERSATION_ATTRIBUTES_BYTES. See docs/behaviour/requests-and-answers.md#json-in-parameters.
 """
 
 from __future__ import annotations
@@ -26,9 +26,10 @@ def check_attributes(attributes: str, max_bytes: int) -> str:
 
 
 def refuse_constant(constant: str) -> None:
-    """Raise ValueError. A JSON decoder with this `parse_constant` refuses `NaN`, `Infinity` and `-Infinity`.
+    """Raise ValueError. Pass this function to a JSON decoder as `parse_constant`.
 
-    Python's json module accepts these constants by default, but the constants are not valid JSON.
+    The decoder then refuses `NaN`, `Infinity` and `-Infinity`. Python's json module accepts these constants by default,
+    but they are not valid JSON.
     """
     raise ValueError(f"{constant} is not JSON")
 

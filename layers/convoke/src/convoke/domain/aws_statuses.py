@@ -43,7 +43,7 @@ REASONS: Mapping[str, type[LogEntry]] = MappingProxyType(
         "RESOURCE_NOT_ACTIVE": SenderMissingError,
     }
 )
-"""Maps AWS's refusal reasons to log entries. For any other reason, Convoke logs the code 30008."""
+"""Maps the reasons for which AWS refuses a copy to log entries. For any other reason, Convoke logs the code 30008."""
 
 
 class Outcome(NamedTuple):
@@ -70,17 +70,18 @@ EVENTS: Mapping[str, Outcome] = MappingProxyType(
         "TTL_EXPIRED": Outcome(ReceiptStatus.UNDELIVERED, PhoneUnreachableError),
     }
 )
-"""Maps each event type, without its prefix `TEXT_` (SMS) or `MEDIA_` (MMS), to the outcome.
+"""Maps the types of delivery events to outcomes. The types are without the prefix `TEXT_` (SMS) or `MEDIA_` (MMS).
 
-The event types about files exist only for an MMS. An event type that is not in this mapping changes no receipt.
+The event types about files exist only for MMS. `SUCCESSFUL` and `DELIVERED` have the same meaning: the country
+determines which of them AWS uses.
 
-`SUCCESSFUL` and `DELIVERED` have the same meaning. AWS uses one or the other, depending on the country. If the carrier
-reports nothing for 72 hours, AWS sends the event type `UNKNOWN`. The status of the receipt then stays `sent`.
+An event type that is not in this mapping changes no receipt. For example, AWS sends `UNKNOWN` if the carrier reports
+nothing for 72 hours. The status of the receipt then stays `sent`.
 """
 
 
 def context_of(receipt: Receipt) -> dict[str, str]:
-    """Return the values that Convoke sends to AWS with a copy. Each delivery event of the copy contains the values."""
+    """Return the SIDs that Convoke sends to AWS with a copy. AWS repeats them in each delivery event of the copy."""
     return {
         "account": receipt.account_sid,
         "conversation": receipt.conversation_sid,
@@ -90,7 +91,7 @@ def context_of(receipt: Receipt) -> dict[str, str]:
 
 
 def copy_in(event: Mapping[str, Any]) -> Copy | None:
-    """Return the copy to which a delivery event belongs, or None if Convoke did not send the message."""
+    """Return the copy that a delivery event is about, or None if the event is not about a copy of Convoke."""
     context = event.get("context") or {}
     if not {"account", "conversation", "message", "receipt"} <= set(context):
         return None

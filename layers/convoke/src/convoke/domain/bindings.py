@@ -17,7 +17,7 @@ from convoke.domain.model import Model
 
 
 class BindingType(StrEnum):
-    """The ways to notify a device: a push provider, or the device's open connection (`twilsock`)."""
+    """The ways to notify a device: through a push provider, or through its open connection (`twilsock`)."""
 
     APN = "apn"
     GCM = "gcm"
@@ -37,7 +37,7 @@ class Binding(Model):
     credential_sid: str | None = None
     """The SID of the credential that is used to notify the device. None for `twilsock`."""
     message_types: tuple[str, ...] = ()
-    """The types of events that cause a notification to the device, such as `new_message`."""
+    """The events about which the device is notified, such as `new_message`."""
     date_created: Instant
     date_updated: Instant
 

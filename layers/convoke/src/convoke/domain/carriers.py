@@ -15,16 +15,14 @@ from convoke.domain.receipts import Receipt, ReceiptStatus
 from convoke.domain.senders import Sender, TwilioCredentials
 
 MAX_ATTEMPTS = 6
-"""The maximum number of attempts to send a copy. If the last attempt fails, the copy gets the status `failed`."""
+"""The maximum number of attempts to send a copy. After the last failed attempt, the copy gets the status `failed`."""
 
 FIRST_PAUSE_SECONDS = 5.0
 
 MAX_DELAY = timedelta(hours=10)
-"""How long a copy may wait because the sender's `max_messages_per_second` or the carrier delays the copy.
+"""How long the sender's `max_messages_per_second` and the carrier may delay a copy. Then the copy gets `failed`.
 
-After this time, the copy gets the status `failed`.
-
-Twilio also keeps a message in its queue for at most 10 hours. See https://www.twilio.com/docs/api/errors/30001.
+A message also stays in the queue of Twilio for at most 10 hours. See https://www.twilio.com/docs/api/errors/30001.
 """
 
 MAX_THROTTLED_PAUSE_SECONDS = 60.0
@@ -35,7 +33,7 @@ class CopyMedia(NamedTuple):
 
     media: Media
     url: str
-    """A link that expires after five minutes.
+    """A link that expires after `LINK_LIFETIME`, see domain/media.py.
 
     The link is relative if the API serves the content and the public URL of the API is not configured. Only the
     simulator can use a relative link.
@@ -63,7 +61,7 @@ class SentCopy(NamedTuple):
 
 
 class CarrierError(Exception):
-    """A carrier did not accept a copy, or may not have accepted it."""
+    """The base class of the errors of a call to a carrier. The carrier has refused the copy, or may have refused it."""
 
 
 class CarrierRefusedError(CarrierError):
@@ -94,8 +92,8 @@ def pause_seconds(attempts: int) -> float:
 def throttled_pause_seconds(queued_at: datetime | None, now: datetime) -> float:
     """Return the pause after the carrier has throttled a copy that Convoke enqueued at `queued_at`.
 
-    The pause is a tenth of the time since `queued_at`, but at least FIRST_PAUSE_SECONDS and at most
-    MAX_THROTTLED_PAUSE_SECONDS. Therefore a copy that has waited for hours is not retried every few seconds.
+    The pause is a tenth of the time since `queued_at`, so that a copy that has waited for long is retried rarely. The
+    pause is at least FIRST_PAUSE_SECONDS and at most MAX_THROTTLED_PAUSE_SECONDS.
     """
     waited = (now - queued_at).total_seconds() if queued_at else 0.0
     return min(max(FIRST_PAUSE_SECONDS, waited / 10), MAX_THROTTLED_PAUSE_SECONDS)

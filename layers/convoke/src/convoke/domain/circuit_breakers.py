@@ -7,11 +7,10 @@ There are two kinds of receivers:
   the embedded engine has circuit breakers for lines.
 
 If a delivery after the pause fails, the next pause is twice as long, up to a maximum. A success closes the circuit
-breaker.
+breaker. See docs/behaviour/webhook-delivery.md#circuit-breaker.
 
-The property `is_retryable` of an outcome determines whether the outcome is a failure. See `Outcome` in
-operations/webhook_delivery.py, `CopyOutcome` in operations/message_sender.py and
-docs/behaviour/webhook-delivery.md#circuit-breaker.
+A delivery has failed if the property `is_retryable` of its outcome is True. The outcomes are `Outcome` in
+operations/webhook_delivery.py and `CopyOutcome` in operations/message_sender.py.
 """
 
 from __future__ import annotations
@@ -35,8 +34,8 @@ MAX_PAUSE = timedelta(minutes=1)
 def receiver_key(account_sid: str, url: str) -> str:
     """Return the key of the receiver of a webhook, such as `AC... https://example.com:443`. `url` must be valid.
 
-    The key contains the Account SID. Therefore two accounts that call the same host have separate circuit breakers, and
-    the failures of one account do not pause the deliveries of the other account.
+    Two accounts that call the same host have different keys and separate circuit breakers. Therefore the failures of
+    one account do not pause the deliveries of the other account.
     """
     parts = urlsplit(url)
     port = parts.port or (443 if parts.scheme == "https" else 80)
@@ -77,7 +76,7 @@ class CircuitBreaker:
 
     def _after_failure(self, at: datetime) -> CircuitBreaker:
         if self._is_paused(at):
-            # The failed delivery started before the pause. Therefore this failure does not count.
+            # This delivery started before the pause, so its failure does not count.
             return self
         failures = self.failures + 1
         if failures < FAILURES_TO_OPEN:
@@ -94,8 +93,8 @@ class CircuitBreaker:
         return self.open_until is None or (not self._is_paused(at) and not under_way)
 
     def _is_paused(self, at: datetime) -> bool:
-        # No pause is longer than MAX_PAUSE. If `open_until` is later than `at + MAX_PAUSE`, someone set the clock back.
-        # The function then treats the pause as over.
+        # No pause is longer than MAX_PAUSE. If more than MAX_PAUSE is left, someone has set the clock back. The pause
+        # then counts as over.
         return self.open_until is not None and at < self.open_until <= at + MAX_PAUSE
 
 

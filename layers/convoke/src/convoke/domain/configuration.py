@@ -1,7 +1,6 @@
-"""The account settings that Convoke has in common with Twilio's API.
+"""The account settings of `/v1/Configuration`, as at Twilio: the default service, and defaults for new conversations.
 
-The settings are the default service, and the default values for new conversations. account_configuration.py has the
-settings that exist only in Convoke.
+account_configuration.py has the settings that exist only in Convoke.
 
 See docs/behaviour/configuration.md#account-configuration.
 """

@@ -1,4 +1,4 @@
-"""The webhooks of an account. These webhooks get the events of each service that has no webhook URL of its own.
+"""The webhooks of an account. They get the events of each service for which no webhook URL is configured.
 
 See docs/behaviour/configuration-webhooks.md#account-webhooks.
 """
@@ -22,10 +22,7 @@ class Target(StrEnum):
 
 
 class ConfigurationWebhooks(Model):
-    """The stored webhooks of an account.
-
-    Convoke sends only events whose type is in `filters`. If `filters` is None, Convoke sends no events.
-    """
+    """The stored webhooks of an account. They get only events whose type is in `filters`."""
 
     account_sid: str
     method: Method = Method.POST

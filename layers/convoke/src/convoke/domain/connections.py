@@ -43,8 +43,8 @@ class ConnectionSettings(NamedTuple):
 def connection_settings(url: str) -> ConnectionSettings:
     """Return the connection settings of a URL. The function ignores unknown, malformed and out-of-range overrides.
 
-    Without `tt`, the maximum time for the whole call is the sum of `ct` and `rt`. The function increases a smaller
-    sum to `DEFAULT_TIMEOUT_SECONDS`, and reduces a larger sum to `MAX_TIMEOUT_SECONDS`.
+    Without `tt`, the limit for the whole call is the sum of `ct` and `rt`. A sum outside the range from
+    `DEFAULT_TIMEOUT_SECONDS` to `MAX_TIMEOUT_SECONDS` becomes the nearest limit of this range.
     """
     given = _overrides(urlsplit(url).fragment)
     connect, read, total = (given.get(key, 0) / 1000 for key in ("ct", "rt", "tt"))
@@ -58,7 +58,7 @@ def connection_settings(url: str) -> ConnectionSettings:
 
 
 def _overrides(fragment: str) -> dict[str, int]:
-    """Map the name of each valid override to its value. If a fragment repeats a name, the last valid value counts."""
+    """Return the valid overrides by name. If the fragment repeats a name, the last valid value counts."""
     return {
         key: int(value)
         for key, value in parse_qsl(fragment)

@@ -21,11 +21,7 @@ from convoke.domain.json_schema import IN_EITHER_CASE, word_schema
 
 
 def parse_state_filter(text: str) -> State:
-    """Return the state that a filter requests.
-
-    A filter can request any state. In contrast, `parse_state` refuses `initializing`, because clients cannot set this
-    state.
-    """
+    """Return the state that a filter requests. Unlike a request that sets a state, a filter can name `initializing`."""
     return State.INITIALIZING if text.lower() == State.INITIALIZING else parse_state(text)
 
 

@@ -1,9 +1,9 @@
 """The rules for the combination of participants in a ConversationWithParticipants request.
 
-Before these rules, Convoke checks the rules for each single participant. See `create` in
+Convoke first checks each participant separately. The order of the checks is in two functions: `create` in
 api/resources/conversation_with_participants.py, and `problems` in operations/conversation_with_participants.py.
 
-groups.py defines a group MMS. memberships.py has the rules for participants that a client adds later. See
+groups.py defines what a group MMS is. memberships.py has the rules for participants that a client adds later. See
 docs/behaviour/conversation-with-participants.md#relations-between-participants.
 """
 
@@ -26,7 +26,7 @@ from convoke.domain.participants import NewParticipant
 MAX_PARTICIPANTS_PER_REQUEST = 10
 
 PARTICIPANTS = "participants"
-"""Every field path inside a participant begins with this name. Example: `("participants", 3, "identity")`."""
+"""The field paths of participants begin with this name. Example: `("participants", 3, "identity")`."""
 
 
 def count_problems(count: int) -> Iterator[ConversationsError]:
@@ -45,13 +45,13 @@ def relation_problems(participants: Sequence[NewParticipant]) -> Iterator[Conver
 def duplicate_problems(participants: Sequence[NewParticipant]) -> Iterator[ConversationsError]:
     """Yield an error for each participant that is a duplicate of an earlier participant.
 
-    Duplicates have the same identity, or the same pair of address and proxy address. A group MMS has more rules. For
-    example, two participants of a group MMS may share a projected address only if their identities are different.
+    Duplicates have the same identity, or the same pair of address and proxy address. In a group MMS, there are further
+    kinds of duplicates, see `_is_duplicate_in_group` in memberships.py.
     """
     yield from _repeated_pairs_outside_groups(participants)
     yield from _repeated([member.identity for member in participants], ParticipantExistsError)
     if is_group(participants):
-        # A mask has two parts: the identity of a participant (or None), and the projected address of the participant.
+        # A mask is an identity, or None, with a projected address. No two participants can have the same mask.
         masks = [(member.identity, member.projected_address) for member in participants]
         yield from _repeated([mask if mask[1] else None for mask in masks], DuplicateGroupMemberError)
         yield from _repeated([member.group_address for member in participants], DuplicateGroupMemberError)
@@ -89,7 +89,7 @@ def _repeated(values: Sequence[Hashable | None], error: type[ConversationsError]
 
 
 def _repeated_positions(values: Sequence[Hashable | None]) -> Iterator[int]:
-    """Yield the position of each value that is equal to an earlier value. The function ignores None."""
+    """Yield the position of each value, other than None, that is equal to an earlier value."""
     seen: set[Hashable] = set()
     for position, value in enumerate(values):
         if value in seen:

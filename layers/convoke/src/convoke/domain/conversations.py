@@ -77,8 +77,8 @@ class EmailBinding(Model):
 class Conversation(Model):
     """A stored conversation.
 
-    REST responses contain neither `created_by`, nor `creator_joined`, nor the fields from `requested_state` to the end
-    of this class. Responses to chat clients also contain `created_by`, `members` and the number of messages.
+    REST responses do not contain `created_by`, `creator_joined`, and the fields from `requested_state` to the end of
+    this class. Chat clients also get `created_by`, `members` and `messages`.
     """
 
     account_sid: str
@@ -98,60 +98,56 @@ class Conversation(Model):
     created_by: str | None = None
     """The identity of the chat user who created the conversation. None if no chat user created the conversation."""
     creator_joined: bool | None = None
-    """True if the chat user who created the conversation was a participant at least once. Otherwise None.
+    """True if the chat user who created the conversation is a participant, or was a participant before. Otherwise None.
 
-    Before this user becomes a participant for the first time, the user may see the conversation.
+    While the value is None, this user may see the conversation without being a participant.
     """
     timers: Timers = Timers()
     requested_state: State = State.ACTIVE
-    """The state that the conversation gets after `initializing`, if Convoke can add all participants."""
+    """The state that follows `initializing` if Convoke can add all participants."""
     attempts: int = 0
     """The number of times that the sweeper has tried to finish the conversation, or to erase it after its deletion.
 
-    The sweeper resets this number when it runs out of time, because it has then made progress.
+    If a sweep ends because its time is over, the number becomes 0, because the sweep has made progress.
     """
     due_at: Instant | None = None
     """The time at which the sweeper must process the conversation next. None if the sweeper has nothing to do.
 
-    In an unfinished conversation, `due_at` is the time of the next attempt. In other conversations, `due_at` is the end
-    of the timer that ends first. After the restart of a timer, `due_at` can be earlier than this end.
+    While `is_unfinished` is True, this is the time of the next attempt. Otherwise this is the end of the timer that
+    ends first, or an earlier time if a timer was restarted.
     """
     unsettled: bool = False
-    """Whether Convoke may still have to publish the event about the end of the state `initializing`."""
+    """Whether the event about the end of the state `initializing` may be unpublished."""
     members: int = 0
-    """The number of participants.
-
-    While the state is `initializing`, the number includes the participants that Convoke still has to add.
-    """
+    """The number of participants. Includes participants that Convoke has yet to add in the state `initializing`."""
     bound: tuple[BoundMember, ...] = ()
-    """The participants with a binding. The locks on addresses that the conversation holds follow from their bindings.
+    """The participants with a binding. Their bindings determine the locks on addresses that the conversation holds.
 
-    The item of the conversation contains these participants. Therefore `revision` also protects the participants
-    against concurrent changes.
+    The item of the conversation contains copies of these participants, so that `revision` protects the locks against
+    concurrent changes.
     """
     revision: int = 0
-    """The number of times that the conversation was changed. Optimistic locking compares this number.
+    """The number of changes, for optimistic locking. Changes of messages, webhooks and participants count too.
 
-    Also increases when a message, a webhook or a participant changes. Does not increase when the sweeper claims the
-    conversation, or when only a read position, a notification level or a receipt changes.
+    A new `due_at` or `attempts` that the sweeper sets does not count. Nor does a change of only a read position, a
+    notification level or a receipt.
     """
     next_index: int = 0
-    """The index of the next message. Optimistic locking ensures that no two messages get the same index."""
+    """The index of the next message. Because of optimistic locking, two messages never get the same index."""
     deleted_messages: int | None = None
-    """The number of deleted messages. Older versions of Convoke stored no number. Therefore None counts as 0."""
+    """The number of deleted messages. None counts as 0, because older versions of Convoke did not store this number."""
     event_id: int | None = None
-    """The event id of the last change of the conversation, a message or a participant.
+    """The event id of the last change of the conversation, a message or a participant. See `last_event_id` for None.
 
-    If None, `last_event_id` derives the event id from `date_updated` and `state_event_id`. A new read position or
-    notification level does not change this field.
+    A new read position or notification level does not change this field.
     """
     state_event_id: int | None = None
-    """The event id of the last change of the state. If None, the event id is derived from `date_created`."""
+    """The event id of the last change of the state. If None, `date_state_updated` returns `date_created`."""
     date_removed: Instant | None = None
     """The time at which the conversation was deleted. None if the conversation is not deleted.
 
-    A deleted conversation becomes a tombstone. The API does not show tombstones. The sweeper later deletes all items of
-    the conversation.
+    A deleted conversation becomes a tombstone, which the API does not show. The sweeper later deletes all items of the
+    conversation.
     """
 
     @property
@@ -171,10 +167,7 @@ class Conversation(Model):
 
     @property
     def is_unfinished(self) -> bool:
-        """Whether Convoke must still add participants, publish an event, or delete items.
-
-        While the conversation is unfinished, no timer expires.
-        """
+        """Whether Convoke must add participants, publish an event, or delete items. Until then, no timer expires."""
         return self.state is State.INITIALIZING or self.unsettled or self.date_removed is not None
 
     @property
@@ -223,10 +216,9 @@ class Conversation(Model):
             raise ConversationInitializingError
 
     def refuse_webhooks(self) -> None:
-        """Raise an error if clients cannot create or update webhooks, because the conversation is deleted or closed.
+        """Raise an error if the conversation is deleted or closed. Its webhooks then cannot be created or updated.
 
-        In the state `initializing`, clients can change the webhooks of the conversation. They cannot change the
-        conversation itself, its participants and its messages.
+        In the state `initializing`, clients can change the webhooks, but no other part of the conversation.
         """
         self.refuse_deleted()
         if self.state is State.CLOSED:
@@ -240,8 +232,8 @@ class Conversation(Model):
     def with_timers_from(self, moment: datetime) -> Self:
         """Return a copy of the conversation in which both timers start at `moment`.
 
-        A closed conversation gets no timers. The timers run in parallel: the closed timer does not wait for the end of
-        the inactive timer.
+        If the state is `closed`, no timer runs in the copy. The timers run in parallel: the closed timer does not wait
+        for the end of the inactive timer.
         """
         timers = Timers() if self.state is State.CLOSED else self.timers
         ends = {"date_inactive": _end(moment, timers.inactive), "date_closed": _end(moment, timers.closed)}
@@ -250,9 +242,8 @@ class Conversation(Model):
     def with_expired_timers(self, moment: datetime) -> Self:
         """Return the conversation in the state that its timers require at `moment`.
 
-        If the closed timer has ended, the conversation becomes closed. An active conversation does not become inactive
-        first. If only the inactive timer has ended, an active conversation becomes inactive and the closed timer
-        continues.
+        If both timers have ended, the conversation becomes closed at once, without becoming inactive first. If only the
+        inactive timer has ended, the closed timer continues.
         """
         if self.date_closed and self.date_closed <= moment:
             return self._with_state(State.CLOSED, moment).with_timers_from(moment)
@@ -268,11 +259,10 @@ class Conversation(Model):
     def due_no_later_than_timers(self) -> Self:
         """Return a copy whose `due_at` is not later than the end of the timer that ends first.
 
-        If `due_at` is already earlier, the method does not change `due_at`. Therefore the restart of a timer does not
-        cause a write to the index `due`. When the sweeper later finds that `due_at` is too early, the sweeper moves
-        `due_at` to the end of the timer.
+        An earlier `due_at` stays, so that the restart of a timer does not cause a write to the index `due`. The sweeper
+        corrects `due_at` at that earlier time.
         """
-        # In an unfinished conversation, `due_at` is the time of the next attempt. A timer must not replace this time.
+        # The `due_at` of an unfinished conversation is the time of the next attempt. A timer must not change this time.
         if self.is_unfinished:
             return self
         due = self.due_for_timers()
@@ -284,8 +274,8 @@ class Conversation(Model):
     def finished(self, state: State, moment: datetime) -> Self:
         """Return the conversation after the end of `initializing`. `state` is the new state.
 
-        The event about the new state is not published yet, so `unsettled` is True. The timers start at `moment`, unless
-        `state` is `closed`.
+        `unsettled` is True, because the event about the new state must be published. The timers start at `moment`,
+        unless `state` is `closed`.
         """
         finished = self._with_state(state, moment)
         return finished.model_copy(update={"unsettled": True}).with_timers_from(moment)
@@ -301,8 +291,8 @@ class Conversation(Model):
     def as_tombstone(self, moment: datetime) -> Self:
         """Return the conversation as a tombstone.
 
-        `due_at` is `moment`, so that the sweeper processes the tombstone soon. `unsettled` is False, because the
-        deletion publishes all events that are not published yet.
+        `due_at` is `moment`, so that the sweeper erases the conversation soon. `unsettled` is False, because the change
+        record of the deletion includes all unpublished events. See `conversation_removed` in events.py.
         """
         return self.model_copy(
             update={"date_removed": moment, "due_at": moment, "attempts": 0, "unsettled": False},
@@ -425,7 +415,7 @@ class ConversationParameters(Model):
     def email(self, before: EmailBinding | None) -> EmailBinding | None:
         """Return the e-mail binding after the request, or None if the binding has no values.
 
-        If the request does not set a value, the result has the value from `before`.
+        A value that the request does not set stays as in `before`.
         """
         given = self._given(projected_address="bindings_email_address", name="bindings_email_name")
         email = (before or EmailBinding()).model_copy(update=given)
@@ -434,7 +424,7 @@ class ConversationParameters(Model):
     def _given(self, **fields: str) -> dict[str, object]:
         """Return the values of the fields that the request sets, under new names.
 
-        The name of each argument is the new name. The value of each argument is the name of a field.
+        `fields` maps each new name to the name of the field.
         """
         return {name: getattr(self, field) for name, field in fields.items() if field in self.model_fields_set}
 
@@ -464,14 +454,15 @@ class ConversationChange(ConversationParameters):
     def changes_nothing(self, conversation: Conversation) -> bool:
         """Return whether the request leaves the conversation unchanged.
 
-        The result is True if the request has no parameters, or sets only the state that the conversation already has.
+        Such a request has no parameters, or only the current state of the conversation.
         """
         return not self.model_fields_set or (self.changes_only_state and self.state is conversation.state)
 
     def applied_to(self, conversation: Conversation, moment: datetime) -> Conversation:
         """Return the changed conversation. Both timers start again at `moment`, unless the new state is `closed`.
 
-        `date_updated` never becomes earlier, even if the clock was set back or the request contains an earlier date.
+        `date_updated` is never earlier than the stored date, even if the clock was set back or the request has such a
+        date.
         """
         copied = {"friendly_name", "unique_name", "attributes", "date_created", "messaging_service_sid", "state"}
         update = {

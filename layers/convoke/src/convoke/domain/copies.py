@@ -1,7 +1,7 @@
 """The copies of a message. A copy contains the text and the media that a carrier delivers to one phone.
 
-Each participant with an address gets one copy, except the author, and except the phones to which the carrier has
-delivered the message as a group MMS.
+Each participant with an address gets one copy. Exceptions: the author, and the phones of a group MMS that have got the
+message directly from the carrier.
 
 See docs/behaviour/receipts.md.
 """
@@ -20,7 +20,7 @@ from convoke.domain.sids import NewSid, Prefix
 
 
 class Copy(Model):
-    """Identifies one copy of a message. The queue messages about copies contain this model as JSON."""
+    """The identification of one copy of a message. The queue messages about copies contain this model as JSON."""
 
     account_sid: str
     conversation_sid: str
@@ -31,15 +31,13 @@ class Copy(Model):
 
     Example: `+15017122661>+15558675310`. Convoke sends the copies of one line in order, one at a time.
 
-    The line is empty if this model was made from a carrier's report about a copy. Convoke then has nothing to send.
+    The line is empty if this model comes from a carrier's report about a copy, because Convoke then sends nothing.
     """
 
     queued_at: Instant | None = None
-    """When Convoke enqueued the copy.
+    """When Convoke enqueued the copy. The dates of the receipt can differ, because a client can set a message's date.
 
-    None if an older version of Convoke enqueued the copy, or if this model was made from a carrier's report.
-
-    The dates of the receipt do not show this time, because a client can choose the date of a message.
+    None if an older version of Convoke enqueued the copy, or if this model comes from a carrier's report.
     """
 
     @classmethod
@@ -59,9 +57,8 @@ def new_receipts(
 ) -> list[Receipt]:
     """Return a receipt for each copy of a new message. The receipts have the status `queued`.
 
-    `members` are the participants with a binding, and the author. `reached` are the addresses to which the carrier of
-    an inbound message has delivered this message as a group MMS. A group member with one of these addresses gets no
-    copy.
+    `members` are the participants with a binding, and the author. `reached` are the addresses that have got the message
+    directly from the carrier. A group member with such an address gets no copy.
     """
     author = next((each for each in members if each.sid == message.participant_sid), None)
     others = [each for each in members if each.address and each is not author]
@@ -75,9 +72,8 @@ def new_receipts(
 def business_address(recipient: Member, author: Member | None, members: Sequence[Member]) -> str | None:
     """Return the business address that sends a copy to `recipient`, or None if there is no such address.
 
-    A recipient with a proxy address gets the copy from its proxy address. Any other recipient gets the copy from the
-    projected address of the author. If the author has no projected address, the first projected address of the
-    conversation sends the copy.
+    The proxy address of the recipient has priority, then the projected address of the author. Without both, return the
+    first projected address in `members`.
     """
     if recipient.pair:
         return recipient.pair[1]
@@ -87,13 +83,12 @@ def business_address(recipient: Member, author: Member | None, members: Sequence
 
 
 def text_of_copy(message: Message, *, in_group: bool, is_group_mms: bool) -> str:
-    """Return the text of a copy.
+    """Return the text of a copy. The text starts with the author if a member of a group MMS gets a separate copy.
 
-    `in_group` says whether the recipient is a member of a group MMS. `is_group_mms` says whether the carrier sends the
-    copy as a group MMS.
+    On the phone, the sender of a separate copy is the business address, so the phone would not show the author.
 
-    If the carrier sends a separate copy to each member of a group, the text starts with the author. The reason is that
-    the phone shows the business address as the sender of such a copy.
+    `in_group` says whether the recipient is a member of a group MMS. `is_group_mms` says whether the carrier sends
+    group MMS, and not separate copies.
     """
     body = message.body or ""
     return f"{message.author}: {body}" if in_group and not is_group_mms else body

@@ -1,6 +1,6 @@
-"""The Credential resource: a key that a push provider accepts.
+"""The Credential resource: the secret with which a service sends push notifications through a push provider.
 
-Convoke sends no push notifications. Therefore Convoke checks the form of a secret, but does not store the secret. See
+Convoke sends no push notifications. Therefore Convoke checks the form of the secret, but does not store the secret. See
 docs/behaviour/credentials.md.
 """
 
@@ -25,7 +25,7 @@ from convoke.domain.service_configuration import Boolean
 MAX_CREDENTIAL_NAME_CHARACTERS = 64
 
 KEY_PATTERN = "[!-~]+"
-"""The form of a provider's key: printable ASCII characters without spaces."""
+"""The form of a key of Google: printable ASCII characters without spaces."""
 
 
 class PushType(StrEnum):
@@ -53,7 +53,7 @@ class Credential(Model):
     friendly_name: str | None = None
     type: PushType
     sandbox: bool = False
-    """Whether Apple's sandbox accepts the key. False for other providers."""
+    """Whether the credential is for the sandbox of Apple. False for other providers."""
     date_created: Instant
     date_updated: Instant
 
@@ -99,8 +99,8 @@ def check_fcm_secret(text: str) -> str:
 def _check_pem(text: str, label: str, wanted: str) -> str:
     """Return the text unchanged. Raise an error if the text does not contain a PEM block.
 
-    `label` is a regular expression for the label of the block. Text before and after the block is allowed, because
-    `openssl pkcs12` writes attributes there.
+    `label` is a regular expression for the label of the block. `wanted` is a text for the error message. Other text
+    around the block is allowed, because `openssl pkcs12` writes attributes there.
     """
     block = re.search(f"-----BEGIN ({label})-----([A-Za-z0-9+/=\\s]+)-----END \\1-----", text)
     try:

@@ -18,7 +18,7 @@ from convoke.domain.instants import Instant, truncate_to_milliseconds
 def parse_date(text: str) -> datetime:
     """Parse an ISO 8601 date and time. Return the moment in UTC, truncated to milliseconds.
 
-    A time without an offset is in UTC. Raise ValueError if the text has another format, such as a date without a time.
+    A time without an offset is in UTC. Raise ValueError for any other text, for example a date without a time.
     """
     if "T" not in text.upper() and " " not in text:
         raise ValueError("a date needs a time")
@@ -44,4 +44,4 @@ def date_validator(error: type[ConversationsError]) -> Callable[[object], dateti
 
 DateCreated = Annotated[Instant, BeforeValidator(date_validator(InvalidDateCreatedError))]
 DateUpdated = Annotated[Instant, BeforeValidator(date_validator(InvalidDateUpdatedError))]
-"""Clients send `date_created` and `date_updated` when they import a resource from another system."""
+"""DateCreated and DateUpdated are the types of two fields that clients send when they import an existing resource."""

@@ -23,8 +23,8 @@ _FORM = re.compile(rf"P(?=.)(?:{_NUMBER}W)?(?:{_NUMBER}D)?(?:T(?=.)(?:{_NUMBER}H
 def parse_duration(text: str) -> timedelta:
     """Return the length of an ISO 8601 duration.
 
-    Raise ValueError if the text is malformed, or if the duration is longer than `MAX_DURATION`. The text must not
-    contain years or months, because the length of a year or a month varies.
+    Raise ValueError if the text is malformed, or if the duration is longer than `MAX_DURATION`. A text with years or
+    months is malformed, because the length of a year or a month varies.
     """
     found = _FORM.fullmatch(text)
     if found is None:

@@ -1,8 +1,8 @@
 """The error catalogue: one class for each error code in responses and alerts.
 
 For some errors, Twilio has two codes: an older code of Programmable Chat and a newer code of Conversations. The
-catalogue contains only the newer code. If the path of a request names a missing resource, the code is 20404. Only
-Sync objects (54200) and channel metadata (50530) have their own codes.
+catalogue contains only the newer code. If the path of a request names a missing resource, the code is 20404. Missing
+Sync objects (54200) and missing channel metadata (50530) have codes of their own.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ An alert can also have the code of InternalError, which is in CATALOGUE.
 
 
 def more_info_url(code: int) -> str:
-    """Return the URL of a code's documentation. The URL must not change, because clients rely on the URL."""
+    """Return the URL of Twilio's page about a code. The URL must not change, because clients rely on it."""
     return f"https://www.twilio.com/docs/errors/{code}"
 
 
@@ -45,16 +45,16 @@ class ConversationsError(ValueError):
     The class is a subclass of ValueError. Therefore pydantic collects these errors when validators raise them.
 
     - `field` is the path to the invalid field.
-    - `parameter` is the name that clients use for the field. Only `convoke.api` knows the names of a request's
-      parameters. Therefore `convoke.api` replaces `field` with `parameter`. Code that checks a header sets `parameter`.
-    - `details` contains the values for the placeholders of `text`. `details` can also contain other numbers and SIDs
-      for the response. If the value for a placeholder is missing, the constructor raises KeyError. The detail `wanted`
-      is the requirement that the value does not meet, such as `an integer`. The detail `hint` is a remark that follows
-      the error message.
+    - `parameter` is the name that clients use for the field. Only `convoke.api` knows these names, and sets `parameter`
+      instead of `field` before it sends the response. Code that checks a header sets `parameter` itself.
+    - `details` contains the values for the placeholders of `text`, and more numbers and SIDs for the response. If the
+      value for a placeholder is missing, the constructor raises KeyError.
+    - The detail `wanted` is the requirement that the value does not meet, such as `an integer`. The detail `hint` is a
+      remark that follows the error message.
     - `others` contains the other errors of the same request.
 
-    The error message and the details must not contain personal data, because Convoke logs the message and the details.
-    Personal data are names, identities, addresses, attributes and bodies.
+    The error message and the details must not contain personal data, because Convoke logs both. Personal data are
+    names, identities, addresses, attributes and bodies.
     """
 
     code: ClassVar[int]
@@ -64,9 +64,9 @@ class ConversationsError(ValueError):
     rule: ClassVar[str]
     """The name of the rule that the request breaks, such as `unique_name_taken`. This name never changes."""
     names_parameter: ClassVar[bool]
-    """Whether the error message begins with the name of the parameter.
+    """Whether the error message must name the parameter.
 
-    False for Twilio's texts that clients compare or parse, because such a text must not change.
+    False if `text` is a text of Twilio that clients compare or parse. Such a text must not change.
     """
 
     def __init_subclass__(cls, *, code: int, status: int = 400, text: str, names_parameter: bool = True) -> None:
@@ -89,10 +89,7 @@ class ConversationsError(ValueError):
 
     @property
     def message(self) -> str:
-        """The error message. If the error has a parameter, the message usually names the parameter.
-
-        The reason is that the exceptions of SDKs show only the message.
-        """
+        """The error message. It usually names the parameter, because the exceptions of SDKs show only the message."""
         hint = self.details.get("hint")
         return f"{self._sentence()} ({hint})" if hint else self._sentence()
 
@@ -102,7 +99,7 @@ class ConversationsError(ValueError):
         return self._named(str(self))
 
     def _named(self, sentence: str) -> str:
-        """Return the sentence, with the name of the parameter at its start if the error must name the parameter."""
+        """Return the sentence. If the sentence must name the parameter, the name comes first."""
         if self.parameter is None or not self.names_parameter or self.parameter in sentence:
             return sentence
         return f"{self.parameter}: {sentence}"
@@ -121,7 +118,7 @@ class ConversationsError(ValueError):
 def refusal(problems: Sequence[ConversationsError]) -> ConversationsError:
     """Return the first error of `problems`. The attribute `others` of this error contains the remaining errors.
 
-    The caller has already sorted the errors, as `in_order_of_checks` in `api/parameters.py` does.
+    The caller sorts `problems` before, for example with `in_order_of_checks` in `api/parameters.py`.
     """
     first, *others = problems
     first.others = tuple(others)
@@ -129,7 +126,7 @@ def refusal(problems: Sequence[ConversationsError]) -> ConversationsError:
 
 
 class LogEntry:
-    """An error in alerts and receipts that is never the error of a response. Python code cannot raise this class."""
+    """The base class of the errors that only alerts and receipts can have. These classes are not exceptions."""
 
     code: ClassVar[int]
     text: ClassVar[str]
@@ -165,7 +162,7 @@ class MethodNotAllowedError(ConversationsError, code=20004, status=405, text="Me
 class AccessDeniedError(
     ConversationsError, code=20006, status=403, text="The credentials must give access to this resource"
 ):
-    """These credentials do not permit the request, or the request comes from a page of another site."""
+    """The credentials do not permit the request, or a browser sends the request from a page of another site."""
 
 
 class InvalidAccessTokenError(
@@ -193,7 +190,7 @@ class AccessTokenExpiredError(ConversationsError, code=20104, status=401, text="
 class AccessTokenNotYetValidError(
     ConversationsError, code=20105, status=401, text="The access token must be valid now: its time nbf is in the future"
 ):
-    """The access token becomes valid later, or the clock of the server that created the token is ahead."""
+    """The access token is not valid yet. Maybe the clock of the server that created the token is ahead."""
 
 
 class InvalidGrantsError(
@@ -219,7 +216,7 @@ class NotFoundError(ConversationsError, code=20404, status=404, text="The reques
 
 
 class ConflictError(ConversationsError, code=20409, status=409, text="Conflict"):
-    """The state of the resource does not allow the request. The detail `reason` identifies the conflict."""
+    """The state of the resource does not allow the request. The detail `reason` is a key of `reasons`."""
 
     reasons: ClassVar[dict[str, str]] = {
         "default_service": "The default service cannot be deleted: choose another default first",
@@ -247,7 +244,7 @@ class IdempotencyKeyReusedError(
 class InvalidSidError(
     ConversationsError, code=20423, text="A SID must be two capital letters and 32 hexadecimal digits"
 ):
-    """A SID is malformed. For some types of SIDs, the catalogue has a more specific code."""
+    """A SID in a parameter is malformed. For some types of SIDs, the catalogue has a more specific code."""
 
 
 class InternalError(
@@ -278,7 +275,7 @@ class FriendlyNameTooLongError(
 
 
 class UniqueNameTooLongError(ConversationsError, code=50004, text="The unique name must be at most 256 characters"):
-    """The unique name of a conversation is too long. Only Convoke has this maximum length."""
+    """The unique name of a conversation is too long. The maximum length is a rule of Convoke, not of Twilio."""
 
 
 class InvalidWebhookSettingsError(
@@ -290,7 +287,7 @@ class InvalidWebhookSettingsError(
 
 
 class InvalidWebhookMethodError(ConversationsError, code=50055, text="The method of a webhook must be GET or POST"):
-    """The HTTP method of a webhook is invalid. The code is the same for all types of webhooks."""
+    """The HTTP method of a webhook is invalid. The webhook can belong to an account, a service or a conversation."""
 
 
 class WebhookRejectedError(
@@ -308,13 +305,13 @@ class OptedOutError(LogEntry, code=21610, text="The phone has opted out of messa
 
 
 class SenderMissingError(LogEntry, code=21703, text="The account has no sender for the business address"):
-    """The sender determines which carrier sends the copies. Without a usable sender, Convoke cannot send the copy."""
+    """No carrier can send the copy, because the account has no usable sender for the business address."""
 
 
 class CopyDelayedTooLongError(
     LogEntry, code=30001, text="The limit of the sender, or the carrier, delayed the copy for too long"
 ):
-    """The maximum delay of a copy is `MAX_DELAY` in domain/carriers.py. See docs/phones.md#limits."""
+    """The copy was delayed for `MAX_DELAY` or longer, see domain/carriers.py and docs/phones.md#limits."""
 
 
 class PhoneUnreachableError(LogEntry, code=30003, text="The phone cannot be reached at present"):
@@ -322,7 +319,7 @@ class PhoneUnreachableError(LogEntry, code=30003, text="The phone cannot be reac
 
 
 class CopyBlockedError(LogEntry, code=30004, text="The carrier or the phone blocks the message"):
-    """Twilio does not report why. `REASONS` in aws_statuses.py contains the reasons of AWS that get this code."""
+    """Twilio does not say why the copy is blocked. For the reasons of AWS, see aws_statuses.py."""
 
 
 class PhoneUnknownError(LogEntry, code=30005, text="The phone number does not exist or is no longer in use"):
@@ -338,13 +335,13 @@ class CopyFilteredError(LogEntry, code=30007, text="The carrier has filtered the
 
 
 class CarrierFailedError(LogEntry, code=30008, text="The carrier did not deliver the message and gave no known reason"):
-    """All attempts failed, Convoke lost the outcomes, or no other code fits what the carrier reported."""
+    """Convoke gave up after several attempts, or the carrier's reason has no other code in the catalogue."""
 
 
 class MediaNotCarriedError(
     LogEntry, code=30019, text="The carrier does not send media of this type, of this size or of this number"
 ):
-    """The text of the message was not sent either, because the copy would have been incomplete."""
+    """The carrier does not accept the media. The phone does not get the text either, to avoid an incomplete copy."""
 
 
 class WebhookFailedError(LogEntry, code=50057, text="The receiver of a webhook answered with an error, or not at all"):
@@ -364,7 +361,7 @@ class NotificationSoundTooLongError(
 
 
 class WebhookTimeoutError(LogEntry, code=50076, text="The receiver of a webhook did not answer within 5 seconds"):
-    """As for 50057, but the receiver took too long. The URL of the webhook can set a limit other than 5 seconds."""
+    """The receiver of a webhook took too long. The URL of the webhook can set a limit other than 5 seconds."""
 
 
 # Roles and users
@@ -373,7 +370,7 @@ class WebhookTimeoutError(LogEntry, code=50076, text="The receiver of a webhook 
 class UnknownConversationRoleError(
     ConversationsError, code=50101, text="The role must be a role of this service with the type conversation"
 ):
-    """A default role for participants or creators is invalid. For the role of one participant, the code is 50109."""
+    """A service's default role for participants is invalid. For the role of one participant, the code is 50109."""
 
 
 class UnknownServiceRoleError(
@@ -389,7 +386,7 @@ class RoleSidMissingError(ConversationsError, code=50103, text="The role SID mus
 class UnknownPermissionError(
     ConversationsError, code=50104, text="Each permission must be one that a role of this type can have"
 ):
-    """A permission does not exist for this type of role. Each type of role has its own permissions."""
+    """A role contains a permission that does not exist, or that a role of its type cannot have."""
 
 
 class UnknownRoleTypeError(ConversationsError, code=50105, text="The type of a role must be conversation or service"):
@@ -423,7 +420,7 @@ class IdentityLooksLikeUserSidError(
     code=50206,
     text="The identity must not have the form of a user SID: US and 32 hexadecimal digits",
 ):
-    """Some paths accept a SID or an identity. In these paths, an identity that looks like a SID would be ambiguous."""
+    """Some paths accept a User SID or an identity. An identity with the form of a User SID would be ambiguous there."""
 
 
 class IdentityTooLongError(ConversationsError, code=50207, text="The identity must be at most 256 characters"):
@@ -454,7 +451,7 @@ class IdentityNotAcceptableError(
 class AttributesTooLongError(
     ConversationsError, code=50303, text="The attributes must be at most {longest} bytes of UTF-8"
 ):
-    """The attributes are too long. The detail `longest` is the maximum for this type of resource."""
+    """The attributes are too long. The detail `longest` is the maximum number of bytes for this type of resource."""
 
 
 class AttributesNotJsonError(ConversationsError, code=50304, text="Attributes not valid JSON"):
@@ -478,13 +475,13 @@ class InvalidDateUpdatedError(
 
 
 class AuthorTooLongError(ConversationsError, code=50310, text="The author must be at most 256 characters"):
-    """The author of a message is too long. Identities and addresses have the same maximum length."""
+    """The author of a message is too long. The maximum length is the same as for an identity or an address."""
 
 
 class ConversationBeingDeletedError(
     ConversationsError, code=50334, status=409, text="The conversation is being deleted: the change was discarded"
 ):
-    """A request changes a deleted conversation before Convoke has deleted all items of the conversation."""
+    """The conversation was deleted, and the sweeper has not erased its items yet. Such a conversation cannot change."""
 
 
 class InvalidMessagingServiceSidError(
@@ -500,7 +497,7 @@ class UniqueNameTakenError(
     text="Conversation with provided unique name already exists",
     names_parameter=False,
 ):
-    """Another conversation has this unique name. A closed conversation keeps its name, except after the code 50427."""
+    """Another conversation has the unique name. A closed conversation keeps its name, except after the code 50427."""
 
 
 class MessagingServiceMissingError(
@@ -573,7 +570,7 @@ class UniqueNameLooksLikeSidError(
     code=50390,
     text="The unique name must not have the form of a conversation SID: CH and 32 hexadecimal digits",
 ):
-    """A path accepts a SID or a unique name. A unique name with the form of a SID would therefore be ambiguous."""
+    """Some paths accept a SID or a unique name. A unique name with the form of a SID would be ambiguous there."""
 
 
 class EndDateBeforeStartDateError(
@@ -596,19 +593,19 @@ class TooManyTriggersError(ConversationsError, code=50362, text="A webhook must 
 class InvalidWebhookSidError(
     ConversationsError, code=50363, text="The webhook SID must be WH and 32 hexadecimal digits"
 ):
-    """The webhook SID in the path is malformed. If the SID is valid but no such webhook exists, the code is 20404."""
+    """The webhook SID in the path is malformed. If it is well-formed but unknown, the code is 20404."""
 
 
 class UnknownWebhookTargetError(
     ConversationsError, code=50364, text="The target of a webhook must be webhook, trigger or studio"
 ):
-    """A request that creates a webhook has an unknown target. An update cannot change the target."""
+    """A request that creates a webhook has an unknown target."""
 
 
 class UnknownWebhookFilterError(
     ConversationsError, code=50365, text="A filter of a conversation's webhook must be the name of a post-event"
 ):
-    """A filter is not the name of a post-event. Only webhooks of accounts and services can get pre-events."""
+    """A filter of a conversation's webhook is not a post-event. Such a webhook cannot get pre-events."""
 
 
 class InvalidWebhookTriggerError(
@@ -657,7 +654,7 @@ class WebhookUrlTooLongError(
 
 
 class InvalidAddressError(ConversationsError, code=50407, text="Invalid messaging binding address"):
-    """The address is malformed, belongs to the account, cannot be in a group MMS, or does not fit the other fields."""
+    """The address is malformed, is owned by the account, cannot be in a group MMS, or does not fit the other fields."""
 
     def _sentence(self) -> str:
         sentence, wanted = self._named(str(self)), self.details.get("wanted")
@@ -669,13 +666,13 @@ class InvalidProxyAddressError(
     code=50408,
     text="The proxy address must be valid, such as +15558675310 or whatsapp:+15558675310, and at most 256 characters",
 ):
-    """The proxy address is malformed. If it is valid but the account does not own it, the code is 50413 or 50415."""
+    """The proxy address is malformed. If the account does not own it, the code is 50413, or 50415 for WhatsApp."""
 
 
 class AddressEqualsProxyError(
     ConversationsError, code=50409, text="The address and the proxy address must be different"
 ):
-    """The address belongs to the participant, but the proxy address belongs to the account."""
+    """Both addresses are equal. The address belongs to the participant, and the proxy address to the account."""
 
 
 class AddressEmptyError(
@@ -689,19 +686,19 @@ class ProxyAddressEmptyError(ConversationsError, code=50412, text="The proxy add
 
 
 class ProxyAddressNotOwnedError(ConversationsError, code=50413, text="The proxy address must belong to this account"):
-    """Convoke checks the owner only if the configuration of the account lists owned addresses."""
+    """The account has a list of owned addresses, and the proxy address is not in this list."""
 
 
 class ChannelMismatchError(
     ConversationsError, code=50414, text="The address and the proxy address must be on the same channel"
 ):
-    """For example, the address has the prefix `whatsapp:` but the proxy address does not have this prefix."""
+    """For example, the address has the prefix `whatsapp:` and the proxy address has no prefix."""
 
 
 class ProxyNotWhatsAppSenderError(
     ConversationsError, code=50415, text="The proxy address must be a WhatsApp sender of this account"
 ):
-    """Convoke checks the owner only if the configuration of the account lists owned addresses."""
+    """The account has a list of owned addresses, and the WhatsApp proxy address is not in this list."""
 
 
 class BindingTakenError(
@@ -712,19 +709,19 @@ class BindingTakenError(
     " in Conversation {conflicting_conversation_sid}",
     names_parameter=False,
 ):
-    """A conversation that is not closed has the same pair of addresses. Clients parse the SID at the message's end."""
+    """A conversation that is not closed has the same pair of addresses. Clients parse the SID in the error message."""
 
 
 class TooManyParticipantsError(
     ConversationsError, code=50417, text="A conversation must have at most 1,000 participants"
 ):
-    """Participants without a binding count too. A group MMS has a lower maximum. See the code 50436."""
+    """A conversation has too many participants, with or without a messaging binding. For a group MMS, see 50436."""
 
 
 class TooManyNonChatParticipantsError(
     ConversationsError, code=50418, text="A conversation must have at most 50 participants with a messaging binding"
 ):
-    """Participants without a messaging binding do not count."""
+    """Too many participants have a messaging binding. For the number of all participants, the code is 50417."""
 
 
 class NameOrLevelNotAcceptableError(
@@ -755,7 +752,7 @@ class BindingsTakenError(
     status=409,
     text="One or more pairs of address and proxy address are already in use, the first of them in {where}",
 ):
-    """The detail `where` is `Conversation CH...` or `this request`. Clients parse the SID in the error message."""
+    """In the message, `where` is `Conversation CH...` or `this request`. Clients parse the SID in the message."""
 
 
 class TooManyParticipantsInRequestError(
@@ -771,7 +768,7 @@ class ProvisioningFailedError(
     code=50427,
     text="The participants could not be added: the conversation is closed, and the same request can be made again",
 ):
-    """Convoke closed the conversation and released all locks of the conversation. The alert contains the causes."""
+    """Convoke could not add a participant and closed the conversation. The alert contains the causes."""
 
 
 class NotAParticipantError(
@@ -787,7 +784,7 @@ class ParticipantExistsError(ConversationsError, code=50433, status=409, text="P
 class ProjectedAddressMissingError(
     ConversationsError, code=50434, text="A participant with an identity must have a projected address in a group MMS"
 ):
-    """In a group MMS, phones show the projected address of a participant and not the identity."""
+    """In a group MMS, phones show a chat participant's projected address, because they cannot show an identity."""
 
 
 class GroupNotActivatableError(
@@ -800,7 +797,7 @@ class GroupNotActivatableError(
 
 
 class GroupTooLargeError(ConversationsError, code=50436, text="A group MMS must have at most 10 participants"):
-    """Participants without a messaging binding count too."""
+    """A group MMS has too many participants. Participants without a messaging binding count too."""
 
 
 class DuplicateGroupMemberError(
@@ -816,7 +813,7 @@ class GroupExistsError(
     text="Group MMS with given participant list already exists as Conversation {conflicting_conversation_sid}",
     names_parameter=False,
 ):
-    """A group that is not closed has the same set of numbers. Clients parse the SID at the end of the error message."""
+    """A group MMS that is not closed has the same set of numbers. Clients parse the SID in the error message."""
 
 
 class ProjectedAddressNotOwnedError(
@@ -893,7 +890,7 @@ class MediaSidMissingError(ConversationsError, code=50506, text="The media SID m
 
 
 class MediaNotFoundError(ConversationsError, code=50507, text="The media must be uploaded to this service first"):
-    """The HTTP status is 400 and not 404, because only a parameter of the request refers to the media."""
+    """The status is 400 and not 404, because a parameter names the missing media, and not the path of the request."""
 
 
 class MediaAlreadyUsedError(
@@ -923,7 +920,7 @@ class MediaTooLargeError(
     code=50512,
     text="The media must be at most 150 MB in chat, 5 MB in total by MMS, and 16 MB on WhatsApp",
 ):
-    """The media is too large for an upload or for a channel. See docs/behaviour/media.md#limits."""
+    """The media is too large for an upload, or for the channel of a participant. See docs/behaviour/media.md#limits."""
 
 
 class AuthorNotInGroupError(
@@ -932,7 +929,7 @@ class AuthorNotInGroupError(
     text="Message author should be among Group MMS participants",
     names_parameter=False,
 ):
-    """The author is not a participant of the group MMS. The default author `system` is not a participant."""
+    """The author is not a participant of the group MMS. This also applies to the default author `system`."""
 
 
 class InvalidContentSidError(
@@ -944,7 +941,7 @@ class InvalidContentSidError(
 class ContentVariablesNotJsonError(
     ConversationsError, code=50527, text="The content variables must be a JSON object whose values are strings"
 ):
-    """The text is not valid JSON, is not a JSON object, or contains a value that is not a string."""
+    """The content variables are not valid JSON, are no JSON object, or contain a value that is not a string."""
 
 
 class ContentSidMissingError(
@@ -962,7 +959,7 @@ class ContentVariablesTooLongError(
 class ChannelMetadataNotFoundError(
     ConversationsError, code=50530, status=404, text="The message must have channel metadata"
 ):
-    """The message exists, but the channel of the message provided no metadata."""
+    """The message exists, but has no channel metadata. Convoke gets no such metadata from carriers."""
 
 
 class ContentVariableKeyTooLongError(

@@ -17,13 +17,10 @@ from convoke.domain.webhooks import Delivery, Method
 MAX_STORED_ANSWER_BYTES = 500
 
 ATTEMPT_NAME = re.compile(r"(?:(RP[0-9a-f]{32})\.)?([\w-]+)\.([1-9][0-9]?)")
-"""Matches the name of an attempt in a path: an optional replay SID, the target and the attempt's number.
-
-The name contains a replay SID if the attempt belongs to an event replay.
-"""
+"""Matches the name of an attempt in a path, such as `account.1`. If there is a replay SID, the name begins with it."""
 
 OWN_FAILURE = "an error in Convoke"
-"""The error text of an attempt that failed because of Convoke, and not because of the receiver."""
+"""The error text of an attempt that failed because of an error in Convoke, and not because of the receiver."""
 
 
 class EventAttempt(Model):
@@ -46,9 +43,9 @@ class EventAttempt(Model):
     error: str | None = None
     milliseconds: int | None = None
     answer: str | None = None
-    """The first `MAX_STORED_ANSWER_BYTES` bytes of the answer's body. None if there is no body."""
+    """The first `MAX_STORED_ANSWER_BYTES` bytes of the answer's body. None if there is no answer, or an empty body."""
     paused_until: Instant | None = None
-    """The end of the pause that the attempt caused. None if the attempt caused no pause of deliveries."""
+    """The end of the receiver's pause, if deliveries to the receiver are paused after this attempt. Otherwise None."""
 
     @classmethod
     def begun(cls, delivery: Delivery, number: int, at: datetime) -> Self:
@@ -64,15 +61,12 @@ class EventAttempt(Model):
 
     @property
     def is_completed(self) -> bool:
-        """Whether the attempt has a result.
-
-        If the result is missing, the attempt is still running, or the process ended during the attempt.
-        """
+        """Whether the attempt has a result. If not, the attempt is running, or the process ended during the attempt."""
         return self.status is not None or self.error is not None
 
     @property
     def position(self) -> str:
-        """The part of the sort key after the place of the event. See `keys.event_attempt`.
+        """The part of the sort key after the place of the event in its change. See `keys.event_attempt`.
 
         The attempts of an event are sorted by replay, target and number.
         """

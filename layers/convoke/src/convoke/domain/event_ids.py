@@ -1,14 +1,13 @@
 """Event ids: numbers that order the changes of an object for chat clients. See docs/decisions/0154-event-ids.md.
 
-An event id is the time of a change in microseconds. Each change of an item gets a greater event id than all earlier
-changes of the item, even if the clock was set back. The reason is that a chat client ignores an event whose id is not
-greater than the id of the previous event.
+An event id is the time of a change in microseconds. A chat client ignores an event whose id is not greater than the id
+of the previous event. Therefore the event id of an item grows with each change, even if the clock was set back.
 
-The repositories call `Change.following` in domain/events.py to get the event id of a change. This module only converts
-times to event ids and back.
+This module only converts times to event ids and back. `Change.following` in domain/events.py determines the event id of
+a change.
 
-An item without the attribute `event_id` has the event id `to_event_id(date_updated)`. For a conversation, a later
-`state_event_id` has priority.
+The event id of an item without the attribute `event_id` is `to_event_id(date_updated)`. If a conversation without this
+attribute has a greater `state_event_id`, its event id is `state_event_id`.
 """
 
 from __future__ import annotations

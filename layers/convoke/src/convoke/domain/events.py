@@ -66,7 +66,7 @@ POST_EVENTS = tuple(event for event in EventType if event not in PRE_EVENTS)
 
 
 USER_EVENTS = frozenset({EventType.USER_ADDED, EventType.USER_UPDATE, EventType.USER_UPDATED})
-"""The events about a User. A conversation's webhooks never get these events, which belong to no conversation."""
+"""The events about a User. They belong to no conversation, so the webhooks of a conversation never get them."""
 
 
 class ErrorLogType(StrEnum):
@@ -79,9 +79,9 @@ class ErrorLogType(StrEnum):
 
 
 class ReplayType(StrEnum):
-    """The type of the event that starts a message replay.
+    """The type of the event that starts a message replay. Convoke does not send this event to webhooks.
 
-    Convoke does not send this event to the webhook. Instead, Convoke sends an event `onMessageAdded` for each message.
+    Instead, the webhook of the replay gets an event `onMessageAdded` for each message.
     """
 
     MESSAGES = "com.convoke.webhook.replay"
@@ -91,7 +91,10 @@ AnyEventType = EventType | ErrorLogType | ReplayType
 
 
 class Reason(StrEnum):
-    """The values of the parameter `Reason` in `onConversationStateUpdated`: the causes of a new state."""
+    """The values of the parameter `Reason` in `onConversationStateUpdated`: the causes of a new state.
+
+    The cause EVENT is a new message, or the end of the state `initializing`.
+    """
 
     API = "API"
     TIMER = "TIMER"
@@ -117,11 +120,14 @@ class Origin(NamedTuple):
 
 
 BY_CONVOKE = Origin(notify_webhooks=True)
-"""The origin of a change that Convoke makes without a request. Webhooks always get the events of such a change."""
+"""The origin of a change that Convoke makes without a request, such as a new state after the end of a timer.
+
+Webhooks always get the events of such a change, because only the header of a request can turn webhooks off.
+"""
 
 
 class Event(Model):
-    """An event. The payload contains Twilio's parameters. An event that starts a message replay has other parameters.
+    """An event. The payload contains Twilio's parameters, except in an event that starts a message replay.
 
     On AWS, the event bus gets every event except pre-events and the events `onMessageAdded` of a message replay.
     """
@@ -139,7 +145,7 @@ class Event(Model):
     occurred_at: Instant
     payload: dict[str, str]
     notify_webhooks: bool = Field(alias="webhooks")
-    """Whether webhooks get the event, if their filters contain its type.
+    """Whether webhooks whose filters contain the type get the event.
 
     In stored items and on the event bus, the name of the field is `webhooks`.
     """
@@ -151,7 +157,7 @@ class Change(Model):
     """The record of one change, with the events that the change causes.
 
     The transaction that makes the change also stores this record. Convoke publishes the events after the transaction.
-    See docs/how-it-works.md#promises.
+    See docs/how-it-works.md#promise-6-no-event-is-lost.
     """
 
     model_config = ConfigDict(populate_by_name=True, serialize_by_alias=True)
@@ -167,31 +173,29 @@ class Change(Model):
     notify_webhooks: bool = Field(alias="webhooks")
     """Whether webhooks get at least one of the events. In stored items, the name of the field is `webhooks`."""
     has_copies: bool = Field(default=False, exclude_if=not_)
-    """Whether one of the events is about a message that has copies to send."""
+    """Whether one of the events has `copies`."""
     published_by_maker: bool = False
-    """Whether the code that makes the change also publishes the events.
+    """Whether the code that makes the change also publishes the events. The event publisher then ignores the change.
 
-    If True, the consumer of the table stream ignores the change. Also True for the deletion of a User, which has no
-    events.
+    Also True for the deletion of a User, because this change has no events.
     """
     event_id: int | None = None
-    """The event id that chat clients get. If None, `last_event_id` derives it from the SID and the last event."""
+    """The event id that chat clients get. See `last_event_id` for None."""
     former_identity: str | None = None
-    """The old identity of a participant, if the change removed the identity but not the participant."""
+    """The former identity of a participant that has lost only its identity in the change. Otherwise None."""
 
     removed_user_sid: str | None = None
-    """The User that the change deleted."""
+    """The SID of the User that the change deleted. None for all other changes."""
 
     @property
     def last_event_id(self) -> int:
         """The event id of the change.
 
-        If `event_id` is None, the event id is the later of two times: the time in the SID of the change, and the time
-        of the last event. The time of the event alone is not enough, for two reasons. Convoke can read this time before
-        it sends a pre-event, but creates the SID afterwards. The clock can be set back, but the times in the SIDs of a
-        process never decrease.
+        If `event_id` is None, the event id is the time in the SID of the change, or the time of the last event if this
+        is later. The time of the event can be too early: Convoke may read the clock before it sends a pre-event, and
+        the clock can be set back. The times in the SIDs of a process never decrease.
 
-        For the change of an alert, the result has no meaning, because the digits of its SID can be a hash.
+        For a new alert, the result has no meaning, because the digits of the change SID can be a hash.
         """
         if self.event_id:
             return self.event_id
@@ -199,16 +203,16 @@ class Change(Model):
         return max(of_sid, to_event_id(self.last_event_at)) if self.last_event_at else of_sid
 
     def following(self, *event_ids: int) -> Self:
-        """Return the change with an event id that is greater than all of `event_ids`."""
+        """Return the change with an event id greater than `event_ids`, the last event ids of the changed items."""
         event_id = max(self.last_event_id, *(each + 1 for each in event_ids))
         return self if event_id == self.last_event_id else self.model_copy(update={"event_id": event_id})
 
     def not_later(self, event_id: int) -> int | None:
         """Return the event id that a new item must store, or None if the item need not store an event id.
 
-        `event_id` is the event id that is derived from the item's `date_updated`. The item must store the event id of
-        this change only if the derived event id is greater. This happens if a client has set `date_updated` to a date
-        in the future.
+        `event_id` is the event id that follows from the item's `date_updated`. If a client has set this date to a date
+        in the future, `event_id` exceeds the event id of this change. Only then must the item store the event id of
+        this change.
         """
         last_event_id = self.last_event_id
         return last_event_id if event_id > last_event_id else None
@@ -217,7 +221,7 @@ class Change(Model):
     def touches(self) -> tuple[Touch, ...]:
         """The touches that the change causes. A touch is a change in a Sync object. See domain/sync_objects.py.
 
-        `members_action` describes further touches, which this tuple does not contain.
+        The touches of `members_action` are not included.
         """
         found = [touch for event in self.own_events for touch in touches_of(event)]
         if self.removed_user_sid:
@@ -230,11 +234,10 @@ class Change(Model):
 
     @property
     def members_action(self) -> Action | None:
-        """How the change affects the entry of the conversation in the maps of all its members.
+        """What the change does to the conversation in the Sync maps of all chat users who participate.
 
-        Each chat user has a Sync object that maps conversation SIDs to the user's conversations. None if the change
-        does not touch the maps of all members. `touches` does not contain these touches, because a conversation can
-        have 1,000 members.
+        Each chat user has a map of conversations. None if the change does not touch the maps of all these users.
+        `touches` does not contain these touches, because a conversation can have 1,000 participants.
         """
         for event in self.own_events:
             if event.type is EventType.CONVERSATION_REMOVED:
@@ -247,8 +250,7 @@ class Change(Model):
     def own_events(self) -> tuple[Event, ...]:
         """The events that this change caused.
 
-        The record of a deletion can also contain unpublished events of earlier changes. `own_events` leaves out these
-        earlier events.
+        The record of a deletion can also contain unpublished events of earlier changes. See `conversation_removed`.
         """
         return tuple(event for event in self.events if event.id.startswith(f"{self.sid}-"))
 
@@ -305,9 +307,9 @@ MESSAGE_ACTIONS: Mapping[AnyEventType, Action] = {
 
 
 class UnpublishedChange(Model):
-    """A dead letter about a change record that Convoke could not read. The events of the change were not published.
+    """A dead letter about a change whose record the event publisher could not read. Its events are not published.
 
-    The dead letter contains only SIDs. The event ledger contains the events.
+    The dead letter contains only SIDs. The events are in the item of the change.
     """
 
     account_sid: str
@@ -333,7 +335,7 @@ class EventFilters(Period):
 
 
 def event_id(change_sid: str, place: int) -> str:
-    """Return the id of the event at the position `place` in a change. The first event has the place 0."""
+    """Return the id of the event at the position `place` in a change. The first position is 0."""
     return f"{change_sid}-{place}"
 
 
@@ -352,7 +354,7 @@ class Subject(NamedTuple):
     """None if the change affects only a User."""
 
 
-# In the functions below, `sid` is the SID that the new change gets. `pre_event` returns only the event of this change.
+# In the functions below, `sid` is the SID of the change that the function returns. `pre_event` returns only its event.
 
 
 def conversation_added(sid: str, conversation: Conversation, *, at: datetime, origin: Origin) -> Change:
@@ -373,10 +375,9 @@ def conversation_autocreated(
 ) -> Change:
     """Return the record of a conversation that an inbound message has created.
 
-    The record has events about the conversation, the participants and the message. `initial` is the conversation before
-    its participants and the message are added. `created` is the conversation afterwards. If the state of `created`
-    differs from the state of `initial`, the last event is about the state of `created`. `binding` contains the
-    addresses of the message.
+    The record has events about the conversation, the participants and the message. `initial` is the conversation
+    without its participants and its message, and `created` is the conversation with them. If their states differ, the
+    last event is about the state of `created`. `binding` contains the parameters with the addresses of the message.
     """
     data: list[EventData] = [
         (EventType.CONVERSATION_ADDED, {**conversation_payload(initial), **binding}),
@@ -393,8 +394,8 @@ def conversation_updated(
 ) -> Change:
     """Return the record of an update of a conversation.
 
-    If `state_alone` is False, the request set other fields than the state, and the record contains the event
-    `onConversationUpdated`. If the update changed the state, the record contains `onConversationStateUpdated`.
+    `state_alone` says whether the request set only the state. If it is False, the record contains the event
+    `onConversationUpdated`. If the state changed, the record contains the event `onConversationStateUpdated`.
     """
     data: list[EventData] = [] if state_alone else [(EventType.CONVERSATION_UPDATED, conversation_payload(after))]
     if after.state is not before.state:
@@ -404,11 +405,7 @@ def conversation_updated(
 
 
 def timer_expired(sid: str, before: Conversation, after: Conversation, *, at: datetime) -> Change:
-    """Return the record of a new state that an expired timer has caused.
-
-    Webhooks always get the event. Only the header of a request can turn webhooks off, and a timer expires without a
-    request.
-    """
+    """Return the record of a new state that an expired timer has caused. Webhooks always get the event."""
     data = [(EventType.CONVERSATION_STATE_UPDATED, _state_payload(after, before.state, Reason.TIMER, at))]
     return _change(sid, subject_of(after), data, at=at, origin=BY_CONVOKE)
 
@@ -418,8 +415,8 @@ def conversation_removed(
 ) -> Change:
     """Return the record of the deletion of a conversation.
 
-    `unpublished` contains events of earlier changes that may still be unpublished. The record includes these events,
-    because neither the finalizer nor the sweeper publishes them after the deletion.
+    `unpublished` contains events of earlier changes that may be unpublished. The record includes these events, because
+    neither the finalizer nor the sweeper publishes the events of a deleted conversation.
     """
     payload = conversation_payload(conversation) | {"DateRemoved": to_milliseconds(at)}
     data = [(EventType.CONVERSATION_REMOVED, payload)]
@@ -454,16 +451,15 @@ def message_added(
     at: datetime,
     origin: Origin,
 ) -> Change:
-    """Return the record of the creation of a message.
+    """Return the record of the creation of a message. `copies` is the number of copies to send.
 
-    If the message makes the conversation active, the record also has an event about the new state.
-    `origin.notify_webhooks` applies only to the event about the message. `copies` is the number of copies to send.
+    If the message makes the conversation active, the record also has an event about the new state. Webhooks always get
+    this event. `origin.notify_webhooks` applies only to the event about the message.
     """
     data: list[EventData] = [(EventType.MESSAGE_ADDED, message_payload(after, message))]
     if after.state is not before.state:
         data.append((EventType.CONVERSATION_STATE_UPDATED, _state_payload(after, before.state, Reason.EVENT, at)))
     change = _change(sid, subject_of(after), data, at=at, origin=origin._replace(notify_webhooks=True))
-    # The client can turn off webhooks only for the event about the message. Webhooks always get the other events.
     added, *caused = change.events
     events = (added.model_copy(update={"notify_webhooks": origin.notify_webhooks, "copies": copies}), *caused)
     notify_webhooks = any(event.notify_webhooks for event in events)
@@ -479,7 +475,7 @@ def delivery_updated(sid: str, conversation: Conversation, receipt: Receipt, *, 
 def messages_replayed(sid: str, conversation: Conversation, webhook_sid: str, first: int, *, at: datetime) -> Change:
     """Return the record whose event starts a message replay.
 
-    The replay sends the existing messages to the webhook `webhook_sid`. The first message has the index `first`.
+    The replay sends the existing messages from the index `first` on to the webhook `webhook_sid`.
     """
     payload = {
         "ConversationSid": conversation.sid,
@@ -512,7 +508,10 @@ def participant_updated(
     origin: Origin,
     former_identity: str | None = None,
 ) -> Change:
-    """Return the record of an updated participant. `users` are the Users that the same transaction creates."""
+    """Return the record of an updated participant. `users` are the Users that the same transaction creates.
+
+    `former_identity` is the identity that the participant has lost, or None.
+    """
     index = participant.last_read_message_index
     read = {"LastReadMessageIndex": None if index is None else str(index)}
     payload = {**participant_payload(participant), **date_updated(participant), **read}
@@ -547,7 +546,7 @@ def user_updated(sid: str, user: User, *, online: bool | None, at: datetime, ori
 
 
 def user_removed(sid: str, user: User) -> Change:
-    """Return the record of the deletion of a User. The record has no events, because Twilio has no such event."""
+    """Return the record of the deletion of a User, without events: Twilio has no event about the deletion of a User."""
     return Change(
         sid=sid,
         account_sid=user.account_sid,
@@ -569,8 +568,7 @@ class Failure(NamedTuple):
 def initializing_ended(sid: str, conversation: Conversation, failure: Failure | None = None, *, at: datetime) -> Change:
     """Return the record of the change from `initializing` to the current state of the conversation.
 
-    `failure` is None if Convoke added all participants. Webhooks always get the event, because Convoke makes this
-    change without a request. The finalizer publishes the event.
+    `failure` is None if Convoke added all participants. Webhooks always get the event, and the finalizer publishes it.
     """
     payload = _state_payload(conversation, State.INITIALIZING, Reason.EVENT, at)
     if failure:
@@ -661,10 +659,7 @@ def conversation_payload(conversation: Conversation) -> dict[str, str | None]:
 
 
 def date_updated(participant: Participant) -> Payload:
-    """Return the parameter `DateUpdated` for an event about a participant.
-
-    The event about a new participant does not have this parameter.
-    """
+    """Return the parameter `DateUpdated` for an event about an updated or deleted participant."""
 
     return {"DateUpdated": to_milliseconds(participant.date_updated)}
 
@@ -733,7 +728,7 @@ def media_json(media: Sequence[MessageMedia]) -> str | None:
 
 def _receipt_payload(receipt: Receipt) -> Payload:
     return {
-        # `_change` adds these parameters to every event. The value None removes them from this event.
+        # `_change` adds `Source` and `ClientIdentity` to every event. The value None removes both from this event.
         "Source": None,
         "ClientIdentity": None,
         "ConversationSid": receipt.conversation_sid,

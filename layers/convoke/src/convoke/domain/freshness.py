@@ -18,7 +18,7 @@ class ClockReading(NamedTuple):
     monotonic: float
 
     def is_fresh(self, now: ClockReading, lifetime: float) -> bool:
-        """Return whether fewer than `lifetime` seconds have passed since this reading, according to both clocks.
+        """Return whether fewer than `lifetime` seconds have passed between this reading and `now`, on both clocks.
 
         Returns False if the wall clock was set back to a time before this reading.
         """

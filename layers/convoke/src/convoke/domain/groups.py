@@ -4,9 +4,9 @@ In the code of Convoke, a group is always a group MMS. `is_group` defines which 
 
 The rules of a group are in these places:
 
-- `groups.py`: which numbers can be in a group, when a group is formed, and which groups have the same set of numbers.
+- `groups.py`: which numbers can be in a group, when a group is formed, and which numbers identify the group.
 - `conversation_with_participants.py`: duplicates and missing addresses among the participants of one request.
-- `memberships.py`: the same rules, and the maximum size, for a participant that is added or changed later.
+- `memberships.py`: duplicates, missing addresses and the maximum size, when a participant is added or changed later.
 - `storage/locks.py`: the lock that prevents a second group with the same set of numbers.
 - `check_group_author` in `messages.py`: who may write a message in a group.
 
@@ -21,7 +21,7 @@ from typing import Protocol
 from convoke.domain.addresses import is_phone_number
 
 NORTH_AMERICA = 1
-"""The country code of the US, Canada, and other countries and territories in North America."""
+"""The country code of the US and Canada. Other countries and territories also have this country code."""
 
 GROUP_REGIONS = ("US", "CA", None)
 """The regions of group numbers. None stands for numbers that belong to no region, such as 555 numbers."""
@@ -36,10 +36,7 @@ MAX_GROUP_PARTICIPANTS = 10
 
 
 class GroupCandidate(Protocol):
-    """A stored or requested participant.
-
-    The addresses of the participants determine whether the conversation is a group.
-    """
+    """The addresses of a stored or requested participant. See `MessagingBinding` in participants.py."""
 
     @property
     def group_address(self) -> str | None: ...
@@ -52,8 +49,7 @@ class GroupCandidate(Protocol):
 def is_group(participants: Sequence[GroupCandidate]) -> bool:
     """Return whether a conversation with these participants is a group MMS.
 
-    The conversation is a group MMS if at least one participant has a projected address, or a phone number without a
-    proxy address.
+    The conversation is a group MMS if it has a projected address, or a phone number without a proxy address.
     """
     return any(member.group_address or member.projected_address for member in participants)
 
@@ -61,9 +57,9 @@ def is_group(participants: Sequence[GroupCandidate]) -> bool:
 def is_formed_group(participants: Sequence[GroupCandidate]) -> bool:
     """Return whether the participants are a formed group: a group MMS with `MIN_GROUP_PARTICIPANTS` or more members.
 
-    `participants` contains only participants with a messaging binding. A client can add these participants one by one.
-    The group is not formed before the client adds the third participant. Only a formed group holds the lock that
-    prevents a second group with the same set of numbers. See docs/behaviour/group-mms.md#step-by-step.
+    `participants` contains only participants with a messaging binding. A client can add them one by one: the group is
+    formed when there are three. Only a formed group holds the lock that prevents a second group with the same set of
+    numbers. See docs/behaviour/group-mms.md#step-by-step.
     """
     return is_group(participants) and len(participants) >= MIN_GROUP_PARTICIPANTS
 
@@ -93,11 +89,10 @@ def has_both_sides(participants: Sequence[GroupCandidate]) -> bool:
 def is_group_number(value: str) -> bool:
     """Return whether a number can be in a group MMS.
 
-    US and Canadian numbers that are not toll-free can be in a group MMS. So can numbers with the country code 1 that
-    belong to no region, such as 555 numbers. Numbers of US territories, such as Guam, cannot be in a group MMS.
+    True for US and Canadian numbers that are not toll-free. Also True for numbers with the country code 1 that belong
+    to no region, such as 555 numbers. False for the numbers of US territories, such as Guam, and for short codes.
 
-    A short code cannot be in a group, because a short code is not an E.164 number. See
-    docs/behaviour/addresses.md#group-numbers.
+    See docs/behaviour/addresses.md#group-numbers.
     """
     if not is_phone_number(value):
         return False

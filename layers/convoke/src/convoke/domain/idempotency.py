@@ -1,4 +1,4 @@
-"""Idempotency keys. For 24 hours, a repeated request with the same key gets the same response as the first request.
+"""Idempotency keys. For 24 hours, a repetition of a request with the same key gets the response of the first request.
 
 The IETF draft `draft-ietf-httpapi-idempotency-key-header` specifies the header `Idempotency-Key`.
 """
@@ -25,9 +25,9 @@ class IdempotentRequest(Model):
 
     key: str
     fingerprint: str
-    """A hash of the method, the path and the body. For a multipart form, a hash of the fields replaces the body.
+    """A hash of the method, the path and the body. In a multipart form, the fields count instead of the body.
 
-    If two requests have the same key but different fingerprints, the client used one key for two different requests.
+    Different fingerprints show that the client used one key for two different requests.
     """
 
 

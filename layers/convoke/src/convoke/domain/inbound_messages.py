@@ -1,4 +1,4 @@
-"""The messages that phones send to business addresses, and the rules that select a conversation for a message.
+"""The messages that phones send to business addresses, and the rules that find the conversation of such a message.
 
 See docs/behaviour/inbound-messages.md.
 """
@@ -33,13 +33,14 @@ from convoke.domain.retention import INBOUND_RECORD_LIFETIME
 from convoke.domain.senders import Provider
 
 SOURCES: Mapping[Channel | None, Source] = {Channel.WHATSAPP: Source.WHATSAPP}
-"""Maps the channel of an inbound message to the parameter `Source` in events. The default is `SMS`."""
+"""Maps the channel of an inbound message to the parameter `Source` in events. `Source` is `SMS` for other channels."""
 
 
 class Keyword(StrEnum):
-    """A request that a phone makes to its carrier with a single word, such as STOP.
+    """A request to the carrier that a phone makes with a single word, such as STOP.
 
-    Each carrier keeps a list of the phones that refuse messages from a number. STOP and START change this list.
+    Each carrier lists the phones that refuse messages from a business number. STOP adds the phone to this list, and
+    START removes the phone.
     """
 
     STOP = "STOP"
@@ -52,7 +53,7 @@ KEYWORDS: Mapping[str, Keyword] = {
     **dict.fromkeys(("start", "unstop", "yes"), Keyword.START),
     **dict.fromkeys(("help", "info"), Keyword.HELP),
 }
-"""Maps each text that carriers recognize to a keyword. The texts are in lower case."""
+"""Maps the words that carriers recognize to keywords, such as `unsubscribe` to STOP. The words are in lower case."""
 
 
 class Outcome(StrEnum):
@@ -60,13 +61,13 @@ class Outcome(StrEnum):
 
     ADDED = "added"
     REPEATED = "repeated"
-    """The message is a repeated delivery. Convoke had already stored the message."""
+    """The carrier delivered a message that Convoke had stored before."""
     REJECTED = "rejected"
     """The receiver of a pre-event rejected the message."""
     UNCLAIMED = "unclaimed"
-    """The message belongs to no conversation, and no address configuration creates a conversation for the message.
+    """The message belongs to no conversation, and no address configuration creates a conversation for it.
 
-    Convoke then stores no message in a conversation, and sends no events.
+    Convoke then adds the message to no conversation, and sends no events.
     """
 
 
@@ -79,9 +80,9 @@ class Received(Model):
 
 
 class InboundRecord(Model):
-    """A record which shows that an inbound message was stored.
+    """A record of a stored inbound message.
 
-    A carrier can deliver the same message more than once. With the record, Convoke recognizes a repeated delivery.
+    A carrier can deliver the same message more than once. With this record, Convoke recognizes a repeated delivery.
     """
 
     account_sid: str
@@ -115,7 +116,7 @@ class InboundMessage(Model):
     def check_addresses(self) -> None:
         """Raise an error if no conversation can have these addresses.
 
-        The errors name the carrier's parameters `from_` and `to`.
+        The errors name the fields `from_` and `to` of a simulated message.
         """
         if self.sender == self.business_address:
             raise AddressEqualsProxyError(field="to")
@@ -140,10 +141,7 @@ class InboundMessage(Model):
 
     @property
     def is_group(self) -> bool:
-        """Whether the message has several receivers.
-
-        The conversation of such a message is the group with the same set of numbers (see `numbers`).
-        """
+        """Whether the message has several receivers. It then belongs to the group MMS with the same `numbers`."""
         return bool(self.other_receivers)
 
     @property
@@ -152,9 +150,9 @@ class InboundMessage(Model):
 
     @property
     def reached(self) -> tuple[str, ...]:
-        """The addresses that have already got the message from the carrier. Convoke sends them no copy.
+        """The addresses that get the message directly from the carrier, as members of a group MMS. Otherwise empty.
 
-        Empty if the message is not a group MMS.
+        Convoke sends no copy to these addresses.
         """
         return self.receivers if self.is_group else ()
 
@@ -165,14 +163,14 @@ class InboundMessage(Model):
 
     @property
     def keyword(self) -> Keyword | None:
-        """The keyword that the text consists of, or None. Case and surrounding spaces do not matter."""
+        """The keyword if the whole text is a word of KEYWORDS, else None. Case and surrounding spaces do not matter."""
         return KEYWORDS.get((self.body or "").strip().casefold())
 
     @property
     def binding_payload(self) -> Payload:
-        """The parameters `MessagingBinding.*` for events about a conversation that this message creates.
+        """The parameters `MessagingBinding.*` of the event about a conversation that this message creates.
 
-        Applications recognize a group by the presence of `AuthorAddress`.
+        Applications recognize a group by the parameter `MessagingBinding.AuthorAddress`.
         """
         if self.is_group:
             return {
@@ -208,7 +206,7 @@ class InboundMessage(Model):
         return tuple(NewParticipant(messaging_binding=binding) for binding in bindings)
 
     def record(self, message: Message, moment: datetime) -> InboundRecord:
-        """Return the record which shows that this inbound message is stored as `message`."""
+        """Return the record about this inbound message, which Convoke stores as `message`."""
         return InboundRecord(
             account_sid=message.account_sid,
             provider=self.provider,
@@ -225,10 +223,10 @@ def is_open(conversation: Conversation) -> bool:
 
 
 def can_answer_in(conversation: Conversation, inbound: InboundMessage) -> bool:
-    """Return whether `inbound` can be the answer of a group member. `conversation` is the group.
+    """Return whether `inbound`, a message with one receiver, can be the answer of a member of the group `conversation`.
 
-    A carrier that cannot send a group MMS sends a separate copy to each member. A member who answers such a copy sends
-    the answer only to the business number. Therefore `inbound` has only one receiver.
+    A carrier that cannot send a group MMS sends a separate copy to each member. The answer to such a copy goes only to
+    the business number, and not to the other members.
     """
     is_member = any(member.group_address == inbound.sender for member in conversation.bound)
     projects = any(member.projected_address == inbound.business_address for member in conversation.bound)

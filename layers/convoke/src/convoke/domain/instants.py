@@ -1,4 +1,4 @@
-"""Moments in UTC. REST bodies show whole seconds. Webhooks, streams and stored items use milliseconds."""
+"""Moments in UTC. REST bodies show whole seconds. Webhooks, chat clients and stored items get milliseconds."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ def truncate_to_milliseconds(moment: datetime) -> datetime:
 
 @lru_cache(maxsize=16)
 def to_milliseconds(moment: datetime) -> str:
-    """Format a moment as `2026-01-02T03:04:05.678Z`, for webhooks, streams and stored items.
+    """Format a moment as `2026-01-02T03:04:05.678Z`, for webhooks, chat clients and stored items.
 
-    The alphabetical order of such texts is also the order in time. See docs/behaviour/requests-and-answers.md#dates.
+    These texts sort by time. See docs/behaviour/requests-and-answers.md#dates.
     """
-    # A single request formats the same few moments dozens of times. Therefore the results are cached.
+    # The results are cached, because a single request formats the same few moments dozens of times.
     return _utc(moment).isoformat(timespec="milliseconds")[:23] + "Z"
 
 
@@ -45,7 +45,7 @@ def to_seconds(moment: datetime) -> str:
 
 
 def to_rfc_2822(moment: datetime) -> str:
-    """Format a moment as `Fri, 02 Jan 2026 03:04:05 +0000`, for the bodies of Twilio's oldest API."""
+    """Format a moment as `Fri, 02 Jan 2026 03:04:05 +0000`, for the API keys, as in Twilio's API `2010-04-01`."""
     # The names are English, because Convoke never sets a locale.
     return _utc(moment).strftime("%a, %d %b %Y %H:%M:%S +0000")
 

@@ -1,8 +1,8 @@
 """The JSON Schemas of request fields.
 
 Each function returns a `WithJsonSchema` marker, which contains the schema of a field type. Pydantic cannot derive a
-schema from the code of a validator. Therefore most field types with a validator have a marker. The validator and the
-marker use the same constants. Only `/openapi.json` uses the markers.
+schema from the code of a validator. Therefore most field types with a validator also have a marker. Only
+`/openapi.json` uses the markers.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def sid_schema(prefix: Prefix, description: str = "") -> WithJsonSchema:
 
 
 def word_schema(words: Iterable[str], description: str = "", **more: object) -> WithJsonSchema:
-    """Return the schema of a string that is one of `words`."""
+    """Return the schema of a string that is one of `words`. `more` contains other keywords, such as `default`."""
     schema: dict[str, object] = {"type": "string", "enum": [*words], **more}
     return WithJsonSchema(schema | {"description": description} if description else schema)
 

@@ -1,4 +1,4 @@
-"""The Media resource: a file that a message can contain. This module also has the rules for an upload.
+"""The Media resource: a file that a message can contain, and the rules for its upload.
 
 See docs/behaviour/media.md.
 """
@@ -65,7 +65,7 @@ PHONE_TYPES = frozenset(
 )
 """The content types that phones can send and receive. A browser does not run scripts in content of these types.
 
-AWS accepts fewer types: see MAX_BYTES in `aws/sms_carrier.py`.
+AWS End User Messaging sends fewer types, see MAX_BYTES in `aws/sms_carrier.py`.
 """
 
 SHOWN_TYPES = (*sorted(PHONE_TYPES), BINARY)
@@ -96,7 +96,7 @@ class CarrierCredentials(NamedTuple):
 
 
 class MessageMedia(Model):
-    """One media of a message. If Convoke did not store the media, all fields except the SID are None."""
+    """One media of a message. In a message that Convoke 1.0 or earlier stored, all fields except the SID are None."""
 
     sid: str
     content_type: str | None = None
@@ -116,16 +116,16 @@ class Content(Model):
 
 
 class Media(Model):
-    """The record of a media. The media store contains the content, under the Account SID and the media SID."""
+    """The record of a media. The content is in the media store, under the Account SID and the media SID."""
 
     account_sid: str
     chat_service_sid: str
     sid: str
     author: str | None = None
-    """The identity of the chat user who uploaded the media. None if no chat user uploaded the media."""
+    """The identity of the chat user who uploaded the media. None if the media is from the account or from a phone."""
     category: Category
     content: Content | None = None
-    """None until the upload is complete. If the upload is interrupted, this field stays None."""
+    """None until the upload is complete. Stays None if the upload is interrupted."""
     conversation_sid: str | None = None
     message_sid: str | None = None
     """The message that contains the media. None if no message contains the media yet."""
@@ -136,9 +136,9 @@ class Media(Model):
 
     @property
     def due_at(self) -> datetime | None:
-        """The time at which the sweeper must remove the media. None if the sweeper must keep the media.
+        """The time at which the sweeper must remove the media. None if a message contains the media.
 
-        The sweeper keeps a media that a message contains, unless the media was deleted.
+        The sweeper removes a deleted media even if a message contains the media.
         """
         if self.date_removed:
             return self.date_removed
@@ -152,8 +152,8 @@ class Media(Model):
     def check_sendable(self, author: str | None, chat_service_sid: str, field: str) -> None:
         """Raise MediaNotFoundError or MediaAlreadyUsedError if a new message cannot contain this media.
 
-        `author` is the identity of the chat user who sends the message, or None if the account sends the message. A
-        chat user can only send media that this user uploaded. `field` is the field of the request with the media SID.
+        `author` is the identity of the chat user who sends the message, or None for any other sender. A chat user can
+        send only media that the same user uploaded. `field` is the field of the request with the media SID.
         """
         is_visible = self.chat_service_sid == chat_service_sid and author in (None, self.author)
         if not is_visible or self.content is None or self.date_removed:
@@ -163,9 +163,9 @@ class Media(Model):
 
     @property
     def shown_type(self) -> str:
-        """The content type of a download.
+        """The content type of a download. This is BINARY if the stored type is not in PHONE_TYPES.
 
-        A type that is not in PHONE_TYPES becomes BINARY, because a browser must not run a download as a page or script.
+        A browser could run content of another type as a page or a script.
         """
         found = self.content.content_type if self.content else BINARY
         return found if found in PHONE_TYPES else BINARY
@@ -194,7 +194,7 @@ def parse_content_type(text: str) -> str:
 def check_filename(filename: str) -> str | None:
     """Return the filename, or None if the filename is empty.
 
-    All characters are permitted, because Convoke does not store a file under this name.
+    The filename can contain any character, because Convoke does not use the filename as a path.
     """
     if len(filename) > MAX_FILENAME_CHARACTERS:
         raise InvalidParameterError(wanted=f"at most {MAX_FILENAME_CHARACTERS} characters")
@@ -210,10 +210,7 @@ def check_number(sids: Sequence[str], field: str) -> None:
 
 
 def check_channels(participants: Sequence[Member], media: Sequence[Media], field: str) -> None:
-    """Raise an error if a participant cannot get the media on its channel.
-
-    See docs/behaviour/media.md#channels.
-    """
+    """Raise an error if a participant's channel does not accept the media. See docs/behaviour/media.md#channels."""
     contents = [each.content for each in media if each.content]
     channels = {member.messaging_binding.type for member in participants if member.messaging_binding}
     if channels & {Channel.SMS, Channel.WHATSAPP} and any(each.content_type not in PHONE_TYPES for each in contents):

@@ -1,6 +1,4 @@
-"""The rules that involve several members of a conversation.
-
-Convoke checks the rules when a participant is added or changed.
+"""The rules that involve several members of a conversation, for a participant that is added or changed.
 
 See docs/behaviour/participants.md#create and docs/behaviour/group-mms.md#rules-of-a-group.
 """
@@ -28,7 +26,7 @@ MAX_PARTICIPANTS = 1000
 """The maximum number of participants of a conversation. Participants without a messaging binding count too."""
 
 MAX_NON_CHAT_PARTICIPANTS = 50
-"""A conversation can have at most this number of participants with a messaging binding."""
+"""The maximum number of participants with a messaging binding in a conversation."""
 
 BINDING_FIELD = "messaging_binding"
 
@@ -64,8 +62,8 @@ def limit_problems(conversation: Conversation, participant: Participant) -> Iter
 def duplicate_problems(conversation: Conversation, member: BoundMember) -> Iterator[ConversationsError]:
     """Yield an error if `member` is a duplicate of another member of the conversation.
 
-    In a group MMS, `_is_duplicate_in_group` finds the duplicates. In any other conversation, two members are duplicates
-    if they have the same address and the same proxy address.
+    Outside a group MMS, two members are duplicates if they have the same address and the same proxy address. For a
+    group MMS, see `_is_duplicate_in_group`.
     """
     others = [other for other in conversation.bound if other.sid != member.sid]
     if is_group(conversation.bound):
@@ -76,12 +74,8 @@ def duplicate_problems(conversation: Conversation, member: BoundMember) -> Itera
 
 
 def group_problems(conversation: Conversation, participant: Participant) -> Iterator[ConversationsError]:
-    """Yield an error if a member of a group MMS has no binding, and an error if the group has too many members.
-
-    `duplicate_problems` checks the duplicates in a group.
-    """
-    # `conversation.bound` contains only the members that have a binding. This function does not require a business
-    # number, because a client can add the business number after all phones.
+    """Yield an error if a member of a group MMS has no binding. Yield an error if the group has too many members."""
+    # A group without a business number is no error, because a client can add the business number after all phones.
     if conversation.members > len(conversation.bound):
         yield ProjectedAddressMissingError(field=PROJECTED_ADDRESS_FIELD)
     if conversation.members > MAX_GROUP_PARTICIPANTS:
@@ -97,7 +91,7 @@ def _is_duplicate_in_group(one: BoundMember, other: BoundMember) -> bool:
     - They have the same address and the same proxy address.
     - They have the same projected address and the same identity.
     - They have the same projected address, and neither member has an identity.
-    - The projected address of one member is the phone number of the other member, who has no proxy address.
+    - The projected address of one member is the phone number of a member without a proxy address.
 
     See docs/behaviour/group-mms.md#duplicates.
     """

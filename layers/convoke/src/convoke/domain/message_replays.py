@@ -1,4 +1,4 @@
-"""The message replay, which sends the existing messages of a conversation to the conversation's new webhook.
+"""The message replay: a new webhook of a conversation gets the messages that the conversation already has.
 
 See docs/behaviour/scoped-webhooks.md#replay-of-messages.
 """
@@ -19,7 +19,7 @@ class Span(NamedTuple):
     first: int
     """The index at which the range starts. The message with this index may be deleted."""
     until: int
-    """The index of the last message in the range. Messages with a greater index are newer than the webhook."""
+    """The index of the last message before the creation of the webhook."""
 
 
 def requested_replay(sid: str, conversation: Conversation, webhook: ScopedWebhook) -> Change | None:
@@ -48,8 +48,8 @@ def replay_from(replay: Event, first: int) -> Event | None:
 def message_replayed(replay: Event, conversation: Conversation, message: Message) -> Event:
     """Return the event `onMessageAdded` that the replay sends for one message, with the message's current content.
 
-    The event id consists of the replay's change SID and the message index plus 1. Therefore a repeated replay sends the
-    event with the same id. `notify_webhooks` is False, so that only the webhook of the replay gets the event.
+    `Event.id` consists of the replay's change SID and the message index plus 1. Therefore a repeated replay sends the
+    event with the same id. `notify_webhooks` is False, so that no webhook except the new one gets the event.
     """
     sid, _, _ = replay.id.partition("-")
     change = message_added(

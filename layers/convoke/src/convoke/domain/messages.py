@@ -69,8 +69,8 @@ INDEX_PATTERN = f"[0-9]{{1,{MAX_INDEX_DIGITS}}}"
 class Message(Model):
     """A stored message.
 
-    REST responses contain `delivery` in place of the fields `copies_...`. REST responses do not contain
-    `content_variables`, `subject`, `last_updated_by` and the event ids.
+    In a REST response, the summary `delivery` replaces the fields `copies_...`. The fields `content_variables`,
+    `subject` and `last_updated_by`, and the event ids, are not in REST responses.
     """
 
     account_sid: str
@@ -86,7 +86,7 @@ class Message(Model):
     attributes: str = "{}"
     participant_sid: str | None = None
     copies_pending: int = Field(default=0, exclude_if=not_)
-    """The number of copies that no carrier has accepted or refused yet."""
+    """The number of copies with the status `queued` or `sending`. Each other counter is for one status."""
     copies_sent: int = Field(default=0, exclude_if=not_)
     copies_undelivered: int = Field(default=0, exclude_if=not_)
     copies_failed: int = Field(default=0, exclude_if=not_)
@@ -116,10 +116,10 @@ class Message(Model):
     @model_validator(mode="before")
     @classmethod
     def _from_old_item(cls, stored: Mapping[str, object]) -> Mapping[str, object]:
-        """Convert an item that Convoke 1.0 or earlier has stored. Newer items do not change.
+        """Convert an item that Convoke 1.0 or earlier has stored. Return any other item unchanged.
 
-        The old item has at most one media, in the attribute `media_sid`. The attribute `delivery` contains the number
-        of copies. Each of these copies has the status `sent`.
+        The old item has at most one media, with the SID `media_sid`. If the message has copies, `delivery` contains
+        their number, and all of them have the status `sent`.
         """
         old = {}
         if sid := stored.get("media_sid"):
@@ -147,10 +147,9 @@ def check_author(author: str) -> str:
 
 
 def check_body(body: str) -> str | None:
-    """Return the body, or None if the body is empty.
+    """Return the body, or None if the body is empty. Raise an error if the body is too long for any conversation.
 
-    This function checks the maximum length for all messages. If a participant of the conversation has an address, the
-    body has a smaller maximum length, which `check_body_length_outside_chat` checks.
+    `check_body_length_outside_chat` checks the smaller maximum in a conversation with an address.
     """
     if len(body.encode()) > MAX_BODY_BYTES:
         raise MessageTooLongError
@@ -177,19 +176,18 @@ def check_subject(subject: str) -> str | None:
 
 
 def find_author(participants: Sequence[Member], author: str) -> Member | None:
-    """Return the participant that `author` identifies, or None if there is no such participant.
+    """Return the participant with the identity or address `author`, or None if there is no such participant.
 
-    Several participants with an identity can share one projected address. Therefore a projected address identifies a
-    participant only if the participant has no identity.
+    The projected address of a participant with an identity does not count, because several such participants can share
+    one projected address.
     """
     return next((member for member in participants if author in member.author_names), None)
 
 
 def check_group_author(participants: Sequence[Member], author: str) -> None:
-    """Check the author of a message in a group MMS. In other conversations, every author is valid.
+    """Raise an error if `author` is neither the identity nor an address of a participant of a group MMS.
 
-    Raise an error if `author` is neither an identity nor an address of a participant of the group.
-    See docs/behaviour/messages.md#authors.
+    Outside a group MMS, every author is valid. See docs/behaviour/messages.md#authors.
     """
     known = {name for member in participants for name in (*member.author_names, member.projected_address)}
     if author not in known and any(member.is_in_group for member in participants):
@@ -265,9 +263,7 @@ class NewMessage(MessageParameters):
         return self
 
     def check_against_participants(self, participants: Sequence[Member]) -> None:
-        """Raise an error if the message is empty.
-
-        Also raise an error if the author or the body is not valid in a conversation with these participants.
+        """Raise an error if the message is empty, or if its author or body is not valid with these participants.
 
         This method is not a model validator, because Convoke must first find the conversation. If the conversation does
         not exist, the client gets NotFoundError and not an error of this method.
@@ -283,7 +279,7 @@ class NewMessage(MessageParameters):
 
     @property
     def shown_body(self) -> str | None:
-        """The body that Convoke stores. If the message has a content template, the template replaces the body."""
+        """The body that Convoke stores. None if a content template replaces the body."""
         return None if self.content_sid else self.body
 
     @property
@@ -293,7 +289,7 @@ class NewMessage(MessageParameters):
 
     @property
     def shown_media(self) -> tuple[str, ...]:
-        """The SIDs of the media that Convoke stores. A content template replaces the media."""
+        """The SIDs of the media that Convoke stores. Empty if a content template replaces the media."""
         return () if self.content_sid else self.named_media
 
     def message(self, moment: datetime, media: Sequence[MessageMedia], **identity: str | int | None) -> Message:
@@ -313,9 +309,9 @@ class NewMessage(MessageParameters):
 
 
 class NewMediaMessage(NewMessage):
-    """The parameters with which a message with several media is created.
+    """The parameters of a new message that can have several media: a message from a chat user or a phone.
 
-    The REST API accepts one media. A message from a chat user or a phone can have at most MAX_MEDIA media.
+    A message through the REST API can have only one media.
     """
 
     media_field: ClassVar[str] = "media_sids"
@@ -328,13 +324,12 @@ class NewMediaMessage(NewMessage):
 
 
 class NewPhoneMessage(NewMediaMessage):
-    """The parameters with which a message from a phone is created."""
+    """The parameters of a new message from a phone."""
 
     has_lost_media: bool = False
-    """Whether the phone sent media that Convoke could not fetch.
+    """Whether the phone sent media that Convoke did not fetch. If True, Convoke also accepts an empty message.
 
-    If True, Convoke does not refuse an empty message, because the carrier has already told the phone that the message
-    was delivered.
+    A refused message would be lost, because the carrier has already told the phone that the message was delivered.
     """
 
     @property
@@ -343,10 +338,7 @@ class NewPhoneMessage(NewMediaMessage):
 
 
 class MessageChange(MessageParameters):
-    """The parameters of a request that updates a message.
-
-    An update changes only the fields in `model_fields_set`.
-    """
+    """The parameters of a request that updates a message. Only the fields in `model_fields_set` change."""
 
     order_of_checks: ClassVar[tuple[type[ConversationsError], ...]] = (
         AuthorTooLongError,
@@ -360,8 +352,8 @@ class MessageChange(MessageParameters):
     def applied_to(self, message: Message, participants: Sequence[Member], moment: datetime) -> Message:
         """Return the changed message. Its `date_updated` is never earlier than the stored `date_updated`.
 
-        Raise an error if the changed message is empty. Also raise an error if the new author or the new body is not
-        valid in a conversation with these participants. A message with media cannot get a new body.
+        Raise an error if the changed message is empty, or if its new author or body is not valid with these
+        participants. A message with media cannot get a new body.
         """
         copied = {"author", "body", "date_created", "attributes", "subject"}
         update: dict[str, object] = {
@@ -370,7 +362,7 @@ class MessageChange(MessageParameters):
         }
         if "author" in self.model_fields_set:
             author = find_author(participants, self.author)
-            # The new author can be another participant, or no participant at all.
+            # The new author can be a different participant than the old author, or no participant.
             update["participant_sid"] = author.sid if author else None
         edited = message.model_copy(update=update)
         self._check(edited, participants)

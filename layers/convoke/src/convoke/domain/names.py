@@ -1,7 +1,7 @@
 """Unique names, identities, and the addresses of address configurations. A URL path can contain them instead of a SID.
 
-Each engine defines the characters that these names must not contain. `PATH_DELIMITERS` in aws/edges.py contains the
-characters for AWS.
+On AWS, these names must not contain a character of `PATH_DELIMITERS`, see aws/edges.py. On one machine, each character
+is allowed.
 See docs/behaviour/requests-and-answers.md#names-on-aws.
 """
 
@@ -20,10 +20,9 @@ def check_name_in_path(name: Name, info: ValidationInfo) -> Name:
     """Return the name unchanged. Raise an error if the name contains a character at which the gateway truncates paths.
 
     The validation context (`ValidationInfo.context`) is a string of these characters. Only the parameters of a request
-    are validated with a context. Therefore names that are already stored stay valid.
+    are validated with a context. Stored names are validated without a context and therefore stay valid.
     """
-    # The gateway would remove everything after the character from the path, so a request could change the wrong
-    # resource.
+    # The gateway would cut the name in a path at this character. The path would then name a different resource.
     for character in info.context or "":
         if name and character in name:
             raise InvalidParameterError(

@@ -28,7 +28,7 @@ class PageRequest:
     size: int
     """The maximum number of resources on the page."""
     position: str | None = None
-    """The sort key of the resource that comes directly before or after the page, usually a SID. See `forward`.
+    """The page begins after or ends before the resource with this sort key, which is usually a SID. See `forward`.
 
     None means the start of the list.
     """
@@ -51,14 +51,13 @@ class Page(Generic[Resource]):
     behind: str | None = None
     """The next page starts after this sort key. None means the sort key of the last resource on this page."""
     positions: Sequence[str] = ()
-    """The sort key of each resource. Empty if the SID of each resource is its sort key."""
+    """The sort key of each resource. Empty if the resources are sorted by SID."""
 
     def shortened(self, count: int, positions: Sequence[str], *, forward: bool) -> Page[Resource]:
         """Return a copy of this page with only `count` resources.
 
-        `positions` contains the sort key of each resource. A forward page keeps its first resources, and the next page
-        gets the rest. A backward page keeps its last resources, because they are next to the page that the client has
-        just read. The previous page gets the rest.
+        `positions` contains the sort key of each resource. `forward` is the direction of the request, as in
+        `PageRequest`. A client that reads backward comes from the next page, so such a page keeps its last resources.
         """
         if forward:
             return replace(self, resources=self.resources[:count], has_next=True, behind=positions[count - 1])

@@ -21,7 +21,7 @@ FilterValue = Annotated[
     AfterValidator(lambda text: text or None),
     WithJsonSchema({"type": "string", "minLength": 1, "description": "Either Identity or Address is required."}),
 ]
-"""A filter of the list. An empty value means that the request does not use the filter."""
+"""A filter of the list. An empty value counts as a missing filter."""
 
 
 class ParticipantConversationFilters(Model):
@@ -56,8 +56,7 @@ class ParticipantConversation:
     def is_shown(self) -> bool:
         """Whether the list shows the conversation. The list hides `initializing` and deleted conversations.
 
-        Convoke stores the participants while the conversation is `initializing`. Therefore a search for a participant
-        can find an `initializing` conversation.
+        A search can find an `initializing` conversation, because Convoke stores the participants in this state.
         """
         return self.conversation.date_removed is None and self.conversation.state is not State.INITIALIZING
 

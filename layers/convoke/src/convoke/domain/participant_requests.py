@@ -115,7 +115,7 @@ class ParticipantChange(Model):
 
     @property
     def changes_only_read_position(self) -> bool:
-        """Whether the request changes only the read position, or nothing. The timers then do not restart."""
+        """Whether the request changes at most the read position. Such a request does not restart the timers."""
         return self.model_fields_set <= READ_POSITION
 
     def problems(self, participant: Participant) -> Iterator[ConversationsError]:
@@ -131,7 +131,7 @@ class ParticipantChange(Model):
     def applied_to(self, participant: Participant, moment: datetime) -> Participant:
         """Return the changed participant. Its `date_updated` is never earlier than the stored `date_updated`.
 
-        Before the call, the caller must check that `problems` yields no errors.
+        Call this method only if `problems` yields no errors.
         """
         copied = {"identity", "attributes", "role_sid", "date_created", *READ_POSITION}
         update = {
@@ -158,8 +158,7 @@ class ParticipantChange(Model):
     def _proxy_removal_problems(binding: MessagingBinding | None) -> Iterator[ConversationsError]:
         """Yield an error if the change cannot remove the proxy address.
 
-        Without a proxy address, the participant becomes a member of a group MMS. Therefore the address of the
-        participant must be a number that can be in a group MMS.
+        The change makes the participant a member of a group MMS. Therefore its address must be a group number.
         """
         if binding is None or binding.pair is None or binding.type is not Channel.SMS:
             yield ProxyAddressNotRemovableError(field=PROXY_ADDRESS_FIELD)
@@ -180,10 +179,9 @@ class ParticipantChange(Model):
             yield IdentityMissingError(field=PROJECTED_ADDRESS_FIELD)
 
     def _binding(self, binding: MessagingBinding | None) -> MessagingBinding | None:
-        """Return the binding after the change. None means that the participant has no binding.
+        """Return the binding after the change, or None if the participant then has no binding.
 
-        A change that removes the projected address also removes the binding, because a chat participant without a
-        projected address has no binding.
+        A change that removes the projected address also removes the binding, because the binding would be empty.
         """
         if "messaging_binding_projected_address" in self.model_fields_set:
             projected = self.messaging_binding_projected_address

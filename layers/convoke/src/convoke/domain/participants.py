@@ -54,7 +54,7 @@ class NotificationLevel(StrEnum):
 
 
 class MessagingBinding(Model):
-    """The addresses of a participant, and the channel of the addresses. Responses show only fields with a value."""
+    """The addresses of a participant, and their channel. Responses leave out fields without a value."""
 
     type: Channel
     address: str | None = None
@@ -73,15 +73,12 @@ class MessagingBinding(Model):
 
     @property
     def group_address(self) -> str | None:
-        """The address of a phone without a proxy address. Only a group MMS has such phones.
-
-        None for every other binding.
-        """
+        """The address of a phone without a proxy address. Only a group MMS has such phones. Otherwise None."""
         return self.address if self.proxy_address is None and self.type is not Channel.EMAIL else None
 
 
 class KnownBy(NamedTuple):
-    """An identity or an address. The value identifies the same person in all conversations."""
+    """An identity or an address that identifies the same person in all conversations of a service."""
 
     kind: Literal["identity", "address"]
     value: str
@@ -100,10 +97,7 @@ class Member(Model):
 
     @property
     def address(self) -> str | None:
-        """The address of the person's device.
-
-        None for a chat participant. Also None for a participant that has only a projected address.
-        """
+        """The address at which the person gets messages outside chat. None if there is no such address."""
         return self.messaging_binding.address if self.messaging_binding else None
 
     @property
@@ -112,9 +106,9 @@ class Member(Model):
 
     @property
     def is_in_group(self) -> bool:
-        """Whether the participant has a binding that only a group MMS can have.
+        """Whether the participant is a member of a group MMS.
 
-        Such a binding has no proxy address and is not an e-mail binding.
+        Only members of a group MMS have a binding without a proxy address, except e-mail participants.
         """
         binding = self.messaging_binding
         if binding is None or binding.type is Channel.EMAIL:
@@ -123,7 +117,10 @@ class Member(Model):
 
     @property
     def author_names(self) -> frozenset[str]:
-        """The identity and the addresses that identify this participant as the author of a message."""
+        """The names of this participant as the author of a message: the identity and the address.
+
+        A projected address is such a name only if the participant has no identity. See `find_author` in messages.py.
+        """
         standalone = None if self.identity else self.projected_address
         return frozenset(name for name in (self.identity, self.address, standalone) if name)
 
@@ -131,8 +128,7 @@ class Member(Model):
 class BoundMember(Member):
     """A participant with a messaging binding. The item of the conversation contains all bound members.
 
-    The locks on addresses that the conversation holds follow from the bound members. So do the receivers of copies and,
-    in a group MMS, the group's set of numbers.
+    They determine which locks on addresses the conversation holds, and which phones get copies of its messages.
     """
 
     messaging_binding: MessagingBinding
@@ -154,12 +150,12 @@ class Participant(Member):
     last_read_message_index: int | None = None
     last_read_timestamp: Instant | None = None
     notification_level: NotificationLevel | None = None
-    """None means the level `default`. Only the UserConversation resource shows the level."""
+    """None means the level `default`. The Participant resource does not show the level."""
     revision: int | None = None
     """The number of times that the participant was changed. None if the participant was never changed.
 
-    Optimistic locking compares this number and the revision of the conversation. The revision of the conversation alone
-    is not enough, because an update of a read position or a notification level does not change the conversation.
+    For optimistic locking, in addition to the revision of the conversation. An update of a read position or a
+    notification level changes only this number, and not the conversation.
     """
     event_id: int | None = None
     """The event id of the last change. If None, the event id is derived from `date_updated`."""
@@ -170,7 +166,7 @@ class Participant(Member):
 
     @property
     def bound(self) -> tuple[BoundMember, ...]:
-        """A tuple with a `BoundMember` of this participant. The tuple is empty if the participant has no binding."""
+        """The participant as a `BoundMember`. Empty if the participant has no binding."""
         if self.messaging_binding is None:
             return ()
         return (BoundMember(sid=self.sid, identity=self.identity, messaging_binding=self.messaging_binding),)
@@ -211,9 +207,9 @@ def check_proxy_address(address: str) -> str:
 
 
 def check_projected_address(address: str) -> str:
-    """Return the projected address unchanged.
+    """Return the projected address unchanged. Raise an error if the address cannot be in a group MMS.
 
-    An address that cannot be in a group MMS causes the same error as an address that the account does not own.
+    An address that the account does not own causes the same error.
     """
     if not is_group_number(address):
         raise ProjectedAddressNotOwnedError
@@ -239,13 +235,13 @@ def check_participant_attributes(attributes: str) -> str:
 def parse_attributes(value: object) -> object:
     """Convert a JSON object to a string that contains JSON. Return any other value unchanged.
 
-    The parameter `Participant` contains JSON. In this JSON, the attributes can be an object or a string.
+    In the JSON of the parameter `Participant`, the attributes can be an object or a string.
     """
     return json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else value
 
 
 def lower_case(value: object) -> object:
-    """Convert a string to lower case, because clients can write the channel and the level in upper or lower case."""
+    """Convert a string to lower case. Clients can write the channel and the level in upper or lower case."""
     return value.lower() if isinstance(value, str) else value
 
 
@@ -285,10 +281,7 @@ class NewBinding(Model):
 
     @property
     def channel(self) -> Channel:
-        """The channel of the address, or SMS if there is no address.
-
-        If the address is an e-mail address, `type` must be `email`. `check_binding` checks this rule.
-        """
+        """The channel of the address, or SMS if there is no address. See `check_binding` for `type`."""
         return (self.address and channel_of(self.address)) or Channel.SMS
 
 
@@ -334,9 +327,9 @@ def check_phone_binding(binding: NewBinding, channel: Channel) -> None:
 
 
 def check_address_without_proxy(binding: NewBinding) -> None:
-    """Raise an error if the address of a phone without a proxy address cannot be in a group MMS.
+    """Raise an error if the phone of a binding without a proxy address cannot be in a group MMS.
 
-    Only a member of a group MMS can have an address without a proxy address, unless the address is an e-mail address.
+    Outside a group MMS, each phone needs a proxy address.
     """
     if binding.address is not None and not is_group_number(binding.address):
         raise InvalidAddressError(field=ADDRESS_FIELD, wanted=f"{WANTED_GROUP_NUMBER} if there is no proxy address")
@@ -345,7 +338,7 @@ def check_address_without_proxy(binding: NewBinding) -> None:
 class NewParticipant(Model):
     """The parameters of a request that adds a participant.
 
-    Each value of the parameter `Participant` is a JSON object with these fields.
+    In a ConversationWithParticipants request, each value of the parameter `Participant` has the same fields.
     """
 
     identity: Identity | None = None
@@ -378,24 +371,20 @@ class NewParticipant(Model):
 
     @property
     def group_address(self) -> str | None:
-        """The address of a phone without a proxy address. Only a group MMS has such phones.
-
-        None if the participant is not such a phone.
-        """
+        """The address of a phone without a proxy address. Only a group MMS has such phones. Otherwise None."""
         binding = self.messaging_binding
         alone = binding.address is not None and binding.proxy_address is None
         return binding.address if alone and binding.channel is not Channel.EMAIL else None
 
     def role_sid_or(self, default: str) -> str | None:
-        """Return the requested role, or `default` if the request contains no role.
+        """Return the requested role. If no role is requested, return None for a phone in a group MMS, else `default`.
 
-        A phone in a group MMS gets no default role. If the request contains no role for such a phone, return None. The
-        caller passes `Service.member_role_sid` as `default`.
+        The caller passes `Service.member_role_sid` as `default`.
         """
         return self.role_sid or (None if self.group_address else default)
 
     def binding(self) -> MessagingBinding | None:
-        """Return the binding that Convoke stores. Return None for a chat participant without a projected address."""
+        """Return the binding to store, or None for a chat participant without a projected address."""
         requested = self.messaging_binding
         if not requested.address and not requested.projected_address:
             return None

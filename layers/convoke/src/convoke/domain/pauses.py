@@ -11,10 +11,10 @@ MAX_DOUBLINGS = 16
 """The maximum number of times that a pause is doubled. Without this maximum, the result could overflow."""
 
 MAX_OWN_FAILURES = 8
-"""The number of failures of Convoke itself after which a queue message moves to the dead-letter queue.
+"""After this number of failures of Convoke itself, a queue message moves to the dead-letter queue.
 
-On AWS, this number does not include crashes of the whole invocation. If the invocation crashes each time, SQS itself
-moves the queue message to the dead-letter queue after `maxReceiveCount` receives.
+On AWS, a crash of the whole invocation does not count here. SQS counts the crashes: it moves a queue message to the
+dead-letter queue after `maxReceiveCount` receives.
 """
 
 FIRST_OWN_FAILURE_PAUSE_SECONDS = 5.0

@@ -1,4 +1,4 @@
-"""Determine whether a chat user may do an action. The roles of the user contain the permissions.
+"""Determine whether the roles of a chat user permit an action.
 
 Requests with the credentials of an account need no permission. domain/roles.py lists the permissions of the default
 roles. See docs/behaviour/roles.md#permissions.
@@ -20,16 +20,13 @@ class Decision(StrEnum):
 
 
 class Rule(NamedTuple):
-    """The permissions that permit an action. A user needs only one of these permissions."""
+    """The permissions that permit an action. The user needs only one of `permission` and `own`."""
 
     permission: Permission
     own: Permission | None = None
-    """A permission that permits the action only on the user's own message, participant or User."""
+    """The permission that permits the action only on the user's own message, participant or User."""
     in_conversation: bool = True
-    """Whether a user must be a participant to do the action.
-
-    A user whose role in the service permits the action need not be a participant.
-    """
+    """Whether only participants may do the action, except for users whose role in the service permits the action."""
 
 
 class Action(StrEnum):
@@ -80,12 +77,11 @@ RULES = {
 def decide(action: Action, service_role: Role, conversation_role: Role | None, *, own: bool = False) -> Decision:
     """Return whether a user may do `action`.
 
-    `service_role` is the role of the User. `conversation_role` is the role of the participant in the conversation that
-    the action concerns, or None if the user is not a participant. If a role was deleted, pass the service's default
-    role for Users or for participants instead.
+    `service_role` is the role of the User. Its permissions are valid in every conversation of the service.
+    `conversation_role` is the role of the user's participant in the conversation, or None if there is no such
+    participant. If one of the roles was deleted, pass a default role of the service instead.
 
-    If `own` is True, the action concerns the user's own message, participant or User. A permission of the service role
-    is valid in every conversation of the service.
+    `own` is True if the action concerns the user's own message, participant or User.
     """
     rule = RULES[action]
     sufficient = {rule.permission, *([rule.own] if own and rule.own else [])}

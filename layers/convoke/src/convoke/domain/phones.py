@@ -34,18 +34,17 @@ class PhoneMessage(Model):
     channel_message_sid: str
     from_: str
     to: str
-    """The phone that has received the message. If the phone has sent the message, the business number."""
+    """The phone, if the phone has received the message. The business number, if the phone has sent the message."""
     numbers: tuple[str, ...] = ()
-    """The sender and all receivers of a message from a phone. Empty for a copy, and for an answer of the carrier."""
+    """The sender and all receivers of a message from a phone. Empty for a copy and for a carrier's automatic answer."""
     outcome: Outcome | None = None
     """What Convoke did with a message that the phone has sent. None if the phone has received the message."""
     body: str
     media_urls: tuple[str, ...] = ()
     conversation_sid: str | None = None
-    """The conversation to which Convoke has added the message, or which contains the original of the copy.
+    """The conversation that contains the message, or the original of the copy. None if there is no such conversation.
 
-    None if there is no such conversation. Also None for an automatic answer of the carrier, and for a group MMS that
-    the phone has received directly from another simulated phone.
+    Also None for a carrier's automatic answer, and for a group MMS that another simulated phone has sent to this phone.
     """
     message_sid: str | None = None
     date_created: Instant

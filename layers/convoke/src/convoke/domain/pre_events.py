@@ -1,6 +1,4 @@
-"""Pre-events: the events that Convoke sends before it makes a change.
-
-In the answer to a pre-event, the receiver can replace some values of the change.
+"""Pre-events: the events that Convoke sends before it makes a change. The receiver can edit or reject the change.
 
 `PRE_EVENTS` in domain/events.py lists the pre-events. See docs/behaviour/webhook-delivery.md#pre-events.
 """
@@ -32,7 +30,7 @@ from convoke.domain.participants import Participant
 from convoke.domain.users import User
 
 Reply = Mapping[str, object]
-"""The JSON object in the answer of the receiver. Fields such as `body` replace the values that the client sent."""
+"""The JSON object in the receiver's answer. A field such as `body` replaces the value that the client sent."""
 
 Check = Callable[[str], object]
 
@@ -104,19 +102,19 @@ def apply_conversation_reply(conversation: Conversation, reply: Reply) -> Conver
 
 
 def apply_message_reply(requested: Requested, reply: Reply) -> Requested:
-    """Return the parameters of the message. An author, a body or attributes in the reply replace the requested values.
+    """Return `requested` with the author, the body and the attributes from the reply.
 
-    Raise an error if a value in the reply is invalid.
+    A field that is not in the reply keeps the requested value. Raise an error if a value in the reply is invalid.
     """
     checks: dict[str, Check] = {"author": check_author, "body": check_body, "attributes": check_message_attributes}
     return requested.model_copy(update=_checked(reply, checks))
 
 
 def _checked(reply: Reply, checks: Mapping[str, Check]) -> dict[str, object]:
-    """Check the fields of the reply, and map the name of each field to its checked value.
+    """Return the checked values of the reply under the names of their fields. Raise an error if a value is invalid.
 
-    `checks` maps the name of each valid field to a function that checks the value. Other fields, and fields that are
-    null, are ignored. Raise an error if a value is invalid.
+    `checks` maps the name of each field that a reply can set to the function that checks the value. All other fields
+    are ignored, and so are fields that are null.
     """
     return {
         name: _check(name, value, check) for name, check in checks.items() if (value := reply.get(name)) is not None
@@ -133,5 +131,5 @@ def _check(name: str, value: object, check: Check) -> object:
 
 
 def _without(payload: Payload, *names: str) -> Payload:
-    """Return the payload without the parameters `names`. The pre-event does not have these parameters."""
+    """Return the payload without the parameters in `names`."""
     return {name: value for name, value in payload.items() if name not in names}

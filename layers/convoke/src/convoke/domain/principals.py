@@ -1,4 +1,4 @@
-"""The chat user who makes a request: the identity, the roles and the participant of this user.
+"""The chat user who makes a request: the user's identity, roles and participant.
 
 See docs/behaviour/roles.md#permissions.
 """
@@ -14,7 +14,7 @@ from convoke.domain.permissions import Action, Decision, decide
 from convoke.domain.roles import Permission, Role
 
 ADMINISTRATION = (Action.RENAME_CONVERSATION, Action.EDIT_CONVERSATION_ATTRIBUTES, Action.DELETE_CONVERSATION)
-"""The actions on a conversation itself. A user who may do at least one of these actions may see the conversation."""
+"""The actions that change or delete a conversation. A user who may do one of them may also see the conversation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,8 @@ class Principal:
     def check(self, action: Action, *, own: bool = False) -> None:
         """Raise NotPermittedError or NotAParticipantError if the user must not do `action`.
 
-        See `permissions.decide` for the rules and for the parameter `own`.
+        If `own` is True, the action concerns the user's own message, participant or User. `decide` in permissions.py
+        has the rules.
         """
         match self._decide(action, own=own):
             case Decision.NOT_PERMITTED:
@@ -52,8 +53,8 @@ class Principal:
     def check_visible(self, conversation: Conversation) -> None:
         """Raise NotAParticipantError if the user must not see `conversation`.
 
-        Participants see the conversation. The user who created the conversation also sees the conversation before
-        joining. A user whose role in the service permits an action of `ADMINISTRATION` sees every conversation.
+        The participants see the conversation. Its creator sees the conversation even before joining. A user whose role
+        in the service permits an action of `ADMINISTRATION` sees all conversations.
         """
         if self.membership or conversation.awaits(self.identity):
             return
@@ -70,10 +71,10 @@ class Principal:
         return self.membership.participant
 
     def check_same_permissions(self, later: Principal) -> None:
-        """Raise an error if the user's permissions have changed. `later` is the current principal of the same user.
+        """Raise an error if the permissions of `later`, a newer principal of the same user, are different.
 
-        Raises NotAParticipantError if the user is no longer a participant. Raises UnavailableError if the permissions
-        have changed in another way. The client then tries again, because the new roles may also permit the action.
+        Raises NotAParticipantError if the user is no longer a participant. Otherwise raises UnavailableError, so that
+        the client tries again with the new permissions.
         """
 
         if self.membership and not later.membership:

@@ -40,8 +40,8 @@ class Cause(Model):
 class Provisioning(Model):
     """A stored record of the participants that Convoke must add to a conversation, and of the result.
 
-    One transaction creates the conversation and this record. The record contains the SIDs of all items that
-    provisioning creates. Therefore a repeated step writes the same items again and creates no duplicates.
+    The transaction that creates the conversation also creates this record. The record contains the SIDs of all items
+    that provisioning creates. Therefore a repeated step of provisioning creates no duplicates.
     """
 
     model_config = ConfigDict(populate_by_name=True, serialize_by_alias=True)
@@ -74,9 +74,9 @@ class Provisioning(Model):
         return tuple(cause for cause in self.causes if cause.participant_sid is None)
 
     def cause_of(self, participant: Participant) -> Cause | None:
-        """Return the reason why Convoke could not add `participant`, or None if there is no such reason.
+        """Return the reason why Convoke could not add `participant`. None if neither its own nor a shared cause exists.
 
-        A cause that applies only to this participant has priority over a shared cause.
+        If both exist, return the cause that applies only to `participant`.
         """
         own = (cause for cause in self.causes if cause.participant_sid == participant.sid)
         return next(chain(own, self.shared_causes), None)
@@ -92,14 +92,14 @@ class Provisioning(Model):
 
 
 MAX_LATE_PAUSE = timedelta(days=1)
-"""The maximum pause between two late attempts. Every attempt after the first `max_attempts` attempts is late."""
+"""The maximum pause between two late attempts. An attempt is late if at least `max_attempts` attempts came before."""
 
 
 class ProvisioningRetries(Model):
-    """The retry policy of the sweeper.
+    """The pauses between the attempts of the sweeper to process the same item.
 
-    The policy applies to interrupted provisioning, to events that are not published yet, to deleted conversations,
-    Users and services, and to resources that the sweeper fails to process. See docs/how-it-works.md#promises.
+    For example, the sweeper finishes an interrupted provisioning, publishes an event, or erases a deleted conversation.
+    See docs/how-it-works.md#promise-5-one-index-of-due-work.
     """
 
     first_pause: Annotated[timedelta, Field(ge=timedelta(seconds=1))] = timedelta(seconds=10)
@@ -107,12 +107,13 @@ class ProvisioningRetries(Model):
     max_attempts: Annotated[int, Field(ge=1)] = 8
 
     def next_attempt_at(self, moment: datetime, attempts: int) -> datetime:
-        """Return the time of the next attempt.
+        """Return the time of the next attempt. `moment` is the current time.
 
-        `attempts` is the number of attempts until now. `moment` is the current time. If `attempts` is 0, the pause is
-        `first_pause`. Each attempt doubles the pause, up to `max_pause`. After `max_attempts` attempts, each attempt
-        doubles the pause beyond `max_pause`, up to MAX_LATE_PAUSE. The number of attempts has no limit, because
-        otherwise a conversation could keep its locks forever, and an event might never be published.
+        `attempts` is the number of attempts until now. The pause starts with `first_pause` and doubles with each
+        attempt, up to `max_pause`. Between late attempts, the pause grows further, up to MAX_LATE_PAUSE.
+
+        The number of attempts has no limit. With a limit, a conversation could keep its locks forever, and an event
+        might never be published.
         """
         pause = doubled_pause(self.first_pause, attempts, self.max_pause)
         late = max(attempts - self.max_attempts, 0)
@@ -121,8 +122,8 @@ class ProvisioningRetries(Model):
     def is_overdue(self, attempts: int) -> bool:
         """Return whether an alert must report that Convoke fails to process a conversation, User, service or media.
 
-        `attempts` is the number of attempts until now, including this attempt. The result is True only for the second
-        late attempt, so that Convoke creates only one alert. The first late attempt causes no alert, because this
-        attempt usually succeeds. For example, the attempt closes the conversation.
+        `attempts` is the number of attempts until now, including the current attempt. The result is True only for the
+        second late attempt, so that Convoke creates only one alert. The first late attempt causes no alert, because it
+        usually succeeds. For example, it closes a conversation whose participants could not be added.
         """
         return attempts == self.max_attempts + 2

@@ -71,13 +71,19 @@ class Receipt(Model):
     business_address: str | None = None
     """The address that the phone sees as the sender. If this field is None, no carrier can send the copy."""
     in_group: bool = Field(default=False, exclude_if=not_)
-    """Whether the recipient is a member of a group MMS. The carrier may nevertheless send a separate copy."""
+    """Whether the recipient is a member of a group MMS.
+
+    A carrier that cannot send a group MMS sends a separate copy to each member.
+    """
     attempts: int = Field(default=0, exclude_if=not_)
     """The number of attempts to send the copy."""
     failures: int = Field(default=0, exclude_if=not_)
-    """How often Convoke itself failed to process the copy. On one machine, the queue counts these failures instead."""
+    """The number of times that Convoke itself failed to process the copy.
+
+    Always 0 on one machine, because the queue counts these failures there.
+    """
     may_be_repeated: bool = Field(default=False, exclude_if=not_)
-    """Whether the phone may have received the copy twice, because Convoke lost the outcome of a call to the carrier."""
+    """Whether the phone may get the copy twice. True after Convoke lost the outcome of a call and called again."""
     provider: str | None = None
     provider_message_id: str | None = None
     """The carrier's id of the copy. None until the carrier has accepted the copy."""
@@ -90,7 +96,7 @@ class Receipt(Model):
 
     @property
     def outcome_is_lost_again(self) -> bool:
-        """Whether Convoke lost the outcome of a call to the carrier and also the outcome of the repeated call."""
+        """Whether Convoke lost the outcomes of two calls to the carrier. A third call could send the copy again."""
         return self.status is ReceiptStatus.SENDING and self.may_be_repeated
 
     @property
@@ -100,8 +106,8 @@ class Receipt(Model):
     def can_become(self, status: ReceiptStatus) -> bool:
         """Return whether a carrier's report may change the status to `status`. A report only moves a status forward.
 
-        A report can arrive before Convoke stores the outcome of the call. The status is `sending` at this time. The
-        result is False for a receipt without an address, because Convoke sent no copy.
+        The report can come even before Convoke stores that the carrier accepted the copy. Without an address, the
+        result is False, because Convoke sent no copy.
         """
         return self.address is not None and ORDER[self.status] < ORDER[status]
 
@@ -123,8 +129,7 @@ REACHED = {
 }
 """Maps each field of `DeliverySummary` to the receipt statuses that the field counts.
 
-If a recipient has read a message, the message was also sent and delivered. Therefore the fields `sent` and `delivered`
-also count the status `read`.
+A message that was read was also sent and delivered. Therefore a field can count several statuses.
 """
 
 
@@ -159,7 +164,7 @@ def _share(number: int, total: int) -> Share:
 
 
 COUNTED = tuple(status for status in ReceiptStatus if status is not ReceiptStatus.SENDING)
-"""The statuses for which a message has a separate counter. The counter of QUEUED also counts receipts in SENDING."""
+"""One status for each counter of a message. Without SENDING, because SENDING and QUEUED share a counter."""
 
 
 def counter_of(status: ReceiptStatus) -> str:

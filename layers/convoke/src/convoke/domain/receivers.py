@@ -40,8 +40,8 @@ NOT_PUBLIC: tuple[Network, ...] = tuple(
             "203.0.113.0/24",
             "224.0.0.0/4",  # multicast
             "240.0.0.0/4",
-            # 2000::/3 contains the global unicast addresses of IPv6. The next three networks are all other IPv6
-            # networks. The last three networks are the reserved parts of 2000::/3.
+            # In IPv6, only 2000::/3 has public addresses. Of the six networks below, the first three are all networks
+            # outside 2000::/3. The last three are the reserved networks inside 2000::/3.
             "::/3",
             "4000::/2",
             "8000::/1",
@@ -60,7 +60,7 @@ NEVER_ON_AWS: tuple[Network, ...] = tuple(
     map(
         ipaddress.ip_network,
         (
-            "0.0.0.0/8",  # 0.0.0.0 is another address of the same host
+            "0.0.0.0/8",  # a call to 0.0.0.0 reaches the same host
             "127.0.0.0/8",  # includes the address of Lambda's runtime API
             "169.254.0.0/16",  # link-local, where Lambda and EC2 serve credentials and metadata
             "::/96",  # includes the unspecified address and the loopback address
@@ -86,7 +86,7 @@ class ReceiverRules:
     """The rules of one Convoke instance. The default rules are for the embedded engine and allow every receiver."""
 
     public_only: bool = False
-    """Whether Convoke calls only receivers in public networks and in the networks of `allowed`."""
+    """Whether Convoke calls a receiver only in a public network, or in a network of `allowed`."""
     allowed: tuple[Network, ...] = ()
     """The networks in which Convoke may call receivers even if the networks are not public."""
     refused: tuple[Network, ...] = ()
@@ -116,10 +116,9 @@ class ReceiverRules:
             raise refusal(problems)
 
     def accepts(self, url: str) -> bool:
-        """Return whether a URL is allowed.
+        """Return whether a URL is allowed, without a DNS lookup of its host.
 
-        This method does not look up the host in DNS. After the webhook client has looked up the host, the client checks
-        the IP addresses with `allows`.
+        After the DNS lookup, the webhook client checks each IP address with `allows`.
         """
         return self._unmet_requirement(url) is None
 
@@ -146,9 +145,9 @@ class ReceiverRules:
 
 
 def _literal(host: str) -> str | None:
-    """Return the IP address if `host` is an IP address. Return None if `host` is a name.
+    """Return the IP address that `host` means without a DNS lookup, or None if `host` is a name.
 
-    The IP address can have any form that resolvers accept, such as `127.1`. For `localhost` and similar names, return
+    An IP address can have any form that resolvers accept, such as `127.1`. `localhost` and similar names mean
     127.0.0.1.
     """
     # Resolvers normalise a name before the lookup. For example, a full-width digit becomes an ASCII digit.

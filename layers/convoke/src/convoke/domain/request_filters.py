@@ -18,6 +18,6 @@ def parse_number(text: str | int) -> int:
 
 
 class RequestFilters(Model):
-    """The parameters of the list. The list contains only requests with a number that is greater than `after`."""
+    """The parameters of the list. Each logged request has a number, and the list begins after the number `after`."""
 
     after: Annotated[int, BeforeValidator(parse_number), WithJsonSchema({"type": "integer"})] = 0

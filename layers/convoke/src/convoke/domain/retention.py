@@ -12,25 +12,23 @@ LEDGER_LIFETIME = timedelta(days=30)
 """How long events, event attempts and alerts are stored."""
 
 WEBHOOKS_RETENTION = timedelta(days=14)
-"""How long the webhooks of a deleted conversation are kept.
+"""How long Convoke keeps the webhooks of a deleted conversation, to deliver the last events of the conversation.
 
-During this time, the last events of the conversation can still be delivered. SQS keeps a dead letter for the same time.
-See docs/decisions/0051-webhooks-outlive-conversation.md.
+SQS keeps a dead letter for the same time. See docs/decisions/0051-webhooks-outlive-conversation.md.
 """
 
 REMOVALS_LIFETIME = timedelta(days=7)
 """How long Convoke keeps the records of deleted and edited messages, and of participants that left a conversation.
 
-A chat client that connects again within this time still gets these changes. In comparison, an access token is valid for
-at most 24 hours.
+A chat client that connects again within this time gets the changes that it has missed.
 """
 
 SETTLING_TIME = timedelta(seconds=60)
 """The minimum time for which Convoke keeps the tombstone of a deleted User or service.
 
 During this time, caches and indexes may be outdated, and requests that started before the deletion may be running.
-operations/due_services.py and operations/due_users.py determine when the tombstone is erased. If the service of a
-deleted User is deleted, Convoke erases the tombstone of the User without this minimum time.
+After this time, operations/due_services.py and operations/due_users.py determine when the tombstone is erased.
+Exception: if the service is deleted too, Convoke erases the tombstone of the User earlier.
 """
 
 INBOUND_RECORD_LIFETIME = timedelta(days=30)
@@ -44,7 +42,7 @@ PHONE_MESSAGE_LIFETIME = timedelta(days=7)
 """How long Convoke keeps a message that a simulated phone received or sent."""
 
 GROUP_COPY_LIFETIME = timedelta(days=90)
-"""How long Convoke keeps the date of the last copy that a phone got from a group.
+"""How long Convoke keeps the date on which a group MMS last sent a separate copy to a phone.
 
-During this time, Convoke can find the group to which an answer from the phone belongs.
+With this date, Convoke finds the group that the phone answers.
 """

@@ -27,7 +27,7 @@ from convoke.domain.services import RequiredName, Service
 
 
 class RoleType(StrEnum):
-    """The kind of members that can have the role: Users of a service, or participants of a conversation."""
+    """Who can have a role: the Users of a service, or the participants of a conversation."""
 
     CONVERSATION = "conversation"
     SERVICE = "service"
@@ -199,7 +199,7 @@ def refuse_other_permissions(role_type: RoleType, permissions: tuple[Permission,
 
 
 Errors = tuple[type[ConversationsError], ...]
-"""This alias is necessary because the field `type` of the model below hides the built-in `type`."""
+"""An alias, because in the model below the field `type` hides the built-in function `type`."""
 
 
 class NewRole(Model):

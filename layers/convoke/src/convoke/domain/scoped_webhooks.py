@@ -63,9 +63,9 @@ CONFIGURATION: Mapping[ScopedTarget, tuple[str, ...]] = MappingProxyType(
         ScopedTarget.STUDIO: ("flow_sid",),
     }
 )
-"""Maps each target to the parameters that the target uses.
+"""Maps each target to the parameters that a webhook with this target uses.
 
-A request can also contain parameters for other targets. Convoke validates these parameters, but does not store them.
+Convoke validates all parameters of a request, but stores only the parameters that the webhook uses.
 """
 
 REQUIRED_CONFIGURATION: Mapping[ScopedTarget, Mapping[str, type[ConversationsError]]] = MappingProxyType(
@@ -152,7 +152,7 @@ def parse_scoped_target(value: object) -> ScopedTarget:
 
 
 def check_scoped_url(url: str) -> str | None:
-    """Return the URL. An empty URL is an error, because a client cannot remove the URL of a conversation's webhook."""
+    """Return the URL. Unlike in an account's webhooks, an empty URL is an error and does not remove the URL."""
     if not url:
         raise WebhookUrlMissingError
     if len(url) > MAX_SCOPED_URL_CHARACTERS:
@@ -256,7 +256,7 @@ class ScopedWebhookParameters(Model):
     flow_sid: FlowSid | None = None
 
     def given_configuration(self, target: ScopedTarget) -> dict[str, object]:
-        """Return the fields of the request that a webhook with this target uses. The keys are the field names."""
+        """Return the fields that the request sets, by name. Leave out fields that the target does not use."""
         return self.model_dump(include=set(CONFIGURATION[target]), exclude_unset=True)
 
 
@@ -302,9 +302,9 @@ class NewScopedWebhook(ScopedWebhookParameters):
 
 
 class ScopedWebhookChange(ScopedWebhookParameters):
-    """The parameters of a request that updates a webhook. An update cannot change the target.
+    """The parameters of a request that updates a webhook. Only the fields in `model_fields_set` change.
 
-    An update changes only the fields in `model_fields_set`.
+    The target of a webhook cannot change.
     """
 
     order_of_checks: ClassVar[tuple[type[ConversationsError], ...]] = CONFIGURATION_ERRORS

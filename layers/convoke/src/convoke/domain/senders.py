@@ -33,9 +33,9 @@ PRINTABLE = "[!-~]{1,128}"
 MAX_LIMIT = 500
 """The maximum value of `max_messages_per_second`.
 
-All copies that a sender with a limit sends in one second update the same item. Copies that exceed the limit update
-another item at most twice (storage/sending_limits.py). DynamoDB accepts at most 1,000 writes of an item per second. See
-https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ServiceQuotas.html.
+Each copy of a sender with a limit updates the item that counts the copies in this second. A copy that exceeds the limit
+also updates a second item, at most twice. See storage/sending_limits.py. DynamoDB accepts at most 1,000 writes of an
+item per second. See https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ServiceQuotas.html.
 """
 
 LIMIT = "[0-9]{0,3}"
@@ -48,7 +48,7 @@ SIMULATED_SENDER_SID = Prefix.SENDER + "0" * 32
 
 
 class Provider(StrEnum):
-    """The provider that delivers the messages of a sender. The provider is the simulator or a carrier."""
+    """The carrier that delivers the messages of a sender, or the simulator of phones."""
 
     SIMULATED = "simulated"
     TWILIO = "twilio"
@@ -56,7 +56,7 @@ class Provider(StrEnum):
 
 
 class TwilioCredentials(Model):
-    """The secret of a sender whose carrier is Twilio. Convoke does not store the secret in the item of the sender."""
+    """The secret of a sender whose carrier is Twilio. The secret is not stored in the item of the sender."""
 
     account_sid: str
     auth_token: str
@@ -73,7 +73,7 @@ class Sender(Model):
     origination_identity: str | None = None
     """The ARN of the phone number or of the pool in AWS End User Messaging. None if the provider is not AWS."""
     configuration_set: str | None = None
-    """The name of the configuration set that publishes the delivery events.
+    """The name of the configuration set in AWS End User Messaging that publishes the delivery events of the copies.
 
     None if the provider is not AWS, or if the operator has assigned the sender without a configuration set.
     """
@@ -86,7 +86,7 @@ class Sender(Model):
 def simulated_by_default(account_sid: str, address: str, moment: datetime) -> Sender:
     """Return a simulated sender for an address that has no stored sender. Clients cannot fetch this sender.
 
-    Only the embedded engine uses this function.
+    Only the embedded engine uses such senders.
     """
     return Sender(
         account_sid=account_sid,
@@ -119,7 +119,7 @@ def check_token(text: str) -> str:
 
 
 def parse_limit(value: object) -> int | None:
-    """Return the limit, or None if the text is empty, which means that there is no limit."""
+    """Return the limit, or None for an empty text. None means that there is no limit."""
     text = "" if value is None else str(value)
     if not text:
         return None
@@ -142,9 +142,9 @@ Limit = Annotated[
 
 
 class SenderParameters(Model):
-    """The parameters that a request to create a sender and a request to update a sender have in common.
+    """The common parameters of create requests and update requests.
 
-    The parameters for Twilio are checked for every provider. They have an effect only if the provider is Twilio.
+    The parameters for Twilio have an effect only if the provider is Twilio, but are always checked.
     """
 
     order_of_checks: ClassVar[tuple[type[ConversationsError], ...]] = (
@@ -162,8 +162,7 @@ class SenderParameters(Model):
     def secret(self, provider: Provider) -> TwilioCredentials | None:
         """Return the secret in the request. Return None if the request has no secret or the provider needs no secret.
 
-        If the provider is Twilio, raises InvalidParameterError if the request has only the Account SID or only the Auth
-        Token.
+        Raises InvalidParameterError if Twilio is the provider and only one of Account SID and Auth Token is given.
         """
         sid, token = self.twilio_account_sid, self.twilio_auth_token
         if provider is not Provider.TWILIO or sid is None is token:

@@ -67,9 +67,9 @@ class ServiceConfigurationChange(Model):
         return frozenset(sid for sid in named if sid)
 
     def problems(self, types: Mapping[str, RoleType]) -> list[ConversationsError]:
-        """Return an error for each role that does not exist or has the wrong type.
+        """Return an error for each role in the request that does not exist or has the wrong type.
 
-        `types` maps the SID of each existing role that the request names to the type of the role.
+        `types` maps the SIDs of existing roles to the types of these roles.
         """
         found: list[ConversationsError] = [
             UnknownConversationRoleError(field=(name,))

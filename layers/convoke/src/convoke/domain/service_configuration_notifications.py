@@ -1,6 +1,6 @@
-"""The notification configuration of a service: when and how devices are notified.
+"""The notification configuration of a service: the events that cause push notifications, and their texts and sounds.
 
-Convoke stores the configuration and sends no push notifications. See
+Convoke stores the configuration, but sends no push notifications. See
 docs/behaviour/configuration.md#notification-configuration.
 """
 
@@ -67,7 +67,4 @@ class ServiceConfigurationNotifications(NotificationSettings):
 
 
 class ServiceConfigurationNotificationsChange(NotificationSettings):
-    """The parameters of a request that updates the notification configuration of a service.
-
-    An update changes only the fields in `model_fields_set`.
-    """
+    """The parameters of an update of the notification configuration. Only the fields in `model_fields_set` change."""

@@ -1,6 +1,4 @@
-"""The webhooks of a service.
-
-`WebhookLevels` determines whether the webhooks of the service or the webhooks of the account get an event.
+"""The webhooks of a service, and the choice between the webhooks of a service and the webhooks of its account.
 
 See docs/behaviour/configuration-webhooks.md#service-webhooks.
 """

@@ -83,7 +83,7 @@ class DeletedService(Model):
     attempts: int = 0
     """The number of times that the sweeper has processed the tombstone.
 
-    The sweeper resets this number when it runs out of time, because it has then made progress.
+    If a sweep ends because its time is over, the number becomes 0, because the sweep has made progress.
     """
 
 

@@ -14,7 +14,7 @@ from typing import Protocol
 
 
 class Prefix(StrEnum):
-    """The type of the resource that a SID identifies. `EV` (change) and `RP` (event replay) do not exist at Twilio."""
+    """The type of the resource that a SID identifies. Twilio has no changes (`EV`) and no event replays (`RP`)."""
 
     ACCOUNT = "AC"
     ADDRESS_CONFIGURATION = "IG"
@@ -46,13 +46,13 @@ SID_DIGITS = "[0-9a-fA-F]{32}"
 """The regular expression of the digits after the prefix. Clients may send upper-case digits."""
 
 INDEX_DIGITS = 12
-"""How many hexadecimal digits the index has in a message SID."""
+"""The length of the message index in a message SID. The index starts directly after the prefix."""
 
 TIME_DIGITS = 12
-"""How many hexadecimal digits the creation time has in a SID. The time is in milliseconds.
+"""The length of the creation time in a SID of `SidFactory`. The time is in milliseconds.
 
-Only SIDs of `SidFactory` contain a creation time. Message SIDs contain an index instead. The SIDs of Users, and of most
-alerts and their changes, are hashes.
+Other SIDs contain no time. Message SIDs contain an index instead. The digits of User SIDs are hashes. So are the digits
+of most alert SIDs, and of the SIDs of the changes that created these alerts.
 """
 
 
@@ -64,10 +64,10 @@ class NewSid(Protocol):
         ...
 
     def batch(self, prefix: Prefix, count: int) -> list[str]:
-        """Return `count` new SIDs that contain the same time.
+        """Return `count` new SIDs that begin with the same digits, because they contain the same time.
 
-        The storage layer stores the common digits of the participants' SIDs only once. With this method, the size of
-        the stored item does not depend on how long the creation of the SIDs takes.
+        The storage layer stores the common digits of the participants' SIDs only once. Equal times therefore keep the
+        item small.
         """
         ...
 
@@ -89,8 +89,8 @@ class SidFactory:
     sort by time, because `sid_with_index` replaces the time with the index of the message.
 
     A SID consists of the time in milliseconds (48 bits), a counter (16 bits) and random bits (64 bits). The random bits
-    come from the operating system. If Lambda restored one snapshot twice, a random generator inside the process would
-    create the same bits twice.
+    come from the operating system. Lambda may restore one snapshot twice, and a random generator inside the process
+    would then create the same bits twice.
     """
 
     def __init__(self) -> None:
@@ -110,7 +110,7 @@ class SidFactory:
 def milliseconds_of(sid: str) -> int:
     """Return the time at which `SidFactory` created a SID, in milliseconds since 1970.
 
-    The SID must not be a message SID or a hash, because these SIDs contain no time. See TIME_DIGITS.
+    `sid` must be a SID that contains a time. See TIME_DIGITS.
     """
     return int(sid[2 : 2 + TIME_DIGITS], 16)
 
@@ -124,8 +124,8 @@ def index_of_message(sid: str) -> int:
 def sid_with_index(sid: str, index: int) -> str:
     """Replace the time at the start of the message SID `sid` with `index`, and return the new SID.
 
-    The new SIDs sort by index, even if the clocks of two processes differ. The last 80 bits of the SID do not change.
-    If two concurrent requests use the same index, the last 80 bits still make the two SIDs different.
+    Messages therefore sort by index, even if the clocks of two processes differ. The last 80 bits of the SID do not
+    change. They make the two SIDs different if two concurrent requests use the same index.
     """
     start = len(Prefix.MESSAGE)
     return f"{Prefix.MESSAGE}{index:0{INDEX_DIGITS}x}{sid[start + INDEX_DIGITS :]}"
@@ -139,6 +139,6 @@ def least_sid_with_index(index: int) -> str:
 def greatest_sid_with_index(index: int) -> str:
     """Return the greatest SID that a message with this index can have.
 
-    A page that starts after this SID therefore begins with the message that has the next index.
+    A page that starts after this SID begins with the first message whose index is greater than `index`.
     """
     return sid_with_index(Prefix.MESSAGE + "f" * 32, index)

@@ -13,10 +13,10 @@ from convoke.domain.model import Model
 from convoke.domain.urls import MAX_URL_CHARACTERS
 
 MAX_BODY_CHARACTERS = 32 * 1024
-"""The maximum length of the body of a webhook request.
+"""The maximum length of the body in a signature check.
 
-A check compares the signature with the signatures of many variants of the request. With the longest body and the most
-variants, a check takes less than 0.1 seconds.
+A check computes the signatures of many variants of the request. With the longest body and the most variants, a check
+takes less than 0.1 seconds.
 """
 
 MAX_SIGNATURE_CHARACTERS = 100
@@ -32,9 +32,9 @@ def _at_most(limit: int) -> AfterValidator:
 
 
 def check_can_be_parsed(url: str) -> str:
-    """Return the URL. Raise an error if its host is malformed, for example `http://[`.
+    """Return the URL. Raise an error if its host is malformed, as in `http://[`.
 
-    All other texts are accepted, because a signature check helps to find mistakes in the URL.
+    Other mistakes in the URL are accepted, because a signature check helps to find them.
     """
     try:
         urlsplit(url)
@@ -55,9 +55,9 @@ class NewSignatureCheck(Model):
 
 class SignatureCheck(NamedTuple):
     mistakes: list[str] | None
-    """The smallest set of common mistakes that explains the signature.
+    """The smallest set of known mistakes after whose correction the signature matches the request.
 
-    Empty if the signature matches the request. None if no set of common mistakes explains the signature.
+    Empty if the signature matches without a correction. None if no correction makes the signature match.
     """
 
     @property

@@ -35,7 +35,7 @@ ANSWERS: Mapping[Keyword, str] = {
 
 
 def split_addresses(values: object) -> object:
-    """Split each text at its commas. Return the addresses without duplicates."""
+    """Return the addresses in `values` without duplicates. Each value contains one address, or several with commas."""
     texts = values if isinstance(values, list) else []
     return tuple(dict.fromkeys(part.strip() for text in texts for part in text.split(",")))
 
@@ -87,4 +87,4 @@ class NewSimulatedMessage(Model):
     body: Body | None = None
     media_url: Annotated[tuple[MediaUrl, ...], AfterValidator(check_media_urls)] = ()
     message_sid: Annotated[str, AfterValidator(check_message_sid), sid_schema(Prefix.SMS)] | None = None
-    """The id of the message at the carrier. A second request with the same id simulates a repeated delivery."""
+    """The carrier's id of the message. A second request with the same id simulates a repeated delivery."""

@@ -1,4 +1,4 @@
-"""The parameters with which a client controls simulated phones: the status of a copy, and the behavior of a phone.
+"""The parameters of two requests about a simulated phone: report the status of a copy, and set the phone's behavior.
 
 See docs/behaviour/inbound-messages.md#simulated-phones.
 """
@@ -21,7 +21,7 @@ from convoke.domain.twilio_statuses import FAILURES, REASONS, STATUSES, reason_o
 COUNT = "[0-9]{1,6}"
 
 REPORTED = tuple(status for status in STATUSES.values() if status is not ReceiptStatus.SENT)
-"""The statuses that a client can report for a copy. A client cannot report `sent`: the simulator sets this status."""
+"""The statuses that a client can report for a copy. Not `sent`, because the simulator itself sets this status."""
 
 
 def parse_status(value: object) -> ReceiptStatus:
@@ -78,9 +78,9 @@ class NewDeliveryStatus(Model):
 
     @property
     def entry(self) -> type[LogEntry] | None:
-        """The log entry for a failed copy, or None if the copy did not fail.
+        """The log entry for a failed copy, or None if the copy did not fail. The error code determines the entry.
 
-        Without an error code, the log entry says that the reason is unknown.
+        Without an error code, the entry says that the reason is unknown.
         """
         return reason_of(self.error_code) if self.status in FAILURES else None
 
@@ -91,6 +91,6 @@ class PhonePlan(Model):
     order_of_checks: ClassVar[tuple[type[ConversationsError], ...]] = (InvalidParameterError,)
 
     fail_next: Annotated[int, BeforeValidator(parse_count), pattern_schema(COUNT)] = 0
-    """How many of the next attempts to send a copy must fail. Convoke retries the copy after each failed attempt."""
+    """The number of attempts to send a copy to the phone that fail from now on. Convoke repeats a failed attempt."""
     reports_delivery: Boolean = True
     """Whether the phone reports the delivery of a copy. Without this report, the copy keeps the status `sent`."""

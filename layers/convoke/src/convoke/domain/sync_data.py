@@ -21,7 +21,7 @@ JOINED = "joined"
 
 
 def channel_data(conversation: Conversation, last_message: Message | None) -> Data:
-    """Return the document of a conversation."""
+    """Return the content of the document about a conversation."""
     last = last_message and {"index": last_message.index, "timestamp": to_milliseconds(last_message.date_created)}
     return {
         **_described(conversation),
@@ -37,7 +37,7 @@ def channel_data(conversation: Conversation, last_message: Message | None) -> Da
 
 
 def membership_data(conversation: Conversation, participant: Participant) -> Data:
-    """Return the item for a conversation in the map of a User's conversations."""
+    """Return the item about `conversation` in the map of a User's conversations. `participant` belongs to the User."""
     return {
         **_described(conversation),
         "channel": object_name(ObjectKind.CHANNEL, conversation.sid),
@@ -50,7 +50,7 @@ def membership_data(conversation: Conversation, participant: Participant) -> Dat
 
 
 def participant_data(participant: Participant, chat_service_sid: str) -> Data:
-    """Return the item for a participant in the map of a conversation's participants."""
+    """Return the item about a participant in the map of a conversation's participants."""
     binding, read_at = participant.messaging_binding, participant.last_read_timestamp
     info = None
     if participant.identity:
@@ -70,7 +70,7 @@ def participant_data(participant: Participant, chat_service_sid: str) -> Data:
 
 
 def message_data(message: Message) -> Data:
-    """Return the item for a message in the list of a conversation's messages."""
+    """Return the item about a message in the list of a conversation's messages."""
     medias = media_data(message)
     return {
         "sid": message.sid,
@@ -86,7 +86,7 @@ def message_data(message: Message) -> Data:
         "memberSid": message.participant_sid,
         "medias": medias,
         "delivery": delivery_data(message),
-        # No channel of Convoke has metadata.
+        # No message has metadata, because no carrier gives Convoke metadata.
         "channelMetadata": False,
     }
 
@@ -94,7 +94,7 @@ def message_data(message: Message) -> Data:
 def media_data(message: Message) -> list[Data]:
     """Return the media of a message.
 
-    Each media contains its content type under two keys, because the JavaScript SDK reads the key `contentType`.
+    Each media has its content type under `content_type` and `contentType`. The JavaScript SDK reads the second key.
     """
     return [
         {

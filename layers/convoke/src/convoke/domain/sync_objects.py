@@ -1,7 +1,7 @@
-"""The Sync objects of chat clients: their names and SIDs, and how a change touches them.
+"""The Sync objects that chat clients read: their names and SIDs, and the effects of changes on them.
 
-No Sync object is stored. operations/sync.py derives the content of each object from the items of the table when a
-client reads the object. See docs/decisions/0155-sync-objects-are-projections.md.
+Convoke stores no Sync objects. When a client reads an object, operations/sync.py derives the content from the items of
+the table. See docs/decisions/0155-sync-objects-are-projections.md.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class ObjectKind(StrEnum):
 
     @property
     def owner(self) -> Prefix:
-        """The SID prefix of the owner. The owner of an object is a conversation or a User."""
+        """The SID prefix of the object's owner, which is a conversation or a User."""
         return Prefix.USER if self in (ObjectKind.CHANNELS, ObjectKind.INFO) else Prefix.CONVERSATION
 
 
@@ -58,8 +58,8 @@ SID_PREFIXES = {
 }
 """Maps each kind to the prefix of an object's SID. The digits of the SID are the digits of the owner's SID.
 
-At Twilio, every map has the prefix `MP`. In Convoke, each kind has a different prefix, so that Convoke can determine
-the kind of an object from the object's SID. Clients do not interpret these SIDs.
+Convoke determines the kind of an object from the prefix, so each kind has its own prefix. At Twilio, all maps have the
+prefix `MP`. Clients do not interpret these SIDs.
 """
 
 KINDS = {prefix: kind for kind, prefix in SID_PREFIXES.items()}
@@ -81,22 +81,19 @@ class SyncObject(NamedTuple):
 
 
 def object_name(kind: ObjectKind, owner: str) -> str:
-    """Return the name of an object.
-
-    `owner` is the identity of the User if `kind` is CHANNELS. For any other kind, `owner` is the SID of the owner.
-    """
+    """Return the name of an object. `owner` is the SID of the owner. If `kind` is CHANNELS, `owner` is an identity."""
     return f"{owner}.{kind}"
 
 
 def object_of_sid(sid: str) -> SyncObject | None:
-    """Return the object that has this SID, or None if no object can have this SID."""
+    """Return the object that has this SID, or None if the SID has a wrong form."""
     kind = KINDS.get(sid[:2])
     owner_sid = kind and parse_sid(kind.owner + sid[2:], kind.owner)
     return SyncObject(kind, owner_sid) if kind and owner_sid else None
 
 
 def find_object(chat_service_sid: str, name_or_sid: str) -> SyncObject | None:
-    """Return the object that has this name or SID in a service, or None if no object can have this name or SID."""
+    """Return the object that has this name or SID in a service, or None if the name or SID has a wrong form."""
     owner, _, suffix = name_or_sid.rpartition(".")
     if not owner:
         return object_of_sid(name_or_sid)
@@ -111,7 +108,7 @@ def find_object(chat_service_sid: str, name_or_sid: str) -> SyncObject | None:
 
 
 class Action(StrEnum):
-    """What a change does to an item or a document."""
+    """What a change does to an item of an object, or to a whole object."""
 
     ADDED = "added"
     UPDATED = "updated"
@@ -124,9 +121,9 @@ class Touch(NamedTuple):
     object: SyncObject
     action: Action
     key: str | None = None
-    """The key or the index of the item. None means that the change touches the whole object, such as a document."""
+    """The key of the item in a map, or its index in a list. None if the change affects the whole object."""
     identity: str | None = None
-    """The identity of the User, if the object is a User's map of conversations."""
+    """The identity of the User if the object has the kind CHANNELS. Otherwise None."""
 
 
 NAME = "friendlyName"

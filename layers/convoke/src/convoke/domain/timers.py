@@ -30,7 +30,7 @@ MIN_CLOSED_TIMER = timedelta(minutes=10)
 class Timers(Model):
     """The lengths of the inactive timer and the closed timer. Zero means that the timer is off.
 
-    Convoke stores the lengths, because each new message restarts the timers of a conversation.
+    Convoke stores the lengths, and not only the ends of the timers, because each new message restarts the timers.
     """
 
     inactive: timedelta = timedelta(0)

@@ -18,8 +18,7 @@ def inbound_message(parameters: Mapping[str, str]) -> InboundMessage:
     In a group MMS, `OtherRecipients0`, `OtherRecipients1` and so on contain the receivers other than `To`.
     The parameters `MediaUrl0`, `MediaUrl1` and so on contain the URLs of the media.
 
-    Raises pydantic's ValidationError if a parameter is not valid. Of the parameters, only `From`, `To` and `MessageSid`
-    are required.
+    Raises pydantic's ValidationError if a parameter is not valid, or if `From`, `To` or `MessageSid` is missing.
     """
     sender, business = parameters.get("From", ""), parameters.get("To", "")
     others = dict.fromkeys(each for each in _numbered(parameters, "OtherRecipients") if each not in (sender, business))

@@ -1,4 +1,4 @@
-"""The statuses and error codes of Twilio Programmable Messaging, and the URL to which Twilio reports statuses.
+"""The statuses and error codes of Twilio Programmable Messaging, and the URL to which Twilio reports a status.
 
 See https://www.twilio.com/docs/messaging/guides/outbound-message-status-in-status-callbacks and
 https://www.twilio.com/docs/api/errors.
@@ -32,7 +32,7 @@ from convoke.domain.sids import Prefix, parse_sid
 STATUS_PATH = "/convoke/v1/Statuses/Twilio"
 
 TOO_MANY_QUEUED = 21611
-"""The error code of Twilio for a sender whose queue at Twilio is full."""
+"""The error code with which Twilio refuses a message if the queue of the sender at Twilio is full."""
 
 REASONS: Mapping[int, type[LogEntry]] = MappingProxyType(
     {
@@ -75,14 +75,14 @@ FAILURES = frozenset({ReceiptStatus.UNDELIVERED, ReceiptStatus.FAILED})
 
 
 def reason_of(code: int) -> type[LogEntry]:
-    """Return the log entry for an error code of Twilio. A code that is not in REASONS is logged with the code 30008."""
+    """Return the log entry for an error code of Twilio. The entry for a code that is not in REASONS has code 30008."""
     return REASONS.get(code, CarrierFailedError)
 
 
 def status_url(public_url: str, sender: Sender, receipt: Receipt) -> str:
     """Return the URL to which Twilio reports the statuses of a copy.
 
-    Twilio's signature of each request covers the whole URL, so an attacker cannot replace the SIDs in the query.
+    The query contains the SIDs of the copy. An attacker cannot replace them, because Twilio signs the whole URL.
     """
     query = {
         "ConversationSid": receipt.conversation_sid,
@@ -93,7 +93,7 @@ def status_url(public_url: str, sender: Sender, receipt: Receipt) -> str:
 
 
 def copy_in(account_sid: str, query: Mapping[str, str]) -> Copy | None:
-    """Return the copy whose SIDs are in the query of a status URL, or None if a SID is missing or not valid."""
+    """Return the copy that the query of a status URL names, or None if a SID is missing or not valid."""
     conversation_sid = parse_sid(query.get("ConversationSid", ""), Prefix.CONVERSATION)
     message_sid = parse_sid(query.get("MessageSid", ""), Prefix.MESSAGE)
     receipt_sid = parse_sid(query.get("ReceiptSid", ""), Prefix.RECEIPT)

@@ -14,7 +14,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 MAX_URL_CHARACTERS = 2048
 
 SUB_DELIMITERS = "!$&'()*+,;="
-"""The characters that RFC 3986 allows in userinfo besides letters, digits, `-._~`, `:` and percent-encoded bytes."""
+"""The characters that RFC 3986 calls sub-delims. Userinfo can contain these characters unencoded."""
 
 HOST = re.compile(r"(?=.{1,253}$)([a-z0-9_-]{1,63}\.)*[a-z0-9_-]{1,63}\.?")
 
@@ -34,8 +34,9 @@ PASSWORD = re.compile(r"^([^:/?#]+://)(?:([^/?#:@]*)(:))?[^/?#]*@")
 def normal_url(url: str) -> str:
     """Return the normal form of an absolute http or https URL. The normal form is ASCII and has a path.
 
-    The host is in lower case and IDNA-encoded. Everything else is percent-encoded in UTF-8. A URL in normal form is
-    returned unchanged. Raises ValueError if Convoke cannot call the URL.
+    The host is in lower case and IDNA-encoded. In the rest of the URL, characters that a URL must not contain are
+    percent-encoded in UTF-8. A URL in normal form is returned unchanged. Raises ValueError if Convoke cannot call the
+    URL.
     """
     url.encode()  # Raises UnicodeEncodeError, which is a ValueError, if the URL contains lone surrogates.
     # `urlsplit` removes tabs and line breaks without an error. Therefore this check comes before `urlsplit`.
@@ -50,7 +51,7 @@ def normal_url(url: str) -> str:
     userinfo, at, _ = parts.netloc.rpartition("@")
     if at:
         authority = f"{quote(STRAY_PERCENT.sub('%25', userinfo), safe=f'{SUB_DELIMITERS}:%')}@{authority}"
-    # Import only for the first URL, because urllib3 takes 11 % of the instructions of a start of the embedded engine.
+    # The import is not at the top, because urllib3 takes 11 % of the instructions of a start of the embedded engine.
     from urllib3.util import parse_url  # noqa: PLC0415 - see above
 
     return parse_url(urlunsplit(parts._replace(netloc=authority, path=parts.path or "/"))).url
@@ -68,10 +69,9 @@ def _normal_host(host: str) -> str:
 
 
 def normal_or_unchanged(url: str) -> str:
-    """Return the normal form of a stored URL.
+    """Return the normal form of a stored URL, or the URL unchanged if it has no normal form.
 
-    Earlier versions accepted URLs that have no normal form. The function returns such a URL unchanged. Convoke cannot
-    call such a URL.
+    Earlier versions of Convoke stored URLs without a normal form. Convoke cannot call such a URL.
     """
     try:
         return normal_url(url)
@@ -82,7 +82,6 @@ def normal_or_unchanged(url: str) -> str:
 def shown_url(url: str) -> str:
     """Return a URL without its password, such as `https://user:***@example.com/`. Also hide userinfo without a colon.
 
-    Convoke must show this form everywhere except in the resource that has the URL as a field. Only this resource shows
-    the password.
+    Convoke must show this form everywhere except in the resource that has the URL as a field.
     """
     return PASSWORD.sub(r"\1\2\3***@", url)

@@ -30,8 +30,8 @@ MAX_UNREAD_MESSAGES = 1000
 def unread_messages(conversation: Conversation, participant: Participant) -> int | None:
     """Return the number of messages after the read position, or None if the participant has no read position.
 
-    The number is at most MAX_UNREAD_MESSAGES. The number also includes deleted messages, because the number is the
-    difference of two message indexes.
+    The number is at most MAX_UNREAD_MESSAGES. Deleted messages count too, because the number is the difference of two
+    message indexes.
     """
     position = participant.last_read_message_index
     if position is None:
@@ -47,7 +47,7 @@ def parse_level(text: str) -> NotificationLevel:
 
 
 def empty_as_null(text: str) -> str:
-    """Return the word `null` for an empty text, because an empty text and `null` both remove the stored value."""
+    """Return `text`, or the word `null` if the text is empty. Both an empty text and `null` remove the stored value."""
     return text or NULL
 
 
@@ -82,8 +82,8 @@ class UserConversationChange(Model):
     def applied_to(self, participant: Participant, conversation: Conversation, moment: datetime) -> Participant:
         """Return the changed participant.
 
-        If the requested read position is greater than the last index that a message has got, the participant gets this
-        last index. If the conversation has never had a message, the participant gets no read position.
+        A read index beyond the newest message becomes the index of the newest message, even if this message was
+        deleted. If the conversation has never had a message, the read index becomes None.
         """
         update = self.model_dump(exclude_unset=True)
         if self.last_read_message_index is not None and self.last_read_message_index >= conversation.next_index:

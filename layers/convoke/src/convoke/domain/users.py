@@ -45,7 +45,7 @@ def user_sid(chat_service_sid: str, identity: str) -> str:
 
 
 class Leaving(Model):
-    """Describes which participants the sweeper must still delete after the deletion of a User."""
+    """The participants that the sweeper must delete because their User was deleted."""
 
     before_sid: str
     """A SID that was created when the User was deleted. The sweeper deletes the participants with older SIDs."""
@@ -79,20 +79,20 @@ class User(Model):
     date_removed: Instant | None = None
     """The time at which the User was deleted. None if the User is not deleted.
 
-    A deleted User becomes a tombstone. The API does not show tombstones.
+    A deleted User becomes a tombstone, which the API does not show.
     """
     leaving: Leaving | None = None
-    """Describes which participants the sweeper must delete because of the deletion of a User.
+    """The participants that the sweeper must delete because a User with this identity was deleted. Otherwise None.
 
-    A deleted User has this field. A new User that has replaced a deleted User with the same identity has this field
-    too, until the participants of the deleted User are deleted. The field of any other User is None.
+    A tombstone always has this field. A new User that replaces the tombstone keeps the field until the participants of
+    the deleted User are deleted.
     """
     due_at: Instant | None = None
     """The time at which the sweeper must process the User next. None if `leaving` is None."""
     attempts: int = 0
     """The number of times that the sweeper has processed the User since the deletion.
 
-    The sweeper resets this number when it runs out of time, because it has then made progress.
+    If a sweep ends because its time is over, the number becomes 0, because the sweep has made progress.
     """
 
     event_id: int | None = None
@@ -105,7 +105,7 @@ class User(Model):
     def as_tombstone(self, moment: datetime, sid: str, *, notify_webhooks: bool) -> Self:
         """Return the User as a tombstone. The only personal data in a tombstone is the identity.
 
-        `sid` must be a new SID with the prefix of changes. The tombstone stores this SID as `Leaving.before_sid`.
+        `sid` must be a new SID with the prefix `EV`. The tombstone stores this SID as `Leaving.before_sid`.
         """
         update = {
             "friendly_name": None,
@@ -118,9 +118,9 @@ class User(Model):
         return self.model_copy(update=update)
 
     def in_place_of(self, tombstone: User) -> Self:
-        """Return a copy of this new User with some fields of `tombstone`. The copy can replace the tombstone.
+        """Return a copy of this new User that can replace `tombstone`, a deleted User with the same identity.
 
-        The copy gets `leaving`, because the sweeper must still delete the participants of the deleted User.
+        The copy also gets `leaving`, because the sweeper must still delete the participants of the deleted User.
         """
         kept = {"leaving": tombstone.leaving, "due_at": tombstone.due_at, "attempts": tombstone.attempts}
         # Use a greater event id than the tombstone, even if the clock was set back after the deletion.
@@ -128,7 +128,7 @@ class User(Model):
         return self.model_copy(update={**kept, "revision": tombstone.revision + 1, "event_id": event_id})
 
     def after_leaving(self) -> Self:
-        """Return the User without `leaving`, because the participants of the deleted User are deleted."""
+        """Return the User without `leaving`. Call this method when the participants of the deleted User are deleted."""
         return self.model_copy(update={"leaving": None, "due_at": None, "attempts": 0})
 
 
@@ -190,10 +190,7 @@ class NewUser(UserParameters):
 
 
 class UserChange(UserParameters):
-    """The parameters of a request that updates a User.
-
-    An update changes only the fields in `model_fields_set`.
-    """
+    """The parameters of a request that updates a User. Only the fields in `model_fields_set` change."""
 
     def applied_to(self, user: User, moment: datetime) -> User:
         """Return the changed User. Its `date_updated` is never earlier than the stored `date_updated`."""

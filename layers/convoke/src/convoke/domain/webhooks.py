@@ -30,8 +30,8 @@ class Method(StrEnum):
 ERROR_LOG = "error-log"
 """The target of a delivery to the error-log URL of an account.
 
-If a delivery to the error-log URL fails, Convoke creates no alert. Otherwise the alert would cause a second delivery to
-the error-log URL, whose failure would cause a second alert, and so on without end.
+Convoke creates no alert about a failed delivery to this target. The alert would cause a further delivery to the same
+URL, and its failure would cause a further alert, without end.
 """
 
 
@@ -62,7 +62,7 @@ class Delivery(Model):
 
     event: Event
     target: str
-    """The target of the `Hook`. For the error-log URL of an account, the target is `error-log`."""
+    """The target of the `Hook` that gets the event. For the error-log URL of an account, the target is `error-log`."""
     url: Annotated[str, AfterValidator(normal_or_unchanged)]
     """The normal form of the URL, with its credentials."""
     method: Method
@@ -71,7 +71,7 @@ class Delivery(Model):
     followed_by: Event | None = None
     """The event that Convoke enqueues after the last attempt of this delivery.
 
-    A message replay uses this field to send its messages in order.
+    In a message replay, this event continues the replay, so that the webhook gets the messages in order.
     """
 
     @classmethod
@@ -95,8 +95,8 @@ class Delivery(Model):
     def idempotency_token(self) -> str:
         """The value of the header `I-Twilio-Idempotency-Token`.
 
-        All requests that deliver the same event to the same target have the same token.
-        The token depends on the target, because two webhooks can have the same URL.
+        All attempts to deliver an event to a target have the same token. Different targets have different tokens,
+        because two webhooks can have the same URL.
         """
         return str(uuid5(IDEMPOTENCY_NAMESPACE, f"{self.event.id} {self.target}"))
 
