@@ -67,8 +67,8 @@ class ApiKeyRepository:
 class CachedApiKeys:
     """An ApiKeyRepository with a cache for `fetch_owner`.
 
-    The cache also stores that an API key does not exist. `create` and `delete` remove the API key from the cache.
-    Therefore this process immediately accepts a new API key and refuses a deleted API key.
+    The cache also contains the result None for an API key that does not exist. `create` and `delete` remove the API key
+    from the cache. Therefore this process immediately accepts a new API key and refuses a deleted API key.
     """
 
     def __init__(self, api_keys: ApiKeyRepository) -> None:

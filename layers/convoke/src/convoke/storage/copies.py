@@ -1,8 +1,8 @@
 """Store the delivery status of copies. A copy contains the text and the media that a carrier delivers to one phone.
 
-A change of a receipt does not increment the revision of the conversation. Therefore reports of carriers do not conflict
-with new messages. Instead, a write fails if the stored receipt does not have the status and the number of attempts that
-the caller read.
+The receipt of a copy contains the status and the number of attempts. A write of a receipt fails if the status or the
+number has changed after the caller read the receipt. The write does not increment the revision of the conversation, so
+that reports of carriers do not conflict with new messages.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ class CopyRepository:
         self._store(stored, stored.receipt.model_copy(update=update))
 
     def count_failure(self, copy: Copy) -> int:
-        """Count that Convoke itself failed to process the copy. Return the number of these failures.
+        """Add 1 to the number of times that Convoke itself failed to process the copy, and return this number.
 
         Raises ConditionFailedError if the receipt was deleted.
         """
@@ -124,8 +124,9 @@ class CopyRepository:
         """Store `receipt`, which has the new status, and the other items of this change, in one transaction.
 
         The other items are the counters of the message, the event, the alert if there is one, and `other_writes`.
-        Raises ReceiptChangedError if the stored receipt is not the receipt in `stored`, if the message was deleted, or
-        if the condition of another write fails.
+
+        Raises ReceiptChangedError if another process has changed the receipt after the caller read it, if the message
+        was deleted, or if the condition of another write fails.
         """
         others = [*(alert_writes(alert) if alert else []), *other_writes]
         message = stored.message
@@ -160,10 +161,11 @@ class CopyRepository:
 
 
 def _counters(message: Message, before: ReceiptStatus, after: ReceiptStatus, change: Change) -> Update:
-    """Return the write that decrements the counter of the status `before` and increments the counter of `after`.
+    """Return the write that moves a copy from the counter of the status `before` to the counter of the status `after`.
 
-    The write also stores the event id of the change. The write fails if the event id in `message` is not the stored
-    event id. The event ids of a message must only grow, because a chat client ignores a change with a smaller event id.
+    The counters are attributes of the message. The write also stores the event id of the change. The write fails if the
+    stored event id is not the event id in `message`. Otherwise, a smaller event id could replace a greater event id,
+    and a chat client ignores a change with a smaller event id.
     """
     key = keys.message(message.account_sid, message.conversation_sid, message.sid)
     actions = (

@@ -149,7 +149,10 @@ class ParticipantRepository:
 def _participant_writes(
     conversation: Conversation, old: Participant | None, new: Participant | None, event_id: int
 ) -> Iterator[Write]:
-    """Yield the writes that replace the participant `old` with the participant `new`."""
+    """Yield the writes for a created, changed or deleted participant.
+
+    `old` is None for a created participant. `new` is None for a deleted participant.
+    """
     account_sid, service_sid = conversation.account_sid, conversation.chat_service_sid
     if new and old:
         # The revision of the conversation is not enough, because `update_alone` changes the read position or the

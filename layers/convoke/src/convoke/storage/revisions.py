@@ -48,9 +48,10 @@ def revise(
 ) -> None:
     """Apply `actions` to the conversation, acquire the locks, and apply the other writes, in one transaction.
 
-    `change` contains the events to publish. If `change` is None, nothing is published. Raises ChangedMeanwhileError if
-    the stored conversation does not have the revision of `before`. If another conversation holds a lock, raises the
-    error of this lock.
+    `change` contains the events to publish. If `change` is None, nothing is published.
+
+    Raises ChangedMeanwhileError if the stored conversation does not have the revision of `before`, or if a condition of
+    `other_writes` fails. If another conversation holds a lock, raises the error of this lock.
     """
     try:
         table.transact(revision_writes(before, actions, change, acquired_locks, other_writes))
