@@ -39,7 +39,8 @@ class AddressConfigurationOperations:
         exist.
         """
         configuration = requested.configuration(account.sid, self.new_sid(Prefix.ADDRESS_CONFIGURATION), self.now())
-        # Check only addresses whose channel is known, because an account cannot own an address without a channel.
+        # Without a known channel, the address cannot be in the list of owned addresses. Therefore only an address with
+        # a known channel is checked.
         if channel_of(requested.address) and not account.owns(requested.address):
             raise InvalidParameterError(field="address", wanted="one of the owned addresses of this account")
         self._refuse_unusable(account.sid, requested)

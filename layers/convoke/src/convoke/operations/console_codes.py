@@ -1,6 +1,6 @@
 """Create one-time codes for links to the console, and exchange a code for an API key.
 
-A user can also sign in with an API key and its secret. `console/static/pages.js` has this way.
+A person can also sign in without a link, with an API key and its secret: see `console/static/pages.js`.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ class ConsoleCodeOperations:
     real_time: Clock = instants.now
     """The clock that determines whether a code has expired.
 
-    A test can change the clock of the instance. The process `convoke console`, which creates codes, does not know this
-    clock. Therefore codes use the real clock.
+    This clock is the real clock and not the clock of the instance, which a test can move. The process `convoke
+    console`, which creates codes, does not know the clock of the instance.
     """
 
     def create(self, account_sid: str) -> str:

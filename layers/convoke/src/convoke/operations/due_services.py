@@ -38,10 +38,10 @@ class _Outcome(Enum):
 class DueServices:
     """Implements `Process` of operations/sweeper.py for deleted services.
 
-    Each call of this object is a pass. Each pass deletes the conversations of the service. A request that has read the
-    service before the deletion may create a conversation after the deletion. Therefore only the last pass deletes all
-    other items of the service. The last pass starts at least SETTLING_TIME after the deletion and finds no conversation
-    to delete.
+    Each call of this object is a pass. Each pass deletes the conversations of the service. Only the last pass deletes
+    all other items. This pass starts at least SETTLING_TIME after the deletion of the service and finds no conversation
+    to delete. The reason is that a request that read the service before its deletion can create a conversation
+    afterwards.
     """
 
     deleted_services: DeletedServiceRepository

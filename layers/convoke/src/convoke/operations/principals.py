@@ -20,8 +20,8 @@ from convoke.storage.users import UserRepository
 class PrincipalOperations:
     """Fetches the principal of a request. Every method raises InvalidAccessTokenError if the User does not exist.
 
-    A method reads the table at most once to fetch the roles. No read is needed if the user's roles, and the roles that
-    would replace deleted roles, are among the four default roles of the service.
+    The roles cost at most one read of the table. They cost no read if the four default roles of the service include the
+    user's roles, and also the roles that would replace deleted roles.
     """
 
     users: UserRepository

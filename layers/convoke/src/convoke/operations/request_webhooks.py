@@ -38,10 +38,10 @@ class RequestWebhooks:
 
 
 class CheckedWebhooks(RequestWebhooks):
-    """The webhook setting of a chat user's request. A repetition of the operation checks the user's permissions again.
+    """The webhook setting of a chat user's request. A repeated operation checks the user's permissions again.
 
-    Before the receiver answers the pre-event, another request can remove the user from the conversation. Then
-    optimistic locking fails, and the operation is repeated.
+    While the receiver answers the pre-event, another request can remove the user from the conversation. Then optimistic
+    locking fails, and the operation is repeated.
     """
 
     def __init__(self, send: SendPreEvent, origin: Origin, check: Callable[[], None]) -> None:

@@ -60,8 +60,8 @@ class SenderOperations:
             raise InvalidParameterError(field="address", wanted="one of the owned addresses of this account")
         secret = requested.required_secret()
         if self.senders.fetch_by_address(requested.address):
-            # The condition of the later write would be enough. This check avoids that a refused request first writes a
-            # secret and then deletes the secret.
+            # The condition of the write below would be enough. Because of this earlier check, a refused request does
+            # not write and then delete a secret.
             raise ConflictError(reason="address_sends")
         sender = requested.sender(account.sid, self.new_sid(Prefix.SENDER), self.now())
         if secret:
