@@ -67,9 +67,9 @@ class DueServices:
     def _has_no_conversations(self, service: Service, go_on: GoOn) -> bool:
         """Delete the conversations of a service. Return True if there was no conversation to delete.
 
-        If the time for the sweep is over, raises TimeIsOverError, so that the next pass starts immediately. If a
-        deletion in this pass has failed, returns False instead. The next pass then starts after a pause, and the number
-        of attempts is not reset.
+        If the time for the sweep is over, raises TimeIsOverError, so that the next pass starts immediately. But if a
+        deletion in this pass has failed, returns False. The next pass then starts after a pause, and the number of
+        attempts is not reset.
         """
         outcomes: set[_Outcome] = set()
         for sid in self.deleted_services.conversation_sids(service):

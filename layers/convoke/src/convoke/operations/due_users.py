@@ -93,8 +93,8 @@ class DueUsers:
         The first result is whether there was no participant to delete. The second result is whether the identity has
         participants that are newer than the deletion.
 
-        If the time for the sweep is over, raises TimeIsOverError, so that the next pass starts immediately. If a
-        deletion in this pass has failed, the first result is False instead. The next pass then starts after a pause,
+        If the time for the sweep is over, raises TimeIsOverError, so that the next pass starts immediately. But if a
+        deletion in this pass has failed, returns False as the first result. The next pass then starts after a pause,
         and the number of attempts is not reset.
         """
         outcomes: set[_Outcome] = set()

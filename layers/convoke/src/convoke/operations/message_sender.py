@@ -148,7 +148,10 @@ class MessageSender:
         return BegunCopy(begun, outbound, carrier, copy.queued_at)
 
     def call(self, begun: BegunCopy) -> CopyOutcome:
-        """Call the carrier and wait for its answer. This method uses neither the table nor the queue."""
+        """Call the carrier and wait for its answer.
+
+        This method uses neither the table nor the queue, so that the embedded engine can call it on a worker thread.
+        """
         try:
             return CopyOutcome(sent=begun.carrier.send(begun.outbound))
         except CarrierRefusedError as error:

@@ -153,7 +153,10 @@ class WebhookDelivery:
         return BegunDelivery(delivery, attempt, token)
 
     def call(self, begun: BegunDelivery) -> Outcome:
-        """Call the receiver and wait for its answer. This method uses neither the table nor the queue."""
+        """Call the receiver and wait for its answer.
+
+        This method uses neither the table nor the queue, so that the embedded engine can call it on a worker thread.
+        """
         try:
             answer = self.client.call(
                 begun.delivery,

@@ -48,8 +48,8 @@ class AccountRepository:
         """
         actions = tuple(items.update_actions(change))
         account = Update(keys.account(account_sid), actions, Exists("pk"))
-        # Only a ConfigurationChange can set a field that the operator's list shows. Any other change does not update
-        # the copy of the account in the list.
+        # The operator's list shows no fields of other changes. Therefore only a ConfigurationChange updates the copy in
+        # the list.
         if not isinstance(change, ConfigurationChange):
             return items.to_resource(Account, self.table.update(account))
         entry = Update(keys.account_entry(account_sid), actions, Exists("pk"))

@@ -40,7 +40,7 @@ from convoke.storage.table import (
 
 
 class ReceiptChangedError(Exception):
-    """The write failed, because the receipt changed after the caller read it, or because the message was deleted."""
+    """The write failed: the receipt has changed, the message was deleted, or the condition of another write failed."""
 
 
 class StoredCopy(NamedTuple):

@@ -55,7 +55,7 @@ class RoleRepository:
     def list(self, service: Service, page: PageRequest) -> Page[Role]:
         """Return a page of the roles of a service, including the default roles, ordered by SID.
 
-        The default roles come first, because they are as old as the service.
+        SIDs sort by creation time. The default roles come first, because they are as old as the service.
         """
         position = page.position and keys.role(service.account_sid, service.sid, page.position)
         stored = self.table.query(

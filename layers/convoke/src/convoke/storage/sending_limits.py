@@ -54,7 +54,7 @@ class SendingLimits:
         return (self._turn(sender, limit, now) - now).total_seconds()
 
     def _is_counted(self, sender: Sender, limit: int, now: datetime) -> bool:
-        """Add 1 to the number of copies in this second. Return False if this number has already reached the limit."""
+        """Count one more copy in this second. Return False, and count nothing, if the count has reached the limit."""
         key = keys.sending_second(sender.account_sid, sender.sid, items.epoch_seconds(now))
         has_room = Or((NotExists("copies"), LessThan("copies", limit)))
         try:
