@@ -126,9 +126,9 @@ class InboundMessageOperations:
     def _fetch_open(self, account_sid: str, conversation_sid: str) -> Conversation:
         """Return the conversation that awaits a message. Raises ChangedMeanwhileError if the conversation is not open.
 
-        The conversation holds the lock on the addresses in the message. The error repeats `_receive`, which reads the
-        lock again. If the conversation was closed or deleted meanwhile, it has released the lock. If its state is
-        `initializing`, it will soon be open or closed.
+        The conversation holds the lock on the addresses in the message. After the error, `_receive` is repeated and
+        reads the lock again. If the conversation was closed or deleted meanwhile, it has released the lock. If its
+        state is `initializing`, it will soon be open or closed.
         """
         conversation = self.conversations.fetch(account_sid, conversation_sid)
         if conversation is None or not is_open(conversation):

@@ -64,9 +64,9 @@ class MediaOperations:
     def fetch(self, service: Service, media_sid: str, reader: str | None = None) -> Media:
         """Return a media whose upload is complete. Raises NotFoundError.
 
-        `reader` is the identity of the chat user who fetches the media. None means that the account fetches the media,
-        which may fetch all media of the service. If a message contains the media, a chat user must be a participant of
-        the message's conversation. Otherwise, the chat user must have uploaded the media.
+        `reader` is the identity of the chat user who fetches the media. None means that the account fetches the media.
+        The account may fetch all media of the service. If a message contains the media, a chat user must be a
+        participant of the message's conversation. Otherwise, the chat user must have uploaded the media.
         """
         known = parse_sid(media_sid, Prefix.MEDIA)
         media = known and self.media.fetch(service.account_sid, known)

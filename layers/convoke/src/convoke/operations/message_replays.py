@@ -30,7 +30,7 @@ class MessageReplay:
     queue: DeliveryQueue
 
     def split(self, replay: Event) -> None:
-        """Enqueue one delivery: the next message of the replay to the webhook.
+        """Enqueue the delivery of the next message in a replay.
 
         `replay` is the event that starts or continues a message replay. The delivery contains the event that continues
         the replay, and Convoke enqueues this event after the last attempt of the delivery. Therefore the webhook gets

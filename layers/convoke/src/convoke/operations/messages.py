@@ -207,7 +207,7 @@ def new_message(
 ) -> Message:
     """Return the message to store for a request. The message gets the conversation's next index.
 
-    The SID of the message is `sid` with the first digits replaced by this index.
+    The SID of the message is `sid`, but this index replaces the first digits.
     """
     author = find_author(members, requested.author)
     return requested.message(
