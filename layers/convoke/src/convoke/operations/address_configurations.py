@@ -34,9 +34,12 @@ class AddressConfigurationOperations:
     def create(self, account: Account, requested: NewAddressConfiguration) -> AddressConfiguration:
         """Store and return a new configuration. See docs/behaviour/address-configurations.md#create.
 
-        Raises ConflictError if the address already has a configuration. Raises another error if the account does not
-        own the address, if a required parameter is missing, if the URL is not allowed, or if the service does not
-        exist.
+        Raises ConflictError if the address already has a configuration. Raises another error in these cases:
+
+        - The account does not own the address.
+        - A required parameter is missing.
+        - The URL is not allowed.
+        - The service does not exist.
         """
         configuration = requested.configuration(account.sid, self.new_sid(Prefix.ADDRESS_CONFIGURATION), self.now())
         # Without a known channel, the address cannot be in the list of owned addresses. Therefore only an address with
@@ -68,9 +71,8 @@ class AddressConfigurationOperations:
     ) -> AddressConfiguration:
         """Store the given fields. If no fields are given, nothing changes.
 
-        Raises NotFoundError. Raises another error if the URL is not allowed, or if the service does not exist. Also
-        raises an error if a required setting would be missing after the update. The type of autocreation determines
-        which settings are required.
+        Raises NotFoundError. Raises another error if the URL is not allowed, if the service does not exist, or if a
+        required setting is missing after the update. The type of autocreation determines which settings are required.
         """
         configuration = self.fetch(account_sid, sid_or_address)
         if not requested.model_fields_set:

@@ -76,8 +76,8 @@ def retry_on_conflict(operation: Callable[Arguments, Result]) -> Callable[Argume
 
     @wraps(operation)
     def retrying(*arguments: Arguments.args, **options: Arguments.kwargs) -> Result:
-        # Use a new copy of the Retrying object for each call, so that calls in several threads, and nested calls,
-        # share no state.
+        # A Retrying object has a state. Use a new copy for each call, because calls can be nested or run in several
+        # threads.
         return _contending.copy()(operation, *arguments, **options)
 
     return retrying

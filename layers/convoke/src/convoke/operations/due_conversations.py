@@ -1,4 +1,4 @@
-"""Process a due conversation: finish its provisioning, apply its expired timers, or erase it if it is deleted.
+"""Process a due conversation: finish the provisioning, apply expired timers, or erase a deleted conversation.
 
 See docs/how-it-works.md#promises.
 """
@@ -74,7 +74,7 @@ class DueConversations:
                 self.conversations.put_off(conversation, after)
 
     def _finish_or_erase(self, conversation: Conversation, provisioning: Provisioning | None, go_on: GoOn) -> None:
-        """Claim an unfinished conversation. If the conversation is deleted, erase it. Otherwise continue provisioning.
+        """Claim an unfinished conversation. Then erase the conversation if it is deleted, or continue its provisioning.
 
         The claim sets a later due time. Therefore the next attempt does not start immediately if the sweeper crashes.
         If the conversation is overdue, the method also stores an alert.

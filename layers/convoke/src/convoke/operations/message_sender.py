@@ -107,9 +107,13 @@ class MessageSender:
     def begin(self, copy: Copy) -> BegunCopy | None:
         """Record that a call to the carrier starts. Return None if the carrier must not be called.
 
-        The carrier must not be called if the message or the conversation was deleted, if the copy is already sent or
-        has failed, or if another process has just started a call for the copy. In the following cases, the method first
-        records that the copy has failed:
+        The carrier must not be called in these cases:
+
+        - The message or the conversation was deleted.
+        - The copy is already sent or has failed.
+        - Another process has just started a call for the copy.
+
+        In the following cases, the method records that the copy has failed, and also returns None:
 
         - Convoke does not know the two addresses of the copy.
         - The account has no sender for the business address, or the engine has no carrier for the sender's provider.

@@ -20,8 +20,8 @@ from convoke.storage.users import UserRepository
 class PrincipalOperations:
     """Fetches the principal of a request. Every method raises InvalidAccessTokenError if the User does not exist.
 
-    The roles cost at most one read of the table. They cost no read if the four default roles of the service include the
-    user's roles, and also the roles that would replace deleted roles.
+    A method reads all roles with at most one call to the table. The call is not needed if all roles are default roles
+    of the service.
     """
 
     users: UserRepository

@@ -95,8 +95,8 @@ class SenderOperations:
     def update(self, account_sid: str, sid: str, requested: SenderChange) -> Sender:
         """Store the given fields. If no fields are given, nothing changes.
 
-        Raises NotFoundError. Raises InvalidParameterError if the request has only one part of the secret, or if the
-        request changes the limit of a sender that the operator has assigned.
+        Raises NotFoundError. Raises InvalidParameterError if the request has only one part of the secret. Also raises
+        this error if the operator has assigned the sender and the request changes the limit.
         """
         sender = self.fetch(account_sid, sid)
         if not requested.model_fields_set:

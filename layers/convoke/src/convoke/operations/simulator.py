@@ -41,8 +41,8 @@ class SimulatorOperations:
     def send(self, account: Account, requested: NewSimulatedMessage) -> Received:
         """Deliver a message from a simulated phone to Convoke. If the message is a keyword, answer as a carrier does.
 
-        Raises InvalidParameterError if a receiver is the address of a Sender resource that belongs to another account,
-        or that sends through a real carrier. Raises the errors of `InboundMessageOperations.receive`.
+        Raises InvalidParameterError if a receiver has a Sender resource of another account, or a Sender resource with a
+        real carrier. Raises the errors of `InboundMessageOperations.receive`.
         """
         business = self._business_address(account, requested.to)
         inbound = InboundMessage(
@@ -57,8 +57,7 @@ class SimulatorOperations:
         inbound.check_addresses()
         if inbound.body is None and not inbound.media_urls:
             raise MessageEmptyError(field="body")
-        # Create the SID of this message before the SIDs of the answers, because the list of the phone's messages is
-        # ordered by SID.
+        # Create this SID before the SIDs of the answers, because the list of the phone's messages is ordered by SID.
         sid = self.new_sid(Prefix.RECEIPT)
         # Make this call before any write of this method. The call may send a pre-event. If a pre-event needs another
         # thread, the whole request starts again on that thread.

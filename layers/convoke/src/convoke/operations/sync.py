@@ -222,8 +222,8 @@ class SyncOperations:
         if sync_object.kind is ObjectKind.ROSTER:
             return _batch(self._missed_roster(conversation, sync_object, threshold), since)
         if conversation.last_event_id <= since and not self._may_have_receipts(conversation, sync_object):
-            # Except a new status of a receipt, each change of the conversation or its messages increases the last event
-            # id of the conversation. The client has therefore missed no event.
+            # Each change of the conversation or its messages increases the conversation's last event id. The condition
+            # rules out the only exception, a new status of a receipt. The client has therefore missed no event.
             return Replay((), is_complete=True, last_event_id=since)
         if sync_object.kind is ObjectKind.MESSAGES:
             return _batch(self._missed_messages(conversation, sync_object, threshold), since)

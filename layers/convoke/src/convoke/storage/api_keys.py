@@ -1,7 +1,7 @@
 """Store API keys. Each API key has two items: the key item and the owner item.
 
 The key item is in the partition of the account, so that the API keys of an account can be listed. The partition key of
-the owner item is the SID of the API key, because a request contains this SID and no Account SID. Only the owner item
+the owner item is the SID of the API key, because a request does not contain the Account SID. Only the owner item
 contains the data that Convoke needs to check the secret.
 """
 

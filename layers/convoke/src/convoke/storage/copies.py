@@ -58,8 +58,8 @@ class CopyRepository:
     def receipts(self, account_sid: str, conversation_sid: str, message_sid: str) -> list[Receipt]:
         """Return all receipts of a message.
 
-        One query is enough, because a message has at most one receipt for each participant with a binding, and a
-        conversation has at most 50 participants with a binding.
+        One query is enough. A conversation has at most 50 participants with a binding, and only these participants have
+        a receipt.
         """
         partition = keys.conversation(account_sid, conversation_sid).pk
         found = self.table.query(partition, between=keys.receipts(message_sid), limit=MAX_WRITES, consistent=True)
@@ -124,9 +124,11 @@ class CopyRepository:
         """Store `receipt`, which has the new status, and the other items of this change, in one transaction.
 
         The other items are the counters of the message, the event, the alert if there is one, and `other_writes`.
+        Raises ReceiptChangedError in these cases:
 
-        Raises ReceiptChangedError if another process has changed the receipt after the caller read it, if the message
-        was deleted, or if the condition of another write fails.
+        - The stored receipt no longer has the status and the number of attempts in `stored`.
+        - The message was deleted.
+        - The condition of another write fails.
         """
         others = [*(alert_writes(alert) if alert else []), *other_writes]
         message = stored.message
@@ -164,8 +166,8 @@ def _counters(message: Message, before: ReceiptStatus, after: ReceiptStatus, cha
     """Return the write that moves a copy from the counter of the status `before` to the counter of the status `after`.
 
     The counters are attributes of the message. The write also stores the event id of the change. The write fails if the
-    stored event id is not the event id in `message`. Otherwise, a smaller event id could replace a greater event id,
-    and a chat client ignores a change with a smaller event id.
+    stored event id is not the event id in `message`, because event ids must only grow. A chat client ignores a change
+    with a smaller event id.
     """
     key = keys.message(message.account_sid, message.conversation_sid, message.sid)
     actions = (

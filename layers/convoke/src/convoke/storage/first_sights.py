@@ -13,16 +13,16 @@ from convoke.storage.table import Equals, NotExists, Put, Table, TransactionCanc
 MAX_FIRST_SIGHT_ATTEMPTS = 12
 """The maximum number of transactions in which Convoke tries to create the Users of one request.
 
-A transaction is repeated only if one of these Users was created meanwhile, or if a tombstone that is to be replaced was
-changed or erased meanwhile. A request contains at most ten Users.
+A transaction is repeated only if another process changed one of these Users meanwhile: it created the User, or it
+changed or erased the User's tombstone. A request contains at most ten Users.
 """
 
 
 def creation(user: User) -> Put:
-    """Return the write that stores a new User. The User may replace the tombstone of a User with the same identity.
+    """Return the write that stores a new User, or a User that replaces the tombstone of its identity.
 
-    The condition of the write fails if another request has created the User meanwhile, or if the tombstone was changed
-    or erased meanwhile.
+    The write of a new User fails if the User or its tombstone exists. The write of a replacing User fails if the
+    tombstone was changed or erased meanwhile.
     """
     condition = Equals("revision", user.revision - 1) if user.revision else NotExists("pk")
     return Put(items.user_item(user), condition)

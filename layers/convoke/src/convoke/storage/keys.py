@@ -72,7 +72,7 @@ INDEXES = (DUE, LISTED, MEMBERSHIPS)
 DUE_SHARDS = tuple(f"due#{number}" for number in range(8))
 """The partitions of the index `due`. The schedule in template.yaml has an event for each partition.
 
-One partition is not enough. A partition of DynamoDB accepts at most 1,000 write units per second, and each conversation
+One partition is not enough. A partition of DynamoDB accepts at most 1,000 write units per second. Each conversation
 with participants causes two writes to this index. See
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/bp-partition-key-design.html.
 """

@@ -155,8 +155,8 @@ def _participant_writes(
     """
     account_sid, service_sid = conversation.account_sid, conversation.chat_service_sid
     if new and old:
-        # The revision of the conversation is not enough, because `update_alone` changes the read position or the
-        # notification level in this item and does not change the conversation.
+        # Also check the revision of the participant. `update_alone` changes the read position or the notification level
+        # in this item, but not the revision of the conversation.
         revised = new.model_copy(update={"revision": (old.revision or 0) + 1, "event_id": event_id})
         yield Put(items.participant_item(revised, service_sid), _is_unchanged(old))
     elif new:

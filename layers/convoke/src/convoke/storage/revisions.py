@@ -87,8 +87,8 @@ def event_id_actions(actions: Sequence[Action], change: Change) -> list[Action]:
 
 def revision_error(acquired_locks: Sequence[Lock], canceled: TransactionCanceledError) -> Exception:
     """Return the error for a canceled transaction. The transaction contained the writes of `revision_writes`."""
-    # If the condition on the revision or the condition of another write failed, ignore the locks that could not be
-    # acquired. A concurrent request may have acquired these locks for the same conversation.
+    # The writes after the locks fail only if the conversation or a related item has changed. Then ignore the locks that
+    # could not be acquired. A concurrent request may have acquired these locks for the same conversation.
     if max(canceled.failed) >= len(acquired_locks):
         return ChangedMeanwhileError()
     return collision_error(acquired_locks, canceled, first=0)

@@ -95,8 +95,8 @@ class SendingLimits:
                 # A process whose clock is behind may have started the turns again meanwhile. The reserved turn can then
                 # be earlier than `first`.
                 return _moment(max(_next_turn(stored) - distance, first))
-        # Do not reserve a turn that is more than MAX_PAUSE away. The copy would come back before this turn, and would
-        # then reserve a second turn.
+        # Do not reserve a turn after `now + MAX_PAUSE`. The copy comes back after MAX_PAUSE, and would then reserve a
+        # second turn.
         return now + MAX_PAUSE
 
 

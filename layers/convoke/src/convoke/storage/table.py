@@ -179,7 +179,10 @@ class Update:
 
 @dataclass(frozen=True, slots=True)
 class Delete:
-    """Remove the item with the key `key`. Does nothing if the item does not exist and the condition permits this."""
+    """Remove the item with the key `key`. If the item does not exist, nothing is removed.
+
+    The condition is checked in both cases.
+    """
 
     key: Key
     condition: Condition | None = None
