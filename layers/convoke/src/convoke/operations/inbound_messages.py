@@ -183,7 +183,7 @@ class InboundMessageOperations:
         return delivery.inbound.message(known[service.sid].sids if urls else ())
 
     def _media_lost(self, message: Message, service: Service, delivery: _Delivery) -> Sequence[Write]:
-        """Return the writes that store an alert if media of the new message could not be fetched."""
+        """Return the writes that store an alert about lost media. Return no writes if all media were fetched."""
         fetched = delivery.media.get(service.sid, FetchedMediaSids())
         if not fetched.losses:
             return []

@@ -138,8 +138,8 @@ class CopyRepository:
             try:
                 self.table.transact([_update(stored.receipt, receipt), counters, change_write(following), *others])
             except TransactionCanceledError as canceled:
-                # If only the condition on the message failed, another change of the message was stored meanwhile. Try
-                # again with the current message.
+                # If only the condition on the message failed, another process has changed the message. Try again with
+                # the current message.
                 current = canceled.failed.get(1)
                 if current is None or canceled.failed.keys() != {1}:
                     raise ReceiptChangedError from canceled

@@ -181,7 +181,7 @@ class Update:
 class Delete:
     """Remove the item with the key `key`. If the item does not exist, nothing is removed.
 
-    The condition is checked in both cases.
+    The condition is checked even if the item does not exist.
     """
 
     key: Key
