@@ -46,8 +46,8 @@ class AccessTokenOperations:
     real_time: Clock = instants.now
     """The clock that determines whether a token has expired.
 
-    A test can move the clock of the instance. A chat session must not end because a test moves the clock of the
-    instance. Therefore tokens use the real clock.
+    This clock is the real clock and not the clock of the instance, which a test can move. A chat session must not end
+    because a test moves the clock of the instance.
     """
 
     def verify(self, token: str) -> ChatSession:
@@ -72,8 +72,9 @@ class AccessTokenOperations:
     def authenticate(self, token: str) -> ChatSession:
         """Return the session of a chat client that sends a request outside its WebSocket.
 
-        Raises an error with the status 401 if `token` is invalid, or if the User does not exist. The User normally
-        exists, because `connect` has created the User when the client opened its WebSocket.
+        Raises an error with the status 401 if `token` is invalid, or if the User does not exist. Unlike `connect`, this
+        method does not create the User. The client has opened its WebSocket first, and `connect` has then created the
+        User.
         """
         session = self.verify(token)
         if self.revoked([session]):

@@ -79,7 +79,7 @@ class AccountOperations:
         return self._create_or_fetch(sid)
 
     def _create_or_fetch(self, account_sid: str) -> Account:
-        """Create an account with this SID, or return the account that another call has created with this SID."""
+        """Create the account with this SID. If the account exists, return the existing account."""
         now = self.now()
         service = new_service(account_sid, DEFAULT_SERVICE_NAME, now, self.new_sid)
         account = Account(

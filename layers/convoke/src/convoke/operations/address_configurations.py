@@ -34,12 +34,16 @@ class AddressConfigurationOperations:
     def create(self, account: Account, requested: NewAddressConfiguration) -> AddressConfiguration:
         """Store and return a new configuration. See docs/behaviour/address-configurations.md#create.
 
-        Raises ConflictError if the address already has a configuration. Raises another error if the account does not
-        own the address, if a required parameter is missing, if the URL is not allowed, or if the service does not
-        exist.
+        Raises ConflictError if the address already has a configuration. Raises another error in these cases:
+
+        - The account does not own the address.
+        - A required parameter is missing.
+        - The URL is not allowed.
+        - The service does not exist.
         """
         configuration = requested.configuration(account.sid, self.new_sid(Prefix.ADDRESS_CONFIGURATION), self.now())
-        # Check only addresses whose channel is known, because an account cannot own an address without a channel.
+        # Without a known channel, the address cannot be in the list of owned addresses. Therefore only an address with
+        # a known channel is checked.
         if channel_of(requested.address) and not account.owns(requested.address):
             raise InvalidParameterError(field="address", wanted="one of the owned addresses of this account")
         self._refuse_unusable(account.sid, requested)
@@ -67,9 +71,8 @@ class AddressConfigurationOperations:
     ) -> AddressConfiguration:
         """Store the given fields. If no fields are given, nothing changes.
 
-        Raises NotFoundError. Raises another error if the URL is not allowed, or if the service does not exist. Also
-        raises an error if a required setting would be missing after the update. The type of autocreation determines
-        which settings are required.
+        Raises NotFoundError. Raises another error if the URL is not allowed, if the service does not exist, or if a
+        required setting is missing after the update. The type of autocreation determines which settings are required.
         """
         configuration = self.fetch(account_sid, sid_or_address)
         if not requested.model_fields_set:

@@ -35,8 +35,8 @@ class ApiKeyOperations:
     real_time: Clock = instants.now
     """The clock that determines whether an API key has expired.
 
-    A test can move the clock `now`. The console uses an API key that expires. A person who has signed in to the console
-    must not be signed out when a test moves `now`.
+    This clock is the real clock and not the clock `now`, which a test can move. The console uses an API key that
+    expires. A test that moves `now` must not sign a person out of the console.
     """
 
     def create(
@@ -70,7 +70,10 @@ class ApiKeyOperations:
         return self.api_keys.page(account_sid, page)
 
     def update(self, account_sid: str, key_sid: str, change: NewApiKey) -> ApiKey:
-        """Store the friendly name if the request contains one. Raises NotFoundError if the account has no such key."""
+        """Store the friendly name if the request contains a friendly name. Return the API key.
+
+        Raises NotFoundError if the account has no such key.
+        """
         key = self.fetch(account_sid, key_sid)
         if not change.model_fields_set:
             return key
@@ -120,8 +123,9 @@ class ApiKeyOperations:
     def signing_key(self, key_sid: str) -> SigningKey | None:
         """Return the account of an API key, and the secret of the API key. This secret signs access tokens.
 
-        Return None if the API key does not exist or has expired. Also return None if Convoke cannot compute the secret:
-        an early API key has only a hash of its secret, and a master secret can be missing.
+        Return None if the API key does not exist or has expired, or if Convoke cannot compute its secret. There are two
+        reasons for the last case: an early version of Convoke created the key and stored only a hash, or the master
+        secret is missing.
         """
         owner = self.api_keys.fetch_owner(key_sid)
         if owner is None or owner.master_version is None or not owner.is_valid(self.real_time()):

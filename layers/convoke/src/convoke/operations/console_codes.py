@@ -1,6 +1,6 @@
 """Create one-time codes for links to the console, and exchange a code for an API key.
 
-A user can also sign in with an API key and its secret. `console/static/pages.js` has this way.
+A person can also sign in without a link, with an API key and its secret: see `console/static/pages.js`.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ class ConsoleCodeOperations:
     real_time: Clock = instants.now
     """The clock that determines whether a code has expired.
 
-    A test can change the clock of the instance. The process `convoke console`, which creates codes, does not know this
-    clock. Therefore codes use the real clock.
+    This clock is the real clock and not the clock of the instance, which a test can move. The process `convoke
+    console`, which creates codes, does not know the clock of the instance.
     """
 
     def create(self, account_sid: str) -> str:
@@ -47,8 +47,10 @@ class ConsoleCodeOperations:
         """Exchange a code for a new API key of the account. Return the API key and its secret.
 
         The code can be used only once. If the process dies before the response, the person needs a new link. The method
-        also deletes the expired codes and API keys of the account, because no other operation deletes them. Raises
-        NotAuthenticatedError if the code does not exist, was used or has expired.
+        also deletes the expired codes and the expired API keys of the account, because Convoke has no periodic task for
+        this.
+
+        Raises NotAuthenticatedError if the code does not exist, was used or has expired.
         """
         account_sid = requested.account_sid
         if not self.codes.take(account_sid, hash_secret(requested.code), self.real_time()):

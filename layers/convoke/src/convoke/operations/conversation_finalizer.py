@@ -30,9 +30,10 @@ class MustCloseError(Exception):
 
 
 class NothingToFinalizeError(Exception):
-    """The conversation is deleted, or the event about the end of `initializing` is published or no longer stored.
+    """There is no event about the end of `initializing` to publish.
 
-    This error occurs, for example, if the state machine is started a second time, or is started after the deletion.
+    Either the event is already published, or the conversation or the event was deleted. This error occurs, for example,
+    if the state machine is started twice for a conversation.
     """
 
 
@@ -60,10 +61,12 @@ class ConversationFinalizer:
     def finalize(self, account_sid: str, conversation_sid: str, causes: Sequence[Cause]) -> Event:
         """Change the conversation to its requested state, and return the event.
 
-        `causes` are the reasons why the participants cannot be added. If the participants are not added, the method
-        raises MustCloseError if there are causes, or NotReadyError if there are no causes. The method also raises
-        NotReadyError if a concurrent execution has changed the conversation. Raises NothingToFinalizeError if there is
-        no event to publish.
+        If the participants are not added, the method raises MustCloseError or NotReadyError. `causes` are the reasons
+        why the participants cannot be added. With causes, the error is MustCloseError. Without causes, the error is
+        NotReadyError.
+
+        Also raises NotReadyError if a concurrent execution has changed the conversation. Raises NothingToFinalizeError
+        if there is no event to publish.
         """
         conversation, provisioning = self._fetch(account_sid, conversation_sid)
         if conversation.state is not State.INITIALIZING:

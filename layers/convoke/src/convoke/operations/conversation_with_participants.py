@@ -78,8 +78,8 @@ class ConversationWithParticipantsOperations:
         """
         if problems := self.problems(account, service, requested, participants):
             raise refusal(problems)
-        # Check here whether an earlier request with the same Idempotency-Key has created the conversation. Convoke must
-        # send no pre-event for an existing conversation.
+        # If an earlier request with the same Idempotency-Key has created the conversation, stop before the pre-event.
+        # Convoke must send no pre-event for an existing conversation.
         if (
             idempotent
             and request_webhooks.origin.notify_webhooks
@@ -115,8 +115,8 @@ class ConversationWithParticipantsOperations:
     ) -> list[ConversationsError]:
         """Return the errors for rules that concern several parts of a request, in the order of the checks.
 
-        Before this call, the caller must check each participant separately. `requested` must be None if the parameters
-        of the conversation are invalid.
+        The caller must first check each participant separately. `requested` must be None if the parameters of the
+        conversation are invalid.
         """
         return [
             *ownership_problems(account, participants),

@@ -37,7 +37,7 @@ logger = logging.getLogger(__name__)
 MAX_CONTENTION_SECONDS = 9
 """The maximum time in seconds for which an operation is retried if other requests change the same resource.
 
-When several operations conflict, at least one of these operations succeeds.
+Of several operations that conflict, at least one succeeds, so the number of conflicting operations decreases.
 """
 
 
@@ -81,10 +81,9 @@ Result = TypeVar("Result")
 
 
 def retry_on_conflict(operation: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
-    """Return a function that calls `operation`, and calls `operation` again if optimistic locking fails.
+    """Return a function that calls `operation`, and repeats the whole operation if optimistic locking fails.
 
-    Each further call also repeats the reads of the operation. The function raises UnavailableError if optimistic
-    locking still fails after MAX_CONTENTION_SECONDS.
+    The function raises UnavailableError if optimistic locking still fails after MAX_CONTENTION_SECONDS.
     """
 
     @wraps(operation)
@@ -197,9 +196,9 @@ class ConversationOperations:
     def _unpublished_events(self, conversation: Conversation, provisioning: Provisioning | None) -> tuple[Event, ...]:
         """Return the event about the end of `initializing` if this event may still be unpublished.
 
-        The finalizer publishes no event of a deleted conversation. Therefore the deletion must publish this event. The
+        The deletion must publish this event, because the finalizer publishes no event of a deleted conversation. The
         result is empty if the finalizer has recorded that the event is published. If the finalizer has published the
-        event and has not recorded the publication yet, receivers get the event twice, with the same event ID.
+        event but not yet recorded this, receivers get the event twice, with the same event ID.
         """
         if not conversation.unsettled or provisioning is None:
             return ()

@@ -34,8 +34,8 @@ class CopyStatuses:
     def record(self, copy: Copy, status: ReceiptStatus, entry: type[LogEntry] | None = None) -> bool:
         """Record the status of a copy that a carrier has reported. Return whether the receipt of the copy exists.
 
-        `entry` is the reason why the copy failed, or None. Nothing changes if the stored status cannot become the
-        reported status, because reports can arrive in any order.
+        `entry` is the reason why the copy failed, or None. Reports can arrive in any order. Therefore a report changes
+        nothing if the stored status cannot become the reported status.
         """
         while stored := self.copies.fetch(copy):
             if not stored.receipt.can_become(status):
@@ -56,12 +56,13 @@ class CopyStatuses:
         fields: Mapping[str, str] = NO_FIELDS,
         other_writes: Sequence[Write] = (),
     ) -> StoredCopy | None:
-        """Store the status that Convoke itself has determined for a copy, and the event about the status.
+        """Store a status that Convoke itself has determined, and its event. Return the copy with this status.
 
-        Return the copy with this status. `stored` is the copy as the caller has read it. `entry` is the reason why the
-        copy failed, or None. `fields` are further fields of the receipt to change. `other_writes` belong to the same
-        transaction. Return None if another process has changed the status after the caller read `stored`, or if the
-        receipt was deleted.
+        Returns None if another process has changed the status after the caller read `stored`, or if the receipt was
+        deleted.
+
+        `entry` is the reason why the copy failed, or None. `fields` are further fields of the receipt to change.
+        `other_writes` belong to the same transaction.
         """
         try:
             return self._change(stored, status, entry, fields, other_writes)
@@ -77,10 +78,10 @@ class CopyStatuses:
         fields: Mapping[str, str] = NO_FIELDS,
         other_writes: Sequence[Write] = (),
     ) -> StoredCopy:
-        """Store a new status and its event. Store an alert if `entry` is given. Return the copy with the new status.
+        """Store a new status and its event, and return the copy with the new status.
 
-        `entry` is the reason why the copy failed. Raises ReceiptChangedError if the receipt is no longer the receipt in
-        `stored`, or was deleted.
+        `entry` is the reason why the copy failed, or None. With `entry`, also store an alert. Raises
+        ReceiptChangedError if the receipt is no longer the receipt in `stored`, or was deleted.
         """
         now = self.now()
         update = {"status": status, "date_updated": now, "error_code": entry.code if entry else 0, **fields}

@@ -1,4 +1,4 @@
-"""Process a due conversation: finish its provisioning, apply its expired timers, or erase it if it is deleted.
+"""Process a due conversation: finish the provisioning, apply expired timers, or erase a deleted conversation.
 
 See docs/how-it-works.md#promises.
 """
@@ -74,10 +74,10 @@ class DueConversations:
                 self.conversations.put_off(conversation, after)
 
     def _finish_or_erase(self, conversation: Conversation, provisioning: Provisioning | None, go_on: GoOn) -> None:
-        """Claim an unfinished conversation. If the conversation is deleted, erase it. Otherwise continue provisioning.
+        """Claim an unfinished conversation. Then erase the conversation if it is deleted, or continue its provisioning.
 
-        If the conversation is overdue, the method also stores an alert. The claim sets a later due time. If the sweeper
-        crashes after the claim, the next attempt therefore does not start immediately.
+        The claim sets a later due time. Therefore the next attempt does not start immediately if the sweeper crashes.
+        If the conversation is overdue, the method also stores an alert.
         """
         next_attempt = self.retries.next_attempt_at(self.now(), conversation.attempts + 1)
         if not self.conversations.claim(conversation, next_attempt):
@@ -91,10 +91,11 @@ class DueConversations:
             self._finish(conversation, provisioning)
 
     def _finish(self, conversation: Conversation, provisioning: Provisioning) -> None:
-        """Continue the provisioning, or close the conversation after the last attempt.
+        """Continue the provisioning, or close the conversation after the last attempt to add the participants.
 
-        Only the attempts to add the participants are limited. Later attempts are not limited, because no later step can
-        fail permanently. The pauses grow up to a day, and an alert reports that the conversation is overdue.
+        Only these attempts are limited, because adding participants is the only step that can fail permanently. The
+        other steps are repeated without a limit. The pauses grow up to a day, and an alert reports the overdue
+        conversation.
         """
         if provisioning.status is not ProvisioningStatus.PENDING:
             self.workflow.start(conversation.account_sid, conversation.sid, [])

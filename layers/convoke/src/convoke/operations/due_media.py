@@ -20,11 +20,11 @@ class DueMedia:
     now: Clock
 
     def __call__(self, key: Key, _: GoOn) -> None:
-        """Mark an unused media as deleted. Remove the content and the record of a media that is marked as deleted.
+        """Mark an unused media as deleted, or remove a media that is marked as deleted.
 
-        The sweeper removes the content only in a later sweep. By then, no new message can contain the media, because
-        the media is marked. The record is removed after the content. If the process crashes between these two steps,
-        the record still exists, and the sweeper tries again.
+        The content is removed only in the sweep after the mark. By then, no new message can contain the media. The
+        content is removed before the record. If the process crashes in between, the sweeper therefore finds the record
+        and tries again.
         """
         media = self.media.fetch_with_tombstone(*keys.sids_of_media(key))
         if media is None:

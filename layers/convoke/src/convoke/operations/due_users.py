@@ -54,8 +54,8 @@ class DueUsers:
     """Implements `Process` of operations/sweeper.py for Users.
 
     Each call of this object is a pass. Each pass deletes the participants that are older than the deletion of the User.
-    The last pass starts at least SETTLING_TIME after the deletion and finds no participant to delete. This pass ends
-    the deletion, see `_finish`. If the service of the User is deleted, the first pass after that removes the tombstone.
+    The last pass starts at least SETTLING_TIME after the deletion and finds no participant to delete. Only this pass
+    calls `_finish`. If the service of the User was also deleted, the next pass removes the tombstone immediately.
     """
 
     users: UserRepository
@@ -93,8 +93,8 @@ class DueUsers:
         The first result is whether there was no participant to delete. The second result is whether the identity has
         participants that are newer than the deletion.
 
-        If the time for the sweep is over, raises TimeIsOverError, so that the next pass starts immediately. If a
-        deletion in this pass has failed, the first result is False instead. The next pass then starts after a pause,
+        If the time for the sweep is over, raises TimeIsOverError, so that the next pass starts immediately. But if a
+        deletion in this pass has failed, returns False as the first result. The next pass then starts after a pause,
         and the number of attempts is not reset.
         """
         outcomes: set[_Outcome] = set()
@@ -144,11 +144,11 @@ class DueUsers:
         return _Outcome.LEAVES
 
     def _finish(self, service: Service, user: User, *, is_seen: bool) -> None:
-        """Remove the tombstone. If a new User has replaced the tombstone, remove `leaving` from the new User.
+        """End the deletion of a User. Remove the tombstone, or `leaving` of a new User that has replaced the tombstone.
 
-        A process with an outdated cache can add a participant without creating the User of the participant's identity.
-        `is_seen` is True if the identity has a participant that is newer than the deletion. In place of the tombstone,
-        this method then stores a new User.
+        `is_seen` is True if the identity has a participant that is newer than the deletion. A process with an outdated
+        cache can add such a participant without creating a User. The method then replaces the tombstone with a new
+        User.
         """
         if user.date_removed is None:
             self.users.update(user, user.after_leaving(), None)

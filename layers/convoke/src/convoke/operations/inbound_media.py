@@ -30,11 +30,11 @@ FETCH_SECONDS = 10.0
 
 
 TOO_MANY = f"a message has at most {MAX_MEDIA} media"
-"""The reason why Convoke does not fetch the media after the first MAX_MEDIA media of a message."""
+"""The reported reason for the loss of each media after the first MAX_MEDIA media of a message."""
 
 
 class FetchedMediaSids(NamedTuple):
-    """The SIDs of the media that arrived in time, and one reason for each media that could not be fetched."""
+    """The SIDs of the media that were fetched, and one reason for each media that was not fetched."""
 
     sids: tuple[str, ...] = ()
     losses: tuple[str, ...] = ()

@@ -50,19 +50,20 @@ logger = logging.getLogger(__name__)
 class _Delivery:
     """A delivery of an inbound message by a carrier: the data that stays the same when `_receive` is repeated.
 
-    `_receive` is repeated after a conflict. Because of this data, Convoke nevertheless sends each pre-event only once,
-    and fetches each media only once for a service.
+    `_receive` is repeated after a conflict. This data contains the replies to pre-events and the fetched media.
+    Therefore Convoke sends each pre-event only once, and fetches each media only once for a service.
     """
 
     inbound: InboundMessage
     credentials: CarrierCredentials | None
     of_conversation: RequestWebhooks
+    """The webhook setting for a conversation that the message creates."""
     of_message: RequestWebhooks
-    """The webhook setting for a message that is added to an existing conversation.
+    """The webhook setting for a message that is added to an existing conversation. See `of_conversation`.
 
-    A delivery may need two pre-events: Convoke sends the pre-event about a new conversation, and then another request
-    creates the conversation. The repeated `_receive` adds the message to this conversation and sends the pre-event
-    about the message. Each pre-event has its own reply.
+    A delivery may need both settings: Convoke sends the pre-event about a new conversation, but another request creates
+    the conversation first. The repeated `_receive` then adds the message to that conversation, and sends the pre-event
+    about the message.
     """
     media: dict[str, FetchedMediaSids] = field(default_factory=dict)
     """Maps the SID of each service to the media that were fetched for the service."""
@@ -86,12 +87,12 @@ class InboundMessageOperations:
     ) -> Received:
         """Store an inbound message in the conversation to which the message belongs, or in a new conversation.
 
-        The result tells what happened. The message is not stored if a webhook receiver rejects the message, or if no
-        conversation awaits the message and no address configuration creates a conversation.
+        The result tells what happened. The message is not stored if a webhook receiver rejects it. The message is also
+        not stored if no conversation awaits it and no address configuration creates a conversation. If an earlier call
+        has stored the message, it is not stored again.
 
-        `credentials` give access to the media of the message. If an earlier call stored the message, this method does
-        not store the message again. Raises a ConversationsError if the message breaks a rule, for example
-        MessageEmptyError. Raises UnavailableError if the carrier must deliver the message again.
+        `credentials` give access to the media of the message. Raises a ConversationsError if the message breaks a rule,
+        for example MessageEmptyError. Raises UnavailableError if the carrier must deliver the message again.
         """
         inbound.check_addresses()
         origin = Origin(notify_webhooks=True, source=inbound.source)
@@ -126,9 +127,9 @@ class InboundMessageOperations:
     def _fetch_open(self, account_sid: str, conversation_sid: str) -> Conversation:
         """Return the conversation that awaits a message. Raises ChangedMeanwhileError if the conversation is not open.
 
-        The conversation holds the lock of the addresses in the message. After the error, `_receive` runs again and
-        reads the lock again. A conversation that was closed or deleted meanwhile has released the lock. A conversation
-        in the state `initializing` will soon be open or closed.
+        The conversation holds the lock on the addresses in the message. After the error, `_receive` is repeated and
+        reads the lock again. If the conversation was closed or deleted meanwhile, it has released the lock. If its
+        state is `initializing`, it will soon be open or closed.
         """
         conversation = self.conversations.fetch(account_sid, conversation_sid)
         if conversation is None or not is_open(conversation):
@@ -183,7 +184,7 @@ class InboundMessageOperations:
         return delivery.inbound.message(known[service.sid].sids if urls else ())
 
     def _media_lost(self, message: Message, service: Service, delivery: _Delivery) -> Sequence[Write]:
-        """Return the writes that store an alert if media of the new message could not be fetched."""
+        """Return the writes that store an alert about lost media. Return no writes if all media were fetched."""
         fetched = delivery.media.get(service.sid, FetchedMediaSids())
         if not fetched.losses:
             return []

@@ -34,7 +34,7 @@ class MediaOperations:
 
     @property
     def max_body_bytes(self) -> int:
-        """The maximum size of the body of an upload. A multipart form is longer than the content that it contains."""
+        """The maximum size of the body of an upload request. The body is a multipart form that contains the content."""
         return self.max_upload_bytes + MAX_FORM_OVERHEAD_BYTES
 
     def begin(
@@ -65,9 +65,8 @@ class MediaOperations:
         """Return a media whose upload is complete. Raises NotFoundError.
 
         `reader` is the identity of the chat user who fetches the media. None means that the account fetches the media.
-        The account can fetch all media of the service. A chat user can fetch the media of the conversations in which
-        the user is a participant. A chat user can also fetch a media that the user has uploaded, until a message
-        contains the media.
+        The account may fetch all media of the service. If a message contains the media, a chat user must be a
+        participant of the message's conversation. Otherwise, the chat user must have uploaded the media.
         """
         known = parse_sid(media_sid, Prefix.MEDIA)
         media = known and self.media.fetch(service.account_sid, known)
@@ -163,7 +162,7 @@ class MediaUpload:
         self._writer.write(data)
 
     def complete(self, content_type: str, filename: str | None) -> Media:
-        """Store the content durably. After that, store its type, filename and size. Return the complete media.
+        """Store the content durably, and then its type, filename and size. Return the complete media.
 
         Raises NotFoundError if the record of the media was deleted during the upload.
         """

@@ -17,7 +17,7 @@ class MediaLinks:
     media: MediaRepository
     store: MediaStore
     operations: Callable[[], MediaOperations]
-    """Returns the operations that make a link to the API. Called only if the media store cannot make links."""
+    """Returns the operations that make a link to the API. Called only if the media store cannot make links itself."""
     public_url: str | None
 
     def __call__(self, account_sid: str, media_sids: Sequence[str]) -> list[CopyMedia]:

@@ -29,12 +29,14 @@ class MessageReplay:
     queue: DeliveryQueue
 
     def split(self, replay: Event) -> None:
-        """Enqueue the delivery of the next message to the webhook.
+        """Enqueue the delivery of the next message in a replay.
 
-        `replay` is an event that starts or continues a message replay. Convoke enqueues the event that continues the
-        replay only after the last attempt of the delivery. The webhook therefore receives the messages in the order of
-        their indexes. If none of the messages that the query reads contains a trigger of the webhook, and more messages
-        follow, Convoke immediately enqueues the event that continues the replay.
+        `replay` is the event that starts or continues a message replay. The delivery contains the event that continues
+        the replay, and Convoke enqueues this event after the last attempt of the delivery. Therefore the webhook gets
+        the messages in the order of their indexes.
+
+        If the webhook has triggers, one call reads only some messages. If none of these messages contains a trigger,
+        the method immediately enqueues the event that continues the replay.
 
         The method does nothing if the webhook or the conversation is deleted, or if the webhook no longer receives
         messages.

@@ -71,7 +71,7 @@ class CopyOutcome(NamedTuple):
 
     @property
     def is_retryable(self) -> bool:
-        """Whether the circuit breaker of the line (see `Copy.line`) counts the outcome as a failure."""
+        """Whether the outcome is a failure for the circuit breaker of the line (see `Copy.line`)."""
         return not self.is_answered and not self.is_throttled
 
 
@@ -99,9 +99,13 @@ class MessageSender:
     def begin(self, copy: Copy) -> BegunCopy | None:
         """Record that a call to the carrier starts. Return None if the carrier must not be called.
 
-        The carrier must not be called if the message or the conversation was deleted, if the copy is already sent or
-        has failed, or if another process starts a call for the copy. In these other cases, the method records that the
-        copy has failed, and returns None:
+        The carrier must not be called in these cases:
+
+        - The message or the conversation was deleted.
+        - The copy is already sent or has failed.
+        - Another process has just started a call for the copy.
+
+        In the following cases, the method records that the copy has failed, and also returns None:
 
         - Convoke does not know the two addresses of the copy.
         - The account has no sender for the business address, or the engine has no carrier for the sender's provider.
@@ -140,7 +144,10 @@ class MessageSender:
         return BegunCopy(begun, outbound, carrier, copy.queued_at)
 
     def call(self, begun: BegunCopy) -> CopyOutcome:
-        """Call the carrier and wait for its answer. This method uses neither the table nor the queue."""
+        """Call the carrier and wait for its answer.
+
+        This method uses neither the table nor the queue, so that the embedded engine can call it on a worker thread.
+        """
         try:
             return CopyOutcome(sent=begun.carrier.send(begun.outbound))
         except CarrierRefusedError as error:
@@ -175,14 +182,14 @@ class MessageSender:
             raise RetryLaterError(pause_seconds(stored.receipt.attempts))
 
     def undo(self, begun: BegunCopy) -> None:
-        """Record that the carrier has not accepted the copy. This attempt does not count towards MAX_ATTEMPTS."""
+        """Record that the carrier has not accepted the copy, and do not count this attempt towards MAX_ATTEMPTS."""
         self.copies.requeue(begun.stored, attempts=begun.stored.receipt.attempts - 1)
 
     def pause_after_own_failure(self, copy: Copy) -> float | None:
         """Count a failure of Convoke itself, and return the pause in seconds. Return None if the copy must be given up.
 
-        Only the AWS engine calls this method, because SQS cannot count these failures. The attempts of the copy do not
-        change.
+        The failure does not count as an attempt to send the copy. Only the AWS engine calls this method, because SQS
+        cannot count these failures.
         """
         return own_failure_pause_seconds(self.copies.count_failure(copy))
 

@@ -36,8 +36,9 @@ from convoke.storage.table import Write
 class MessageOperations:
     """Reads and changes the messages of conversations.
 
-    Each create, update or delete of a message also increments the revision of the conversation. Therefore optimistic
-    locking detects conflicts. A new status of a receipt also changes the message, but not the revision.
+    A request that creates, updates or deletes a message also increments the revision of the conversation. Therefore
+    optimistic locking detects conflicts. A new status of a receipt changes the message, but does not increment the
+    revision.
     """
 
     conversations: ConversationOperations
@@ -70,10 +71,11 @@ class MessageOperations:
     ) -> Message:
         """Add a message to the conversation `before`, which the caller has read.
 
-        Raises ChangedMeanwhileError if another request has changed the conversation after this read. `reached` are the
-        addresses to which a carrier has already delivered the message. These addresses get no copy. `other_writes`
-        takes the message and returns further writes for the same transaction. If a condition of these writes fails, the
-        method raises ChangedMeanwhileError too.
+        `reached` are the addresses to which a carrier has already delivered the message. These addresses get no copy.
+        `other_writes` takes the message and returns further writes for the same transaction.
+
+        Raises ChangedMeanwhileError if another request has changed the conversation after the caller read it, or if a
+        condition of `other_writes` fails.
         """
         members = self._members(before, requested.author)
         requested.check_against_participants(members)
@@ -167,8 +169,8 @@ class MessageOperations:
     def _members(self, conversation: Conversation, author: str) -> Sequence[Member]:
         """Return the participants that have a binding, and the author if the author is a participant without a binding.
 
-        The item of the conversation contains the participants with a binding. The lock of the author's identity
-        contains the author's SID. Therefore the method needs at most one read, even if there are many participants.
+        The method needs at most one read, however many participants there are. The item of the conversation contains
+        the participants with a binding, and the lock on the author's identity contains the author's SID.
         """
         if find_author(conversation.bound, author):
             return conversation.bound
@@ -205,7 +207,7 @@ def new_message(
 ) -> Message:
     """Return the message to store for a request. The message gets the conversation's next index.
 
-    The SID of the message is `sid`, but begins with this index instead of the first digits of `sid`.
+    The SID of the message is `sid`, but this index replaces the first digits.
     """
     author = find_author(members, requested.author)
     return requested.message(

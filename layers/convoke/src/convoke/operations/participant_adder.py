@@ -19,8 +19,8 @@ from convoke.storage.provisioning import ProvisioningRepository
 Admit = Callable[[Provisioning, Participant], None]
 """A function that raises a ConversationsError if a participant cannot be added.
 
-Convoke calls the function after the response to the request. Therefore Convoke can no longer refuse the request, and
-closes the conversation instead.
+Convoke calls the function after the response to the request. Convoke can then no longer refuse the request, and closes
+the conversation instead.
 """
 
 
@@ -38,10 +38,10 @@ class ParticipantAdder:
     now: Clock
 
     def add(self, provisioning: Provisioning) -> None:
-        """Add all participants, and start the finalizer. If one participant cannot be added, add no participant.
+        """Add all participants, and start the finalizer. If one participant cannot be added, only start the finalizer.
 
-        The method starts the finalizer in both cases. The caller may repeat this call at any time. Participants are
-        added only once, and the finalizer ignores a conversation that is already finished.
+        The caller may repeat this call at any time. Participants are added only once, and the finalizer ignores a
+        conversation that is already finished.
         """
         service = self.fetch_service(provisioning.account_sid, provisioning.chat_service_sid)
         causes = [*self._causes(provisioning, service)]

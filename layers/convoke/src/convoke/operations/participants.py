@@ -218,11 +218,11 @@ class ParticipantOperations:
         self.participants.update(conversation, after, participant, updated, None, lambda _: change)
 
     def _refuse(self, conversation: Conversation, identity: str | None, problems: Sequence[ConversationsError]) -> None:
-        """Raise the first of `problems`. Do nothing if there are no problems.
+        """Raise the first of `problems`, with the others attached. Do nothing if there are no problems.
 
-        If another participant already has the requested identity, raise ParticipantExistsError first, because clients
-        that repeat a request ignore this error. Without problems, the method need not check the identity, because the
-        lock on the identity makes the write fail with the same error.
+        If another participant has the requested identity, the first error is ParticipantExistsError, because clients
+        that repeat a request ignore this error. Without problems, the identity need not be checked here: the lock on
+        the identity makes the write fail with the same error.
         """
         if problems:
             exists = identity and self._sid_of(conversation, identity)
@@ -236,9 +236,9 @@ class ParticipantOperations:
         request_webhooks: RequestWebhooks,
         now: datetime,
     ) -> None:
-        """Store a change of a participant without changing the conversation.
+        """Store a changed participant, but not its conversation.
 
-        Such a change does not conflict with concurrent messages.
+        Therefore the change does not conflict with concurrent messages.
         """
         request_webhooks.send_pre_event(lambda: participant_update(conversation, after))
         sid, subject, origin = self.new_sid(Prefix.CHANGE), subject_of(conversation), request_webhooks.origin
@@ -248,10 +248,10 @@ class ParticipantOperations:
     def _fetch_of(self, conversation: Conversation, sid: str) -> Participant:
         """Return the participant of `conversation` with the SID or identity `sid`. Raises NotFoundError.
 
-        The caller must read the conversation before this call, because this method reads the participant. If another
-        request changes the participant between these two reads, that request usually also increments the revision of
-        the conversation. The caller's write then fails. A request that changes only the read position or the
-        notification level does not increment the revision, and causes no conflict.
+        The caller must read the conversation before this call. If another request changes the participant meanwhile,
+        the other request usually increments the revision of the conversation, and the caller's write fails. A change of
+        the read position or the notification level increments only the revision of the participant. An update of the
+        participant checks this revision too.
         """
         known = parse_sid(sid, Prefix.PARTICIPANT) or self._sid_of(conversation, sid)
         found = known and self.participants.fetch(conversation.account_sid, conversation.sid, known)

@@ -38,7 +38,8 @@ class ParticipantQueue(Protocol):
 class Workflow(Protocol):
     """The state machine of the finalizer. The states are Finalize, Publish and Settle.
 
-    If the participants cannot be added, the state Close follows Finalize and closes the conversation before Publish.
+    If the participants cannot be added, the state Close comes between Finalize and Publish. Close closes the
+    conversation.
     """
 
     def start(self, account_sid: str, conversation_sid: str, causes: Sequence[Cause]) -> None:
@@ -62,8 +63,8 @@ class DeliveryQueue(Protocol):
     def send(self, messages: Sequence[Delivery | Event]) -> None:
         """Enqueue each event or delivery as one queue message.
 
-        The consumer splits an event into deliveries. Each time the consumer receives the queue message of a delivery,
-        the consumer makes at most one attempt.
+        The consumer splits an event into deliveries. The consumer makes at most one attempt each time that it receives
+        the queue message of a delivery.
         """
 
 
@@ -101,7 +102,7 @@ class Carrier(Protocol):
 
     @property
     def sends_group_mms(self) -> bool:
-        """Whether the phones of a group see one common conversation.
+        """Whether the carrier can send a group MMS, which all phones of a group see as one common conversation.
 
         If the value is False, each phone of a group gets a separate message. The text of this message starts with the
         author.
@@ -112,8 +113,8 @@ class Carrier(Protocol):
 
         Raises CarrierRefusedError if the carrier will never accept the copy. Raises CarrierThrottledError or
         CarrierUnavailableError if the carrier has not accepted the copy, but may accept the copy later. Raises
-        CarrierOutcomeUnknownError if the carrier may have accepted the copy. Any other exception means the same, but is
-        logged with a traceback.
+        CarrierOutcomeUnknownError if the carrier may have accepted the copy. The caller treats any other exception like
+        CarrierOutcomeUnknownError, and logs a traceback.
         """
 
 

@@ -19,8 +19,8 @@ from convoke.storage.users import UserRepository
 class PrincipalOperations:
     """Fetches the principal of a request. Every method raises InvalidAccessTokenError if the User does not exist.
 
-    A method reads the table at most once to fetch the roles. No read is needed if the user's roles, and the roles that
-    would replace deleted roles, are among the four default roles of the service.
+    A method reads all roles with at most one call to the table. The call is not needed if all roles are default roles
+    of the service.
     """
 
     users: UserRepository

@@ -35,10 +35,10 @@ class Republisher:
         return len(events)
 
     def republish_period(self, account_sid: str, filters: EventFilters) -> int:
-        """Publish the events that `filters` selects, except events with a recorded attempt. Return their number.
+        """Publish the events that `filters` selects, except events with a recorded attempt.
 
-        An event without attempts may already be on the bus. For example, an event that no webhook receives has no
-        attempts. Publishing an event again is safe, because consumers tolerate duplicates.
+        Returns the number of published events. An event without attempts may already be on the bus, for example because
+        no webhook receives the event. It is safe to publish an event twice, because consumers tolerate duplicates.
         """
         published = 0
         for events in self._pages(account_sid, filters):

@@ -26,9 +26,9 @@ class RequestWebhooks:
     def send_pre_event(self, build: Callable[[], PreEvent]) -> Reply:
         """Send the pre-event of the request once, and return the receiver's reply. Raises WebhookRejectedError.
 
-        The fields of the reply replace fields of the pending change. `build` returns the pre-event, and is called only
-        if the pre-event must be sent. The reply is empty if the request does not enable webhooks. See `PreEvents.send`
-        for the other cases in which the reply is empty.
+        The reply contains new values for fields of the pending change. `build` returns the pre-event, and is called
+        only if the pre-event must be sent. The reply is empty if the request does not enable webhooks. See
+        `PreEvents.send` for the other cases in which the reply is empty.
         """
         if not self.origin.notify_webhooks:
             return {}
@@ -38,10 +38,10 @@ class RequestWebhooks:
 
 
 class CheckedWebhooks(RequestWebhooks):
-    """The webhook setting of a chat user's request. A repetition of the operation checks the user's permissions again.
+    """The webhook setting of a chat user's request. A repeated operation checks the user's permissions again.
 
-    Before the receiver answers the pre-event, another request can remove the user from the conversation. Then
-    optimistic locking fails, and the operation is repeated.
+    While the receiver answers the pre-event, another request can remove the user from the conversation. Then optimistic
+    locking fails, and the operation is repeated.
     """
 
     def __init__(self, send: SendPreEvent, origin: Origin, check: Callable[[], None]) -> None:

@@ -42,8 +42,8 @@ class ScopedWebhookOperations:
     def create(self, service: Service, conversation_sid: str, requested: NewScopedWebhook) -> ScopedWebhook:
         """Create a webhook of a conversation. See docs/behaviour/scoped-webhooks.md#create.
 
-        Raises NotFoundError or TooManyWebhooksError. Raises another error if a required parameter is missing, if the
-        URL is not allowed, or if the state of the conversation permits no new webhooks.
+        Raises NotFoundError or TooManyWebhooksError. Raises another error if a required parameter is missing, or if the
+        URL is not allowed. Also raises an error if the state of the conversation permits no new webhooks.
         """
         conversation = self._conversation(service, conversation_sid)
         conversation.refuse_webhooks()

@@ -59,8 +59,8 @@ class SenderOperations:
             raise InvalidParameterError(field="address", wanted="one of the owned addresses of this account")
         secret = requested.required_secret()
         if self.senders.fetch_by_address(requested.address):
-            # The condition of the later write would be enough. This check avoids that a refused request first writes a
-            # secret and then deletes the secret.
+            # The condition of the write below would be enough. Because of this earlier check, a refused request does
+            # not write and then delete a secret.
             raise ConflictError(reason="address_sends")
         sender = requested.sender(account.sid, self.new_sid(Prefix.SENDER), self.now())
         if secret:
@@ -94,8 +94,8 @@ class SenderOperations:
     def update(self, account_sid: str, sid: str, requested: SenderChange) -> Sender:
         """Store the given fields. If no fields are given, nothing changes.
 
-        Raises NotFoundError. Raises InvalidParameterError if the request has only one part of the secret, or if the
-        request changes the limit of a sender that the operator has assigned.
+        Raises NotFoundError. Raises InvalidParameterError if the request has only one part of the secret. Also raises
+        this error if the operator has assigned the sender and the request changes the limit.
         """
         sender = self.fetch(account_sid, sid)
         if not requested.model_fields_set:

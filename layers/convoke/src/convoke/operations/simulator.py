@@ -41,8 +41,8 @@ class SimulatorOperations:
     def send(self, account: Account, requested: NewSimulatedMessage) -> Received:
         """Deliver a message from a simulated phone to Convoke. If the message is a keyword, answer as a carrier does.
 
-        Raises InvalidParameterError if a receiver is the address of a Sender resource that belongs to another account,
-        or that sends through a real carrier. Raises the errors of `InboundMessageOperations.receive`.
+        Raises InvalidParameterError if a receiver has a Sender resource of another account, or a Sender resource with a
+        real carrier. Raises the errors of `InboundMessageOperations.receive`.
         """
         business = self._business_address(account, requested.to)
         inbound = InboundMessage(
@@ -57,11 +57,10 @@ class SimulatorOperations:
         inbound.check_addresses()
         if inbound.body is None and not inbound.media_urls:
             raise MessageEmptyError(field="body")
-        # Create the SID of this message before the SIDs of the answers, because the list of the phone's messages is
-        # ordered by SID.
+        # Create this SID before the SIDs of the answers, because the list of the phone's messages is ordered by SID.
         sid = self.new_sid(Prefix.RECEIPT)
-        # Receive the message before any write of this method, because this call may send a pre-event. A pre-event may
-        # need another thread. Then the whole request starts again on the other thread.
+        # Make this call before any write of this method. The call may send a pre-event. If a pre-event needs another
+        # thread, the whole request starts again on that thread.
         received = self.inbound_messages.receive(account, inbound)
         self._apply_keyword(account.sid, inbound)
         if received.outcome is not Outcome.REPEATED:
@@ -129,9 +128,8 @@ class SimulatorOperations:
     def _has_simulated_sender(self, account: Account, receiver: str) -> bool:
         """Return whether a simulated Sender resource is stored for a receiver.
 
-        The result is False for a number without a Sender resource, although Convoke simulates this number too.
-
-        Raises InvalidParameterError if the sender belongs to another account or is not simulated.
+        Convoke also simulates a number without a Sender resource, but the result is then False. Raises
+        InvalidParameterError if the sender belongs to another account or is not simulated.
         """
         sender = self.senders.fetch_by_address(receiver)
         if sender and (sender.account_sid, sender.provider) != (account.sid, Provider.SIMULATED):
@@ -139,10 +137,10 @@ class SimulatorOperations:
         return sender is not None
 
     def _apply_keyword(self, account_sid: str, inbound: InboundMessage) -> None:
-        """Change the opt-out list, and answer the keyword.
+        """Change the opt-out list if the message is STOP or START, and answer the keyword.
 
-        A keyword that does not change the list gets no answer, except HELP. Each message with STOP or START is applied
-        only once, because a repeated message could otherwise undo a later keyword.
+        A STOP or START that does not change the list gets no answer. Each message with STOP or START is applied only
+        once. Otherwise, a message that is delivered twice could undo a later keyword.
         """
         business, phone = inbound.business_address, inbound.sender
         keyword = inbound.keyword

@@ -46,14 +46,14 @@ from convoke.storage.sync import Span, SyncMembership, SyncRepository
 from convoke.storage.sync_memory import Departure, RecordedTouch
 
 REPLAY_MARGIN = 5_000_000
-"""How far before the given event a replay starts, in microseconds.
+"""How much earlier than the requested event id a replay starts, in microseconds.
 
 The margin is necessary because event ids contain times, and the clocks of several processes can differ. A client drops
 the events that it has already received.
 """
 
 REPLAY_BATCH = 100
-"""The number of new events after which a replay is interrupted. The client then requests the remaining events."""
+"""The number of new events after which a replay ends early. The client then requests the remaining events."""
 
 RECENT_MESSAGES = 25
 """The number of messages that a replay reads first. A client has usually missed fewer messages than this number."""
@@ -140,7 +140,7 @@ class SyncOperations:
 
     - The objects of each conversation that the client can see.
     - The client's own map of conversations.
-    - The objects of all Users in the client's service.
+    - The map of the fields of each User in the client's service.
 
     For an object of a conversation in the client's service, the error is NotAParticipantError. For any other object,
     and for a conversation that is deleted or in the state `initializing`, the error is SyncObjectNotFoundError.
@@ -196,7 +196,7 @@ class SyncOperations:
         """Return the events of an object after the event id `since`, and the events of the few seconds before.
 
         `REPLAY_MARGIN` explains these few seconds. If `since` is None, only the events of the last few seconds are
-        returned. The events contain the current state. A long replay is interrupted, see `REPLAY_BATCH`.
+        returned. Each event contains the current state. The result can be incomplete, see `REPLAY_BATCH`.
         """
         if since is None:
             since = to_event_id(self.now()) - REPLAY_MARGIN
@@ -222,8 +222,8 @@ class SyncOperations:
         if sync_object.kind is ObjectKind.ROSTER:
             return _batch(self._missed_roster(conversation, sync_object, threshold), since)
         if conversation.last_event_id <= since and not self._may_have_receipts(conversation, sync_object):
-            # Each change of the conversation or its messages increases the last event id, except a new status of a
-            # receipt. The client has therefore missed no event.
+            # Each change of the conversation or its messages increases the conversation's last event id. The condition
+            # rules out the only exception, a new status of a receipt. The client has therefore missed no event.
             return Replay((), is_complete=True, last_event_id=since)
         if sync_object.kind is ObjectKind.MESSAGES:
             return _batch(self._missed_messages(conversation, sync_object, threshold), since)
@@ -232,7 +232,7 @@ class SyncOperations:
     def touches(self, change: Change) -> Iterator[Touch]:
         """Yield the touches of a change. Each touch names an object or an item that the change affects.
 
-        If the change affects every member's map of conversations, this method reads the members.
+        If the change affects the maps of conversations of all members, this method reads the members.
         """
         yield from change.touches
         if change.members_action and change.conversation_sid:
@@ -421,8 +421,8 @@ class SyncOperations:
     ) -> Iterator[SyncEvent]:
         """Yield an event for each new message, and an event for each edited or deleted message.
 
-        An edited message can have two events with the same data. The first event has the event id of the creation. If
-        the replay is interrupted, the client has therefore received all messages up to the last event.
+        A new message that was edited has two events with the same data. The first event has the event id of the
+        creation. Therefore a replay that ends early leaves out no message that was created before its last event.
         """
         account_sid, sid = conversation.account_sid, conversation.sid
         recent = self.sync.messages(account_sid, sid, Span(RECENT_MESSAGES, forward=False))[::-1]
@@ -430,8 +430,8 @@ class SyncOperations:
             _item_event(sync_object, Action.ADDED, message_item(each), each.first_event_id)
             for each in self._created_since(conversation, recent, threshold)
         )
-        # A new status of a receipt changes only the message, not the conversation. Convoke stores no touch for a new
-        # status, so compare the event ids of the messages.
+        # A new status of a receipt changes only the message. Convoke stores no touch for it, so find the changed
+        # messages by their event ids.
         changed = [
             _item_event(sync_object, Action.UPDATED, message_item(each), each.last_event_id)
             for each in recent
@@ -448,7 +448,7 @@ class SyncOperations:
 
     @staticmethod
     def _may_have_receipts(conversation: Conversation, sync_object: SyncObject) -> bool:
-        """Return whether a new status of a receipt can change the object without changing the conversation.
+        """Return whether a new status of a receipt can change the object. The status does not change the conversation.
 
         Only the list of messages shows the statuses of receipts, and only participants with a binding have receipts.
         """
@@ -485,7 +485,7 @@ class SyncOperations:
         """Return the index of the first message that was created after the event id `threshold`.
 
         `last` is the index of a message that was created after this event id. The method uses a binary search, because
-        the event id of a message's creation increases with the index of the message.
+        messages with a greater index were created later.
         """
         low, high = 0, last
         while low < high:
@@ -554,8 +554,8 @@ def _service_sid(change: Change) -> str:
 def _batch(events: Iterable[SyncEvent], since: int) -> Replay:
     """Return the first events of a replay. The batch ends after REPLAY_BATCH events that are newer than `since`.
 
-    Older events do not count. Otherwise a batch could contain only events that the client has already received, and the
-    client would request the same batch again. Events with the same id are in the same batch.
+    Older events do not count, because the client has already received them. If they counted, a batch could contain only
+    such events, and the client would request the same batch again. Events with the same id are in the same batch.
     """
     taken: list[SyncEvent] = []
     newer = 0

@@ -18,7 +18,7 @@ from convoke.storage.participant_conversations import ParticipantConversationRep
 
 @lean_dataclass
 class UserConversationOperations:
-    """Every method raises NotFoundError if the User does not exist.
+    """Reads and changes the conversations of a User. Every method raises NotFoundError if the User does not exist.
 
     A method for one conversation also raises NotFoundError if the User is not a participant of the conversation, or if
     the conversation is in the state `initializing`.

@@ -36,7 +36,10 @@ class UserOperations:
     new_sid: NewSid
 
     def create(self, service: Service, requested: NewUser, *, request_webhooks: RequestWebhooks) -> User:
-        """Store a User. Raises UserExistsError, or UnknownServiceRoleError if the given role is no role for Users."""
+        """Store a User. Raises UserExistsError.
+
+        Raises UnknownServiceRoleError if the given role is not a role for Users.
+        """
         self._check_role(service, requested.role_sid)
         user = requested.user(service, self.now())
         origin = request_webhooks.origin
@@ -78,7 +81,7 @@ class UserOperations:
     def update(self, service: Service, sid: str, requested: UserChange, *, request_webhooks: RequestWebhooks) -> User:
         """Store the given fields. If no fields are given, nothing changes.
 
-        Raises NotFoundError. Raises UnknownServiceRoleError if the given role is no role for Users.
+        Raises NotFoundError. Raises UnknownServiceRoleError if the given role is not a role for Users.
         """
         user = self.fetch(service, sid)
         self._check_role(service, requested.role_sid)

@@ -114,12 +114,12 @@ class WebhookDelivery:
     def next_number(self, delivery: Delivery) -> int | None:
         """Return the number of the attempt to make now. Return None if the receiver has already accepted the event.
 
-        The recorded attempts determine the number. In two cases, the method returns the number of the last recorded
-        attempt again:
+        Usually, the number follows the number of the last recorded attempt. In two cases, this attempt is repeated with
+        the same number:
 
-        - The last recorded attempt has no result. A failure of Convoke interrupted this attempt, so it does not count.
-        - No further attempt may follow the last recorded attempt. The queue message exists nevertheless, because
-          Convoke failed before the end of the delivery.
+        - The attempt has no result. A failure of Convoke interrupted the attempt, so the attempt does not count.
+        - No further attempt may follow. The queue message exists nevertheless, because Convoke failed before the end of
+          the delivery.
         """
         last = self.attempts.fetch_last(delivery)
         if last is None:
@@ -145,7 +145,10 @@ class WebhookDelivery:
         return BegunDelivery(delivery, attempt, token)
 
     def call(self, begun: BegunDelivery) -> Outcome:
-        """Call the receiver and wait for its answer. This method uses neither the table nor the queue."""
+        """Call the receiver and wait for its answer.
+
+        This method uses neither the table nor the queue, so that the embedded engine can call it on a worker thread.
+        """
         try:
             answer = self.client.call(
                 begun.delivery,
@@ -164,8 +167,8 @@ class WebhookDelivery:
         deliveries are not paused. The outcome and `paused_until` are recorded together.
         """
         followed_by = begun.delivery.followed_by
-        # If the process crashes after `send` and before `put`, the attempt is repeated, and `followed_by` is enqueued
-        # twice.
+        # Enqueue `followed_by` before the result is stored. If the process crashes in between, the attempt is repeated,
+        # and `followed_by` is enqueued twice but never lost.
         if followed_by and not _is_retried(begun.delivery, begun.attempt.number, outcome):
             self.queue.send([followed_by])
         completed = begun.attempt.completed(outcome.status, outcome.error, outcome.answer, self.now(), paused_until)
@@ -175,7 +178,7 @@ class WebhookDelivery:
     def report_own_failure(self, message: Delivery | Event) -> None:
         """Store an alert about a queue message that Convoke itself could not process.
 
-        There is no alert if the queue message is about the event of another alert. A failure to store the alert is only
+        No alert is stored if the event of the queue message is about an alert. A failure to store the alert is only
         logged, because the queue message must reach the dead-letter queue.
         """
         self.metrics.add(Measure.DELIVERY_FAILED)
@@ -183,7 +186,7 @@ class WebhookDelivery:
         event, now = delivery.event if delivery else message, self.now()
         assert isinstance(event, Event)
         try:
-            # Create no alert about the event of another alert. See the comment in `_conclude`.
+            # If the event is about an alert, create no further alert. See the comment in `_conclude`.
             if event.type is not ErrorLogType.ERROR_LOGGED:
                 self.alerts.create(own_failure_alert(event, delivery.target if delivery else None, now))
         except Exception:
@@ -211,8 +214,7 @@ class WebhookDelivery:
     def _conclude(self, begun: BegunDelivery, attempt: EventAttempt, outcome: Outcome) -> None:
         """Do nothing if the receiver accepted the event. Otherwise raise RetryLaterError or DeliveryFailedError.
 
-        The error determines whether the queue message is retried. Before DeliveryFailedError, the method stores an
-        alert, unless the event is about an alert.
+        Before DeliveryFailedError, the method stores an alert, unless the event is about an alert.
         """
         if outcome.is_delivered:
             self.metrics.add(Measure.DELIVERED)

@@ -1,7 +1,7 @@
 """Store accounts, and the operator's list of all accounts of the deployment.
 
-The list is stored in one partition of the table. The list contains a copy of each account. Later changes of the owned
-addresses and of the error-log URL do not change the copy.
+One partition of the table contains the list, with a copy of each account. An update of the owned addresses or of the
+error-log URL changes the account, but not its copy in the list.
 """
 
 from __future__ import annotations
@@ -41,14 +41,14 @@ class AccountRepository:
         return items.to_resource(Account, stored) if stored else None
 
     def update(self, account_sid: str, change: AccountChange) -> Account:
-        """Store the fields that `change` sets in an existing account, and return the updated account.
+        """Update the fields that `change` sets, and return the updated account.
 
-        Raises InvalidParameterError if the new default service does not exist.
+        The account must exist. Raises InvalidParameterError if the new default service does not exist.
         """
         actions = tuple(items.update_actions(change))
         account = Update(keys.account(account_sid), actions, Exists("pk"))
-        # Only a ConfigurationChange can set a field that the operator's list shows. Any other change does not update
-        # the copy of the account in the list.
+        # The operator's list shows no fields of other changes. Therefore only a ConfigurationChange updates the copy in
+        # the list.
         if not isinstance(change, ConfigurationChange):
             return items.to_resource(Account, self.table.update(account))
         entry = Update(keys.account_entry(account_sid), actions, Exists("pk"))
@@ -57,8 +57,8 @@ class AccountRepository:
         return items.to_resource(Account, self.table.get(account.key) or {})
 
     def _update_with_entry(self, account: Update, entry: Update, chat_service_sid: str | None) -> None:
-        # The transaction checks that the new default service exists. Otherwise another request could delete the service
-        # at the same time.
+        # Check in the same transaction that the new default service exists, because another request could delete the
+        # service at the same time.
         service = [service_still_exists(account.key.pk, chat_service_sid)] if chat_service_sid else []
         try:
             self.table.transact([account, entry, *service])

@@ -22,10 +22,11 @@ class ApiKeyMasters(Protocol):
     def fetch(self) -> Masters | None: ...
 
     def put(self, before: Masters | None, after: Masters) -> bool:
-        """Replace the master secrets `before` with `after`. `before` is None if no master secrets are stored.
+        """Store the master secrets `after`. The stored master secrets must still be `before`.
 
-        Returns False if another process has replaced `before` first. The store in Secrets Manager never returns False,
-        because only the command line changes the master secrets.
+        `before` is None if no master secrets are stored. Returns False if the stored master secrets are no longer
+        `before`, because another process has changed them. On AWS, the result is always True, because only the command
+        line changes the master secrets there.
         """
 
 

@@ -1,7 +1,7 @@
 """Store API keys. Each API key has two items: the key item and the owner item.
 
 The key item is in the partition of the account, so that the API keys of an account can be listed. The partition key of
-the owner item is the SID of the API key, because a request contains this SID and no Account SID. Only the owner item
+the owner item is the SID of the API key, because a request does not contain the Account SID. Only the owner item
 contains the data that Convoke needs to check the secret.
 """
 
@@ -67,8 +67,8 @@ class ApiKeyRepository:
 class CachedApiKeys:
     """An ApiKeyRepository with a cache for `fetch_owner`.
 
-    The cache also stores that an API key does not exist. `create` and `delete` remove the API key from the cache.
-    Therefore this process immediately accepts a new API key and refuses a deleted API key.
+    The cache also contains the result None for an API key that does not exist. `create` and `delete` remove the API key
+    from the cache. Therefore this process immediately accepts a new API key and refuses a deleted API key.
     """
 
     def __init__(self, api_keys: ApiKeyRepository) -> None:

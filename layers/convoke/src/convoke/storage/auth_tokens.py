@@ -42,7 +42,7 @@ class AuthTokenTable:
 class CachedAuthTokens:
     """Implements AuthTokens with a cache for `fetch`.
 
-    The cache also stores that an account has no token. `put` removes the token of the account from the cache, so
+    The cache also contains the result None for an account without a token. `put` removes the account from the cache, so
     that this process uses the new token immediately.
     """
 

@@ -27,15 +27,15 @@ class _Entry(NamedTuple, Generic[Found]):
     read_at: ClockReading
     """The time at which the fetch started, because the result may be as old as the start of the fetch.
 
-    If the caller passed the result to `remember`, the time of this call.
+    For a result that was passed to `remember`, the time at which `remember` was called.
     """
 
 
 class Cached(Generic[Found]):
     """Calls `fetch` and caches each result for `lifetime` seconds.
 
-    The arguments of the call are the key of the cached result. The result None is not cached, so that a new account is
-    found immediately.
+    The arguments of the call are the key of the cached result. The result None is not cached, so that an account or a
+    service is found immediately after its creation.
     """
 
     def __init__(
@@ -76,7 +76,11 @@ class Cached(Generic[Found]):
             self._entries.clear()
 
     def _store(self, key: tuple[str, ...], entry: _Entry[Found]) -> None:
-        """Store a result. Remove results that are no longer fresh, and the oldest results above MAX_CACHE_ENTRIES."""
+        """Store a result, and remove old results.
+
+        A result is old if it is no longer fresh. If there are more than MAX_CACHE_ENTRIES results, the oldest are
+        removed too.
+        """
         with self._lock:
             self._entries.pop(key, None)
             self._entries[key] = entry
@@ -91,8 +95,8 @@ class CachedWithMisses(Generic[Found]):
     """Calls `fetch` and caches each result for a short time. Unlike `Cached`, this class also caches the result None.
 
     A client can repeat a request with an invented Account SID or API key. Without the cached None, each such request
-    would cause a fetch. A process that creates a missing account or API key calls `forget`. Therefore this process
-    finds the new account or API key immediately.
+    would cause a fetch. A process that creates an account or an API key must call `forget`, because the cached None
+    would otherwise hide it.
     """
 
     def __init__(self, fetch: Callable[..., Found | None]) -> None:

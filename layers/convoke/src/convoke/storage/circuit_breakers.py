@@ -25,10 +25,10 @@ from convoke.storage.table import (
 )
 
 LIFETIME = timedelta(hours=1)
-"""A stored circuit breaker counts as closed after this time without a change.
+"""How long a stored circuit breaker is used after its last change. After this time, it counts as closed.
 
-After a successful call, a process resets the stored failures only if it has read the stored circuit breaker. Without
-this limit, two failures on different days could therefore count as consecutive, although calls between them succeeded.
+A process that has not read the stored failures does not reset them after a successful call. Without this limit, two
+failures on different days could therefore count as consecutive, although calls between them succeeded.
 """
 
 

@@ -53,7 +53,7 @@ from convoke.storage.table import (
 )
 
 ERASE_BATCH_SIZE = 25
-"""The maximum number of items of a deleted conversation that one transaction removes.
+"""The maximum number of items of a deleted conversation or service that one transaction removes.
 
 DynamoDB limits a transaction to 4 MB. The largest message has about 120 KB, so 25 items fit.
 """
@@ -61,8 +61,8 @@ DynamoDB limits a transaction to 4 MB. The largest message has about 120 KB, so 
 TOMBSTONE_ATTRIBUTES = ("date_removed", "attempts", "unsettled", keys.DUE.partition, keys.DUE.sort)
 """The attributes that the deletion of a conversation sets.
 
-The deletion sets all these attributes, even if an attribute seems to have the right value already. The stored value may
-be newer than the value that the request read, because `claim` does not increment the revision.
+The deletion writes all these attributes, and not only those that differ from the conversation that the request read.
+The stored values may be newer, because `claim` changes them without incrementing the revision.
 """
 
 LIST_ATTRIBUTES = (keys.LISTED.partition, keys.LISTED.sort)
@@ -194,9 +194,9 @@ class ConversationRepository:
         Before messages are removed, the media of the messages are marked as deleted. The transaction that removes a
         participant with an identity also stores that its User left the conversation (see `departures_of_erased`).
 
-        The items are removed in batches. The method calls `go_on` before each batch. If `go_on` returns False, the
-        method stops and returns False. If all items are removed, the method returns True. The tombstone is removed
-        last. The tombstone keeps the conversation in the index `due`, so the sweeper continues an interrupted removal.
+        The method calls `go_on` before each batch of items, and stops if `go_on` returns False. Returns whether all
+        items are removed. The tombstone is removed last, because it keeps the conversation in the index `due`. The
+        sweeper therefore continues an interrupted removal.
         """
         tombstone = keys.conversation(account_sid, conversation_sid)
         webhooks = keys.scoped_webhooks(account_sid, conversation_sid)
@@ -220,8 +220,8 @@ class ConversationRepository:
     def claim(self, conversation: Conversation, due_at: datetime) -> bool:
         """Increment the number of attempts to finish a conversation, and set its next due time to `due_at`.
 
-        Returns False if the stored due time is no longer the due time that the caller read, usually because another
-        sweeper has claimed the conversation first. Also returns False if the conversation has no due time.
+        Returns False if the conversation has no due time, or if the stored due time is no longer the one in
+        `conversation`. In the second case, usually another sweeper has claimed the conversation first.
         """
         seen = conversation.due_at
         if seen is None:
@@ -234,16 +234,16 @@ class ConversationRepository:
         return _try_update(self.table, update)
 
     def settle(self, account_sid: str, conversation_sid: str) -> None:
-        """Record that the event for the end of `initializing` is published.
+        """Record that the event about the end of `initializing` is published.
 
-        Does nothing if the publication is already recorded, or if the conversation was deleted. Otherwise, the
-        conversation is due afterwards only if one of its timers runs.
+        After that, the conversation is due only if one of its timers runs. Does nothing if the publication is already
+        recorded, or if the conversation was deleted.
         """
         key = keys.conversation(account_sid, conversation_sid)
         no_timers = And((NotExists("date_inactive"), NotExists("date_closed")))
         actions: list[Action] = [Remove(keys.DUE.partition), Remove(keys.DUE.sort), Set("unsettled", value=False)]
-        # Most conversations have no timers. For these conversations, one update is enough, and no read is necessary. If
-        # the condition fails, the error contains the existing item. The next update therefore needs no read.
+        # Assume first that the conversation has no timers, as most conversations. Then one update without a read is
+        # enough. If the condition fails, the error contains the existing item, so the next update needs no read either.
         existing = self._try_settle(key, actions, no_timers)
         while existing and existing.get("unsettled"):
             before = items.to_resource(Conversation, existing)
@@ -251,10 +251,10 @@ class ConversationRepository:
             existing = self._try_settle(key, differences(before, after), Equals("revision", before.revision))
 
     def _try_settle(self, key: Key, actions: Sequence[Action], condition: Condition) -> Item | None:
-        """Apply `actions` to an unsettled conversation, and return None.
+        """Apply `actions` to a conversation that is unsettled and fulfils `condition`.
 
-        If the conversation is already settled, or if `condition` fails, the method changes nothing and returns the
-        existing item. If the item no longer exists, the method also returns None.
+        Returns None if the actions were applied, or if the item no longer exists. Otherwise, nothing changes, and the
+        method returns the existing item.
         """
         unsettled = Equals("unsettled", value=True)
         try:

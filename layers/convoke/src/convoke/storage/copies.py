@@ -1,8 +1,8 @@
 """Store the delivery status of copies. A copy contains the text and the media that a carrier delivers to one phone.
 
-A change of a receipt does not increment the revision of the conversation. Therefore reports of carriers do not conflict
-with new messages. Instead, a write fails if the stored receipt does not have the status and the number of attempts that
-the caller read.
+The receipt of a copy contains the status and the number of attempts. A write of a receipt fails if the status or the
+number has changed after the caller read the receipt. The write does not increment the revision of the conversation, so
+that reports of carriers do not conflict with new messages.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from convoke.storage.table import (
 
 
 class ReceiptChangedError(Exception):
-    """The write failed, because the receipt changed after the caller read it, or because the message was deleted."""
+    """The write failed: the receipt has changed, the message was deleted, or the condition of another write failed."""
 
 
 class StoredCopy(NamedTuple):
@@ -58,8 +58,8 @@ class CopyRepository:
     def receipts(self, account_sid: str, conversation_sid: str, message_sid: str) -> list[Receipt]:
         """Return all receipts of a message.
 
-        One query is enough, because a message has at most one receipt for each participant with a binding, and a
-        conversation has at most 50 participants with a binding.
+        One query is enough. A conversation has at most 50 participants with a binding, and only these participants have
+        a receipt.
         """
         partition = keys.conversation(account_sid, conversation_sid).pk
         found = self.table.query(partition, between=keys.receipts(message_sid), limit=MAX_WRITES, consistent=True)
@@ -105,7 +105,7 @@ class CopyRepository:
         self._store(stored, stored.receipt.model_copy(update=update))
 
     def count_failure(self, copy: Copy) -> int:
-        """Count that Convoke itself failed to process the copy. Return the number of these failures.
+        """Add 1 to the number of times that Convoke itself failed to process the copy, and return this number.
 
         Raises ConditionFailedError if the receipt was deleted.
         """
@@ -124,8 +124,11 @@ class CopyRepository:
         """Store `receipt`, which has the new status, and the other items of this change, in one transaction.
 
         The other items are the counters of the message, the event, the alert if there is one, and `other_writes`.
-        Raises ReceiptChangedError if the stored receipt is not the receipt in `stored`, if the message was deleted, or
-        if the condition of another write fails.
+        Raises ReceiptChangedError in these cases:
+
+        - The stored receipt no longer has the status and the number of attempts in `stored`.
+        - The message was deleted.
+        - The condition of another write fails.
         """
         others = [*(alert_writes(alert) if alert else []), *other_writes]
         message = stored.message
@@ -135,8 +138,8 @@ class CopyRepository:
             try:
                 self.table.transact([_update(stored.receipt, receipt), counters, change_write(following), *others])
             except TransactionCanceledError as canceled:
-                # If only the condition on the message failed, another change of the message was stored meanwhile. Try
-                # again with the current message.
+                # If only the condition on the message failed, another process has changed the message. Try again with
+                # the current message.
                 current = canceled.failed.get(1)
                 if current is None or canceled.failed.keys() != {1}:
                     raise ReceiptChangedError from canceled
@@ -160,10 +163,11 @@ class CopyRepository:
 
 
 def _counters(message: Message, before: ReceiptStatus, after: ReceiptStatus, change: Change) -> Update:
-    """Return the write that decrements the counter of the status `before` and increments the counter of `after`.
+    """Return the write that moves a copy from the counter of the status `before` to the counter of the status `after`.
 
-    The write also stores the event id of the change. The write fails if the event id in `message` is not the stored
-    event id. The event ids of a message must only grow, because a chat client ignores a change with a smaller event id.
+    The counters are attributes of the message. The write also stores the event id of the change. The write fails if the
+    stored event id is not the event id in `message`, because event ids must only grow. A chat client ignores a change
+    with a smaller event id.
     """
     key = keys.message(message.account_sid, message.conversation_sid, message.sid)
     actions = (

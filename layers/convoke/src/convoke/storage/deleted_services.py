@@ -43,11 +43,10 @@ class DeletedServiceRepository:
             yield keys.sids_of_conversation(key)[1]
 
     def erase(self, deleted: DeletedService, go_on: Callable[[], bool]) -> bool:
-        """Remove the Users, roles, bindings and configurations of a service, and then the tombstone.
+        """Remove the Users, roles, bindings and configurations of a service, and its tombstone.
 
-        The method calls `go_on` before each batch. If `go_on` returns False, the method stops and returns False. If all
-        items are removed, the method returns True. The tombstone is removed last, so the sweeper continues an
-        interrupted removal.
+        The method calls `go_on` before each batch of items, and stops if `go_on` returns False. Returns whether all
+        items are removed. The last transaction removes the tombstone, so the sweeper continues an interrupted removal.
         """
         service = deleted.service
         belongings = self._belongings(service)

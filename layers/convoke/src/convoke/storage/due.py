@@ -56,10 +56,10 @@ class DueRepository:
         return int(str(stored["sweep_failures"])) if stored.get("sweep_failed_until") == due_at else 0
 
     def put_off(self, key: Key, failures: int, due_at: datetime) -> None:
-        """Store the sweeper's number of failures and the next due time. Does nothing if the item has no due time.
+        """Store the next due time, and how many times in succession the sweeper has failed to process the resource.
 
-        The revision of the item does not change. If a later change stores a different due time, the method `failures`
-        returns 0.
+        Does nothing if the item has no due time. The revision of the item does not change. If a later change stores a
+        different due time, the method `failures` returns 0.
         """
         moment = to_milliseconds(due_at)
         actions = (Set(keys.DUE.sort, moment), Set("sweep_failures", failures), Set("sweep_failed_until", moment))
@@ -69,7 +69,8 @@ class DueRepository:
     def resume(self, key: Key, due_at: datetime) -> None:
         """Make a claimed resource due at `due_at`, and reset its attempts. Does nothing if the item has no due time.
 
-        Call this method if the sweeper has made progress. Without the reset, the pauses between attempts would grow.
+        Call this method if the sweeper has made progress but could not finish. Without the reset, the pauses would grow
+        as after failures.
         """
         actions = (Set(keys.DUE.sort, to_milliseconds(due_at)), Set("attempts", 0))
         with suppress(ConditionFailedError):

@@ -45,7 +45,7 @@ def change_of(stored: Item) -> Change:
 def change_write(change: Change) -> Put:
     """Return the write that stores a change and its events.
 
-    Put this write into the transaction that changes the resource, so that no event is lost. See
+    The transaction that changes the resource must contain this write, so that no event is lost. See
     docs/how-it-works.md#promises.
     """
     key = keys.change(change.account_sid, change.sid)
@@ -78,9 +78,8 @@ class EventRepository:
             _range_from(page.position, keys.list_range(filters.start_date, filters.end_date), forward=forward),
             only=("conversation_sid", filters.conversation_sid) if filters.conversation_sid else None,
         )
-        # The previous page may have ended at any event of a change. The query for this page reads this change again,
-        # although the change may have no more events to show. The query therefore reads one change more than the page
-        # has events.
+        # If the previous page ended inside a change, the query must read that change again. All its events may be on
+        # the previous page, so read one change more than the page has events.
         entries = lists.query_entries(self.table, list_query, page.size + 1, forward=forward)
         listed = [
             event

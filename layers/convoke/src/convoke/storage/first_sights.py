@@ -13,16 +13,16 @@ from convoke.storage.table import Equals, NotExists, Put, Table, TransactionCanc
 MAX_FIRST_SIGHT_ATTEMPTS = 12
 """The maximum number of transactions in which Convoke tries to create the Users of one request.
 
-A transaction is repeated only if one of these Users was created meanwhile, or if the tombstone that one of these Users
-replaces was changed or erased meanwhile. A request contains at most ten Users.
+A transaction is repeated only if another process changed one of these Users meanwhile: it created the User, or it
+changed or erased the User's tombstone. A request contains at most ten Users.
 """
 
 
 def creation(user: User) -> Put:
-    """Return the write that stores a new User. The User may replace the tombstone of a User with the same identity.
+    """Return the write that stores a new User, or a User that replaces the tombstone of its identity.
 
-    The condition of the write fails if another request has created the User meanwhile, or if the tombstone was changed
-    or erased meanwhile.
+    The write of a new User fails if the User or its tombstone exists. The write of a replacing User fails if the
+    tombstone was changed or erased meanwhile.
     """
     condition = Equals("revision", user.revision - 1) if user.revision else NotExists("pk")
     return Put(items.user_item(user), condition)
@@ -38,9 +38,9 @@ class FirstSights:
     def __init__(self, table: Table) -> None:
         self._table = table
         self._known: Cached[bool] = Cached(lambda *_: None)
-        """Contains an entry for each User that this process has read or created.
+        """Contains an entry for each existing User that this process has read or created.
 
-        While the entry of a User is fresh, this class assumes that the User exists.
+        While the entry of a User is fresh, `transact` at first assumes that the User exists.
         """
         self.clear = self._known.clear
 
@@ -72,12 +72,12 @@ class FirstSights:
     def _missing(self, users: Sequence[User], *, consistent: bool) -> list[User]:
         """Return the Users among `users` that do not exist.
 
-        A deleted User does not exist, but the table can contain its tombstone. The returned User can replace the
+        A deleted User does not exist, but the table can contain its tombstone. The returned User can then replace the
         tombstone, because `in_place_of` has copied some fields of the tombstone.
 
         If `consistent` is False, the Users in the cache of this process count as existing, and the read is eventually
-        consistent. An eventually consistent read may miss a User that another request has just created. The transaction
-        then fails because the User already exists, and `transact` reads the Users again with strong consistency.
+        consistent. Such a read may miss a User that another request has just created. The transaction then fails, and
+        `transact` calls this method with `consistent=True`.
         """
         unknown = [user for user in users if consistent or not self._known(user.account_sid, user.sid)]
         if not unknown:

@@ -49,10 +49,11 @@ class InboundMessageRepository:
     table: Table
 
     def find(self, account_sid: str, inbound: InboundMessage, now: datetime) -> tuple[InboundRecord | None, str | None]:
-        """Return the record of an earlier delivery of the message, and the SID of the conversation for the message.
+        """Return the record of an earlier delivery of the message, and the SID of the message's conversation.
 
-        For a message to one receiver, this conversation holds the lock on the pair of addresses. For a message to
-        several receivers, this conversation holds the lock on the set of numbers. Each part of the result can be None.
+        Each of these two results can be None. The conversation holds a lock on the addresses in the message. This is
+        the lock on a set of numbers if the message has several receivers, and otherwise the lock on a pair of
+        addresses.
         """
         record_key = keys.inbound_record(account_sid, inbound.provider, inbound.provider_message_id)
         if inbound.is_group:
@@ -92,9 +93,12 @@ class InboundMessageRepository:
     ) -> None:
         """Store a conversation that an inbound message creates, and all items of the conversation, in one transaction.
 
-        Raises ChangedMeanwhileError if another conversation holds a lock that the new conversation needs, if the
-        inbound message is stored already, if one of the media was deleted or put into another message meanwhile, or if
-        a condition of `other_writes` fails.
+        Raises ChangedMeanwhileError in these cases:
+
+        - Another conversation holds a lock that the new conversation needs.
+        - The inbound message is already stored.
+        - One of the media was deleted, or was put into another message.
+        - A condition of `other_writes` fails.
         """
         service_sid = conversation.chat_service_sid
         writes: list[Write] = [

@@ -3,14 +3,14 @@
 docs/data-model.md has a table of all keys and a table of all access patterns.
 
 A partition key starts with the SID of the account, so a request cannot read or write items of another account. Only
-these six kinds of partition keys do not contain an account SID:
+these six kinds of partition keys do not start with an account SID:
 
 - The directory of accounts. No request reads the directory.
-- The shards of the index `due`. No request reads this index.
+- The shards of the index `due`. Only the sweeper and the movable clock of tests read this index.
 - The owner item of an API key. Convoke reads this item to find the account of a request.
 - The master secrets of API keys. No request names this item.
 - The lock on a sender's address, and the owner item of a sender. A carrier knows only the address or the SID of the
-  sender. No request uses these two items to read an item of another account.
+  sender. Convoke can find a sender of another account with these two items, but no response shows this sender.
 
 See docs/how-it-works.md#promises.
 
@@ -72,8 +72,8 @@ INDEXES = (DUE, LISTED, MEMBERSHIPS)
 DUE_SHARDS = tuple(f"due#{number}" for number in range(8))
 """The partitions of the index `due`. The schedule in template.yaml has an event for each partition.
 
-One partition is not enough. A partition of DynamoDB accepts at most 1,000 write units per second, and each conversation
-causes two writes to this index. See
+One partition is not enough. A partition of DynamoDB accepts at most 1,000 write units per second. Each conversation
+with participants causes two writes to this index. See
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/bp-partition-key-design.html.
 """
 
@@ -377,21 +377,24 @@ def receipts(message_sid: str) -> tuple[str, str]:
 
 
 def sync_touch(account_sid: str, conversation_sid: str, kind: str, touch_position: str) -> Key:
-    """Return the key of the record which shows that a change touched an item of a conversation's Sync object.
+    """Return the key of a `RecordedTouch`, the record of an edited or removed item in a conversation's Sync object.
 
-    The parameter `touch_position` is a result of the function `touch_position`.
+    `kind` is the kind of the Sync object. `touch_position` is a result of the function `touch_position`.
     """
     return Key(f"{account_sid}#{conversation_sid}", f"sync#{kind}#{touch_position}")
 
 
 def sync_touches(kind: str, touch_position: str) -> tuple[str, str]:
-    """Return the range of sort keys for a Sync object's touches. The range starts at `touch_position`."""
+    """Return the range of sort keys for the records of a Sync object (see `sync_touch`), from `touch_position` on."""
     prefix = f"sync#{kind}#"
     return prefix + touch_position, prefix + LAST
 
 
 def touch_position(event_id: int) -> str:
-    """Return the event id of a touch in the form that sort keys contain. The sort keys are ordered by event id."""
+    """Return an event id in the form that the sort keys of `sync_touch` contain.
+
+    The event id has leading zeros, so that the sort keys are ordered by event id.
+    """
     return f"{max(event_id, 0):0{EVENT_ID_DIGITS}}"
 
 
@@ -468,7 +471,7 @@ def group_copy(account_sid: str, address: str, projected_address: str, conversat
 def group_copies(account_sid: str, address: str, projected_address: str) -> str:
     """Return the partition key of the items about the last copies from a business number to a phone.
 
-    Each group has one item.
+    The partition contains one item for each group in which the phone has got a copy from this number.
     """
     return f"{account_sid}#group-copy#{address}#{projected_address}"
 
@@ -534,10 +537,7 @@ def kind_of(key: Key) -> str:
 
 
 def list_attributes(account_sid: str, name: str, sid: str, at: datetime) -> Item:
-    """Return the attributes that put an item into the list `name` of an account.
-
-    The index `LISTED` contains these lists.
-    """
+    """Return the attributes that put an item into the list `name` of an account. The list is in the index `LISTED`."""
     shard = zlib.crc32(sid.encode()) % LIST_SHARDS
     return {LISTED.partition: list_shards(account_sid, name)[shard], LISTED.sort: list_position(at, sid)}
 
@@ -623,19 +623,19 @@ def sids_of_conversation(key: Key) -> tuple[str, str]:
 def is_streamed(item: Item) -> bool:
     """Return whether the event publisher must receive a new item from the table's stream.
 
-    The event publisher must receive each change, unless `Change.published_by_maker` is True. No item of another kind is
-    for the event publisher. The filter in template.yaml has the same rule.
+    The event publisher must receive each change, unless `Change.published_by_maker` is True. It needs no item of
+    another kind. The filter in template.yaml has the same rule.
     """
     return item["sk"] == "change" and not item.get("published_by_maker", False)
 
 
 def is_streamed_to_consumers(item: Item) -> bool:
-    """Return whether the embedded engine must publish a new item.
+    """Return whether the embedded engine must publish the events of a new item.
 
     On the embedded engine, only webhooks and the message sender consume events. The message sender sends copies to
-    phones. A change without events for webhooks and without copies is not published.
+    phones. Therefore a change without events for webhooks and without copies is not published.
     """
-    # Most items are no changes. Therefore check the sort key first.
+    # Most items are not changes. Therefore check the sort key first.
     return item["sk"] == "change" and is_streamed(item) and bool(item["webhooks"] or item.get("has_copies"))
 
 

@@ -23,7 +23,7 @@ from convoke.storage.table import Index, Item, Table, key_of
 MIN_ENTRIES_WITH_FILTER = 250
 """The minimum number of entries that are read from each shard for a page of a filtered list.
 
-Without this minimum, most pages would be almost empty if few entries match the filter.
+Few entries may match the filter. Without this minimum, most pages would then be almost empty.
 """
 
 
@@ -137,9 +137,8 @@ def _matches(entry: Item, list_query: ListQuery) -> bool:
 def _merge(pages: Sequence[list[Item]], *, forward: bool, limit: int) -> ListEntries:
     """Merge the entries of all shards. `pages` has one page for each shard.
 
-    If a page has `limit` entries, its shard may contain more entries that were not read. An entry of another shard that
-    comes after the end of this page may also come after an unread entry. Therefore the result contains no entry that
-    comes after the end of such a page.
+    A page with `limit` entries may be incomplete: its shard may have further entries, which were not read. These
+    entries come after the end of the page. Therefore the result ends where the first incomplete page ends.
     """
     nearest = min if forward else max
     end = nearest((position_of(page[-1]) for page in pages if len(page) == limit), default=None)

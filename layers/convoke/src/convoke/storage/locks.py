@@ -46,8 +46,8 @@ class Lock:
     def release(self, conversation_sid: str) -> Delete:
         """Return the write that deletes the lock.
 
-        The write does nothing if the lock does not exist. The condition fails if another conversation holds the lock.
-        Another conversation can hold the lock after this conversation has released the lock.
+        The write does nothing if the lock does not exist. The write fails if another conversation holds the lock. This
+        happens only if this conversation has already released the lock.
         """
         return Delete(self.key, Or((NotExists("pk"), Equals("conversation_sid", conversation_sid))))
 
@@ -110,8 +110,8 @@ def collision_error(locks: Sequence[Lock], canceled: TransactionCanceledError, *
     """Return the error for those of `locks` that could not be acquired, because the items of the locks exist.
 
     `first` is the position of the first lock in the transaction. If none of the locks exists, the function returns
-    `canceled`. The transaction then failed because a new SID already exists, which is practically impossible, because
-    SIDs have a random part.
+    `canceled`. The transaction then failed because an item with a new SID already exists. This is practically
+    impossible, because SIDs have a random part.
     """
     existing = [(lock, canceled.failed.get(position)) for position, lock in enumerate(locks, first)]
     errors = [lock.make_error(holder_sid(item)) for lock, item in existing if item]

@@ -39,7 +39,7 @@ class MediaRepository:
         self.table.transact([Put(items.media_item(media), NotExists("pk"))])
 
     def complete(self, media: Media, content: Content) -> bool:
-        """Store the description of the uploaded content.
+        """Store the type, the filename and the size of the uploaded content.
 
         Returns False if the media was deleted, or if a message already contains the media.
         """
@@ -78,7 +78,7 @@ class MediaRepository:
 
 
 def use_writes(message: Message, media: Iterable[Media]) -> list[Update]:
-    """Return the writes that assign media to a new message.
+    """Return the writes that record that a new message contains the media.
 
     A write fails if the media was deleted or is already in another message.
     """

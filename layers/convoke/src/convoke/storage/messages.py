@@ -43,7 +43,8 @@ class MessageRepository:
     ) -> None:
         """Store a new message and its receipts. There is one receipt for each copy of the message.
 
-        Also raises ChangedMeanwhileError if one of the media was deleted or put into another message meanwhile.
+        Raises ChangedMeanwhileError if the conversation has changed, or if a condition of `other_writes` fails. Also
+        raises this error if one of the media was deleted or put into another message.
         """
         change = change.following(before.last_event_id)
         message = message.model_copy(update={"event_id": change.last_event_id})

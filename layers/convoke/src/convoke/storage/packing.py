@@ -28,13 +28,13 @@ ABSENT = object()
 
 
 _PAYLOADS: Any = {"events": {"__all__": {"payload"}}}
-"""The part of a change that `pack_change` does not convert, because a payload already contains only strings."""
+"""The part of a change that `pack_change` does not convert to JSON types, because a payload contains only strings."""
 
 
 class _PackedEvents(Model):
     common: dict[str, Any]
     common_by_type: dict[str, dict[str, Any]] = Field(default_factory=dict)
-    """Maps each event type to the fields that all events of the type have in common.
+    """Maps each event type to further fields that are equal in all events of this type. `common` does not contain them.
 
     This mapping is empty if all events of the change have the same type.
 
@@ -69,7 +69,7 @@ def pack_change(change: Change) -> Item:
     stored = change.model_dump(mode="json", exclude_none=True, exclude=_PAYLOADS)
     for place, (stored_event, event) in enumerate(zip(stored["events"], change.events, strict=True)):
         stored_event["payload"] = event.payload
-        # `unpack_change` restores the id.
+        # Do not store an id that `unpack_change` can make from the SID of the change.
         if event.id == event_id(change.sid, place):
             del stored_event["id"]
     common, events = _pack_events(stored["events"])
@@ -119,7 +119,8 @@ def pack_provisioning(provisioning: Provisioning) -> Item:
     implied = _implied_fields(stored)
     return {
         **_without(stored, KEY_FIELDS),
-        # The transactions of provisioning depend on the status, so the status is stored even if it is the default.
+        # Conditions of later transactions check the status. Therefore store the status even if it has the default
+        # value, which `exclude_defaults` leaves out.
         "status": provisioning.status.value,
         "common": {name: value for name, value in common.items() if implied.get(name, ABSENT) != value},
         "columns": columns,
@@ -138,7 +139,10 @@ def unpack_provisioning(stored: Item) -> Provisioning:
 
 
 def _implied_fields(provisioning: Fields) -> Fields:
-    """Return the fields of a participant that usually follow from the fields of the provisioning."""
+    """Return the usual values of some fields of a participant.
+
+    The values follow from the fields of the provisioning.
+    """
     created = provisioning["date_created"]
     return {**{name: provisioning[name] for name in KEY_FIELDS}, "date_created": created, "date_updated": created}
 
@@ -180,7 +184,8 @@ def _packed(mappings: Sequence[Fields]) -> tuple[dict[str, Any], list[dict[str, 
     """Return the fields that have the same value in all mappings, and a list with the other fields of each mapping."""
     common = {**mappings[0]} if mappings else {}
     for each in mappings[1:]:
-        # This comparison of views is fast. From the third mapping on, `common` usually does not change.
+        # Make a new dict only if a field differs. From the third mapping on, usually no field differs, and the
+        # comparison of views is fast.
         if not common.items() <= each.items():
             common = {name: value for name, value in common.items() if each.get(name, ABSENT) == value}
     others = [name for name in dict.fromkeys(chain.from_iterable(mappings)) if name not in common]

@@ -12,7 +12,7 @@ from convoke.storage.table import Key, Table
 MIN_ITEMS_WITH_FILTER = 250
 """The minimum number of items that are read for a page of a filtered list.
 
-Without this minimum, a page would be almost empty if few resources match the filter.
+Few resources may match the filter. Without this minimum, most pages would then be almost empty.
 """
 
 

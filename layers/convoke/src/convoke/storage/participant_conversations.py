@@ -32,8 +32,8 @@ class ParticipantConversationRepository:
     ) -> Page[ParticipantConversation]:
         """Return a page of the conversations of an identity or an address, ordered by conversation SID.
 
-        If entries of the index are outdated, the page has fewer resources than requested, although the list may
-        continue.
+        The page leaves out `initializing` conversations and outdated entries of the index. Therefore the page can have
+        fewer resources than requested although the list continues.
         """
         partition = keys.membership_partition(account_sid, chat_service_sid, *known_by)
         found = self.table.query(
@@ -59,7 +59,10 @@ class ParticipantConversationRepository:
             after = page[-1]
 
     def _fetch(self, participant_keys: Sequence[Key]) -> Iterator[tuple[str, ParticipantConversation]]:
-        """Yield each resource with its position in the list. Skip deleted participants and conversations."""
+        """Yield each resource with its position in the list.
+
+        Skip deleted participants, and conversations that are deleted or `initializing`.
+        """
         if not participant_keys:
             return
         conversation_keys = {key: keys.conversation(*keys.sids_of_conversation(key)) for key in participant_keys}

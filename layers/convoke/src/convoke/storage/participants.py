@@ -149,11 +149,14 @@ class ParticipantRepository:
 def _participant_writes(
     conversation: Conversation, old: Participant | None, new: Participant | None, event_id: int
 ) -> Iterator[Write]:
-    """Yield the writes that replace the participant `old` with the participant `new`."""
+    """Yield the writes for a created, changed or deleted participant.
+
+    `old` is None for a created participant. `new` is None for a deleted participant.
+    """
     account_sid, service_sid = conversation.account_sid, conversation.chat_service_sid
     if new and old:
-        # The revision of the conversation is not enough, because `update_alone` changes the read position or the
-        # notification level in this item and does not change the conversation.
+        # Also check the revision of the participant. `update_alone` changes the read position or the notification level
+        # in this item, but not the revision of the conversation.
         revised = new.model_copy(update={"revision": (old.revision or 0) + 1, "event_id": event_id})
         yield Put(items.participant_item(revised, service_sid), _is_unchanged(old))
     elif new:

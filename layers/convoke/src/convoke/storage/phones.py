@@ -1,4 +1,4 @@
-"""Store simulated phones, their messages, and which phones have opted out of messages from a number.
+"""Store simulated phones, their messages, and the opt-out lists of business numbers.
 
 Only the embedded engine has simulated phones. See docs/phones/simulator.md.
 """
@@ -24,7 +24,7 @@ MAX_RECENT_MESSAGES = 1000
 
 
 class StoredPhoneMessage(NamedTuple):
-    """A message of a simulated phone, with the current receipt of the copy and the current conversation."""
+    """A message of a simulated phone, together with the receipt and the conversation that belong to the message."""
 
     message: PhoneMessage
     receipt: Receipt | None
@@ -34,7 +34,10 @@ class StoredPhoneMessage(NamedTuple):
 
     @property
     def numbers(self) -> list[str]:
-        """The numbers to which an answer of the phone goes: the other numbers of the group, or the business number."""
+        """The numbers to which the phone would send an answer to this message.
+
+        In a group, these are the other numbers of the group. Otherwise, the only number is the business number.
+        """
         group = self.conversation.number_group if self.conversation and self.receipt and self.receipt.in_group else ()
         return sorted({*self.message.others, *group} - {self.message.phone})
 
@@ -158,9 +161,10 @@ def _related(message: PhoneMessage) -> tuple[Key, Key]:
 
 
 def keyword_write(account_sid: str, provider_message_id: str, moment: datetime) -> Put:
-    """Return the write that records that a keyword message has changed the opt-out list.
+    """Return the write that stores that a keyword message has changed the opt-out list.
 
-    Without this record, a repeated delivery of a STOP message after a START message would opt the phone out again.
+    A message can be delivered twice. Without this record, a repeated STOP message after a START message would opt the
+    phone out again.
     """
     key = keys.keyword_record(account_sid, provider_message_id)
     return Put(items.with_expiry({"pk": key.pk, "sk": key.sk}, moment + INBOUND_RECORD_LIFETIME))

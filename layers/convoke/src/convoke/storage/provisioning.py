@@ -36,7 +36,7 @@ from convoke.storage.table import (
 )
 
 CONVERSATION_ATTRIBUTES = frozenset({"state", "date_updated", "date_inactive", "date_closed", "unsettled"})
-"""The attributes of a conversation that change when the conversation leaves the state `initializing`."""
+"""The attributes of a conversation, besides revision and event ids, that change when it leaves `initializing`."""
 
 PROVISIONING_ATTRIBUTES = frozenset({"status", "causes", "date_updated"})
 """The attributes of a provisioning that change when the provisioning completes or fails."""

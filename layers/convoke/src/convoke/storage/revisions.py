@@ -48,9 +48,10 @@ def revise(
 ) -> None:
     """Apply `actions` to the conversation, acquire the locks, and apply the other writes, in one transaction.
 
-    `change` contains the events to publish. If `change` is None, nothing is published. Raises ChangedMeanwhileError if
-    the stored conversation does not have the revision of `before`. If another conversation holds a lock, raises the
-    error of this lock.
+    `change` contains the events to publish. If `change` is None, nothing is published.
+
+    Raises ChangedMeanwhileError if the stored conversation does not have the revision of `before`, or if a condition of
+    `other_writes` fails. If another conversation holds a lock, raises the error of this lock.
     """
     try:
         table.transact(revision_writes(before, actions, change, acquired_locks, other_writes))
@@ -86,8 +87,8 @@ def event_id_actions(actions: Sequence[Action], change: Change) -> list[Action]:
 
 def revision_error(acquired_locks: Sequence[Lock], canceled: TransactionCanceledError) -> Exception:
     """Return the error for a canceled transaction. The transaction contained the writes of `revision_writes`."""
-    # If the condition on the revision or the condition of another write failed, ignore the locks that could not be
-    # acquired. A concurrent request may have acquired these locks for the same conversation.
+    # The writes after the locks fail only if the conversation or a related item has changed. Then ignore the locks that
+    # could not be acquired. A concurrent request may have acquired these locks for the same conversation.
     if max(canceled.failed) >= len(acquired_locks):
         return ChangedMeanwhileError()
     return collision_error(acquired_locks, canceled, first=0)

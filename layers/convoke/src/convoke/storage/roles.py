@@ -55,7 +55,7 @@ class RoleRepository:
     def list(self, service: Service, page: PageRequest) -> Page[Role]:
         """Return a page of the roles of a service, including the default roles, ordered by SID.
 
-        The default roles come first, because they are as old as the service.
+        SIDs sort by creation time. The default roles come first, because they are as old as the service.
         """
         position = page.position and keys.role(service.account_sid, service.sid, page.position)
         stored = self.table.query(
@@ -83,7 +83,7 @@ class RoleRepository:
     def delete(self, service: Service, role: Role) -> bool:
         """Delete a role. The configuration of `service` must not refer to the role.
 
-        Returns False if the role was deleted, or if the configuration changed after `service` was read.
+        Returns False if the role was deleted, or if the roles in the configuration changed after `service` was read.
         """
         try:
             self.table.transact([names_no_other_roles(service), Delete(_key(role), Exists("pk"))])

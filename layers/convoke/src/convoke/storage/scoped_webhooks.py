@@ -45,12 +45,13 @@ class ScopedWebhookRepository:
     def replace(
         self, conversation: Conversation, webhooks: Sequence[ScopedWebhook], change: Change | None = None
     ) -> None:
-        """Replace all webhooks of the conversation.
+        """Replace all webhooks of the conversation with `webhooks`.
 
-        `change` is the record of a message replay that the new webhook requests, or None. The caller must read the
-        conversation before the webhooks. The revision of the conversation then also protects the webhooks. Raises
-        ChangedMeanwhileError if another request changed the conversation or its webhooks after the caller read the
-        conversation.
+        `change` is the record of a message replay that a new webhook requests, or None.
+
+        The caller must read the conversation before the webhooks. The revision of the conversation then also protects
+        the webhooks. Raises ChangedMeanwhileError if another request changed the conversation or its webhooks after the
+        caller read the conversation.
         """
         write = webhooks_write(conversation, webhooks)
         revise(self.table, conversation, (), change, other_writes=[write])

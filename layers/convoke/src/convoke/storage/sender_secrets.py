@@ -35,8 +35,9 @@ class SenderSecretTable:
 
     def fetch(self, account_sid: str, sender_sid: str) -> TwilioCredentials | None:
         stored = self.table.get(keys.sender_secret(account_sid, sender_sid))
-        # The item stores the credentials under the attribute `secret`. In all items, the attribute `account_sid` is
-        # the SID of a Convoke account, but `account_sid` in the credentials is the SID of a Twilio account.
+        # The item contains the credentials in one attribute, `secret`. The reason is that the credentials have an
+        # `account_sid` of their own, the SID of a Twilio account. In all items, the attribute `account_sid` is the SID
+        # of a Convoke account.
         return TwilioCredentials.model_validate(stored["secret"]) if stored else None
 
     def put(self, account_sid: str, sender_sid: str, secret: TwilioCredentials) -> None:

@@ -29,12 +29,12 @@ from convoke.storage.table import (
 LIFETIME = timedelta(days=1)
 
 MAX_PAUSE = timedelta(minutes=15)
-"""The maximum pause of a copy that exceeds the limit. If a copy must wait for longer, it gets several pauses."""
+"""The maximum length of one pause of a copy. A copy that must wait longer gets several pauses."""
 
 MICROSECONDS = 1_000_000
 
 CLOCK_TOLERANCE_MICROSECONDS = 60 * MICROSECONDS
-"""How much later than MAX_PAUSE a turn can be because the clocks of two processes differ."""
+"""How much later than `now + MAX_PAUSE` the next free turn can be, because the clocks of two processes differ."""
 
 
 @lean_dataclass
@@ -42,11 +42,11 @@ class SendingLimits:
     table: Table
 
     def pause_before(self, sender: Sender, now: datetime) -> float:
-        """Count a copy that the sender is about to send. Return 0 if the limit permits the copy now.
+        """Return 0 if the sender may send a copy now. If the sender has a limit, the copy counts towards this limit.
 
-        Otherwise return the pause in seconds after which the caller must call this method again for the copy. The
-        waiting copies whose pause is shorter than MAX_PAUSE get different pauses. In each second, at most as many of
-        these copies come back as the limit permits.
+        Otherwise return a pause in seconds. After the pause, the caller must call this method again for the same copy.
+        Pauses that are shorter than MAX_PAUSE end at different times (see `_turn`). In each second, at most as many of
+        these pauses end as the limit permits copies.
         """
         limit = sender.max_messages_per_second
         if limit is None or self._is_counted(sender, limit, now):
@@ -54,7 +54,7 @@ class SendingLimits:
         return (self._turn(sender, limit, now) - now).total_seconds()
 
     def _is_counted(self, sender: Sender, limit: int, now: datetime) -> bool:
-        """Add 1 to the number of copies in this second. Return False if this number has already reached the limit."""
+        """Count one more copy in this second. Return False, and count nothing, if the count has reached the limit."""
         key = keys.sending_second(sender.account_sid, sender.sid, items.epoch_seconds(now))
         has_room = Or((NotExists("copies"), LessThan("copies", limit)))
         try:
@@ -69,8 +69,8 @@ class SendingLimits:
         The turns of one second are evenly spread over the second. If all turns up to MAX_PAUSE from now are taken, the
         method reserves no turn, and returns the time `now + MAX_PAUSE`.
 
-        The item contains the time of the next free turn in microseconds. The conditional updates need no read, so that
-        processes that reserve turns at the same time do not make each other repeat the update.
+        The item contains the time of the next free turn in microseconds. A reservation adds to the stored time without
+        reading the time first. Therefore processes that reserve turns at the same time do not conflict.
         """
         key = keys.sending_turns(sender.account_sid, sender.sid)
         distance = -(-MICROSECONDS // limit)
@@ -83,7 +83,8 @@ class SendingLimits:
         except ConditionFailedError as failed:
             following = _next_turn(failed.item)
         if following > last + CLOCK_TOLERANCE_MICROSECONDS:
-            # Somebody has set the clock back. Otherwise no copy would get a turn until the clock is where it was.
+            # The stored turn is so late that the clock must have been set back. Start the turns again. Otherwise no
+            # copy would get a turn until the clock has reached the stored turn.
             with suppress(ConditionFailedError):
                 self.table.update(Update(key, start, Equals("next", following)))
             return _moment(first)
@@ -91,10 +92,11 @@ class SendingLimits:
             with suppress(ConditionFailedError):
                 has_room = LessThan("next", last)
                 stored = self.table.update(Update(key, (Add("next", distance), _expiry(now)), has_room))
-                # A process whose clock is behind may have started the turns again meanwhile.
+                # A process whose clock is behind may have started the turns again meanwhile. The reserved turn can then
+                # be earlier than `first`.
                 return _moment(max(_next_turn(stored) - distance, first))
-        # Do not reserve a turn that is more than MAX_PAUSE away. The copy would come back before this turn, and would
-        # then reserve a second turn.
+        # Do not reserve a turn after `now + MAX_PAUSE`. The copy comes back after MAX_PAUSE, and would then reserve a
+        # second turn.
         return now + MAX_PAUSE
 
 

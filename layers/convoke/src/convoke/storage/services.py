@@ -106,8 +106,8 @@ class CachedServices:
 def names_no_other_roles(service: Service) -> Update:
     """Return a write that cancels a transaction if the roles in the configuration of a service have changed.
 
-    `service` is the service that the caller read. The write also cancels a transaction if the service was deleted. The
-    write changes nothing. `service_still_exists` explains why a write is necessary.
+    `service` is the service that the caller has read. The write also cancels a transaction if the service was deleted.
+    The write itself changes nothing. `service_still_exists` explains why a write is necessary.
     """
     names = ("default_conversation_creator_role_sid", "default_conversation_role_sid", "default_chat_service_role_sid")
     unchanged = (Equals(name, sid) if (sid := getattr(service, name)) else NotExists(name) for name in names)

@@ -49,10 +49,10 @@ class SyncMembership(NamedTuple):
 
     @property
     def event_id(self) -> int:
-        """The event id of the last change that clients see in the User's map of conversations.
+        """The event id of the last change of this membership in the User's map of conversations.
 
-        The change of the conversation's state also counts. The reason is that Convoke stores the participants of a new
-        conversation before clients can see the conversation.
+        A change of the conversation's state counts too. Convoke stores the participants of a new conversation first,
+        and clients see the conversation only when it leaves `initializing`.
         """
         return max(self.participant.last_event_id, self.conversation.state_event_id or 0)
 
@@ -80,7 +80,10 @@ class SyncRepository:
     def touches(
         self, account_sid: str, conversation_sid: str, kind: ObjectKind, since: int, limit: int
     ) -> list[RecordedTouch]:
-        """Return the recorded touches of an object after the event id `since`, at most `limit`, oldest first."""
+        """Return the records of edits and removals in a Sync object after the event id `since`, oldest first.
+
+        The result has at most `limit` records.
+        """
         partition = keys.conversation(account_sid, conversation_sid).pk
         between = keys.sync_touches(kind, keys.touch_position(since + 1))
         found = self.table.query(partition, between=between, limit=limit, consistent=True)

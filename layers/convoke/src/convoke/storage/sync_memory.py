@@ -27,7 +27,7 @@ from convoke.storage.table import Item, Put, key_of
 
 
 class RecordedTouch(Model):
-    """A record which shows that a change touched an item of a Sync object. The record does not contain the item."""
+    """A record which shows that an item of a Sync object was edited or removed. It does not contain the item."""
 
     event_id: int
     action: Action
@@ -45,7 +45,7 @@ class Departure(NamedTuple):
 
 
 def touch_write(conversation: Conversation, kind: ObjectKind, touch: RecordedTouch) -> Put:
-    """Return the write that records a touch of an item in a Sync object. The object belongs to the conversation."""
+    """Return the write that stores `touch`. `kind` is the kind of the touched Sync object of the conversation."""
     key = keys.sync_touch(conversation.account_sid, conversation.sid, kind, keys.touch_position(touch.event_id))
     return Put(items.with_expiry(items.to_item(key, touch), _expiry(touch.event_id)))
 

@@ -180,7 +180,10 @@ class Update:
 
 @lean_dataclass
 class Delete:
-    """Remove the item with the key `key`. Does nothing if the item does not exist and the condition permits this."""
+    """Remove the item with the key `key`. If the item does not exist, nothing is removed.
+
+    The condition is checked even if the item does not exist.
+    """
 
     key: Key
     condition: Condition | None = None

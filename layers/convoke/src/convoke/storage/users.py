@@ -115,7 +115,8 @@ class UserRepository:
     def claim(self, user: User, due_at: datetime) -> bool:
         """Increment the number of attempts to process a due User, and set the due time of the User to `due_at`.
 
-        Returns False if another sweeper claimed the User first, or if the User has no due time.
+        Returns False if the User has no due time, or if the stored due time is no longer the one in `user`. In the
+        second case, usually another sweeper has claimed the User first.
         """
         if user.due_at is None:
             return False

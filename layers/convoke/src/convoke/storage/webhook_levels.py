@@ -19,7 +19,7 @@ from convoke.storage.table import Item, Key, Table
 
 @lean_dataclass
 class WebhookLevelsRepository:
-    """Reads the webhook configurations of several levels in one call, because most events need them together."""
+    """Reads the webhook configurations of several levels in one call, because most events need several levels."""
 
     table: Table
 
@@ -32,7 +32,7 @@ class WebhookLevelsRepository:
     ) -> tuple[WebhookLevels, Sequence[ScopedWebhook]]:
         """Return the webhook configurations of an account and a service, and the webhooks of a conversation.
 
-        The webhooks of a deleted conversation are returned until `WEBHOOKS_RETENTION` has passed.
+        The webhooks of a deleted conversation are returned for at least `WEBHOOKS_RETENTION` after the deletion.
         """
         scoped_key = keys.scoped_webhooks(account_sid, conversation_sid)
         levels, found = self._read(account_sid, chat_service_sid, scoped_key)
