@@ -39,8 +39,8 @@ def page(
 ) -> Response | None:
     """Return the page, a file of the console, or a redirect to the page. Return None for any other request.
 
-    `rules` are the path patterns of all routes. The page contains the resources in these patterns, so the console knows
-    which resources this engine has.
+    `rules` are the path patterns of all routes. The page contains the names of the resources in these patterns, because
+    the console shows only the resources that the engine has.
     """
     headers: Mapping[str, str] = event.get("headers") or {}
     if path == "/":

@@ -147,8 +147,8 @@ class Dispatcher:
     def _described_routes(self) -> tuple[Route, ...]:
         """Return the extra routes that the OpenAPI document describes.
 
-        The document omits two kinds of routes, which have no successful status in their contracts: the routes that
-        carriers call, and the routes of disabled features, which always return 404.
+        The document omits the routes that carriers call, and the routes of disabled features, which always return 404.
+        The contracts of these routes have no successful status.
         """
         return tuple(route for route in self._extra_routes if route.contract.statuses)
 

@@ -30,8 +30,8 @@ MAX_PAGE_SIZE = 100
 MAX_SMALL_PAGE_SIZE = 50
 """The maximum page size of some lists, such as the lists of participant conversations, events and roles.
 
-A page of 50 participant conversations needs up to 100 items of the table, which is the maximum of one read. Most other
-lists with this page size need fewer items.
+One read of the table returns at most 100 items. A page of 50 participant conversations needs up to 100 items, and a
+page of 100 events could need 101 items. The other lists have this maximum although they need fewer items.
 """
 
 MAX_PAGE_BYTES = 6_000_000

@@ -22,8 +22,8 @@ _PLAIN_NAME = re.compile(rf"[A-Za-z_.]{{1,{MAX_NAME_CHARACTERS}}}")
 def unknown_names(sent: Collection[str], known: Collection[str]) -> dict[str, str | None]:
     """Find the unknown names in `sent`. The value for each name is the most similar known name, or None.
 
-    The result contains at most `MAX_REPORTED_NAMES` names. The result omits a name that could be personal data: no
-    known name is similar, and the name is too long or contains other characters than letters, `_` and `.`.
+    The result contains at most `MAX_REPORTED_NAMES` names. The result omits a name that could be personal data. Such a
+    name has no similar known name, and is too long or contains other characters than letters, `_` and `.`.
     """
     unknown = [name for name in sent if name not in known][:MAX_REPORTED_NAMES]
     if not unknown:

@@ -142,7 +142,7 @@ class SharedCircuitBreakers:
 
 @dataclass(frozen=True, slots=True)
 class Deliveries:
-    """Makes at most one attempt each time SQS delivers the queue message of a delivery."""
+    """Makes at most one attempt for each receive of a delivery's queue message."""
 
     delivery: WebhookDelivery
     breakers: SharedCircuitBreakers

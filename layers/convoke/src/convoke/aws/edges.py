@@ -271,8 +271,8 @@ class AwsEdges:
             connect_timeout=CONNECT_TIMEOUT_SECONDS,
             read_timeout=READ_TIMEOUT_SECONDS,
             retries={"total_max_attempts": MAX_ATTEMPTS, "mode": "standard"},
-            # Without keep-alive, a network may silently drop an idle connection of a warm function, and the next call
-            # would wait until the read timeout.
+            # Without keep-alive, a network may silently drop an idle connection of a warm function. The next call would
+            # then wait for an answer until the read timeout.
             tcp_keepalive=True,
         )
         session.set_default_client_config(config)

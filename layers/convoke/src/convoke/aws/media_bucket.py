@@ -54,7 +54,10 @@ class MediaBucket:
         return self._client.generate_presigned_url("get_object", Params=parameters, ExpiresIn=seconds)
 
     def uri(self, media: Media) -> str:
-        """Return the S3 URI of the content. An AWS service can read it if the function that calls the service can."""
+        """Return the S3 URI of the content, for a call to an AWS service that reads the content from S3.
+
+        The service has the permissions of the function that makes the call.
+        """
         return f"s3://{self._bucket}/{_key(media.account_sid, media.sid)}"
 
     def delete(self, account_sid: str, media_sid: str) -> None:

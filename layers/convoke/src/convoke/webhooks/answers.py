@@ -45,4 +45,4 @@ class FetchedMedia(NamedTuple):
 
 
 class MediaRefusedError(Exception):
-    """The answer contains no media file, or the URL is malformed. The error text contains no part of the URL."""
+    """The URL does not lead to a media file. The error text contains only the reason, and no part of the URL."""

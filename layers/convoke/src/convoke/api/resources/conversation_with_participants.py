@@ -44,8 +44,8 @@ RELATION_ERRORS = (
 )
 """The errors about participants, except the errors in `MEMBER_ERRORS`.
 
-Most of these errors mean that a requested participant conflicts with a second participant of the request, or with a
-participant of an existing conversation.
+Most of these errors mean that a requested participant conflicts with a participant of the same request or of an
+existing conversation.
 """
 
 CREATE = Contract(

@@ -61,8 +61,7 @@ def fetch(
 
 
 def list_(operations: Operations, request: ServiceRequest, conversation_sid: str, message_sid: str) -> Response:
-    # Encode the path values for the URLs in `meta`. The values are not encoded here, and a unique name can contain any
-    # character.
+    # Encode the path values for the URLs in `meta`, because a unique name can contain spaces, for example.
     conversation, message = quote(conversation_sid, safe=""), quote(message_sid, safe="")
     pagination = Pagination(
         request,

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def make_handler(edges: AwsEdges) -> Handler:
-    """Return a handler that stores messages from phones, and records the statuses of copies in delivery events.
+    """Return a handler for messages from phones, and for delivery events, which report the statuses of copies.
 
     If the handler fails, Lambda retries the invocation. After the last retry, Lambda sends the event to the dead-letter
     queue.

@@ -55,10 +55,12 @@ class Consumer:
     def consume(self, record: SQSRecord) -> None:
         """Process one queue message.
 
-        If the queue message cannot be parsed, add it to a dead-letter queue. Raise RetryCopyError if a copy must be
-        retried; SQS then delivers the queue message again after a pause. After failures of Convoke itself, the pauses
-        grow, and after the last failure the copy is given up. If an event cannot be split into copies, the exception
-        makes SQS deliver the event again.
+        If the queue message cannot be parsed, add it to a dead-letter queue.
+
+        If a copy must be retried, raise RetryCopyError. SQS then delivers the queue message again after a pause. The
+        pause grows with each failure of Convoke itself. After the last permitted failure, give the copy up.
+
+        If Convoke fails to split an event into copies, raise the exception. SQS then delivers the event again.
         """
         try:
             message = MESSAGE.validate_json(record.body)

@@ -1,7 +1,7 @@
 """`/v3/Maps`, `/v3/Lists`, `/v3/Documents`: the Sync objects of chat clients.
 
 Old versions of the SDK request the next or the previous page with the value of `next_token` or `previous_token`. New
-versions send the key of an item in the parameter `From`. New versions use a token only to learn that a page exists.
+versions send the key of an item in the parameter `From`, and use a token only to learn whether a further page exists.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def list_list_items(operations: Operations, request: ChatRequest, name: str) -> 
 def refuse(operations: Operations, request: ChatRequest, **values: str) -> ChatAnswer:  # noqa: ARG001
     """Raise AccessDeniedError, because Sync objects are read-only.
 
-    Clients change conversations, messages and participants through the resources of these names.
+    To change conversations, messages and participants, clients call `/Conversations`.
     """
     raise AccessDeniedError
 
