@@ -1,4 +1,4 @@
-"""A chat in the browser: serves the page and makes access tokens. See docs/chat.md#sample-application.
+"""A chat in the browser: serve the page, and create access tokens. See docs/chat.md#sample-application.
 
 In your application, `/token` must first authenticate the person. Here everybody may choose an identity.
 """
@@ -27,7 +27,7 @@ FILES = {
 }
 
 POLICY = f"default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self' {SOCKET} {CONVOKE}"
-"""The page may run only its own scripts, and may connect only to Convoke."""
+"""The page may load scripts and styles only from this server, and may connect only to this server and to Convoke."""
 
 
 def token(identity: str) -> str:

@@ -1,4 +1,4 @@
-"""The event publisher function. It puts the events in the table's stream on the event bus."""
+"""The event publisher function. It reads new events from the table's stream, and publishes them on the event bus."""
 
 from __future__ import annotations
 

@@ -14,5 +14,5 @@ receive = started("inbound_messages", os.environ)
 
 
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> None:
-    """Store messages from phones, and record the delivery events of copies."""
+    """Store messages from phones. Record the statuses that delivery events report about copies of messages."""
     receive(event, context)

@@ -14,8 +14,5 @@ add = started("participant_adder", os.environ)
 
 
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> Any:
-    """Process one batch of queue messages from the participant queue.
-
-    Each queue message contains the participants to add to one conversation.
-    """
+    """Process one batch of the participant queue. Each queue message contains the participants of one conversation."""
     return add(event, context)

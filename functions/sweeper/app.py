@@ -17,8 +17,8 @@ sweep = started("sweeper", os.environ)
 
 
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> Any:
-    """Process every due resource in the shard that the event names. Return the number of processed resources.
+    """Process every due resource in one shard of the index `due`. Return the number of processed resources.
 
-    If the event names no shard, process all shards.
+    The event names the shard. If the event names no shard, process all shards.
     """
     return sweep(event, context)

@@ -1,11 +1,10 @@
 """Remove unused data of botocore from a built layer: `python prune.py SITE SERVICE...`.
 
-botocore describes about 400 services in 27 MB. The script keeps only the given services and removes their
-documentation. Without the script, botocore would read this documentation and the endpoints of all services. This would
-take a tenth of a cold start.
+botocore describes about 400 services in 27 MB. The script keeps only the given services, and removes the documentation
+from their descriptions. Reading the removed data would take a tenth of a cold start.
 
-The script also writes `amazon-roots.pem`. This file contains only the CA certificates that AWS endpoints use.
-botocore's own bundle contains many more certificates, and every new connection reads the bundle.
+The script also writes `amazon-roots.pem`, which contains only the CA certificates that AWS endpoints use. Every new
+connection reads the CA certificates, and botocore's own bundle contains many more.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ ROOTS = {f"Amazon Root CA {number}" for number in (1, 2, 3, 4)} | {"Starfield Se
 
 
 def prune(data: Path, services: list[str]) -> None:
-    """Keep only the data of `services` in botocore's data folder, which is `data`."""
+    """Remove the data of all services except `services`. `data` is botocore's data folder."""
     for folder in data.iterdir():
         if folder.is_dir() and folder.name not in services:
             shutil.rmtree(folder)
@@ -54,8 +53,8 @@ def _without_documentation(described: Any) -> Any:
     """Return a service description without its documentation texts."""
     match described:
         case dict():
-            # If the value of "documentation" is an object, "documentation" is the name of a field of the service. Such
-            # a field must stay. Only a text is documentation.
+            # Remove "documentation" only if its value is a text. If the value is an object, "documentation" is the name
+            # of a field in the service's API.
             return {
                 name: _without_documentation(value)
                 for name, value in described.items()
@@ -88,9 +87,9 @@ def _common_name(certificate: str) -> Any:
 
 
 def _write(path: Path, content: Any) -> None:
-    """Replace a file by a new file.
+    """Replace a file by a new file that contains `content` as JSON.
 
-    The content of the old file must not change. The old file may be a hard link to a file in the installer's cache.
+    Do not write to the old file, because it may be a hard link to a file in the installer's cache.
     """
     written = path.with_name(f"{path.name}.new")
     written.write_text(json.dumps(content, separators=(",", ":")))

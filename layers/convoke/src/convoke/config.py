@@ -95,14 +95,14 @@ class Settings:
 
     @property
     def sender_secret_prefix(self) -> str:
-        """The first part of the name of each sender's secret. The second part is the sender's SID."""
+        """The first part of the name of each sender's secret. The Account SID, a slash and the sender's SID follow."""
         return self._required("CONVOKE_SENDER_SECRET_PREFIX")
 
     @property
     def first_account_sid(self) -> str:
         """The SID of the first account. The first request with the Auth Token of this account creates the account.
 
-        The SID is empty if the deployment uses an existing table, because the table then already contains accounts.
+        Empty if the deployment uses an existing table, because an existing table contains accounts.
         """
         return self.environ.get("CONVOKE_FIRST_ACCOUNT_SID", "")
 
@@ -122,7 +122,7 @@ class Settings:
 
     @property
     def allowed_webhook_networks(self) -> tuple[str, ...]:
-        """The private networks, in CIDR notation, that Convoke may call to send webhooks and to fetch media."""
+        """The private networks to which Convoke may send webhooks and requests for media, in CIDR notation."""
         networks = self.environ.get("CONVOKE_ALLOWED_WEBHOOK_NETWORKS", "").split(",")
         return tuple(network.strip() for network in networks if network.strip())
 
@@ -147,9 +147,9 @@ class Settings:
 
     @property
     def provisioning_retries(self) -> Mapping[str, str]:
-        """The configured values for ProvisioningRetries. A field is missing if its environment variable is not set.
+        """The configured fields of ProvisioningRetries, without the fields whose environment variable is not set.
 
-        The pauses are ISO 8601 durations.
+        The values of `first_pause` and `max_pause` are ISO 8601 durations.
         """
         names = {
             "max_attempts": "CONVOKE_PROVISIONING_ATTEMPTS",

@@ -1,7 +1,7 @@
 """Define the output formats of logs and metrics.
 
-Other modules write logs with the standard library, and record metrics with a `Metrics` object. Each engine chooses its
-output formats from this module.
+All other modules write logs with the standard library, and record metrics with a `Metrics` object. The engine chooses
+the output formats.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ class Measure(StrEnum):
     """The milliseconds from the creation of a conversation with participants until it has the requested state."""
     DELIVERED = "WebhooksDelivered"
     DELIVERY_FAILED = "WebhooksFailed"
-    """The number of queue messages for webhooks that failed permanently.
+    """The number of deliveries and events in the delivery queue that Convoke gave up.
 
-    A failed attempt does not count if a retry follows.
+    A failed attempt that is followed by a retry does not count.
     """
 
 
@@ -40,7 +40,7 @@ class Metrics(Protocol):
 
 
 class NoMetrics:
-    """Implements `Metrics` for an engine without metrics. The class discards all values."""
+    """Implements `Metrics` for an engine without metrics: discards all values."""
 
     def add(self, measure: Measure, value: float = 1) -> None: ...
 
@@ -67,9 +67,9 @@ class EmfMetrics:
 
 
 def json_logger(stack_name: str) -> Logger:
-    """Return the logger of this package. This logger writes JSON lines to stdout.
+    """Return the logger of the package `convoke`, which writes JSON lines to stdout.
 
-    The loggers of all modules are its children.
+    The loggers of all modules are its children, and therefore use its output.
     """
     # Import here, because only AWS needs this module, and the import would slow the start of the embedded engine.
     from aws_lambda_powertools import Logger  # noqa: PLC0415 - only for AWS

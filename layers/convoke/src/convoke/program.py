@@ -1,8 +1,7 @@
 """Build the parts of the program, and connect them with the edges of an engine (composition root).
 
 Each process has one `Program`, so that all parts share the same caches. A property of `Program` imports the modules of
-its part at the first use. A process therefore does not import the modules of other Lambda functions, or of resources
-that no client has used yet.
+its part at the first use. Therefore a process imports only the modules that it needs.
 """
 
 from __future__ import annotations
@@ -174,15 +173,16 @@ class Edges(Protocol):
 class Program:
     """The parts of the program, with their shared caches. Each property builds one part at the first use.
 
-    The program has the operations of every resource, as in the protocol `Operations`.
+    `Program` implements the protocol `Operations`.
 
     The program caches accounts, Auth Tokens, API keys, services, senders and the existence of Users. Cached data can be
-    some seconds old. These lookups, among others, use a cache:
-    - The lookups for authentication.
-    - The lookup of the service in a URL, or of the service that gets new participants.
-    - The lookup of the Auth Token that signs a webhook or a link to a media.
-    - The lookup of the Users of new participants.
-    - The lookup of the sender to which a request from Twilio belongs.
+    some seconds old. For example, these lookups use a cache:
+
+    - the lookups for authentication
+    - the lookup of the service in a URL, or of the service that gets new participants
+    - the lookup of the Auth Token that signs a webhook or a link to a media
+    - the lookup of the Users of new participants
+    - the lookup of the sender that is named in a request from Twilio
     """
 
     def __init__(self, edges: Edges, extra_routes: Sequence[Route] = ()) -> None:
@@ -271,7 +271,7 @@ class Program:
         return RequestWebhooks(self.send_pre_event, request.origin)
 
     def send_pre_event(self, pending: PreEvent, origin: Origin) -> Reply:
-        # Most requests do not enable webhooks. Therefore only the first pre-event imports the webhook client.
+        # Use `pre_events` only here, because its first use imports the webhook client, which most requests do not need.
         return self.pre_events.send(pending, origin)
 
     @cached_property

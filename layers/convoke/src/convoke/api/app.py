@@ -38,7 +38,8 @@ class Api:
         - `path_delimiters`: the characters that a name in a request must not contain. See `Edges.path_delimiters`.
         - `public_url`: the base URL of all URLs in responses. If None, the headers of each request determine the base
           URL.
-        - `console_poll_seconds`: if not None, the API also serves the console. See `Edges.console_poll_seconds`.
+        - `console_poll_seconds`: how many seconds the console waits between two requests for new events. If None, the
+          API does not serve the console.
         """
         self.origins = Origins(allowed_origins, public_url)
         self.conversation_waiter = operations.conversation_waiter
@@ -47,7 +48,7 @@ class Api:
         self.is_public = self._dispatcher.is_public
 
     def answer(self, event: Mapping[str, Any], context: InvocationContext) -> Answer:
-        """Return the response, or an object that tells the engine what to do before the response exists.
+        """Return the response. If the engine must wait or read a file first, return a `Deferred` or an `Upload`.
 
         For a `Deferred`, the engine must wait until the conversation leaves `initializing`, or until `Deferred.seconds`
         have passed. For an `Upload`, the engine must pass the request body to the upload.
@@ -70,10 +71,7 @@ class Api:
         return self.rendered(answered, conversation)
 
     def rendered(self, deferred: Deferred, conversation: Any) -> Response:
-        """Return the response to a client that has waited.
-
-        `conversation` is the conversation at the end of the wait.
-        """
+        """Return the response after the wait. `conversation` is the conversation at the end of the wait."""
         response = deferred.render(conversation)
         response.headers.update(deferred.headers)
         return response

@@ -34,13 +34,13 @@ class Caller(NamedTuple):
 def caller_of(operations: Operations, event: Mapping[str, Any]) -> Caller:
     """Return the account or the chat user that sends a request.
 
-    The dispatcher calls this function before the handler of every route with authentication, and also for unknown
-    paths.
+    Errors for each kind of credentials:
 
-    Raise NotAuthenticatedError if the credentials of an account are missing or invalid. Raise AccessDeniedError if the
-    token in a download link is invalid, or NotAuthenticatedError if the account in this token does not exist. If the
-    access token of a chat client is invalid, raise the matching error with status 401. Raise NotFoundError if the
-    access token is for another service than the service in the path.
+    - Account SID or API key: NotAuthenticatedError if the credentials are missing or invalid.
+    - Token in a download link: AccessDeniedError if the token is invalid. NotAuthenticatedError if the account in the
+      token does not exist.
+    - Access token of a chat client: an error with status 401 if the token is invalid. NotFoundError if the token is for
+      another service than the service in the path.
     """
     query, headers = event.get("rawQueryString", ""), event.get("headers") or {}
     if "token=" in query and (path := _CONTENT_PATH.fullmatch(event["rawPath"])):

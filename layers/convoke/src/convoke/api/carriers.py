@@ -25,8 +25,8 @@ EMPTY_TWIML = '<?xml version="1.0" encoding="UTF-8"?><Response/>'
 def carrier_routes(twilio: Callable[[], TwilioWebhookOperations]) -> tuple[CarrierRoute, ...]:
     """Return the routes that Twilio calls.
 
-    `twilio` is a function that returns the operations for requests from Twilio. Only the handlers of these routes call
-    this function, because an earlier call would slow every cold start.
+    `twilio` is a function that returns the operations for requests from Twilio. The handlers call this function,
+    because building the operations earlier would slow every cold start.
     """
 
     def receive_from_twilio(request: CarrierRequest, sender_sid: str) -> Response:

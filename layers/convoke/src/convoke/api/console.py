@@ -28,7 +28,7 @@ SECURITY_HEADERS = {
 }
 """These headers forbid all scripts except the console's own scripts.
 
-The console shows names and texts that strangers can write. A text from a stranger could contain a script.
+The console shows names and texts that strangers write, and these texts could contain scripts.
 """
 
 FOR_A_YEAR = "public, max-age=31536000, immutable"
@@ -39,8 +39,8 @@ def page(
 ) -> Response | None:
     """Return the page, a file of the console, or a redirect to the page. Return None for any other request.
 
-    `rules` are the rules (path patterns) of all routes. From these rules, the console finds out which resources this
-    engine has.
+    `rules` are the path patterns of all routes. The page contains the names of the resources in these patterns, because
+    the console shows only the resources that the engine has.
     """
     headers: Mapping[str, str] = event.get("headers") or {}
     if path == "/":

@@ -19,7 +19,7 @@ CHANGE_REFUSED = (
     catalogue.ConversationInitializingError,
     catalogue.UnavailableError,
 )
-"""Errors that can occur if a route updates a conversation, or creates, updates or deletes a participant or message.
+"""Errors of the routes that change a conversation, its participants or its messages.
 
 Most of these errors mean that the conversation's state does not allow the change. See
 docs/behaviour/states-and-timers.md#allowed-operations.
@@ -30,8 +30,8 @@ docs/behaviour/states-and-timers.md#allowed-operations.
 class Contract:
     """The accepted request and the possible responses of one route.
 
-    The OpenAPI operation id consists of the handler's name and `resource`, as in `fetchConversation`. Under
-    `/Services/{sid}`, the id also contains the word `Service`.
+    In the OpenAPI document, the operation id consists of the handler's name and `resource`, such as
+    `fetchConversation`. Under `/Services/{sid}`, the id is `fetchServiceConversation`.
     """
 
     resource: str

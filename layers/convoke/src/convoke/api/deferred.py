@@ -1,4 +1,4 @@
-"""Describe the response to a client that waits until the new conversation is initialized (`Prefer: wait`)."""
+"""Define the response to a client that waits until the new conversation is initialized (`Prefer: wait`)."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from convoke.lean_dataclass import lean_dataclass
 class Deferred:
     """The data for the response to a client that waits.
 
-    The new conversation is already stored, so the request must not run again. A failure during the wait must not cause
-    an error response.
+    A failure during the wait must not cause an error response, because the conversation is stored before the wait.
+    After an error response, the client could repeat the request and create a second conversation.
     """
 
     created: Conversation

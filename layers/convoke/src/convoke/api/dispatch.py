@@ -67,7 +67,8 @@ class Dispatcher:
         - `path_delimiters`: the characters that a name in a request must not contain. See `Edges.path_delimiters`.
         - `public_url`: the base URL of all URLs in responses. If None, the headers of each request determine the base
           URL.
-        - `console_poll_seconds`: if not None, the dispatcher also serves the console. See `Edges.console_poll_seconds`.
+        - `console_poll_seconds`: how many seconds the console waits between two requests for new events. If None, the
+          dispatcher does not serve the console.
         """
         self._operations = operations
         self._path_delimiters = path_delimiters
@@ -98,8 +99,7 @@ class Dispatcher:
         except ConversationsError as error:
             return render(error)
         except Exception:
-            # The response reveals nothing but the request id. With this id, an operator finds the log entry of the
-            # failure.
+            # The response reveals only the request id, with which an operator finds the log entry of the failure.
             identified = request_id(context)
             logger.exception("a request failed", extra={"request_id": identified})
             return render(InternalError(request_id=identified))
@@ -147,9 +147,8 @@ class Dispatcher:
     def _described_routes(self) -> tuple[Route, ...]:
         """Return the extra routes that the OpenAPI document describes.
 
-        The OpenAPI document omits each route without a successful status. Such a route is a CarrierRoute, or an
-        AccountRoute that always answers 404. The error message of this AccountRoute names the command-line option that
-        would enable the route.
+        The document omits the routes that carriers call, and the routes of disabled features, which always return 404.
+        The contracts of these routes have no successful status.
         """
         return tuple(route for route in self._extra_routes if route.contract.statuses)
 
@@ -227,9 +226,9 @@ class Dispatcher:
 
 
 def request_id(context: InvocationContext) -> str:
-    """Return the id of a request in Twilio's format. On AWS, the function converts Lambda's request id.
+    """Return the id of a request in Twilio's format: `RQ` and 32 hexadecimal digits.
 
-    On AWS, all log entries of the request contain the result of this function. On the embedded engine, only the log
-    entries about failures contain the result.
+    On AWS, all log entries of the request contain this id. On the embedded engine, only the log entries about failures
+    contain this id.
     """
     return "RQ" + context.aws_request_id.replace("-", "")

@@ -25,10 +25,10 @@ from convoke.domain.errors import (
 JSON = "application/json"
 
 RETRY_AFTER_SECONDS = "1"
-"""The value of the header `Retry-After`. Error 50386 has this header, and error 20503 has this header under load.
+"""The value of the header `Retry-After` in responses with code 50386, and under load in responses with code 20503.
 
-Most conversations leave the state `initializing` within this time. The embedded engine usually recovers from a peak of
-load within this time.
+Within this time, most conversations leave the state `initializing`, and the embedded engine usually recovers from a
+peak of load.
 """
 
 DETAILS_IN_MESSAGE = frozenset({"hint", "wanted", "where"})
@@ -60,7 +60,7 @@ Errors from Convoke's own validators do not use these texts.
 def render(error: ConversationsError, message: str | None = None) -> Response:
     """Return the response that reports an error. `message` replaces the error's own message.
 
-    The body has four keys that SDKs read, and sometimes the key `detail` or the key `details`.
+    The official SDKs read the first four keys of the body.
     """
     error = _with_parameter(error)
     body: dict[str, object] = {
@@ -70,8 +70,7 @@ def render(error: ConversationsError, message: str | None = None) -> Response:
         "status": error.status,
     }
     if isinstance(error, NotAuthenticatedError):
-        # Only the response to wrong credentials has the key `detail`. The text is Twilio's, because clients may compare
-        # the text.
+        # Clients may compare this text, so it is the same as Twilio's text.
         body["detail"] = "Your AccountSid or AuthToken was incorrect."
     if details := _details(error):
         body["details"] = details
@@ -114,10 +113,10 @@ Location = tuple[str | int, ...]
 def problems_of(
     validation: ValidationError, located: Callable[..., Location] = lambda *parts: parts
 ) -> list[ConversationsError]:
-    """Convert the problems that pydantic reports to errors of Convoke. The errors contain parameter names.
+    """Return one ConversationsError for each problem in a ValidationError. The errors contain parameter names.
 
-    pydantic locates a problem by its path in the model. `located` is a function that converts this path to the path in
-    the request. Each part of the path is one argument.
+    The `loc` of a problem is a path in the pydantic model. `located` converts this path to the path in the request.
+    Each part of the path is one argument of `located`.
     """
     problems = []
     for problem in validation.errors(include_url=False, include_input=False):

@@ -60,8 +60,8 @@ class Form:
     def select(self, names: Mapping[str, bool]) -> dict[str, str | list[str]]:
         """Return the values of those fields in `names` that the client sent.
 
-        The value in `names` tells whether the field is a list. The result contains all values of a list, and the last
-        value of any other field.
+        `names` maps each field to True if the field is a list. The result contains all values of a list, but only the
+        last value of a field that is not a list.
         """
         return {
             name: self._values[name] if is_list else self._values[name][-1]
@@ -113,10 +113,10 @@ _PART_NAME = re.compile(
 
 
 def _multipart_fields(body: bytes, content_type: str) -> list[tuple[str, str]]:
-    """Return the fields of a multipart form (RFC 7578). Raise ValueError if the form is malformed or too long.
+    """Return the fields of a multipart form (RFC 7578).
 
-    The function ignores the content type of each field, and decodes every field as UTF-8 text, because these forms
-    contain no files.
+    Raise ValueError if the form is malformed, has more than MAX_FORM_FIELDS fields, or is not UTF-8. The function
+    ignores the content type of each field, because these forms contain only text.
     """
     found = _BOUNDARY.search(content_type)
     if found is None:
@@ -141,8 +141,8 @@ def _fields(body: bytes) -> list[tuple[str, str]]:
     """Return the fields of a URL-encoded form. Raise ValueError if the form has too many fields or is not UTF-8.
 
     For a valid form, the result equals the result of `urllib.parse.parse_qsl` with blank values. This function is
-    faster, because `parse_qsl` decodes the percent-encoding in Python code. Fields with an empty value are kept. In an
-    update, an empty value removes the stored value.
+    faster, because `parse_qsl` decodes the percent-encoding in Python code. The result includes fields with an empty
+    value, because an empty value in an update removes the stored value.
     """
     fields = body.replace(b"+", b" ").split(b"&")
     if len(fields) > MAX_FORM_FIELDS:
@@ -155,8 +155,9 @@ def _unquoted(text: bytes) -> bytes:
     """Decode the percent-encoding, such as `%20`. A `%` without two hexadecimal digits stays unchanged."""
     if b"%" not in text:
         return text
-    # The standard library decodes quoted-printable in C. Quoted-printable has the escape character `=` instead of `%`.
-    # First escape every `=`, and every `%` that does not start an escape. Then replace each `%` by `=`.
+    # Convert the text to quoted-printable, because the standard library decodes quoted-printable in C. In
+    # quoted-printable, the escape character is `=`. Therefore escape every `=`, and every `%` without two hexadecimal
+    # digits. Then replace each `%` by `=`.
     quoted = NOT_ESCAPES.sub(b"%25", text).replace(b"=", b"=3D").replace(b"%", b"=")
     return a2b_qp(quoted)
 

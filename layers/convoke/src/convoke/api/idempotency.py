@@ -10,7 +10,7 @@ from convoke.api.requests import Request
 from convoke.domain.idempotency import IDEMPOTENCY_KEY, IdempotentRequest, check_idempotency_key
 
 IDEMPOTENT_REPLAYED = "Idempotent-Replayed"
-"""The response header that marks the stored response to a repeated request."""
+"""The response header that is set if a request repeats an idempotency key, and gets the first response again."""
 
 
 def parse_idempotency_key(request: Request) -> IdempotentRequest | None:
@@ -25,12 +25,13 @@ def parse_idempotency_key(request: Request) -> IdempotentRequest | None:
 
 
 def _fingerprint(request: Request) -> str:
-    """Return a hash of the method, the path and the body. For a multipart form, the fields replace the body."""
+    """Return a hash of the method, the path and the body."""
     http = request.event["requestContext"]["http"]
-    # The path can name a service. With the same key, a request to another service is a different request.
+    # Include the path, because the path can contain the SID of a service. Equal bodies for two services are different
+    # requests.
     request_line = f"{http['method']} {request.event['rawPath']}\n"
-    # For a multipart form, hash the fields instead of the body. A client creates a new boundary for each request, so
-    # two bodies with equal fields differ.
+    # Hash the fields of a multipart form instead of the body. The body differs each time, because a client creates a
+    # new boundary for each request.
     is_multipart = media_type(content_type_of(request.event)) == MULTIPART
     body = urlencode(parse_fields(request.event)).encode() if is_multipart else request.body
     return hashlib.sha256(request_line.encode() + body).hexdigest()

@@ -1,7 +1,7 @@
 """Generate the OpenAPI 3.1 document from the routes, their contracts and their models.
 
-`dispatch.py` imports this module only when a client requests the document. This module imports pydantic's JSON Schema
-generator, which would slow every cold start.
+`dispatch.py` imports this module only when a client requests the document, because this module imports pydantic's JSON
+Schema generator. That import would slow every cold start.
 """
 
 from __future__ import annotations
@@ -139,8 +139,7 @@ def _tags(routes: Iterable[Route]) -> list[dict[str, str]]:
 
     The description comes from the first line of the docstring of the module that contains the resource's handlers.
     """
-    # List the resources of a service first, then the resources of the account, then the resources without
-    # authentication.
+    # Sort the resources: first the resources of a service, then of the account, then those without authentication.
     kinds = (ServiceRoute, AccountRoute, PublicRoute)
     ordered = sorted(routes, key=lambda route: kinds.index(type(route)))
     modules = {_tag(route): sys.modules[route.handler.__module__] for route in ordered}
@@ -246,8 +245,8 @@ def _header_parameters(contract: Contract) -> Iterable[Schema]:
 def _body(name: str, form: Schema) -> Schema:
     """Describe a request body that is a form.
 
-    `explode` means that a client repeats the name for each value of a list. A multipart form needs no `explode`,
-    because its clients always send one part for each value.
+    In a URL-encoded form, a client must repeat the name for each value of a list. `explode` says so. A multipart form
+    needs no `explode`, because every value has its own part.
     """
     lists = [name for name, schema in form["properties"].items() if schema.get("type") == "array"]
     encoding = {name: {"style": "form", "explode": True} for name in lists}
@@ -293,8 +292,8 @@ def _errors(route: Route, rule: str) -> set[type[ConversationsError]]:
     possible: set[type[ConversationsError]] = {errors.InternalError, *contract.errors, *form_errors}
     if isinstance(route, PublicRoute):
         return possible
-    # The embedded engine returns 503 while the data file is not writable. Under load, the engine also returns 503 to
-    # requests that write.
+    # The embedded engine raises UnavailableError if the data file is not writable, or if the load is too high for a
+    # request that writes.
     possible |= {errors.NotAuthenticatedError, errors.UnavailableError}
     if accepts_chat_users(rule):
         possible |= TOKEN_ERRORS
@@ -304,7 +303,7 @@ def _errors(route: Route, rule: str) -> set[type[ConversationsError]]:
         possible.add(errors.NotFoundError)
     if WEBHOOK_ENABLED in contract.request_headers:
         possible.add(errors.WebhookRejectedError)
-    # A list can get invalid values for PageSize and PageToken.
+    # `contract.page` is in this condition, because the parameters PageSize and PageToken can be invalid.
     if contract.form or contract.json or contract.page or contract.request_headers:
         possible.add(errors.InvalidParameterError)
     return possible

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 
 class Operations(Protocol):
-    """The operations of every resource. `Program` builds the operations of a resource at the first use."""
+    """The operations of every resource. `Program` implements this protocol."""
 
     @property
     def accounts(self) -> AccountOperations: ...

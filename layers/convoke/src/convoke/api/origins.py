@@ -1,8 +1,8 @@
 """Refuse cross-site requests from browsers, except from allowed origins (CORS).
 
-A browser stores the credentials of the API after a person types them into a login box. After that, a page of another
-site could make the browser send a request with these credentials. This page cannot read the response, but the request
-could change data. See docs/behaviour/requests-and-answers.md#browsers.
+After a person logs in to the API, the browser stores the credentials. A page of another site could then make the
+browser send a request with these credentials. This page cannot read the response, but the request could change data.
+See docs/behaviour/requests-and-answers.md#browsers.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ EXPOSED_HEADERS = f"ETag, {IDEMPOTENT_REPLAYED}, {PREFERENCE_APPLIED}, Retry-Aft
 
 
 class InvalidOriginError(ValueError):
-    """An allowed origin must be a scheme and a host. The error text is one line that the operator of Convoke reads."""
+    """An allowed origin is not a scheme and a host. The error text is one line, which the command line prints."""
 
 
 class Origins:
@@ -64,10 +64,9 @@ class Origins:
         self._own = public_url and "{0.scheme}://{0.netloc}".format(urlsplit(public_url))
 
     def refusal(self, event: Mapping[str, Any]) -> Response | None:
-        """Return the response if this class must answer the request. Return None for any other request.
+        """Return an error response to a forbidden cross-site request, and the response to an allowed preflight request.
 
-        If a page of an allowed origin sends a preflight request, the response permits the request that follows the
-        preflight request. A forbidden cross-site request gets an error response.
+        Return None if the API must answer the request.
         """
         method: str = event["requestContext"]["http"]["method"]
         headers: Mapping[str, str] = event.get("headers") or {}
@@ -85,7 +84,7 @@ class Origins:
         if not self._allowed:
             return {}
         origin = (event.get("headers") or {}).get("origin")
-        # This header tells caches not to reuse the response for another origin.
+        # Without this header, a cache could send this response to a page of another origin.
         vary = {"Vary": "Origin"}
         if origin not in self._allowed:
             return vary

@@ -1,7 +1,7 @@
 """Split lists into pages. The JSON body of a page contains resources and the object `meta`.
 
 `meta` contains the URLs of the previous and the next page. Each of these two URLs contains a page token, which is valid
-only for this list. See docs/behaviour/pagination.md.
+only for the same list. See docs/behaviour/pagination.md.
 """
 
 from __future__ import annotations
@@ -29,19 +29,17 @@ MAX_PAGE_SIZE = 100
 """The maximum page size of each list whose contract has no `max_page_size`, such as the list of conversations."""
 
 MAX_SMALL_PAGE_SIZE = 50
-"""The maximum page size of some lists, for example the lists of Users, events, roles and participant conversations.
+"""The maximum page size of some lists, such as the lists of participant conversations, events and roles.
 
-One read of the table returns at most 100 items, and a page of 50 resources needs at most 100 items. A page of 100
-events could need 101 items, and a page of 100 participant conversations could need 200 items. Some lists without this
-limit, such as the list of roles, use the same page size.
+One read of the table returns at most 100 items. A page of 50 participant conversations needs up to 100 items, and a
+page of 100 events could need 101 items. The other lists have this maximum although they need fewer items.
 """
 
 MAX_PAGE_BYTES = 6_000_000
-"""The maximum size of all resources on one page, in Lambda's encoding.
+"""The maximum size of all resources on one page, with the escapes that `_bytes_on_lambda` describes.
 
-If the resources are larger, the page contains fewer resources. A Lambda function's response must be at most 6,291,456
-bytes. The difference leaves room for `meta` and the headers. See
-https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html.
+A larger page is shortened. A Lambda function's response must be at most 6,291,456 bytes, which leaves room for `meta`
+and the headers. See https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html.
 """
 
 MAX_BYTES_PER_CHARACTER = 12
@@ -64,7 +62,7 @@ FORWARD is the page after the position. BACKWARD is the page before the position
 
 @lean_dataclass
 class PageTokens:
-    """Creates and parses the page tokens of one list. The signature covers the account, the list and the filters."""
+    """Creates and parses the page tokens of one list. A token is valid only for the same account, list and filters."""
 
     filtered_path: str
     """The path of the list, including the query parameters that filter the list."""
@@ -132,7 +130,7 @@ class Pagination:
 
     @property
     def page_number(self) -> int:
-        """The page number to show in `meta`. Only the page token selects a page. The page number has no effect."""
+        """The page number to show in `meta`. This number does not select a page. Only the page token selects a page."""
         return max(_integer(self.request.query, "Page", 0), 0) if "PageToken" in self.request.query else 0
 
     @property

@@ -15,7 +15,7 @@ from convoke.domain.errors import FieldPath
 PARTICIPANT = "Participant"
 
 JSON_PARAMETERS = {"participants": PARTICIPANT, "pre_webhook": "PreWebhook"}
-"""Maps the first part of a field path to the parameter that has a JSON value.
+"""Maps the first part of a field path to the parameter, for parameters whose value is JSON.
 
 The other parts of the field path are keys inside the JSON value. `parameter_name` does not change these keys.
 """

@@ -41,9 +41,9 @@ BINDING_PREFIX = "messaging_binding_"
 """The prefix of those fields in `CreateParticipant` that belong to the messaging binding."""
 
 _LOST_PLUS = re.compile(r'(?:^|")(?:[a-z]+:)? [0-9]{7}')
-"""Matches a phone number whose plus sign became a space, in a value or in JSON.
+"""Matches a phone number whose plus sign became a space. The number is a whole parameter or a string in JSON.
 
-In a form, `+` is a space. The client did not encode the plus sign, for example because of `curl -d 'Address=+1555...'`.
+In a form, `+` means a space, so a client must encode a plus sign. `curl -d 'Address=+1555...'` does not encode it.
 """
 
 _PLUS_HINT = "in a form, + is a space: encode the + of a number as %2B, with curl by --data-urlencode"
@@ -54,7 +54,7 @@ PARTICIPANTS = TypeAdapter(tuple[NewParticipant, ...], config=ConfigDict(hide_in
 
 PARTICIPANT_KEYS = frozenset(NewParticipant.model_fields)
 BINDING_KEYS = frozenset(NewBinding.model_fields)
-"""The keys of a participant and of its messaging binding in the parameter `Participant`."""
+"""`PARTICIPANT_KEYS` and `BINDING_KEYS` are the valid keys in the JSON value of the parameter `Participant`."""
 
 FORM_NAMES = ConfigDict(alias_generator=form_name)
 """The configuration of the form and query models, except the models of scoped webhooks."""
@@ -123,7 +123,7 @@ def read(model: type[Parameters], form: Form) -> tuple[Parameters | None, list[C
         return model.model_validate(form.select(_lists(model)), context=form.path_delimiters), []
     except ValidationError as error:
         names = {name: field.alias or name for name, field in model.model_fields.items()}
-        # The path of a problem starts with the alias or the name of a field. Replace a name by the alias.
+        # The first part of a problem's path is the name or the alias of a field. The alias is the parameter name.
         found = problems_of(error, lambda *parts: (*(names.get(str(part), part) for part in parts[:1]), *parts[1:]))
         return None, in_order_of_checks(model, [_with_plus_hint(problem, form) for problem in found])
 
@@ -135,7 +135,7 @@ def _with_plus_hint(problem: ConversationsError, form: Form) -> ConversationsErr
 
 
 def in_order_of_checks(model: type[Model], problems: Iterable[ConversationsError]) -> list[ConversationsError]:
-    """Sort the errors of an invalid request by their priority, highest first."""
+    """Sort the errors of an invalid request by the order of their classes in `model.order_of_checks`."""
     ranks = {each: rank for rank, each in enumerate(model.order_of_checks)}
     return sorted(problems, key=lambda problem: ranks.get(type(problem), len(ranks)))
 
@@ -196,10 +196,7 @@ def read_participants(form: Form) -> tuple[tuple[NewParticipant, ...], list[Conv
 def _with_hints(
     problems: Sequence[ConversationsError], objects: Mapping[int, dict[str, object]]
 ) -> list[ConversationsError]:
-    """Add hints about unknown keys to the errors of each participant.
-
-    Unknown keys often cause such errors.
-    """
+    """Add to the errors of each participant a hint about its unknown keys. Often a misspelled key causes the error."""
     unknown = {join_name([PARTICIPANT, at]): _unknown_keys(each) for at, each in objects.items()}
     named = [(problem, unknown.get((problem.parameter or "").partition(".")[0])) for problem in problems]
     return [problem.with_hint(hint_of(names)) if names else problem for problem, names in named]

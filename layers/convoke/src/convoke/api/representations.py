@@ -34,17 +34,16 @@ StreamDate = Annotated[
 class Representation(BaseModel):
     """The body of a response. If Twilio has the resource, the fields are in the same order as in Twilio's responses."""
 
-    # Pydantic builds each model when it is first used. If the import built all models, every cold start would be
-    # slower.
+    # Build each model at its first use. Building all models at import would slow every cold start.
     model_config = ConfigDict(defer_build=True)
 
 
 def add_service_sid(
     request: ServiceRequest, representation: Representation, service_representation: type[Representation]
 ) -> Representation:
-    """Add the field `chat_service_sid` to a representation if the request's path contains the service SID.
+    """Add the field `chat_service_sid` if the request's path contains the service SID.
 
-    The result is then a `service_representation`. Otherwise the result is the unchanged `representation`. See
+    The result is a `service_representation` with this field, or the unchanged `representation`. See
     docs/behaviour/requests-and-answers.md#two-trees.
     """
     if not request.service_in_path:

@@ -1,6 +1,6 @@
-"""The request objects for handlers. Each request object contains the gateway event.
+"""The request objects for handlers.
 
-A `Request` also contains the account. A `ServiceRequest` also contains the account and the service.
+A `CarrierRequest` contains the gateway event. A `Request` adds the account, and a `ServiceRequest` adds the service.
 """
 
 from __future__ import annotations
@@ -57,8 +57,7 @@ class InvocationContext(Protocol):
 class CarrierRequest:
     """The part of a request that does not depend on an account.
 
-    Handlers of carrier routes get this object, because a carrier sends no credentials. Handlers of account routes get a
-    `Request`, and handlers of service routes get a `ServiceRequest`.
+    The handlers of carrier routes get this object, because a carrier sends no credentials.
     """
 
     event: Mapping[str, Any]
@@ -104,8 +103,8 @@ class Request(CarrierRequest):
     seconds_left: Callable[[], float] = field(default=lambda: inf, kw_only=True)
     """Returns how many seconds are left before the Lambda invocation times out.
 
-    On the embedded engine, requests have no time limit. The function then returns a constant that is longer than every
-    wait. For account routes, the function returns infinity, because account routes never wait.
+    On the embedded engine, requests have no time limit, and the function returns a constant. For account routes, the
+    function returns infinity, because only service routes wait.
     """
 
     @property

@@ -1,7 +1,7 @@
 """Define the responses of the API.
 
-Powertools has a class Response too, but the API does not use that class. Importing Powertools would take a tenth of the
-embedded engine's start time. Only the engine on AWS imports Powertools.
+The API does not use the class Response of Powertools, because importing Powertools would take a tenth of the embedded
+engine's start time.
 """
 
 from __future__ import annotations

@@ -45,7 +45,7 @@ class Endpoint(NamedTuple, Generic[Handler]):
 
 
 class RouteTo(Generic[Handler]):
-    """A route. The handlers of each subclass get different arguments. The values in the path are keyword arguments."""
+    """A route. Its handler gets the path values as keyword arguments. The other arguments depend on the subclass."""
 
     def __init__(
         self,
@@ -54,12 +54,11 @@ class RouteTo(Generic[Handler]):
         endpoint: Endpoint[Handler] | Callable[[], Endpoint[Handler]] | str,
         version: str = TWILIO_PREFIX,
     ) -> None:
-        """`endpoint` can name a handler in `resources/`, such as `roles.list_`. The contract is then `roles.LIST`.
+        """Create a route. `endpoint` is an Endpoint, a function that returns an Endpoint, or a handler's name.
 
-        `endpoint` can also be an Endpoint, or a function that returns an Endpoint.
-
-        The route imports a named handler, or calls the function, when a client first uses the route. Therefore a
-        process imports only the resources that clients use. See docs/decisions/0058-cold-start.md.
+        The name `roles.list_` stands for the handler `list_` and the contract `LIST` in `resources/roles.py`. The route
+        imports this module, or calls the function, at its first use. Therefore a process imports only the resources
+        that clients use. See docs/decisions/0058-cold-start.md.
         """
         self.method = method
         self.rule = rule

@@ -15,13 +15,13 @@ class RoutingTree(Generic[Target]):
     literals: dict[str, RoutingTree[Target]] = field(default_factory=dict)
     """Maps each literal segment, such as `Conversations`, to its child."""
     value: RoutingTree[Target] | None = None
-    """The child for a path parameter. The path parameter matches any segment that ends with the child's `suffix`."""
+    """The child for a path parameter. It matches any segment that ends with the child's `suffix`."""
     suffix: str = ""
     """The text that must follow the path parameter in this node's segment, such as `.json`."""
     methods: dict[str, tuple[Target, tuple[str, ...]]] = field(default_factory=dict)
-    """Maps each HTTP method of this path to the `target` that `add` got, and to the names of the path parameters.
+    """Maps each HTTP method of this path to the route's target and the names of the path parameters.
 
-    The dictionary is empty if no route ends at this node.
+    Empty if no route ends at this node.
     """
     is_public: bool = False
     """Whether requests to this path need no credentials."""
@@ -32,7 +32,10 @@ class RoutingTree(Generic[Target]):
     """
 
     def add(self, method: str, rule: str, target: Target, *, is_public: bool = False) -> None:
-        """Add a route. A segment of `rule` is a literal, or a path parameter such as `<sid>`."""
+        """Add a route. Each segment of `rule` is a literal, or a path parameter such as `<sid>` or `<sid>.json`.
+
+        `target` is what the caller wants to find for this route, such as the handler.
+        """
         node, names = self, []
         for segment in rule.split("/")[1:]:
             if segment.startswith("<"):

@@ -1,7 +1,6 @@
 """Generate the JSON Schemas of requests and responses from the pydantic models.
 
-The domain marks its field types with limits, such as a maximum length. The schemas contain these limits. See
-`convoke.domain.json_schema`.
+The schemas contain the limits of the domain's field types, such as a maximum length. See `convoke.domain.json_schema`.
 """
 
 from __future__ import annotations
@@ -71,7 +70,7 @@ ERROR: Schema = {
 
 
 class _Generator(GenerateJsonSchema):
-    """Generates schemas without titles. The schema names lack the suffix `Representation` of the class names."""
+    """Generates schemas without titles. The schema name is the class name without the suffix `Representation`."""
 
     def normalize_name(self, name: str) -> str:
         return super().normalize_name(name).removesuffix("Representation")

@@ -12,7 +12,7 @@ from collections.abc import Collection, Mapping
 logger = logging.getLogger(__name__)
 
 MAX_NAME_CHARACTERS = 40
-"""The maximum length of a name that is compared or shown. No valid name is longer."""
+"""The maximum length of an unknown name that `unknown_names` compares or returns. No valid name is longer."""
 
 MAX_REPORTED_NAMES = 10
 
@@ -22,8 +22,8 @@ _PLAIN_NAME = re.compile(rf"[A-Za-z_.]{{1,{MAX_NAME_CHARACTERS}}}")
 def unknown_names(sent: Collection[str], known: Collection[str]) -> dict[str, str | None]:
     """Find the unknown names in `sent`. The value for each name is the most similar known name, or None.
 
-    The result contains at most `MAX_REPORTED_NAMES` names. If no known name is similar, the result omits a name that is
-    too long or contains other characters than letters, `_` and `.`, because the name could be personal data.
+    The result contains at most `MAX_REPORTED_NAMES` names. The result omits a name that could be personal data. Such a
+    name has no similar known name, and is too long or contains other characters than letters, `_` and `.`.
     """
     unknown = [name for name in sent if name not in known][:MAX_REPORTED_NAMES]
     if not unknown:
@@ -60,6 +60,6 @@ def _nearest(name: str, known: Collection[str]) -> str | None:
 def _plain(name: str) -> str:
     """Return only the letters of a name, in lower case.
 
-    Clients often confuse PascalCase, camelCase, snake_case and dots. The result is the same for all these spellings.
+    The result is the same for PascalCase, camelCase, snake_case and names with dots, which clients often confuse.
     """
     return re.sub("[^a-z]", "", name.lower())

@@ -39,9 +39,9 @@ class UploadBody(Protocol):
     filename: str | None
 
     def content_in(self, data: bytes) -> bytes:
-        """Return a part of the content. `data` is the next part of the body.
+        """Return the next bytes of the content. `data` is the next part of the body.
 
-        The result may begin with content from earlier parts, and may omit the end of `data` until the next call.
+        The object may keep the end of `data` until the next call, because a delimiter could begin there.
         """
 
     def check_complete(self) -> None:
@@ -76,10 +76,10 @@ class MultipartBody:
         self.filename = filename
         self._delimiter = f"\r\n--{found[1] or found[2]}".encode()
         self._rest = b"\r\n"
-        """The bytes that are not yet processed.
+        """The bytes that the parser has not processed.
 
-        Every delimiter starts with a line break, except a delimiter at the start of the body. Therefore a line break is
-        added before the body.
+        `_delimiter` begins with a line break, but a delimiter at the start of the body has no line break. Therefore the
+        initial value is a line break.
         """
         self._step: Callable[[], bytes | None] = self._skip
 
@@ -126,10 +126,10 @@ class MultipartBody:
         return None
 
     def _until_delimiter(self, next_step: Callable[[], bytes | None]) -> bytes | None:
-        """Return the bytes before the next delimiter. If the delimiter is found, `next_step` becomes the next step.
+        """Return the bytes before the next delimiter, and continue with `next_step` after the delimiter.
 
-        If no delimiter is found, return only the bytes that cannot belong to a delimiter. Return None if there are no
-        such bytes.
+        If the data contains no delimiter, return the bytes that cannot be part of one, or None if there are no such
+        bytes.
         """
         found, delimiter, rest = self._rest.partition(self._delimiter)
         if delimiter:
@@ -203,7 +203,7 @@ class Upload:
         return self._represent(self._upload.complete(self._body.content_type, self._body.filename))
 
     def _try(self, work: Callable[[], Any]) -> Any:
-        """Call `work` and return the result. If `work` or an earlier call failed, return the error response."""
+        """Call `work` and return its result. If this call or an earlier call fails, return the error response."""
         if self._refusal is None:
             try:
                 return work()

@@ -25,15 +25,15 @@ def started(function: str, environ: Mapping[str, str]) -> Handler:
     """Return the handler of a deployed function. `function` is the name of its module in `convoke.aws.handlers`.
 
     The garbage collector is off during the imports. Nearly every object that a cold start creates lives as long as the
-    process, so a collection would free almost no memory. Of Convoke, the `app.py` of a function must import only this
-    module, because only `started` turns the garbage collector off.
+    process, so a collection would free almost no memory. The `app.py` of a function must not import any other module of
+    Convoke, because the garbage collector is on while `app.py` runs its imports.
     """
     gc.disable()
     # Import here, while the garbage collector is off.
     from convoke.aws.edges import AwsEdges  # noqa: PLC0415 - see above
 
-    # The functions that are registered later run earlier. Therefore `_before_snapshot` also builds the models of the
-    # modules that the function of a handler imports before a snapshot.
+    # Register `_before_snapshot` before the handler registers its own function, because the last registered function
+    # runs first. `_before_snapshot` then also builds the models of the modules that the handler's function imports.
     register_before_snapshot(_before_snapshot)
     register_after_restore(_after_restore)
     handler: Handler = import_module(f"convoke.aws.handlers.{function}").make_handler(AwsEdges(environ))
@@ -51,8 +51,8 @@ def _before_snapshot() -> None:
     from convoke.domain.groups import is_group_number  # noqa: PLC0415 - only for snapshots
 
     _build_subclasses(BaseModel)
-    # The first check of a number imports phonenumbers, so the snapshot contains this package. A function that starts
-    # without a snapshot imports phonenumbers only when a request needs the package.
+    # The first check of a number imports the package phonenumbers, so the snapshot contains it. Without a snapshot, a
+    # function imports phonenumbers only for a request that needs it.
     is_group_number("+15017122661")
     gc.collect()
     gc.freeze()
@@ -70,10 +70,10 @@ def _build_subclasses(model: type[BaseModel]) -> None:
 
 
 def _after_restore() -> None:
-    """Seed `random` again after a restore.
+    """Seed `random` in an environment that starts from a snapshot.
 
-    Otherwise all environments that start from one snapshot would choose the same random backoff pauses. Nothing else in
-    the snapshot needs to be renewed. SIDs, tokens and secrets use random numbers of the operating system, and the
-    program fetches no expiring data before the first request.
+    Otherwise all these environments would choose the same random backoff pauses. Nothing else in the snapshot needs to
+    be renewed. SIDs, tokens and secrets use random numbers of the operating system, and the program fetches no expiring
+    data before the first request.
     """
     random.seed()

@@ -15,17 +15,17 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_sqs.type_defs import SendMessageBatchRequestEntryTypeDef
 
-# The limits of one SendMessageBatch call in Convoke: the number of entries, and their total size. SQS itself accepts up
-# to 10 entries too, but a total size of up to 1 MiB.
+# Convoke's limits for one SendMessageBatch call: the number of entries, and their total size. SQS has the same limit
+# for the number, and a limit of 1 MiB for the size. See
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessageBatch.html
 MAX_BATCH_ENTRIES = 10
 MAX_BATCH_BYTES = 256 * 1024
 
 
 class CopiesNotSentError(Exception):
-    """SQS did not accept some queue messages. The caller may enqueue all copies again.
+    """SQS did not accept some queue messages.
 
-    The message sender skips a copy that was sent. Therefore a copy that is enqueued twice is sent once.
+    The caller may enqueue all copies again, because the message sender skips a copy that was sent before.
     """
 
 
@@ -33,8 +33,8 @@ class CopiesNotSentError(Exception):
 class SqsCopyQueue:
     """Implements `CopyQueue` with a FIFO queue.
 
-    SQS delivers the queue messages of one message group in order. Each line, which is a business address and a phone,
-    has its own message group. See `Copy.line`. The deduplication id is the receipt's SID.
+    SQS delivers the queue messages of one message group in order. Each pair of a business address and a phone has its
+    own message group. See `Copy.line`. The deduplication id is the receipt's SID.
     """
 
     client: SQSClient

@@ -1,10 +1,10 @@
-"""Make delivery attempts on AWS. All processes of a deployment share the circuit breakers.
+"""Make delivery attempts on AWS. All processes of a deployment share the receivers' circuit breakers in the table.
 
-A receive is one delivery of a queue message by SQS to the function.
+In this module, a receive is one delivery of a queue message to the function by SQS.
 
-A delivery that succeeds at its first receive causes no read or write of a circuit breaker, if the receiver has not
-failed before. See
-docs/behaviour/webhook-delivery.md#circuit-breaker and docs/decisions/0086-circuit-breaker-on-aws.md.
+A delivery that succeeds at its first receive needs no access to a stored circuit breaker, unless the process knows of
+an earlier failure of the receiver. See docs/behaviour/webhook-delivery.md#circuit-breaker and
+docs/decisions/0086-circuit-breaker-on-aws.md.
 """
 
 from __future__ import annotations
@@ -26,23 +26,23 @@ from convoke.storage.circuit_breakers import CircuitBreakerRepository
 MAX_KNOWN_RECEIVERS = 1_000
 
 PROBE_PAUSE = timedelta(seconds=MAX_TIMEOUT_SECONDS + 5)
-"""How long all other deliveries to a receiver wait while one process probes the receiver.
+"""How long the other deliveries to a receiver wait for the probe, which is the first call after a pause.
 
-A probe is the first call to a receiver after a pause. Every probe takes less than this time.
+Every probe takes less than this time.
 """
 
 MAX_PAUSED_RECEIVES = 90
-"""The number of receives of a queue message after which Convoke attempts the delivery despite a paused receiver.
+"""The number of receives of a queue message after which Convoke attempts the delivery even if the receiver is paused.
 
-Each pause uses one receive. After `maxReceiveCount` receives, SQS moves the queue message to the dead-letter queue.
-This number leaves enough of these receives for all attempts.
+Each pause uses one receive. After `maxReceiveCount` receives, SQS moves the queue message to a dead-letter queue. The
+receives after this number are enough for all attempts.
 """
 
 MAX_SPREAD_SECONDS = 900.0
 """The upper limit of the random time that is added to a pause.
 
-The random time lies between 0 and a maximum. The maximum doubles with each receive, up to this limit. Without the
-random time, all waiting deliveries to a receiver would be attempted at the same moment.
+The random time is between 0 and a maximum, which doubles with each receive up to this limit. Without the random time,
+all waiting deliveries to a receiver would be attempted at the same moment.
 """
 
 
@@ -51,11 +51,11 @@ class Permit(NamedTuple):
 
     receiver: str
     breaker: CircuitBreaker
-    """The circuit breaker that the outcome of the call changes."""
+    """The circuit breaker to which the outcome of the call applies."""
     stored: CircuitBreaker
     """The circuit breaker as this process last read it from the table or wrote it to the table.
 
-    During a probe, `stored` differs from `breaker`, because `stored` pauses the deliveries of other processes.
+    During a probe, `stored` is different from `breaker`, because `stored` pauses the deliveries of other processes.
     """
 
 
@@ -70,8 +70,8 @@ class ReceiverPausedError(Exception):
 class SharedCircuitBreakers:
     """Reads and changes the circuit breakers in the table, with a cache.
 
-    If the circuit breaker of a receiver is not in the cache, the process assumes a closed circuit breaker. The process
-    reads the stored circuit breaker after the first failure, or if SQS has delivered the queue message before.
+    At the first receive of a queue message, a circuit breaker that is not in the cache counts as closed. The process
+    reads the stored circuit breaker at a later receive, or after a failure.
     """
 
     def __init__(self, repository: CircuitBreakerRepository, now: Clock) -> None:
@@ -84,9 +84,9 @@ class SharedCircuitBreakers:
 
         `receiver` is the key from `receiver_key`.
 
-        After a pause, only one process gets the permission, for PROBE_PAUSE. If `look_up` is True and the circuit
-        breaker is not cached, read the circuit breaker from the table. If `may_pause` is False, return the permission
-        even during a pause.
+        At the end of a pause, one process gets the permission for a probe, and the other processes remain paused for
+        PROBE_PAUSE. If `look_up` is True and the circuit breaker is not cached, read the circuit breaker from the
+        table. If `may_pause` is False, return the permission even during a pause.
         """
         breaker = self._known.get(receiver)
         if breaker is None:
@@ -106,7 +106,7 @@ class SharedCircuitBreakers:
         return Permit(receiver, breaker, breaker)
 
     def record(self, permit: Permit, *, is_failure: bool) -> datetime | None:
-        """Record the outcome of a call. Return the time at which the receiver's pause ends, or None without a pause."""
+        """Record the outcome of a call. Return when the receiver's pause ends, or None if deliveries are not paused."""
         if is_failure:
             return self._record_failure(permit)
         if permit.stored != CLOSED:
@@ -117,9 +117,9 @@ class SharedCircuitBreakers:
     def _record_failure(self, permit: Permit) -> datetime | None:
         receiver, breaker, stored = permit
         now = self._now()
-        # Another process can change the circuit breaker at the same time. `replace` then returns the changed circuit
-        # breaker, and the loop repeats with the changed circuit breaker. After FAILURES_TO_OPEN such conflicts, the
-        # other processes have opened the circuit breaker, so this failure no longer matters.
+        # If another process changes the circuit breaker at the same time, `replace` returns the changed circuit
+        # breaker, and the loop tries again with it. After FAILURES_TO_OPEN such conflicts, the other processes have
+        # opened the circuit breaker, so this failure no longer matters.
         for _ in range(FAILURES_TO_OPEN):
             after = breaker.after(now, is_failure=True)
             if after == stored:
@@ -144,20 +144,21 @@ class SharedCircuitBreakers:
 
 @lean_dataclass
 class Deliveries:
-    """Makes at most one attempt each time SQS delivers the queue message of a delivery."""
+    """Makes at most one attempt for each receive of a delivery's queue message."""
 
     delivery: WebhookDelivery
     breakers: SharedCircuitBreakers
     now: Clock
 
     def attempt(self, delivery: Delivery, receive_count: int) -> None:
-        """Make the next attempt of a delivery, unless the receiver is paused.
+        """Make the next attempt of a delivery. Do nothing if the receiver has accepted the event before.
 
-        `receive_count` tells how many times SQS has delivered the queue message. The deliveries of earlier copies of
-        the queue message also count (see `SqsDeliveryQueue.send_again`). Some receives cause no attempt, so the number
-        of the next attempt comes from the table. Do nothing if the receiver has accepted the event before. Raise
-        RetryLaterError if the receiver is paused. Raise RetryLaterError or DeliveryFailedError if the receiver does not
-        accept the event.
+        `receive_count` is the number of receives of the queue message, plus the number of Convoke's own failures (see
+        `SqsDeliveryQueue.send_again`). Some receives cause no attempt, so after the first receive, the number of the
+        next attempt comes from the table.
+
+        Raise RetryLaterError if the receiver is paused. Raise RetryLaterError or DeliveryFailedError if the receiver
+        does not accept the event.
         """
         is_first = receive_count == 1
         permit = self._admit(receiver_key(delivery.account_sid, delivery.url), receive_count)

@@ -1,7 +1,7 @@
 """Implement the delivery queue and the dead-letter queues on SQS.
 
 A queue message of the delivery queue contains either an event, or the delivery of an event to one target. See
-docs/how-it-works.md#promises.
+docs/how-it-works.md#promise-7-a-failing-receiver-hurts-only-itself.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from convoke.lean_dataclass import lean_dataclass
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
-# The limits of one SendMessageBatch call in Convoke: the number of queue messages, and their total size. SQS itself
-# accepts up to 10 queue messages too, but a total size of up to 1 MiB.
+# Convoke's limits for one SendMessageBatch call: the number of queue messages, and their total size. SQS has the same
+# limit for the number, and a limit of 1 MiB for the size. See
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html
 MAX_BATCH_ENTRIES = 10
 MAX_BATCH_BYTES = 256 * 1024
@@ -58,9 +58,9 @@ class SqsDeliveryQueue:
     def send_again(self, body: str, failures: int, seconds: float) -> None:
         """Send a copy of a queue message. SQS delivers the copy after `seconds`.
 
-        `failures` tells how many times Convoke itself failed to process the queue message. The copy stores this number,
-        because SQS cannot change a sent queue message, and the receive count of SQS also includes receives without a
-        failure. The caller must delete the original queue message.
+        `failures` tells how many times Convoke itself failed to process the queue message. The receive count of SQS is
+        not enough, because it includes receives without a failure. The copy stores `failures`, because SQS cannot
+        change a sent queue message. The caller must delete the original queue message.
         """
         self.client.send_message(
             QueueUrl=self.queue_url,

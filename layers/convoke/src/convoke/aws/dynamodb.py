@@ -1,8 +1,9 @@
 """Implement the port `Table` on DynamoDB.
 
-This module converts conditions and actions to DynamoDB's expressions, and items to attribute values and back. The
-module retries a call if DynamoDB throttles the call or if the transaction conflicts with another transaction. The
-module uses botocore and not boto3, because importing boto3 would take a quarter of the time of a cold start.
+This module converts conditions and actions to DynamoDB's expressions. The module also converts items to attribute
+values, and attribute values to items. The module retries a call if DynamoDB throttles the call or if the transaction
+conflicts with another transaction. The module does not use boto3, because importing boto3 would take a quarter of the
+time of a cold start.
 """
 
 from __future__ import annotations
@@ -56,8 +57,8 @@ The first pause is at most 0.025 seconds. The maximum doubles with each attempt,
 MAX_ATTEMPTS = 10
 """The maximum number of attempts of a call.
 
-With the pauses of BACKOFF, a call whose attempts all fail takes about 2.5 seconds. botocore adds its own retries of
-throttled calls.
+With the pauses of BACKOFF, a call whose attempts all fail takes about 2.5 seconds. In each attempt, botocore can retry
+a throttled call itself.
 """
 
 # Calls fail with an error code. For a canceled transaction, DynamoDB also returns one reason for each write. See
@@ -70,7 +71,7 @@ _TRANSIENT_ERRORS = {
     "TransactionInProgressException",
 }
 _TRANSIENT_REASONS = {"ProvisionedThroughputExceeded", "ThrottlingError", "TransactionConflict"}
-# The reason of a write that did not cause the cancellation is the string "None".
+# A write that did not cause the cancellation has the reason "None", which is a string.
 _FINAL_REASONS = {"None", "ConditionalCheckFailed"}
 
 
@@ -81,8 +82,8 @@ class UnprocessedKeysError(Exception):
 class DynamoDbTable:
     """Implements `Table`.
 
-    Every method raises botocore's ClientError if even the last attempt is throttled or in conflict. `get_many` raises
-    UnprocessedKeysError if keys are still unread after the last attempt.
+    A method raises botocore's ClientError if the last attempt is throttled or in conflict. `get_many` raises
+    UnprocessedKeysError if the last attempt leaves keys unread.
     """
 
     def __init__(
@@ -138,8 +139,8 @@ class DynamoDbTable:
         if after and between:
             position = str(after[sort_name])
             near, far = between if forward else between[::-1]
-            # DynamoDB refuses an ExclusiveStartKey outside the range `between`. If `after` is beyond the far end, no
-            # items remain. If `after` is in front of the near end, the query starts at the near end.
+            # DynamoDB refuses an ExclusiveStartKey outside the range `between`. If `after` is behind the range, no
+            # items remain. If `after` is in front of the range, the query starts at the beginning of the range.
             if (position > far) if forward else (position < far):
                 return []
             if (position < near) if forward else (position > near):
@@ -233,13 +234,13 @@ class DynamoDbTable:
     def _request(self, expression: _Expression, condition: Condition | None) -> dict[str, Any]:
         """Return the parameters that puts, updates and deletes have in common.
 
-        Render all other expressions before this call, because the result contains the placeholders of all expressions.
+        The result contains the placeholders of all expressions. Therefore render the update expression before this
+        call.
         """
         request: dict[str, Any] = {"TableName": self._table_name}
         if condition is not None:
             request["ConditionExpression"] = _render_condition(condition, expression)
-            # With this parameter, the error of a failed condition contains the stored item. Therefore no read is
-            # necessary.
+            # With this parameter, the error of a failed condition contains the stored item, which saves a read.
             request["ReturnValuesOnConditionCheckFailure"] = "ALL_OLD"
         return {**request, **expression.placeholders()}
 
@@ -248,9 +249,9 @@ def _is_transient(error: BaseException) -> bool:
     if not isinstance(error, ClientError):
         return isinstance(error, UnprocessedKeysError)
     if reasons := {reason["Code"] for reason in _cancellation_reasons(error)}:
-        # One write can have a conflict while the condition of another write fails. Retry such a transaction, because
-        # the caller must learn all failed conditions, and the write with the conflict may also have a condition that
-        # fails. See docs/decisions/0020-conflicts-retried-before-conditions-count.md.
+        # Retry a transaction in which one write has a conflict and the condition of another write fails. The caller
+        # must learn all failed conditions, and the write with the conflict may also have a condition that fails. See
+        # docs/decisions/0020-conflicts-retried-before-conditions-count.md.
         unsettled = reasons - _FINAL_REASONS
         return bool(unsettled) and unsettled <= _TRANSIENT_REASONS
     return _code(error) in _TRANSIENT_ERRORS
@@ -272,8 +273,7 @@ def _cancellation_reasons(error: ClientError) -> Sequence[Any]:
 def _existing_item(failure: Mapping[str, Any]) -> Item | None:
     """Return the stored item that made a condition fail. Return None if no item is stored under the key.
 
-    `failure` is the error of an update, or the cancellation reason of one write. In either case, the key `Item`
-    contains the item.
+    `failure` is the error of an update, or the cancellation reason of one write. Both have the item in the key `Item`.
     """
     return _to_item(failure["Item"]) if failure.get("Item") else None
 
@@ -321,8 +321,7 @@ def _render_condition(condition: Condition, expression: _Expression) -> str:
         case LessThan(name, value):
             return f"{expression.name(name)} < {expression.value(value)}"
         case Contains(name, value):
-            # Check the type, because contains() also accepts a string that contains `value`, or a list that contains
-            # `value`.
+            # Check that the attribute is a set, because contains() also accepts strings and lists.
             is_set = f"attribute_type({expression.name(name)}, {expression.value('SS')})"
             return f"({is_set} AND contains({expression.name(name)}, {expression.value(value)}))"
         case And(conditions):

@@ -1,8 +1,8 @@
 """Create the edges of the AWS engine. An edge is an object that the engine provides to the program.
 
-Each property returns one edge. At the first use, the property imports the edge's modules and creates the edge. A cold
-start of a function therefore imports only the edges that this function uses. For example, the sweeper does not import
-the webhook client. See docs/decisions/0058-cold-start.md.
+Each property returns one edge. The first use of a property imports the edge's modules and creates the edge. Therefore a
+cold start imports only the edges that the function uses. For example, the sweeper does not import the webhook client.
+See docs/decisions/0058-cold-start.md.
 """
 
 from __future__ import annotations
@@ -49,8 +49,8 @@ READ_TIMEOUT_SECONDS = 5
 MAX_ATTEMPTS = 3
 """The maximum number of attempts of a call to AWS.
 
-With this number and the two timeouts above, a call and its retries end before the function's timeout. botocore's
-defaults are longer: 60 seconds and up to 10 attempts.
+With this number and the two timeouts above, a call and its retries end before the function's timeout. With botocore's
+defaults, 60 seconds and up to 10 attempts, a call could outlast the function.
 """
 
 PATH_DELIMITERS = "?"
@@ -272,7 +272,7 @@ class AwsEdges:
             read_timeout=READ_TIMEOUT_SECONDS,
             retries={"total_max_attempts": MAX_ATTEMPTS, "mode": "standard"},
             # Without keep-alive, a network may silently drop an idle connection of a warm function. The next call would
-            # then wait for the read timeout.
+            # then wait for an answer until the read timeout.
             tcp_keepalive=True,
         )
         session.set_default_client_config(config)
@@ -297,8 +297,8 @@ class AwsEdges:
         from botocore.config import Config
 
         if service == "s3":
-            # By default, botocore signs S3 links with an old signature version, which newer regions refuse. Its links
-            # also point to the global endpoint, which redirects requests for new buckets to another host. The redirect
-            # makes the signature invalid.
+            # By default, botocore creates S3 links that do not work everywhere. Newer regions refuse their old
+            # signature version. The links also use the global endpoint, which redirects requests for new buckets to
+            # another host, for which the signature is invalid.
             config = Config(signature_version="s3v4", s3={"addressing_style": "virtual"})
         return self._session.create_client(service, config=config)

@@ -30,7 +30,7 @@ MAX_ENTRY_OVERHEAD_BYTES = 256
 
 
 class BusEvent(Model):
-    """The JSON object (envelope) in which EventBridge delivers an event to a queue. Convoke reads only `detail`."""
+    """The envelope in which EventBridge delivers an event to a queue. Convoke reads only the key `detail`."""
 
     detail: Event
 
@@ -107,5 +107,5 @@ def _entry_bytes(event: Event) -> int:
 
 
 def _detail(event: Event) -> str:
-    # A rule of the bus copies this JSON into the body of a queue message.
+    # Escape the characters that SQS refuses, because a rule of the bus sends the event to a queue.
     return escape_noncharacters(event.model_dump_json())

@@ -19,10 +19,9 @@ class MediaBucket:
     """Implements `MediaStore`. The key of an object is `{account SID}/{media SID}`."""
 
     def __init__(self, make_client: Callable[[], S3Client], bucket: str) -> None:
-        """`make_client` creates the S3 client.
+        """Create the store. `make_client` creates the S3 client at the first use of the bucket.
 
-        The first use of the bucket calls this function, and later uses have the same client. The creation is slow, so
-        the cold start must not create the client.
+        Creating the client earlier would slow the cold start.
         """
         self._make_client = make_client
         self._bucket = bucket
@@ -55,7 +54,10 @@ class MediaBucket:
         return self._client.generate_presigned_url("get_object", Params=parameters, ExpiresIn=seconds)
 
     def uri(self, media: Media) -> str:
-        """Return the S3 URI of the content, for a call to another AWS service. The caller must have read access."""
+        """Return the S3 URI of the content, for a call to an AWS service that reads the content from S3.
+
+        The service has the permissions of the function that makes the call.
+        """
         return f"s3://{self._bucket}/{_key(media.account_sid, media.sid)}"
 
     def delete(self, account_sid: str, media_sid: str) -> None:
@@ -75,7 +77,7 @@ class MediaObject:
         self._parts.append(data)
 
     def commit(self, content_type: str) -> None:
-        # AWS End User Messaging reads the object itself, and learns the type of the media from S3.
+        # Store the content type, because AWS End User Messaging reads the object from S3 and needs its type.
         self._client.put_object(
             Bucket=self._bucket, Key=self._key, Body=b"".join(self._parts), ContentType=content_type
         )

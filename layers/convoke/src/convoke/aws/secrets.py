@@ -1,6 +1,6 @@
 """Store Auth Tokens and the master secrets of API keys in Secrets Manager.
 
-Each account has one secret, whose text is the Auth Token. One more secret contains all master secrets.
+Each account has one secret, whose text is the Auth Token. A single secret contains all master secrets of API keys.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
 TOKEN_CACHE_SECONDS = 60
 """How long a process caches an Auth Token, in seconds.
 
-After another process rotates the Auth Token, this process may still use the old Auth Token for at most this time.
+If a second process rotates the Auth Token, the first process may use the old Auth Token for this time.
 """
 
 
 class SecretAuthTokens:
     """Implements `AuthTokens` with Secrets Manager. Auth Tokens are cached, because each fetch costs money and time.
 
-    The class fetches no secret for an account for which `account_exists` returns False. A stranger could otherwise
-    invent Account SIDs, and each request would cause a call to Secrets Manager. A call to Secrets Manager costs as much
-    as 40 reads of the table. See docs/decisions/0079-strangers-cost-little.md.
+    If `account_exists` returns False, the class does not call Secrets Manager. Otherwise each request with an invented
+    Account SID would cause a call, which costs as much as 40 reads of the table. See
+    docs/decisions/0079-strangers-cost-little.md.
     """
 
     def __init__(
@@ -83,10 +83,9 @@ class SecretApiKeyMasters:
         return Masters(current=content.pop(CURRENT), secrets=content)
 
     def put(self, before: Masters | None, after: Masters) -> bool:
-        """Replace the master secrets.
+        """Replace the master secrets and return True. `before` is None if there is no secret yet.
 
-        The method does not compare `before` with the stored secrets, because only the command line changes the master
-        secrets. Therefore the result is always True.
+        The method does not compare `before` with the stored master secrets, because only the command line changes them.
         """
         content = json.dumps({CURRENT: after.current, **after.secrets})
         if before is None:

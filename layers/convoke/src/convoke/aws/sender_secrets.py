@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 SECRET_CACHE_SECONDS = 60
 """How long a process caches the secret of a sender, in seconds.
 
-After another process replaces the secret, this process may still use the old secret for at most this time.
+If a second process replaces the secret, the first process may use the old secret for this time.
 """
 
 
@@ -39,7 +39,7 @@ class SecretSenderSecrets:
 
     def delete(self, account_sid: str, sender_sid: str) -> None:
         try:
-            # Without this parameter, Secrets Manager would keep the secret for at least seven days.
+            # Without `ForceDeleteWithoutRecovery`, Secrets Manager would keep the secret for at least seven days.
             name = self._name(account_sid, sender_sid)
             self.client.delete_secret(SecretId=name, ForceDeleteWithoutRecovery=True)
         except self.client.exceptions.ResourceNotFoundException:

@@ -30,10 +30,10 @@ SERVICE = "pinpoint-sms-voice-v2"
 REFUSALS = frozenset({"ConflictException", "ValidationException"})
 
 NOT_ACCEPTED = frozenset({"AccessDeniedException", "ServiceQuotaExceededException"})
-"""The error codes which mean that AWS did not accept the copy, but may accept it later.
+"""The error codes that mean: AWS did not accept the copy, but may accept it later.
 
-For example, the account has reached the monthly spend limit. A later call succeeds after the operator raises the limit,
-or after the month ends.
+For example, the AWS account has reached its monthly spend limit. A call succeeds after the operator raises the limit,
+or in the next month.
 """
 
 
@@ -59,10 +59,9 @@ class SmsCarrier:
     """Implements `Carrier`. AWS offers no way to send a group MMS."""
 
     def __init__(self, client: Callable[[], Any], uri_of: Callable[[Media], str]) -> None:
-        """`client` returns the botocore client. `client` is not called before the first copy is sent.
+        """Create the carrier. `client` returns the botocore client, and `uri_of` returns the S3 URI of a media.
 
-        Creating the botocore client is slow, so the cold start must not create it. `uri_of` returns the S3 URI of a
-        media.
+        The carrier calls `client` only to send a copy, because creating the botocore client would slow the cold start.
         """
         self._client = client
         self._uri_of = uri_of
@@ -103,8 +102,8 @@ class SmsCarrier:
 def _only(media: Sequence[CopyMedia]) -> Media:
     """Return the only media of a copy. Raise CarrierRefusedError if AWS cannot send the media of the copy.
 
-    AWS sends only one media in a message. Several messages for one copy could not be repeated safely, because nobody
-    knows which messages AWS has accepted after an answer was lost.
+    AWS sends only one media in a message. If a copy needed several messages and an answer was lost, nobody would know
+    which messages to send again.
     """
     first, content = media[0].media, media[0].media.content
     if len(media) > 1 or content is None or content.size > MAX_BYTES.get(content.content_type, 0):
@@ -113,9 +112,9 @@ def _only(media: Sequence[CopyMedia]) -> Media:
 
 
 def _raise_meaning(error: ClientError) -> None:
-    """Raise the carrier error that has the meaning of an AWS error.
+    """Convert an AWS error to the matching carrier error, and raise the carrier error.
 
-    Do nothing if the AWS error does not tell whether AWS accepted the copy.
+    Return if the AWS error does not tell whether AWS accepted the copy.
     """
     code, reason = error.response["Error"]["Code"], str(error.response.get("Reason", ""))
     if code == "ThrottlingException":

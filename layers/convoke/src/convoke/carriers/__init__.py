@@ -1,1 +1,1 @@
-"""Send messages through carriers that work with both engines, AWS and embedded."""
+"""Send copies of messages through carriers. The modules in this package work with both engines."""

@@ -31,12 +31,12 @@ API_URL = "https://api.twilio.com"
 SETTINGS = ConnectionSettings(retries=0, connect=3.0, read=10.0, total=13.0)
 
 MAX_ANSWER_BYTES = 64 * 1024
-"""The maximum length of an answer that is read. An answer of Twilio has about 1 KB."""
+"""The maximum number of bytes to read of an answer. An answer of Twilio has about 1 KB."""
 
 NOT_ACCEPTED = frozenset({401, 403, 404, 503})
-"""The status codes, except 429, which mean that Twilio did not accept the copy, but may accept the copy later.
+"""The status codes, except 429, that mean: Twilio did not accept the copy, but may accept it later.
 
-After 401, 403 or 404, a later request may use new credentials. With 503, a server is unable to handle a request at
+After 401, 403 or 404, a later request may use new credentials. A server sends 503 if it cannot handle the request at
 present (RFC 9110, section 15.6.4). After any other 5xx status code, Twilio may have accepted the copy.
 """
 
@@ -47,7 +47,10 @@ class TwilioCarrier:
     """Implements `Carrier`. Twilio's API offers no way to send a group MMS."""
 
     def __init__(self, public_url: str | None, api_url: str = API_URL) -> None:
-        """`public_url` is the base URL to which Twilio reports statuses. If None, Twilio reports no statuses."""
+        """Create the carrier. `public_url` is the base URL to which Twilio reports the status of each copy.
+
+        If `public_url` is None, Twilio reports no statuses.
+        """
         self._public_url = public_url
         self._api_url = api_url
         self._http = BoundedHttpClient(ReceiverRules())
@@ -64,7 +67,7 @@ class TwilioCarrier:
         if copy.secret is None:
             raise CarrierRefusedError(SenderMissingError, "the sender was deleted")
         form = [("From", copy.sender.address), ("To", copy.address), ("Body", copy.text)]
-        # Omit relative links, because Twilio cannot use them. A link is relative if the API has no public URL.
+        # Without a public URL of the API, the links are relative. Omit relative links, because Twilio cannot use them.
         form += [("MediaUrl", each.url) for each in copy.media if "://" in each.url]
         if self._public_url:
             form.append(("StatusCallback", status_url(self._public_url, copy.sender, copy.receipt)))
@@ -84,7 +87,8 @@ class TwilioCarrier:
 def _outcome(status: int, body: bytes) -> SentCopy:
     """Return the SID that Twilio gave to the copy, if Twilio accepted the copy.
 
-    If not, raise the error that matches the answer. After a TwilioAnswerError, Twilio may have accepted the copy.
+    Otherwise raise the carrier error that matches the answer, or CarrierOutcomeUnknownError if Twilio may have accepted
+    the copy.
     """
     try:
         content = json.loads(body)

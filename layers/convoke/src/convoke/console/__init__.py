@@ -1,4 +1,4 @@
-"""Serve the console: a web page that shows the data of an account. The page uses only the public API.
+"""The files of the console, a web page that shows the data of an account. The page uses only the public API.
 
 See docs/console.md.
 """

@@ -1,6 +1,6 @@
-"""Provide the files of the console. No file is read before the first request for the console.
+"""Provide the files of the console.
 
-The paths of all files except the page contain a hash of all files. A browser can therefore cache these files for a
+The path of each file except the page contains a hash of all files. A browser can therefore cache these files for a
 year.
 """
 
@@ -25,7 +25,7 @@ CONTENT_TYPES = {
 }
 """Maps each file except the page to its content type.
 
-There are only a few files, because on AWS each request for a file invokes the API function.
+The number of files is small, because on AWS each request for a file invokes the API function.
 """
 
 
@@ -52,9 +52,9 @@ def file(name: str) -> ConsoleFile | None:
 
 
 def page(values: Mapping[str, str]) -> ConsoleFile:
-    """Return the page. Each value replaces a placeholder, such as `{{poll_seconds}}`.
+    """Return the page. Each of `values` replaces a placeholder: `poll_seconds` replaces `{{poll_seconds}}`.
 
-    The values must be safe in HTML.
+    The values must contain no characters that have a meaning in HTML.
     """
     text = FOLDER.joinpath(PAGE).read_text()
     for name, value in {**values, "version": version()}.items():

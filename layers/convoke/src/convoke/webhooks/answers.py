@@ -17,15 +17,15 @@ class WebhookAnswer(NamedTuple):
 class WebhookUnreachableError(Exception):
     """No answer arrived, or the content of a media file did not arrive completely.
 
-    The connection failed or was not allowed, or the time limit was exceeded. The error text contains only
-    the reason, and no part of the URL.
+    For example, the connection failed or was not allowed. The error text contains only the reason, and no part of the
+    URL.
     """
 
     entry: ClassVar[type[LogEntry]] = WebhookFailedError
     """The entry that the error log gets for this failure."""
 
     is_sent = True
-    """Whether a part of the request may have been sent. The client sets False if it could not connect to the host."""
+    """Whether the receiver may have got a part of the request. False if the client could not connect to the host."""
 
 
 class WebhookLateError(WebhookUnreachableError):
@@ -41,8 +41,8 @@ class FetchedMedia(NamedTuple):
     """The header `Content-Type`, or an empty text if the answer lacks this header."""
     filename: str | None
     parts: Iterator[bytes]
-    """The parts of the content. A part arrives only when the caller reads it."""
+    """The parts of the content, which the client reads from the connection one by one."""
 
 
 class MediaRefusedError(Exception):
-    """The answer contains no media file. The error text contains only the reason, and no part of the URL."""
+    """The URL does not lead to a media file. The error text contains only the reason, and no part of the URL."""

@@ -1,11 +1,11 @@
 """Call webhooks: send one signed request for each delivery, and return the answer.
 
-`BoundedHttpClient` has two more uses. It is the base class of the client that fetches media, and carriers/twilio.py
-calls Twilio with it.
+The clients that fetch media and that call Twilio also use `BoundedHttpClient`.
 
 A webhook call has two restrictions that urllib3 does not support. First, the whole call has a maximum total time.
-Second, the client connects only to IP addresses that the receiver rules allow. The class `_BoundedConnection` applies
-these restrictions. The class uses private members of urllib3, so pyproject.toml limits the version of urllib3.
+Second, the client connects only to IP addresses that the receiver rules allow. `_Call` and `_BoundedConnection` apply
+these restrictions. `_BoundedConnection` uses private members of urllib3, so pyproject.toml limits the version of
+urllib3.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ Each combination of scheme, host and port has its own connection pool.
 """
 
 MAX_IDLE_SECONDS = 4.0
-"""How long a connection may be idle before it is no longer reused.
+"""The maximum idle time of a connection that the client reuses.
 
 Many servers close idle connections after five seconds.
 """
@@ -58,16 +58,16 @@ class Address(NamedTuple):
 Resolve = Callable[[str, int], Future[list[Address]]]
 """A function that starts to look up the addresses of a host. The arguments are the host and the port.
 
-If the lookup fails, the exception of the future is OSError. If the host is not a valid name, either the function raises
-UnicodeError, or the exception of the future is UnicodeError.
+If the lookup fails, the future raises OSError. If the host is not a valid name, the function or the future raises
+UnicodeError.
 """
 
 
 def resolve(host: str, port: int) -> Future[list[Address]]:
     """Start to look up a host name.
 
-    `getaddrinfo` has no timeout and cannot be cancelled, so it runs on a separate thread. If the caller stops waiting
-    for the result, the thread continues in the background until `getaddrinfo` returns.
+    `getaddrinfo` runs on its own thread, because `getaddrinfo` has no timeout and cannot be cancelled. If the caller
+    stops waiting for the result, the thread continues until `getaddrinfo` returns.
     """
     found: Future[list[Address]] = Future()
     # An IP address needs no lookup and no thread.
@@ -96,7 +96,7 @@ class _Call:
     """Limits one webhook call: how long the call may take, and which IP addresses the call may use.
 
     At the deadline, a timer shuts the connection down. A socket timeout would not be enough, because it limits only
-    each single read. A receiver could block a call forever by sending one byte at a time. The timer uses a duplicate of
+    each single read: a receiver that sends one byte at a time could block a call forever. The timer uses a duplicate of
     the socket, because TLS detaches the original socket.
     """
 
@@ -132,7 +132,8 @@ class _Call:
         """Connect to a host. Use only IP addresses that the receiver rules allow.
 
         Raise WebhookUnreachableError if the connection fails. Raise WebhookLateError if the connection takes too long.
-        The host name is looked up only once. A second lookup could return a forbidden address (DNS rebinding).
+        The method checks and uses the result of a single name lookup, because a second lookup could return a forbidden
+        address (DNS rebinding).
         """
         try:
             return self._connect(host, port)
@@ -142,8 +143,8 @@ class _Call:
 
     def _connect(self, host: str, port: int) -> socket.socket:
         try:
-            # Store the lookup before the deadline is read. `cut` writes the deadline before it reads the lookup, so the
-            # call notices a cut at any moment.
+            # Store the lookup before reading the deadline. Another thread can call `cut` at any moment, and `cut`
+            # changes the deadline before it cancels the stored lookup.
             self._lookup = self._resolve(host, port)
             until = min(self._deadline, time.monotonic() + self.settings.connect)
             addresses = self._lookup.result(max(until - time.monotonic(), 0))
@@ -151,8 +152,8 @@ class _Call:
             if allowed:
                 return self._connect_to_any(allowed, until)
         except (OSError, UnicodeError, CancelledError) as error:
-            # At the deadline, the error need not be a TimeoutError, because the timer shuts the connection down. `cut`
-            # also shuts the connection down, and cancels the name lookup.
+            # Check the deadline too, because the timer and `cut` do not cause a TimeoutError. They shut the connection
+            # down, and `cut` also cancels the name lookup.
             if self.is_over or isinstance(error, TimeoutError):
                 raise WebhookLateError(f"no answer within {self.settings.connect:g} s") from error
             raise WebhookUnreachableError(f"no connection ({type(error).__name__})") from error
@@ -161,7 +162,7 @@ class _Call:
     def _connect_to_any(self, addresses: list[Address], until: float) -> socket.socket:
         """Try the addresses one after the other. Return the socket of the first connection that succeeds.
 
-        Each attempt gets an equal share of the remaining time.
+        Each attempt gets the remaining time divided by the number of remaining addresses.
         """
         *others, last = addresses
         for position, address in enumerate(others):
@@ -189,8 +190,8 @@ class _Call:
     def use(self, sock: socket.socket) -> None:
         """Store a duplicate of a socket, so that the timer can shut the connection down.
 
-        Each call of this method replaces the earlier duplicate. The socket need not be connected yet, because on Linux,
-        a shutdown also ends an attempt to connect.
+        A `_Call` stores only the last duplicate. The socket need not be connected, because on Linux, a shutdown also
+        ends an attempt to connect.
         """
         with self._lock:
             if self._socket:
@@ -247,8 +248,8 @@ class _BoundedConnection:
     def getresponse(self) -> Any:
         """Return the answer. Raise TimeoutError if the deadline has passed.
 
-        At the deadline, the timer can interrupt the headers of the answer. `http.client` treats such incomplete headers
-        as complete, so this method checks the deadline.
+        If the timer shuts the connection down while headers arrive, `http.client` treats the incomplete headers as
+        complete. Therefore this method checks the deadline.
         """
         response = super().getresponse()  # type: ignore[misc]
         if _CALL.get().is_over:
@@ -289,13 +290,13 @@ class BoundedHttpClient:
         self._pool.pool_classes_by_scheme = {"http": _HttpPool, "https": _HttpsPool}
 
     def cut(self) -> None:
-        """End all running calls. Each call fails as if its deadline had passed."""
+        """End all calls in progress. Each call fails as if its deadline had passed."""
         for call in [*self._calls]:
             call.cut()
 
     @contextmanager
     def call_under_way(self, url: str, settings: ConnectionSettings) -> Iterator[None]:
-        """Apply the restrictions to all requests that the `with` block sends to `url`.
+        """Apply the time limit and the receiver rules to all requests that the `with` block sends to `url`.
 
         Raise WebhookLateError if no answer arrives in time. Raise WebhookUnreachableError if no answer arrives for
         another reason.

@@ -34,9 +34,9 @@ class MediaHttpClient(BoundedHttpClient):
 
     @contextmanager
     def fetch(self, url: str, credentials: CarrierCredentials | None, seconds: float) -> Iterator[FetchedMedia]:
-        """Request a media file. The caller must read the content inside the `with` block, while the content arrives.
+        """Request a media file. The caller must read the content inside the `with` block.
 
-        `credentials` are sent only to the carrier's own origin.
+        A request contains `credentials` only if it goes to the carrier's own origin.
 
         Raise MediaRefusedError if the answer contains no media file, if a URL is malformed, or if there are too many
         redirects. Raise WebhookUnreachableError if the whole answer does not arrive within `seconds`, or if the
@@ -66,8 +66,8 @@ class MediaHttpClient(BoundedHttpClient):
 def _normal(url: str) -> str:
     r"""Return the normal form of a URL. Raise MediaRefusedError if Convoke cannot call the URL.
 
-    In a URL that does not have the normal form, such as `https://one\@other`, urllib and urllib3 can find different
-    hosts. The credentials of a carrier could then go to the wrong host.
+    Without the normal form, urllib and urllib3 can find different hosts in a URL such as `https://one\@other`. The
+    credentials of a carrier could then go to the wrong host.
     """
     try:
         return normal_url(url)
@@ -76,9 +76,9 @@ def _normal(url: str) -> str:
 
 
 def _headers(url: str, credentials: CarrierCredentials | None) -> dict[str, str]:
-    """Return the headers of a request. Only requests to the carrier's own origin contain the credentials.
+    """Return the headers of a request, with the credentials only if `url` has the carrier's own origin.
 
-    After a redirect to another origin, the request therefore contains no credentials.
+    The URL after a redirect can have another origin.
     """
     headers, origin = {"Accept-Encoding": "identity"}, _origin(url)
     if credentials and origin == _origin(credentials.origin):
@@ -115,7 +115,7 @@ def _filename(header: str) -> str | None:
     disposition["Content-Disposition"] = header
     try:
         filename = disposition.get_filename()
-        # The header can name any Python codec. Some codecs produce surrogates, which `encode` refuses.
+        # The header can name any Python codec. Some codecs produce surrogates, for which `encode` raises ValueError.
         return filename and filename.encode().decode()
     except ValueError:
         return None
@@ -124,6 +124,6 @@ def _filename(header: str) -> str | None:
 def _parts(response: BaseHTTPResponse, until: float) -> Iterator[bytes]:
     while part := response.read1(PART_BYTES, decode_content=False):
         yield part
-    # Check the deadline, because content of unknown length looks complete if the deadline has interrupted the content.
+    # Check the deadline, because interrupted content looks complete if its length is unknown.
     if time.monotonic() >= until:
         raise WebhookLateError("the content did not arrive in time")

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 
 def sign(url: str, parameters: Mapping[str, str], auth_token: str) -> str:
-    """Sign a request: compute an HMAC-SHA1 of the URL and the form parameters, in Base64.
+    """Return the signature of a request: an HMAC-SHA1 of the URL and the form parameters, in Base64.
 
     `url` is the full URL with the query, but without a fragment. `parameters` are the decoded form fields of a POST
     request. For a GET request, `parameters` must be empty, because the URL already contains the parameters.
@@ -20,7 +20,7 @@ def sign(url: str, parameters: Mapping[str, str], auth_token: str) -> str:
 
 
 def sorted_text(parameters: Mapping[str, str]) -> str:
-    """Join the names and values of the parameters, sorted by name. The signed text ends with the result."""
+    """Join the names and values of the parameters, sorted by name. In the signed text, the result follows the URL."""
     return "".join(name + parameters[name] for name in sorted(parameters))
 
 

@@ -1,8 +1,8 @@
 """Find out why a webhook receiver computes a different signature than Convoke.
 
 A receiver signs the URL and the body that arrived, and compares the result with X-Twilio-Signature. If a proxy or a web
-framework has changed the URL or the body, the signatures differ. This module combines common changes until a
-combination results in the given signature. See docs/behaviour/webhook-delivery.md#signature.
+framework has changed the URL or the body, the signatures differ. This module undoes combinations of common changes
+until the result has the given signature. See docs/behaviour/webhook-delivery.md#signature.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from convoke.webhooks.signature import sign_text, sorted_text
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
 MAX_PERMUTED_PARAMETERS = 4
-"""If a URL has at most this many query parameters, the module tries all orders of the parameters.
+"""The maximum number of query parameters of which the module tries all orders.
 
 With more parameters, the module tries only the given order and the sorted order, because n parameters have n! orders.
 """
@@ -25,10 +25,10 @@ With more parameters, the module tries only the given order and the sorted order
 Value = TypeVar("Value")
 
 Variants = list[tuple[str | None, Value]]
-"""The possible values of one part of the signed request.
+"""The values that one part of the signed request may have had.
 
-Each pair contains a mistake, and the value that Convoke has signed if the receiver made this mistake. The mistake is a
-sentence, or None for the value without a mistake.
+Each pair contains a sentence about a mistake of the receiver, and the value that Convoke signed if this mistake was
+made. The sentence is None for the value that arrived.
 """
 
 
@@ -43,8 +43,8 @@ class _Parts(NamedTuple):
 def find_mistakes(url: str, body: str, token: str, signature: str) -> list[str] | None:
     """Return the smallest set of mistakes that explains `signature`.
 
-    `url` and `body` are the request as the receiver saw it. `token` is the Auth Token. `signature` is the header
-    X-Twilio-Signature, so it is the signature that Convoke computed.
+    `url` and `body` are the request as the receiver saw it. `token` is the Auth Token. `signature` is the value of the
+    header X-Twilio-Signature, which Convoke computed.
 
     Return an empty list if the signature matches. Return None if no known mistakes explain the signature. Raise
     ValueError if the host in `url` is malformed.
@@ -60,7 +60,7 @@ def find_mistakes(url: str, body: str, token: str, signature: str) -> list[str] 
 
 
 def _texts(body: str) -> dict[str, str | None]:
-    """Map each variant of the signed parameters to the first mistake that leads to this variant."""
+    """Map each text of parameters that Convoke may have signed to the first mistake that leads to this text."""
     mistakes_by_text: dict[str, str | None] = {}
     for mistake, parameters in _bodies(body):
         mistakes_by_text.setdefault(sorted_text(parameters), mistake)
@@ -106,7 +106,7 @@ def _paths(url: SplitResult) -> Variants[str]:
 
 
 def _queries(query: str) -> Variants[str]:
-    """Return all variants of the query string. Each variant occurs once, with the first mistake that leads to it."""
+    """Return all query strings that Convoke may have signed, each with the first mistake that leads to it."""
     mistakes_by_query: dict[str, str | None] = {query: None}
     for mistake, other in _other_queries(query) if query else ():
         mistakes_by_query.setdefault(other, mistake)
@@ -135,8 +135,7 @@ def _fragments(url: SplitResult) -> Variants[str]:
 
 
 def _bodies(body: str) -> Variants[dict[str, str]]:
-    # A person may have copied the body from a file, and editors add a line end to a file. A form never ends with a line
-    # end, so remove the line ends at the end of the body.
+    # Remove line ends at the end of the body, because editors add a line end to a file, and no form ends with one.
     text = body.rstrip("\r\n")
     form = _parse_form(text)
     decoded = "The body was decoded before it was parsed, so each + in it must be read as a plus, not as a space."

@@ -12,7 +12,7 @@ from convoke.domain.webhooks import Delivery, Method
 from convoke.webhooks.signature import sign
 
 EVENT_ID_HEADER = "X-Convoke-Event-Id"
-"""The header with the event id. The API and the event bus use the same id."""
+"""The header with the event id, which the event also has in the API and on the event bus."""
 
 
 class SignedRequest(NamedTuple):
@@ -23,7 +23,7 @@ class SignedRequest(NamedTuple):
 
 
 def signed_request(delivery: Delivery, *, retry_count: int, auth_token: str) -> SignedRequest:
-    """Return the signed request for one attempt of a delivery. `retry_count` tells how many attempts came before.
+    """Return the signed request for one attempt of a delivery. `retry_count` is the number of earlier attempts.
 
     The parameters of the event are in the URL of a GET request, and in the body of a POST request.
     """
@@ -53,7 +53,7 @@ def headers_for(
     `parameters` are the form fields of a POST request, or empty for a GET request. `userinfo` is the percent-encoded
     text `user:password` from the configured URL. If `userinfo` is not empty, the request has HTTP Basic authentication.
 
-    The credentials are encoded in UTF-8, which is the only encoding that a server can request in RFC 7617.
+    The credentials are encoded in UTF-8, the only encoding that RFC 7617 lets a server ask for.
     """
     headers = {
         "X-Twilio-Signature": sign(url, parameters, auth_token),

@@ -16,10 +16,7 @@ CHAT_PREFIX = "/Client/v2"
 
 
 def principal_of(operations: Operations, request: ChatRequest) -> Principal:
-    """Return the user who sends a request.
-
-    Use this function if the request does not belong to a conversation.
-    """
+    """Return the user who sends a request that does not belong to a conversation."""
     return _principals(operations).in_service(request.service, request.identity)
 
 
@@ -34,10 +31,9 @@ def enter(operations: Operations, request: ChatRequest, conversation_sid: str) -
 
 
 def request_webhooks(operations: Operations, request: ChatRequest) -> RequestWebhooks:
-    """Return the object that sends the pre-event of a request.
+    """Return the object that sends the pre-event of a request that does not belong to a conversation.
 
-    Use this function if the request does not belong to a conversation. The object always sends the pre-event to the
-    configured webhook, because a chat client cannot turn off webhooks.
+    The object always sends the pre-event to the configured webhook, because a chat client cannot turn off webhooks.
     """
     return RequestWebhooks(operations.send_pre_event, _origin(request))
 
@@ -47,8 +43,8 @@ def checked_webhooks(
 ) -> RequestWebhooks:
     """Return the object that sends the pre-event of a change in a conversation.
 
-    If optimistic locking fails, the operation runs again. Before each repetition, the object checks that the user still
-    has the same permissions as `principal`.
+    If optimistic locking fails, the operation runs again. Before each repetition, the object raises an error if the
+    permissions of the user are no longer those of `principal`.
     """
 
     def check() -> None:

@@ -26,9 +26,9 @@ class ChatDispatcher:
     """
 
     def __init__(self, operations: Operations, extra_routes: Sequence[ChatRoute] = ()) -> None:
-        """`extra_routes` are added to the usual routes.
+        """Build the routing tree from CHAT_ROUTES and `extra_routes`.
 
-        Their handlers need an object that `Operations` does not have.
+        `extra_routes` are the routes whose handlers need an object that `Operations` does not have.
         """
         self._operations = operations
         self._root: RoutingTree[ChatRoute] = RoutingTree()
@@ -62,7 +62,7 @@ class ChatDispatcher:
         if found is None:
             raise MethodNotAllowedError
         route, names = found
-        # Fetch the account and the service again, because they can change while the client stays connected.
+        # The request contains the account and the service as they were when the client connected.
         account = self._operations.accounts.fetch(request.account.sid)
         service = self._operations.services.fetch(account.sid, request.service.sid)
         request = replace(request, account=account, service=service)

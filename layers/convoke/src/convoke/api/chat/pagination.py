@@ -1,6 +1,6 @@
-"""Paginate lists for chat clients. The page tokens have the same signatures as in the REST API.
+"""Paginate lists for chat clients. The page tokens are signed as in the REST API.
 
-The lists of Sync items are not paginated here, but in `api/chat/resources/sync.py`.
+`api/chat/resources/sync.py` paginates the lists of Sync items.
 """
 
 from __future__ import annotations

@@ -53,8 +53,8 @@ def is_given(body: Mapping[str, Any], name: str, clearable: Collection[str] = ()
 def validated(model: type[Parameters], given: Mapping[str, Any]) -> Parameters:
     """Create a model from the given fields. Raise the same errors as `parse`."""
     try:
-        # The context lists the characters that names must not contain, because a gateway would cut the path there. Here
-        # the context is empty, because no gateway handles the paths of chat clients.
+        # The context is the set of characters that a gateway does not accept in paths, see `Edges.path_delimiters`.
+        # The calls of chat clients do not pass through such a gateway.
         return model.model_validate(given, context="")
     except ValidationError as error:
         raise refusal(in_order_of_checks(model, problems_of(error))) from error

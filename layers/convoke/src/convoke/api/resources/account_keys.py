@@ -1,6 +1,7 @@
-"""`/convoke/v1/Keys`: the API keys of the account, without their secrets. A client with an API key may read them too.
+"""`/convoke/v1/Keys`: the API keys of the account, without their secrets.
 
-See docs/behaviour/accounts-and-api-keys.md.
+An API key gives access to this resource, unlike to `/2010-04-01/Accounts/{AC}/Keys`. See
+docs/behaviour/accounts-and-api-keys.md.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""`/convoke/v1/Alerts/{sid}`: the details of an alert that the format of Twilio's alerts cannot contain.
+"""`/convoke/v1/Alerts/{sid}`: an alert, with details that Twilio's format of an alert cannot contain.
 
 See docs/behaviour/alerts.md.
 """

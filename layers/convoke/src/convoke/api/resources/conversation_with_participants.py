@@ -27,8 +27,8 @@ from convoke.domain.idempotency import IDEMPOTENCY_KEY
 WAIT_MARGIN_SECONDS = 5
 """The minimum time between the end of a wait and the timeout of the Lambda invocation.
 
-After the wait, the function reads the table once more. This read can take seconds if DynamoDB throttles the read. On
-the embedded engine, the margin has no effect.
+After the wait, the function reads the conversation once more. If DynamoDB throttles this read, it can take seconds. On
+the embedded engine, the margin has no effect, because requests have no time limit.
 """
 
 RELATION_ERRORS = (
@@ -44,8 +44,8 @@ RELATION_ERRORS = (
 )
 """The errors about participants, except the errors in `MEMBER_ERRORS`.
 
-Most of these errors mean that a requested participant conflicts with another participant. This other participant can
-belong to the same request or to another conversation.
+Most of these errors mean that a requested participant conflicts with a participant of the same request or of an
+existing conversation.
 """
 
 CREATE = Contract(
@@ -89,7 +89,7 @@ def create(operations: Operations, request: ServiceRequest) -> Response | Deferr
         return json_response(representation, status=202 if participants else 201, headers=headers)
 
     conversation = created.conversation
-    # The response to a repeated request comes without a wait, even if the client prefers to wait.
+    # A request that repeats an idempotency key gets its response at once, even if the client prefers to wait.
     if created.repeated:
         return respond(conversation, {IDEMPOTENT_REPLAYED: "true"})
     seconds = _seconds_to_wait(request) if conversation.state is State.INITIALIZING else None
@@ -100,9 +100,9 @@ def create(operations: Operations, request: ServiceRequest) -> Response | Deferr
 
 
 def _seconds_to_wait(request: ServiceRequest) -> int | None:
-    """Return how many seconds to wait: the time that the client prefers, but at most the time that is left.
+    """Return how many seconds to wait: the time that the client prefers, limited by the timeout of the invocation.
 
-    Return None if the client does not prefer to wait, or if less than one second is left.
+    Return None if the client does not prefer to wait, or if there is less than one second for the wait.
     """
     preferred, available = preferred_wait(request.headers), request.seconds_left() - WAIT_MARGIN_SECONDS
     if preferred is None or available < 1:

@@ -104,7 +104,7 @@ def represent(
 
 
 def create(operations: Operations, request: ServiceRequest) -> Response:
-    """Create a conversation. The request is handled as a ConversationWithParticipants without participants."""
+    """Create a conversation, as `POST /ConversationWithParticipants` does without participants."""
     request_webhooks, idempotent_request = operations.request_webhooks(request), parse_idempotency_key(request)
     created = operations.conversation_with_participants.create(
         request.account,
@@ -133,8 +133,8 @@ def list_(operations: Operations, request: ServiceRequest) -> Response:
 
 
 def update(operations: Operations, request: ServiceRequest, sid: str) -> Response:
-    # Parse the header before the form. If the header and the form are invalid, the response reports the header's error.
-    # See docs/behaviour/requests-and-answers.md#order-of-checks.
+    # Parse the header before the form. If both are invalid, the response must report the error in the header. See
+    # docs/behaviour/requests-and-answers.md#order-of-checks.
     request_webhooks, requested = operations.request_webhooks(request), parse(UpdateConversation, request.form)
     updated = operations.conversations.update(request.service, sid, requested, request_webhooks=request_webhooks)
     return json_response(represent(request, updated))
@@ -146,7 +146,7 @@ def delete(operations: Operations, request: ServiceRequest, sid: str) -> Respons
 
 
 def timers(conversation: Conversation) -> dict[str, str]:
-    """Return when each timer ends, without the timers that are off. The keys are the field names of the response.
+    """Return when each running timer ends. The keys are the field names of the response.
 
     See docs/behaviour/states-and-timers.md#timers.
     """

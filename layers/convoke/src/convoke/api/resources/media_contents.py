@@ -15,8 +15,8 @@ from convoke.api.responses import FileResponse, Response
 from convoke.domain import errors
 
 DOWNLOAD_HEADERS = {
-    # A browser must not guess another content type. A cache must not keep the content, because a link to the
-    # content expires.
+    # A browser must not guess another content type, and must not run scripts in the content. A cache must not keep the
+    # content, because the links to the content expire.
     "X-Content-Type-Options": "nosniff",
     "Content-Security-Policy": "default-src 'none'; sandbox",
     "Cache-Control": "private, no-store",

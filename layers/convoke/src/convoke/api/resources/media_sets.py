@@ -1,4 +1,4 @@
-"""`/v1/Services/{sid}/MediaSet`: fetches several media with one request. The chat SDK sends the command `get`.
+"""`/v1/Services/{sid}/MediaSet`: fetches several media with one request, as the chat SDK does.
 
 See docs/behaviour/media.md#several-media.
 """

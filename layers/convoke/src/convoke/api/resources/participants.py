@@ -66,15 +66,12 @@ MEMBER_ERRORS = (
     errors.ProxyNotSupportedError,
     errors.ProxyNotWhatsAppSenderError,
 )
-"""The errors that do not depend on other participants."""
+"""The errors that the parameters of a participant can cause without any other participant."""
 
 NOT_IN_UPDATES = frozenset(
     {errors.AddressEmptyError, errors.IdentityNotAcceptableError, errors.NameOrLevelNotAcceptableError}
 )
-"""The errors in `MEMBER_ERRORS` that an update cannot cause.
-
-An update does not have the parameters that cause these errors.
-"""
+"""The errors in `MEMBER_ERRORS` that an update cannot cause, because an update lacks the parameters for them."""
 
 MEMBERSHIP_ERRORS = (
     errors.BindingTakenError,
@@ -88,8 +85,7 @@ MEMBERSHIP_ERRORS = (
 )
 """The errors that depend on the conversation or on other participants.
 
-Most of these errors mean that the participant conflicts with another participant, in this conversation or another
-conversation.
+Most of these errors mean that the participant conflicts with an existing participant of any conversation.
 """
 
 CREATE = Contract(
@@ -161,7 +157,7 @@ def represent(request: ServiceRequest, participant: Participant) -> Representati
 
 
 def create(operations: Operations, request: ServiceRequest, conversation_sid: str) -> Response:
-    # Parse the header before the form. If the header and the form are invalid, the response reports the header's error.
+    # Parse the header before the form. If both are invalid, the response must report the error in the header.
     request_webhooks = operations.request_webhooks(request)
     requested = parse_participant(CreateParticipant, request.form)
     created = operations.participants.create(

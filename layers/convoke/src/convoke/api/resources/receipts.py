@@ -61,7 +61,7 @@ def fetch(
 
 
 def list_(operations: Operations, request: ServiceRequest, conversation_sid: str, message_sid: str) -> Response:
-    # Path values are already decoded. Encode the values again, because the URLs in `meta` can contain a unique name.
+    # Encode the path values for the URLs in `meta`, because a unique name can contain spaces, for example.
     conversation, message = quote(conversation_sid, safe=""), quote(message_sid, safe="")
     pagination = Pagination(
         request,

@@ -1,4 +1,4 @@
-"""`/convoke/v1/SignatureChecks`: checks whether a signature matches a webhook request, and finds the mistakes.
+"""`/convoke/v1/SignatureChecks`: checks whether a signature matches a webhook request, and if not, finds out why.
 
 See docs/behaviour/webhook-delivery.md.
 """

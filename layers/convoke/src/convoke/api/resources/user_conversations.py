@@ -113,7 +113,7 @@ def fetch(operations: Operations, request: ServiceRequest, user_sid: str, conver
 
 
 def update(operations: Operations, request: ServiceRequest, user_sid: str, conversation_sid: str) -> Response:
-    # Parse the header before the form. If the header and the form are invalid, the response reports the header's error.
+    # Parse the header before the form. If both are invalid, the response must report the error in the header.
     request_webhooks, requested = operations.request_webhooks(request), parse(UpdateUserConversation, request.form)
     updated = operations.user_conversations.update(
         request.service, user_sid, conversation_sid, requested, request_webhooks=request_webhooks

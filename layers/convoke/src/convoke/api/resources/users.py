@@ -67,7 +67,7 @@ def represent(operations: Operations, request: ServiceRequest, user: User) -> Us
     return UserRepresentation(
         **user.model_dump(exclude={"revision", "date_removed", "leaving", "due_at", "attempts"}),
         is_online=online,
-        # Nobody can be notified, because Convoke sends no push notifications.
+        # Always False or None, because Convoke sends no push notifications.
         is_notifiable=None if online is None else False,
         url=url,
         links={"user_conversations": f"{url}/Conversations"},
@@ -75,7 +75,7 @@ def represent(operations: Operations, request: ServiceRequest, user: User) -> Us
 
 
 def create(operations: Operations, request: ServiceRequest) -> Response:
-    # Parse the header before the form. If the header and the form are invalid, the response reports the header's error.
+    # Parse the header before the form. If both are invalid, the response must report the error in the header.
     request_webhooks, requested = operations.request_webhooks(request), parse(CreateUser, request.form)
     created = operations.users.create(request.service, requested, request_webhooks=request_webhooks)
     return json_response(represent(operations, request, created), status=201)

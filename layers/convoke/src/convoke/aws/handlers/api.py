@@ -21,14 +21,13 @@ if TYPE_CHECKING:
     from convoke.aws.edges import AwsEdges
 
 FREQUENT = ("conversation_with_participants", "conversations", "messages", "participants")
-"""The resources that the cold start imports.
+"""The resources that the cold start imports, because most first requests need one of them.
 
-Most first requests need one of these resources. During the cold start, Lambda gives a function more CPU than during a
-request.
+During a cold start, Lambda gives a function more CPU than during a request.
 """
 
 NEEDED_BY_ALL = ("accounts", "services")
-"""The operations that requests to every resource need."""
+"""The operations that every request needs."""
 
 OPERATIONS = tuple(name for name, member in vars(Operations).items() if isinstance(member, property))
 
@@ -41,8 +40,7 @@ def make_handler(edges: AwsEdges) -> Handler:
     register_before_snapshot(partial(_load, program, ROUTES, OPERATIONS))
 
     def handler(event: AwsEvent, context: LambdaContext) -> Any:
-        # The response header Twilio-Request-Id contains the same id, so an operator can find the log lines of a
-        # response.
+        # With the id in the response header Twilio-Request-Id, an operator can find the log lines of the request.
         edges.logger.set_correlation_id(request_id(context))
         return resolver.resolve(event, context)
 

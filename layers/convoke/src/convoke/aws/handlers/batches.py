@@ -1,10 +1,10 @@
 """Create Lambda handlers for batches of records from SQS or from the table's stream.
 
-If the function `consume` raises an exception for a record, AWS delivers the record again. SQS moves a queue message
-that comes too often to a dead-letter queue.
+If the function `consume` raises an exception for a record, AWS delivers the record again. After too many deliveries,
+SQS moves a queue message to a dead-letter queue.
 
-The `consume` function for the participant queue raises an exception for a record that it cannot parse. Every other
-`consume` function adds a dead letter for such a record itself, and raises no exception.
+If a record cannot be parsed, most `consume` functions add a dead letter and raise no exception. Only the `consume`
+function for the participant queue raises an exception.
 """
 
 from __future__ import annotations
@@ -33,10 +33,11 @@ def batch_handler(
 ) -> Handler:
     """Return a handler that calls `consume` for each record of a batch.
 
-    If `consume` raises an exception, the handler reports the record as failed. SQS then delivers only the failed
-    records again. The stream delivers the first failed record and all later records again. See
-    https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html. The handler logs every exception,
-    except an exception whose class is exactly `expected_error`.
+    If `consume` raises an exception, the handler reports the record as failed. A queue then delivers only the failed
+    records again, but the stream delivers the first failed record and all later records again. See
+    https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html.
+
+    The handler logs every exception, except an exception whose class is exactly `expected_error`.
     """
     logger = edges.logger
     processor = _LoggingProcessor(event_type, logger, expected_error)
@@ -54,8 +55,8 @@ def batch_handler(
 
 class _LoggingProcessor(BatchProcessor):
     def __init__(self, event_type: EventType, logger: Logger, expected_error: type[Exception] | None) -> None:
-        # By default, Powertools raises an exception if every record of a batch failed. Lambda would count this
-        # exception as a failed invocation, although the handler reports each failed record.
+        # By default, Powertools raises an exception if all records of a batch failed. Lambda would count the invocation
+        # as failed, although the handler reports each failed record.
         super().__init__(event_type, raise_on_entire_batch_failure=False)
         self._logger = logger
         self._expected_error = expected_error

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 def make_handler(edges: AwsEdges) -> Handler:
     """Return a handler that performs the task that the event names.
 
-    For the tasks `finalize` and `close`, the handler returns an entry for the event bus. The state machine then puts
-    this entry on the bus.
+    For the tasks `finalize` and `close`, the handler returns the entry that the state machine then puts on the event
+    bus.
     """
     finalizer, bus_name = Program(edges).conversation_finalizer, edges.settings.event_bus_name
     causes_type = TypeAdapter(list[Cause], config=ConfigDict(hide_input_in_errors=True))

@@ -1,6 +1,6 @@
 """The Lambda handler for the table's stream: publish the events of each change.
 
-The event source mapping in template.yaml sets how often Lambda retries a record. See
+The event source mapping in template.yaml sets the number of retries of a record. See
 docs/decisions/0076-unreadable-changes.md.
 """
 

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 
 def make_handler(edges: AwsEdges) -> Handler:
-    """Return a handler that stores messages from phones, and records the delivery events of copies.
+    """Return a handler for messages from phones, and for delivery events, which report the statuses of copies.
 
-    If the handler fails, Lambda retries the invocation. If the retries fail too, Lambda sends the event to the
-    dead-letter queue.
+    If the handler fails, Lambda retries the invocation. After the last retry, Lambda sends the event to the dead-letter
+    queue.
     """
     program = Program(edges)
     operation, senders = program.carrier_messages, SenderRepository(edges.table)
@@ -38,9 +38,9 @@ def make_handler(edges: AwsEdges) -> Handler:
 
 
 def record_outcome(program: Program, event: dict[str, Any]) -> None:
-    """Record the outcome that a delivery event reports.
+    """Record the outcome that a delivery event reports for a copy.
 
-    Ignore the event if it reports no outcome, or if Convoke did not send the message.
+    Ignore an event without an outcome, and an event for a message that Convoke did not send.
     """
     copy, outcome = copy_in(event), outcome_in(event)
     if copy and outcome:

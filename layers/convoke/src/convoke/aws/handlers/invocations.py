@@ -24,7 +24,7 @@ def observed(edges: AwsEdges, handler: Handler) -> Handler:
         try:
             return handler(event, context)
         finally:
-            # A failed invocation can have recorded metrics too, so write the metrics in any case.
+            # Write the metrics even after an exception, because the handler may have recorded metrics before it.
             metrics.flush()
 
     return observed_handler

@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from convoke.aws.handlers.invocations import Handler
 
 MAX_RECEIVES = 990
-"""The number of receives after which a copy is given up.
+"""The number of receives of a queue message after which the handler gives the copy up.
 
-SQS moves a queue message to the dead-letter queue after 1,000 receives, which is the highest number that SQS permits.
-The remaining receives are for the case that giving up fails too. SQS also counts the receives of a copy that waits.
+After 1,000 receives, which is the maximum in SQS, SQS moves the queue message to the dead-letter queue. The last ten
+receives are a reserve in case the handler fails to give the copy up. Each pause of a copy also uses one receive.
 """
 
 MESSAGE: TypeAdapter[BusEvent | Copy] = TypeAdapter(
@@ -83,8 +83,8 @@ class Consumer:
     def _postpone(self, record: SQSRecord, copy: Copy, seconds: float | None) -> None:
         """Make SQS deliver the record again after `seconds`, and raise RetryLaterError.
 
-        If `seconds` is None, give the copy up instead. Also give the copy up if SQS will soon move the record to the
-        dead-letter queue, because SQS would not set the receipt of the copy to `failed`.
+        If `seconds` is None, give the copy up instead, which sets the copy's receipt to `failed`. Also give the copy up
+        after MAX_RECEIVES receives, before SQS moves the record to the dead-letter queue without changing the receipt.
         """
         if seconds is None or int(record.attributes.approximate_receive_count) >= MAX_RECEIVES:
             self.edges.logger.error("a copy was given up")

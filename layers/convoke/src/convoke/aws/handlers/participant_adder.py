@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
 
 def make_handler(edges: AwsEdges) -> Handler:
-    """Return a handler for the participant queue. Each queue message contains the provisioning of one conversation."""
+    """Return a handler that adds participants to new conversations.
+
+    Each queue message contains a `Provisioning`: the participants to add to one conversation.
+    """
     adder = Program(edges).participant_adder
 
     def add(record: SQSRecord) -> None:

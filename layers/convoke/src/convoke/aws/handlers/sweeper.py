@@ -20,15 +20,16 @@ SWEEP_MARGIN_MILLISECONDS = 15_000
 SWEEP_THREADS = 8
 """The maximum number of resources that one invocation processes at the same time.
 
-botocore keeps up to ten connections open for reuse, so eight threads never wait for a new connection.
+botocore keeps up to ten connections open, so each of eight threads can reuse a connection.
 """
 
 
 def make_handler(edges: AwsEdges) -> Handler:
     """Return a handler that processes every due resource and returns how many resources it processed.
 
-    If the event contains a shard, the handler processes only this shard. The schedule sends one event for each shard,
-    so that no shard waits for another shard. If the function's time runs out, the next invocation processes the rest.
+    If the event names a shard of the index `due`, the handler processes only this shard. The schedule sends one event
+    for each shard, so that a backlog in one shard does not delay the rest. If the function's time runs out, the next
+    invocation processes the remaining resources.
     """
     operation = Program(edges).sweeper
 

@@ -37,9 +37,11 @@ MESSAGE: TypeAdapter[Delivery | Event | BusEvent] = TypeAdapter(
 def make_handler(edges: AwsEdges) -> Handler:
     """Return a handler for the delivery queue.
 
-    A queue message is an event or a delivery. The handler splits an event: it enqueues one delivery for each target. A
-    target is a webhook that gets the event. For a delivery, the handler makes one attempt, unless the receiver is
-    paused. An event from the bus has EventBridge's envelope. An event from a message replay has no envelope.
+    A queue message is an event or a delivery. For an event, the handler enqueues one delivery for each webhook that
+    gets the event. For a delivery, the handler makes one attempt, unless the receiver is paused.
+
+    An event from the bus has EventBridge's envelope. An event that sends a new webhook the existing messages (message
+    replay) has no envelope.
     """
     webhook_delivery = Program(edges).webhook_delivery
     breakers = SharedCircuitBreakers(CircuitBreakerRepository(edges.table), edges.now)
@@ -78,16 +80,16 @@ class Consumer:
             self.delivery.split(message)
         else:
             self.edges.logger.set_correlation_id(message.event.id)
-            # Add Convoke's own failures. After each failure, `_fail` replaced the queue message by a copy of the queue
-            # message. SQS counts the receives of each copy separately.
+            # Add Convoke's own failures. After each failure, `_fail` replaces the queue message by a copy, and SQS
+            # counts the receives of the copy from 1.
             receives = int(record.attributes.approximate_receive_count) + _failures_of(record)
             self.deliveries.attempt(message, receives)
 
     def _fail(self, record: SQSRecord, message: Delivery | Event, error: Exception) -> None:
-        """Send a copy of the queue message after a failure of Convoke itself. SQS delivers the copy after a pause.
+        """After a failure of Convoke itself, send a copy of the queue message. SQS delivers the copy after a pause.
 
-        The copy contains the number of failures. After the last failure, add the queue message to a dead-letter queue
-        instead.
+        The copy contains the number of failures. After the last permitted failure, add the queue message to the failure
+        queue instead.
         """
         failures = _failures_of(record) + 1
         pause = own_failure_pause_seconds(failures)
@@ -98,7 +100,8 @@ class Consumer:
         self._give_up(record, error, self.edges.delivery_failure_queue)
 
     def _give_up(self, record: SQSRecord, error: Exception, dead_letters: SqsDeadLetterQueue) -> None:
-        # Copy the queue message now. SQS itself would move the queue message only after the maximum number of receives.
+        # Send a copy to the dead-letter queue now. SQS itself would move the queue message only after the maximum
+        # number of receives.
         self.edges.logger.error("a queue message was given up: %s", error)
         dead_letters.send(record.body)
 
@@ -110,6 +113,6 @@ def _parsed(body: str) -> Delivery | Event:
 
 def _failures_of(record: SQSRecord) -> int:
     """Return how many times Convoke itself failed to process the queue message."""
-    # The dictionary is enough, because Powertools' `record.message_attributes.get` returns the same plain dictionary.
+    # Powertools' `record.message_attributes` has no advantage here, because its `get` returns a plain dictionary too.
     attribute = record["messageAttributes"].get(FAILURES_ATTRIBUTE)
     return int(attribute["stringValue"]) if attribute else 0

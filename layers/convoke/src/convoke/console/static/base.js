@@ -5,7 +5,7 @@
 
 const settings = document.documentElement.dataset;
 const API_ROOT = new URL("../..", import.meta.url);
-/** The base URL for clients. */
+/** The base URL of the API, without a slash at the end. */
 export const apiUrl = API_ROOT.href.replace(/\/$/, "");
 const SESSION = "convoke-session";
 
@@ -34,7 +34,7 @@ export const session = {
 
 // The API client ------------------------------------------------------------------------------------------------------
 
-/** An error response. `code` is the error code of the API, or 0 if the server did not answer. */
+/** An error response, or no response. `code` is the error code of the API, or 0 without an error code. */
 export class ApiError extends Error {
   constructor(status, body) {
     super(body.message || "The server sent no error message.");
@@ -94,7 +94,7 @@ export async function page(path, key, query = {}) {
   return { items: body[key], next: following && (() => page(path, key, following)) };
 }
 
-/** The maximum number of pages that `collect` reads. Without a maximum, a filter with few matches would read all. */
+/** The maximum number of pages that `collect` reads. With a filter that few resources match, it would read all pages. */
 const MAX_PAGES = 10;
 
 /** Return the first resources of a list. Stop after `enough` resources, or after MAX_PAGES pages. */
@@ -218,7 +218,7 @@ export const newId = (name) => `${name}-${++ids}`;
 export const badge = (text, tone = "neutral") => h("span", { class: `badge ${tone}` }, text);
 
 const RECEIPT_TONES = { sent: "info", delivered: "good", read: "good", undelivered: "bad", failed: "bad" };
-/** Return the status of the copy of a message, and the error code if the copy failed. */
+/** Return badges for the receipt of a copy: the status, and the error code if there is one. */
 export const receiptBadges = ({ status, error_code: code }) =>
   [badge(status || "queued", RECEIPT_TONES[status]), code ? badge(String(code), "bad") : null];
 

@@ -11,10 +11,10 @@ const MESSAGES_PER_PAGE = 50;
 const EARLIEST = "1970-01-01";
 
 export const conversationHref = (service, sid) => `#/conversations/${service}/${sid}`;
-/** Return the link to a phone, or to its thread with other numbers. */
+/** Return the link to a phone, or to one of its threads. `thread` contains the other numbers of the thread. */
 const phoneHref = (number, thread) => `#/phones/${segment(number)}${thread ? `/${segment(thread)}` : ""}`;
 export const nameOf = (conversation) => conversation.friendly_name || conversation.unique_name || shortSid(conversation.sid);
-/** Return the text below the name of a conversation in a list. Without a name, `nameOf` already shows the SID. */
+/** Return the text below the name of a conversation in a list. The text shows something that `nameOf` does not show. */
 function detailOf(conversation) {
   if (conversation.friendly_name && conversation.unique_name) return conversation.unique_name;
   if (conversation.friendly_name || conversation.unique_name) return shortSid(conversation.sid);
@@ -23,7 +23,7 @@ function detailOf(conversation) {
 export const memberName = (member) =>
   member.identity || member.messaging_binding?.address || member.messaging_binding?.projected_address || shortSid(member.sid);
 
-/** The name that a member's messages have as author. In a group MMS, this can be the projected address. */
+/** Return the author of the messages that a member sends. In a group MMS, this can be the projected address. */
 const authorOf = (member) =>
   member.identity || member.messaging_binding?.address || member.messaging_binding?.projected_address;
 
@@ -70,7 +70,7 @@ async function findMemberships(root, query) {
   }));
 }
 
-/** Mark the element of a list that is open beside the list. */
+/** Mark a list element if its details are open beside the list. Otherwise remove the mark. */
 function markCurrent(element, isCurrent) {
   if (isCurrent) element.setAttribute("aria-current", "page");
   else element.removeAttribute("aria-current");
@@ -123,7 +123,7 @@ class Conversations extends View {
   mark(element) {
     markCurrent(element, element.sid === this.sid);
   }
-  /** Show the conversation of the address. Return false if the address needs a new list. */
+  /** Show the conversation in the URL. Return false if the URL contains another service, which needs a new list. */
   navigate([service, sid]) {
     if (service && service !== this.service) return false;
     this.show(sid);
@@ -132,7 +132,7 @@ class Conversations extends View {
   filter() {
     const { service, search, state, from, to } = valuesOf(this.filters);
     if (service && service !== this.service) location.hash = `#/conversations/${service}`;
-    // Always send a start date. The newest conversation comes first only with a date filter.
+    // Always send a start date, because the API lists the newest conversation first only with a date filter.
     this.list.query = { State: state || null, StartDate: from || EARLIEST, EndDate: to || null };
     this.search = search.trim();
     return this.update();
@@ -207,7 +207,7 @@ function participant(line) {
 
 // Threads -------------------------------------------------------------------------------------------------------------
 
-/** A view with messages, which loads earlier messages on request. An update at the end scrolls to the newest message. */
+/** A view with messages, which loads earlier messages on request. If the end is visible, an update keeps it visible. */
 class Thread extends View {
   /** Create the elements of the thread, above `controls`. */
   makeThread(...controls) {
@@ -218,7 +218,7 @@ class Thread extends View {
     this.nothing = h("div");
     return h("section", { class: "thread", "aria-label": "Thread" }, h("div", { class: "scroll" }, this.earlier, this.nothing, this.messages), controls);
   }
-  /** Show the messages `items`, newest first, or else `empty`. `next` is null if there are no earlier messages. */
+  /** Show messages, or `empty` without messages. The newest of `items` is first. `next` is null without earlier messages. */
   showThread(items, next, empty) {
     const scroller = this.messages.parentElement;
     const atEnd = scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight < 40;
@@ -237,7 +237,7 @@ class Thread extends View {
   }
 }
 
-/** Return the element of a message. `details` are the contents of the line above the text. */
+/** Return the element of a message. `details` are shown beside the author, above the `content`. */
 function bubble(author, details, ...content) {
   return h("li", { class: "message" }, avatar(author), h("div", { class: "bubble" },
     h("div", { class: "meta" }, h("strong", {}, author), details), content));
@@ -372,7 +372,7 @@ class Conversation extends Thread {
     const { total } = message.delivery;
     const word = ["failed", "undelivered", "read", "delivered", "sent"].find((each) => message.delivery[each] !== "none");
     const body = h("ul", { class: "copies" });
-    // A new status replaces the element of the message, so the new element must be open too.
+    // A new status replaces the element of the message. If the old element was open, open the new element.
     const details = h("details", { open: this.open.has(message.sid) }, h("summary", {}, `${total} ${total === 1 ? "copy" : "copies"} ${word || "queued"}`), body);
     details.addEventListener("toggle", async () => {
       if (!details.open) {
@@ -530,7 +530,7 @@ export async function conversationWebhooks(root) {
 
 const PHONES = "/convoke/v1/Simulate/Phones";
 
-/** The numbers to which an answer to a message goes. Messages with the same numbers are one thread. */
+/** Return the numbers to which an answer to a message goes. Messages with the same numbers belong to one thread. */
 const threadOf = (message) => message.numbers.join(", ");
 
 class Phones extends View {
@@ -560,7 +560,7 @@ class Phones extends View {
   get typed() {
     return valuesOf(this.filters).number.trim();
   }
-  /** Show the phone and the thread of the address, or a hint. */
+  /** Show the phone and the thread in the URL. If the URL contains no phone, show a hint. */
   navigate(parameters) {
     if (!simulatesPhones) return false;
     const [number, thread] = parameters.map(decodeURIComponent);
@@ -597,7 +597,7 @@ class Phones extends View {
   }
 }
 
-/** The texts for the outcomes of a sent message that is in no conversation. */
+/** Maps the outcome of a message that a phone sent, but that is in no conversation, to a text. */
 const OUTCOMES = { unclaimed: "No conversation expects it", rejected: "Rejected by a pre-event webhook" };
 
 const STATUSES = ["sent", "undelivered", "failed", "delivered", "read"];
@@ -686,7 +686,7 @@ class Phone extends Thread {
     element.classList.toggle("own", Boolean(outcome));
     return element;
   }
-  /** The statuses that the carrier may still report. A status moves only forward, and a waiting copy has no status yet. */
+  /** Return the statuses that the carrier may report next. A copy that the carrier does not have yet has no status. */
   reports({ status }) {
     return status ? STATUSES.slice(STATUSES.indexOf(status) + 1) : [];
   }

@@ -15,7 +15,7 @@ async function signIn(user, password) {
   session.start(user, password);
 }
 
-/** Exchange the one-time code in the printed link for an API key. */
+/** Exchange the one-time code in a link to the console for an API key. */
 async function signInWithCode(code) {
   const [AccountSid, Code] = code.split(".");
   const key = await api.post("/convoke/v1/ConsoleKeys", { AccountSid, Code }, { user: {} });
@@ -58,7 +58,7 @@ const tone = (attempt) => {
 };
 const result = (attempt) => String(attempt.status ?? attempt.error ?? "no answer recorded");
 
-/** Return a row for a delivery attempt. The request and the signature are fetched when the row is opened. */
+/** Return a row for a delivery attempt. When the row is opened, the console fetches the request of the attempt. */
 function attemptRow(event, attempt) {
   const cells = [
     cell("grow", h("strong", {}, shortSid(attempt.target)), " ", h("span", { class: "quiet" }, `${attempt.method} ${attempt.url}`)),
@@ -287,7 +287,7 @@ async function errorLogSettings() {
   });
 }
 
-/** Return the delivery attempts of the last events, in one group for each receiver. */
+/** Return a summary of the delivery attempts of the last events, with one line for each receiver. */
 async function receivers() {
   const { items } = await page("/convoke/v1/Events", "events", { PageSize: RECENT_EVENTS });
   const read = async (event) => (await page(`/convoke/v1/Events/${event.id}/Attempts`, "attempts")).items;
@@ -357,7 +357,7 @@ class Webhooks extends View {
     this.showSettings();
     this.show(this.errorLog, errorLogSettings);
   }
-  /** Show the result of `load`. Hide the old content meanwhile, because it may be the form of another level. */
+  /** Show the result of `load`. Hide the old content during `load`, because it can be the form of another service. */
   async show(element, load) {
     const current = (element.current = {});
     fill(element, h("p", { class: "quiet" }, "Loading…"));
@@ -522,7 +522,7 @@ function deleteSender(sender, table) {
   });
 }
 
-/** The resources that the generic table can show. The console omits resources that the engine does not serve. */
+/** The resources that the view `cv-table` can show. The navigation omits resources that the engine does not serve. */
 const TABLES = {
   Services: {
     path: () => "/v1/Services", key: "services",
@@ -648,7 +648,7 @@ class Console extends HTMLElement {
     window.addEventListener("hashchange", () => (location.hash.startsWith(CODE) ? this.enter() : this.route()));
     this.enter();
   }
-  /** Sign in with the code in the address. If the address has no code, continue the session of this tab. */
+  /** Sign in with the code in the URL. If the URL has no code, continue the session of this tab. */
   async enter() {
     const { hash } = location;
     if (hash.startsWith(CODE)) {
@@ -702,7 +702,7 @@ class Console extends HTMLElement {
     this.dot.className = `dot ${isLive ? "on" : "off"}`;
     this.dot.title = isLive ? "Updates by itself" : "The server does not answer";
   }
-  /** Show the view of the address. If only the conversation or the phone changes, keep the list beside it. */
+  /** Show the view in the URL. If only the conversation or the phone changes, keep the list of conversations or phones. */
   route() {
     if (!this.main) return;
     const [name, ...parameters] = location.hash.replace(/^#\//, "").split("/");

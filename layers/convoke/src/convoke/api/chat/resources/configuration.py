@@ -19,10 +19,7 @@ REPORT_INTERVAL = "PT1S"
 
 
 EMAIL_TYPES = ("text/plain", "text/html")
-"""The media types that the parts of an e-mail can have.
-
-A client fails without this list, even if no message is an e-mail.
-"""
+"""The media types that an e-mail can contain. Clients need this list even if no message is an e-mail."""
 
 MEGABYTE = 1024 * 1024
 

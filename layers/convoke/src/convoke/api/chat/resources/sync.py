@@ -1,7 +1,7 @@
 """`/v3/Maps`, `/v3/Lists`, `/v3/Documents`: the Sync objects of chat clients.
 
-The versions of the SDK request a further page in two ways. Old versions send the value of `next_token` or
-`previous_token`. New versions send the key of an item in the parameter `From`, and only check whether a token exists.
+Old versions of the SDK request the next or the previous page with the value of `next_token` or `previous_token`. New
+versions send the key of an item in the parameter `From`, and use a token only to learn whether a further page exists.
 """
 
 from __future__ import annotations
@@ -49,9 +49,9 @@ def list_list_items(operations: Operations, request: ChatRequest, name: str) -> 
 
 
 def refuse(operations: Operations, request: ChatRequest, **values: str) -> ChatAnswer:  # noqa: ARG001
-    """Raise AccessDeniedError. Clients must not write to Sync objects.
+    """Raise AccessDeniedError, because Sync objects are read-only.
 
-    To change conversations, messages and participants, clients use other resources.
+    To change conversations, messages and participants, clients call `/Conversations`.
     """
     raise AccessDeniedError
 

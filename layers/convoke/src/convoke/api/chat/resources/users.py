@@ -27,7 +27,7 @@ def represent(request: ChatRequest, user: User) -> dict[str, Any]:
 
 
 def fetch(operations: Operations, request: ChatRequest, sid: str) -> ChatAnswer:
-    """Return a User. `sid` is the SID or the identity. A user may see all Users of the service without a permission."""
+    """Return a User. `sid` is the SID or the identity. Every chat user may see all Users of the service."""
     return ChatAnswer(HTTPStatus.OK, represent(request, operations.users.fetch(request.service, sid)))
 
 
