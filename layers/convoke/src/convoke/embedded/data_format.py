@@ -25,11 +25,12 @@ APPLICATION_ID = 0x436F6E76
 DATA_FORMAT = 9
 """The number of the current data format.
 
-Increase the number if you change the tables below or `keys.INDEXES`. Also increase the number if earlier versions of
-Convoke cannot read a new item. The table `items` has two columns for each index in `keys.INDEXES`.
+Increase the number if you change the tables below. Also increase the number if you change `keys.INDEXES`, because the
+table `items` has two columns for each index. Also increase the number if earlier versions of Convoke cannot read the
+items that this version writes.
 
-Formats 7 and 8 have the same tables. But the versions of Convoke that use format 7 cannot read all receipts of format
-8, and would remove the media of a message when a client edits the message.
+Formats 7 and 8 have the same tables, but different items. A version of Convoke that uses format 7 cannot read all
+receipts of format 8. When a client edits a message, this version would remove the media of the message.
 
 Format 9 adds the column `waits` to the table `messages`, and replaces the index of this table.
 """

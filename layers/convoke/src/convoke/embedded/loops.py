@@ -34,7 +34,10 @@ gateway computes the response.
 """
 
 FAILURE_RETRY_SECONDS = 1.0
-"""The length of the first pause after a failed step."""
+"""The length of the first pause after a slice or a unit of work (embedded/unit.py) fails.
+
+Further failures in a row make the pause longer.
+"""
 
 
 class PeriodicThread:

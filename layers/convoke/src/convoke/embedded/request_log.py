@@ -48,7 +48,7 @@ class RequestLog:
     The log omits requests to public routes and web pages, because their credentials are not checked. Otherwise a
     stranger could write into the log of an account.
 
-    The log omits requests with a method in SAFE_METHODS that a page of this server sends, because the console sends GET
+    The log omits a request of a page of this server if its method is in SAFE_METHODS, because the console sends GET
     requests all the time.
     """
 

@@ -1,4 +1,4 @@
-"""Deliver copies to simulated phones. The carrier stores each copy in the data file.
+"""Deliver copies of messages to simulated phones. The carrier stores each copy in the data file.
 
 See docs/phones/simulator.md.
 """
@@ -21,7 +21,10 @@ class PhonePlans:
     """Stores what a test plans for simulated phones. The plans are only in memory."""
 
     failures: dict[tuple[str, str], int] = field(default_factory=dict)
-    """Maps a phone to how many of its next attempts fail. A phone is a pair of Account SID and address."""
+    """Maps a phone to the number of next attempts to send to it that fail.
+
+    A phone is a pair of Account SID and address.
+    """
     undelivered: set[tuple[str, str]] = field(default_factory=set)
     """The phones that report no delivery, as pairs of Account SID and address.
 

@@ -146,7 +146,7 @@ class ChatClient:
         self.session = session
         self.next_ping = now + PING_SECONDS
         self.next_check = now + REVOCATION_CHECK_SECONDS
-        """When the server next checks that the API key and the User still exist."""
+        """When the server next checks that the API key, the User and the service are still valid."""
         self.is_warned = False
         """Whether the server has warned the client that the access token will expire soon."""
         self.subscriptions: set[SyncObject] = set()
