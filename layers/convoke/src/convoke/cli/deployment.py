@@ -101,7 +101,7 @@ def open_deployment(stack: str) -> Iterator[Deployment]:
 class PrunedFunction(NamedTuple):
     function: str
     kept: list[str]
-    """The remaining versions, oldest first. This includes old versions to which an alias refers."""
+    """The remaining versions, oldest first. Old versions to which an alias refers also remain."""
     deleted: list[str]
 
 

@@ -106,7 +106,8 @@ def _renewed(edges: Edges, body: str) -> str:
     A delivery gets a new replay SID. Attempts are numbered separately for each event, target and replay, so the numbers
     start at 1 again.
 
-    A copy gets a new date, because a copy fails if MAX_DELAY (domain/carriers.py) has passed since its date.
+    A copy gets a new date. If a limit of the sender or the carrier delays a copy until MAX_DELAY (domain/carriers.py)
+    has passed since the date, the copy fails.
     """
     try:
         message = _MESSAGE.validate_json(body)

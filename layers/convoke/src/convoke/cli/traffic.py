@@ -122,7 +122,7 @@ def shown_rule(rule: str | None) -> str:
 
 
 def chat_line(call: FinishedChatCall, moment: datetime) -> Line:
-    """Return the fields of the line about a call of a chat client, or about its attempt to connect."""
+    """Return the fields of the line about a call of a chat client, or about an attempt to connect."""
     line: Line = {
         "time": moment,
         "chat": call.action,

@@ -335,7 +335,7 @@ def hide_attempts(record: logging.LogRecord) -> bool:
 
 
 def add_command(data: str, record: logging.LogRecord) -> bool:
-    """Add to a log record about an event the command with which the user can look up the event.
+    """Add a command to a log record about an event. With this command, the user can look up the event.
 
     If the data is in memory, no command can read it, so add a request of the API instead. Always return True, which
     keeps the log record.
