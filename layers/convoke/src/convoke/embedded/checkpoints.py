@@ -30,10 +30,10 @@ MAX_ROUNDS = 8
 """The maximum number of times that one checkpoint copies a long log."""
 
 RESTART_FRAMES = 16_000
-"""If the log has at least this many pages (64 MB), a checkpoint forces the log to restart.
+"""If the log has at least this many pages (64 MB), a checkpoint forces a restart of the log.
 
-During a forced restart, the checkpoint holds the write lock, copies the remaining pages and calls fsync. All writes
-wait meanwhile. `make bench` measures how long they wait.
+For a restart, the checkpoint takes the write lock, copies the remaining pages and calls fsync. All writes wait
+meanwhile. The next write then starts at the beginning of the log. `make bench` measures how long writes wait.
 """
 
 RESTART_TIMEOUT_MILLISECONDS = 10

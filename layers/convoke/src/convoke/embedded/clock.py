@@ -1,6 +1,6 @@
 """Provide a clock that tests can move forward. See docs/decisions/0045-movable-clock-stops-at-each-due-time.md.
 
-`convoke.testing` uses this clock, and also `convoke up` with the option `--test-clock` or `--test-controls`.
+This clock is used by `convoke.testing`, and by `convoke up` with the option `--test-clock` or `--test-controls`.
 """
 
 from __future__ import annotations

@@ -48,7 +48,8 @@ KEEP_ALIVE_SECONDS = 60
 """The time after which the server closes an idle connection.
 
 If a client sends a request at the moment when the server closes the connection, the request fails. Clients usually keep
-connections for less than a minute, so this failure is rare. With uvicorn's default of 5 seconds, it would be frequent.
+connections for less than a minute, so this failure is rare. With uvicorn's default of 5 seconds, the failure would be
+frequent.
 """
 
 MAX_CONNECTIONS = 800

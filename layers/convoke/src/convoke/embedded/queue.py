@@ -91,7 +91,7 @@ class DurableQueue:
     def receive(self, receiver: str, *, in_order: bool = False) -> ReceivedMessage | None:
         """Receive the message to `receiver` that has been visible for the longest time.
 
-        With `in_order`, receive the visible message that was sent first instead. Only a line permits `in_order`.
+        With `in_order`, receive instead the visible message that was sent first. Only a line permits `in_order`.
 
         The received message becomes invisible, and its receive count increases by 1. Return None if no message to
         `receiver` is visible.

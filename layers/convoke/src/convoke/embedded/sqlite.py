@@ -76,8 +76,8 @@ class DataFileGoneError(sqlite3.OperationalError):
 class SqliteTable:
     """Implements `Table`.
 
-    The stream is the SQLite table `stream`. It contains new items with events that the engine must still publish, as a
-    DynamoDB stream does on AWS.
+    The stream is the SQLite table `stream`, which replaces the stream of a DynamoDB table. It contains the new items
+    with events that the engine must still publish.
 
     A crash of the process never loses a commit. A power failure never damages the file. With `Synchronous.NORMAL`,
     SQLite calls fsync for each checkpoint but not for each commit, so a power failure may lose the last commits. With
@@ -266,8 +266,8 @@ class SqliteTable:
     def committed(self) -> asyncio.Future[None] | None:
         """Return a future for the commit of the open unit. Return None if no unit is open.
 
-        If the commit fails, the future raises UnavailableError. A response may show data of the open unit, so the
-        gateway must wait for the future before it sends the response.
+        If the commit fails, the future raises UnavailableError. A response may show data of the open unit, so
+        `RequestRunner` waits for the future before it returns the response.
         """
         if self._unit is None or self._loop is None:
             return None

@@ -44,7 +44,10 @@ class Connection:
         self._has_room = asyncio.Event()
         self._has_room.set()
         self.is_closing = False
-        """Whether the connection accepts no more frames. The last frame is queued, or the connection has ended."""
+        """Whether the connection accepts no more frames.
+
+        This is true after the last frame is queued, or after the connection has ended.
+        """
         self._deadline: asyncio.TimerHandle | None = None
 
     def send(self, frame: bytes) -> None:

@@ -1,4 +1,4 @@
-"""Store the subscriptions of chat clients to Sync objects, and notify the subscribers of each change.
+"""Store the subscriptions of chat clients to Sync objects, and notify the subscribers about each change.
 
 A Sync object shows a client some data, such as the messages of a conversation. A touch is the effect of a change on one
 Sync object. A replay contains the events of a Sync object that a client has missed. See domain/sync_objects.py and
@@ -139,7 +139,7 @@ class Hub:
         )
 
     def changed(self, changes: Sequence[Change]) -> None:
-        """Notify the subscribers of `changes`, which were just committed.
+        """Notify the subscribers about `changes`, which were just committed.
 
         The subscriptions of removed members end immediately. Removed members therefore get no notification that still
         waits in the queue.

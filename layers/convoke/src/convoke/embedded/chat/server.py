@@ -133,7 +133,7 @@ class ChatServer:
             await asyncio.wait([writing])
 
     def changed(self, changes: Sequence[Item]) -> None:
-        """Notify the clients of `changes`. The changes are change records that were just committed."""
+        """Notify the clients about `changes`, the change records that were just committed."""
         if self._hub.has_subscribers:
             self._hub.changed([change_of(change) for change in changes])
 
