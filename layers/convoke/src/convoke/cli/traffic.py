@@ -1,8 +1,8 @@
 """Print the lines of `convoke up` about requests, deliveries and calls of chat clients.
 
 A line never contains a name, an address, an identity or a query. A line about a request contains the rule of the route,
-such as `/v1/Conversations/{sid}`, instead of the path. A line about a delivery contains only the scheme, the host, the
-port and the path of the receiver's URL.
+such as `/v1/Conversations/{sid}`, instead of the path. A line about a delivery shows the receiver's URL without its
+user information, query and fragment.
 """
 
 from __future__ import annotations
