@@ -52,7 +52,7 @@ EXPIRY_WARNING_SECONDS = 180.0
 REVOCATION_CHECK_SECONDS = 5.0
 """How often the server checks that the API key, the User and the service of a connected client are still valid.
 
-The same check ends subscriptions to conversations that the User must no longer see after a change of the User's role.
+After a change of the User's role, the check also ends subscriptions to conversations that the User must no longer see.
 """
 
 OFFLINE_GRACE_SECONDS = 10.0
