@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
 FIRST_ACCOUNT = "AccountSid"
-"""The name of the stack output that contains the SID of the template's account."""
+"""The name of the stack output that contains the SID of the account that the template declares."""
 
 OUTPUTS = {
     "CONVOKE_TABLE_NAME": "TableName",
@@ -34,9 +34,9 @@ OUTPUTS = {
     "CONVOKE_DELIVERY_QUEUE_URL": "DeliveryQueueUrl",
     "CONVOKE_EVENT_BUS_NAME": "EventBusName",
 }
-"""The environment variables of the program, as in the deployed functions.
+"""Maps each environment variable that the program needs to the name of the stack output that contains its value.
 
-Each value is the name of the stack output that contains the value of the variable.
+The deployed functions get the same environment variables.
 """
 
 QUEUES = (
@@ -53,8 +53,8 @@ QUEUES = (
 - the stack output with the URL of the dead-letter queue
 
 The delivery queue has two dead-letter queues. If the last attempt of a delivery fails, the program adds the delivery to
-`delivery`. If Convoke itself cannot process a queue message, the queue message goes to `delivery-failure`. The program
-adds it there, or SQS does so after too many receives.
+`delivery`. If Convoke itself cannot process a queue message, the program moves the queue message to
+`delivery-failure`. If the program crashes each time, SQS moves the queue message there after too many receives.
 """
 
 CHANGE_DEAD_LETTERS = "ChangeDeadLetterQueueUrl"
@@ -101,7 +101,7 @@ def open_deployment(stack: str) -> Iterator[Deployment]:
 class PrunedFunction(NamedTuple):
     function: str
     kept: list[str]
-    """The remaining versions, oldest first. This includes old versions to which an alias refers."""
+    """The remaining versions, oldest first. Old versions to which an alias refers also remain."""
     deleted: list[str]
 
 
@@ -160,7 +160,7 @@ def _stack_outputs(cloudformation: Any, stack: str) -> Mapping[str, str]:
     try:
         (description,) = cloudformation.describe_stacks(StackName=stack)["Stacks"]
     except ClientError as error:
-        # CloudFormation has no own error code for a missing stack, but returns ValidationError.
+        # CloudFormation has no specific error code for a missing stack. The code is ValidationError.
         if error.response["Error"]["Code"] != "ValidationError":
             raise
         raise DeploymentError(f"there is no stack {stack} in {cloudformation.meta.region_name}") from error

@@ -101,11 +101,13 @@ def dlq_redrive(data: str, stack: str | None) -> None:
 
 
 def _renewed(edges: Edges, body: str) -> str:
-    """Give a delivery a new replay SID, or a copy a new date, and return its new body. Return any other body unchanged.
+    """Return the body with which a dead letter moves back to its queue. Change only deliveries and copies.
 
-    Attempts are numbered separately for each event, target and replay. With a new replay SID, the numbers start at 1
-    again. A delayed copy fails if MAX_DELAY (domain/carriers.py) has passed since the copy's date. With a new date,
-    this time starts again.
+    A delivery gets a new replay SID. Attempts are numbered separately for each event, target and replay, so the numbers
+    start at 1 again.
+
+    A copy gets a new date. If a limit of the sender or the carrier delays a copy until MAX_DELAY (domain/carriers.py)
+    has passed since the date, the copy fails.
     """
     try:
         message = _MESSAGE.validate_json(body)
@@ -134,8 +136,8 @@ def _summary(body: str) -> dict[str, Any]:
     """Return the SIDs, the event type and the target of a queue message, but no text that people wrote."""
     try:
         message = json.loads(body)
-        # A delivery contains its event under `event`. EventBridge's envelope contains its event under `detail`. The
-        # other queue messages have their SIDs at the top level: events, provisionings, copies and changes.
+        # A delivery contains the event under `event`. EventBridge's envelope contains the event under `detail`. Events,
+        # provisionings, copies and changes contain the SIDs at the top level.
         subject = message.get("event") or message.get("detail") or message
         event = {"event_id": subject.get("id"), "event_type": subject.get("type"), "target": message.get("target")}
         names = ("account_sid", "conversation_sid", "change_sid", "message_sid", "receipt_sid")

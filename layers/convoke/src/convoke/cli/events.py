@@ -22,7 +22,7 @@ from convoke.domain.sids import Prefix, is_sid
 PAGE_SIZE = 50
 
 OPTIONS: dict[int | str, str] = {"start_date": "--start", "end_date": "--end"}
-"""Maps the fields of EventFilters that `convoke events republish` sets to the options that set these fields."""
+"""Maps fields of EventFilters to the options of `convoke events republish` that set the fields."""
 
 account_option = click.option(
     "--account-sid",
@@ -59,7 +59,8 @@ def events_list(account: str | None, conversation: str | None, limit: int, data:
     with open_installation(data, stack) as installation:
         account_sid, operations = installation.account_sid(account), installation.events
         filters = EventFilters(conversation_sid=conversation)
-        # `behind` is set on every page of events except the last page, so `position_of` is never called.
+        # Every page of events except the last page has `behind`. Therefore `_all_resources` never calls the second
+        # function.
         newest_first = _all_resources(
             lambda request: operations.list(account_sid, filters, request), lambda _: "", descending=True
         )
@@ -141,9 +142,10 @@ def _fetch_event(installation: Installation, account: str | None, event_id: str)
 def _all_resources(
     list_page: Callable[[PageRequest], Page[Any]], position_of: Callable[[Any], str], *, descending: bool = False
 ) -> Iterator[Any]:
-    """Yield the resources of all pages. A page is fetched only when the caller needs its resources.
+    """Yield the resources of all pages. Fetch each page only when the caller needs its resources.
 
-    `position_of` returns the position of a resource. It is called with the last resource of a page without `behind`.
+    `position_of` returns the position of a resource. The next page starts after `behind`, or after the position of the
+    last resource if a page has no `behind`.
     """
     page = list_page(PageRequest(PAGE_SIZE, descending=descending))
     yield from page.resources

@@ -33,9 +33,9 @@ POLL_SECONDS = 2
 MAX_POLLS = 300
 
 API_KEY_MASTER = "api-key-master"
-"""The name of the secret with the master secrets ends with this text.
+"""The last part of the name of the secret that contains the master secrets of API keys.
 
-The name starts with the part of the secret prefix that precedes AUTH_TOKENS.
+The first part is the text before AUTH_TOKENS in the secret prefix.
 """
 AUTH_TOKENS = "/auth-tokens/"
 

@@ -18,7 +18,8 @@ def file_lock(path: str, *, waits: bool) -> Iterator[None]:
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX if waits else fcntl.LOCK_EX | fcntl.LOCK_NB)
-        # An earlier version of Convoke allowed other users to open the file. Another user could then take the lock.
+        # Change the mode of an existing file too. An earlier version of Convoke created the file for all users, and
+        # every user who can open the file can take the lock.
         os.fchmod(descriptor, 0o600)
         yield
     finally:

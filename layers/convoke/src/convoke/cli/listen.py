@@ -1,7 +1,7 @@
 """`convoke listen`: print each new event in the ledger. With `--forward-to`, also send each event to a URL.
 
-The command only reads the ledger. It changes no configuration. The user can run the command while an instance runs on
-the data file, or with an AWS deployment.
+The ledger contains the events that Convoke has stored. The command only reads the ledger, and changes no configuration.
+An instance may run on the data file at the same time. With `--stack`, the command reads an AWS deployment.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def listen(forward_to: str | None, account_sid: str | None, data: str, stack: st
 
 @dataclass(frozen=True, slots=True)
 class Forwarder:
-    """Sends events to a URL. The requests are the same as for a webhook of the account with this URL."""
+    """Sends events to a URL, with the same requests that the account's webhook would get."""
 
     url: str
     installation: Installation
@@ -121,8 +121,8 @@ def new_events(
         for event in reversed(recent):
             if event.id not in seen:
                 yield event
-        # Do not keep the previous value of `newest`. New events can be older, for example after a reset, or after
-        # somebody has set the clock back.
+        # Replace `newest` even by an earlier time. New events can be older than all previous events, for example after
+        # a reset, or after somebody has set the clock back.
         newest = recent[0].occurred_at if recent else newest
         seen = {event.id for event in recent}
         sleep(pause)

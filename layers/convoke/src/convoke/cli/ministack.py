@@ -203,7 +203,7 @@ def deploy(
 def _create_stack(url: str, bootstrap: str, stack_name: str, given_parameters: Mapping[str, str]) -> None:
     """Create the stack in the same way as `sam deploy`.
 
-    The functions' code is uploaded to a bucket. In the template, the S3 URL of the code replaces the path.
+    Upload the files that the template names to a bucket. In the template, the S3 URL of each file replaces its path.
     """
     s3 = _client("s3", url)
     s3.create_bucket(Bucket=BUCKET)

@@ -84,7 +84,8 @@ def phone_inbox(number: str, url: str, account_sid: str | None, data: str) -> No
 def _list_messages(url: str, credentials: tuple[str, str], path: str) -> Iterator[dict[str, Any]]:
     """Yield the messages of all pages.
 
-    The URL of the next page can contain another host than `url`, so only its query is used.
+    The instance returns a URL for the next page. The host in this URL can differ from the host in `url`, so use only
+    the query.
     """
     following: str | None = f"{path}?PageSize={PAGE_SIZE}"
     while following:

@@ -1,4 +1,4 @@
-"""`convoke sender`: assign phone numbers of a deployment's AWS account to accounts; list, limit and release senders."""
+"""`convoke sender`: assign the phone numbers of an AWS account to accounts of Convoke, and manage all senders."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ class SqsLetters:
     def _receive(self) -> Iterator[MessageTypeDef]:
         """Receive about as many queue messages as the dead-letter queue contains at the start.
 
-        A moved queue message can fail again and come back. Without this limit, `consume` might never end.
+        A queue message that is moved back can fail again and return. Without this limit, a redrive might never end.
         """
         remaining = self._message_count()
         while remaining > 0:

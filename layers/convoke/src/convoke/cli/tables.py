@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 DEFAULT_SECRET_PREFIX = "convoke/auth-tokens/"  # noqa: S105 - the prefix of names
-"""The prefix of the secret names in a stack with the name from samconfig.toml."""
+"""The prefix of the names of the Auth Token secrets, if the stack has the name that samconfig.toml sets."""
 
 
 @click.group()

@@ -1,8 +1,8 @@
 """Print the lines of `convoke up` about requests, deliveries and calls of chat clients.
 
 A line never contains a name, an address, an identity or a query. A line about a request contains the rule of the route,
-such as `/v1/Conversations/{sid}`, instead of the path. Of the receiver's URL, a line about a delivery contains only the
-scheme, the host, the port and the path.
+such as `/v1/Conversations/{sid}`, instead of the path. A line about a delivery shows the receiver's URL without its
+user information, query and fragment.
 """
 
 from __future__ import annotations
@@ -122,7 +122,7 @@ def shown_rule(rule: str | None) -> str:
 
 
 def chat_line(call: FinishedChatCall, moment: datetime) -> Line:
-    """Return the fields of the line about a call of a chat client, or about its attempt to connect."""
+    """Return the fields of the line about a call of a chat client, or about an attempt to connect."""
     line: Line = {
         "time": moment,
         "chat": call.action,

@@ -296,8 +296,8 @@ def lock_data_file(data: str) -> Iterator[None]:
 def start_instance(instance: Instance, ready: dict[str, str | int], *, as_json: bool) -> None:
     """Start the instance on the server's event loop. Then print that the API is ready."""
     instance.start(str(ready["account_sid"]))
-    # The program's objects live until the process ends. Without this call, each full garbage collection would visit all
-    # these objects and stop the event loop for 27 ms.
+    # The objects that exist now live until the process ends. Without this call, each full garbage collection would
+    # visit all these objects and stop the event loop for 27 ms.
     gc.freeze()
     print_ready(ready, as_json=as_json)
 
@@ -328,7 +328,7 @@ def configure_logging(data: str, *, as_json: bool) -> None:
 
 
 def hide_attempts(record: logging.LogRecord) -> bool:
-    """Drop warnings about failed attempts and paused receivers. Return False to drop a log record, otherwise True.
+    """Return False for warnings about failed attempts and paused receivers, so that the log handler drops them.
 
     Without `--quiet`, the lines about deliveries show each attempt. With `--quiet`, the user does not want to see the
     attempts. If the last attempt fails, `embedded/deliveries.py` logs an error.
@@ -337,9 +337,10 @@ def hide_attempts(record: logging.LogRecord) -> bool:
 
 
 def add_command(data: str, record: logging.LogRecord) -> bool:
-    """Add a command to a log record about an event, so that the user can look up the event.
+    """Add a command to a log record about an event. With this command, the user can look up the event.
 
-    If the data is in memory, add a request of the API instead. Always return True, which keeps the log record.
+    If the data is in memory, no command can read it, so add a request of the API instead. Always return True, which
+    keeps the log record.
     """
     if event_id := getattr(record, "event_id", None):
         record.inspect = f"GET /convoke/v1/Events/{event_id}/Attempts"

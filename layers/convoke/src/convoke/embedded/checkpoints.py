@@ -19,28 +19,25 @@ A page that is written several times during the pause is copied only once.
 """
 
 LONG_LOG_FRAMES = 4_000
-"""The write-ahead log is long if it has at least this many pages (16 MB).
+"""A checkpoint copies a write-ahead log with at least this many pages (16 MB) repeatedly, at most MAX_ROUNDS times.
 
-After a checkpoint has copied all pages, the next write starts at the beginning of the log, so the log file stops
-growing. Under constant load, the log gets new pages during each copy. Therefore a checkpoint copies a long log
-repeatedly, until the log gets no new pages during a copy, but at most MAX_ROUNDS times. Copying does not block writes.
+The log file stops growing when a checkpoint has copied all pages, because the next write then starts at the beginning
+of the log. Under constant load, the log gets new pages during a copy, so one copy is not enough. Copying does not block
+writes.
 """
 
 MAX_ROUNDS = 8
 """The maximum number of times that one checkpoint copies a long log."""
 
 RESTART_FRAMES = 16_000
-"""If the log has at least this many pages (64 MB), a checkpoint forces the log to restart.
+"""If the log has at least this many pages (64 MB), a checkpoint forces a restart of the log.
 
-During a forced restart, the checkpoint holds the write lock, copies the remaining pages and calls fsync. All writes
-wait meanwhile. `make bench` measures how long they wait.
+For a restart, the checkpoint takes the write lock, copies the remaining pages and calls fsync. All writes wait
+meanwhile. The next write then starts at the beginning of the log. `make bench` measures how long writes wait.
 """
 
 RESTART_TIMEOUT_MILLISECONDS = 10
-"""The maximum time that a forced restart waits for the write lock.
-
-After that, the restart waits for readers. The maximum time of this wait is the same.
-"""
+"""The maximum time of each wait of a forced restart. The restart first waits for the write lock, then for readers."""
 
 
 class Checkpoints:

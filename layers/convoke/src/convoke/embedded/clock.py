@@ -1,7 +1,6 @@
-"""Provide a clock that tests can move forward. `convoke up --test-clock` and `convoke.testing` use this clock.
+"""Provide a clock that tests can move forward. See docs/decisions/0045-movable-clock-stops-at-each-due-time.md.
 
-`_watch_clock` in embedded/engine.py handles a wall clock that was set back. See
-docs/decisions/0045-movable-clock-stops-at-each-due-time.md.
+This clock is used by `convoke.testing`, and by `convoke up` with the option `--test-clock` or `--test-controls`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The resource `/convoke/v1/ConsoleKeys`: the console exchanges a one-time code for an API key.
 
-The engine on AWS does not have this resource, because even a request without credentials would read the table.
+The engine on AWS does not have this resource, because strangers without credentials could make it read the table.
 """
 
 from __future__ import annotations

@@ -25,11 +25,14 @@ APPLICATION_ID = 0x436F6E76
 DATA_FORMAT = 9
 """The number of the current data format.
 
-Increase the number if you change the tables below or `keys.INDEXES`. Also increase the number if earlier versions of
-Convoke cannot read a new item. The table `items` has two columns for each index in `keys.INDEXES`.
+Increase the number in each of these cases:
 
-Formats 7 and 8 have the same tables. But the versions of Convoke that use format 7 cannot read all receipts of format
-8, and would remove the media of a message when a client edits the message.
+- You change the tables below.
+- You change `keys.INDEXES`, because the table `items` has two columns for each index.
+- Earlier versions of Convoke cannot read the items that the new version writes.
+
+Formats 7 and 8 have the same tables, but different items. A version of Convoke that uses format 7 cannot read all
+receipts of format 8. When a client edits a message, this version would remove the media of the message.
 
 Format 9 adds the column `waits` to the table `messages`, and replaces the index of this table.
 """
@@ -288,7 +291,8 @@ def _migrate(connection: sqlite3.Connection, version: int) -> None:
         connection.execute("DROP INDEX messages_by_receiver")
         for statement in MESSAGE_INDEXES:
             connection.execute(statement)
-    # Before format 6, the index `memberships` ordered the participants by their own sort key.
+    # Before format 6, the index `memberships` ordered the participants by their own sort key. Now the partition key of
+    # the conversation determines the order.
     connection.execute("UPDATE items SET memberships_sort = pk WHERE memberships_partition IS NOT NULL")
 
 

@@ -1,8 +1,8 @@
 """Process the delivery queue: split events into deliveries and copies, and call receivers and carriers.
 
 A delivery goes to the receiver of a webhook. A copy of a message goes through a carrier to a phone. In this module, the
-line between a business number and a phone is also a receiver. A line gets one copy at a time, in order. Where a text
-below names only deliveries, it also means copies.
+line between a business number and a phone is also a receiver. A line gets one copy at a time, in order. Most texts
+below say "delivery" for both deliveries and copies.
 
 With an event loop, only the event loop's thread uses the table and the queue, and a thread pool calls the receivers.
 The receivers take turns, and a receiver that does not answer occupies only a few threads. If several calls to a
@@ -81,17 +81,17 @@ CUT_SECONDS = 1.0
 """How long the engine waits for calls to end after it has cut the connections."""
 
 OWN_FAILURE_RETRY_SECONDS = 5.0
-"""The length of the first pause of all deliveries, after a failure of Convoke itself.
+"""How long all deliveries pause after the first failure of Convoke itself. See `growing_pause` for further failures.
 
-The failure is that a unit of work (embedded/unit.py) was dropped, or that the queue cannot be read. Further failures
-make the pause longer. If the data file cannot be used while a queue message is handled, this queue message is also
-postponed by this time.
+Here, a failure means that a unit of work (embedded/unit.py) was dropped, or that the queue cannot be read.
+
+A single queue message is postponed by the same time if its processing fails because the data file cannot be used.
 """
 
 AFTER_RECEIVERS = "!"
 """An Account SID with this suffix sorts after the keys of all receivers of the account.
 
-In these keys, a space follows the Account SID.
+In these keys, a space follows the Account SID, and a space sorts before `!`.
 """
 
 FAILED_IN_CONVOKE = "a webhook delivery failed in Convoke"
@@ -123,10 +123,10 @@ class Deliveries:
                     self.finish(message, begun, outcome) if outcome else self.fail(message)
 
     def begin(self, message: ReceivedMessage) -> Begun | None:
-        """Begin the work that a queue message describes. An event is split.
+        """Split the event in a queue message, or begin an attempt to send the delivery or copy in the queue message.
 
-        For a delivery or a copy, an attempt begins. Return the begun delivery or copy, which the caller must pass to
-        `call`. Return None if there is nothing to call.
+        Return the begun delivery or copy, which the caller must pass to `call`. Return None if there is nothing to
+        call.
         """
         return self._settled(message, partial(self._begin, message))
 
@@ -192,8 +192,8 @@ class Deliveries:
     def accept(self, event: Event) -> None:
         """Split an event from the event bus. If Convoke fails to split the event, enqueue the event itself.
 
-        The delivery queue retries the event like any other queue message, so the event does not block later events of
-        the stream. Raise UnavailableError if the data file cannot be used.
+        The delivery queue then retries the event, so the event does not block later events of the stream. Raise
+        UnavailableError if the data file cannot be used.
         """
         try:
             self._split(event)
@@ -245,8 +245,8 @@ class Deliveries:
 
         If `handle` raises an error, postpone the queue message or move it to the dead-letter queue, and return None.
 
-        A queue message that cannot be parsed moves to the dead-letter queue. A failure of Convoke itself does not count
-        as a delivery attempt, but as a failure. If the data file cannot be used, nothing is counted.
+        A failure of Convoke itself increases `message.failures`, but does not count as a delivery attempt. If the data
+        file cannot be used, nothing is counted.
         """
         try:
             return handle()
@@ -407,9 +407,8 @@ class ConcurrentDeliveries:
     def _hide_messages_under_way(self) -> None:
         """Keep each queue message invisible while its receiver is being called.
 
-        A queue message can become visible too early for two reasons. A test can move the clock past the visibility
-        timeout. Or somebody sets the clock back. The remaining time then exceeds MAX_PAUSE_SECONDS of the queue, and
-        the queue treats the queue message as visible.
+        A queue message becomes visible too early if a test moves the clock past the visibility timeout. The same
+        happens if somebody sets the clock back by about MAX_PAUSE_SECONDS (queue.py) or more.
         """
         now = self._now()
         latest = now + timedelta(seconds=VISIBILITY_TIMEOUT_SECONDS)
@@ -451,7 +450,7 @@ class ConcurrentDeliveries:
                 self._last_receiver = receiver
                 return receiver
             if is_line(receiver) and not self._receivers[receiver]:
-                # If the first copy of the line is postponed, do not find the line again before this copy is visible.
+                # The first copy of the line is postponed. Skip the line until this copy is visible.
                 self._queue.hold_back(receiver)
         return None
 

@@ -186,7 +186,10 @@ class OffLoopMediaClient:
 
 
 Rewire = Callable[[EmbeddedEdges], EmbeddedEdges]
-"""A function with which a test replaces edges of the engine. The engine builds the program on the returned edges."""
+"""A function with which a test replaces edges, such as the HTTP client. See `Edges` in program.py.
+
+The argument contains the engine's own edges. The engine uses the edges that the function returns.
+"""
 
 
 class EmbeddedEngine:
@@ -217,17 +220,18 @@ class EmbeddedEngine:
           The engine reads no other settings. An invalid setting raises ValidationError, InvalidOriginError,
           InvalidSettingError or DataFileError.
         - `lock_timeout`: the maximum number of seconds that a write waits while another process holds the write lock.
-        - `reset`: if not None, the API has the test controls. `reset` must replace this engine with an empty engine.
-        - `observers`: get the finished requests, deliveries and calls of chat clients. See `Observer`.
+        - `reset`: if not None, the API has the test controls. `reset` must delete the data and replace this engine. See
+          `Instance.reset`.
+        - `observers`: if not None, these observers see each finished request, delivery and call of a chat client.
         """
         now: Clock = movable_clock or instants.now
         settings = Settings(environ)
         self.is_data_file_gone = False
         """Whether somebody removed or replaced the data file while it was open."""
         self.on_data_file_gone: Callable[[], None] = lambda: None
-        """The engine calls this function when it finds that the data file is gone. The server must then stop.
+        """Called once, when the engine finds that the data file is gone. This function must stop the server.
 
-        The call can come from any thread.
+        Any thread can call the function.
         """
         self.table = SqliteTable(
             data,
@@ -307,7 +311,7 @@ class EmbeddedEngine:
             self.change_dead_letters,
         )
         self.observers = Observers()
-        """To see the finished requests, deliveries and calls of chat clients, add an observer to this object."""
+        """The observers that see each finished request, delivery and call of a chat client. Callers can add more."""
         self.observers.add(self._request_log)
         if observers is not None:
             self.observers.add(observers)
@@ -317,9 +321,9 @@ class EmbeddedEngine:
         bus.targets.append(self._deliveries.accept)
         self._waiters = ConversationWaiters()
         self._tell_chat_clients: Callable[[Sequence[Item]], None] = lambda _: None
-        """The engine calls this function with the change records of each commit.
+        """Called with the change records (see `Unit.changes`) of each commit.
 
-        The function does nothing until the first chat client connects.
+        Does nothing until the first chat client connects.
         """
         self._admission = Admission(self.steps.age)
         self._sweeper_loop = PeriodicThread("sweeper", self._sweep, SWEEP_INTERVAL_SECONDS)
@@ -413,7 +417,7 @@ class EmbeddedEngine:
                 self._scheduler.stop()
             if self._concurrent_deliveries:
                 await self._concurrent_deliveries.stop(self._stop_until - time.monotonic(), self._cut_calls)
-            # End the calls of requests on worker threads too. These requests may be waiting for receivers.
+            # A request on a worker thread may still be waiting for a receiver of pre-events. End this call too.
             self._cut_calls()
             # The sweeper may be waiting for this event loop, so stop the sweeper on another thread.
             await asyncio.to_thread(self._sweeper_loop.stop)
@@ -447,7 +451,7 @@ class EmbeddedEngine:
         self._twilio.cut()
 
     def close(self) -> None:
-        """Close the data file."""
+        """Close the data file. If the data is in memory, also remove the temporary media folder."""
         self.table.close()
         self.media_folder.close()
 
@@ -458,22 +462,22 @@ class EmbeddedEngine:
         """
         self.steps.run_all()
         self._deliveries.run()
-        # Sending a copy causes an event, and the event causes further steps and deliveries.
+        # Sending a copy of a message to a phone causes an event. The event causes further steps and deliveries.
         while self.steps.are_waiting:
             self.steps.run_all()
             self._deliveries.run()
 
     def settle(self, timeout: float) -> bool:
-        """Run the waiting steps, and wait until the delivery queue is empty and no step waits.
+        """Run the waiting steps until no step waits and the delivery queue is empty. Return whether this was reached.
 
-        Return False if this takes longer than `timeout` seconds, or if the engine stops. A conversation that a test
-        holds does not count.
+        Give up after `timeout` seconds, or if the engine stops. This method does not wait for conversations that a test
+        holds (planned_failures.py).
         """
         if self._is_on_loop():
             raise NeedsThreadError
         until = time.monotonic() + timeout
         self._finish()
-        # Sending a copy causes an event, and the event causes further steps and deliveries.
+        # Sending a copy of a message to a phone causes an event. The event causes further steps and deliveries.
         while not self.queue.is_empty() or self.steps.are_waiting:
             if time.monotonic() > until or not self._goes_on():
                 return False
@@ -484,8 +488,8 @@ class EmbeddedEngine:
     def advance(self, by: timedelta) -> AdvanceResult:
         """Move the movable clock forward, and do all work that becomes due on the way.
 
-        While a webhook is called, the clock stands still. The periodic sweep waits for the end of the move. Raise
-        ValueError if the engine has no movable clock. Raise OverflowError if the new time is after the year 9999.
+        While a webhook is called, the clock stands still. No periodic sweep runs during the move. Raise ValueError if
+        the engine has no movable clock. Raise OverflowError if the new time is after the year 9999.
         """
         if self._movable_clock is None:
             raise ValueError("the clock of this engine cannot be moved")
@@ -504,8 +508,8 @@ class EmbeddedEngine:
             self.table.run(partial(self._take_participants, provisioning))
 
     def _simulate_endpoints(self) -> Mapping[Rule, Endpoint[AccountHandler]]:
-        # The first request to a simulated phone imports the handlers and models. Importing them at the start would take
-        # 4 % of the instructions of a start.
+        # Import here, at the first request about a simulated phone. At the start, the import would take 4 % of the CPU
+        # instructions of the start.
         from convoke.embedded.simulate_api import simulate_endpoints  # noqa: PLC0415 - see above
 
         return simulate_endpoints(lambda: self.program.simulator, self.phone_plans)
@@ -562,7 +566,7 @@ class EmbeddedEngine:
         return min((moment for moment in moments if moment), default=None)
 
     def _deliver(self) -> None:
-        """Wait until no delivery is running, and no delivery can start unless the clock moves."""
+        """Wait until no delivery is running, and no further delivery can start at the clock's present time."""
         deliveries = self._concurrent_deliveries
         while deliveries and self._goes_on() and not self.table.run(deliveries.is_idle):
             self._wake_deliveries_from_thread()
@@ -578,7 +582,7 @@ class EmbeddedEngine:
         return not self._stopping
 
     def _finish(self) -> None:
-        """Run the waiting steps, slice by slice."""
+        """Run the waiting steps. On an event loop, other work can run after every SLICE_SECONDS."""
         while self.steps.are_waiting and self._goes_on():
             self.table.run(partial(self._run_slice))
 
@@ -588,7 +592,7 @@ class EmbeddedEngine:
     def _sweep(self) -> None:
         """Check the data file and the clock, process every resource that is due, and remove expired items.
 
-        The first sweep also runs retries that an earlier process scheduled for a later time.
+        The first sweep also runs retries that the previous process postponed, even if they are not yet due.
         """
         self.table.check_data_file()
         self._watch_clock()
@@ -598,9 +602,9 @@ class EmbeddedEngine:
             self.table.remove_expired(self.edges.now())
 
     def _watch_clock(self) -> None:
-        """Make postponed deliveries and retries due now if somebody has set the wall clock back.
+        """If somebody has set the wall clock back, make postponed deliveries and retries due now.
 
-        Otherwise they would wait until the wall clock reaches their due times.
+        Otherwise the deliveries and retries would wait until the wall clock reaches their due times again.
         """
         difference = _clock_difference()
         step_back = self._clock_difference - difference
@@ -637,10 +641,10 @@ class EmbeddedEngine:
         self._tell_chat_clients(changes)
 
     def _forget(self) -> None:
-        """Reset the state in memory after a unit was dropped.
+        """Reset the state in memory after a unit of work (unit.py) was dropped.
 
-        The caches may contain data of the dropped unit. If the dropped unit had published stream records, these records
-        are still in the stream.
+        The caches may contain data of the dropped unit. The stream may still contain records that the dropped unit
+        published.
         """
         self.program.clear_caches()
         self.steps.stream.may_have_records = True

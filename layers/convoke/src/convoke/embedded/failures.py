@@ -31,7 +31,7 @@ class LogLimit:
 
 
 class StorageFailures:
-    """Logs failures, such as a full disk, of the data file or of the media folder. This class is thread-safe."""
+    """Logs failures of the data file or of the media folder, such as a full disk. This class is thread-safe."""
 
     def __init__(self, place: str = "data file") -> None:
         self._place = place

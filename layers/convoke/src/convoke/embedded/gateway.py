@@ -111,8 +111,8 @@ class ChatServing(Protocol):
 class Gateway:
     """The ASGI application.
 
-    If `trust_forwarded` is False, the headers `X-Forwarded-Proto` and `X-Forwarded-Host` are ignored. Clients can forge
-    these headers, so set `trust_forwarded` only if a proxy sets them.
+    If `trust_forwarded` is False, the headers `X-Forwarded-Proto` and `X-Forwarded-Host` are ignored. Set
+    `trust_forwarded` only behind a proxy that sets these headers, because clients can forge the headers.
     """
 
     def __init__(
@@ -221,10 +221,9 @@ class Gateway:
         return await self._transfers.receive(upload, body)
 
     async def _waited_for(self, deferred: Deferred) -> Conversation:
-        """Wait until a conversation leaves the state `initializing`, but no longer than the client wants to wait.
+        """Wait until a conversation leaves the state `initializing`, and return the last fetched conversation.
 
-        Also stop waiting if the server stops or the data file cannot be read. Return the conversation as it was last
-        fetched.
+        Wait no longer than the client wants to wait. Stop earlier if the server stops or the data file cannot be read.
         """
         seen = deferred.created
         for pause in pauses(deferred.seconds):

@@ -45,14 +45,15 @@ class InMemoryParticipantQueue:
 class InMemoryWorkflow:
     """Implements `Workflow`.
 
-    An execution may run before the commit of the unit that started it. Then one commit stores the writes of the unit
-    and of the execution. If the commit fails, all these writes are lost. If the execution has not yet run when the unit
-    is dropped, the execution is removed from the queue.
+    An execution may run before the commit of the unit of work (unit.py) that started the execution. The same commit
+    then stores the writes of both.
+
+    If this unit is dropped, an execution that has not yet run is removed from the queue.
     """
 
     table: SqliteTable
     hand_over: Callable[[Execution], Callable[[], None]]
-    """Takes an execution. Returns a function that removes the execution again if it has not yet run."""
+    """Takes an execution. Returns a function that removes the execution if the execution has not yet run."""
 
     def start(self, account_sid: str, conversation_sid: str, causes: Sequence[Cause]) -> None:
         self.table.run(partial(self._start, Execution(account_sid, conversation_sid, causes)))

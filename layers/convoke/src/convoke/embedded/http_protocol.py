@@ -48,14 +48,15 @@ KEEP_ALIVE_SECONDS = 60
 """The time after which the server closes an idle connection.
 
 If a client sends a request at the moment when the server closes the connection, the request fails. Clients usually keep
-connections for less than a minute, so this failure is rare. With uvicorn's default of 5 seconds, it would be frequent.
+connections for less than a minute, so this failure is rare. With uvicorn's default of 5 seconds, the failure would be
+frequent.
 """
 
 MAX_CONNECTIONS = 800
 """The maximum number of open connections.
 
-The usual limit on open files is 1,024. This number is smaller, because data files and calls to webhooks also need
-files.
+The usual limit on open files of a process is 1,024. MAX_CONNECTIONS leaves some of these files for the data file and
+for calls to webhooks.
 """
 
 
@@ -75,7 +76,7 @@ class BoundedProtocol(HttpToolsProtocol):
     request_timeout_seconds = REQUEST_TIMEOUT_SECONDS
 
     log_limit = LogLimit()
-    """Limits how often the log reports MAX_CONNECTIONS. All connections share this limit."""
+    """Limits how often the log reports that MAX_CONNECTIONS is reached. All connections share this object."""
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
@@ -168,7 +169,8 @@ class BoundedProtocol(HttpToolsProtocol):
             self._stop(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "headers", f"at most {MAX_HEADERS}")
         if self._header_bytes > MAX_HEADER_BYTES:
             self._stop(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "headers", f"at most {MAX_HEADER_BYTES} bytes")
-        # After the head, this field is a trailer. A trailer must not be treated as a header (RFC 9110, section 6.5.1).
+        # A field that arrives after the head is a trailer. A trailer must not be treated as a header (RFC 9110, section
+        # 6.5.1).
         if self._is_in_head:
             super().on_header(name, value)
 

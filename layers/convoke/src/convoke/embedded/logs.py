@@ -22,9 +22,11 @@ PREFIX = f"{convoke.__name__}."
 def hold(record: logging.LogRecord) -> bool:
     """Return whether a logger must write a record now. This function is a logging filter.
 
-    If the calling thread has an open unit, return False, because the unit writes the record after the commit. Without
-    an open unit, the operation has changed nothing, or its unit is already committed. A record of the module `failures`
-    is always written now, because it reports that the data file or the media folder failed.
+    If the calling thread has an open unit, return False. The unit then writes the record after the commit. Without an
+    open unit, return True, because the operation has changed nothing, or its unit is already committed.
+
+    Return True also for the records of the module `failures`. These records report that the data file or the media
+    folder failed, so they must not wait for a commit.
     """
     if record.exc_info and failures.is_reported(record.exc_info[1]):
         # `StorageFailures` has logged this failure, or another failure less than a minute ago.

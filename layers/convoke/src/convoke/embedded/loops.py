@@ -21,9 +21,9 @@ Each further call of `wake` restarts the pause, but the steps start at most `MAX
 """
 
 SLICE_SECONDS = 0.004
-"""After this time, a slice starts no further step. A step that is already running always completes.
+"""A slice is one call of `Steps.run`. After this time, a slice starts no further step.
 
-A slice is one call of `Steps.run`, which runs as many waiting steps as this time allows.
+A step that is already running always completes.
 """
 
 ITERATIONS_BETWEEN_SLICES = 2
@@ -34,7 +34,10 @@ gateway computes the response.
 """
 
 FAILURE_RETRY_SECONDS = 1.0
-"""The length of the first pause after a failed step."""
+"""The length of the first pause after a slice or a unit of work (embedded/unit.py) fails.
+
+Further failures in a row make the pause longer.
+"""
 
 
 class PeriodicThread:
@@ -119,7 +122,7 @@ class StepScheduler:
         self._requests -= 1
 
     def pause(self) -> None:
-        """Delay the next slice, because the data file was not writable.
+        """Delay the next slice, because a unit of work was dropped.
 
         A handover of new work may end the pause early.
         """

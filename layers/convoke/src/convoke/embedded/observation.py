@@ -27,9 +27,9 @@ class FinishedRequest:
     """A request whose response the gateway is about to send. The request's data is already committed."""
 
     event: dict[str, Any]
-    """The gateway event. It contains everything that the client sent, except the content of an uploaded file.
+    """The gateway event. It contains everything that the client sent, and therefore the client's credentials.
 
-    The event also contains the client's credentials.
+    Only the content of an uploaded file is missing.
     """
     response: Response
     seconds: float
@@ -63,10 +63,13 @@ class FinishedDelivery:
 
 @lean_dataclass
 class FinishedChatCall:
-    """A call of a chat client, or its attempt to connect, with the answer. The data of the call is committed."""
+    """A call of a chat client, or an attempt of a chat client to connect, with the answer.
+
+    The data of the call is already committed.
+    """
 
     action: str
-    """`connect`, or the HTTP method of the call, or `OTHER` if the client gave another method."""
+    """CONNECT, or the HTTP method of the call. `OTHER` if the client gave a method that the server does not know."""
     status: int
     code: int | None
     """The error code of the answer. None if the answer is not an error, or is an error without a code."""
@@ -83,9 +86,10 @@ class Observer(Protocol):
     def delivery_finished(self, delivery: FinishedDelivery) -> None: ...
 
     def chat_call_finished(self, call: FinishedChatCall) -> None:
-        """Called for each answered frame `init`, each write, and each call that fails.
+        """Called for each attempt to connect, each call that may write, and each call that fails.
 
-        Not called for successful GET calls and subscriptions, or for frames that cannot be parsed as a call.
+        Not called for a successful GET call, for a successful subscription, or for a frame that is not a valid call. An
+        attempt to connect is a valid frame `init`.
         """
 
 

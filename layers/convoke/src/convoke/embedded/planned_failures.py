@@ -84,7 +84,10 @@ class PlannedFailures:
             return plan.is_held
 
     def unless_held(self, process: Process) -> Process:
-        """Return a `Process` for the sweeper that ignores held conversations and calls `process` for all others."""
+        """Return a function that calls `process` for a conversation, unless a test holds the conversation.
+
+        The sweeper uses this function instead of `process`.
+        """
 
         def process_unless_held(key: Key, go_on: GoOn) -> None:
             _, conversation_sid = keys.sids_of_conversation(key)
@@ -94,7 +97,7 @@ class PlannedFailures:
         return process_unless_held
 
     def admit(self, provisioning: Provisioning, participant: Participant) -> None:
-        """Implements `Admit`. Rejects the planned participants."""
+        """Implements `Admit`. Raises the planned error if the plan rejects the participant."""
         if errors := self._errors.get(provisioning.conversation_sid):
             index = [each.sid for each in provisioning.participants].index(participant.sid)
             if error := errors.get(index):

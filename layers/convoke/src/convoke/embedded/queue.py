@@ -3,6 +3,8 @@
 In this module, "message" means a queue message. A received message is invisible until its visibility timeout ends. If
 the consumer does not delete the message before that, the message becomes visible again. A crash can therefore repeat a
 delivery, but cannot lose a delivery. See docs/how-it-works.md#promise-7-a-failing-receiver-hurts-only-itself.
+
+A line is a receiver too: a business number and a phone. The phone must get the messages of the line in order.
 """
 
 from __future__ import annotations
@@ -37,7 +39,7 @@ The dead letters of changes also have this receiver.
 class QueuedMessage(NamedTuple):
     account_sid: str
     receiver: str
-    """The key of the receiver (see `receiver_key`), or `NO_RECEIVER` for an event."""
+    """The key of the receiver (see `receiver_key` and `line_key`), or `NO_RECEIVER` for an event."""
     body: str
 
 
@@ -71,17 +73,16 @@ class DurableQueue:
         )
 
     def receivers(self) -> list[str]:
-        """Return the keys of all receivers with a visible message to them, sorted.
+        """Return the keys of all receivers that have a visible message, sorted.
 
-        Messages with an event have no receiver.
+        Ignore messages that contain an event, because their receiver is NO_RECEIVER.
         """
-        # For each receiver, SQLite needs one index lookup. The number of visible messages does not matter.
         return [receiver for (receiver,) in self.table.rows(_RECEIVERS, (self.name, self._seconds()))]
 
     def next_receiver(self, after: str) -> str | None:
-        """Return the first key after `after`, in sorted order, of a receiver with a visible message to it.
+        """Return the key of the next receiver after `after`, in sorted order, that has a visible message.
 
-        Return None if no key follows. Ignore messages that have become visible since the last call of
+        Return None if no such receiver follows. Ignore messages that have become visible since the last call of
         `make_due_visible`.
         """
         ((receiver,),) = self.table.rows(_NEXT_RECEIVER, (self.name, after))
@@ -90,8 +91,9 @@ class DurableQueue:
     def receive(self, receiver: str, *, in_order: bool = False) -> ReceivedMessage | None:
         """Receive the message to `receiver` that has been visible for the longest time.
 
-        With `in_order`, which is possible only for a line, receive the visible message that was sent first, even if it
-        was postponed. The message becomes invisible, and its receive count increases by 1. Return None if no message to
+        With `in_order`, receive instead the visible message that was sent first. Only a line permits `in_order`.
+
+        The received message becomes invisible, and its receive count increases by 1. Return None if no message to
         `receiver` is visible.
         """
         self.make_due_visible()
@@ -106,7 +108,7 @@ class DurableQueue:
         return ReceivedMessage(id_, account_sid, receiver, body, receive_count + 1, failures)
 
     def make_due_visible(self) -> None:
-        """Set `waits` to 0 for the messages that have become visible."""
+        """Set the column `waits` to 0 for the messages that have become visible."""
         now = self._seconds()
         if self.table.rows(_IS_DUE, (self.name, now)) != [(0,)]:
             for due in (_PAST, _TOO_FAR):
@@ -171,7 +173,7 @@ class DurableQueue:
         self.table.write("DELETE FROM messages WHERE id = ?", (message.id,))
 
     def change_visibility(self, message: ReceivedMessage, seconds: float) -> None:
-        """Change the time at which a message becomes visible: `seconds` from now."""
+        """Make a message visible again after `seconds`. Its last receive stays counted."""
         self.table.write(
             "UPDATE messages SET waits = 1, visible_at = ? WHERE id = ?", (self._seconds() + seconds, message.id)
         )
@@ -180,10 +182,9 @@ class DurableQueue:
         self.table.write("UPDATE messages SET queue = ? WHERE id = ?", (_dead_letters_of(self.name), message.id))
 
     def make_received_visible(self, excluded: Collection[int] = ()) -> None:
-        """Make all messages visible, except messages whose ids are in `excluded`.
+        """Make all messages visible, also those that wait for a retry. Skip messages whose ids are in `excluded`.
 
-        This includes messages that wait for a retry. The engine calls this method when it starts, and after somebody
-        has set the clock back.
+        The engine calls this method when it starts, and after somebody has set the clock back.
         """
         invisible = f"queue = ? AND waits = 1 AND id NOT IN ({_placeholders(excluded)})"
         if self.table.rows(f"SELECT 1 FROM messages WHERE {invisible} LIMIT 1", (self.name, *excluded)):  # noqa: S608
@@ -198,8 +199,9 @@ class DurableQueue:
 
 _INSERT = "INSERT INTO messages (queue, account_sid, receiver, body, visible_at, waits) VALUES (?, ?, ?, ?, ?, 0)"
 
-# Each message is in the index `messages_visible` or `messages_waiting`, depending on `waits`. SQLite uses these indexes
-# only for statements that contain exactly `waits = 0` or `waits = 1`. See
+# The column `waits` is 1 for an invisible message. After the message has become visible, `make_due_visible` sets the
+# column to 0. Messages with `waits = 0` are in the index `messages_visible`, the others in `messages_waiting`. SQLite
+# uses these indexes only for statements that contain exactly `waits = 0` or `waits = 1`. See
 # docs/decisions/0164-waiting-messages-have-their-own-index.md.
 
 _READY = "queue = ?1 AND waits = 0"

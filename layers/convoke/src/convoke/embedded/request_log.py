@@ -51,8 +51,8 @@ class RequestLog:
     The log omits requests to public routes and web pages, because their credentials are not checked. Otherwise a
     stranger could write into the log of an account.
 
-    The log omits requests with a method in SAFE_METHODS that a page of this server sends, because the console sends GET
-    requests all the time.
+    The log omits the read requests (SAFE_METHODS) of pages of this server, because the console sends such requests all
+    the time.
     """
 
     def __init__(self, now: Clock, is_public: Callable[[str], bool]) -> None:

@@ -59,9 +59,10 @@ class RequestRunner:
         """Call `compute`. Return the result after all data in the result is committed.
 
         If `compute` raises NeedsThreadError, call `compute` again on a worker thread. If `compute` raises
-        RunAgainError, call `compute` again after a pause. Raise UnavailableError if the commit fails, or if `compute`
-        raises RunAgainError after the lock timeout. After a conflict with another writer, MAX_CONTENTION_SECONDS takes
-        the place of the lock timeout.
+        RunAgainError, call `compute` again after a pause.
+
+        Raise UnavailableError if the commit fails, or if `compute` still raises RunAgainError after the lock timeout.
+        For a ConflictedError, the limit is MAX_CONTENTION_SECONDS instead of the lock timeout.
         """
         loop = asyncio.get_running_loop()
         begun, pause = loop.time(), FIRST_PAUSE_SECONDS

@@ -74,8 +74,8 @@ def _index_values(item: Item, partition_name: str, sort_name: str) -> Sequence[s
 
 
 def _set_to_json(value: object) -> dict[str, list[float | str]]:
-    # A client can store a map that also has the key `$set`. No attribute can contain a float, so the 0.0 at the start
-    # marks a map that represents a set.
+    # A client can store a map that has the key `$set`. The 0.0 at the start tells a set from such a map, because no
+    # attribute can contain a float.
     if not isinstance(value, (set, frozenset)) or not value:
         raise ValueError(f"no attribute can hold {value!r}")
     return {"$set": [0.0, *sorted(value)]}

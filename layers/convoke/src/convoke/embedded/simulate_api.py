@@ -1,8 +1,8 @@
 """The resources of simulated phones, under `/convoke/v1/Simulate`.
 
-A client can send a message as a phone, and list the phones and their messages. A client can also report the delivery of
-a copy, and plan that copies fail. The engine on AWS never has these resources. See
-docs/behaviour/inbound-messages.md#simulated-phones.
+A client can send a message as a phone, and list the phones and their messages. A copy is a message of a conversation
+that Convoke sends to a phone. A client can report whether a copy was delivered, and plan that copies fail. The engine
+on AWS never has these resources. See docs/behaviour/inbound-messages.md#simulated-phones.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Deliver copies to simulated phones. The carrier stores each copy in the data file.
+"""Deliver copies of messages to simulated phones. The carrier stores each copy in the data file.
 
 See docs/phones/simulator.md.
 """
@@ -24,7 +24,10 @@ class PhonePlans:
     """Stores what a test plans for simulated phones. The plans are only in memory."""
 
     failures: dict[tuple[str, str], int] = field(default_factory=dict)
-    """Maps a phone to how many of its next attempts fail. A phone is a pair of Account SID and address."""
+    """How many of the next attempts to send a copy to a phone must fail.
+
+    The key is the phone, as a pair of Account SID and address.
+    """
     undelivered: set[tuple[str, str]] = field(default_factory=set)
     """The phones that report no delivery, as pairs of Account SID and address.
 
@@ -44,7 +47,7 @@ class PhonePlans:
                 self.undelivered.add((account_sid, address))
 
     def planned(self, account_sid: str, address: str) -> tuple[int, bool]:
-        """Return how many of the next attempts for a phone fail, and whether the phone reports deliveries."""
+        """Return how many of the next attempts to send to a phone fail, and whether the phone reports deliveries."""
         with self._lock:
             return self.failures.get((account_sid, address), 0), (account_sid, address) not in self.undelivered
 

@@ -1,10 +1,12 @@
 """Implement the port `Table` on SQLite. All writes in one tick of the event loop form one unit of work.
 
 The first write in a tick takes SQLite's write lock (`BEGIN IMMEDIATE`) and opens a unit of work. The unit collects rows
-in memory. At the end of the tick, the table writes and commits all rows. If a query must find the rows, the table
-writes them earlier. If the unit has MAX_ROWS rows (embedded/unit.py), the table commits it earlier. Conditions are
-checked on data that was read under the write lock, so a write never overwrites a newer write of another process. See
-docs/decisions/0068-one-unit-of-work-a-tick.md.
+in memory. At the end of the tick, the table writes and commits all rows. Before a query, the table writes the collected
+rows, so that the query finds them. A unit with MAX_ROWS rows (embedded/unit.py) is committed before the end of the
+tick. See docs/decisions/0068-one-unit-of-work-a-tick.md.
+
+Conditions are checked on data that was read under the write lock. Therefore a write never overwrites a newer write of
+another process.
 
 Without an event loop, the table commits each write immediately. The writes in a `unit()` block are committed together
 at the end of the block.
@@ -74,7 +76,8 @@ class DataFileGoneError(sqlite3.OperationalError):
 class SqliteTable:
     """Implements `Table`.
 
-    `streamed` decides for each new item whether the commit also appends the item to the stream.
+    The stream is the SQLite table `stream`, which replaces the stream of a DynamoDB table. It contains the new items
+    with events that the engine must still publish.
 
     A crash of the process never loses a commit. A power failure never damages the file. With `Synchronous.NORMAL`,
     SQLite calls fsync for each checkpoint but not for each commit, so a power failure may lose the last commits. With
@@ -98,10 +101,11 @@ class SqliteTable:
     ) -> None:
         """Open the data file at `path`. If `path` is `:memory:`, the data disappears when the table is closed.
 
-        - `streamed`: returns whether a new item belongs in the stream.
+        - `streamed`: returns whether the commit of a new item also appends the item to the stream.
         - `on_stream`: called after each commit that adds records to the stream. The argument is the number of new
           records.
-        - `on_changes`: called after each commit that stores change records. The argument is these change records.
+        - `on_changes`: called after each commit that stores change records (see `Unit.changes`). The argument is the
+          list of these change records.
         - `on_failure`: called after a unit is dropped.
         - `on_gone`: called whenever the table finds that the data file was removed or replaced.
         - `lock_timeout`: the maximum number of seconds that a thread waits while another process holds the write lock.
@@ -234,10 +238,13 @@ class SqliteTable:
     def run(self, function: Callable[[], Result]) -> Result:
         """Call `function` on the thread that owns the table, and return the result.
 
-        Without an event loop, that is the calling thread. On a thread that does not own the table, this method waits
-        for the commit of the unit that `function` used. If another process holds the write lock, this method also waits
-        for the write lock, except on the event loop's thread. Raise UnavailableError if the wait for the write lock
-        exceeds the lock timeout.
+        Without an event loop, the calling thread owns the table.
+
+        On the event loop's thread, this method waits neither for the write lock nor for the commit. If another process
+        holds the write lock, the method raises RunAgainError.
+
+        On any other thread, this method returns after the commit, unless a `unit()` block is open. If the wait for the
+        write lock exceeds the lock timeout, the method raises UnavailableError.
         """
         return self._run(function)
 
@@ -259,8 +266,8 @@ class SqliteTable:
     def committed(self) -> asyncio.Future[None] | None:
         """Return a future for the commit of the open unit. Return None if no unit is open.
 
-        If the commit fails, the future raises UnavailableError. A response may show data of the open unit, so the
-        gateway must wait for the future before it sends the response.
+        If the commit fails, the future raises UnavailableError. A response may show data of the open unit, so
+        `RequestRunner` waits for the future before it returns the response.
         """
         if self._unit is None or self._loop is None:
             return None

@@ -54,8 +54,8 @@ def query_items(
 def _selected(index: Index | None) -> str:
     """Return the columns that a query selects, as SQL text.
 
-    On an index, a query selects only the attributes that DynamoDB projects into the index. Therefore no item needs to
-    be decoded.
+    On an index, a query selects only the attributes that DynamoDB projects into the index. Therefore the query does not
+    need to decode whole items.
     """
     if index is None:
         return "body"
@@ -65,10 +65,9 @@ def _selected(index: Index | None) -> str:
 
 @cache
 def _layout(index: Index | None) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
-    """Return the partition column, the columns for ORDER BY, and the attributes that these columns contain.
+    """Return the partition column, the columns for ORDER BY, and the attributes that the ORDER BY columns contain.
 
-    The columns for ORDER BY determine the order of the items in a partition. The attributes have the same order as
-    these columns.
+    The attributes have the same order as the ORDER BY columns.
     """
     if index is None:
         return "pk", ("sk",), ("sk",)
@@ -82,8 +81,9 @@ def _bounds(
     """Return the SQL terms for the start and the end of a range, with their parameters.
 
     `between` contains the first and the last sort key of the range. `after` is the position behind which a page starts.
-    The start has at most one term, and the end has at most one term. With two terms for the start, SQLite would look up
-    only one term in the index, and would check the other term for every row.
+
+    If both `between` and `after` limit the start, use only the stricter term. With two terms, SQLite would look up only
+    one term in the index, and would check the other term for every row.
     """
     onwards, back = (">", "<") if forward else ("<", ">")
     near, far = (between if forward else between[::-1]) if between else (None, None)

@@ -44,7 +44,7 @@ class Waiting(Generic[Work]):
     entries: deque[tuple[float, Work]] = field(default_factory=deque)
 
     def append(self, work: Work) -> Callable[[], None]:
-        """Append `work` to the queue. Return a function that removes `work` again, if it is still in the queue."""
+        """Append `work` to the queue. Return a function that removes `work`, unless `work` has left the queue."""
         entry = (time.monotonic(), work)
         self.entries.append(entry)
 
@@ -68,8 +68,8 @@ class Waiting(Generic[Work]):
 class StreamBacklog:
     """Tracks whether the stream may contain records, and how long the oldest record has been waiting.
 
-    The stream does not store when a record arrived, so this object counts the records of each commit. Records from
-    before the start of the process have no age.
+    The stream does not store when a record arrived. Therefore this object stores the time of each commit and the number
+    of records in the commit. Records that were in the stream before the process started have no age.
     """
 
     may_have_records: bool = True
@@ -158,8 +158,10 @@ class Steps:
     def run(self, until: float) -> None:
         """Run waiting steps until the monotonic clock reaches `until`. Then publish one batch of stream records.
 
-        At least one waiting step runs. If another process holds the write lock, this method raises RunAgainError on the
-        event loop's thread, and no step is lost. On other threads, this method waits for the write lock.
+        If a step waits, at least one step runs.
+
+        If another process holds the write lock, this method raises RunAgainError on the event loop's thread. All steps
+        then stay in their queues. On other threads, this method waits for the write lock.
         """
         self.table.run(self.table.begin)
         while len(self.participants) or len(self.executions):

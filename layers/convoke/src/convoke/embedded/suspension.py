@@ -13,7 +13,7 @@ RUN_AGAIN_PAUSE_SECONDS = 0.005
 class RunAgainError(BaseException):
     """The operation has written nothing and must run again after a short pause.
 
-    The reason is that another process holds a lock of the data file, unless the error is a ConflictedError.
+    Another process holds a lock of the data file. Only a ConflictedError has a different reason.
     """
 
 

@@ -34,7 +34,7 @@ UPLOAD_TIMEOUT_SECONDS = 600.0
 """How long a client may take to send an uploaded file."""
 
 UPLOAD_PATH = re.compile("/v1/Services/[^/]+/Media")
-"""Matches the path to which clients upload files. On all other paths, bodies must be shorter."""
+"""Matches the path of uploads. Only there, a body may be longer than MAX_REQUEST_BODY_BYTES (api/form.py)."""
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]

@@ -37,7 +37,10 @@ class Unit:
     stream: list[str] = field(default_factory=list)
     """The new items that the commit appends to the stream, as JSON."""
     changes: list[Item] = field(default_factory=list)
-    """The new change records. After the commit, `SqliteTable` passes them to `on_changes`."""
+    """The new change records. A change record is the item that contains the events of one change.
+
+    After the commit, `SqliteTable` passes the change records to `on_changes`.
+    """
     rows: int = 0
     """How many row writes are in this unit. A row that is written twice counts twice."""
     on_commit: list[Callable[[], None]] = field(default_factory=list)

@@ -40,7 +40,7 @@ MAX_INBOX_MESSAGES = 1000
 """The maximum number of messages that the inbox of a simulated phone shows."""
 
 MAX_EVENTS = 50
-"""How many of the newest events are searched for the event of a missing webhook."""
+"""How many of the newest events `wait_for_webhook` searches, to explain why a webhook is missing."""
 
 NOT_SENT = "; there is such an event, but its request did not have the header X-Twilio-Webhook-Enabled: true"
 
@@ -61,7 +61,7 @@ class RunningInstance:
         self.receiver = receiver
         """The receiver of all webhooks.
 
-        For example, `receiver.answer(500, times=2)` makes the next two answers errors.
+        For example, after `receiver.answer(500, times=2)`, the receiver answers the next two webhooks with status 500.
         """
         self._instance = Instance(_new_engine, self._prepare, has_controls=True)
         account = self._engine.accounts.create()
@@ -113,7 +113,7 @@ class RunningInstance:
         return found
 
     def _has_unsent(self, expected: Mapping[str, str]) -> bool:
-        """Return whether one of the newest events has the parameters in `expected`, but is not for webhooks."""
+        """Return whether one of the newest events has the parameters in `expected`, but is not sent to webhooks."""
         newest = self._engine.program.events.list(
             self.account_sid, EventFilters(), PageRequest(MAX_EVENTS, descending=True)
         )

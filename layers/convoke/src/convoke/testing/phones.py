@@ -23,9 +23,7 @@ class Phone:
     _list: Callable[[str], Sequence[PhoneMessage]]
 
     def send(self, body: str, *receivers: str) -> Received:
-        """Send a message to a business number. `receivers` are the numbers to which the phone sends the message.
-
-        With several numbers, the message is a group MMS.
+        """Send a message to a business number. With several numbers in `receivers`, the message is a group MMS.
 
         The result has the attributes `outcome`, `conversation_sid` and `message_sid`. Raise ValueError if a number or
         the message is not valid. See docs/behaviour/inbound-messages.md#simulated-phones.
@@ -37,9 +35,9 @@ class Phone:
         return self._send(message)
 
     def fail_next(self, times: int) -> None:
-        """Make the next `times` attempts to send a message of a conversation to this phone fail.
+        """Plan failures: the next `times` attempts to send a message of a conversation to this phone fail.
 
-        After a failure, Convoke retries until the maximum number of attempts is reached.
+        After each failure, Convoke retries, until the maximum number of attempts is reached.
         """
         self._plan(self.number, times)
 

@@ -88,14 +88,14 @@ class Receiver:
     def answer(
         self, status: int, body: str | Mapping[str, object] = "", *, times: int = 1, event_type: str | None = None
     ) -> None:
-        """Plan the answers to the next `times` webhooks: a status and a body.
+        """Plan the answers to the next `times` webhooks: a status and a body. Later calls plan further answers.
 
-        Several calls plan several answers, one after the other. With `event_type`, the answers apply only to events of
-        this type. If `event_type` is the type of a pre-event, such as `onMessageAdd`, the receiver becomes the webhook
-        of the account for pre-events of this type. Raise ValueError if the event type does not exist.
+        - `body`: a text, or a mapping that is sent as a JSON object. In the answer to a pre-event, this object changes
+          the resource.
+        - `event_type`: if not None, the answers apply only to events of this type. If this is the type of a pre-event,
+          such as `onMessageAdd`, the receiver also becomes the account's webhook for pre-events of this type.
 
-        A mapping as `body` is sent as a JSON object. In the answer to a pre-event, this object changes the resource.
-        Raise ValueError if `status` is not between 200 and 599.
+        Raise ValueError if `status` is not between 200 and 599, or if the event type does not exist.
         """
         if status not in FINAL_STATUSES:
             raise ValueError(f"the status {status} is not between 200 and 599")

@@ -44,7 +44,10 @@ class Connection:
         self._has_room = asyncio.Event()
         self._has_room.set()
         self.is_closing = False
-        """Whether the connection accepts no more frames. The last frame is queued, or the connection has ended."""
+        """Whether the connection accepts no more frames.
+
+        This is true after the last frame is queued, or after the connection has ended.
+        """
         self._deadline: asyncio.TimerHandle | None = None
 
     def send(self, frame: bytes) -> None:
@@ -146,7 +149,7 @@ class ChatClient:
         self.session = session
         self.next_ping = now + PING_SECONDS
         self.next_check = now + REVOCATION_CHECK_SECONDS
-        """When the server next checks that the API key and the User still exist."""
+        """When the server next checks that the API key, the User and the service are still valid."""
         self.is_warned = False
         """Whether the server has warned the client that the access token will expire soon."""
         self.subscriptions: set[SyncObject] = set()

@@ -1,12 +1,12 @@
-"""Store the subscriptions of chat clients to Sync objects, and notify the subscribers of each change.
+"""Store the subscriptions of chat clients to Sync objects, and notify the subscribers about each change.
 
 A Sync object shows a client some data, such as the messages of a conversation. A touch is the effect of a change on one
 Sync object. A replay contains the events of a Sync object that a client has missed. See domain/sync_objects.py and
 operations/sync.py.
 
-While a client subscribes to any Sync object, the engine passes each change to the hub right after the commit. The hub
-queues tasks and runs them in order while no unit of work (embedded/unit.py) is open, so clients see only committed
-data. A client gets the replay of an object before all later events of this object.
+While at least one client has a subscription, the engine passes each change to the hub right after the commit. The hub
+queues tasks, and runs them in order. No task runs while a unit of work (embedded/unit.py) is open, so clients see only
+committed data. A client gets the replay of an object before all later events of this object.
 """
 
 from __future__ import annotations
@@ -139,7 +139,7 @@ class Hub:
         )
 
     def changed(self, changes: Sequence[Change]) -> None:
-        """Notify the subscribers of `changes`, which were just committed.
+        """Notify the subscribers about `changes`, which were just committed.
 
         The subscriptions of removed members end immediately. Removed members therefore get no notification that still
         waits in the queue.
@@ -151,9 +151,9 @@ class Hub:
         self._add_work(partial(self._notify, changes))
 
     def check_guest(self, client: ChatClient) -> None:
-        """End the subscriptions to conversations that the User must no longer see after a change of the User's role.
+        """After a change of the User's role, end the subscriptions to conversations that the User must no longer see.
 
-        Only conversations without a membership of the User are checked. `changed` handles removed members.
+        Check only conversations that the User is not a member of. `changed` handles removed members.
         """
         if client.guest_subscriptions:
             self._add_work(partial(self._check_guest, client))
@@ -249,7 +249,8 @@ class Hub:
     def _notify(self, changes: Sequence[Change]) -> None:
         touched: dict[SyncObject, list[tuple[Change, list[Touch]]]] = {}
         for change in changes:
-            # Keep the order of the touches. A member must get a message before the change of its conversation.
+            # Keep the order of the touches. A member must get a message before the resulting change of the
+            # conversation.
             by_object: dict[SyncObject, list[Touch]] = {}
             for touch in self._feed.touches(change):
                 if touch.object in self._subscribers:

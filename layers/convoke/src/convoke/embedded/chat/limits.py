@@ -39,7 +39,7 @@ client. After the client connects again, it gets the missed events.
 MAX_SUBSCRIPTIONS = 6_000
 """The maximum number of subscriptions of one connection.
 
-The same maximum applies to the connection's requests that wait in the hub.
+A connection may also have at most this number of waiting requests to start or cancel a subscription (hub.py).
 """
 
 MAX_SUBSCRIPTIONS_PER_CALL = 1_000
@@ -50,10 +50,9 @@ EXPIRY_WARNING_SECONDS = 180.0
 """How long before the expiry of an access token the server warns the client."""
 
 REVOCATION_CHECK_SECONDS = 5.0
-"""How often the server checks that the API key and the User of a connected client still exist.
+"""How often the server checks that the API key, the User and the service of a connected client are still valid.
 
-The same check ends a subscription to a conversation that the User is not a member of, if the User's role no longer
-permits the User to see the conversation.
+After a change of the User's role, the check also ends subscriptions to conversations that the User must no longer see.
 """
 
 OFFLINE_GRACE_SECONDS = 10.0
@@ -66,9 +65,9 @@ The server tells the client this time, but does not enforce it.
 """
 
 STOP_GRACE_SECONDS = 1.0
-"""How long a stopping server waits for the running calls to be answered.
+"""The maximum time of each wait of a stopping server.
 
-After that, the server waits for the clients to disconnect. The maximum time of this wait is the same.
+The server first waits until the running calls are answered, then until the clients have disconnected.
 """
 
 RECONNECT_MILLISECONDS = 500

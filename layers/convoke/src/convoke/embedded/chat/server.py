@@ -133,7 +133,7 @@ class ChatServer:
             await asyncio.wait([writing])
 
     def changed(self, changes: Sequence[Item]) -> None:
-        """Notify the clients of `changes`. The changes are change records that were just committed."""
+        """Notify the clients about `changes`, the change records that were just committed."""
         if self._hub.has_subscribers:
             self._hub.changed([change_of(change) for change in changes])
 
@@ -291,9 +291,10 @@ class ChatServer:
     def _tick(self) -> None:
         """Call `tick` of each client. Check the clients whose last check was REVOCATION_CHECK_SECONDS ago.
 
-        The check disconnects a client whose API key or User no longer exists. It also ends subscriptions that the role
-        of the User no longer permits. The event loop calls this method every TICK_SECONDS while at least one client is
-        connected and the server does not stop.
+        The check disconnects a client whose API key, User or service is no longer valid. The check also ends
+        subscriptions that the role of the User no longer permits.
+
+        The event loop calls this method every TICK_SECONDS while at least one client is connected.
         """
         loop = asyncio.get_running_loop()
         self._is_ticking = bool(self._clients) and not self._is_stopping
@@ -317,7 +318,7 @@ class ChatServer:
 def _init_header(frame: Frame) -> dict[str, Any]:
     """Return the header of the reply to the frame `init`.
 
-    The header confirms the client's registrations, and those of its capabilities that are in CAPABILITIES.
+    The header confirms all registrations of the client, but only capabilities that are in CAPABILITIES.
     """
     named = frame.header.get("registrations")
     registrations = [each for each in named if isinstance(each, dict)] if isinstance(named, list) else []

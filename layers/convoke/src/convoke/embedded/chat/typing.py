@@ -17,7 +17,10 @@ PARAMETER = "ChannelSid"
 
 def typing_route(hub: Hub) -> ChatRoute:
     def create(operations: Operations, request: ChatRequest, chat_service_sid: str) -> ChatAnswer:
-        """Notify the chat clients of the other Users. Raise NotAParticipantError if the typing User is not a member."""
+        """Tell the chat clients of the other Users that a User is typing.
+
+        Raise NotAParticipantError if the typing User is not a member of the conversation.
+        """
         if chat_service_sid != request.service.sid:
             raise NotFoundError
         conversation_sid = request.body.get(PARAMETER)

@@ -15,11 +15,12 @@ class ChatWebSocket(WebSocketsSansIOProtocol):
     def handle_connect(self, event: Request) -> None:
         super().handle_connect(event)
         if not self.close_sent:
-            # The task that reads the scope starts later, so this change is not too late.
+            # uvicorn has already created the task that passes the scope to the application. But the task has not yet
+            # started, so the application gets the changed scope.
             self.scope["extensions"][CUT] = {"cut": self.transport.abort}
 
     def handle_ping(self) -> None:
-        """Answer a ping, but only if the client reads. Otherwise the unsent answers would fill the memory."""
+        """Answer a ping if the client reads. Otherwise discard the answer, because unsent answers fill the memory."""
         if self.writable.is_set():
             super().handle_ping()
         else:

@@ -14,8 +14,8 @@ SwaggerUIBundle({
   requestInterceptor: (request) => Object.assign(request, { credentials: "omit" }),
 });
 
-// Let "Try it out" fill in only the examples of a form. By default, the Swagger UI shows a file input for a text that
-// contains JSON, and fills in "string" for a parameter without an example.
+// Make "Try it out" leave a form field empty if the field has no example. By default, the Swagger UI fills in "string".
+// Also show a text input for a text that contains JSON. By default, the Swagger UI shows a file input.
 function FormsOfTexts() {
   return {
     afterLoad() {
