@@ -74,7 +74,7 @@ These two measurements show whether the counts grow with the number of existing 
 """
 
 MEMBERS_OF_MESSAGE = (10, 1000)
-"""The numbers of members of two conversations. In each, one measurement creates a message.
+"""The numbers of members in the two measurements that create a message.
 
 These two measurements show whether the cost of a message grows with the number of members.
 """
@@ -241,8 +241,8 @@ def measure(
     The result also has the name `all`, with the sum of all costs.
 
     - `existing` is the number of other conversations that are created before the measurement.
-    - If `known` is true, the Users of the participants exist. If `existing` is not 0, the other conversations create
-      the Users. Otherwise this function creates the Users, and the participant adder has not read these Users yet.
+    - If `known` is true, the Users of the participants exist, but the participant adder has not cached these Users. The
+      other conversations create the Users. If `existing` is 0, this function creates the Users.
     - `account` must be a different number in each measurement. MiniStack uses this number as the account ID, so each
       measurement starts without data.
     """
@@ -251,8 +251,7 @@ def measure(
     for _ in range(existing):
         v1.conversation_with_participants.create(participant=participants)
     instance.work()
-    # The creation of many conversations takes longer than cache entries live. Therefore no measurement may begin with
-    # cached Users.
+    # While many conversations are created, cached Users expire. Therefore the caches are emptied in every measurement.
     instance.clear_caches()
     begun = time.monotonic()
     if webhook:

@@ -35,7 +35,8 @@ StoredItem = dict[str, Any]
 class Straightforward:
     """Performs the design's steps in a MiniStack account, and counts the cost.
 
-    The last conversation that Convoke created in this account must have only chat members.
+    The steps write copies of the items of the last conversation that Convoke created in this account. This conversation
+    must have only chat members.
     """
 
     costs: defaultdict[str, Cost] = field(default_factory=lambda: defaultdict(Cost))
@@ -95,9 +96,8 @@ class Straightforward:
 def items_of_last_conversation() -> dict[str, list[StoredItem]]:
     """Return a mapping from each kind of item to the items of the last conversation.
 
-    The kind is the sort key up to the first `#`.
-
-    The items have new partition keys. Therefore writing these items does not replace the original items.
+    The kind is the sort key up to the first `#`. The returned items have new partition keys. Therefore writing these
+    items does not replace the original items.
     """
     stored = boto3.Session(region_name=REGION).client("dynamodb").scan(TableName=TABLE_NAME)["Items"]
     last = max(item["pk"]["S"] for item in stored if item["sk"]["S"] == "conversation")
