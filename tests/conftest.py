@@ -1,6 +1,6 @@
 """Fixtures and hooks for all tests.
 
-At the end of a test run, a hook prints how many crash points each test tried. The counts of all pytest-xdist workers
+At the end of a test run, a hook prints how many crashes each test simulated. The numbers of all pytest-xdist workers
 are added.
 """
 
@@ -22,7 +22,8 @@ KEY = "crash points"
 
 
 def pytest_configure() -> None:
-    # A shell makes a background command ignore SIGINT. The processes of the tests would inherit this setting.
+    # A shell makes a background command ignore SIGINT. Without the next line, the processes that tests start would
+    # ignore SIGINT too.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
