@@ -5,8 +5,11 @@ Run `uv run python -m tests.benchmarks.aws_calls [--json PATH]`. The counts are 
 The handlers run in this process and call MiniStack instead of AWS. The program counts the invocations of the handlers,
 and the AWS calls of the handlers and of the state machine.
 
-On AWS, some work needs no call from Convoke: reading the queues and the stream, sending an event from the bus to a
-queue, and state transitions. The program does not count this work.
+On AWS, some work needs no call from Convoke. The program does not count this work:
+
+- reading the queues and the stream
+- sending an event from the bus to a queue
+- state transitions
 
 The program creates one conversation after the other, so each invocation works for one conversation only. The step
 `publish` gets two of the three changes from the stream, in one batch. AWS may deliver them in two batches. The step
@@ -62,9 +65,9 @@ REQUESTS = {
 }
 
 NEW_IDENTITIES = "10 new chat members, no webhook"
-"""The measurement in which the identities have no Users yet.
+"""The measurement in which no participant has a User before the conversation is created.
 
-In the other measurements, the Users already exist.
+In the other measurements of a new conversation, each identity has a User.
 """
 
 EXISTING = (10, 100)

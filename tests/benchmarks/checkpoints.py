@@ -3,8 +3,8 @@
 One thread runs the checkpoints of the embedded engine. The main thread writes the rows of finished conversations, as
 the engine's event loop does under full load.
 
-Only one part of a checkpoint stalls writes: a forced restart of the write-ahead log, which holds SQLite's write lock. A
-stall is the time from the first failed `BEGIN IMMEDIATE` until a transaction begins.
+Only one part of a checkpoint stalls writes: a forced restart of the write-ahead log. During the restart, the checkpoint
+holds SQLite's write lock. A stall is the time from the first failed `BEGIN IMMEDIATE` until a transaction begins.
 
 A forced restart is rare, because Convoke restarts only a log of at least 64 MB. Therefore a second measurement restarts
 every log of at least 16 MB.

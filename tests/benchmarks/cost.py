@@ -8,8 +8,8 @@ sustained load, the queues and the stream deliver records of several conversatio
 
 The conversations are spread evenly over a month. Therefore one environment of each function is enough.
 
-The program also computes the monthly cost of a deployment without traffic, and the additional cost of a receiver that
-never answers.
+The program also computes two other costs: the monthly cost of a deployment's alarms, metrics, secrets and snapshot, and
+the additional cost of a receiver that never answers.
 """
 
 from __future__ import annotations

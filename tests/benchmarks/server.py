@@ -111,7 +111,10 @@ class Server:
         return 0.0
 
     def oldest_step(self) -> float:
-        """Return the longest wait of an asynchronous step, in seconds, for the requests that `work_off` waited for."""
+        """Return the longest time from a request until the end of its asynchronous work, in seconds.
+
+        Call `work_off` first.
+        """
         return 0.0
 
 
@@ -187,8 +190,8 @@ class Convoke(Server):
     def oldest_step(self) -> float:
         """Return the longest time between the creation and the activation of a conversation, in seconds.
 
-        Only the conversations that the last call of `work_off` waited for count. The dates come from the data file,
-        because the API shows only whole seconds.
+        Only the conversations of the last call of `work_off` are included. The dates come from the data file, because
+        the API shows only whole seconds.
         """
         statement = f"SELECT {DATE.format('updated')} - {DATE.format('created')} FROM items WHERE pk = ? AND sk = ?"
         sids = [path.rpartition("/")[2] for path in self._finished]

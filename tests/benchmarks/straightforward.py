@@ -1,9 +1,9 @@
 """Run a straightforward design for comparison, in which a Standard workflow adds participants one by one.
 
 The benchmark `cost.py` compares Convoke with this design. The design writes the items of a Convoke conversation, with
-one call for each item. The design has no transactions. Therefore it needs half the write units, but a failure in the
-middle leaves some items in the table. The design stores no events and has no outbox. The event bus invokes the function
-that calls the webhook.
+one call for each item. The design has no transactions. Therefore each write costs half as many units, but a failure
+between two writes leaves some items in the table. The design stores no events and has no outbox. The event bus invokes
+the function that calls the webhook.
 """
 
 from __future__ import annotations

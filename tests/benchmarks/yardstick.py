@@ -73,7 +73,7 @@ class Yardstick:
         await send({"type": "http.response.body", "body": BODY})
 
     def insert_conversation(self) -> None:
-        """Insert the rows of a conversation with a new SID into the open transaction."""
+        """Insert a copy of the model's rows, with a new conversation SID, in the open transaction."""
         sid = f"CH{next(self._numbers):032x}"
         self.connection.executemany(self._insert, [self._with_sid(row, sid) for row in self._rows])
 
