@@ -111,8 +111,8 @@ def test_message_is_visible_at_the_next_visible_time_whatever_its_fraction_of_a_
 ) -> None:
     """A test clock moves to the time that `next_visible` returns.
 
-    If the message were invisible at that time, `next_visible` would return the same time once more, and the clock would
-    never advance.
+    If the message were invisible at that time, `next_visible` would return the same time once more. Then the clock
+    would never advance.
     """
     send(queue, "a")
     queue.change_visibility(received(queue), 60 + nanoseconds / 1e9)
