@@ -128,7 +128,7 @@ class Tenants(RuleBasedStateMachine):
 
     @rule(who=WHO, whose=WHO, data=st.data())
     def use_a_sid(self, who: int, whose: int, data: st.DataObject) -> None:
-        """Send a SID in the paths of many resources. The SID can be of any kind."""
+        """Send a SID that the tenant `whose` knows, in the paths of many resources. The SID can be of any kind."""
         known = sorted(self.tenants[whose].known)
         if not known:
             return
