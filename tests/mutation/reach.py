@@ -35,8 +35,8 @@ class Reach:
         """Return the ids of the tests that execute the mutated lines. Tests of the like-named test file come first.
 
         Some lines run at import, such as constants and default values. The coverage data names no test for these lines.
-        Instead, the result includes the tests of the like-named test file, and the tests that execute a use of the
-        constant, function or class.
+        For such a line, the result includes all tests of the like-named test file. The result also includes the tests
+        that use the constant, function or class.
         """
         reached = self._tests(path, range(mutant.line, mutant.end_line + 1))
         if names := _names_defined_at_import(ast.parse(self._sources[path]), mutant.line):
