@@ -529,7 +529,7 @@ def test_deliveries_are_idle_during_a_pause_and_after_the_stop_although_a_delive
 ) -> None:
     async def scenario(machine: Machine) -> None:
         machine.send("host")
-        # The next line schedules a check of the queue. Then `stop` begins a pause or the stop.
+        # The next line schedules a check of the queue. Before this check, `stop` pauses or stops the deliveries.
         machine.concurrent.wake()
         stop(machine.concurrent)
         await machine.stays(lambda: machine.concurrent.is_idle() and machine.queue.has_visible())

@@ -276,8 +276,8 @@ def budget(resources: int) -> Callable[[], bool]:
 def test_no_shard_waits_for_another(backlog: list[int], sweeps: list[tuple[int, list[int]]]) -> None:
     """A sweep can end before all due items are processed. Between two sweeps, more items become due.
 
-    Each sweep processes the same number of items from every shard, or one item less. A shard that has fewer due items
-    is finished.
+    In one sweep, the numbers of processed items per shard differ by at most 1. A smaller number is possible only for a
+    shard without further due items.
     """
     with memory_table() as table:
         shards = Shards(table, ManualClock())
