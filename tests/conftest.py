@@ -29,7 +29,7 @@ def pytest_configure() -> None:
 
 @pytest.fixture(autouse=True)
 def event_loop_is_never_blocked(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Make a test fail if Convoke sleeps, or waits for a lock, on an event loop's thread."""
+    """Make a test fail if Convoke sleeps or waits on the thread of an event loop. See BlockingGuard."""
     guard = BlockingGuard()
     guard.install(monkeypatch)
     token = sleep_before_retry.set(guard.sleep)
