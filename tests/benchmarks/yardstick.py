@@ -1,9 +1,11 @@
 """Run the yardstick, a server that stores the rows of one conversation in one transaction per request.
 
-`python -m tests.benchmarks.yardstick PATH MODEL` listens like `convoke up --json`. The yardstick uses Convoke's HTTP
-server. MODEL is a data file of Convoke with one active conversation. For each request, the yardstick copies the rows of
-this conversation into the new data file PATH. Each copy has a new conversation SID. The response has the status 202 and
-a body that is about as long as Convoke's. The yardstick validates nothing and runs no steps.
+`python -m tests.benchmarks.yardstick PATH MODEL` prints its URL and its process ID as one line of JSON, like
+`convoke up --json`. MODEL is a data file of Convoke with one active conversation. For each request, the yardstick
+copies the rows of this conversation into the new data file PATH. Each copy has a new conversation SID. The response has
+the status 202 and a body that is about as long as Convoke's.
+
+Like Convoke, the yardstick runs on uvicorn. The yardstick validates nothing and runs no steps.
 
 The benchmarks show Convoke's figures next to the yardstick's figures. Thus a reader can compare figures from different
 machines, or from a busy machine.
