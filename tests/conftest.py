@@ -1,6 +1,6 @@
 """Fixtures and hooks for all tests.
 
-At the end of a test run, a hook prints how many crash points each test tried. The counts of all pytest-xdist workers
+At the end of a test run, a hook prints how many crashes each test simulated. The numbers of all pytest-xdist workers
 are added.
 """
 
@@ -22,13 +22,14 @@ KEY = "crash points"
 
 
 def pytest_configure() -> None:
-    # A shell makes a background command ignore SIGINT. The processes of the tests would inherit this setting.
+    # A shell makes a background command ignore SIGINT. Without the next line, the processes that tests start would
+    # ignore SIGINT too.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
 def event_loop_is_never_blocked(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Make a test fail if Convoke sleeps, or waits for a lock, on an event loop's thread."""
+    """Make a test fail if Convoke sleeps or waits on the thread of an event loop. See BlockingGuard."""
     guard = BlockingGuard()
     guard.install(monkeypatch)
     token = sleep_before_retry.set(guard.sleep)

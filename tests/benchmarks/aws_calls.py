@@ -5,8 +5,11 @@ Run `uv run python -m tests.benchmarks.aws_calls [--json PATH]`. The counts are 
 The handlers run in this process and call MiniStack instead of AWS. The program counts the invocations of the handlers,
 and the AWS calls of the handlers and of the state machine.
 
-On AWS, some work needs no call from Convoke: reading the queues and the stream, sending an event from the bus to a
-queue, and state transitions. The program does not count this work.
+On AWS, some work needs no call from Convoke. The program does not count this work:
+
+- reading the queues and the stream
+- sending an event from the bus to a queue
+- state transitions
 
 The program creates one conversation after the other, so each invocation works for one conversation only. The step
 `publish` gets two of the three changes from the stream, in one batch. AWS may deliver them in two batches. The step
@@ -62,9 +65,9 @@ REQUESTS = {
 }
 
 NEW_IDENTITIES = "10 new chat members, no webhook"
-"""The measurement in which the identities have no Users yet.
+"""The measurement in which no participant has a User before the conversation is created.
 
-In the other measurements, the Users already exist.
+In the other measurements of a new conversation, each identity has a User.
 """
 
 EXISTING = (10, 100)
@@ -74,7 +77,7 @@ These two measurements show whether the counts grow with the number of existing 
 """
 
 MEMBERS_OF_MESSAGE = (10, 1000)
-"""The numbers of members of two conversations. In each, one measurement creates a message.
+"""The numbers of members in the two measurements that create a message.
 
 These two measurements show whether the cost of a message grows with the number of members.
 """
@@ -241,8 +244,8 @@ def measure(
     The result also has the name `all`, with the sum of all costs.
 
     - `existing` is the number of other conversations that are created before the measurement.
-    - If `known` is true, the Users of the participants exist. If `existing` is not 0, the other conversations create
-      the Users. Otherwise this function creates the Users, and the participant adder has not read these Users yet.
+    - If `known` is true, the Users of the participants exist, but the participant adder has not cached these Users. The
+      other conversations create the Users. If `existing` is 0, this function creates the Users.
     - `account` must be a different number in each measurement. MiniStack uses this number as the account ID, so each
       measurement starts without data.
     """
@@ -251,8 +254,7 @@ def measure(
     for _ in range(existing):
         v1.conversation_with_participants.create(participant=participants)
     instance.work()
-    # The creation of many conversations takes longer than cache entries live. Therefore no measurement may begin with
-    # cached Users.
+    # While many conversations are created, cached Users expire. Therefore the caches are emptied in every measurement.
     instance.clear_caches()
     begun = time.monotonic()
     if webhook:

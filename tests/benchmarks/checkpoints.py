@@ -3,10 +3,11 @@
 One thread runs the checkpoints of the embedded engine. The main thread writes the rows of finished conversations, as
 the engine's event loop does under full load.
 
-Only one part of a checkpoint stalls writes: a forced restart of the write-ahead log, which holds SQLite's write lock. A
-stall is the time from the first failed `BEGIN IMMEDIATE` until a transaction begins.
+Only one part of a checkpoint stalls writes: a forced restart of the write-ahead log. During the restart, the checkpoint
+holds SQLite's write lock. A stall is the time from the first failed `BEGIN IMMEDIATE` until a transaction begins.
 
-A forced restart is rare. Therefore a second measurement forces the restart of each long log.
+A forced restart is rare, because Convoke restarts only a log of at least 64 MB. Therefore a second measurement restarts
+every log of at least 16 MB.
 """
 
 from __future__ import annotations
@@ -27,9 +28,9 @@ from tests.benchmarks.yardstick import Yardstick
 SECONDS = 15.0
 
 UNITS_PER_SECOND, CONVERSATIONS_PER_UNIT = 60, 8
-"""The amount of written data, which is 480 conversations per second.
+"""The number of transactions per second, and of conversations per transaction: 480 conversations per second.
 
-A unit of work contains as many conversations as under the load of 16 clients.
+Under the load of 16 clients, Convoke's transactions have this size.
 """
 
 POLL_SECONDS = 0.0002

@@ -28,10 +28,7 @@ from tests.support.template import ROOT
 TYPICAL = ROOT / "tests/benchmarks/typical"
 
 MAX_RATIO = 0.30
-"""The target for the ratio between the two counts.
-
-The ratio is the count of the API function, divided by the count of the typical function.
-"""
+"""The target for the count of the API function, divided by the count of the typical function without bytecode."""
 
 TIMEOUT_SECONDS = 600.0
 
@@ -61,8 +58,7 @@ def instructions(function: Path, *path: Path) -> int:
         lambda_runtime.started(function, lambda_runtime.environment(*path), address, *callgrind.COMMAND) as process,
     ):
         first = asked.get(timeout=TIMEOUT_SECONDS)
-        # The process has no handler for SIGUSR1. Therefore the signal ends the process without any clean-up, as Lambda
-        # does.
+        # The process has no handler for SIGUSR1. Therefore the process ends without any clean-up, as on Lambda.
         process.send_signal(signal.SIGUSR1)
         _, errors = process.communicate(timeout=TIMEOUT_SECONDS)
     count = callgrind.collected(errors)

@@ -1,8 +1,8 @@
 """Copy a conversation many times inside a data file.
 
 100,000 copies take one minute. The API would need much longer for 100,000 conversations. Each copy has new SIDs, which
-sort by the time of the copying. The changes of the conversation are copied too. The participants of all copies have the
-same identities. `tests/unit/test_copies.py` fetches copies through the API.
+contain the time of the copying. The change records of the conversation are copied too. The participants of all copies
+have the same identities. `tests/unit/test_copies.py` fetches copies through the API.
 """
 
 from __future__ import annotations

@@ -6,10 +6,10 @@ for a straightforward design. The program measures no durations. The constants b
 The result is an upper bound, because the program assumes that each batch has records of only one conversation. Under
 sustained load, the queues and the stream deliver records of several conversations in one batch.
 
-The conversations are spread evenly over a month. At this rate, one environment of each function is enough.
+The conversations are spread evenly over a month. Therefore one environment of each function is enough.
 
-The program also computes the monthly cost of a deployment without traffic, and the additional cost of a receiver that
-never answers.
+The program also computes two other costs: the monthly cost of a deployment's alarms, metrics, secrets and snapshot, and
+the additional cost of a receiver that never answers.
 """
 
 from __future__ import annotations
@@ -125,10 +125,7 @@ def gb_seconds(cost: Cost, memory_gb: float, waiting_seconds: float = 0) -> floa
 
 
 def usage(steps: Mapping[str, Cost], *, delivery_memory_gb: float, system_logs: bool) -> Usage:
-    """Return how much one conversation uses of each priced item.
-
-    Convoke and the straightforward design share these items.
-    """
+    """Return how much one conversation uses of each priced item that both designs use."""
     memory_gb = {"deliver": delivery_memory_gb}
     lambda_gb_seconds = sum(gb_seconds(cost, memory_gb.get(step, MEMORY_GB)) for step, cost in steps.items())
     total = sum(steps.values(), Cost())
@@ -203,7 +200,7 @@ def unanswered(deliver: Cost) -> Usage:
 def monthly() -> dict[str, float]:
     """Return a mapping from each monthly price item to its cost in US dollars, for a deployment with one account.
 
-    Custom metrics are not included, because they cost nothing in hours without traffic.
+    The custom metrics cost this amount only if every hour has traffic.
     """
     quantities = {
         "alarms": sum(map(metric_count, resources("AWS::CloudWatch::Alarm").values())),
@@ -227,8 +224,7 @@ def dollars(used: Usage) -> dict[str, float]:
 def count() -> tuple[dict[str, Usage], Usage]:
     """Count one conversation in each design.
 
-    Return two results. The first result maps the name of each design to its usage. The second result is the result of
-    `unanswered`.
+    Return a mapping from each design's name to its usage, and the result of `unanswered` for Convoke.
     """
     with on_ministack():
         deployed = measure(chat(10), webhook=True, account=1)

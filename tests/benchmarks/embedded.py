@@ -34,7 +34,7 @@ If Convoke has accepted more conversations, the benchmark checks the last ones.
 
 class Yardstick(Server):
     async def create(self, connection: Connection) -> None:
-        """Perform one round: send the form of Convoke's requests to the yardstick."""
+        """Perform one round: send the same form to the yardstick that clients send to Convoke."""
         await connection.ask(post("/", "AC", "token", FORM))
 
 

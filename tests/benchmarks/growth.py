@@ -2,7 +2,7 @@
 
 `python -m tests.benchmarks.growth [--json PATH]`. The three data files have 3,000, 10,000 and 100,000 conversations of
 10 participants. All conversations are copies of one conversation (`copies.py`). A measurement adds thousands of
-conversations to a data file. Therefore each measurement of a smaller file uses a fresh copy of the file.
+conversations to a data file. Therefore each measurement of the two smaller files uses a fresh copy of the file.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class FilledFile:
 def filled_files(folder: Path) -> dict[int, FilledFile]:
     """Create a data file of each size.
 
-    A larger file contains all conversations of the smaller file, and more copies.
+    Each file contains all conversations of the next smaller file, and more copies.
     """
     data = folder / "convoke.db"
     with up("--data", str(data)) as running:

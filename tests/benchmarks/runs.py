@@ -20,9 +20,9 @@ WARM_UP_SECONDS = 0.5
 
 
 def alternately(sides: Mapping[str, Callable[[], Found]], times: int) -> dict[str, list[Found]]:
-    """Measure each side `times` times. Return a mapping from each side to its results.
+    """Call each function in `sides` `times` times. Return a mapping from the function's name to its results.
 
-    The sides alternate. Therefore other load on the machine affects all sides equally.
+    The functions take turns. Therefore other load on the machine affects all of them equally.
     """
     found: dict[str, list[Found]] = {name: [] for name in sides}
     for _ in range(times):

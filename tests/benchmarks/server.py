@@ -26,15 +26,15 @@ from tests.support.processes import up
 POLL_INTERVAL_SECONDS = 0.005
 
 LAST_CHECKED, OTHERS_CHECKED = 16, 48
-"""The numbers of checked conversations: of the last conversations, and of a sample of the earlier conversations.
+"""How many of the last conversations, and how many of the earlier conversations, `work_off` checks.
 
-The check shows whether the backlog is finished. Listing all initializing conversations would take longer.
+Checking some conversations is faster than listing all initializing conversations.
 """
 
 FORM = urlencode({"FriendlyName": "Visit", "Participant": chat(10)}, doseq=True).encode()
 
 DATE = "86400 * julianday(json_extract(body, '$.date_{}'))"
-"""The SQL expression for a conversation's date in seconds. The placeholder is `created` or `updated`."""
+"""The SQL expression for a conversation's date in seconds. `created` or `updated` must replace the placeholder."""
 
 PAGE = os.sysconf("SC_PAGE_SIZE")
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -52,7 +52,7 @@ def get(path: str, user: str, password: str) -> bytes:
 
 
 def post(path: str, user: str, password: str, form: bytes, **headers: str) -> bytes:
-    """Return the bytes of a POST request. In the name of a header, `-` replaces each `_`."""
+    """Return the bytes of a POST request. Each `_` in the name of a header becomes `-`."""
     others = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in headers.items())
     head = f"POST {path} HTTP/1.1\r\n{_fields(user, password)}{others}"
     return (
@@ -106,12 +106,15 @@ class Server:
     def work_off(self) -> float:
         """Wait until the server has finished the work that was left after the last response.
 
-        Return how many seconds this took.
+        Return the waiting time in seconds. A server that finishes all work before its response returns 0.
         """
         return 0.0
 
     def oldest_step(self) -> float:
-        """Return the longest wait of an asynchronous step before the last call of `work_off`, in seconds."""
+        """Return the longest time from a request until the end of its asynchronous work, in seconds.
+
+        Call `work_off` first.
+        """
         return 0.0
 
 
@@ -167,10 +170,11 @@ class Convoke(Server):
         self._notifies = True
 
     def work_off(self) -> float:
-        """Wait until the conversations since the last call of this method are active.
+        """Wait until the conversations that were created since the last call of this method are active.
 
-        If Convoke calls a webhook, also wait until all webhook calls are made. Return the waiting time in seconds. Only
-        the last conversations and a random sample of the earlier conversations are checked.
+        If Convoke calls a webhook, also wait until all webhook calls are made. Return the waiting time in seconds.
+
+        This method checks only the last conversations and a random sample of the earlier conversations.
         """
         last, others = self._created[-LAST_CHECKED:], self._created[:-LAST_CHECKED]
         self._finished, self._created = self._created, []
@@ -186,8 +190,8 @@ class Convoke(Server):
     def oldest_step(self) -> float:
         """Return the longest time between the creation and the activation of a conversation, in seconds.
 
-        Only the conversations of the last call of `work_off` count. The dates come from the data file, which has
-        milliseconds. The API shows only whole seconds.
+        Only the conversations of the last call of `work_off` are included. The dates come from the data file, because
+        the API shows only whole seconds.
         """
         statement = f"SELECT {DATE.format('updated')} - {DATE.format('created')} FROM items WHERE pk = ? AND sk = ?"
         sids = [path.rpartition("/")[2] for path in self._finished]

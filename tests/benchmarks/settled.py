@@ -3,9 +3,9 @@
 `instructions.py` runs this program. The argument is the number of conversations. Standard input is a gateway event that
 creates a conversation, without credentials.
 
-Every run must execute the same instructions. Therefore the process has one thread and opens no socket, the data is in
-memory, the clocks stand still, and the garbage collector is off. Callgrind makes the process slow, but no cache entry
-expires, because the clocks stand still.
+Every run must execute the same instructions. Therefore the process has one thread and opens no socket. The data is in
+memory, the clocks stand still, and the garbage collector is off. Because the clocks stand still, no cache entry expires
+in a slow run under callgrind.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Run a straightforward design for comparison, in which a Standard workflow adds participants one by one.
 
 The benchmark `cost.py` compares Convoke with this design. The design writes the items of a Convoke conversation, with
-one call for each item. The design has no transactions. Therefore it needs half the write units, but a failure in the
-middle leaves some items in the table. The design stores no events and has no outbox. The event bus invokes the function
-that calls the webhook.
+one call for each item. The design has no transactions. Therefore each write costs half as many units, but a failure
+between two writes leaves some items in the table. The design stores no events and has no outbox. The event bus invokes
+the function that calls the webhook.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ StoredItem = dict[str, Any]
 class Straightforward:
     """Performs the design's steps in a MiniStack account, and counts the cost.
 
-    The last conversation that Convoke created in this account must have only chat members.
+    The steps write copies of the items of the last conversation that Convoke created in this account. This conversation
+    must have only chat members.
     """
 
     costs: defaultdict[str, Cost] = field(default_factory=lambda: defaultdict(Cost))
@@ -95,9 +96,8 @@ class Straightforward:
 def items_of_last_conversation() -> dict[str, list[StoredItem]]:
     """Return a mapping from each kind of item to the items of the last conversation.
 
-    The kind is the sort key up to the first `#`.
-
-    The items have new partition keys. Therefore writing these items does not replace the original items.
+    The kind is the sort key up to the first `#`. The returned items have new partition keys. Therefore writing these
+    items does not replace the original items.
     """
     stored = boto3.Session(region_name=REGION).client("dynamodb").scan(TableName=TABLE_NAME)["Items"]
     last = max(item["pk"]["S"] for item in stored if item["sk"]["S"] == "conversation")

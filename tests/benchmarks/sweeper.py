@@ -55,9 +55,8 @@ KINDS = {
 }
 """Maps each kind of due work to its simulated calls and processor time.
 
-The processor times are assumed, as in the cost model. On 2026-11-28, with MiniStack, the sweeper used 4.7 ms for a
-timer and 10.1 ms for ten participants, on one core of an AMD EPYC. A Lambda function with 1 GB of memory has 0.58 of a
-core.
+On 2026-11-28, the sweeper used 4.7 ms for a timer and 10.1 ms for ten participants. It ran on one core of an AMD EPYC,
+with MiniStack. A Lambda function with 1 GB of memory has 0.58 of a core. There, the times become 8 ms and 17 ms.
 """
 
 
@@ -65,7 +64,7 @@ core.
 class EndlessShard:
     """A table with one shard of the index `due`, whose entries never end.
 
-    When a page is used up, every thread waits for the next page. Therefore a read occupies the simulated core.
+    No thread can work while the next page is read. Therefore each read occupies the simulated core.
     """
 
     core: SimulatedCore

@@ -1,10 +1,11 @@
 """Run the yardstick, a server that stores the rows of one conversation in one transaction per request.
 
-`python -m tests.benchmarks.yardstick PATH MODEL` listens like `convoke up --json`. The yardstick uses Convoke's HTTP
-server. MODEL is a data file of Convoke with one active conversation. For each request, the yardstick stores the same
-rows with a new conversation SID in the new data file PATH. The yardstick answers 202 with a body that is about as long
-as Convoke's.
-The yardstick validates nothing and runs no steps.
+`python -m tests.benchmarks.yardstick PATH MODEL` prints its URL and its process ID as one line of JSON, like
+`convoke up --json`. MODEL is a data file of Convoke with one active conversation. For each request, the yardstick
+copies the rows of this conversation into the new data file PATH. Each copy has a new conversation SID. The response has
+the status 202 and a body that is about as long as Convoke's.
+
+Like Convoke, the yardstick runs on uvicorn. The yardstick validates nothing and runs no steps.
 
 The benchmarks show Convoke's figures next to the yardstick's figures. Thus a reader can compare figures from different
 machines, or from a busy machine.
@@ -74,14 +75,14 @@ class Yardstick:
         await send({"type": "http.response.body", "body": BODY})
 
     def insert_conversation(self) -> None:
-        """Insert the rows of a conversation with a new SID into the open transaction."""
+        """Insert a copy of the model's rows, with a new conversation SID, in the open transaction."""
         sid = f"CH{next(self._numbers):032x}"
         self.connection.executemany(self._insert, [self._with_sid(row, sid) for row in self._rows])
 
     def _with_sid(self, row: Row, sid: str) -> Row:
         pk, *others = (value.replace(self._sid, sid) if isinstance(value, str) else value for value in row)
-        # The partition key of a change record does not contain the conversation SID. This partition key must be new
-        # too.
+        # The partition key of a change record does not contain the conversation SID. The appended SID makes this key
+        # unique.
         return (pk if pk != row[0] else f"{pk}{sid}", *others)
 
 

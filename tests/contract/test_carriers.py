@@ -191,7 +191,7 @@ def test_twilio_certainly_has_no_copy_if_it_cannot_be_reached() -> None:
 
 
 def is_cut(url: str) -> Future[SentCopy]:
-    """Send a copy to the server at `url`, and cut the call while it waits. Return the finished call."""
+    """Send a copy to the server at `url`. Abort the call while it waits for the server, and return the ended call."""
     with ThreadPoolExecutor(1) as pool:
         carrier = TwilioCarrier(None, url)
         call = pool.submit(carrier.send, COPY)

@@ -194,7 +194,11 @@ FORMAT_8 = (
     f"PRAGMA application_id = {APPLICATION_ID}",
     "PRAGMA user_version = 8",
 )
-"""The SQL statements that create a data file of format 8. The formats 5 to 7 have the same tables."""
+"""The SQL statements that create a data file of format 8.
+
+The formats 5 to 7 have the same tables. However, the column `failures` is missing in format 5 and in a variant of
+format 6.
+"""
 
 ACCOUNT = SidFactory()(Prefix.ACCOUNT)
 

@@ -111,8 +111,8 @@ def test_message_is_visible_at_the_next_visible_time_whatever_its_fraction_of_a_
 ) -> None:
     """A test clock moves to the time that `next_visible` returns.
 
-    If the message were invisible at that time, `next_visible` would return the same time once more, and the clock would
-    never advance.
+    If the message were invisible at that time, `next_visible` would return the same time once more. Then the clock
+    would never advance.
     """
     send(queue, "a")
     queue.change_visibility(received(queue), 60 + nanoseconds / 1e9)
@@ -150,7 +150,10 @@ def test_each_receiver_has_its_own_order(queue: DurableQueue) -> None:
 def test_retry_does_not_go_before_messages_that_have_been_visible_for_longer(
     queue: DurableQueue, clock: ManualClock
 ) -> None:
-    """Otherwise the retries of failed deliveries would keep newer deliveries waiting. Only a line needs the order."""
+    """Otherwise the retries of failed deliveries would delay newer deliveries.
+
+    Only a line, which has the message copies between two addresses, needs the order in which its messages were sent.
+    """
     line = line_key("AC1", "+15017122661>+15558675310")
     for receiver in (ONE, line):
         send(queue, "failed", "newer", receiver=receiver)

@@ -219,10 +219,7 @@ def instance() -> Iterator[EmbeddedInstance]:
 
 
 def received(instance: EmbeddedInstance, *urls: str) -> list[dict[str, Any]]:
-    """Call the operation that fetches and stores the files of a phone's message. Return the media that it stored.
-
-    `urls` are the URLs of the files.
-    """
+    """Fetch the files of a phone's message from `urls`, and store them. Return the stored media."""
     program = instance.engine.program
     service = program.known_services.fetch(instance.account.sid, instance.account.default_chat_service_sid)
     assert service is not None

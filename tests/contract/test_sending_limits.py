@@ -1,4 +1,4 @@
-"""The limit of a sender spreads copies over the seconds, on both engines. See docs/phones.md#limits."""
+"""The limit of a sender spreads its message copies over several seconds, on both engines. See docs/phones.md#limits."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def test_copies_that_come_together_are_sent_at_the_limit(
     sent, asked = simulate(limits, [0.0] * 30, limit, rounded)
     assert max(sent.values()) == limit
     assert max(sent) <= 30 // limit + 2
-    # No copy asks in a loop. A pause that is rounded up can end in a second that other copies have filled.
+    # Most copies ask at most twice. A copy asks more often if its rounded pause ends in a second that is full.
     assert asked.total() <= 2 * 30 + 5
 
 
@@ -139,7 +139,7 @@ def test_pause_is_bounded_and_a_copy_reserves_no_turn_after_the_longest_pause(li
 
 
 def test_clock_that_is_set_back_does_not_stop_the_sender(limits: SendingLimits) -> None:
-    """Otherwise the copies that exceed the limit would wait until the clock is where it was."""
+    """Otherwise copies that exceed the limit would wait until the clock reaches its earlier time."""
     for _ in range(3):
         limits.pause_before(sender(1), NOW + timedelta(days=1))
     assert [limits.pause_before(sender(1), NOW) for _ in range(3)] == [0.0, 0.75, 1.75]
@@ -170,7 +170,7 @@ def test_turn_is_never_in_the_past(limits: SendingLimits) -> None:
 
 
 def test_copy_that_gets_no_turn_tries_no_second_update_of_the_turns(limits: SendingLimits) -> None:
-    """While many copies wait for 15 minutes, they must not use up the writes of the item with the turns."""
+    """Otherwise many waiting copies would use up DynamoDB's maximum write rate for the item with the turns."""
     for _ in range(int(MAX_PAUSE.total_seconds()) + 2):
         limits.pause_before(sender(1), NOW)
     counting = CountingTable(limits.table)

@@ -138,8 +138,8 @@ def test_stream_records_stay_until_forgotten(tmp_path: Path) -> None:
     with closing(SqliteTable(path, streamed=is_streamed)) as table:
         assert [item for _, item in table.stream_records(10)] == [change(3), change(4)]
         table.delete_stream_records(numbers[3:])
-        # Delete the same numbers a second time, after a new record is stored. The new record must remain, because its
-        # number must differ from the numbers of the deleted records.
+        # Delete the same numbers a second time, after a new record is stored. The new record must remain, because the
+        # table must not reuse a number.
         table.transact([Put(change(9))])
         table.delete_stream_records(numbers[3:])
         assert [item for _, item in table.stream_records(10)] == [change(9)]
@@ -439,7 +439,7 @@ def test_killed_process_leaves_whole_transactions_only(tmp_path: Path, seconds: 
 def test_condition_sees_state_before_its_own_transaction() -> None:
     with closing(SqliteTable(":memory:")) as table:
         table.transact([Put(COUNTER)])
-        # A condition sees the items as they were before the transaction, without the transaction's own writes.
+        # A condition sees the items as they were before the transaction.
         table.transact([Update(KEY, (Add("count", 5),)), Put({**CHANGE._asdict(), "a": 1}, NotExists("pk"))])
         table.transact([Update(KEY, (Add("count", 1),), LessThan("count", 6)), Delete(CHANGE, Equals("a", 1))])
         assert table.get(KEY) == {**COUNTER, "count": 6}

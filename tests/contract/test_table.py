@@ -555,10 +555,9 @@ def test_sort_keys_are_ordered_by_utf8_bytes(table: Table) -> None:
 
 
 class Walk:
-    """Twelve items in one partition, and a query for them.
+    """Twelve items in one partition, with the letters `a` to `l` as sort keys.
 
-    The items have the letters `a` to `l` as sort keys. The result of the query is a string of letters. The query reads
-    `index`, or the table if `index` is None.
+    The method `query` returns the letters of the found items. The query reads `index`, or the table if `index` is None.
     """
 
     letters = "abcdefghijkl"

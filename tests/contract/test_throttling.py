@@ -1,6 +1,6 @@
 """Convoke retries throttled calls to AWS. If the last retry fails, the caller gets an error.
 
-Therefore no message is lost without an error. tests/contract/test_dynamodb.py tests the throttling of the table.
+Thus Convoke loses no message silently. tests/contract/test_dynamodb.py tests the throttling of the table.
 """
 
 from __future__ import annotations

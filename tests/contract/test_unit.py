@@ -47,9 +47,9 @@ def change(number: int) -> Item:
 
 
 class Log(list[str]):
-    """Has an entry for each callback that a table has called. The oldest call comes first.
+    """A list with an entry for each callback that a table has called. The oldest call comes first.
 
-    The entry of a callback about changes is the SIDs of the changes. Any other entry is the name of the callback.
+    The entry of the callback `on_changes` contains the SIDs of the changes. Other entries are names of callbacks.
     """
 
     def entry(self, name: str) -> Callable[..., None]:

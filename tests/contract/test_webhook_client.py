@@ -192,7 +192,7 @@ def drip_a_body_without_length(connection: socket.socket) -> None:
 
 
 def drip_a_handshake(connection: socket.socket) -> None:
-    """Send the beginning of a TLS handshake. The first record is sent one byte at a time, and is never complete."""
+    """Begin a TLS handshake. The first record arrives one byte at a time, and is never complete."""
     connection.sendall(b"\x16\x03\x03\x40\x00\x02")
     for _ in range(1000):
         connection.sendall(b"\x00")
@@ -399,7 +399,7 @@ def test_conversation_webhook_is_called_with_its_sid() -> None:
 
 
 class Resolver:
-    """A fake DNS resolver that returns the next address on each call.
+    """A fake DNS resolver that returns the given addresses in order, one for each call.
 
     After the last address, the resolver repeats the last address.
     """
@@ -425,7 +425,7 @@ def done(addresses: list[Address]) -> Future[list[Address]]:
 def only_allowed(network: str, *, https_only: bool = False) -> ReceiverRules:
     """Return rules that allow calls to public networks and to one private network.
 
-    The receivers of these tests run on this machine. A deployment's default rules would refuse to call them.
+    A deployment's default rules would refuse to call the receivers of these tests, because they run on this machine.
     """
     return ReceiverRules(public_only=True, allowed=(ipaddress.ip_network(network),), https_only=https_only)
 
@@ -466,7 +466,10 @@ def test_host_that_resolves_to_another_address_later_is_checked_again() -> None:
 
 @contextmanager
 def listening(port: int, *hosts: str) -> Iterator[dict[str, list[socket.socket]]]:
-    """Answer requests on several local addresses with status 200. Yield the connections that each address received."""
+    """Answer requests on several local addresses with status 200.
+
+    Yield a mapping from each address to the connections that the address has received.
+    """
     accepted: dict[str, list[socket.socket]] = {host: [] for host in hosts}
 
     def serve(host: str, listener: socket.socket) -> None:

@@ -115,7 +115,8 @@ def _is_left_alone(node: ast.AST) -> bool:
 def _children(node: ast.AST) -> Iterable[ast.AST]:
     """Return the child nodes that may be mutated.
 
-    Decorators are not returned. From a type annotation, only the calls are returned.
+    Decorators, base classes and the annotations of functions are not returned. From the annotation of a variable, only
+    the calls are returned.
     """
     match node:
         case ast.ClassDef():

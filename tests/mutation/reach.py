@@ -35,8 +35,8 @@ class Reach:
         """Return the ids of the tests that execute the mutated lines. Tests of the like-named test file come first.
 
         Some lines run at import, such as constants and default values. The coverage data names no test for these lines.
-        For such a line, the result also includes two groups of tests. The first group is the like-named test file. The
-        second group is every test that executes a line with a name that the mutated line helps to define.
+        For such a line, the result includes all tests of the like-named test file. The result also includes the tests
+        that use the constant, function or class.
         """
         reached = self._tests(path, range(mutant.line, mutant.end_line + 1))
         if names := _names_defined_at_import(ast.parse(self._sources[path]), mutant.line):
@@ -80,12 +80,11 @@ def _is_like_named(test: str, path: Path) -> bool:
 
 
 def in_order(path: Path, tests: Iterable[str]) -> list[str]:
-    """Sort tests, so that tests that probably notice a fault in the module at `path` come first.
+    """Sort the tests. Tests that probably notice a fault in the module at `path` come first.
 
-    The list begins with all tests of the like-named test file. After these tests, the list has the first test of every
-    other file, then the second test of every other file, and so on. In each of these rounds, the unit test files come
-    first. The order mixes the files, because different files check different things. From the other files, at most
-    MAX_OTHER_TESTS tests are returned.
+    The list begins with the tests of the like-named test file. Then the other files take turns, because different files
+    check different things. In each turn, the unit test files come first. At most MAX_OTHER_TESTS tests come from the
+    other files.
     """
     by_file: dict[str, list[str]] = {}
     for test in sorted(tests):

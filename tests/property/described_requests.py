@@ -61,7 +61,7 @@ class Application:
             headers["content-type"] = environ["CONTENT_TYPE"]
         scope = {
             "method": environ["REQUEST_METHOD"],
-            # uvicorn also replaces invalid UTF-8 in paths.
+            # Replace invalid UTF-8 in the path, as uvicorn does.
             "path": environ["PATH_INFO"].encode("latin-1").decode(errors="replace"),
             "query_string": environ["QUERY_STRING"].encode("latin-1"),
             "http_version": "1.1",
@@ -76,10 +76,9 @@ class Application:
 
 @dataclass(frozen=True)
 class Run:
-    """Sends requests for existing resources and for unknown resources.
+    """Sends four kinds of requests: valid and invalid requests, each for existing and for unknown resources.
 
-    `examples` is the maximum number of requests per operation. This maximum applies separately to valid and invalid
-    requests, and to existing and unknown resources.
+    For each operation, `examples` is the maximum number of requests of each kind.
     """
 
     examples: int

@@ -23,7 +23,7 @@ class ExpectedConversation:
     name: str | None
     """The unique name. The conversation keeps this name until it is deleted."""
     claims: frozenset[tuple[str, ...]]
-    """The address pairs and number groups. The conversation keeps them until it is closed."""
+    """The address pairs and number groups. The conversation keeps them until it is closed or deleted."""
     state: str
 
     def codes_for(self, name: str | None, claims: frozenset[tuple[str, ...]]) -> set[int]:

@@ -36,7 +36,10 @@ WATCHER = "zoe"
 """The identity of the client. The client's User never leaves the main conversation."""
 
 OWN = ("lastConsumedMessageIndex", "notificationLevel", "status")
-"""The keys with data about the User in the Sync map of conversations. The Sync document has all other keys."""
+"""The keys with data about the User, in an item of the Sync map of conversations.
+
+The test ignores the other keys of the item. The Sync document of the conversation has these other keys.
+"""
 
 
 class ClockedSids(Sids):
@@ -94,7 +97,7 @@ class World:
         self.seen += changes
 
     def deliver(self, changes: int) -> None:
-        """Send the events of waiting changes to the client. `changes` is the number of changes, oldest first."""
+        """Send the events of the oldest waiting changes to the client. `changes` is the number of these changes."""
         for change in self.waiting[:changes]:
             touches = [*self.sync.touches(change)]
             for subscription in self.watched:

@@ -103,7 +103,7 @@ class Tenants(RuleBasedStateMachine):
     def own_an_address(self, who: int) -> None:
         """Set the list of owned addresses, and then clear the list.
 
-        Otherwise Convoke would refuse most later requests.
+        If the list were not cleared, Convoke would refuse most later requests.
         """
         owned = {"OwnedAddresses": f"messenger:{self.tenants[who].marker}"}
         self.ask(who, "POST", "/convoke/v1/Configuration", owned)
@@ -128,7 +128,7 @@ class Tenants(RuleBasedStateMachine):
 
     @rule(who=WHO, whose=WHO, data=st.data())
     def use_a_sid(self, who: int, whose: int, data: st.DataObject) -> None:
-        """Send a SID in the paths of many resources. The SID can be of any kind."""
+        """Send a SID that the tenant `whose` knows, in the paths of many resources. The SID can be of any kind."""
         known = sorted(self.tenants[whose].known)
         if not known:
             return

@@ -57,9 +57,9 @@ HANDLERS = (
     "_message_sender",
     "_conversation_finalizer",
 )
-"""The names of the `AwsInstance` attributes whose handlers `clear_caches` discards. Each handler has its own caches.
+"""The `AwsInstance` attributes that `clear_caches` discards. Each attribute is a handler with its own caches.
 
-The handler `_inbound_messages` is missing here.
+`clear_caches` keeps the handler `_inbound_messages` and its caches.
 """
 
 
@@ -104,7 +104,7 @@ def create_queues(sqs: Any) -> dict[str, str]:
 
 @cache
 def shared_session() -> Session:
-    """Return one session for all tests, because loading the service models again would take longer than most tests."""
+    """Return one session for all tests, because loading the service models takes longer than most tests."""
     return new_session()
 
 
@@ -188,7 +188,7 @@ class AwsInstance(Instance):
         super().__init__(self._resolve, self._operator(), self.edges("api").table, receivers)
 
     def edges(self, function: str) -> AwsEdges:
-        """Return the edges that the function's code creates from the environment variables of the template."""
+        """Return the function's edges, which depend on the environment variables in the template."""
         if function not in self._edges:
             made = self._edges[function] = AwsEdges(self.deployment.environment(function))
             vars(made)["_session"] = self.session()
@@ -284,9 +284,9 @@ class AwsInstance(Instance):
         return self._consume("CopyQueue", self._message_sender)
 
     def _consume(self, queue: str, handler: Handler) -> bool:
-        """Receive one batch from the queue and pass the batch to the handler. Return whether the queue had messages.
+        """Pass one batch of the queue's messages to the handler. Return whether the queue had messages.
 
-        Delete all messages of the batch, except the messages that the handler reports as failed.
+        Delete the messages that the handler does not report as failed.
         """
         sqs, url = self.deployment.client("sqs"), self.deployment.values[queue]
         received = sqs.receive_message(

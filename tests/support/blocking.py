@@ -18,7 +18,7 @@ _sleep, _wait = time.sleep, threading.Condition.wait
 def product_blocks_event_loop() -> bool:
     """Return whether the current blocking call comes from code of Convoke on an event loop's thread.
 
-    The call can be indirect: Convoke calls `Future.result`, and `Future.result` waits for a condition.
+    The call can be indirect. For example, Convoke calls `Future.result`, which waits for a condition.
     """
     if asyncio._get_running_loop() is None:
         return False
@@ -36,7 +36,8 @@ def product_blocks_event_loop() -> bool:
 class BlockingGuard:
     """Raises AssertionError if Convoke sleeps or waits on the thread of an event loop.
 
-    The guard notices waits for a condition, and waits for the locks that the module `engine` creates.
+    The guard notices all waits for a condition. The guard notices waits for a lock only if the module `engine` creates
+    the lock.
     """
 
     def __init__(self) -> None:

@@ -40,7 +40,7 @@ def make_busy(table: SqliteTable, name: str = "SQLITE_BUSY") -> BusyConnection:
 
 
 def roll_back_during_select(table: SqliteTable) -> None:
-    """Simulate a read that fails with an I/O error for which SQLite rolls back the whole transaction.
+    """Simulate a read whose I/O error makes SQLite roll back the whole transaction.
 
     Raises UnavailableError, because the read fails.
     """

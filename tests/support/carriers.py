@@ -18,7 +18,7 @@ from botocore.validate import validate_parameters
 
 @dataclass
 class Reply:
-    """The response of a fake carrier. The default status means that the carrier accepts the message copy."""
+    """The response of a fake carrier. The default status means that the carrier accepts the message."""
 
     status: int = 201
     body: Mapping[str, object] | str = field(default_factory=dict)
@@ -30,7 +30,7 @@ class Reply:
 class StandIn:
     """A fake carrier that records each request.
 
-    The carrier answers with `replies` in order. Once `replies` is empty, the carrier accepts every valid message copy.
+    The carrier answers with `replies` in order. Once `replies` is empty, the carrier accepts every valid message.
     """
 
     url: str
@@ -75,7 +75,10 @@ class _TwilioHandler(_Handler):
 
 
 class _AwsHandler(_Handler):
-    """Implements the operations that send an SMS or an MMS according to botocore's service description."""
+    """Implements the operations that send an SMS or an MMS.
+
+    Each request must be valid according to botocore's service description.
+    """
 
     def accept(self, body: bytes) -> Reply:
         service, _, operation = self.headers["X-Amz-Target"].partition(".")

@@ -31,9 +31,9 @@ class ChatResponse:
 
 @dataclass
 class ChatUser:
-    """A chat user whose access token for one service Convoke has accepted.
+    """A chat user of one service. The user needs no access token.
 
-    The constructor also creates the User resource, as the connection of a real client does.
+    The constructor creates the User resource, as the connection of a real client does.
     """
 
     instance: EmbeddedInstance
@@ -99,7 +99,7 @@ def role_with(instance: EmbeddedInstance, role_type: str, *permissions: str) -> 
 def receive_webhooks(instance: EmbeddedInstance, *filters: str) -> None:
     """Configure the account's webhooks to receive the events in `filters`.
 
-    The event types decide which webhook is called: the pre-event webhook or the post-event webhook.
+    The type of an event decides whether Convoke calls the pre-event webhook or the post-event webhook.
     """
     instance.client().conversations.v1.configuration.webhooks().update(
         pre_webhook_url="https://hooks.example.com/pre",

@@ -33,7 +33,7 @@ def outputs(values: Mapping[str, str]) -> dict[str, str]:
 
 
 def output_value(value: Any, values: Mapping[str, str]) -> str:
-    """Evaluate the expression `value` of the template. `values` maps logical IDs to physical IDs.
+    """Evaluate `value`, an expression in the template. `values` maps logical IDs to physical IDs.
 
     Only AWS knows the value of a `!GetAtt`. Therefore this function returns the name of the attribute instead.
     """
@@ -45,13 +45,16 @@ def output_value(value: Any, values: Mapping[str, str]) -> str:
 
 @dataclass
 class CloudFormation:
-    """The state of the fake server. A test changes the responses and reads the received requests."""
+    """The state of the fake server. A test sets the responses, and reads the regions of the received requests."""
 
     url: str = ""
     stacks: dict[str, Mapping[str, str]] = field(default_factory=dict)
     """Maps each stack's name to the outputs of the stack."""
     functions: list[str] = field(default_factory=list)
-    """The names of the functions in every stack. ListStackResources returns one function and its alias per page."""
+    """The names of the functions, which are the same for every stack.
+
+    ListStackResources returns one function and its alias per page.
+    """
     refusal: Refusal | None = None
     """If not None, the server returns this error for every request."""
     regions: list[str] = field(default_factory=list)

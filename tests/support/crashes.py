@@ -23,7 +23,7 @@ from tests.support.examples import CHAT_AND_SMS, chat
 from tests.support.instances import EmbeddedInstance, Instance, held_instance
 
 PROXY = "+1501"
-"""The first characters in the sort key of each lock on an address pair in the scenarios."""
+"""In the scenarios, the sort key of every lock of an address pair begins with these characters."""
 
 PARTICIPANTS = [*chat(8), CHAT_AND_SMS[0], CHAT_AND_SMS[1]]
 
@@ -44,11 +44,11 @@ CRASH_POINTS: Counter[str] = Counter()
 """Maps each test to the number of crashes that the test simulated."""
 
 EDGES = ("table", "participant_queue", "workflow", "event_bus", "delivery_queue", "copy_queue", "webhook_client")
-"""Edges whose calls can crash, before or after the call. Calls to carriers and to the media store can crash too."""
+"""Edges whose calls can crash, apart from the carriers and the media store, which `crashing_edges` adds."""
 
 
 INSIDE_A_COMMIT = ("_write_pending", "_store", "_announce")
-"""Methods that the table calls inside a commit. A crash can also happen before or after each of these calls."""
+"""Methods of the table that run inside a commit. Calls of these methods can crash too."""
 
 
 class ProcessCrashError(BaseException):

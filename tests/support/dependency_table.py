@@ -29,7 +29,10 @@ TEXTS = {
     "apache-2.0": "Apache-2.0",
     "mit license": "MIT",
 }
-"""Maps licence texts to SPDX identifiers. A package without a known classifier has its text in the field `License`."""
+"""Maps licence names to SPDX identifiers, for packages without a known classifier.
+
+The metadata field `License` of such a package contains the name of the licence.
+"""
 
 
 def licences() -> dict[str, str]:

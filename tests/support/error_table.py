@@ -19,7 +19,7 @@ SOURCES = ROOT / "layers/convoke/src/convoke"
 def raised() -> dict[int, type[ConversationsError]]:
     """Return a mapping from each error code of the API to its error class.
 
-    An error counts as an error of the API if a module outside the catalogue mentions the error's class.
+    An error belongs to the API if a module outside the catalogue mentions the error's class.
     """
     named = {
         name

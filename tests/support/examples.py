@@ -17,22 +17,22 @@ GROUP_MMS = [
 
 
 def chat(count: int) -> list[str]:
-    """Return values that add `count` chat participants."""
+    """Return the `Participant` values of `count` chat participants."""
     return [json.dumps({"identity": f"member {number}"}) for number in range(count)]
 
 
 def chat_of_36_characters(count: int) -> list[str]:
-    """Return values that add `count` chat participants. Each identity is as long as a UUID."""
+    """Return the `Participant` values of `count` chat participants. Each identity is as long as a UUID."""
     return [json.dumps({"identity": f"{number}-4000-8000-{number:024}"}) for number in range(count)]
 
 
 def sms(count: int) -> list[str]:
-    """Return values that add `count` SMS participants. All use the same proxy address."""
+    """Return the `Participant` values of `count` SMS participants with the same proxy address."""
     return [_bound(address=_phone(number), proxy_address="+15017122661") for number in range(count)]
 
 
 def group_mms(count: int) -> list[str]:
-    """Return values that add a group MMS of `count` participants. The last participant is the business number."""
+    """Return the `Participant` values of a group MMS. The last of the `count` participants is the business number."""
     return [*(_bound(address=_phone(number)) for number in range(count - 1)), _bound(projected_address="+15017122661")]
 
 

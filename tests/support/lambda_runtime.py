@@ -81,7 +81,8 @@ def environment(*path: Path) -> dict[str, str]:
     variables = [settings["Environment"]["Variables"] for settings in functions().values()]
     values = [(name, _value_of(value)) for each in variables for name, value in each.items()]
     return {
-        # One function can refer to a resource where another function has a parameter. The parameter takes precedence.
+        # A variable can refer to a resource in one function and to a parameter in another function. Then use the value
+        # of the parameter.
         **dict(sorted(values, key=lambda each: each[1] != "-")),
         "AWS_REGION": "us-east-1",
         "AWS_DEFAULT_REGION": "us-east-1",
@@ -97,8 +98,7 @@ def environment(*path: Path) -> dict[str, str]:
 def _value_of(variable: Any) -> str:
     """Return the value of an environment variable.
 
-    A value that is neither a text nor a parameter refers to a resource. Then the result is `-`, because the functions
-    call no resource in these tests.
+    If the variable refers to a resource, the result is `-`, because the functions call no resource in these tests.
     """
     if isinstance(variable, str):
         return variable
@@ -161,7 +161,7 @@ def runtime_api(invocations: int = 0) -> Iterator[tuple[str, Queue[str]]]:
 def started(function: Path, environ: Mapping[str, str], address: str, *under: str) -> Iterator[subprocess.Popen[bytes]]:
     """Run the function in the folder `function` with the runtime client.
 
-    The command `under`, for example a profiler, starts the client as its child process.
+    The command `under`, for example a profiler, runs the client.
     """
     command = [*under, str(python()), "-m", "awslambdaric", "app.lambda_handler"]
     variables = {**environ, "AWS_LAMBDA_RUNTIME_API": address}

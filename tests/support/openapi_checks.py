@@ -179,10 +179,10 @@ def _validator(operation_id: str, status: int) -> Draft202012Validator | None:
 
 
 def closed(schema: Any) -> Any:
-    """Return a copy of the schema in which an object with described properties allows no other properties.
+    """Return a copy of the schema in which objects allow only the described properties.
 
-    If the schema says whether an object allows additional properties, the copy says the same. With the copy, tests
-    notice fields that are missing from `/openapi.json`.
+    An object with its own `additionalProperties` keeps this value. With the copy, tests notice fields that are missing
+    from `/openapi.json`.
     """
     if isinstance(schema, list):
         return [closed(part) for part in schema]

@@ -97,7 +97,7 @@ def _examples_of(operation: Operation) -> Iterator[tuple[str, Any]]:
 def _parts(schema: Schema, body: Any) -> Iterator[tuple[str, Any]]:
     """Yield each part of a response body whose schema has a name, together with the name.
 
-    Of a list, yield only parts of the first element. Omit the API description itself.
+    Search only the first element of each list. Omit the API description itself.
     """
     if "$ref" in schema and _name(schema) != "Description":
         yield _name(schema), body

@@ -22,7 +22,7 @@ def text(
 
 
 def configure(instance: Instance, address: str = BUSINESS, **settings: Any) -> Any:
-    """Configure an address so that an inbound message can create a conversation."""
+    """Configure an address so that a message to this address can create a conversation."""
     addresses = instance.client().conversations.v1.address_configurations
     return addresses.create(type="sms", address=address, auto_creation_enabled=True, **settings)
 

@@ -51,7 +51,7 @@ class SimulatedCore:
         self._lock = Lock()
 
     def occupy(self, seconds: float) -> float:
-        """Reserve the core for some seconds, from when it is free. Return the time at which the reservation ends.
+        """Reserve the core for `seconds`, from the time when the core is free. Return the end of the reservation.
 
         The method does not wait. The caller passes the returned time to `SimulatedTime.wait_until`.
         """

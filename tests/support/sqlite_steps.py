@@ -8,7 +8,7 @@ from convoke.embedded.queue import DurableQueue
 
 
 def steps(queue: DurableQueue, call: Callable[[], object]) -> int:
-    """Run `call`. Return how many steps SQLite's virtual machine runs meanwhile.
+    """Run `call`. Return how many steps SQLite's virtual machine runs meanwhile, on the connection of `queue`.
 
     Unlike a duration, this number is the same on every computer.
     """

@@ -1,6 +1,6 @@
 """Simulate a table whose indexes and eventually consistent queries lag behind the writes.
 
-On DynamoDB, a query can miss the last writes for a short time.
+On DynamoDB, an eventually consistent query can miss the last writes for a short time.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from convoke.storage import keys
 
 
 def with_due_conversations(sweeper: Sweeper, **changes: Any) -> Sweeper:
-    """Copy the sweeper, and replace some attributes of its DueConversations. `changes` holds the new values."""
+    """Return a copy of the sweeper. In the copy, `changes` replaces attributes of the DueConversations object."""
     process = sweeper.processes[keys.CONVERSATION]
     assert isinstance(process, DueConversations)
     return replace(sweeper, processes={**sweeper.processes, keys.CONVERSATION: replace(process, **changes)})

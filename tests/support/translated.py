@@ -54,9 +54,7 @@ def _decided(**parameters: str) -> dict[str, Any]:
 
 
 def deployed(*types: str, **parameters: str) -> dict[str, Any]:
-    """Return a mapping from each logical ID to its resource, for the resources of these types.
-
-    The resources are those of the translated template.
+    """Return a mapping from logical IDs to the resources of these types in the translated template.
 
     Conditions are resolved. A parameter that is missing from `parameters` has its default value.
     """

@@ -9,10 +9,10 @@ from tests.support.instances import Answer, Instance
 
 
 class Tree:
-    """A tree of paths, which start with `/v1/`. If `in_service` is true, they start with `/v1/Services/{sid}/`.
+    """One of the two trees of paths, and the service to which its conversations belong.
 
-    If `in_service` is true, the constructor creates a service, and `service_sid` is the SID of this service. Otherwise
-    `service_sid` is the SID of the account's default service.
+    If `in_service` is true, the paths start with `/v1/Services/{sid}/`, and the constructor creates this service.
+    Otherwise the paths start with `/v1/`, and `service_sid` is the SID of the account's default service.
     """
 
     def __init__(self, instance: Instance, *, in_service: bool) -> None:

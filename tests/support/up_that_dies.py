@@ -1,4 +1,4 @@
-"""Run an instance like `convoke up` that dies during a commit.
+"""Run an instance as `convoke up` does, and let the process die during a commit.
 
 `python -m tests.support.up_that_dies METHOD WHEN PATH` prints the ready line.
 
@@ -24,7 +24,7 @@ def die_in_commit(engine: EmbeddedEngine, name: str, when: str) -> None:
     method = getattr(engine.table, name)
 
     def dying(unit: Unit) -> None:
-        # If the commit has already called `_write_pending`, `pending` is empty. Therefore read `known`.
+        # `_write_pending` empties `unit.pending`, and the commit can call METHOD later. Therefore read `unit.known`.
         stores_conversation = any(key.sk == "conversation" for key in unit.known)
         if stores_conversation and when == "before":
             os._exit(KILLED)

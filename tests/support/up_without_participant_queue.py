@@ -1,4 +1,4 @@
-"""Run an instance like `convoke up` whose participant queue loses every message.
+"""Run an instance as `convoke up` does, but with a participant queue that loses every message.
 
 A new conversation stays `initializing` until the sweeper runs.
 
@@ -40,7 +40,8 @@ def serve(engine: EmbeddedEngine) -> None:
     }
 
     def report_ready() -> None:
-        # The first sweep also processes conversations that are created during the sweep. Therefore wait for its end.
+        # The first sweep can process conversations that are created during the sweep. The new conversations of a test
+        # must stay `initializing`. Therefore wait for the end of the first sweep.
         while engine._sweep_until is not None or engine._sweeping.locked():
             time.sleep(0.001)
         print(json.dumps(ready), flush=True)

@@ -101,7 +101,7 @@ def test_attributes_length_is_checked_before_the_json_syntax() -> None:
 
 @pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ('{"a":', "}")])
 def test_deeply_nested_attributes_are_accepted_or_rejected_without_a_crash(opening: str, closing: str) -> None:
-    """The maximum nesting depth of the JSON parser depends on the Python version."""
+    """Which depth is rejected depends on the Python version, because its JSON parser limits the depth."""
     for depth in [100, *range(900, 1100), (KILOBYTES_16 - 1) // (len(opening) + len(closing))]:
         attributes = opening * depth + "1" + closing * depth
         try:

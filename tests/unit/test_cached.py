@@ -54,9 +54,9 @@ def test_forgotten_value_is_fetched_again() -> None:
 
 
 def fetched_after(change: Callable[[Clocks], object], lifetime: float = LIFETIME) -> str | None:
-    """Cache the value `old`, call `change`, and read the cache again. Return the second value.
+    """Cache the value `old`, call `change`, and return the value that the cache returns after the change.
 
-    If the cache fetches the value again, the second value is `new`.
+    The result is `new` if the cache fetches the value a second time. Otherwise the result is `old`.
     """
     source, clocks = Source(), Clocks()
     source.values["a",] = "old"

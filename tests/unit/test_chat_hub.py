@@ -60,7 +60,7 @@ MISSING = SyncObject(ObjectKind.MESSAGES, "CH" + 32 * "9")
 class Feed:
     """A fake feed that provides the hub with events.
 
-    Each change touches the messages of the conversation, unless `touched` names another Sync object.
+    Each change touches the Sync object `touched`, which is the list of the conversation's messages by default.
     """
 
     table: SqliteTable
@@ -152,10 +152,9 @@ class FakeClient:
 
     @property
     def notifications(self) -> list[tuple[str, Any]]:
-        """The events in the notifications that the client has received.
+        """The events that the client has received, as pairs of the notification's type and the event's text.
 
-        Each entry has the type of the notification and the text of the event. If the event has no text, the entry has
-        the SID of the Sync object instead.
+        If an event has no text, its pair contains the SID of the Sync object instead.
         """
         found = []
         for frame in self.frames:
@@ -296,7 +295,7 @@ def test_removed_member_gets_nothing_that_was_committed_with_its_removal() -> No
         await machine.settled()
         machine.table._on_changes = lambda _: machine.hub.changed([removal("removal", "bob")])
         machine.hub.changed([change("before")])
-        # The first of the next two lines opens a unit. The second makes the hub work while this unit is open.
+        # The next line opens a unit of work. The line after that makes the hub work before the unit is committed.
         machine.table.transact([Put({"pk": "change#1", "sk": "change"})])
         machine.hub._work_when_committed()
         await machine.settled()
@@ -366,8 +365,7 @@ def test_clients_see_only_committed_data() -> None:
         client.asks("establish", MESSAGES)
         await machine.settled()
         machine.hub.changed([change("committed")])
-        # Whenever the hub could read, a request has an open unit with a write. The hub must not read before the unit
-        # ends.
+        # In every tick, a request has an uncommitted write. The hub must not read before the commit.
         for _ in range(3):
             machine.table.transact([Put({"pk": "a", "sk": "b"})])
             await asyncio.sleep(0)
@@ -584,7 +582,7 @@ def test_hub_goes_on_after_a_dropped_unit() -> None:
         await machine.settled()
         machine.hub.changed([change("committed")])
         machine.table.transact([Put({"pk": "a", "sk": "b"})])
-        # The hub waits for the end of the open unit. The next line makes the event loop drop the unit.
+        # The hub waits for the commit of the open unit of work. The next line makes the event loop drop the unit.
         asyncio.get_running_loop().call_soon(machine.table._abandon, UnavailableError())
         machine.hub._work_when_committed()
         await machine.settled()

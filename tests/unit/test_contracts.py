@@ -57,7 +57,7 @@ def used_by(route: Route) -> set[str]:
 
 
 def contract_of(route: Route) -> str:
-    """Return a description of the contract for failed assertions."""
+    """Return the name of the route's contract for the messages of failed assertions."""
     return f"the contract of {route.handler.__name__} in {route.handler.__module__}"
 
 

@@ -1,6 +1,6 @@
 """If an account lists its business addresses, participants can use only these business addresses.
 
-No participant can have a listed address as its own address. See operations/participants.py.
+A person cannot have a listed address. See operations/participants.py.
 """
 
 from __future__ import annotations

@@ -204,7 +204,7 @@ def test_next_turn_starts_after_the_receiver_that_was_called_last() -> None:
 
 
 def test_start_does_not_look_at_lines_that_wait_nor_at_other_receivers_of_a_busy_account() -> None:
-    """The copies that wait for the limit of their sender must not slow down deliveries."""
+    """A line has the message copies between two addresses. Waiting lines must not slow down other deliveries."""
 
     async def scenario(machine: Machine) -> None:
         def steps_of_start(count: int) -> int:
@@ -215,7 +215,7 @@ def test_start_does_not_look_at_lines_that_wait_nor_at_other_receivers_of_a_busy
                 message = machine.queue.receive(line)
                 assert message
                 machine.queue.change_visibility(message, 600)
-            machine.concurrent._next_receiver()  # holds the second copies back
+            machine.concurrent._next_receiver()  # Hide the second copy of each line until the first copy is visible.
             machine.queue.send([QueuedMessage("AC3", "AC3 https://ready:443", "delivery")])
             machine.concurrent._last_receiver = ""
             return steps(machine.queue, machine.concurrent._next_receiver)
@@ -530,7 +530,7 @@ def test_deliveries_are_idle_during_a_pause_and_after_the_stop_although_a_delive
 ) -> None:
     async def scenario(machine: Machine) -> None:
         machine.send("host")
-        # The next line schedules a check of the queue. Then `stop` begins a pause or the stop.
+        # The next line schedules a check of the queue. Before this check, `stop` pauses or stops the deliveries.
         machine.concurrent.wake()
         stop(machine.concurrent)
         await machine.stays(lambda: machine.concurrent.is_idle() and machine.queue.has_visible())

@@ -344,8 +344,8 @@ def raised_errors() -> set[str]:
 def names_in_use(node: ast.AST, *, in_use: bool = False) -> Iterator[str]:
     """Yield the names in function bodies and in positional arguments, and each name that is assigned to another name.
 
-    The names after the word `except`, in a call of `isinstance`, and in a list of errors outside functions, for example
-    in a contract, are ignored. These parts of the code do not raise the errors.
+    Ignore names that do not lead to a raised error. These are the names after `except`, in a call of `isinstance`, and
+    in keyword arguments outside functions.
     """
     match node:
         case ast.ExceptHandler():

@@ -1,4 +1,4 @@
-"""An event id is a time, and each new event id of an item is greater than the previous one (domain/event_ids.py)."""
+"""An event id is a time. Each new event id of an item is greater than the item's last id (domain/event_ids.py)."""
 
 from __future__ import annotations
 

@@ -107,7 +107,7 @@ class Machine:
     table: SqliteTable
     waiters: ConversationWaiters
     log: list[str]
-    """The received notifications in order. Each one is `arrived` or `answered`."""
+    """The entry `arrived` or `answered` for each callback of the admission, in order."""
 
 
 def no_chat() -> NoReturn:

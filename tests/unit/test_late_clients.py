@@ -35,7 +35,7 @@ RARE = {
     "urllib3",
     "websockets",
 }
-"""Modules that are slow to import and that a start does not need."""
+"""Modules that are slow to import. The start of an instance does not need these modules."""
 
 
 def test_start_imports_no_module_that_only_later_requests_need() -> None:

@@ -1,4 +1,4 @@
-"""Convoke writes an operation's log lines and metrics only after its unit is committed (embedded/logs.py)."""
+"""Convoke writes log lines and metrics of an operation only after the operation is committed (embedded/logs.py)."""
 
 from __future__ import annotations
 

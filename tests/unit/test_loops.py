@@ -78,7 +78,8 @@ def test_periodic_thread_that_was_never_started_can_be_stopped() -> None:
 class FakeSteps:
     """A fake that replaces the background steps.
 
-    Each run performs one waiting step, or raises the first error in `errors`. `ends` has the time limit of each run.
+    Each run performs one waiting step, or raises the first error in `errors`. For each run, `ends` has the argument
+    `until`, and `at` has the time of the run's start.
     """
 
     waiting: int = 0

@@ -50,7 +50,7 @@ def test_help_imports_no_command() -> None:
 def test_commands_on_a_data_file_do_not_import_optional_packages() -> None:
     imported = imported_by("account", "create", "--data", ":memory:")
     assert "convoke.embedded.engine" in imported
-    # Do not check for botocore, because Powertools imports an installed botocore.
+    # Do not check for botocore, because Powertools imports botocore if it is installed.
     assert not imported & {"boto3", "twilio", "uvicorn"}
 
 

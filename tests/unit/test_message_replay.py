@@ -1,4 +1,4 @@
-"""A replay sends a conversation's earlier messages to a new webhook, one after the other."""
+"""A replay sends the messages that are older than a webhook to this webhook, one after the other."""
 
 from __future__ import annotations
 

@@ -127,7 +127,7 @@ def test_change_with_ten_uuids_as_identities_takes_less_than_two_kilobytes() -> 
 
 
 def test_provisioning_of_ten_uuids_takes_less_than_one_kilobyte_until_it_ends() -> None:
-    """DynamoDB charges an update by the larger item: the old item or the new item."""
+    """DynamoDB charges an update by the size of the old item or of the new item, whichever is larger."""
     provisioning = request_of(ten_members(UUIDS))
     assert size_in_bytes(provisioning_item(provisioning.added(MOMENT))) <= 1024
 

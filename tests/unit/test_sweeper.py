@@ -64,9 +64,9 @@ class Overtaken(ProvisioningRepository):
 
 @dataclass(frozen=True)
 class Interrupted:
-    """A table that calls one function of `meanwhile` before each transaction, as long as functions are left.
+    """A table that removes and calls the last function in `meanwhile` before each transaction.
 
-    Each function writes to the table, as another process could. The last function runs first.
+    Each function writes to the table, as another process could.
     """
 
     table: Any
@@ -152,10 +152,9 @@ def test_claim_is_won_once(instance: EmbeddedInstance, clock: ManualClock) -> No
 
 
 def test_timer_shortened_during_a_postponement_fires_in_time(clock: ManualClock) -> None:
-    """A client shortens a timer while the sweeper postpones the conversation's due time.
+    """A client shortens a timer. Between the client's read and write, the sweeper postpones the due time.
 
-    The client reads the old due time, which is early enough for the shorter timer. The new due time is too late for the
-    timer.
+    The due time that the client has read is early enough for the shorter timer. The postponed due time is too late.
     """
     tables: list[Interrupted] = []
 
@@ -278,8 +277,8 @@ def budget(resources: int) -> Callable[[], bool]:
 def test_no_shard_waits_for_another(backlog: list[int], sweeps: list[tuple[int, list[int]]]) -> None:
     """A sweep can end before all due items are processed. Between two sweeps, more items become due.
 
-    Each sweep processes nearly the same number of items from every shard. The numbers differ by at most 1, except for a
-    shard with fewer due items.
+    In one sweep, the numbers of processed items per shard differ by at most 1. A smaller number is possible only for a
+    shard without further due items.
     """
     with memory_table() as table:
         shards = Shards(table, ManualClock())

@@ -1,4 +1,4 @@
-"""Test a project that uses Convoke, with the fixture `convoke` and without an import from Convoke."""
+"""Test a project that uses Convoke. The tests use the fixture `convoke`, and import nothing from Convoke."""
 
 from __future__ import annotations
 
