@@ -24,10 +24,10 @@ Counted = dict[str, dict[str, Cost]]
 
 
 class SlowTime:
-    """A clock for SIDs that advances one millisecond per reading. Therefore the SIDs rarely contain the same time.
+    """A clock for SIDs that advances one millisecond per reading, so that few SIDs contain the same time.
 
-    Different times are the worst case for the cost, because an item stores the common beginning of its SIDs only once.
-    On a fast machine, the real clock would show a lower cost.
+    SIDs with different times are the worst case for the cost: an item stores the common beginning of its SIDs only
+    once. With the real clock, the measured cost would be lower on a fast machine.
     """
 
     def __init__(self) -> None:
@@ -93,10 +93,9 @@ def test_create_makes_two_aws_calls_and_no_read(costs: Counted) -> None:
 def test_provisioning_makes_at_most_seven_aws_calls(costs: Counted) -> None:
     """Count the AWS calls until the conversation is active.
 
-    The steps `add` and `publish` make at most five calls, including one call that reads unknown Users. The step
-    `finalize` makes two calls that activate the conversation. Two later calls of `finalize` do not count, because the
-    conversation is active before these calls: `events:PutEvents` publishes the state event, and `dynamodb:UpdateItem`
-    settles the conversation.
+    The steps `add` and `publish` together make at most five calls. One of these calls reads unknown Users. The step
+    `finalize` activates the conversation with its first two calls. Its last two calls do not count: `events:PutEvents`
+    publishes the state event, and `dynamodb:UpdateItem` settles the conversation.
     """
     for asked in ("1 chat", "10 chat", "10 sms"):
         steps = costs[asked]

@@ -52,7 +52,7 @@ OTHER_PAIR = PAIR.replace(PHONE, OTHER_PHONE)
 
 
 def edges_of(instance: Instance) -> Edges:
-    """Return the edges with which the instance sends copies."""
+    """Return the edges (the ports to the outside) with which the instance sends copies."""
     if isinstance(instance, AwsInstance):
         return instance.edges("message_sender")
     assert isinstance(instance, EmbeddedInstance)
@@ -234,7 +234,7 @@ def test_copy_that_the_carrier_throttles_for_hours_fails(machine: Machine) -> No
     for _ in range(int(MAX_DELAY.total_seconds()) // 10):
         assert statuses(machine.instance) == ["queued"]
         machine.later(10)
-    # In the end, the copy comes back once a minute, and not every 10 seconds.
+    # The pauses grow to a minute. If every pause had 10 seconds, there would be 3,600 attempts.
     assert 600 < 1000 - len(machine.carrier.answers) < 700
     machine.later(60)
     (receipt,) = machine.instance.items("receipt#")
@@ -268,7 +268,7 @@ def test_copy_over_the_limit_of_its_sender_waits_and_uses_up_no_attempt(clocked:
     assert Counter(statuses(clocked)) == {"delivered": 1, "queued": 1}
     (waiting,) = (receipt for receipt in clocked.items("receipt#") if receipt["status"] == "queued")
     assert "attempts" not in waiting
-    # Even if the engine's queue delivers the copy too early, the message sender does not send the copy in this second.
+    # Even if the queue delivers the copy too early, the message sender does not send the copy in this second.
     sender = Program(edges_of(clocked)).message_sender
     copy = Copy.of(items.to_resource(Receipt, waiting), clock.now())
     with pytest.raises(RetryCopyError) as delayed:

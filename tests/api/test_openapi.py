@@ -161,9 +161,9 @@ FITTING = {
     "createParticipant": ("Identity", "Attributes", "DateCreated", "DateUpdated"),
     "updateParticipant": ("Attributes", "LastReadMessageIndex", "LastReadTimestamp"),
 }
-"""Maps an operation id to parameters that a request can combine.
+"""Maps an operation id to the parameters of a full request.
 
-The other parameters of the operation exclude these parameters.
+For all other operations, a full request has every parameter.
 """
 
 TEXT = st.text(st.characters(codec="utf-8"))
@@ -314,7 +314,7 @@ def test_every_route_is_described_and_no_other(embedded: EmbeddedInstance) -> No
 
 @EVERY_OPERATION
 def test_operation_returns_every_described_status(embedded: EmbeddedInstance, operation: Operation) -> None:
-    """Send a request with only the required parameters, and a request with all parameters that it can combine.
+    """Send a request with only the required parameters, and a full request (see FITTING).
 
     If the first response has an ETag, also send a request with this ETag.
     """
