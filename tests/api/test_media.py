@@ -108,8 +108,7 @@ def test_media_can_be_in_one_message_only(instance: Instance) -> None:
     assert (error.status, error.code) == (400, 50508)
 
 
-# Races. Convoke checks the media, then sends the pre-event, and then stores the message. These tests change data while
-# the pre-event waits.
+# Races. Convoke checks the media, then sends the pre-event, and then stores the message.
 
 
 def asking(instance: Instance, meanwhile: Callable[[], object]) -> dict[str, str]:

@@ -522,9 +522,9 @@ def test_long_replay_of_messages_starts_at_the_first_missed_one(
 
 
 def test_replay_has_events_for_recent_messages_whose_receipts_changed(instance: EmbeddedInstance) -> None:
-    """A new status of a receipt updates the item of the message, but Convoke stores no change for the message.
+    """A new status of a receipt changes the message, but the stored changes that a replay reads do not show this.
 
-    Therefore the replay must read recent messages in addition to the stored changes.
+    Therefore the replay must compare the event ids of recent messages.
     """
     conversation = conversation_with(instance, "alice")
     conversation.participants.create(

@@ -355,7 +355,7 @@ def test_two_sweepers_fire_a_timer_once(
 
 @dataclass(frozen=True)
 class InterruptedTable:
-    """A table that calls a function of `meanwhile` each time an update's condition fails, as long as functions are left."""
+    """A table that calls a function of `meanwhile` when an update's condition fails, as long as functions are left."""
 
     table: Any
     meanwhile: list[Meanwhile]
