@@ -190,7 +190,7 @@ def test_sweeper_without_time_leaves_the_remaining_work_to_the_next_sweep(moto: 
     event = sample(EVENTS / "sweeper" / "every_minute.json", moto)
     assert function("sweeper", event, EndingContext(0)) == 0
     assert len(moto.items("conversation")) == 3
-    # There is enough time when the sweeper takes a conversation. Later, there is not enough time to erase the items.
+    # The sweeper has enough time to take a conversation, but then not enough time to erase the conversation's items.
     assert function("sweeper", event, EndingContext(1)) == 1
     assert len(moto.items("conversation")) == 3
     forget_claims(moto)

@@ -30,9 +30,9 @@ RECORDED = {
     "literal%252Fvalue": "literal/value",
     "literal%253Fvalue": "literal?value",
 }
-"""Maps a path segment of a client's request to the segment that a real HTTP API passed to the function.
+"""Maps the last path segment of a client's request to the last segment that a real HTTP API passed to the function.
 
-The segment is at the end of the path. The event contains the path as `rawPath`.
+The event contains the path as `rawPath`.
 
 Source: https://github.com/hotsock/voker/blob/main/vokerhttp/testdata/ingress-paths.json.
 """
@@ -59,7 +59,7 @@ def moto() -> Iterator[MotoInstance]:
 
 
 def replay(moto: MotoInstance, method: str, path: str, **query: Any) -> Answer:
-    """Invoke the API function with an event of an HTTP API. `query` overrides fields of the event."""
+    """Invoke the API function with an event of an HTTP API. `query` sets fields such as `rawQueryString`."""
     event: dict[str, Any] = json.loads((ROOT / "events/api/create_plain.json").read_text())
     event |= {"rawPath": path, "body": "", **query}
     event["requestContext"]["http"] |= {"method": method, "path": path}
@@ -73,10 +73,10 @@ def replay(moto: MotoInstance, method: str, path: str, **query: Any) -> Answer:
 
 @pytest.fixture(scope="module")
 def parents(moto: MotoInstance) -> dict[str, str]:
-    """Create a resource of each kind that has subresources. Return a mapping from path segments to these resources.
+    """Create a resource of each kind that has subresources.
 
-    A path segment stands before the resource in a path, such as `Conversations`. The value is the SID or the id of the
-    resource. For a User, it is the identity.
+    Return a mapping from the path segment before the resource, such as `Conversations`, to the SID or the id of the
+    resource. A User has its identity instead.
     """
     conversation = moto.call("POST", "/v1/ConversationWithParticipants", {"Participant": chat(1)}).body
     moto.work()
@@ -93,15 +93,12 @@ def parents(moto: MotoInstance) -> dict[str, str]:
 
 
 def received_paths(rule: str, sent: str, parents: dict[str, str]) -> Iterator[str]:
-    """Yield one path for each path parameter of `rule`.
-
-    If a client sends `sent` as the path parameter, the function receives this path.
-    """
+    """For each path parameter of `rule`, yield the path that the function receives if a client sends `sent` there."""
     for parameter in PARAMETER.finditer(rule):
         before = re.sub(
             "([A-Za-z]+)/<[a-z_]+>", lambda found: f"{found[1]}/{parents[found[1]]}", rule[: parameter.start()]
         )
-        # API Gateway decodes `%3F` to a question mark. The path ends there, and the remaining characters are lost.
+        # API Gateway decodes `%3F` to a question mark, and cuts off the path there.
         behind = "" if sent == CUT else PARAMETER.sub("x", rule[parameter.end() :])
         yield before + RECORDED[sent] + behind
 
