@@ -127,7 +127,7 @@ def test_api_coverage_lists_all_103_operations_of_twilio() -> None:
 
 
 def test_benchmark_table_shows_the_last_run() -> None:
-    """`make bench` measures and updates the table. `make docs-tables` only updates the table from the last run."""
+    """`make bench` measures, and then updates the table. `make docs-tables` updates the table from the last run."""
     page = BENCHMARKS.read_text()
     assert figures.with_table(page) == page, "run `make docs-tables`"
     assert f"]({PLOT.relative_to(DOCS)})" in page

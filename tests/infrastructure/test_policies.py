@@ -89,8 +89,8 @@ and https://docs.aws.amazon.com/lambda/latest/dg/with-ddb.html.
 def recorded(monkeypatch: pytest.MonkeyPatch, calls: list[Call]) -> Iterator[MotoInstance]:
     """Run an instance, and record the AWS calls of all functions in `calls`.
 
-    Each sweep creates new edges, as a cold start does. Therefore edges that are missing from `names` belong to the
-    sweeper.
+    `names` maps the AwsEdges of each function to the function. Each sweep creates new AwsEdges, as a cold start does.
+    Therefore an object that is missing from `names` belongs to the sweeper.
     """
     names: dict[int, str] = {}
     client_of = AwsEdges._client
@@ -300,7 +300,7 @@ class RefusingCarrier:
 
 
 def write_as_phones(instance: MotoInstance) -> None:
-    """Simulate a phone that writes to a number of the AWS account. Its first message creates a conversation."""
+    """Simulate a phone that writes to a number of the AWS account. The phone's first message creates a conversation."""
     assign(instance)
     configure(instance)
     webhooks = instance.client().conversations.v1.configuration.webhooks()
@@ -330,7 +330,7 @@ def test_roles_allow_exactly_the_calls_of_functions(monkeypatch: pytest.MonkeyPa
     used: dict[str, set[Action]] = defaultdict(set)
     for call in calls:
         used[call.function].update(needed(call, logical_ids))
-    # The state machine calls PutEvents. Therefore the function needs no permission for PutEvents.
+    # On AWS, the state machine calls PutEvents. Therefore the function needs no permission for PutEvents.
     used["conversation_finalizer"].discard(("events:PutEvents", "EventBus"))
     assert set(roles()) == set(functions())
     for folder, (function, role) in roles().items():
