@@ -39,7 +39,10 @@ class SlowTime:
 
 @pytest.fixture(scope="module")
 def costs(ministack_url: str) -> Iterator[Counted]:
-    """Return the cost of each step, for several kinds of conversations and messages. Each kind uses its own account."""
+    """Return a mapping from each kind of conversation or message to the costs of its steps.
+
+    The costs of each kind are measured in a separate account.
+    """
     with pytest.MonkeyPatch.context() as patched, redirect_stdout(StringIO()):
         for name, value in {**CREDENTIALS, "AWS_ENDPOINT_URL": ministack_url}.items():
             patched.setenv(name, value)
@@ -79,7 +82,8 @@ def test_new_identity_costs_three_write_units_and_one_event(costs: Counted) -> N
     assert new["add"].read_units == known["add"].read_units
     assert new["add"].calls == known["add"].calls
     assert new["all"].bus_events == known["all"].bus_events + 10
-    # The change record contains ten more events. These events cost at most two write units.
+    # Each new User costs three write units. The ten events of the Users make the change record larger, which costs at
+    # most two write units.
     assert units(new["all"]) - units(known["all"]) <= 3 * 10 + 2
 
 

@@ -146,8 +146,8 @@ def test_copies_of_a_deleted_message_are_not_sent(instance: EmbeddedInstance) ->
 class FakeCarrier:
     """A carrier that cannot send a group MMS and does not recognize a repeated copy.
 
-    Each call of `send` uses up one element of `answers`. If the element is an exception, `send` raises the exception. A
-    text is the id of the copy. Without further elements, every copy has the id `id`.
+    Each call of `send` uses up one element of `answers`. The call raises an exception, or returns a text as the id of
+    the copy. If `answers` is empty, every copy has the id `id`.
     """
 
     answers: list[Exception | str] = field(default_factory=list)

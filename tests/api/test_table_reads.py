@@ -151,7 +151,7 @@ class FilledInstance:
         return answer.body
 
     def path(self, rule: str) -> str:
-        """Return the path of a list. `__init__` created the resources whose SIDs the path needs."""
+        """Return the path of the list with the route `rule`, with the SIDs of resources that `__init__` created."""
         if rule.endswith("/Receipts"):
             rule = rule.partition("Conversations/")[0] + self.receipts
         values = {

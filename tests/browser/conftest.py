@@ -105,7 +105,7 @@ CheckAccessibility = Callable[[str], None]
 
 @pytest.fixture(params=[(1360, "light"), (1360, "dark"), (380, "light"), (380, "dark")], ids=str)
 def accessible(request: pytest.FixtureRequest, browser: Browser) -> Iterator[tuple[Page, CheckAccessibility]]:
-    """Open a page with one of two widths and one of two colour schemes. Return the page, and a function that checks it.
+    """Open a page with one of two widths and one of two colour schemes. Yield the page and a function to check it.
 
     The test fails at its end if a check has found a problem.
     """

@@ -279,7 +279,7 @@ def test_pre_event_that_fails_in_convoke_does_not_fail_the_request(
 
 
 def sweeps_of_a_day(instance: EmbeddedInstance, clock: FrozenClock) -> list[datetime]:
-    """Run the sweeper every minute for a day. Return the times at which it processed a resource."""
+    """Run the sweeper every minute for a day. Return the times at which the sweeper processed a resource."""
     processed = []
     for _ in range(24 * 60):
         if instance.engine.sweeper.sweep():

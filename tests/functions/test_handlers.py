@@ -60,7 +60,7 @@ def sample(path: Path, moto: MotoInstance, conversation_sid: str = "") -> dict[s
 
 
 def basic(moto: MotoInstance) -> str:
-    """Return an `Authorization` header with the credentials of the account."""
+    """Return the value of an `Authorization` header with the credentials of the account."""
     return "Basic " + base64.b64encode(f"{moto.account.sid}:{moto.token}".encode()).decode()
 
 

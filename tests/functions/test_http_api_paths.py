@@ -213,7 +213,7 @@ def test_last_value_of_a_repeated_query_parameter_is_used(moto: MotoInstance) ->
 
 
 def test_query_parameters_are_decoded_once(moto: MotoInstance) -> None:
-    """The query was recorded from a real HTTP API, which passes it percent-encoded."""
+    """A real HTTP API passed this query percent-encoded to its function."""
     identity = "a+b,c%2Fd é"
     participant = json.dumps({"identity": identity})
     sid = moto.call("POST", "/v1/ConversationWithParticipants", {"Participant": participant}).body["sid"]

@@ -125,7 +125,7 @@ def test_layer_is_tested_with_the_python_version_of_lambda() -> None:
 def test_aws_clients_trust_the_selected_ca_bundle() -> None:
     """The template offers two bundles: Amazon's root CAs (the default), and botocore's bundle.
 
-    Lambda puts the layer in /opt.
+    The bundles are files of the layer, which Lambda puts in /opt.
     """
     chosen = template()["Parameters"]["AwsAuthorities"]
     bundles = [LAYER.parent / value.removeprefix("/opt/") for value in chosen["AllowedValues"]]

@@ -31,7 +31,7 @@ def private_names(class_: type) -> set[str]:
     for member in list(vars(class_).values()):
         for code in code_of(member):
             names.update(code.co_names)
-    # `abc.ABCMeta` sets `_abc_impl` on every class.
+    # Every abstract class has `_abc_impl`, which `abc.ABCMeta` sets.
     return {name for name in names if re.match(r"_[^_]", name)} - {"_abc_impl"}
 
 

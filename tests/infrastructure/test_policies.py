@@ -1,7 +1,7 @@
-"""Each role in the translated template allows exactly the AWS calls that its function and triggers make.
+"""Each function's role in the translated template allows exactly the AWS calls that are made with the role.
 
-The test runs a scenario that uses every feature and records the AWS calls with their resources. Then the test compares
-the calls with each function's role.
+Each function and Lambda itself make calls with the function's role. A test runs a scenario that uses every feature, and
+records the AWS calls of the functions with their resources. Then the test compares the calls with the roles.
 """
 
 from __future__ import annotations
@@ -181,7 +181,7 @@ def roles() -> dict[str, tuple[str, str]]:
 
 
 def needed_by_lambda(function: str) -> Iterator[Action]:
-    """Yield the actions that Lambda performs with the function's role.
+    """Yield the actions that Lambda itself performs with the function's role.
 
     Lambda writes logs, reads the event source, and sends failed events to a queue.
     """

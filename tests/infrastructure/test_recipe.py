@@ -40,9 +40,9 @@ def contracts(module: str) -> dict[str, Contract]:
 
 
 def unrouted(module: str, contracts: Mapping[str, Contract], routed: Iterable[Contract]) -> Iterator[str]:
-    """Yield a message for each contract of a resource module that has no route.
+    """Yield a message for each contract without a route. `contracts` are the contracts of the resource module `module`.
 
-    Also yield a message if the module has no contract.
+    If the module has no contract, yield a message too.
     """
     ids = {id(contract) for contract in routed}
     if not contracts:
@@ -59,7 +59,7 @@ def attributes_of(variable: str, source: str) -> set[str]:
 
 
 def keyless(module: str, source: str) -> Iterator[str]:
-    """Yield a message for each name that a repository reads from storage/keys.py, but that does not exist there."""
+    """Yield a message for each name that a repository reads from storage/keys.py, but that this file lacks."""
     for name in sorted(attributes_of("keys", source) - set(vars(keys))):
         yield f"storage/keys.py does not define `{name}`, which storage/{module}.py reads: add it"
 
@@ -71,7 +71,7 @@ def undeclared(module: str, source: str, declared: Iterable[str]) -> Iterator[st
 
 
 def unbuilt(members: Container[str], declared: Iterable[str]) -> Iterator[str]:
-    """Yield a message for each name in `declared`, the members of Operations, that the class `Program` lacks."""
+    """Yield a message for each operation in `declared` that is missing from `members`, the members of `Program`."""
     yield from (f"Program in program.py does not build `{name}`: add it" for name in declared if name not in members)
 
 

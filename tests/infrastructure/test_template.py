@@ -134,7 +134,7 @@ def test_table_has_recovery_encryption_and_is_retained() -> None:
     table = template()["Resources"]["Table"]
     assert table["Properties"]["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
     assert table["Properties"]["TimeToLiveSpecification"] == {"AttributeName": EXPIRES_AT, "Enabled": True}
-    # DynamoDB encrypts every table. With True, DynamoDB would use a KMS key of the account, which costs money.
+    # DynamoDB encrypts every table. With SSEEnabled, DynamoDB would use a KMS key of the account, which costs money.
     assert table["Properties"]["SSESpecification"] == {"SSEEnabled": False}
     assert table["UpdateReplacePolicy"] == "Retain"
 

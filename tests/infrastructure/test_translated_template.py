@@ -142,7 +142,7 @@ def test_alarm_notifies_the_topic_and_handles_missing_data(alarm: str) -> None:
 def test_queue_has_an_alarm(queue: str) -> None:
     """Every queue must have an alarm, except DeliveryDeadLetterQueue.
 
-    DeliveryDeadLetterQueue contains deliveries that a receiver did not accept. The deployment itself did not fail.
+    DeliveryDeadLetterQueue contains deliveries that a receiver did not accept. They are no failures of the deployment.
     """
     watched = {name for alarm in deployed("AWS::CloudWatch::Alarm").values() for name in references(alarm)}
     assert queue in watched
@@ -203,9 +203,9 @@ def test_stream_mapping_gives_up_a_record_and_keeps_its_position(mapping: str) -
     properties = mappings()[mapping]
     assert properties["BisectBatchOnFunctionError"] is True
     assert properties["MaximumRetryAttempts"] > 0
-    # TRIM_HORIZON also publishes changes that were stored before Lambda first polls the stream.
+    # With TRIM_HORIZON, Lambda also reads the changes that were stored before its first poll of the stream.
     assert properties["StartingPosition"] == "TRIM_HORIZON"
-    # The stream silently deletes a record after 24 hours.
+    # The stream silently deletes a record after 24 hours. Lambda must send the record to the queue before this time.
     assert 0 < properties["MaximumRecordAgeInSeconds"] < 24 * 3600
     (queue,) = references(properties["DestinationConfig"]["OnFailure"]["Destination"])
     assert queue in deployed("AWS::SQS::Queue")
@@ -233,8 +233,8 @@ def test_function_that_sends_to_its_own_queue_allows_recursion() -> None:
         (role,) = references(functions[function]["Properties"]["Role"])
         if source in sent_queues(role):
             recursive.add(function)
-    # MessageSenderFunction does not need RecursiveLoop, because its chain has only two invocations. The first invocation
-    # handles an event and sends copies to the copy queue. The second invocation handles a copy and sends nothing.
+    # MessageSenderFunction does not need RecursiveLoop, because its chain has only two invocations. The first handles
+    # an event and sends copies to the copy queue. The second handles a copy and sends nothing.
     assert recursive == {"WebhookDeliveryFunction", "MessageSenderFunction"}
     assert functions["WebhookDeliveryFunction"]["Properties"]["RecursiveLoop"] == "Allow"
 
