@@ -282,8 +282,8 @@ def test_similar_paths_require_credentials(instance: Instance) -> None:
 def routes_of(node: RoutingTree[Any], *segments: str) -> Iterator[tuple[str, str]]:
     """Yield the method and the path of every route at or below `node`, a node of the dispatcher's tree.
 
-    `segments` leads from the root to `node`. Each segment is a literal or the suffix of a path parameter. The suffix is
-    empty or starts with a dot.
+    `segments` leads from the root to `node`. Each segment is a literal or the suffix of a path parameter. A suffix is
+    the text after the parameter. The suffix is empty or, for example, `.json`.
     """
     for method, (_, names) in node.methods.items():
         values = iter(names)

@@ -128,7 +128,7 @@ def test_path_that_was_cut_at_a_question_mark_reaches_another_resource(moto: Mot
 
 
 def fields_with_names(route: Route) -> list[str]:
-    """Return the form parameters of a route whose value can later be a part of a path."""
+    """Return a route's form parameters whose values can later be parts of paths."""
     form = route.contract.form
     return [
         field.alias or name
@@ -138,7 +138,7 @@ def fields_with_names(route: Route) -> list[str]:
 
 
 def markers(annotation: object) -> Iterator[object]:
-    """Yield the metadata of an annotated type, including the members of a union."""
+    """Yield the metadata of an annotated type. For a union, also yield the metadata of its members."""
     yield from getattr(annotation, "__metadata__", ())
     for part in get_args(annotation):
         yield from markers(part)
