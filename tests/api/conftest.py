@@ -40,7 +40,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run each test with the mark `each_engine` once on every engine.
 
     This hook must run first, so that every test id starts with the engine. Otherwise the ids would depend on pytest's
-    command line, and `make mutants` could not find the ids that `make coverage` recorded.
+    command line. `make mutants` could then not find the ids that `make coverage` recorded.
     """
     if metafunc.definition.get_closest_marker("each_engine"):
         metafunc.parametrize("engine", ENGINES)
@@ -64,10 +64,9 @@ def instance(engine: str) -> Iterator[Instance]:
 
 @pytest.fixture(params=["the account's tree", "a service's tree"])
 def tree(instance: Instance, request: pytest.FixtureRequest) -> Tree:
-    """Return a tree of paths.
+    """Return the paths and the SDK client of one service.
 
-    The test runs twice: with the paths without a service SID, which use the account's default service, and with the
-    paths of a new service.
+    The test runs twice: with the account's default service and paths without a service SID, and with a new service.
     """
     return Tree(instance, in_service=request.param == "a service's tree")
 
@@ -80,7 +79,7 @@ def clock() -> ManualClock:
 
 @pytest.fixture
 def clocked(engine: str, clock: ManualClock) -> Iterator[Instance]:
-    """Run Convoke with the clock `clock`, on the same engine as the fixture `instance`."""
+    """Run Convoke as the fixture `instance` does, but with the fixture `clock` as its clock."""
     with ENGINES[engine](now=clock.now, sleep=clock.sleep) as made:
         yield made
 

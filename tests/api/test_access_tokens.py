@@ -101,7 +101,7 @@ def test_token_is_valid_for_a_limited_time(tokens: AccessTokenOperations, key: K
     day = int(timedelta(hours=24).total_seconds())
     assert code_of(tokens, signed(key, claims_of(key, exp=now - 1))) == 20104
     assert code_of(tokens, signed(key, claims_of(key, iat=None, exp=now + day + 100))) == 20101
-    # The lifetime of a token starts now at the latest, even if `iat` is in the future.
+    # If `iat` is in the future, the maximum lifetime of a day starts now.
     assert code_of(tokens, signed(key, claims_of(key, iat=now + day, exp=now + 2 * day))) == 20101
     assert tokens.verify(signed(key, claims_of(key, iat=None, exp=now + day - 100))).identity == "alice"
     # The server that signs tokens can have a clock that is some seconds ahead. Convoke accepts such tokens.

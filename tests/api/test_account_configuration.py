@@ -71,7 +71,7 @@ def test_more_than_1000_owned_addresses_are_refused(instance: Instance) -> None:
 
 @pytest.mark.each_engine
 def test_owned_addresses_are_limited_to_the_item_size(instance: Instance) -> None:
-    """DynamoDB limits the size of an item. Therefore the item cannot hold 1,000 addresses of the maximum length."""
+    """DynamoDB limits the size of the account's item, which cannot contain 1,000 addresses of the maximum length."""
     addresses = [f"messenger:{number:03}{'🙂' * 243}" for number in range(1000)]
     size = len(addresses[0].encode())
     assert configure(instance, *addresses[: MAX_OWNED_ADDRESSES_BYTES // size]).status == 200

@@ -67,7 +67,7 @@ def test_api_key_gives_access_to_its_own_account_only(instance: Instance) -> Non
     instance.work()
     (member,) = v1.conversations("visit").participants.list()
     other = instance.accounts.create()
-    # The SDK client requires an account SID, but the paths of this API do not contain it.
+    # The SDK client requires an account SID, but does not send the SID: the paths of this API contain no account.
     theirs = instance.client(instance.account.sid, key=new_key(instance, other.sid)).conversations.v1
     for name in (ours.sid, "visit"):
         assert refusal(theirs.conversations(name).fetch).code == 20404

@@ -24,10 +24,10 @@ Counted = dict[str, dict[str, Cost]]
 
 
 class SlowTime:
-    """A clock for SIDs that advances one millisecond per reading. Therefore the SIDs rarely contain the same time.
+    """A clock for SIDs that advances one millisecond per reading, so that few SIDs contain the same time.
 
-    Different times are the worst case for the cost, because an item stores the common beginning of its SIDs only once.
-    On a fast machine, the real clock would show a lower cost.
+    SIDs with different times are the worst case for the cost: an item stores the common beginning of its SIDs only
+    once. With the real clock, the measured cost would be lower on a fast machine.
     """
 
     def __init__(self) -> None:
@@ -39,7 +39,10 @@ class SlowTime:
 
 @pytest.fixture(scope="module")
 def costs(ministack_url: str) -> Iterator[Counted]:
-    """Return the cost of each step, for several kinds of conversations and messages. Each kind uses its own account."""
+    """Return a mapping from each kind of conversation or message to the costs of its steps.
+
+    The costs of each kind are measured in a separate account.
+    """
     with pytest.MonkeyPatch.context() as patched, redirect_stdout(StringIO()):
         for name, value in {**CREDENTIALS, "AWS_ENDPOINT_URL": ministack_url}.items():
             patched.setenv(name, value)
@@ -79,7 +82,8 @@ def test_new_identity_costs_three_write_units_and_one_event(costs: Counted) -> N
     assert new["add"].read_units == known["add"].read_units
     assert new["add"].calls == known["add"].calls
     assert new["all"].bus_events == known["all"].bus_events + 10
-    # The change record contains ten more events. These events cost at most two write units.
+    # Each new User costs three write units. The ten events of the Users make the change record larger, which costs at
+    # most two write units.
     assert units(new["all"]) - units(known["all"]) <= 3 * 10 + 2
 
 
@@ -93,10 +97,9 @@ def test_create_makes_two_aws_calls_and_no_read(costs: Counted) -> None:
 def test_provisioning_makes_at_most_seven_aws_calls(costs: Counted) -> None:
     """Count the AWS calls until the conversation is active.
 
-    The steps `add` and `publish` make at most five calls, including one call that reads unknown Users. The step
-    `finalize` makes two calls that activate the conversation. Two later calls of `finalize` do not count, because the
-    conversation is active before these calls: `events:PutEvents` publishes the state event, and `dynamodb:UpdateItem`
-    settles the conversation.
+    The steps `add` and `publish` together make at most five calls. One of these calls reads unknown Users. The step
+    `finalize` activates the conversation with its first two calls. Its last two calls do not count: `events:PutEvents`
+    publishes the state event, and `dynamodb:UpdateItem` settles the conversation.
     """
     for asked in ("1 chat", "10 chat", "10 sms"):
         steps = costs[asked]

@@ -136,8 +136,8 @@ def test_registrations_are_confirmed_and_other_frames_are_ignored(instance: Embe
 
 def test_websocket_exists_only_at_its_path(instance: EmbeddedInstance) -> None:
     async def scenario(serving: ChatServing, key: Key) -> None:
-        # On all paths except CHAT_PATH, the server ignores the header `Upgrade` and handles a usual request. A request
-        # without credentials gets a 401.
+        # Outside CHAT_PATH, the server ignores the header `Upgrade`. This request gets a 401, because it has no
+        # credentials.
         reader, writer = await asyncio.open_connection("127.0.0.1", serving.port)
         writer.write(
             b"GET /v1/Conversations HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"

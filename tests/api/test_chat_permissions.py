@@ -42,7 +42,7 @@ class Scene:
 
     @property
     def media_sid(self) -> str:
-        """The SID of a new media resource. Each read of this property uploads another media resource as alice."""
+        """The SID of a new media resource. Each read of this property uploads one media resource as alice."""
         operations = self.alice.instance.engine.program
         service = operations.services.fetch(self.alice.instance.account.sid, self.alice.service_sid)
         upload = operations.media.begin(service, Category.MEDIA, "alice")
@@ -83,10 +83,10 @@ OUTCOMES = {Decision.NOT_PERMITTED: (403, 50107), Decision.NOT_A_PARTICIPANT: (4
 
 
 def roles_for(instance: EmbeddedInstance, action: Action, role_type: RoleType) -> Iterator[Role]:
-    """Create and yield a role without a suitable permission, and a role for each suitable permission.
+    """Create and yield a role without a suitable permission, and then one role for each suitable permission.
 
-    `role_type` is the type of the roles. A permission is suitable if it permits the action, and if roles of this type
-    can have the permission.
+    All roles have the type `role_type`. A permission is suitable if it permits the action and roles of this type can
+    have the permission.
     """
     rule = RULES[action]
     other = {

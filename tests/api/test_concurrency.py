@@ -45,7 +45,7 @@ CLAIMS: dict[str, tuple[dict[str, Any], int]] = {
     "pair": ({"Participant": CHAT_AND_SMS}, 50425),
     "group": ({"Participant": GROUP_MMS}, 50438),
 }
-"""Maps the name of each unique value to the form that claims the value, and to the error code of a refused claim."""
+"""Maps each kind of unique value to a form that claims such a value, and to the error code of a refused claim."""
 
 Credentials = tuple[str, str]
 

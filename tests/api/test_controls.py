@@ -152,7 +152,7 @@ def test_held_conversation_stays_initializing_and_does_not_count_until_it_is_rel
     held = v1.conversation_with_participants.create(participant=chat(1)).sid
     other = v1.conversation_with_participants.create(participant=chat(1)).sid
     assert control(instance, "Settle") == (200, {"settled": True})
-    # Without the hold, the sweeper would activate or close the conversation `held` during the day.
+    # Within a day, the sweeper activates or closes every initializing conversation, except a held conversation.
     instance.advance("P1D")
     assert [v1.conversations(sid).fetch().state for sid in (held, other)] == ["initializing", "active"]
     assert control(instance, "Failures", method="DELETE") == (204, None)

@@ -93,7 +93,7 @@ def add_members(instance: Instance, added: Provisioning) -> bool:
 
 
 class StaleWriter:
-    """Writes with old data. The constructor reads the conversation, and the other methods use the result."""
+    """Writes outdated data: the methods use the conversation that the constructor has read."""
 
     def __init__(self, instance: Instance, sid: str) -> None:
         self.instance = instance
@@ -167,10 +167,10 @@ def test_stale_write_after_deletion_is_refused(instance: Instance, write: str, s
 @pytest.mark.each_engine
 @pytest.mark.parametrize("end", ["finalize", "close"])
 def test_delete_read_before_initializing_ended_is_refused(instance: Instance, end: str) -> None:
-    """The deleting client reads the conversation in the state `initializing`. Then the state changes.
+    """The deletion uses data that it read in the state `initializing`. Then the state changes.
 
-    The deletion must be refused, because the old data lacks the state event, which the deletion must publish. If the
-    conversation was closed, the old data also lists locks that the conversation no longer holds.
+    The deletion must be refused, because a deletion publishes the state event, and the old data lacks this event. Also,
+    a closed conversation no longer holds the locks in the old data.
     """
     sid = conversation_in(instance, "initializing")
     if end == "finalize":

@@ -198,7 +198,7 @@ def test_tombstone_stays_until_the_deletion_is_visible_everywhere(tree: Tree, cl
 
 @pytest.mark.each_engine
 def test_participant_added_while_its_user_is_deleted_has_a_user_or_is_removed(tree: Tree, clock: ManualClock) -> None:
-    """The process that adds the participant does not know about the deletion, because its cache contains the User."""
+    """The User is deleted while the request that adds the participant waits for the answer to its pre-event."""
     tree.make(ALICE)
     conversation = tree.client.conversations(tree.client.conversations.create().sid)
     hooks = {"pre_webhook_url": "https://hooks.example.com/", "filters": ["onParticipantAdd"]}
@@ -283,7 +283,7 @@ def test_interrupted_pass_goes_on_later(clock: ManualClock, caplog: pytest.LogCa
 
 
 def test_outdated_entry_of_the_index_changes_no_user(clock: ManualClock) -> None:
-    """On DynamoDB, an index can be outdated. Then the User of an entry is gone, or is no longer due."""
+    """On DynamoDB, an outdated index can have entries for Users that are erased or no longer due."""
     with held_instance(now=clock.now, sleep=clock.sleep) as instance:
         tree = Tree(instance, in_service=False)
         process = instance.engine.sweeper.processes[keys.USER]

@@ -46,7 +46,7 @@ def create_conversation(place: CliTarget, who: dict[str, Any]) -> str:
 
 
 def received_deliveries(place: CliTarget) -> list[Delivery]:
-    """Receive the messages of the delivery queue, on a stack at most 10 of them. Return their deliveries."""
+    """Receive the messages of the delivery queue (on a stack, at most 10 messages). Return their deliveries."""
     if isinstance(place, StackTarget):
         sqs, url = place.client("sqs"), place.queues["DeliveryQueue"]
         received = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", [])
@@ -198,7 +198,7 @@ def test_dlq_redrive_keeps_the_message_group_of_a_copy(deployed: StackTarget) ->
     assert message["Attributes"]["MessageGroupId"] == "line"
     redriven = Copy.model_validate_json(message["Body"])
     assert redriven.model_dump(include={*sids}) == sids
-    # A copy with its old date would count as delayed for too long.
+    # The redrive also updates the date. With its old date, the copy would count as delayed for too long.
     assert redriven.queued_at
     assert redriven.queued_at > datetime.now(UTC) - timedelta(minutes=1)
 

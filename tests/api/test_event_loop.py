@@ -137,7 +137,7 @@ def test_moving_clock_does_not_sleep_on_event_loop() -> None:
 
 @pytest.mark.parametrize("code", ["time.sleep(0)", "threading.Event().wait(0.001)", "instance.engine._sweep()"])
 def test_product_that_blocks_event_loop_is_noticed(code: str) -> None:
-    """Test the guard that fails every test in which Convoke blocks the event loop.
+    """Test the guard, which makes a test fail if Convoke blocks the event loop.
 
     `_sweep` blocks here, because `without_sweeps` holds the lock that `_sweep` needs.
     """

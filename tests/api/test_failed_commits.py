@@ -121,7 +121,7 @@ def test_participants_of_dropped_conversation_are_not_handed_over(data: str) -> 
 
 
 def test_caches_forget_dropped_unit(data: str) -> None:
-    """The first request sets a timer. The second request caches the account with this timer. Then the commit fails."""
+    """The first request sets a default timer, and the second request caches the timer. Then the commit fails."""
 
     async def scenario(instance: EmbeddedInstance) -> None:
         async with instance.served(), instance.without_sweeps():

@@ -1,4 +1,4 @@
-"""Every request follows rules for authentication, paths, bodies and headers.
+"""Convoke applies the same rules for authentication, paths, bodies and headers to every request.
 
 See docs/behaviour/requests-and-answers.md.
 """
@@ -240,7 +240,10 @@ def test_every_response_has_request_id_and_content_type(instance: Instance) -> N
 
 
 def test_concurrent_requests_never_mix_up_responses(embedded: EmbeddedInstance) -> None:
-    """Powertools stores the current request in a class attribute, which concurrent requests overwrite."""
+    """Concurrent requests would overwrite the class attribute in which Powertools stores the current request.
+
+    Therefore Convoke must not use this attribute.
+    """
     instance = embedded
     v1 = instance.client().conversations.v1
     names = [v1.conversation_with_participants.create(unique_name=f"name {n}").unique_name for n in range(32)]

@@ -1,4 +1,6 @@
-"""For 24 hours, Convoke executes an accepted request with an `Idempotency-Key` only once, and repeats its response.
+"""If a client repeats an accepted request with the same `Idempotency-Key`, Convoke only repeats the response.
+
+The key is valid for 24 hours.
 
 See docs/behaviour/requests-and-answers.md#idempotency-keys.
 """

@@ -235,7 +235,8 @@ def test_stop_of_an_unknown_phone_creates_no_conversation(embedded: EmbeddedInst
 def test_group_message_goes_to_the_group_with_the_same_numbers(embedded: EmbeddedInstance) -> None:
     """The numbers of the sender and of all receivers identify a group.
 
-    Another conversation has the address pair of the sender. The message must not go to that conversation.
+    A second conversation has the sender's number and the business number as its address pair. The message must not go
+    to the second conversation.
     """
     configure(embedded)
     alone = conversation_with(embedded, pair())

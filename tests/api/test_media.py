@@ -108,7 +108,7 @@ def test_media_can_be_in_one_message_only(instance: Instance) -> None:
     assert (error.status, error.code) == (400, 50508)
 
 
-# Convoke sends the pre-event after it checks the media, and before it stores the message.
+# Races. Convoke checks the media, then sends the pre-event, and then stores the message.
 
 
 def asking(instance: Instance, meanwhile: Callable[[], object]) -> dict[str, str]:
@@ -458,7 +458,7 @@ def test_old_message_with_a_media_sid_can_be_deleted(instance: Any) -> None:
     assert conversation.messages.list() == []
 
 
-# Messages with several media, which the REST API cannot create.
+# Messages with several media. The REST API cannot create such messages.
 
 
 def send(instance: Any, conversation: Any, sids: Sequence[str], identity: str | None = None) -> Any:

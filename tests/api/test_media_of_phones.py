@@ -171,7 +171,7 @@ def test_picture_is_fetched_once_although_the_operation_is_repeated(
 ) -> None:
     """While a message waits for a pre-event, a second message of the same phone creates the conversation.
 
-    Therefore Convoke repeats the operation for the message that waited.
+    Therefore Convoke must process the waiting message again from the beginning.
     """
     ask_before_conversations(instance)
 

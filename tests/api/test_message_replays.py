@@ -35,7 +35,8 @@ def messages(conversation: Any, number: int, **parameters: Any) -> list[Any]:
 def create_webhook(conversation: Any, first: int | None, number: int = 0, **configuration: Any) -> str:
     """Create a webhook. Return the webhook SID.
 
-    Convoke replays the messages from the index `first` on. If `first` is None, there is no replay.
+    Convoke replays the messages from the index `first` on. If `first` is None, there is no replay. `number` makes the
+    URL of the webhook unique.
     """
     given: dict[str, Any] = {"target": "webhook", "configuration_filters": ["onMessageAdded"]}
     given |= {"configuration_url": f"{OWN}/{number}", **configuration}
@@ -127,7 +128,7 @@ def test_messages_after_webhook_creation_are_delivered_once(instance: Instance, 
 def test_replay_covers_every_page_of_messages(instance: Instance, conversation: Any, pages: int, later: int) -> None:
     """The replay needs `pages` searches for messages.
 
-    The `later` messages are newer than the webhook. Therefore they are not replayed.
+    `later` messages are created after the webhook. The replay must not send these messages.
     """
     number = pages * MESSAGES_PER_SEARCH + 1
     messages(conversation, number)

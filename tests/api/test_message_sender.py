@@ -53,7 +53,7 @@ OTHER_PAIR = PAIR.replace(PHONE, OTHER_PHONE)
 
 
 def edges_of(instance: Instance) -> Edges:
-    """Return the edges with which the instance sends copies."""
+    """Return the edges (the ports to the outside) with which the instance sends copies."""
     if isinstance(instance, AwsInstance):
         return instance.edges("message_sender")
     assert isinstance(instance, EmbeddedInstance)
@@ -147,8 +147,8 @@ def test_copies_of_a_deleted_message_are_not_sent(instance: EmbeddedInstance) ->
 class FakeCarrier:
     """A carrier that cannot send a group MMS and does not recognize a repeated copy.
 
-    Each call of `send` uses up one element of `answers`. If the element is an exception, `send` raises the exception. A
-    text is the id of the copy. Without further elements, every copy has the id `id`.
+    Each call of `send` uses up one element of `answers`. The call raises an exception, or returns a text as the id of
+    the copy. If `answers` is empty, every copy has the id `id`.
     """
 
     answers: list[Exception | str] = field(default_factory=list)
@@ -235,7 +235,7 @@ def test_copy_that_the_carrier_throttles_for_hours_fails(machine: Machine) -> No
     for _ in range(int(MAX_DELAY.total_seconds()) // 10):
         assert statuses(machine.instance) == ["queued"]
         machine.later(10)
-    # In the end, the copy comes back once a minute, and not every 10 seconds.
+    # The pauses grow to a minute. If every pause had 10 seconds, there would be 3,600 attempts.
     assert 600 < 1000 - len(machine.carrier.answers) < 700
     machine.later(60)
     (receipt,) = machine.instance.items("receipt#")
@@ -269,7 +269,7 @@ def test_copy_over_the_limit_of_its_sender_waits_and_uses_up_no_attempt(clocked:
     assert Counter(statuses(clocked)) == {"delivered": 1, "queued": 1}
     (waiting,) = (receipt for receipt in clocked.items("receipt#") if receipt["status"] == "queued")
     assert "attempts" not in waiting
-    # Even if the engine's queue delivers the copy too early, the message sender does not send the copy in this second.
+    # Even if the queue delivers the copy too early, the message sender does not send the copy in this second.
     sender = Program(edges_of(clocked)).message_sender
     copy = Copy.of(items.to_resource(Receipt, waiting), clock.now())
     with pytest.raises(RetryLaterError) as delayed:

@@ -161,9 +161,9 @@ FITTING = {
     "createParticipant": ("Identity", "Attributes", "DateCreated", "DateUpdated"),
     "updateParticipant": ("Attributes", "LastReadMessageIndex", "LastReadTimestamp"),
 }
-"""Maps an operation id to parameters that a request can combine.
+"""Maps an operation id to the parameters of a full request.
 
-The other parameters of the operation exclude these parameters.
+For all other operations, a full request has every parameter.
 """
 
 TEXT = st.text(st.characters(codec="utf-8"))
@@ -282,8 +282,8 @@ def test_similar_paths_require_credentials(instance: Instance) -> None:
 def routes_of(node: RoutingTree[Any], *segments: str) -> Iterator[tuple[str, str]]:
     """Yield the method and the path of every route at or below `node`, a node of the dispatcher's tree.
 
-    `segments` leads from the root to `node`. Each segment is a literal or the suffix of a path parameter. The suffix is
-    empty or starts with a dot.
+    `segments` leads from the root to `node`. Each segment is a literal or the suffix of a path parameter. A suffix is
+    the text after the parameter. The suffix is empty or, for example, `.json`.
     """
     for method, (_, names) in node.methods.items():
         values = iter(names)
@@ -314,7 +314,7 @@ def test_every_route_is_described_and_no_other(embedded: EmbeddedInstance) -> No
 
 @EVERY_OPERATION
 def test_operation_returns_every_described_status(embedded: EmbeddedInstance, operation: Operation) -> None:
-    """Send a request with only the required parameters, and a request with all parameters that it can combine.
+    """Send a request with only the required parameters, and a full request (see FITTING).
 
     If the first response has an ETag, also send a request with this ETag.
     """

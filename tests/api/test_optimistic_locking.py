@@ -62,10 +62,7 @@ FIELDS: dict[str, tuple[str, str, Callable[[Any], tuple[str, str]]]] = {
         lambda shown: (shown.bindings["email"]["projected_address"], shown.bindings["email"]["name"]),
     ),
 }
-"""Maps each case to two parameters and a function.
-
-The function returns the values of the two parameters in the resource.
-"""
+"""Maps each case to two parameters of an update, and to a function that returns the two values from a resource."""
 
 
 @pytest.mark.parametrize("processes", [1, 2])
@@ -200,7 +197,7 @@ def test_delete_during_provisioning_leaves_nothing(tmp_path: Path) -> None:
             one.work()
             one.sweep(timedelta(seconds=1))
             kinds = {item["sk"] for item in one.items("") if sid in str(item)}
-            # The deletion of an active conversation leaves changes, and a record for each User.
+            # If the conversation was active before the deletion, the table has a record `left#...` for each User.
             assert kinds - {f"left#{sid}"} == {"change"}
         assert one.items("lock") == []
 

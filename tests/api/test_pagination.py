@@ -89,7 +89,7 @@ def test_every_list_is_complete_with_any_page_size(
     assert second.next_page_url.startswith(f"{ORIGIN}/v1/{'Services/' if in_service else ''}")
 
 
-# Some pages end early. A full page would be too large for a Lambda response.
+# Pages that end early, because a full page would be too large for a Lambda response.
 
 
 def every_list(instance: Instance) -> dict[str, str]:
@@ -107,8 +107,8 @@ def every_list(instance: Instance) -> dict[str, str]:
         webhook = {"configuration_url": "https://hooks.example.com/", "configuration_filters": ["onMessageAdded"]}
         conversation.webhooks.create(target="webhook", **webhook)
     instance.receivers.statuses = [400] * (2 * ITEMS)
-    # The author is a phone of the conversation, and gets no copy. Copies to every phone would cause more events than
-    # fit on the largest page.
+    # The author is one of the phones, so this phone gets no copy. Copies to all phones would cause more events than fit
+    # on the largest page.
     text = {"body": "Hello", "author": "+15558670000", "x_twilio_webhook_enabled": "true"}
     message = [conversation.messages.create(**text) for _ in range(2)][-1]
     instance.work()
@@ -133,7 +133,10 @@ def every_list(instance: Instance) -> dict[str, str]:
 
 
 def walked(instance: Instance, path: str, key: str, direction: str) -> tuple[list[Any], str]:
-    """Read all pages from `path` on in one direction. Return the resources of each page, and the last URL."""
+    """Read the page at `path`, and follow the link `direction` of each page.
+
+    Return the resources of each page, and the URL of the last page.
+    """
     pages, url = [], path
     while True:
         content = instance.call("GET", url).body

@@ -47,7 +47,7 @@ def sent_pre_events(instance: Instance) -> list[dict[str, str]]:
 
 
 def answer(instance: Instance, body: object, status: int = 200) -> None:
-    """Set the answer of the receiver to the next pre-event."""
+    """Make the receiver answer the next pre-event with `status` and `body`."""
     instance.receivers.statuses = [status]
     instance.receivers.bodies = [body if isinstance(body, bytes) else json.dumps(body).encode()]
 

@@ -38,7 +38,7 @@ def create(instance: Instance, prefer: str, **headers: str) -> Answer:
 
 
 def after(pauses: int, then: Callable[[], object], clock: ManualClock) -> None:
-    """Make the clock call `then` once. `pauses` is the number of calls to `sleep` that come first."""
+    """Make the clock call `then` once, after `pauses` calls of `sleep`."""
 
     def on_sleep() -> None:
         if len(clock.pauses) == pauses:

@@ -20,7 +20,7 @@ PUBLIC_URL = "https://example.com/chat"
 def proxied() -> Iterator[EmbeddedInstance]:
     """Run an instance with a public URL.
 
-    The requests of the tests lack the host and the path prefix of this URL, as if a proxy had forwarded them.
+    The tests send requests as a proxy forwards them: without the host and the path prefix of the public URL.
     """
     with held_instance(public_url=PUBLIC_URL) as instance:
         yield instance

@@ -37,7 +37,7 @@ def change_sid(instance: Instance, conversation_sid: str) -> str:
 
 
 def corrupt(table: Table, account_sid: str, sid: str) -> Item:
-    """Make a change unreadable, and return the original item. The event publisher gets no record of this write."""
+    """Make a stored change unreadable. Return the original item. The event publisher does not receive this update."""
     key = keys.change(account_sid, sid)
     readable = table.get(key)
     assert readable is not None
@@ -51,7 +51,7 @@ def test_unreadable_change_becomes_a_dead_letter_and_blocks_no_other(instance: I
     first, readable = create(instance), create(instance)
     instance.work()
     corrupt_sid = change_sid(instance, first)
-    # The publisher receives only new items. Therefore store the unreadable item under a new key.
+    # The event publisher receives only new items. Therefore store the unreadable change under a new key.
     item = corrupt(instance.table, instance.account.sid, corrupt_sid)
     renamed = keys.change(instance.account.sid, "IM" + "f" * 32)._asdict()
     instance.table.transact([Put({**item, **renamed, "events": "nonsense"})])

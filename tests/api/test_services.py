@@ -77,7 +77,7 @@ def belongings(instance: Instance, sid: str) -> set[str]:
 def filled_service(instance: Instance) -> str:
     """Create a service with conversations, a User, a role and configurations. Return the service SID.
 
-    Conversations are `active`, `closed` and `initializing`.
+    The conversations have the states `active`, `closed` and `initializing`.
     """
     v1 = instance.client().conversations.v1
     sid = str(v1.services.create(friendly_name="Support").sid)

@@ -40,9 +40,10 @@ STORED_BEFORE_0154 = Path(__file__).parents[1] / "unit/stored/before_0154.json"
 
 @pytest.fixture(autouse=True)
 def no_margin(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make each replay start exactly at the given event.
+    """Make each replay start exactly at the event that the client names.
 
-    The usual margin is longer than a test takes. A replay with this margin would contain all changes of the test.
+    A replay usually starts REPLAY_MARGIN earlier. This time is longer than a test, so each replay would contain all
+    changes of the test.
     """
     monkeypatch.setattr(sync, "REPLAY_MARGIN", 0)
 
@@ -256,9 +257,10 @@ def test_conversation_is_invisible_until_its_participants_are_added(instance: In
 def test_members_miss_a_conversation_that_became_visible_long_after_its_request(
     instance: EmbeddedInstance,
 ) -> None:
-    """The participants have the date of the request, which is before the client's last event.
+    """The participants have the date of the request. The client's last event is newer than this date.
 
-    The conversation became visible only after this event. Therefore the replay must contain the conversation.
+    The conversation becomes visible only after the client's last event. Therefore the replay must contain the
+    conversation.
     """
     v1 = instance.client().conversations.v1
     other = conversation_with(instance, "alice")
@@ -468,7 +470,7 @@ def test_replay_has_one_removal_although_the_user_left_several_times(instance: E
 
 
 def test_identity_that_was_removed_from_a_participant_leaves_the_map(instance: EmbeddedInstance) -> None:
-    """Convoke removes only the identity if two groups would otherwise have the same numbers."""
+    """Convoke removes only the identity if, without the participant, two groups would have the same numbers."""
     participants = conversation_with(instance).participants
     participants.create(messaging_binding_address="+15558675310")
     alice = participants.create(identity="alice", messaging_binding_projected_address="+15017122661")
@@ -512,7 +514,7 @@ def test_long_replay_of_messages_starts_at_the_first_missed_one(
     name, reader = f"{messages[0].conversation_sid}.messages", SyncReader(instance, "alice")
     seen = reader.event_id(name)
     send(conversation, 9)
-    # Some messages are deleted. The search for the first missed message must not need these messages.
+    # The search for the first missed message must work although some messages are deleted.
     for message in conversation.messages.list()[7:10]:
         message.delete()
     added = [key for action, key in reader.missed(name, seen) if action is Action.ADDED]
@@ -520,9 +522,9 @@ def test_long_replay_of_messages_starts_at_the_first_missed_one(
 
 
 def test_replay_has_events_for_recent_messages_whose_receipts_changed(instance: EmbeddedInstance) -> None:
-    """A new status of a receipt updates the item of the message, but no stored change touches the message.
+    """A new status of a receipt changes the message, but the stored changes that a replay reads do not show this.
 
-    Therefore the replay must also read recent messages.
+    Therefore the replay must compare the event ids of recent messages.
     """
     conversation = conversation_with(instance, "alice")
     conversation.participants.create(

@@ -26,9 +26,9 @@ RESTORED = "restored"
 
 @pytest.fixture
 def restored(deployed: StackTarget) -> StackTarget:
-    """Imitate a restore of the table of a stack with two accounts.
+    """Create the table RESTORED, a copy of a stack's table, as a DynamoDB restore does. Return the stack.
 
-    A restored table has no stream and no settings, as on DynamoDB.
+    The stack has two accounts. RESTORED has no stream, and its protection, expiry and recovery are off.
     """
     deployed.printed("account", "create")
     client = deployed.client("dynamodb")

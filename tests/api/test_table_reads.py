@@ -97,9 +97,9 @@ MAX_RESOURCES = {"Receipts": 50, "ScopedWebhooks": 5}
 """Maps each list that cannot contain `ITEMS` resources to its maximum number of resources."""
 
 ITEMS_OF_RESOURCE = {"ParticipantConversations": 2, "UserConversations": 2}
-"""Maps a list to the number of items that make up one of its resources.
+"""Maps a list to the number of items that make up each resource in the list: a conversation and a participant.
 
-Each of these resources consists of a conversation and a participant. In all other lists, each resource is one item.
+In all other lists, each resource is one item.
 """
 
 
@@ -151,7 +151,7 @@ class FilledInstance:
         return answer.body
 
     def path(self, rule: str) -> str:
-        """Return the path of a list. `__init__` created the resources whose SIDs the path needs."""
+        """Return the path of the list with the route `rule`, with the SIDs of resources that `__init__` created."""
         if rule.endswith("/Receipts"):
             rule = rule.partition("Conversations/")[0] + self.receipts
         values = {

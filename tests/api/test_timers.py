@@ -356,10 +356,7 @@ def test_two_sweepers_fire_a_timer_once(
 
 @dataclass(frozen=True)
 class InterruptedTable:
-    """A table that calls one function of `meanwhile` when an update's condition fails.
-
-    Each function is called once.
-    """
+    """A table that calls a function of `meanwhile` when an update's condition fails, as long as functions are left."""
 
     table: Any
     meanwhile: list[Meanwhile]

@@ -201,7 +201,7 @@ def test_carrier_that_fails_twice_gets_the_copy_three_times(connected: EmbeddedI
         connected.work()
     (receipt,) = message.delivery_receipts.list()
     assert (receipt.status, len(twilio.requests)) == ("sent", 3)
-    # After the first response, a 500, Convoke does not know whether Twilio accepted the copy.
+    # Twilio may have accepted the copy to which it responded with 500.
     assert connected.items("receipt#")[0]["may_be_repeated"] is True
 
 
@@ -237,7 +237,7 @@ def test_member_of_a_group_gets_a_copy_with_the_name_of_the_author(
     send(connected, *GROUP_MMS, author=BUSINESS)
     bodies = [request["form"]["Body"] for request in twilio.requests]
     assert bodies == [[f"{BUSINESS}: Hello"]] * 2
-    # Convoke stores one record for each member. When a member answers, this record leads to the group's conversation.
+    # Convoke stores one record for each member. The record leads the member's answer to the group's conversation.
     assert len(connected.items("CH")) == 2
 
 

@@ -68,7 +68,10 @@ def test_second_user_with_an_identity_is_refused(tree: Tree) -> None:
 
 
 def interfere_before_each_creation(tree: Tree, monkeypatch: pytest.MonkeyPatch, *interferences: str) -> None:
-    """Delete the User alice. Before each attempt to create alice, apply the next interference to the tombstone."""
+    """Delete the User alice, and change the tombstone before each later attempt to create alice.
+
+    `interferences` says how, in the order of the attempts: `erased`, `changed`, or an empty string for no change.
+    """
     users, key = UserRepository(tree.instance.table), (tree.instance.account.sid, user_sid(tree.service_sid, "alice"))
     tree.client.users.create(identity="alice")
     assert tree.client.users("alice").delete()

@@ -191,7 +191,7 @@ def test_url_fragment_sets_number_of_retries(
     instance.receivers.statuses = [503] * 10
     instance.work()
     until = time.monotonic() + TIMEOUT_SECONDS
-    # On AWS, the fifth failure in a row pauses the receiver for one second.
+    # On AWS, one call of `work` is not enough: the fifth failure in a row pauses the receiver for one second.
     while instance.waiting_messages("delivery") and time.monotonic() < until:
         instance.forget_pauses()
         instance.work()

@@ -143,7 +143,7 @@ def test_steps_wait_for_lock_and_run_after_its_release(data: str) -> None:
 
 
 def test_thread_waits_for_lock_and_gives_up(data: str) -> None:
-    """The sweeper, the clock, and requests that call a receiver use the table on threads of their own."""
+    """The sweeper, the clock, and requests that call a receiver use the table on worker threads, as this test does."""
 
     async def scenario(instance: EmbeddedInstance) -> None:
         async with instance.served():

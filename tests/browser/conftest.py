@@ -21,7 +21,7 @@ FOLDER = Path(__file__).parent
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """If Chromium is missing, deselect the tests of this folder, and print one line.
 
-    In CI, the tests run without Chromium too, so that they fail.
+    In CI, do not deselect the tests: without Chromium, they must fail.
     """
     if find_chromium() or os.environ.get("CI") == "true":
         return
@@ -34,9 +34,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.fixture(autouse=True)
 def event_loop_is_never_blocked() -> None:
-    """Replace the fixture that guards all other tests against blocking calls.
+    """Turn off the fixture of the same name, which makes a test fail if Convoke blocks the event loop.
 
-    Here, Playwright runs an event loop on the test's thread.
+    In these tests, Playwright runs its own event loop on the test's thread.
     """
 
 
@@ -57,7 +57,8 @@ class Visit:
         self.expected = "nothing"
         """Console messages with this text are not recorded as problems.
 
-        The browser's console reports every response with an error status.
+        The browser's console reports every response with an error status. A test that expects such a response sets this
+        text.
         """
         self.page.on("console", self._note)
         self.page.on("pageerror", lambda error: self.problems.append(str(error)))
@@ -92,7 +93,7 @@ def example(instance: RunningInstance) -> Example:
 
 @pytest.fixture
 def page(visit: Visit, instance: RunningInstance, example: Example) -> Page:
-    """Return a browser page with the console. A link has signed the page in."""
+    """Open the console with a link that signs in. Return the browser page."""
     visit.page.goto(console_link(instance))
     visit.page.get_by_role("heading", name="Conversations", level=1).wait_for()
     return visit.page
@@ -104,7 +105,10 @@ CheckAccessibility = Callable[[str], None]
 
 @pytest.fixture(params=[(1360, "light"), (1360, "dark"), (380, "light"), (380, "dark")], ids=str)
 def accessible(request: pytest.FixtureRequest, browser: Browser) -> Iterator[tuple[Page, CheckAccessibility]]:
-    """Open a page with one of two widths and one of two colour schemes. After the test, no check found a problem."""
+    """Open a page with one of two widths and one of two colour schemes. Yield the page and a function to check it.
+
+    The test fails at its end if a check has found a problem.
+    """
     width, scheme = request.param
     visit = Visit(browser, viewport={"width": width, "height": 850}, color_scheme=scheme, bypass_csp=True)
     found: dict[str, list[str]] = {}

@@ -29,7 +29,7 @@ class Example(NamedTuple):
 
 
 def fill(instance: RunningInstance) -> Example:
-    """Create conversations and messages, and cause two alerts: one for a member and one for a webhook."""
+    """Create conversations and messages, and cause two alerts: one about a member and one about a webhook."""
     v1 = instance.client().conversations.v1
     viewing = _group(v1, "Viewing of 12 Elm Street", "elm-street-12", phone=PHONE)
     instance.settle()

@@ -23,7 +23,7 @@ HOSTILE = """"'><img src=x onerror="window.hacked=1"><script>window.hacked=1</sc
 NOT_FOUND = "status of 404"
 """A part of the browser's message about a response with the status 404.
 
-This response means that no conversation has the SID or the searched unique name.
+The console gets this response if no conversation has the SID or unique name for which a test searches.
 """
 
 VIEWS = {
@@ -344,8 +344,8 @@ def test_receivers_and_signature_checker(page: Page, instance: RunningInstance) 
 def test_requests_are_masked_until_clicked(page: Page, instance: RunningInstance) -> None:
     go(page, "Requests")
     client(instance).conversations.create(friendly_name="A secret name").delete()
-    # A row that arrives later would move the other rows, and the click could hit the wrong row. Therefore wait for both
-    # new rows before the click. The rows of earlier tests can look the same, except for their time.
+    # Wait for the rows of both requests before the click. A row that arrives later would move the other rows, and the
+    # click could hit the wrong row. The text `now` distinguishes the new rows from similar rows of earlier tests.
     rows = page.locator("details.row")
     expect(rows.nth(0)).to_contain_text(re.compile(r"now\s*DELETE\s*/v1/Conversations/"))
     row = rows.nth(1)
@@ -390,7 +390,7 @@ def test_hostile_text_in_every_field_stays_text(page: Page, visit: Visit, instan
 def foreign_page(target: str) -> Iterator[str]:
     """Serve a page of another origin.
 
-    The page contains the console in a frame, and posts a form to `target` as soon as the page is open.
+    The page shows the console in a frame. As soon as the page is open, it posts a form to `target`.
     """
 
     class Handler(http.server.BaseHTTPRequestHandler):

@@ -30,8 +30,8 @@ def test_console_of_a_deployment_shows_what_happens(visit: Visit) -> None:
         expect(heading).to_be_visible(timeout=SLOW_MILLISECONDS)
         navigation = page.get_by_role("navigation")
         expect(navigation.get_by_role("link", name="API keys")).to_be_visible()
-        # The console of a deployment does not have these views. A deployment has many processes, and one process knows
-        # only its own requests. The clock of AWS cannot be moved.
+        # The console of a deployment does not have these views: a process of a deployment knows only its own requests,
+        # and the clock of AWS cannot be moved.
         for missing in ("Requests", "Clock"):
             expect(navigation.get_by_role("link", name=missing)).to_have_count(0)
         client = Client(stack.account_sid, stack.auth_token)

@@ -363,7 +363,7 @@ def test_keyboard_alone_is_enough_to_write_as_a_phone(page: Page) -> None:
 
 
 def without_phones(route: Route) -> None:
-    """Answer with the page of an engine that simulates no phones."""
+    """Change the console's page into the page of an engine that simulates no phones."""
     answer = route.fetch()
     route.fulfill(response=answer, body=answer.text().replace(" Phones ", " "))
 

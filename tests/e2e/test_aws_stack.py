@@ -103,7 +103,7 @@ def quick_redrive(stack: Stack, queue: str) -> Iterator[None]:
 def poison(stack: Stack, queue: str, body: str) -> None:
     """Send a message, and receive it so often that one more failure makes it a dead letter.
 
-    The function of the queue must be stopped meanwhile (see `stopped`), so that it receives nothing.
+    Call this function while the queue's Lambda function is stopped (see `stopped`).
     """
     sqs, url = stack.client("sqs"), stack.resource(queue)
     attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["RedrivePolicy"])["Attributes"]
@@ -125,7 +125,10 @@ def dead_letters(stack: Stack, queue: str, awaited: str) -> list[str]:
 
 
 def wait_for_end(v1: V1, sid: str, meanwhile: Callable[[], object] = lambda: None) -> str:
-    """Wait until a conversation has left the state `initializing`. Return the new state."""
+    """Wait until a conversation has left the state `initializing`. Return the new state.
+
+    While the conversation is initializing, call `meanwhile` repeatedly.
+    """
     until = time.monotonic() + TIMEOUT_SECONDS
     while (state := str(v1.conversations(sid).fetch().state)) == "initializing":
         assert time.monotonic() < until
@@ -329,10 +332,7 @@ def test_message_of_a_phone_comes_through_the_topic_into_a_new_conversation(stac
 
 
 def test_copy_comes_through_the_rule_and_the_queues_to_the_message_sender(stack: Stack, v1: V1) -> None:
-    """The account has no sender.
-
-    Therefore `functions/message_sender` does not call a carrier. It stores the error code 21703 in the receipt.
-    """
+    """The account has no sender. Therefore `functions/message_sender` calls no carrier, and the receipt gets 21703."""
     pair = '{"messaging_binding": {"address": "+15558675377", "proxy_address": "+15017122677"}}'
     sid = v1.conversation_with_participants.create(participant=[pair]).sid
     wait_for(lambda: v1.conversations(sid).fetch().state == "active")

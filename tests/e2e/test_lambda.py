@@ -64,8 +64,8 @@ def test_api_creates_a_conversation_and_finalizer_performs_every_task(stack: Sta
         assert statuses == {"create_base64": 202, "create_plain": 202}
         conversation = json.loads(created["create_base64"]["body"])
         performed = answers("conversation_finalizer", stack, client, conversation["sid"])
-        # The stack's own functions also finalize the conversation. If they were faster, try again with another
-        # conversation.
+        # The functions of the stack finalize the conversation at the same time as this test. If the stack was faster,
+        # try again with a new conversation.
         if not RACE_ERRORS & {performed[task].get("errorType") for task in ("finalize", "close")}:
             break
     assert performed["finalize"]["Source"] == performed["close"]["Source"] == "convoke"

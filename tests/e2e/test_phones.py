@@ -94,7 +94,7 @@ def test_story_of_phones_and_a_chat_user_at_one_number(tmp_path: Path) -> None:
 
         with up("--data", data) as again:
             phones = Phones(again)
-            # A carrier that got no response delivers the message again. The test does the same.
+            # A carrier that gets no response delivers the message again. The test does the same.
             repeated = phones.send(UNKNOWN_PHONE, "Are you open?", "SM" + "1" * 32)
             assert repeated == {**asked, "outcome": "repeated"}
             for number in (PHONE, OTHER_PHONE):

@@ -134,7 +134,7 @@ def test_unexpected_result_of_a_sample_is_a_failure(name: str, result: Any, expe
 
 
 def test_files_have_the_variables_of_every_function_and_complete_events(tmp_path: Path) -> None:
-    # Use another address than the default. On other systems than Linux, 127.0.0.1 is the only loopback address.
+    # If possible, use an address that is not the default. Only Linux has loopback addresses in addition to 127.0.0.1.
     host = "127.0.0.2" if sys.platform == "linux" else LOOPBACK
     with deployed(host=host) as stack:
         write_files(stack, tmp_path)

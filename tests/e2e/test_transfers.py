@@ -96,7 +96,7 @@ def test_upload_interrupted_by_a_kill_leaves_no_media(tmp_path: Path) -> None:
 
         with pytest.raises(requests.ConnectionError):
             requests.post(url, data=endless(), headers={"Content-Type": "image/png"}, auth=auth)
-    # The requests below move the clock of the new process by a day, so that the sweeper removes the interrupted upload.
+    # The new process gets a clock that the test moves by a day. Then the sweeper removes the interrupted upload.
     with up("--data", data, "--test-clock") as again:
         base = again.ready["url"]
         assert requests.get(f"{base}{urlsplit(kept['links']['content']).path}", auth=auth).content == b"kept"
@@ -112,7 +112,7 @@ def wait_until(is_true: Any) -> None:
         time.sleep(0.01)
 
 
-# In this process
+# Tests of an instance that runs in the process of the tests
 
 
 @pytest.fixture

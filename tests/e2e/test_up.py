@@ -1,4 +1,4 @@
-"""The command line works in a separate process."""
+"""The commands of `convoke` work. The tests run each command in a separate process."""
 
 from __future__ import annotations
 

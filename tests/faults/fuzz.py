@@ -8,7 +8,7 @@ two kinds of requests:
 - Requests to the API in this process, with random methods, paths, headers and forms. They use the paths and parameters
   of `/openapi.json`, the SIDs of stored resources, and invalid values.
 - Connections to a server on a socket. The HTTP requests contain random mistakes, and are cut or joined at random
-  places. The server must answer or close every connection, and at the end answer a correct request.
+  places. The server must answer or close every connection. At the end, it must answer a correct request.
 """
 
 from __future__ import annotations
@@ -34,10 +34,7 @@ from tests.support.openapi_checks import resolved
 TIMEOUT_SECONDS = 10.0
 
 REQUESTS_PER_CONNECTION = 100
-"""How many requests to the API are sent for each connection to the server.
-
-A connection takes much longer than a request.
-"""
+"""The number of requests to the API for each connection to the server. A connection takes longer than a request."""
 
 MAX_RESOURCES = 300
 """After this number of created resources, the fuzzer starts a new engine, so that memory does not grow."""
@@ -143,7 +140,7 @@ class Fuzz:
             content = self.random.randbytes(self.random.choice((1, 100, 5_000)))
         scope = {
             "method": method,
-            # uvicorn also replaces invalid UTF-8 in paths.
+            # Replace invalid UTF-8 as uvicorn does.
             "path": self.path(template).encode(errors="replace").decode(),
             "query_string": query.encode(),
             "http_version": "1.1",

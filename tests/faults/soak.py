@@ -8,7 +8,7 @@ program checks these facts:
   exists exactly once.
 - A request without a response has stored either a complete conversation or nothing. If the request has an
   `Idempotency-Key`, the client repeats the request after the restart. The repetition creates no second conversation.
-- Every webhook call arrived at least once.
+- Every expected webhook call arrived at least once.
 
 The seed determines the requests and the times of the kills. A kill can interrupt different work in each run. The exit
 code is 1 if anything was lost or duplicated.
@@ -57,10 +57,7 @@ STATES = ("active", "inactive")
 PAGE_SIZE = 100
 
 Call = tuple[str, str]
-"""The type of the event and a detail of a webhook call.
-
-The detail is the participant's identity or the new state.
-"""
+"""A webhook call: the type of the event, and the participant's identity or the new state."""
 
 
 class Wanted(NamedTuple):
@@ -70,7 +67,7 @@ class Wanted(NamedTuple):
     state: str
     identities: tuple[str, ...]
     has_key: bool
-    """Whether the request has an `Idempotency-Key`. If True, the client repeats the request if no response arrives."""
+    """Whether the request has an `Idempotency-Key`, so that the client repeats the request if no response arrives."""
     notifies: bool
     """Whether webhooks receive all events. Otherwise they receive only the event about the new state."""
 
@@ -157,7 +154,7 @@ class Soak:
 
 @dataclass
 class Client:
-    """Sends one request after another. If a request with a key gets no response, the client sends the request again."""
+    """Sends one request after another. If a request with a key gets no response, the client repeats the request."""
 
     soak: Soak
     unanswered: Wanted | None = None
@@ -269,8 +266,8 @@ async def finished(server: Server, soak: Soak) -> list[Stored]:
 
 async def run(data: Path, kills: int, seed: int) -> bool:
     """Run the soak test and print its results. Return whether nothing was lost or duplicated."""
-    # The number of requests before a kill differs from run to run. Therefore the times of the kills need their own
-    # random generator.
+    # The times of the kills have their own random generator, because the number of requests before a kill differs from
+    # run to run.
     soak, moments = Soak(Random(seed)), Random(seed)
     clients = [Client(soak) for _ in range(CLIENTS)]
     async with receiving(soak.receive) as url:

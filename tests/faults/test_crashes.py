@@ -1,4 +1,4 @@
-"""If the process crashes before or after a call to an edge, the outcome after a restart is the same as without a crash.
+"""A crash of the process before or after a call to an edge does not change the outcome after a restart.
 
 An edge is a port to the outside, for example the table or a queue.
 """

@@ -218,7 +218,10 @@ def test_conversation_can_be_deleted_after_a_crash_at_any_call(tmp_path: Path) -
 
 
 def finalizer_changes(restarted: Instance) -> list[dict[str, Any]]:
-    """Return the changes that the finalizer stored. The finalizer or the deletion publishes their events."""
+    """Return the changes that the finalizer stored.
+
+    The finalizer publishes their events itself. If the conversation is deleted first, the deletion publishes them.
+    """
     return [change for change in restarted.changes() if change["published_by_maker"]]
 
 

@@ -65,8 +65,8 @@ def test_carrier_gets_only_the_copy_in_flight_twice_and_it_is_marked(tmp_path: P
         assert all(count in (1, 2) for count in counts)
         assert counts.count(2) <= 1
         for receipt, count in zip(receipts, counts, strict=True):
-            # If the crash came just before the call, Convoke cannot exclude that the carrier got the copy. Therefore
-            # Convoke also marks the receipt of a copy that the carrier got only once.
+            # A copy that the carrier got once can be marked too: after a crash just before the call, Convoke does not
+            # know whether the carrier got the copy.
             assert receipt.get("may_be_repeated", False) or count == 1
         repeated += counts.count(2)
     assert repeated > 0

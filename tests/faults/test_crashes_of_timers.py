@@ -47,7 +47,7 @@ def create_and_expire_timers(clock: ManualClock) -> Scenario:
 
 def expire_timers_after_restart(clock: ManualClock) -> Scenario:
     def scenario(restarted: Instance) -> None:
-        # The timers start when the participants are added. Therefore recover first.
+        # The timers start when the participants are added. Therefore finish the interrupted work first.
         recover(restarted)
         clock.move(LONG_AFTER)
         restarted.sweep(NOW)
@@ -75,7 +75,7 @@ def test_crash_while_timers_expire_closes_once_and_notifies_every_state(tmp_path
             assert sorted(states) in (["active", "closed"], ["active", "closed", "inactive"])
             assert notified_event_types(restarted).count("onConversationStateUpdated") == len(states)
             state_events_count.add(len(states))
-    # Both timers can expire before the first sweep. The sweep then skips the state `inactive`.
+    # If both timers expire before the first sweep, the sweep skips the state `inactive`.
     assert state_events_count == ({2, 3} if from_creation else {3})
 
 

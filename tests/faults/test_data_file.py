@@ -1,4 +1,4 @@
-"""Failures of the disk or the data folder are reported, and the data file can be checked, backed up and restored.
+"""Convoke reports failures of the data file and its folder. The commands can check, back up and restore the file.
 
 tests/api/test_failed_commits.py contains the tests of a full disk.
 """
@@ -40,7 +40,7 @@ def run(*arguments: str) -> Result:
 
 
 def process_settings() -> tuple[float, dict[str, int]]:
-    """Return the process settings that `convoke up` could change. A change would affect later tests."""
+    """Return the process settings that `convoke up` changes if it starts. Changed settings would affect later tests."""
     loggers = [name for name in [*logging.root.manager.loggerDict] if name.startswith("convoke.")]
     return sys.getswitchinterval(), {name: logging.getLogger(name).level for name in loggers}
 

@@ -1,6 +1,6 @@
 """The password in a webhook's URL is visible only to the receiver and in the webhook resource.
 
-The test searches for the password in all other texts: responses, log lines, events on the bus, and output of commands.
+The tests search for the password in all other texts: responses, log lines, events on the bus, and output of commands.
 """
 
 from __future__ import annotations
@@ -91,7 +91,8 @@ def test_password_of_every_level_is_hidden_everywhere(path: str, logs: pytest.Lo
         scoped = f"/v1/Conversations/{conversation}/Webhooks"
         form = {"Target": "webhook", "Configuration.Url": url("scoped"), "Configuration.Filters": "onMessageAdded"}
         levels.append(f"{scoped}/{ask(instance, scoped, form)['sid']}")
-        # The first webhook call succeeds. The second call is refused. The third call does not reach the receiver.
+        # The receiver accepts each pre-event (200). The first webhook call succeeds, the second call is refused (410),
+        # and the third call does not reach the receiver.
         messages = f"/v1/Conversations/{conversation}/Messages"
         statuses: list[Any] = [200, 410, WebhookUnreachableError("no connection")]
         for status in statuses:
@@ -99,12 +100,12 @@ def test_password_of_every_level_is_hidden_everywhere(path: str, logs: pytest.Lo
             instance.receivers.statuses = [200, status]
             ask(instance, messages, {"Body": "hi"})
             settle(instance)
-        # An error of Convoke ends the delivery.
+        # Convoke gives up a delivery because of its own errors.
         instance.receivers.on_call = fail
         ask(instance, messages, {"Body": "hi"})
         settle(instance)
         instance.receivers.on_call = lambda: None
-        # The service's webhook receives the event of this request.
+        # The webhook of a second service receives the event of a new conversation.
         service = ask(instance, "/v1/Services", {"FriendlyName": "s"})["sid"]
         form = {"PostWebhookUrl": url("service"), "Filters": "onConversationAdded"}
         levels.append(f"/v1/Services/{service}/Configuration/Webhooks")

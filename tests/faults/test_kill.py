@@ -32,7 +32,7 @@ from tests.support.processes import TIMEOUT_SECONDS, Up, full_listener, hanging_
 from tests.support.up_that_dies import KILLED
 
 RESUME_TIMEOUT_SECONDS = 8.0
-"""The maximum time until work resumes. A regular retry would come only after ten seconds."""
+"""The maximum time until work resumes. The sweeper's regular retry would come only after ten seconds."""
 
 WITHOUT_PARTICIPANT_QUEUE = (sys.executable, "-m", "tests.support.up_without_participant_queue")
 
@@ -186,7 +186,7 @@ def test_shutdown_ends_attempts_to_connect_in_time(tmp_path: Path) -> None:
         sid = v1.conversations.create(x_twilio_webhook_enabled="true").sid
         with ThreadPoolExecutor(1) as pool:
             pool.submit(v1.conversations(sid).update, friendly_name="Visit", x_twilio_webhook_enabled="true")
-            time.sleep(0.5)  # The test cannot observe the start of an attempt to connect, so wait for it.
+            time.sleep(0.5)  # The test cannot observe when the attempts to connect start.
             begun = time.monotonic()
             assert stopped.stop() == 0
             assert SHUTDOWN_GRACE_SECONDS <= time.monotonic() - begun < SHUTDOWN_GRACE_SECONDS + 1.5

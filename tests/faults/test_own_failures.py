@@ -1,7 +1,7 @@
-"""After a failure of its own, Convoke retries with growing pauses. After several failures, it creates an alert.
+"""If Convoke's own code fails, Convoke retries with growing pauses. After several failures, Convoke creates an alert.
 
-Convoke then gives up a delivery or a copy, and retries other work only rarely. No loop repeats a failing call forever
-at a short fixed interval. See docs/decisions/0098-own-failures-are-given-up.md.
+After the alert, Convoke gives up a delivery or a copy, and retries other work only rarely. No loop repeats a failing
+call forever at a short fixed interval. See docs/decisions/0098-own-failures-are-given-up.md.
 """
 
 from __future__ import annotations
@@ -42,12 +42,12 @@ from tests.support.template import resources
 HEADER = {"X-Twilio-Webhook-Enabled": "true"}
 
 NO_LATIN_1 = "https://me:пароль@hooks.example.com/"
-"""A URL whose credentials cannot be sent, because urllib3 encodes credentials as Latin-1."""
+"""A URL whose credentials contain characters outside Latin-1."""
 
 DAY = timedelta(days=1)
 
 ROUNDING = timedelta(milliseconds=1)
-"""The maximum rounding error of a time in the queue. The queue stores each time as a number of seconds."""
+"""The maximum rounding error of a time in the queue, which stores each time as a floating-point number of seconds."""
 
 
 class BugError(Exception):
@@ -86,7 +86,10 @@ def configure(instance: EmbeddedInstance, **form: str) -> None:
 
 
 def work_for_a_day(instance: EmbeddedInstance, clock: FrozenClock) -> list[float]:
-    """Simulate a day, and do the work whenever a queue message becomes visible. Return the pauses in seconds."""
+    """Simulate a day, and do the work whenever a queue message becomes visible.
+
+    Return the pauses between these times, in seconds.
+    """
     pauses, end = [], clock() + DAY
     work(instance)
     while (visible := instance.engine.queue.next_visible(clock())) and visible < end:
@@ -133,7 +136,7 @@ def test_failing_delivery_is_retried_with_growing_pauses_and_becomes_a_dead_lett
     monkeypatch.setattr(WebhookDelivery, part, broken)
     assert instance.call("POST", "/v1/Conversations", headers=HEADER).status == 201
     pauses = work_for_a_day(instance, clock)
-    # Convoke calls `split` once before it puts the event into the queue. No pause follows this call.
+    # If `split` fails, the first failure puts the event into the queue. The queue does not count this failure.
     assert pauses == pytest.approx(DOUBLING, abs=0.01)
     assert (instance.waiting_messages("delivery"), instance.waiting_messages("delivery-dlq")) == (0, 1)
     (alert,) = alerts(instance)
@@ -229,7 +232,7 @@ def test_failing_delivery_of_an_alert_makes_no_further_alert(
     assert instance.waiting_messages("delivery-dlq") == 2
 
 
-# URLs that earlier versions of Convoke accepted
+# URLs with unusual credentials or without a normal form
 
 
 @pytest.mark.parametrize("hook", ["PostWebhookUrl", "PreWebhookUrl"])
@@ -276,7 +279,7 @@ def test_pre_event_that_fails_in_convoke_does_not_fail_the_request(
 
 
 def sweeps_of_a_day(instance: EmbeddedInstance, clock: FrozenClock) -> list[datetime]:
-    """Run the sweeper every minute for a day. Return the times at which it processed a resource."""
+    """Run the sweeper every minute for a day. Return the times at which the sweeper processed a resource."""
     processed = []
     for _ in range(24 * 60):
         if instance.engine.sweeper.sweep():
@@ -429,7 +432,7 @@ def test_interrupted_pass_counts_as_an_attempt_only_if_it_failed(
     assert instance.engine.sweeper.sweep(go_on=lambda: next(answers)) == 1
     (item,) = instance.items(kind)
     assert item["attempts"] == fails
-    # The deletion also makes the service's conversations due. Therefore process only one kind of resource here.
+    # Process only items of this kind. The deletion has made the service's conversations due too.
     sweeper = instance.engine.sweeper
     assert replace(sweeper, processes={kind: sweeper.processes[kind]}).sweep() == (not fails)
 

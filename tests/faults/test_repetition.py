@@ -1,7 +1,4 @@
-"""Convoke tolerates queue messages that arrive three times, late and in any order, and concurrent sweepers.
-
-The outcome is the same as if each message had arrived once.
-"""
+"""The outcome is the same if queue messages arrive three times, late and in any order, or if sweepers run at once."""
 
 from __future__ import annotations
 
@@ -22,7 +19,7 @@ from tests.support.instances import EmbeddedInstance, held_instance
 from tests.support.manual_clock import ManualClock
 
 SENDING_METHODS = {"participant_queue": "send", "workflow": "start", "event_bus": "publish", "delivery_queue": "send"}
-"""Maps each edge to its method that sends messages."""
+"""Maps each edge (a port to the outside) to its method that sends messages."""
 
 DELIVERIES_PER_MESSAGE = 3
 

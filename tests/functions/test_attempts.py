@@ -49,7 +49,7 @@ def moto() -> Iterator[MotoInstance]:
 
 @pytest.fixture
 def table(moto: MotoInstance) -> FailingUpdates:
-    """Replace the webhook delivery function's table. Request this fixture before the function is called."""
+    """Make the webhook delivery function use a table of the class FailingUpdates, and return the table."""
     edges: AwsEdges = moto.edges("webhook_delivery")
     failing = FailingUpdates(edges.table)
     edges.table = failing  # type: ignore[assignment]
@@ -57,7 +57,7 @@ def table(moto: MotoInstance) -> FailingUpdates:
 
 
 def send(moto: MotoInstance, url: str = URL) -> None:
-    """Create a message in a conversation. Then the delivery queue contains one delivery."""
+    """Create a message in a conversation, so that the delivery queue contains one delivery."""
     v1 = moto.client().conversations.v1
     v1.configuration.webhooks().update(post_webhook_url=url, filters=["onMessageAdded"])
     conversation = v1.conversations(v1.conversations.create().sid)

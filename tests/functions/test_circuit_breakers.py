@@ -84,7 +84,10 @@ class Deployment:
         return a_delivery(self.instance.account.sid, url, self.number)
 
     def attempt(self, process: Deliveries, status: int | None = 500, receive_count: int = 1, url: str = "") -> bool:
-        """Pass a new delivery to `process`. Return whether the receiver was called."""
+        """Pass a new delivery to `process`. Return whether `process` called the receiver.
+
+        The receiver answers with `status`. None means no answer.
+        """
         calls = len(self.instance.receivers.posted)
         self.answers[:] = [status]
         with suppress(RetryLaterError, DeliveryFailedError):
@@ -315,7 +318,7 @@ def test_circuit_breaker_that_nobody_has_changed_for_an_hour_counts_as_closed(en
     st.lists(st.tuples(st.integers(0, 2), st.sampled_from([200, 500, None]), st.integers(0, 70)), max_size=60),
 )
 def test_no_receiver_is_paused_for_ever_whatever_the_processes_do(steps: list[tuple[int, int | None, int]]) -> None:
-    """After the longest pause, each process must call the receiver again.
+    """After the longest pause, each process must call the receiver.
 
     A step has three parts: the process that attempts a delivery, the receiver's answer, and the seconds until the next
     step.

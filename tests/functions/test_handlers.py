@@ -60,7 +60,7 @@ def sample(path: Path, moto: MotoInstance, conversation_sid: str = "") -> dict[s
 
 
 def basic(moto: MotoInstance) -> str:
-    """Return an `Authorization` header with the credentials of the account."""
+    """Return the value of an `Authorization` header with the credentials of the account."""
     return "Basic " + base64.b64encode(f"{moto.account.sid}:{moto.token}".encode()).decode()
 
 
@@ -190,7 +190,7 @@ def test_sweeper_without_time_leaves_the_remaining_work_to_the_next_sweep(moto: 
     event = sample(EVENTS / "sweeper" / "every_minute.json", moto)
     assert function("sweeper", event, EndingContext(0)) == 0
     assert len(moto.items("conversation")) == 3
-    # There is enough time when the sweeper takes a conversation. Later, there is not enough time to erase the items.
+    # The sweeper has enough time to take a conversation, but then not enough time to erase the conversation's items.
     assert function("sweeper", event, EndingContext(1)) == 1
     assert len(moto.items("conversation")) == 3
     forget_claims(moto)

@@ -30,9 +30,9 @@ RECORDED = {
     "literal%252Fvalue": "literal/value",
     "literal%253Fvalue": "literal?value",
 }
-"""Maps a path segment of a client's request to the segment that a real HTTP API passed to the function.
+"""Maps the last path segment of a client's request to the last segment that a real HTTP API passed to the function.
 
-The segment is at the end of the path. The event contains the path as `rawPath`.
+The event contains the path as `rawPath`.
 
 Source: https://github.com/hotsock/voker/blob/main/vokerhttp/testdata/ingress-paths.json.
 """
@@ -59,7 +59,7 @@ def moto() -> Iterator[MotoInstance]:
 
 
 def replay(moto: MotoInstance, method: str, path: str, **query: Any) -> Answer:
-    """Invoke the API function with an event of an HTTP API. `query` overrides fields of the event."""
+    """Invoke the API function with an event of an HTTP API. `query` sets fields such as `rawQueryString`."""
     event: dict[str, Any] = json.loads((ROOT / "events/api/create_plain.json").read_text())
     event |= {"rawPath": path, "body": "", **query}
     event["requestContext"]["http"] |= {"method": method, "path": path}
@@ -73,10 +73,10 @@ def replay(moto: MotoInstance, method: str, path: str, **query: Any) -> Answer:
 
 @pytest.fixture(scope="module")
 def parents(moto: MotoInstance) -> dict[str, str]:
-    """Create a resource of each kind that has subresources. Return a mapping from path segments to these resources.
+    """Create a resource of each kind that has subresources.
 
-    A path segment stands before the resource in a path, such as `Conversations`. The value is the SID or the id of the
-    resource. For a User, it is the identity.
+    Return a mapping from the path segment before the resource, such as `Conversations`, to the SID or the id of the
+    resource. A User has its identity instead.
     """
     conversation = moto.call("POST", "/v1/ConversationWithParticipants", {"Participant": chat(1)}).body
     moto.work()
@@ -93,15 +93,12 @@ def parents(moto: MotoInstance) -> dict[str, str]:
 
 
 def received_paths(rule: str, sent: str, parents: dict[str, str]) -> Iterator[str]:
-    """Yield one path for each path parameter of `rule`.
-
-    If a client sends `sent` as the path parameter, the function receives this path.
-    """
+    """For each path parameter of `rule`, yield the path that the function receives if a client sends `sent` there."""
     for parameter in PARAMETER.finditer(rule):
         before = re.sub(
             "([A-Za-z]+)/<[a-z_]+>", lambda found: f"{found[1]}/{parents[found[1]]}", rule[: parameter.start()]
         )
-        # API Gateway decodes `%3F` to a question mark. The path ends there, and the remaining characters are lost.
+        # API Gateway decodes `%3F` to a question mark, and cuts off the path there.
         behind = "" if sent == CUT else PARAMETER.sub("x", rule[parameter.end() :])
         yield before + RECORDED[sent] + behind
 
@@ -131,7 +128,7 @@ def test_path_that_was_cut_at_a_question_mark_reaches_another_resource(moto: Mot
 
 
 def fields_with_names(route: Route) -> list[str]:
-    """Return the form parameters of a route whose value can later be a part of a path."""
+    """Return a route's form parameters whose values can later be parts of paths."""
     form = route.contract.form
     return [
         field.alias or name
@@ -141,7 +138,7 @@ def fields_with_names(route: Route) -> list[str]:
 
 
 def markers(annotation: object) -> Iterator[object]:
-    """Yield the metadata of an annotated type, including the members of a union."""
+    """Yield the metadata of an annotated type. For a union, also yield the metadata of its members."""
     yield from getattr(annotation, "__metadata__", ())
     for part in get_args(annotation):
         yield from markers(part)
@@ -216,7 +213,7 @@ def test_last_value_of_a_repeated_query_parameter_is_used(moto: MotoInstance) ->
 
 
 def test_query_parameters_are_decoded_once(moto: MotoInstance) -> None:
-    """The query was recorded from a real HTTP API, which passes it percent-encoded."""
+    """A real HTTP API passed this query percent-encoded to its function."""
     identity = "a+b,c%2Fd é"
     participant = json.dumps({"identity": identity})
     sid = moto.call("POST", "/v1/ConversationWithParticipants", {"Participant": participant}).body["sid"]

@@ -71,7 +71,7 @@ def test_copies_from_one_number_to_one_phone_share_a_message_group_and_come_once
     queue.send([COPY, *others])
     queue.send([COPY])
     assert moto.waiting_messages("copy") == 12
-    # SQS returns no other message of a message group while one message of the group is in flight.
+    # While a message of a message group is in flight, SQS returns no further message of the group.
     first = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=1, AttributeNames=["All"])["Messages"]
     assert Copy.model_validate_json(first[0]["Body"]) == COPY
     assert "Messages" not in sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10)

@@ -134,7 +134,7 @@ def test_failed_record_is_logged_without_the_correlation_id_of_another(moto: Mot
 
 
 def test_webhook_retry_is_logged_as_warning(moto: MotoInstance, lines: Lines) -> None:
-    # On a slow machine, a retry can become due during `work`. Therefore provide more answers with 503.
+    # On a slow machine, several retries can become due during `work`. Therefore every answer is a 503.
     moto.receivers.statuses = [503] * 9
     webhook = {"PostWebhookUrl": "https://hooks.example.com/", "Filters": "onConversationStateUpdated"}
     moto.call("POST", "/v1/Configuration/Webhooks", webhook)

@@ -53,7 +53,7 @@ class LambdaQueue:
 
 
 def fill(instance: EmbeddedInstance, conversation_sid: str, count: int) -> None:
-    """Store messages directly in the table, because the API would need a minute for the longest replay."""
+    """Store `count` messages directly in the table. For the longest replay, the API would need a minute."""
     create = instance.client().conversations.v1.conversations(conversation_sid).messages.create
     create(body="Hello")
     (first,) = instance.items("message#")

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.built
 
 
 def run(code: str) -> str:
-    """Run Python code that can import packages from the layer, but not from the project. Return the output."""
+    """Run Python code that can import the packages of the layer, but not of the project. Return the output."""
     environ = lambda_runtime.environment(LAYER)
     result = subprocess.run([python(), "-c", code], env=environ, cwd="/", capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
@@ -64,9 +64,9 @@ def test_build_for_tests_is_for_this_machine_and_its_template_accepts_nothing_el
 
 
 def test_layer_for_the_other_architecture_has_the_same_modules(tmp_path: Path) -> None:
-    """`make build` can build for another architecture than that of this machine. The default is arm64.
+    """`make build` can build for an architecture that this machine does not have. The default is arm64.
 
-    A package may have no wheel for one of the architectures.
+    The build would fail if a package had no wheel for one of the architectures.
     """
     (other,) = MACHINES.keys() - {MACHINE}
     environ = {**os.environ, "CONVOKE_ARCHITECTURE": other, "PATH": f"{python().parent}:{os.environ['PATH']}"}
@@ -106,9 +106,9 @@ for client in (edges.table._client, edges.media_store._client, edges._sms):
 
 
 def test_openapi_document_can_be_built_on_the_layer_alone() -> None:
-    """The API function imports the modules that build the document only when a client requests the document.
+    """A start of the API function does not import the modules that build the document.
 
-    Therefore the test that starts the function does not import these modules.
+    The function imports these modules when a client requests the document.
     """
     assert run("from convoke.api.openapi import document; print(document()['openapi'])") == "3.1.0"
 
@@ -125,7 +125,7 @@ def test_layer_is_tested_with_the_python_version_of_lambda() -> None:
 def test_aws_clients_trust_the_selected_ca_bundle() -> None:
     """The template offers two bundles: Amazon's root CAs (the default), and botocore's bundle.
 
-    Lambda puts the layer in /opt.
+    The bundles are files of the layer, which Lambda puts in /opt.
     """
     chosen = template()["Parameters"]["AwsAuthorities"]
     bundles = [LAYER.parent / value.removeprefix("/opt/") for value in chosen["AllowedValues"]]

@@ -1,7 +1,7 @@
 """If Convoke uses private members of a dependency, the dependency must have a maximum version.
 
-Any release can change a private member. Therefore only the minor version in uv.lock is allowed. A newer version needs a
-change in this repository, and the tests of that change run with the newer version.
+Any release can change a private member. Therefore the minor version in uv.lock must be the newest allowed version. To
+allow a newer version, change pyproject.toml. The tests then run with the newer version.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def private_names(class_: type) -> set[str]:
     for member in list(vars(class_).values()):
         for code in code_of(member):
             names.update(code.co_names)
-    # `abc.ABCMeta` sets `_abc_impl` on every class.
+    # Every abstract class has `_abc_impl`, which `abc.ABCMeta` sets.
     return {name for name in names if re.match(r"_[^_]", name)} - {"_abc_impl"}
 
 
@@ -61,9 +61,9 @@ def classes() -> Iterator[type]:
 
 @cache
 def used_private_members() -> dict[str, dict[str, set[type]]]:
-    """Find private members of third-party base classes that Convoke's classes use.
+    """Find the private members of third-party base classes that Convoke's classes use.
 
-    Return a dictionary for each package, in which each private member is mapped to the classes that use it.
+    The result maps each package to its private members, and each private member to the classes of Convoke that use it.
     """
     used: dict[str, dict[str, set[type]]] = defaultdict(lambda: defaultdict(set))
     for class_ in classes():
@@ -113,9 +113,9 @@ def test_private_members_of_uvicorn_are_used_in_one_class() -> None:
 
 
 def test_no_module_reads_private_members_of_other_objects() -> None:
-    """The linter rule SLF001 finds such code, but a `noqa` comment can switch the rule off.
+    """The linter rule SLF001 finds such code, unless a `noqa` comment switches the rule off.
 
-    Therefore search for such comments.
+    Therefore this test searches for such comments.
     """
     sources = (ROOT / "layers/convoke/src").rglob("*.py")
     assert [path.name for path in sources if "SLF001" in path.read_text()] == []

@@ -127,7 +127,7 @@ def test_api_coverage_lists_all_103_operations_of_twilio() -> None:
 
 
 def test_benchmark_table_shows_the_last_run() -> None:
-    """`make bench` measures and updates the table. `make docs-tables` only updates the table from the last run."""
+    """`make bench` measures, and then updates the table. `make docs-tables` updates the table from the last run."""
     page = BENCHMARKS.read_text()
     assert figures.with_table(page) == page, "run `make docs-tables`"
     assert f"]({PLOT.relative_to(DOCS)})" in page
@@ -197,7 +197,7 @@ def sources() -> Iterator[tuple[Path, str]]:
 
 
 def dead(page: Path, anchor: str | None) -> bool:
-    """Return whether a link is dead because the page or the anchor does not exist."""
+    """Return True if the page or the anchor of a link does not exist."""
     if anchor is None or page.suffix != ".md":
         return not page.exists()
     return not page.is_file() or anchor not in anchors(page)
@@ -269,7 +269,7 @@ def command_line() -> click.Group:
 
 
 def commands(group: click.Group, name: str) -> Iterator[tuple[str, click.Command]]:
-    """Yield the full name and the command for each command of a group."""
+    """Yield each command of a group and of its subgroups, with the command's full name."""
     with click.Context(group) as context:
         found = [group.get_command(context, each) for each in group.list_commands(context)]
     for each in found:

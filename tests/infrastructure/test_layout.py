@@ -13,7 +13,10 @@ ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "layers/convoke/src/convoke"
 
 PACKAGES = ("domain", "operations", "storage", "api", "api/resources", "webhooks", "carriers", "embedded", "aws")
-"""The packages whose modules need a test file. Test files of `cli` and `testing` are named after commands instead."""
+"""The packages whose modules need a test file.
+
+`cli` is not in the list, because its test files are named after commands. tests/plugin tests the package `testing`.
+"""
 
 TEST_FOLDERS = ("unit", "contract", "api", "functions", "infrastructure")
 

@@ -1,4 +1,4 @@
-"""`make lint-template` reports findings without a baseline entry, and baseline entries without a finding."""
+"""`make lint-template` reports each finding without a baseline entry, and each baseline entry without a finding."""
 
 from __future__ import annotations
 

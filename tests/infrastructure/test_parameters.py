@@ -1,4 +1,4 @@
-"""Parameters of template.yaml turn on features, may require other parameters, and are described in the docs."""
+"""The parameters of template.yaml turn on features and have descriptions. Some parameters need other parameters."""
 
 from __future__ import annotations
 
@@ -56,8 +56,8 @@ def references(part: Any) -> Iterator[str]:
 
 @pytest.mark.parametrize("given", VARIANTS, ids=lambda given: "+".join(given) or "defaults")
 def test_every_reference_has_a_target_whatever_is_given(given: dict[str, str]) -> None:
-    # The template does not declare these names. SAM adds the alias and the schedule rules. CloudFormation defines the
-    # pseudo parameters `AWS::...`.
+    # `added` contains the names that the template does not declare: SAM adds the alias and the schedule rules, and
+    # CloudFormation defines the pseudo parameters `AWS::...`.
     schedules = {f"SweeperFunction{name}" for name in functions()["sweeper"]["Events"]}
     added = {"ApiFunctionAliaslive", "AWS"} | schedules
     decided = template(**given)
@@ -97,8 +97,7 @@ def test_adopted_table_replaces_the_table_and_its_first_secret() -> None:
 
 
 def test_resources_that_hold_data_are_kept_and_do_not_hinder_a_rollback() -> None:
-    # CloudFormation cannot delete a table with deletion protection. Therefore a rollback of the first deployment must
-    # not delete the table.
+    # A rollback of the first deployment would fail if it had to delete a table with deletion protection.
     kept = {name: each for name, each in written_template()["Resources"].items() if each["Type"] in HOLDING_DATA}
     assert set(kept) == {"Table", "FirstAuthToken", "ApiKeyMaster"}
     for resource in kept.values():
@@ -250,7 +249,7 @@ def test_every_function_and_queue_has_an_alarm() -> None:
 
 def test_dead_receiver_of_a_tenant_raises_no_alarm() -> None:
     queues = resources("AWS::SQS::Queue")
-    # The following queue contains the deliveries that a receiver did not accept. Only Convoke sends messages to it.
+    # `tenants` is the queue of deliveries that a receiver did not accept. Only Convoke sends messages to this queue.
     variables = functions()["webhook_delivery"]["Environment"]["Variables"]
     tenants = variables["CONVOKE_DELIVERY_DEAD_LETTER_QUEUE_URL"]["Ref"]
     assert watched("ApproximateNumberOfMessagesVisible") == {

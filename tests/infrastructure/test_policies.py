@@ -1,7 +1,7 @@
-"""Each role in the translated template allows exactly the AWS calls that its function and triggers make.
+"""Each function's role in the translated template allows exactly the AWS calls that are made with the role.
 
-The test runs a scenario that uses every feature and records the AWS calls with their resources. Then the test compares
-the calls with each function's role.
+Each function and Lambda itself make calls with the function's role. A test runs a scenario that uses every feature, and
+records the AWS calls of the functions with their resources. Then the test compares the calls with the roles.
 """
 
 from __future__ import annotations
@@ -89,8 +89,8 @@ and https://docs.aws.amazon.com/lambda/latest/dg/with-ddb.html.
 def recorded(monkeypatch: pytest.MonkeyPatch, calls: list[Call]) -> Iterator[MotoInstance]:
     """Run an instance, and record the AWS calls of all functions in `calls`.
 
-    Each sweep creates new edges, as a cold start does. Therefore edges that are missing from `names` belong to the
-    sweeper.
+    `names` maps the AwsEdges of each function to the function. Each sweep creates new AwsEdges, as a cold start does.
+    Therefore an object that is missing from `names` belongs to the sweeper.
     """
     names: dict[int, str] = {}
     client_of = AwsEdges._client
@@ -181,7 +181,7 @@ def roles() -> dict[str, tuple[str, str]]:
 
 
 def needed_by_lambda(function: str) -> Iterator[Action]:
-    """Yield the actions that Lambda performs with the function's role.
+    """Yield the actions that Lambda itself performs with the function's role.
 
     Lambda writes logs, reads the event source, and sends failed events to a queue.
     """
@@ -300,7 +300,7 @@ class RefusingCarrier:
 
 
 def write_as_phones(instance: MotoInstance) -> None:
-    """Simulate a phone that writes to a number of the AWS account. Its first message creates a conversation."""
+    """Simulate a phone that writes to a number of the AWS account. The phone's first message creates a conversation."""
     assign(instance)
     configure(instance)
     webhooks = instance.client().conversations.v1.configuration.webhooks()
@@ -330,7 +330,7 @@ def test_roles_allow_exactly_the_calls_of_functions(monkeypatch: pytest.MonkeyPa
     used: dict[str, set[Action]] = defaultdict(set)
     for call in calls:
         used[call.function].update(needed(call, logical_ids))
-    # The state machine calls PutEvents. Therefore the function needs no permission for PutEvents.
+    # On AWS, the state machine calls PutEvents. Therefore the function needs no permission for PutEvents.
     used["conversation_finalizer"].discard(("events:PutEvents", "EventBus"))
     assert set(roles()) == set(functions())
     for folder, (function, role) in roles().items():

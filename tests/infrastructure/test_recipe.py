@@ -40,9 +40,9 @@ def contracts(module: str) -> dict[str, Contract]:
 
 
 def unrouted(module: str, contracts: Mapping[str, Contract], routed: Iterable[Contract]) -> Iterator[str]:
-    """Yield a message for each contract of a resource module that has no route.
+    """Yield a message for each contract without a route. `contracts` are the contracts of the resource module `module`.
 
-    Also yield a message if the module has no contract.
+    If the module has no contract, yield a message too.
     """
     ids = {id(contract) for contract in routed}
     if not contracts:
@@ -59,7 +59,7 @@ def attributes_of(variable: str, source: str) -> set[str]:
 
 
 def keyless(module: str, source: str) -> Iterator[str]:
-    """Yield a message for each name that a repository reads from storage/keys.py, but that does not exist there."""
+    """Yield a message for each name that a repository reads from storage/keys.py, but that this file lacks."""
     for name in sorted(attributes_of("keys", source) - set(vars(keys))):
         yield f"storage/keys.py does not define `{name}`, which storage/{module}.py reads: add it"
 
@@ -71,12 +71,12 @@ def undeclared(module: str, source: str, declared: Iterable[str]) -> Iterator[st
 
 
 def unbuilt(members: Container[str], declared: Iterable[str]) -> Iterator[str]:
-    """Yield a message for each name in `declared`, the members of Operations, that the class `Program` lacks."""
+    """Yield a message for each operation in `declared` that is missing from `members`, the members of `Program`."""
     yield from (f"Program in program.py does not build `{name}`: add it" for name in declared if name not in members)
 
 
 def undocumented(module: str, docstring: str, root: Path) -> Iterator[str]:
-    """Yield a message for each cited page that does not exist, or if the resource module cites no page."""
+    """Yield a message for each cited page that does not exist. If the module cites no page, yield a message too."""
     cited = re.findall(r"docs/behaviour/[\w-]+\.md", docstring)
     if not cited:
         yield f"The docstring of api/resources/{module}.py cites no page of docs/behaviour: write one and cite it"
@@ -114,9 +114,9 @@ def test_composition_root_builds_every_operation() -> None:
 
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route.method} {route.rules[-1]}")
 def test_handler_of_every_route_accepts_the_values_of_its_path(route: Route) -> None:
-    """Type checkers do not see the handlers, because the table of routes has only their names."""
+    """Type checkers do not check the calls of handlers, because the table of routes has only the handlers' names."""
     values = dict.fromkeys(re.findall(r"<(\w+)>", route.rule), "")
-    # Before the values of the path, each handler has two arguments, such as the operations and the request.
+    # Each handler has two arguments before the values of the path. The kind of the route determines these arguments.
     inspect.signature(route.handler).bind("", "", **values)
 
 
@@ -150,7 +150,7 @@ def fetch(operations, request, sid):
 '''
 
 NO_PAGE = "/".join(("docs", "behaviour", "no-page.md"))
-"""The path of a page that does not exist. The path is joined from parts to hide it from test_docs.py."""
+"""The path of a page that does not exist. test_docs.py would refuse the complete path in a source file."""
 
 FORGOTTEN = {
     "key": Forgotten(keyless("parcels", "keys.parcel(sid)"), ("storage/keys.py", "`parcel`", "storage/parcels.py")),

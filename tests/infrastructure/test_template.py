@@ -81,9 +81,9 @@ def test_webhooks_of_deleted_conversations_are_kept_as_long_as_dead_letters() ->
 
 
 def test_receives_without_an_attempt_do_not_use_up_the_receives_of_a_message() -> None:
-    """If Lambda throttles an invocation, the function makes no attempt, but SQS counts a receive of the message.
+    """If Lambda throttles an invocation, SQS counts a receive of the message, although the function makes no attempt.
 
-    Therefore `maxReceiveCount` is much larger than the number of attempts.
+    Therefore `maxReceiveCount` must be much larger than the number of attempts.
     """
     queues = resources("AWS::SQS::Queue")
     for name in ("ParticipantQueue", "DeliveryQueue", "OutboundQueue"):
@@ -103,7 +103,7 @@ def test_receives_without_an_attempt_do_not_use_up_the_receives_of_a_message() -
 
 
 def test_copy_queues_keep_the_order_of_each_message_group() -> None:
-    """SQS also requires a FIFO queue as the dead-letter queue of a FIFO queue."""
+    """SQS requires that the dead-letter queue of a FIFO queue is a FIFO queue too."""
     queues = resources("AWS::SQS::Queue")
     assert {name for name, queue in queues.items() if queue.get("FifoQueue")} == {"CopyQueue", "CopyFailureQueue"}
     assert queues["CopyQueue"]["FifoThroughputLimit"] == "perMessageGroupId"
@@ -134,7 +134,7 @@ def test_table_has_recovery_encryption_and_is_retained() -> None:
     table = template()["Resources"]["Table"]
     assert table["Properties"]["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
     assert table["Properties"]["TimeToLiveSpecification"] == {"AttributeName": EXPIRES_AT, "Enabled": True}
-    # DynamoDB encrypts every table. With True, DynamoDB would use a KMS key of the account, which costs money.
+    # DynamoDB encrypts every table. With SSEEnabled, DynamoDB would use a KMS key of the account, which costs money.
     assert table["Properties"]["SSESpecification"] == {"SSEEnabled": False}
     assert table["UpdateReplacePolicy"] == "Retain"
 
@@ -150,5 +150,5 @@ def test_only_finalize_and_close_catch_errors() -> None:
 
 
 def test_lambda_logs_no_lines_for_successful_invocations() -> None:
-    """SAM adds this global setting to the configuration of each function."""
+    """`LoggingConfig` is a global setting, which SAM adds to the configuration of each function."""
     assert template()["Globals"]["Function"]["LoggingConfig"] == {"LogFormat": "JSON", "SystemLogLevel": "WARN"}

@@ -65,7 +65,7 @@ def test_api_answers_before_the_gateway_gives_up() -> None:
 
 
 def test_waiting_request_leaves_time_for_a_call_to_aws() -> None:
-    """Convoke first stores the conversation with an AWS call. Only then does a request with `Prefer: wait` wait."""
+    """A request with `Prefer: wait` stores the conversation with an AWS call before it waits."""
     assert TIMEOUTS["api"] >= MAX_PREFERRED_WAIT_SECONDS + CONNECT_TIMEOUT_SECONDS + READ_TIMEOUT_SECONDS
 
 
@@ -75,12 +75,12 @@ def test_request_with_a_pre_event_and_conflicts_ends_before_the_timeout_of_the_f
 
 
 def test_call_to_a_webhook_ends_before_the_timeout_of_the_function() -> None:
-    # Count the DynamoDB calls that record the start and the result of the attempt.
+    # The two DynamoDB calls record the start and the result of the attempt.
     assert TIMEOUTS["webhook_delivery"] > MAX_TIMEOUT_SECONDS + 2 * (CONNECT_TIMEOUT_SECONDS + READ_TIMEOUT_SECONDS)
 
 
 def test_call_to_a_carrier_ends_before_the_timeout_of_the_function() -> None:
-    # Count the DynamoDB calls that record the start and the result of the attempt.
+    # The two DynamoDB calls record the start and the result of the attempt.
     assert TIMEOUTS["message_sender"] > twilio.SETTINGS.total + 2 * (CONNECT_TIMEOUT_SECONDS + READ_TIMEOUT_SECONDS)
 
 

@@ -15,7 +15,7 @@ from tests.support.template import template, written_template
 from tests.support.translated import deployed, names_in, parameters_in, references, translated
 
 NOT_IN_VERSION = ("ReservedConcurrentExecutions", "RecursiveLoop", "RuntimeManagementConfig", "Tags")
-"""Properties of a whole function that do not belong to a single version of the function."""
+"""Properties of a function that Lambda does not store in the function's versions."""
 
 EVERYTHING = {
     "AlarmTopicArn": "arn:aws:sns:us-east-1:123456789012:topic",
@@ -24,7 +24,7 @@ EVERYTHING = {
     "VpcSecurityGroupIds": "sg-1",
     "ApiReservedConcurrency": "100",
 }
-"""Parameter values that turn on every feature with its own permissions."""
+"""Parameter values that turn on every feature that needs additional permissions."""
 
 WITHOUT_RESOURCE = {
     *("logs:CreateLogDelivery", "logs:GetLogDelivery", "logs:UpdateLogDelivery", "logs:DeleteLogDelivery"),
@@ -79,7 +79,7 @@ def test_function_with_an_alias_is_tested() -> None:
 
 @pytest.mark.parametrize("function", sorted(descriptions()))
 def test_new_value_of_a_parameter_of_the_configuration_changes_the_version_description(function: str) -> None:
-    """A new parameter value alone does not make SAM publish a new version. The alias would keep the old value.
+    """If only a parameter value changes, SAM publishes no new version, and the alias keeps the old value.
 
     Therefore the version's description must contain the parameter value. See
     https://github.com/aws/serverless-application-model/issues/3820.
@@ -113,10 +113,7 @@ def test_descriptions_fit_with_the_longest_values(function: str) -> None:
 
 @pytest.mark.parametrize("version", sorted(deployed("AWS::Lambda::Version")))
 def test_update_keeps_the_previous_version_for_a_rollback(version: str) -> None:
-    """When the stack is updated, CloudFormation replaces or removes the previous version.
-
-    The policies retain the previous version.
-    """
+    """Without the policy Retain, CloudFormation would delete the previous version during an update of the stack."""
     kept = deployed("AWS::Lambda::Version")[version]
     assert (kept["UpdateReplacePolicy"], kept["DeletionPolicy"]) == ("Retain", "Retain")
 
@@ -143,16 +140,16 @@ def test_alarm_notifies_the_topic_and_handles_missing_data(alarm: str) -> None:
 
 @pytest.mark.parametrize("queue", sorted(set(deployed("AWS::SQS::Queue")) - {"DeliveryDeadLetterQueue"}))
 def test_queue_has_an_alarm(queue: str) -> None:
-    """All queues have an alarm, except the queue for deliveries that a receiver did not accept.
+    """Every queue must have an alarm, except DeliveryDeadLetterQueue.
 
-    Messages in that queue do not mean that the infrastructure fails.
+    DeliveryDeadLetterQueue contains deliveries that a receiver did not accept. They are no failures of the deployment.
     """
     watched = {name for alarm in deployed("AWS::CloudWatch::Alarm").values() for name in references(alarm)}
     assert queue in watched
 
 
 def test_deletion_of_the_stack_deletes_every_function() -> None:
-    """Deleting a function also deletes its versions. Their snapshots would otherwise cause costs."""
+    """The deletion of a function also deletes the function's versions, whose snapshots would cause costs."""
     functions = deployed("AWS::Lambda::Function", "AWS::Lambda::Alias")
     assert [name for name, function in functions.items() if function.get("DeletionPolicy", "Delete") != "Delete"] == []
 
@@ -206,9 +203,9 @@ def test_stream_mapping_gives_up_a_record_and_keeps_its_position(mapping: str) -
     properties = mappings()[mapping]
     assert properties["BisectBatchOnFunctionError"] is True
     assert properties["MaximumRetryAttempts"] > 0
-    # TRIM_HORIZON also publishes changes that were stored before Lambda first polls the stream.
+    # With TRIM_HORIZON, Lambda also reads the changes that were stored before its first poll of the stream.
     assert properties["StartingPosition"] == "TRIM_HORIZON"
-    # The stream silently deletes a record after 24 hours.
+    # The stream silently deletes a record after 24 hours. Lambda must send the record to the queue before this time.
     assert 0 < properties["MaximumRecordAgeInSeconds"] < 24 * 3600
     (queue,) = references(properties["DestinationConfig"]["OnFailure"]["Destination"])
     assert queue in deployed("AWS::SQS::Queue")
@@ -236,8 +233,8 @@ def test_function_that_sends_to_its_own_queue_allows_recursion() -> None:
         (role,) = references(functions[function]["Properties"]["Role"])
         if source in sent_queues(role):
             recursive.add(function)
-    # The message sender sends to the copy queue only for events of the outbound queue. Therefore its chain has only two
-    # invocations, and is not a loop.
+    # MessageSenderFunction does not need RecursiveLoop, because its chain has only two invocations. The first handles
+    # an event and sends copies to the copy queue. The second handles a copy and sends nothing.
     assert recursive == {"WebhookDeliveryFunction", "MessageSenderFunction"}
     assert functions["WebhookDeliveryFunction"]["Properties"]["RecursiveLoop"] == "Allow"
 
@@ -245,7 +242,7 @@ def test_function_that_sends_to_its_own_queue_allows_recursion() -> None:
 def rules_by_queue() -> dict[str, set[str]]:
     """Return a mapping from each queue to the names of the rules that send messages to the queue.
 
-    A rule sends events to a queue, or sends events that its target did not accept.
+    A rule sends messages to the queue that is its target, and to the dead-letter queue of its target.
     """
     senders: dict[str, set[str]] = defaultdict(set)
     for rule, resource in deployed("AWS::Events::Rule").items():
@@ -311,7 +308,7 @@ def test_failed_scheduled_invocation_is_not_retried() -> None:
 
 
 def test_failed_message_of_a_phone_is_not_lost() -> None:
-    """Amazon SNS invokes the function asynchronously. Therefore SNS does not notice failed invocations."""
+    """Amazon SNS does not notice if its asynchronous invocation fails. Therefore Lambda must keep the message."""
     (subscription,) = deployed("AWS::SNS::Subscription").values()
     assert subscription["Properties"]["Protocol"] == "lambda"
     (function,) = references(subscription["Properties"]["Endpoint"])

@@ -15,7 +15,7 @@ from tests.support.template import ROOT
 def built(checkout: Path, path: str | None = None) -> dict[str, str]:
     """Run the API function's Makefile. Return a mapping from each built file's name to its text.
 
-    `path` is the PATH for make. Without `path`, make gets the PATH of the tests.
+    `path` replaces the environment variable PATH of the tests.
     """
     artifacts = checkout / "artifacts"
     shutil.rmtree(artifacts, ignore_errors=True)
