@@ -14,7 +14,7 @@ import pytest
 from convoke.domain.access_tokens import MAX_TOKEN_BYTES, ChatSession
 from convoke.domain.errors import ConversationsError
 from convoke.operations.access_tokens import AccessTokenOperations
-from convoke.storage.table import Put
+from convoke.storage.table import MAX_KEYS_PER_BATCH, Put
 from tests.support.chat import Key, claims_of, new_key
 from tests.support.instances import EmbeddedInstance, held_instance
 
@@ -151,3 +151,13 @@ def test_invented_keys_are_looked_up_once(instance: EmbeddedInstance, key: Key) 
         claims = claims_of(key, iss="SK" + 32 * "0")
         assert code_of(instance.engine.program.access_tokens, signed(key, claims)) == 20103
     assert read == ["SK" + 32 * "0"]
+
+
+def test_sessions_of_more_users_than_one_read_can_contain_are_checked_together(
+    instance: EmbeddedInstance, tokens: AccessTokenOperations, key: Key
+) -> None:
+    sessions = [tokens.connect(key.token(f"user{number}")) for number in range(MAX_KEYS_PER_BATCH + 5)]
+    assert tokens.revoked(sessions) == []
+    deleted = sessions[3]
+    instance.client().conversations.v1.services(deleted.service.sid).users(deleted.user_sid).delete()
+    assert tokens.revoked(sessions) == [deleted]

@@ -87,7 +87,7 @@ def test_picture_that_cannot_be_fetched_is_left_out(instance: EmbeddedInstance) 
     assert len(media_of(instance, received)) == 1
     (alert,) = alerts_about(instance, received["message_sid"])
     assert alert["error_code"] == "11200"
-    assert alert["alert_text"] == "11200: Media of a message from a phone could not be fetched: 1 of 2, 404"
+    assert alert["alert_text"] == "11200: Media of a message from a phone could not be stored: 1 of 2, 404"
 
 
 def alerts_about(instance: Instance, message_sid: str) -> list[dict[str, Any]]:

@@ -114,14 +114,14 @@ def milliseconds(cost: Cost) -> float:
     )
 
 
-def gb_seconds(cost: Cost, memory_gb: float, waiting_seconds: float = 0) -> float:
+def gb_seconds(cost: Cost, memory_gb: float) -> float:
     """Return the billed GB-seconds of a step: the time multiplied by the memory.
 
     With half the memory, a function gets half as much of a processor core. Therefore the cost of computation stays the
-    same, and the cost of waiting is halved. `waiting_seconds` is a wait that is not one of the counted AWS calls.
+    same, and the cost of waiting is halved.
     """
     processor = cost.invocations * INVOCATION_CPU_MS / 1000
-    return processor * MEMORY_GB + (milliseconds(cost) / 1000 - processor + waiting_seconds) * memory_gb
+    return processor * MEMORY_GB + (milliseconds(cost) / 1000 - processor) * memory_gb
 
 
 def usage(steps: Mapping[str, Cost], *, delivery_memory_gb: float, system_logs: bool) -> Usage:

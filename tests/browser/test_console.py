@@ -26,22 +26,22 @@ NOT_FOUND = "status of 404"
 The console gets this response if no conversation has the SID or unique name for which a test searches.
 """
 
-VIEWS = {
-    "Conversations": "New conversation",
-    "Phones": "Open",
-    "Timeline": None,
-    "Error log": None,
-    "Webhooks": "Check",
-    "Requests": None,
-    "Clock": "+1 hour",
-    "Services": None,
-    "Users": None,
-    "Roles": None,
-    "Addresses": None,
-    "Senders": "New",
-    "API keys": None,
-}
-"""Maps each view in the navigation to the name of a button in the view, or to None."""
+VIEWS = (
+    "Conversations",
+    "Phones",
+    "Timeline",
+    "Error log",
+    "Webhooks",
+    "Requests",
+    "Clock",
+    "Services",
+    "Users",
+    "Roles",
+    "Addresses",
+    "Senders",
+    "API keys",
+)
+"""The views in the navigation."""
 
 
 def client(instance: RunningInstance) -> Any:
@@ -119,6 +119,17 @@ def test_revoked_key_leads_back_to_the_sign_in(page: Page, visit: Visit, instanc
     instance._engine.accounts.api_keys.delete(user)
     page.get_by_role("navigation").get_by_role("link", name="Timeline").click()
     expect(page.get_by_text("Your sign-in has ended")).to_be_visible()
+
+
+@pytest.mark.parametrize("status", [200, 502])
+def test_answer_of_a_proxy_is_not_taken_for_an_answer_of_convoke(status: int, page: Page, visit: Visit) -> None:
+    if status == 502:
+        visit.expected = "status of 502"
+    page_of_proxy = "<h1>Bad Gateway</h1>"
+    page.route(re.compile(r"/Conversations(\?|$)"), lambda route: route.fulfill(status=status, body=page_of_proxy))
+    go(page, "Users")
+    go(page, "Conversations")
+    expect(page.get_by_text("The answer does not come from Convoke")).to_be_visible()
 
 
 def test_alert_about_a_user_opens_without_a_conversation(page: Page, visit: Visit, instance: RunningInstance) -> None:

@@ -13,6 +13,7 @@ from botocore.exceptions import ClientError
 
 from convoke.storage.keys import DUE, INDEXES, LAST, MEMBERSHIPS
 from convoke.storage.table import (
+    MAX_KEYS_PER_BATCH,
     MAX_WRITES,
     Action,
     Add,
@@ -260,9 +261,10 @@ def test_get_many_accepts_duplicate_keys_and_no_keys(table: Table) -> None:
     assert table.get_many([]) == {}
 
 
-def test_get_many_refuses_more_than_100_keys(table: Table) -> None:
-    with pytest.raises(ValueError, match="100"):
-        table.get_many([Key("AC1", str(number)) for number in range(101)])
+def test_get_many_reads_more_items_than_a_batch_of_dynamodb_can_contain(table: Table) -> None:
+    keys = [Key("AC1", f"{number:04}") for number in range(2 * MAX_KEYS_PER_BATCH + 1)]
+    put(table, *(item_of(key) for key in keys))
+    assert table.get_many([*keys, *keys]) == {key: item_of(key) for key in keys}
 
 
 # Conditions

@@ -55,12 +55,10 @@ HANDLERS = (
     "_event_publisher",
     "_webhook_delivery",
     "_message_sender",
+    "_inbound_messages",
     "_conversation_finalizer",
 )
-"""The `AwsInstance` attributes that `clear_caches` discards. Each attribute is a handler with its own caches.
-
-`clear_caches` keeps the handler `_inbound_messages` and its caches.
-"""
+"""The `AwsInstance` attributes that `clear_caches` discards. Each attribute is a handler with its own caches."""
 
 
 class FunctionContext(LambdaContext):

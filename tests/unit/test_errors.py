@@ -17,7 +17,6 @@ from convoke.api.openapi import document
 from convoke.domain.access_tokens import MAX_TOKEN_BYTES, MAX_TOKEN_LIFETIME
 from convoke.domain.addresses import MAX_ADDRESS_CHARACTERS
 from convoke.domain.api_keys import MAX_KEY_NAME_CHARACTERS
-from convoke.domain.connections import DEFAULT_TIMEOUT_SECONDS
 from convoke.domain.content import (
     MAX_CONTENT_VARIABLES,
     MAX_CONTENT_VARIABLES_CHARACTERS,
@@ -219,7 +218,6 @@ LIMITS: dict[int, tuple[int | str, ...]] = {
     50004: (MAX_NAME_CHARACTERS,),
     50058: (MAX_TEMPLATE_BYTES,),
     50059: (MAX_NAME_CHARACTERS,),
-    50076: (int(DEFAULT_TIMEOUT_SECONDS),),
     50207: (MAX_IDENTITY_CHARACTERS,),
     50310: (MAX_AUTHOR_CHARACTERS,),
     50361: (MAX_WEBHOOKS_PER_CONVERSATION,),

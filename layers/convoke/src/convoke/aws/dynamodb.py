@@ -39,7 +39,7 @@ from convoke.storage.table import (
     Update,
     Value,
     Write,
-    distinct_keys,
+    batches_of_keys,
     key_of,
     writes_by_key,
 )
@@ -102,8 +102,13 @@ class DynamoDbTable:
         return _to_item(response["Item"]) if "Item" in response else None
 
     def get_many(self, keys: Sequence[Key], *, consistent: bool = True) -> dict[Key, Item]:
-        # DynamoDB refuses a batch that contains the same key twice.
-        unread: Sequence[Any] = [_to_attributes(key._asdict()) for key in distinct_keys(keys)]
+        found: dict[Key, Item] = {}
+        for batch in batches_of_keys(keys):
+            found |= self._get_batch(batch, consistent=consistent)
+        return found
+
+    def _get_batch(self, keys: Sequence[Key], *, consistent: bool) -> dict[Key, Item]:
+        unread: Sequence[Any] = [_to_attributes(key._asdict()) for key in keys]
         found: dict[Key, Item] = {}
 
         def read_remaining() -> None:
@@ -118,8 +123,7 @@ class DynamoDbTable:
             if unread:
                 raise UnprocessedKeysError(f"{len(unread)} keys were left unread")
 
-        if unread:
-            self._retrying(read_remaining)
+        self._retrying(read_remaining)
         return found
 
     def query(

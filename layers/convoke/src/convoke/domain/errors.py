@@ -296,7 +296,7 @@ class WebhookRejectedError(
     """The receiver of a pre-event rejected the change. Therefore Convoke did not make the change."""
 
 
-class MediaLostError(LogEntry, code=11200, text="Media of a message from a phone could not be fetched"):
+class MediaLostError(LogEntry, code=11200, text="Media of a message from a phone could not be stored"):
     """The message was stored without these media. See docs/behaviour/media.md#media-of-phones."""
 
 
@@ -334,7 +334,7 @@ class CopyFilteredError(LogEntry, code=30007, text="The carrier has filtered the
     """The carrier classified the message as spam, or the sender is not registered for messages of this kind."""
 
 
-class CarrierFailedError(LogEntry, code=30008, text="The carrier did not deliver the message and gave no known reason"):
+class CarrierFailedError(LogEntry, code=30008, text="The message was not delivered, and no exact reason is known"):
     """Convoke gave up after several attempts, or the carrier's reason has no other code in the catalogue."""
 
 
@@ -360,7 +360,7 @@ class NotificationSoundTooLongError(
     """The name of a sound in the notification configuration of a service is too long."""
 
 
-class WebhookTimeoutError(LogEntry, code=50076, text="The receiver of a webhook did not answer within 5 seconds"):
+class WebhookTimeoutError(LogEntry, code=50076, text="The receiver of a webhook did not answer in time"):
     """The receiver of a webhook took too long. The URL of the webhook can set a limit other than 5 seconds."""
 
 

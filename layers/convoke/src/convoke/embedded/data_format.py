@@ -291,9 +291,10 @@ def _migrate(connection: sqlite3.Connection, version: int) -> None:
         connection.execute("DROP INDEX messages_by_receiver")
         for statement in MESSAGE_INDEXES:
             connection.execute(statement)
-    # Before format 6, the index `memberships` ordered the participants by their own sort key. Now the partition key of
-    # the conversation determines the order.
-    connection.execute("UPDATE items SET memberships_sort = pk WHERE memberships_partition IS NOT NULL")
+    if version < 6:
+        # Before format 6, the index `memberships` ordered the participants by their own sort key. Now the partition key
+        # of the conversation determines the order.
+        connection.execute("UPDATE items SET memberships_sort = pk WHERE memberships_partition IS NOT NULL")
 
 
 def _receiver_in(account_sid: str, body: str) -> str:

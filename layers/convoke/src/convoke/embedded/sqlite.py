@@ -48,7 +48,7 @@ from convoke.storage.table import (
     TransactionCanceledError,
     Update,
     Write,
-    distinct_keys,
+    batches_of_keys,
     writes_by_key,
 )
 
@@ -178,7 +178,7 @@ class SqliteTable:
         *,
         consistent: bool = True,  # noqa: ARG002 - every read is consistent
     ) -> dict[Key, Item]:
-        return self._run(partial(self._get_many, distinct_keys(keys)))
+        return self._run(partial(self._get_many, keys))
 
     def query(
         self,
@@ -435,8 +435,11 @@ class SqliteTable:
         return decode(body) if body is not None else None
 
     def _get_many(self, keys: Sequence[Key]) -> dict[Key, Item]:
-        bodies = self._bodies(keys)
-        return {key: decode(body) for key in keys if (body := bodies[key]) is not None}
+        found: dict[Key, Item] = {}
+        for batch in batches_of_keys(keys):
+            bodies = self._bodies(batch)
+            found |= {key: decode(body) for key in batch if (body := bodies[key]) is not None}
+        return found
 
     def _bodies(self, keys: Sequence[Key]) -> Mapping[Key, str | None]:
         unit = self._unit

@@ -81,10 +81,7 @@ class SimulatorOperations:
         return [other for other in known if self.opt_outs.exists(account_sid, other, number)]
 
     def list_thread(self, account_sid: str, number: str, page: PageRequest) -> Page[StoredPhoneMessage]:
-        """Return a page of the messages that a phone has received and sent, ordered by date.
-
-        `page` must request at most 50 messages.
-        """
+        """Return a page of the messages that a phone has received and sent, ordered by date."""
         found = self.phones.list_thread(account_sid, number, page)
         return Page([*self.phones.with_receipts(found.resources)], found.has_previous, found.has_next)
 

@@ -100,7 +100,7 @@ class Sweeper:
         earlier = self.due.failures(key, now)
         if earlier is None:
             return
-        self.due.put_off(key, earlier + 1, self.retries.next_attempt_at(now, earlier))
+        self.due.put_off(key, earlier + 1, self.retries.next_attempt_at(now, earlier + 1))
         if self.retries.is_overdue(earlier + 1):
             account_sid, _, resource_sid = key.pk.partition("#")
             self.alerts.create(overdue_alert(account_sid, resource_sid, now))

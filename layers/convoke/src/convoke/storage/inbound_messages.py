@@ -28,7 +28,6 @@ from convoke.storage.revisions import ChangedMeanwhileError
 from convoke.storage.scoped_webhooks import webhooks_write
 from convoke.storage.table import (
     EXPIRES_AT,
-    MAX_KEYS,
     Item,
     LessThan,
     NotExists,
@@ -42,6 +41,9 @@ from convoke.storage.table import (
 
 MAX_GROUP_COPIES = 1000
 """The maximum number of groups that `groups_by_last_copy` reads for one phone and one business number."""
+
+MAX_GROUPS = 100
+"""The maximum number of groups that `groups_by_last_copy` returns."""
 
 
 @lean_dataclass
@@ -69,12 +71,12 @@ class InboundMessageRepository:
     def groups_by_last_copy(self, account_sid: str, address: str, projected_address: str) -> list[Conversation]:
         """Return the groups in which a phone has got copies from a business number.
 
-        The groups are ordered by the date of the last copy, newest first. The list has at most MAX_KEYS groups, and can
-        contain closed groups.
+        The groups are ordered by the date of the last copy, newest first. The list has at most MAX_GROUPS groups, and
+        can contain closed groups.
         """
         partition = keys.group_copies(account_sid, address, projected_address)
         copies = self.table.query(partition, limit=MAX_GROUP_COPIES, consistent=True)
-        latest = sorted(copies, key=lambda copy: str(copy["date_sent"]), reverse=True)[:MAX_KEYS]
+        latest = sorted(copies, key=lambda copy: str(copy["date_sent"]), reverse=True)[:MAX_GROUPS]
         conversation_keys = [keys.conversation(account_sid, key_of(copy).sk) for copy in latest]
         found = self.table.get_many(conversation_keys)
         groups = [items.to_resource(Conversation, found[key]) for key in conversation_keys if key in found]

@@ -66,7 +66,6 @@ class ParticipantConversationRepository:
         if not participant_keys:
             return
         conversation_keys = {key: keys.conversation(*keys.sids_of_conversation(key)) for key in participant_keys}
-        # A page has at most 50 participants, so the call has at most 100 keys. `get_many` accepts no more keys.
         found = self.table.get_many([*participant_keys, *conversation_keys.values()])
         for participant_key, conversation_key in conversation_keys.items():
             if {conversation_key, participant_key} <= found.keys():

@@ -84,10 +84,7 @@ class PhoneRepository:
         return sorted({other for each in newest.resources for other in each.others})
 
     def with_receipts(self, messages: Sequence[PhoneMessage]) -> Sequence[StoredPhoneMessage]:
-        """Return the messages with their receipts and conversations.
-
-        `messages` must contain at most 50 messages. Each message needs two keys, and `get_many` accepts at most 100.
-        """
+        """Return the messages with their receipts and conversations."""
         found = self.table.get_many([key for each in messages if each.conversation_sid for key in _related(each)])
         stored = []
         for message in messages:

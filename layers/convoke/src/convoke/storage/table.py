@@ -14,7 +14,7 @@ All engines have these properties:
 - Atomicity: `update` applies all actions or none. `transact` applies all writes or none.
 - Conditions: each condition is checked against the item as it was before the update or the transaction. If a condition
   fails, nothing is changed, and the error contains the existing item.
-- Limits: `get_many` accepts at most 100 keys. `transact` accepts at most 100 writes with a total size of at most 4 MB.
+- Limits: `transact` accepts at most 100 writes with a total size of at most 4 MB.
   An item has at most 400 KB, a partition key at most 2048 bytes and a sort key at most 1024 bytes. The repositories
   must respect the maximum sizes, because the SQLite engine does not check sizes.
 - Errors: the engine retries transactions that conflict, and calls that DynamoDB throttles. If an error persists, the
@@ -25,7 +25,7 @@ DynamoDB's limits: https://docs.aws.amazon.com/amazondynamodb/latest/developergu
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from convoke.lean_dataclass import lean_dataclass
@@ -191,8 +191,11 @@ class Delete:
 
 Write = Put | Update | Delete
 
-MAX_KEYS = 100
-"""The maximum number of keys in one call of `get_many`. DynamoDB's BatchGetItem has this maximum."""
+MAX_KEYS_PER_BATCH = 100
+"""The maximum number of keys in one BatchGetItem of DynamoDB.
+
+See https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_BatchGetItem.html.
+"""
 
 MAX_WRITES = 100
 """The maximum number of writes in one transaction of DynamoDB.
@@ -238,7 +241,7 @@ class Table(Protocol):
 
         If `consistent` is True, the read of each item is strongly consistent. On DynamoDB, an eventually consistent
         read (`consistent` is False) costs half as much. `keys` may be empty. The same key may occur more than once.
-        Raises ValueError for more than `MAX_KEYS` keys.
+        The engine reads batches of at most `MAX_KEYS_PER_BATCH` items, one after the other.
         """
 
     def query(
@@ -287,11 +290,11 @@ def key_of(item: Mapping[str, Value]) -> Key:
     return Key(pk, sk)
 
 
-def distinct_keys(keys: Sequence[Key]) -> list[Key]:
-    """Return each key once, in the order of `keys`. Raises ValueError for more than `MAX_KEYS` keys."""
-    if len(keys) > MAX_KEYS:
-        raise ValueError(f"at most {MAX_KEYS} items can be read at once, not {len(keys)}")
-    return list(dict.fromkeys(keys))
+def batches_of_keys(keys: Sequence[Key]) -> Iterator[list[Key]]:
+    """Yield batches of at most `MAX_KEYS_PER_BATCH` keys. Each key is in one batch only."""
+    distinct = list(dict.fromkeys(keys))
+    for start in range(0, len(distinct), MAX_KEYS_PER_BATCH):
+        yield distinct[start : start + MAX_KEYS_PER_BATCH]
 
 
 def writes_by_key(writes: Sequence[Write]) -> dict[Key, Write]:

@@ -69,14 +69,23 @@ async function send(method, path, { query = {}, form, webhooks, user } = {}) {
   } catch {
     throw new ApiError(0, { message: "The server does not answer. Is it running?" });
   }
-  const text = await response.text();
-  const body = text ? JSON.parse(text) : {};
-  if (response.ok) return body;
+  const body = parsed(await response.text());
+  if (response.ok && body) return body;
   if (response.status === 401 && !user && session.get()) {
     session.end();
     window.dispatchEvent(new CustomEvent("signed-out", { detail: "Your sign-in has ended. Sign in again." }));
   }
-  throw new ApiError(response.status, body);
+  const foreign = "The answer does not come from Convoke. Is a proxy in front of the server?";
+  throw new ApiError(response.status, body || { message: foreign });
+}
+
+/** Return the JSON in a response body, or null if the text is not JSON. An empty text is an empty object. */
+function parsed(text) {
+  try {
+    return text ? JSON.parse(text) : {};
+  } catch {
+    return null;
+  }
 }
 
 export const api = {
