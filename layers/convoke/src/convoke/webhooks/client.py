@@ -19,8 +19,7 @@ from concurrent.futures import CancelledError, Future
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from functools import partial
-from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 import urllib3
 from urllib3 import connection, connectionpool, exceptions
@@ -30,6 +29,7 @@ from convoke.domain.freshness import ClockReading, ReadClocks, read_clocks
 from convoke.domain.receivers import ReceiverRules
 from convoke.domain.webhooks import Delivery
 from convoke.webhooks.answers import WebhookAnswer, WebhookLateError, WebhookUnreachableError
+from convoke.webhooks.deadlines import Deadlines
 from convoke.webhooks.signed_requests import SignedRequest, signed_request
 
 USER_AGENT = "Convoke/1.0"
@@ -95,9 +95,9 @@ def _get_addresses(host: str, port: int, flags: int = 0) -> list[Address]:
 class _Call:
     """Limits one webhook call: how long the call may take, and which IP addresses the call may use.
 
-    At the deadline, a timer shuts the connection down. A socket timeout would not be enough, because it limits only
-    each single read: a receiver that sends one byte at a time could block a call forever. The timer uses a duplicate of
-    the socket, because TLS detaches the original socket.
+    At the deadline, `Deadlines` shuts the connection down. A socket timeout would not be enough, because it limits only
+    each single read: a receiver that sends one byte at a time could block a call forever. `shut_down` uses a duplicate
+    of the socket, because TLS detaches the original socket.
     """
 
     def __init__(
@@ -107,26 +107,20 @@ class _Call:
         self.read_clocks = read_clocks
         self._rules = rules
         self._resolve = resolve
-        self._deadline = time.monotonic() + settings.total
+        self.deadline = time.monotonic() + settings.total
         self._lookup: Future[list[Address]] | None = None
         self._socket: socket.socket | None = None
         self._lock = threading.Lock()
-        self._timer = threading.Timer(settings.total, self._shut_down)
-        self._timer.daemon = True
 
-    def __enter__(self) -> Self:
-        self._timer.start()
-        return self
-
-    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
-        self._timer.cancel()
+    def close(self) -> None:
+        """Close the duplicate of the socket."""
         with self._lock:
             if self._socket:
                 self._socket.close()
 
     @property
     def is_over(self) -> bool:
-        return time.monotonic() >= self._deadline
+        return time.monotonic() >= self.deadline
 
     def connect(self, host: str, port: int) -> socket.socket:
         """Connect to a host. Use only IP addresses that the receiver rules allow.
@@ -146,14 +140,14 @@ class _Call:
             # Store the lookup before reading the deadline. Another thread can call `cut` at any moment, and `cut`
             # changes the deadline before it cancels the stored lookup.
             self._lookup = self._resolve(host, port)
-            until = min(self._deadline, time.monotonic() + self.settings.connect)
+            until = min(self.deadline, time.monotonic() + self.settings.connect)
             addresses = self._lookup.result(max(until - time.monotonic(), 0))
             allowed = [address for address in addresses if self._rules.allows(address.sockaddr[0])]
             if allowed:
                 return self._connect_to_any(allowed, until)
         except (OSError, UnicodeError, CancelledError) as error:
-            # Check the deadline too, because the timer and `cut` do not cause a TimeoutError. They shut the connection
-            # down, and `cut` also cancels the name lookup.
+            # Check the deadline too, because `shut_down` and `cut` cause no TimeoutError. Both end the connection,
+            # and `cut` also cancels the name lookup.
             if self.is_over or isinstance(error, TimeoutError):
                 raise WebhookLateError(f"no answer within {self.settings.connect:g} s") from error
             raise WebhookUnreachableError(f"no connection ({type(error).__name__})") from error
@@ -185,10 +179,10 @@ class _Call:
 
     @property
     def _seconds_left(self) -> float:
-        return self._deadline - time.monotonic()
+        return self.deadline - time.monotonic()
 
     def use(self, sock: socket.socket) -> None:
-        """Store a duplicate of a socket, so that the timer can shut the connection down.
+        """Store a duplicate of a socket, so that `shut_down` can shut the connection down.
 
         A `_Call` stores only the last duplicate. The socket need not be connected, because on Linux, a shutdown also
         ends an attempt to connect.
@@ -200,12 +194,13 @@ class _Call:
 
     def cut(self) -> None:
         """End the call immediately: move the deadline to now, cancel the name lookup, and shut the connection down."""
-        self._deadline = time.monotonic()
+        self.deadline = time.monotonic()
         if self._lookup:
             self._lookup.cancel()
-        self._shut_down()
+        self.shut_down()
 
-    def _shut_down(self) -> None:
+    def shut_down(self) -> None:
+        """Shut the connection down. This ends every read and write of the call."""
         with self._lock, suppress(OSError):
             if self._socket:
                 self._socket.shutdown(socket.SHUT_RDWR)
@@ -248,7 +243,7 @@ class _BoundedConnection:
     def getresponse(self) -> Any:
         """Return the answer. Raise TimeoutError if the deadline has passed.
 
-        If the timer shuts the connection down while headers arrive, `http.client` treats the incomplete headers as
+        If `shut_down` ends the call while headers arrive, `http.client` treats the incomplete headers as
         complete. Therefore this method checks the deadline.
         """
         response = super().getresponse()  # type: ignore[misc]
@@ -285,13 +280,13 @@ class BoundedHttpClient:
         self._rules = rules
         self._resolve = resolve
         self._read_clocks = read_clocks
-        self._calls: set[_Call] = set()
+        self._deadlines: Deadlines[_Call] = Deadlines()
         self._pool = urllib3.PoolManager(num_pools=MAX_CONNECTIONS, maxsize=MAX_CONNECTIONS, retries=False)
         self._pool.pool_classes_by_scheme = {"http": _HttpPool, "https": _HttpsPool}
 
     def cut(self) -> None:
         """End all calls in progress. Each call fails as if its deadline had passed."""
-        for call in [*self._calls]:
+        for call in self._deadlines.calls:
             call.cut()
 
     @contextmanager
@@ -303,20 +298,21 @@ class BoundedHttpClient:
         """
         if not self._rules.accepts(url):
             raise WebhookUnreachableError("no connection (the URL is not allowed)")
-        with _Call(settings, self._rules, self._resolve, self._read_clocks) as call:
-            self._calls.add(call)
-            token = _CALL.set(call)
-            try:
-                yield
-            except exceptions.HTTPError as error:
-                if call.is_over:
-                    raise WebhookLateError(f"no answer within {settings.total:g} s") from error
-                if isinstance(error, exceptions.TimeoutError):
-                    raise WebhookLateError(f"no answer within {settings.read:g} s") from error
-                raise WebhookUnreachableError(f"no connection ({type(error).__name__})") from error
-            finally:
-                _CALL.reset(token)
-                self._calls.discard(call)
+        call = _Call(settings, self._rules, self._resolve, self._read_clocks)
+        self._deadlines.add(call)
+        token = _CALL.set(call)
+        try:
+            yield
+        except exceptions.HTTPError as error:
+            if call.is_over:
+                raise WebhookLateError(f"no answer within {settings.total:g} s") from error
+            if isinstance(error, exceptions.TimeoutError):
+                raise WebhookLateError(f"no answer within {settings.read:g} s") from error
+            raise WebhookUnreachableError(f"no connection ({type(error).__name__})") from error
+        finally:
+            _CALL.reset(token)
+            self._deadlines.remove(call)
+            call.close()
 
     def request(
         self, method: str, url: str, headers: Mapping[str, str], settings: ConnectionSettings, body: str | None = None

@@ -1,0 +1,93 @@
+"""`webhooks/deadlines.py` ends each call at its deadline, with one thread for all calls."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from convoke.webhooks.deadlines import Deadlines
+
+SOON = 0.05
+"""Seconds. Short, because the tests wait for this time."""
+
+TIMEOUT_SECONDS = 10.0
+
+
+class FakeCall:
+    def __init__(self, seconds: float) -> None:
+        self.deadline = time.monotonic() + seconds
+        self.ended_at = 0.0
+        self._ended = threading.Event()
+
+    def shut_down(self) -> None:
+        self.ended_at = time.monotonic()
+        self._ended.set()
+
+    def wait(self) -> None:
+        assert self._ended.wait(TIMEOUT_SECONDS)
+
+
+@pytest.fixture
+def deadlines() -> Iterator[Deadlines[FakeCall]]:
+    """Return the object under test. At the end, check that its thread has not failed."""
+    deadlines: Deadlines[FakeCall] = Deadlines()
+    yield deadlines
+    last = FakeCall(0)
+    deadlines.add(last)
+    last.wait()
+
+
+def watchers() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == "deadlines"]
+
+
+def test_call_ends_at_its_deadline_and_not_before(deadlines: Deadlines[FakeCall]) -> None:
+    call = FakeCall(SOON)
+    deadlines.add(call)
+    call.wait()
+    assert call.ended_at >= call.deadline
+    assert deadlines.calls == []
+
+
+def test_later_call_with_an_earlier_deadline_does_not_wait_for_the_first_call(deadlines: Deadlines[FakeCall]) -> None:
+    first, second = FakeCall(TIMEOUT_SECONDS), FakeCall(SOON)
+    deadlines.add(first)
+    deadlines.add(second)
+    second.wait()
+    assert second.ended_at < first.deadline
+    assert deadlines.calls == [first]
+    deadlines.remove(first)
+
+
+def test_call_that_was_removed_is_not_ended(deadlines: Deadlines[FakeCall]) -> None:
+    removed, last = FakeCall(SOON), FakeCall(2 * SOON)
+    deadlines.add(removed)
+    deadlines.add(last)
+    deadlines.remove(removed)
+    last.wait()
+    assert removed.ended_at == 0
+
+
+def test_one_thread_watches_all_calls_and_ends_after_them(deadlines: Deadlines[FakeCall]) -> None:
+    others = watchers()
+    calls = [FakeCall(SOON) for _ in range(50)]
+    for call in calls:
+        deadlines.add(call)
+    (watcher,) = [thread for thread in watchers() if thread not in others]
+    for call in calls[1:]:
+        deadlines.remove(call)
+    calls[0].wait()
+    watcher.join(TIMEOUT_SECONDS)
+    assert not watcher.is_alive()
+
+
+def test_call_after_the_end_of_the_thread_starts_a_new_thread(deadlines: Deadlines[FakeCall]) -> None:
+    for _ in range(2):
+        call = FakeCall(SOON)
+        deadlines.add(call)
+        call.wait()
+        for watcher in watchers():
+            watcher.join(SOON)
