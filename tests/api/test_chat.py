@@ -250,7 +250,7 @@ def test_too_many_connections_of_an_account_are_refused(
 
 def test_expired_token_closes_the_connection(instance: EmbeddedInstance) -> None:
     async def scenario(serving: ChatServing, key: Key) -> None:
-        async with serving.client(key.token("alice", ttl=2)) as client:
+        async with serving.client(key.token("alice", ttl=4)) as client:
             warning = await client.next()
             assert warning.header["client_update_type"] == "token_about_to_expire"
             close = await client.next()

@@ -54,6 +54,7 @@ TESTED_IN = {
     "carriers": "tests/api/test_message_sender.py",
     "signed_requests": "tests/api/test_events.py",
     "controls_api": "tests/api/test_controls.py",
+    "missing_controls": "tests/api/test_controls.py",
     "instance": "tests/api/test_controls.py",
     "planned_failures": "tests/api/test_controls.py",
     "conversation_finalizer": "tests/faults/test_crashes.py",
