@@ -212,7 +212,7 @@ def postpone_for_many_receivers(queue: DurableQueue, count: int) -> None:
         DurableQueue.receivers,
         DurableQueue.has_visible,
         DurableQueue.make_due_visible,
-        lambda queue: queue.next_receiver(NO_RECEIVER),
+        lambda queue: queue.next_receivers(NO_RECEIVER, 2),
         lambda queue: queue.has_visible_to(ONE),
         lambda queue: queue.is_first_visible(line_key("AC1", "+15017122661>1")),
         lambda queue: queue.next_visible(queue.now()),

@@ -132,6 +132,11 @@ class Machine:
         self.deliveries = Deliveries(self.queue, self.fake, NotImplemented)  # type: ignore[arg-type]
         self.concurrent: ConcurrentDeliveries
 
+    def next_receiver(self) -> str | None:
+        """Return the receiver whose delivery would start first, or None if no delivery can start now."""
+        concurrent, now = self.concurrent, self.clock.now()
+        return next((each for each in concurrent._receivers_in_turn() if concurrent._is_next(each, now)), None)
+
     def send(self, host: str, count: int = 1, account_sid: str = "AC1") -> None:
         wake = self.concurrent.wake if hasattr(self, "concurrent") else lambda: None
         messages = [a_delivery(account_sid, f"https://{host}/{number}", number) for number in range(count)]
@@ -215,16 +220,16 @@ def test_start_does_not_look_at_lines_that_wait_nor_at_other_receivers_of_a_busy
                 message = machine.queue.receive(line)
                 assert message
                 machine.queue.change_visibility(message, 600)
-            machine.concurrent._next_receiver()  # Hide the second copy of each line until the first copy is visible.
+            machine.next_receiver()  # Hide the second copy of each line until the first copy is visible.
             machine.queue.send([QueuedMessage("AC3", "AC3 https://ready:443", "delivery")])
             machine.concurrent._last_receiver = ""
-            return steps(machine.queue, machine.concurrent._next_receiver)
+            return steps(machine.queue, machine.next_receiver)
 
         machine.fake.hanging = {f"hanging-{number}" for number in range(MAX_CONCURRENT_DELIVERIES_PER_ACCOUNT)}
         for host in machine.fake.hanging:
             machine.send(host, account_sid="AC2")
         await machine.until(lambda: machine.fake.now_under_way["AC2"] == MAX_CONCURRENT_DELIVERIES_PER_ACCOUNT)
-        few = steps_of_start(5)
+        few = steps_of_start(MAX_STARTS_PER_TICK)
         assert steps_of_start(500) <= few + 5
 
     run(scenario)
@@ -237,14 +242,14 @@ def test_copies_behind_a_postponed_copy_become_visible_with_it_in_order() -> Non
         first = queue.receive(line)
         assert first
         queue.change_visibility(first, 60)
-        assert machine.concurrent._next_receiver() is None
+        assert machine.next_receiver() is None
         assert queue.receivers() == []
         assert queue.next_visible(machine.clock.now()) == machine.clock.now() + timedelta(seconds=60)
         queue.send([QueuedMessage("AC1", line, "4")])
-        assert machine.concurrent._next_receiver() is None
+        assert machine.next_receiver() is None
         machine.clock.move(timedelta(seconds=60))
         queue.make_due_visible()
-        assert machine.concurrent._next_receiver() == line
+        assert machine.next_receiver() == line
         received = [queue.receive(line, in_order=True) for _ in range(4)]
         assert [message and message.body for message in received] == ["1", "2", "3", "4"]
 
@@ -258,10 +263,10 @@ def test_copies_behind_a_copy_that_is_being_sent_are_not_held_back() -> None:
         first = queue.receive(line)
         assert first
         machine.concurrent._count(first, 1)
-        assert machine.concurrent._next_receiver() is None
+        assert machine.next_receiver() is None
         queue.delete(first)
         machine.concurrent._count(first, -1)
-        assert machine.concurrent._next_receiver() == line
+        assert machine.next_receiver() == line
 
     run(scenario)
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import field
 from datetime import datetime, timedelta
@@ -213,7 +213,8 @@ class Deliveries:
 
     def _next(self) -> ReceivedMessage | None:
         for receiver in (NO_RECEIVER, *self.queue.receivers()):
-            if _is_ready(self.queue, receiver) and (message := _receive(self.queue, receiver)):
+            in_order = is_line(receiver)
+            if _is_ready(self.queue, receiver) and (message := self.queue.receive(receiver, in_order=in_order)):
                 return message
         return None
 
@@ -270,10 +271,6 @@ def _is_ready(queue: DurableQueue, receiver: str) -> bool:
     On a line, a postponed copy blocks later copies, because the phone must get the messages in order.
     """
     return not is_line(receiver) or queue.is_first_visible(receiver)
-
-
-def _receive(queue: DurableQueue, receiver: str) -> ReceivedMessage | None:
-    return queue.receive(receiver, in_order=is_line(receiver))
 
 
 def _subject(message: ReceivedMessage) -> dict[str, str]:
@@ -423,51 +420,81 @@ class ConcurrentDeliveries:
         Return whether more visible events may remain.
         """
         for _ in range(EVENTS_PER_TICK):
-            if (message := self._queue.receive(NO_RECEIVER)) is None:
+            if (message := self._queue.receive_ready(NO_RECEIVER)) is None:
                 return False
             self._deliveries.begin(message)
         return True
 
     def _start_deliveries(self) -> bool:
-        """Start at most `MAX_STARTS_PER_TICK` deliveries. Return whether more deliveries may be ready to start."""
-        for _ in range(MAX_STARTS_PER_TICK):
-            if (receiver := self._next_receiver()) is None or (message := _receive(self._queue, receiver)) is None:
+        """Start at most `MAX_STARTS_PER_TICK` deliveries. Return whether more deliveries may be ready to start.
+
+        The receivers take turns: each receiver gets one delivery in each round.
+        """
+        now, starts = self._now(), 0
+        receivers: Iterable[str] = self._receivers_in_turn()
+        while True:
+            started = []
+            for receiver in receivers:
+                if self._receivers.total() >= MAX_CONCURRENT_DELIVERIES:
+                    return False
+                if self._start_next(receiver, now):
+                    started.append(receiver)
+                    starts += 1
+                    if starts == MAX_STARTS_PER_TICK:
+                        return True
+            if not started:
                 return False
-            self._start(message)
+            # The receivers that got no delivery in this round get none in the next round either.
+            receivers = started
+
+    def _start_next(self, receiver: str, now: datetime) -> bool:
+        """Start the next delivery to a receiver. Return False if no delivery can start now."""
+        if not self._is_next(receiver, now):
+            return False
+        message = self._queue.receive_ready(receiver, in_order=is_line(receiver))
+        if message is None:
+            return False
+        self._last_receiver = receiver
+        self._start(message)
         return True
 
-    def _next_receiver(self) -> str | None:
-        """Return the receiver to call next, or None if no delivery can start now.
+    def _is_next(self, receiver: str, now: datetime) -> bool:
+        """Return whether a delivery to a receiver may start now.
 
-        The receiver has a visible queue message. Neither a maximum number of concurrent calls nor a circuit breaker
-        prevents the call.
+        If the first copy of a line is postponed, hide the line until this copy is visible.
         """
-        if self._receivers.total() >= MAX_CONCURRENT_DELIVERIES:
-            return None
-        now = self._now()
-        for receiver in self._receivers_in_turn():
-            if self._may_start(receiver, now):
-                self._last_receiver = receiver
-                return receiver
-            if is_line(receiver) and not self._receivers[receiver]:
-                # The first copy of the line is postponed. Skip the line until this copy is visible.
-                self._queue.hold_back(receiver)
-        return None
+        may_start = self._may_start(receiver, now)
+        if not may_start and is_line(receiver) and not self._receivers[receiver]:
+            self._queue.hold_back(receiver)
+        return may_start
 
     def _receivers_in_turn(self) -> Iterator[str]:
         """Yield the receivers that have visible queue messages. Start after the last receiver that was called.
 
-        Skip all receivers of an account that has the maximum number of concurrent calls.
+        Skip the receivers of an account that has the maximum number of concurrent calls.
         """
         last = self._last_receiver
-        for after, end in ((last, None), (NO_RECEIVER, last)):
-            while (receiver := self._queue.next_receiver(after)) and (end is None or receiver <= end):
+        yield from self._receivers_between(last, None)
+        yield from self._receivers_between(NO_RECEIVER, last)
+
+    def _receivers_between(self, after: str, end: str | None) -> Iterator[str]:
+        """Yield the receivers after `after`, until the receiver `end` or the last receiver. See `_receivers_in_turn`.
+
+        The receivers are read in pages, because there can be thousands, and most ticks need only the first.
+        """
+        while True:
+            page = self._queue.next_receivers(after, MAX_STARTS_PER_TICK)
+            for receiver in page:
+                if end is not None and receiver > end:
+                    return
                 account_sid = account_sid_of(receiver)
                 if self._accounts[account_sid] < MAX_CONCURRENT_DELIVERIES_PER_ACCOUNT:
                     yield receiver
                     after = receiver
                 else:
                     after = f"{account_sid}{AFTER_RECEIVERS}"
+            if len(page) < MAX_STARTS_PER_TICK:
+                return
 
     def _may_start(self, receiver: str, now: datetime) -> bool:
         under_way = self._receivers[receiver]

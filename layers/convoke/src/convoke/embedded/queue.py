@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sized
 from datetime import UTC, datetime, timedelta
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 from convoke.domain.instants import Clock
 from convoke.embedded.data_format import OF_LINE
@@ -79,24 +79,27 @@ class DurableQueue:
         """
         return [receiver for (receiver,) in self.table.rows(_RECEIVERS, (self.name, self._seconds()))]
 
-    def next_receiver(self, after: str) -> str | None:
-        """Return the key of the next receiver after `after`, in sorted order, that has a visible message.
+    def next_receivers(self, after: str, limit: int) -> list[str]:
+        """Return the keys of the first `limit` receivers after `after`, sorted, that have a visible message.
 
-        Return None if no such receiver follows. Ignore messages that have become visible since the last call of
-        `make_due_visible`.
+        Ignore messages that have become visible since the last call of `make_due_visible`.
         """
-        ((receiver,),) = self.table.rows(_NEXT_RECEIVER, (self.name, after))
-        return cast("str | None", receiver)
+        found = self.table.rows(_NEXT_RECEIVERS, (self.name, after, limit))
+        return [receiver for (receiver,) in found if receiver is not None]
 
     def receive(self, receiver: str, *, in_order: bool = False) -> ReceivedMessage | None:
+        """Do the same as `receive_ready`, but consider all visible messages."""
+        self.make_due_visible()
+        return self.receive_ready(receiver, in_order=in_order)
+
+    def receive_ready(self, receiver: str, *, in_order: bool = False) -> ReceivedMessage | None:
         """Receive the message to `receiver` that has been visible for the longest time.
 
         With `in_order`, receive instead the visible message that was sent first. Only a line permits `in_order`.
 
         The received message becomes invisible, and its receive count increases by 1. Return None if no message to
-        `receiver` is visible.
+        `receiver` is visible. Ignore messages that have become visible since the last call of `make_due_visible`.
         """
-        self.make_due_visible()
         found = self.table.rows(_EARLIEST if in_order else _OLDEST, (self.name, receiver))
         if not found:
             return None
@@ -237,7 +240,14 @@ _FIRST = f"SELECT waits, visible_at FROM messages WHERE queue = ?1 AND receiver 
 
 _HOLD_BACK = f"UPDATE messages SET waits = 1, visible_at = ?3 WHERE {_READY} AND receiver = ?2"  # noqa: S608
 
-_NEXT_RECEIVER = f"SELECT min(receiver) FROM messages WHERE {_READY} AND receiver > ?2"  # noqa: S608
+# Look up each receiver in the index. If there are fewer than ?3 receivers, the last row is NULL.
+_NEXT_RECEIVERS = (
+    "WITH RECURSIVE found (receiver) AS ("  # noqa: S608 - only constants
+    f" SELECT min(receiver) FROM messages WHERE {_READY} AND receiver > ?2"
+    f" UNION ALL SELECT (SELECT min(receiver) FROM messages WHERE {_READY} AND receiver > found.receiver)"
+    " FROM found WHERE found.receiver IS NOT NULL LIMIT ?3)"
+    " SELECT receiver FROM found"
+)
 
 # Look up each receiver in the index. With DISTINCT, SQLite would read all visible messages.
 _RECEIVERS = (

@@ -194,7 +194,7 @@ class SqliteTable:
         if limit < 1:
             raise ValueError(f"a page holds at least one item, not {limit}")
         statement, parameters = query_items(partition, index=index, between=between, after=after, forward=forward)
-        rows = self.rows(statement, (*parameters, limit))
+        rows = self._run(partial(self._rows, statement, (*parameters, limit)))
         if index is None:
             return [decode(body) for (body,) in rows]
         attributes = ("pk", "sk", index.partition, index.sort, *index.projected)
@@ -313,8 +313,11 @@ class SqliteTable:
         return self._run(partial(self._write, statement, parameters))
 
     def rows(self, statement: str, parameters: Sequence[Any] = ()) -> list[Any]:
-        """Run a SELECT statement, and return the rows. The statement also finds the rows of the open unit."""
-        return self._run(partial(self._rows, statement, parameters))
+        """Run a SELECT statement that does not read the table `items`, and return the rows.
+
+        The unit writes its items late, so the statement would not find the new items of the unit.
+        """
+        return self._run(partial(self._select, statement, parameters))
 
     def clear(self) -> None:
         """Delete all rows in the data file. Call this method at the start of a unit that then adds new items."""
