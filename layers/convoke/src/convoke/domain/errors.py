@@ -46,7 +46,7 @@ class ConversationsError(ValueError):
 
     - `field` is the path to the invalid field.
     - `parameter` is the name that clients use for the field. `convoke.api` sets `parameter` instead of `field` before
-      it sends the response. Only for a header, the code that raises the error sets `parameter`.
+      it sends the response. An error about a header or a Sync request has `parameter` and no `field` from the start.
     - `details` contains the values for the placeholders of `text`, and further details for the response. If the value
       for a placeholder is missing, the constructor raises KeyError.
     - The detail `wanted` is the requirement that the value does not meet, such as `an integer`. The detail `hint` is a

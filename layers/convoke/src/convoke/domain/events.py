@@ -122,13 +122,13 @@ class Origin(NamedTuple):
 BY_CONVOKE = Origin(notify_webhooks=True)
 """The origin of a change that Convoke makes without a request, such as a new state after the end of a timer.
 
-Webhooks always get the events of such a change, because a client cannot set the header `X-Twilio-Webhook-Enabled` for
-it. The event that starts a message replay also has this origin.
+Webhooks always get the events of such a change, because there is no request with the header `X-Twilio-Webhook-Enabled`.
+The event that starts a message replay also has this origin.
 """
 
 
 class Event(Model):
-    """An event. The payload contains Twilio's parameters, except in an event that starts a message replay.
+    """An event. `payload` contains the parameters that webhooks get, except in an event that starts a message replay.
 
     On AWS, the event bus gets every event except pre-events and the events `onMessageAdded` of a message replay.
     """
@@ -378,8 +378,9 @@ def conversation_autocreated(
     """Return the record of a conversation that an inbound message has created.
 
     The record has events about the conversation, the participants and the message. `initial` is the conversation
-    without its participants and its message, and `created` is the conversation with them. If their states differ, the
-    last event is about the state of `created`. `binding` contains the parameters with the addresses of the message.
+    without its participants and its message. `created` is the conversation with its participants and its message. If
+    the states of `initial` and `created` are different, the last event is about the state of `created`. `binding`
+    contains the parameters with the addresses of the message.
     """
     data: list[EventData] = [
         (EventType.CONVERSATION_ADDED, {**conversation_payload(initial), **binding}),
@@ -587,7 +588,7 @@ def pre_event(sid: str, subject: Subject, data: EventData, *, at: datetime, orig
 
 
 Payload = Mapping[str, str | None]
-"""Maps the names of Twilio's parameters to their values. Convoke does not send a parameter that is None."""
+"""Maps the names of an event's parameters to their values. Convoke does not send a parameter that is None."""
 
 EventData = tuple[EventType | ReplayType, Payload]
 

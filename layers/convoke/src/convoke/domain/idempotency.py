@@ -1,6 +1,6 @@
 """Idempotency keys of requests that create a conversation.
 
-For 24 hours, a repetition of such a request with the same key gets the response of the first request.
+For 24 hours, a repetition of an accepted request with the same key gets the response of the first request.
 
 The IETF draft `draft-ietf-httpapi-idempotency-key-header` specifies the header `Idempotency-Key`.
 """

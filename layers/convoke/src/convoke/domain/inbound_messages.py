@@ -141,7 +141,7 @@ class InboundMessage(Model):
 
     @property
     def is_group(self) -> bool:
-        """Whether the message has several receivers. If so, it belongs to the group MMS with the same `numbers`."""
+        """Whether the message has several receivers. If so, the message belongs to a group MMS with these `numbers`."""
         return bool(self.other_receivers)
 
     @property

@@ -1,7 +1,8 @@
 """The User resource: a person who takes part in the conversations of a service. A User has an identity.
 
-A request can create a User. If not, Convoke creates the User when the identity becomes a participant
-(storage/first_sights.py) or when its chat client connects (operations/users.py). See docs/behaviour/users.md.
+A request can create a User. Otherwise, Convoke creates the User when a participant with the identity is added
+(storage/first_sights.py), or when a chat client with the identity connects (operations/users.py). See
+docs/behaviour/users.md.
 """
 
 from __future__ import annotations
