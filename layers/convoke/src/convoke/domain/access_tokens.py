@@ -60,7 +60,7 @@ class ChatSession(NamedTuple):
 
 
 def issuer(header: Mapping[str, Any], payload: Mapping[str, Any]) -> str:
-    """Return the SID of the API key from the claim `iss` of a token, without a check of the signature.
+    """Return the SID of the API key from the claim `iss` of a token. The function does not check the signature.
 
     Raises InvalidAccessTokenError if the header `cty` is wrong. Raises InvalidIssuerError if `iss` contains no SID of
     an API key.
@@ -77,8 +77,8 @@ def issuer(header: Mapping[str, Any], payload: Mapping[str, Any]) -> str:
 def check_claims(payload: Mapping[str, Any], account_sid: str, now: datetime) -> Claims:
     """Check and return the claims of a token. The account `account_sid` owns the API key that signed the token.
 
-    Raises an error if a claim is missing or wrong, or if the token is not valid at `now`. The claims `iat` and `nbf`
-    are optional.
+    Raises an error if a claim is missing or wrong, if the token is not valid at `now`, or if its lifetime exceeds
+    MAX_TOKEN_LIFETIME. The claims `iat` and `nbf` are optional.
     """
     if payload.get("sub") != account_sid:
         raise InvalidIssuerError
@@ -89,8 +89,8 @@ def check_claims(payload: Mapping[str, Any], account_sid: str, now: datetime) ->
         raise AccessTokenNotYetValidError
     if expires_at <= now:
         raise AccessTokenExpiredError
-    # A token without a time of issue counts as issued now. A time of issue in the future counts as at most
-    # `now + CLOCK_SKEW`. Otherwise such a token could be valid for longer than MAX_TOKEN_LIFETIME.
+    # A token without `iat` (the time of issue) counts as issued now. An `iat` after `now + CLOCK_SKEW` counts as
+    # `now + CLOCK_SKEW`. Otherwise a token with an `iat` far in the future could be valid for years.
     if expires_at - min(issued_at or now, now + CLOCK_SKEW) > MAX_TOKEN_LIFETIME:
         raise InvalidAccessTokenError
     grants = payload.get("grants")
@@ -108,7 +108,7 @@ def check_claims(payload: Mapping[str, Any], account_sid: str, now: datetime) ->
 
 
 def _moment(payload: Mapping[str, Any], name: str) -> datetime | None:
-    """Return the time in the claim `name`, or None if the claim is missing.
+    """Return the time in the claim `name`, or None if the claim is missing or null.
 
     Raises InvalidAccessTokenError if the claim is not a time.
     """

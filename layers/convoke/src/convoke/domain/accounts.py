@@ -28,7 +28,7 @@ class Account(Model):
     owned_addresses: frozenset[str] = frozenset()
     """The proxy and projected addresses that the account may use. An empty set allows every valid address."""
     error_log_url: str | None = None
-    """Convoke posts each alert to this URL."""
+    """Convoke posts each new alert to this URL. None if Convoke must not post alerts."""
 
     @property
     def default_timers(self) -> Timers:

@@ -70,7 +70,7 @@ FORMS: Mapping[AddressType, str] = MappingProxyType(
 """Maps address types to the form that an address of the type must have. The form is a text for error messages.
 
 An address of a type that is not in this mapping can have any form. For all types, `BusinessAddress` checks the length
-and the characters of an address.
+of an address and, on AWS, its characters (see names.py).
 """
 
 
@@ -93,7 +93,7 @@ AUTO_CREATION: Mapping[AutoCreationType, tuple[str, ...]] = MappingProxyType(
         AutoCreationType.DEFAULT: (),
     }
 )
-"""Maps each type of autocreation to the names of the settings that only this type uses."""
+"""Maps each type of autocreation to the settings that only this type uses, without the prefix `auto_creation_`."""
 
 
 class AddressConfiguration(Model):

@@ -51,7 +51,10 @@ class Alert(Model):
     account_sid: str
     service_sid: str | None = None
     conversation_sid: str | None = None
-    """The conversation to which the resource belongs. None if the resource belongs to no conversation."""
+    """The conversation to which the resource belongs. None if the resource belongs to no conversation.
+
+    Also None in the alert about a media that Convoke repeatedly failed to delete.
+    """
     resource_sid: str
     code: int
     text: str
@@ -61,13 +64,13 @@ class Alert(Model):
     request_method: Method | None = None
     """The HTTP method of the failed webhook request.
 
-    In any other alert, the fields `request_...` and `response_...` are None.
+    If the alert is not about a webhook request, the fields `request_...` and `response_...` are None.
     """
     request_url: Annotated[str, AfterValidator(shown_url)] | None = None
     response_status: int | None = None
     response_body: str | None = None
     event_id: str | None = None
-    """The id of the event or pre-event that Convoke could not deliver. None for any other alert.
+    """The id of the event or pre-event that Convoke could not deliver. None if the alert is about something else.
 
     Also None in alerts that older versions of Convoke stored.
     """
@@ -115,8 +118,8 @@ def provisioning_failed_alert(conversation: Conversation, failed: Provisioning, 
 def _failed_participants(failed: Provisioning) -> Sequence[str]:
     """Return a text for each cause of the failure, such as `Participant[3] (MB...): 50433`.
 
-    The number in square brackets is the participant's position in the request. The last number is the error code. If
-    the cause applies to every participant, the text begins with "all participants".
+    The number in square brackets is the participant's position in the request, from 0. The last number is the error
+    code. If the cause applies to every participant, the text is `all participants: ` and the error code.
     """
     places = {member.sid: f"Participant[{place}] ({member.sid})" for place, member in enumerate(failed.participants)}
     return [f"{places.get(cause.participant_sid or '', 'all participants')}: {cause.code}" for cause in failed.causes]

@@ -14,7 +14,8 @@ from convoke.domain.senders import Provider
 def inbound_message(payload: Mapping[str, str]) -> InboundMessage:
     """Return the inbound message that an SNS notification contains. `payload` is the parsed JSON of the notification.
 
-    Raises pydantic's ValidationError if a field is not valid, or if a field other than `messageBody` is missing.
+    Raises pydantic's ValidationError if a field is not valid, or if `originationNumber`, `destinationNumber` or
+    `inboundMessageId` is missing.
     """
     return InboundMessage(
         sender=payload.get("originationNumber", ""),

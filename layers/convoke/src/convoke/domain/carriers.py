@@ -15,14 +15,18 @@ from convoke.domain.receipts import Receipt, ReceiptStatus
 from convoke.domain.senders import Sender, TwilioCredentials
 
 MAX_ATTEMPTS = 6
-"""The maximum number of attempts to send a copy. After the last failed attempt, the copy gets the status `failed`."""
+"""The maximum number of attempts to send a copy. After the last failed attempt, the copy gets the status `failed`.
+
+The attempts end earlier if the carrier refuses the copy, or if the outcomes of two calls to a real carrier are lost.
+"""
 
 FIRST_PAUSE_SECONDS = 5.0
 
 MAX_DELAY = timedelta(hours=10)
-"""How long the sender's `max_messages_per_second` and the carrier may delay a copy. Then the copy gets `failed`.
+"""The maximum delay of a copy because of the sender's `max_messages_per_second` or because the carrier throttles.
 
-A message also stays in the queue of Twilio for at most 10 hours. See https://www.twilio.com/docs/api/errors/30001.
+After this delay, the copy gets the status `failed`. A message also stays in the queue of Twilio for at most 10 hours.
+See https://www.twilio.com/docs/api/errors/30001.
 """
 
 MAX_THROTTLED_PAUSE_SECONDS = 60.0
@@ -35,7 +39,7 @@ class CopyMedia(NamedTuple):
     url: str
     """A link that expires after `LINK_LIFETIME`, see domain/media.py.
 
-    The link is relative if the API serves the content and the public URL of the API is not configured. Only the
+    The link is relative if no public URL of the API is configured and the API itself serves the content. Only the
     simulator can use a relative link.
     """
 
@@ -61,7 +65,7 @@ class SentCopy(NamedTuple):
 
 
 class CarrierError(Exception):
-    """The base class of the errors of a call to a carrier. The carrier has refused the copy, or may have refused it."""
+    """The base class of the errors of a call to a carrier."""
 
 
 class CarrierRefusedError(CarrierError):
@@ -85,15 +89,15 @@ class CarrierOutcomeUnknownError(CarrierError):
 
 
 def pause_seconds(attempts: int) -> float:
-    """Return the pause after `attempts` attempts. The pause doubles with each attempt."""
+    """Return the pause in seconds after `attempts` attempts. The pause doubles with each attempt."""
     return FIRST_PAUSE_SECONDS * (1 << max(attempts - 1, 0))
 
 
 def throttled_pause_seconds(queued_at: datetime | None, now: datetime) -> float:
-    """Return the pause after the carrier has throttled a copy that Convoke enqueued at `queued_at`.
+    """Return the pause in seconds after the carrier has throttled a copy that Convoke enqueued at `queued_at`.
 
-    The pause is a tenth of the time since `queued_at`, so that a copy that has waited for long is retried rarely. The
-    pause is at least FIRST_PAUSE_SECONDS and at most MAX_THROTTLED_PAUSE_SECONDS.
+    The pause is a tenth of the time since `queued_at`, so that Convoke rarely retries a copy that has waited for long.
+    The pause is at least FIRST_PAUSE_SECONDS and at most MAX_THROTTLED_PAUSE_SECONDS.
     """
     waited = (now - queued_at).total_seconds() if queued_at else 0.0
     return min(max(FIRST_PAUSE_SECONDS, waited / 10), MAX_THROTTLED_PAUSE_SECONDS)

@@ -9,8 +9,8 @@ There are two kinds of receivers:
 If a delivery after the pause fails, the next pause is twice as long, up to a maximum. A success closes the circuit
 breaker. See docs/behaviour/webhook-delivery.md#circuit-breaker.
 
-A delivery has failed if the property `is_retryable` of its outcome is True. The outcomes are `Outcome` in
-operations/webhook_delivery.py and `CopyOutcome` in operations/message_sender.py.
+A delivery fails if the property `is_retryable` of its outcome is True. Any other outcome counts as a success, even a
+refusal. The outcomes are `Outcome` in operations/webhook_delivery.py and `CopyOutcome` in operations/message_sender.py.
 """
 
 from __future__ import annotations
@@ -87,14 +87,14 @@ class CircuitBreaker:
     def allows(self, at: datetime, *, under_way: int) -> bool:
         """Return whether a delivery may start at the time `at`.
 
-        `under_way` is the number of deliveries to the receiver that are running at this time. After the pause, only one
-        delivery at a time may run until a delivery succeeds.
+        `under_way` is the number of deliveries to the receiver that are running now. After the pause, only one delivery
+        at a time may run, until a delivery succeeds.
         """
         return self.open_until is None or (not self._is_paused(at) and not under_way)
 
     def _is_paused(self, at: datetime) -> bool:
-        # No pause is longer than MAX_PAUSE. If more than MAX_PAUSE is left, someone has set the clock back. The pause
-        # then counts as over.
+        # No pause is longer than MAX_PAUSE. If more than MAX_PAUSE is left, the clock was set back. The pause then
+        # counts as over.
         return self.open_until is not None and at < self.open_until <= at + MAX_PAUSE
 
 

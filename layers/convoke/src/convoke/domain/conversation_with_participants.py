@@ -1,6 +1,6 @@
 """The rules for the combination of participants in a ConversationWithParticipants request.
 
-Convoke first checks each participant separately. The order of the checks is in two functions: `create` in
+Convoke first checks each participant separately. Two functions determine the order of the checks: `create` in
 api/resources/conversation_with_participants.py, and `problems` in operations/conversation_with_participants.py.
 
 groups.py defines what a group MMS is. memberships.py has the rules for participants that a client adds later. See
@@ -43,7 +43,7 @@ def relation_problems(participants: Sequence[NewParticipant]) -> Iterator[Conver
 
 
 def duplicate_problems(participants: Sequence[NewParticipant]) -> Iterator[ConversationsError]:
-    """Yield an error for each participant that is a duplicate of an earlier participant.
+    """Yield the errors about participants that are duplicates.
 
     Duplicates have the same identity, or the same pair of address and proxy address. In a group MMS, there are further
     kinds of duplicates, see `_is_duplicate_in_group` in memberships.py.
@@ -51,7 +51,8 @@ def duplicate_problems(participants: Sequence[NewParticipant]) -> Iterator[Conve
     yield from _repeated_pairs_outside_groups(participants)
     yield from _repeated([member.identity for member in participants], ParticipantExistsError)
     if is_group(participants):
-        # A mask is an identity, or None, with a projected address. No two participants can have the same mask.
+        # A mask is a projected address together with the identity, or None, of its participant. No two participants can
+        # have the same mask.
         masks = [(member.identity, member.projected_address) for member in participants]
         yield from _repeated([mask if mask[1] else None for mask in masks], DuplicateGroupMemberError)
         yield from _repeated([member.group_address for member in participants], DuplicateGroupMemberError)

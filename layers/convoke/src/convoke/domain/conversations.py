@@ -52,9 +52,9 @@ from convoke.domain.sids import Prefix, is_sid
 from convoke.domain.timers import ClosedTimer, InactiveTimer, Timers
 
 MAX_NAME_CHARACTERS = 256
-"""The maximum length of unique names, of the fields of a conversation's e-mail binding, and of most friendly names.
+"""The maximum length of unique names, friendly names, notification sounds, and the fields of an e-mail binding.
 
-API keys and credentials have shorter friendly names. See docs/behaviour/limits.md.
+The friendly names of API keys and credentials must be shorter. See docs/behaviour/limits.md.
 """
 
 MAX_CONVERSATION_ATTRIBUTES_BYTES = 16 * 1024
@@ -77,8 +77,8 @@ class EmailBinding(Model):
 class Conversation(Model):
     """A stored conversation.
 
-    REST responses do not contain `created_by`, `creator_joined`, and the fields from `requested_state` to the end of
-    this class. Chat clients also get `created_by`, `members` and `messages`.
+    The REST resource Conversation does not contain `created_by`, `creator_joined`, and the fields from
+    `requested_state` to the end of this class. Chat clients also get `created_by`, `members` and `messages`.
     """
 
     account_sid: str
@@ -98,7 +98,7 @@ class Conversation(Model):
     created_by: str | None = None
     """The identity of the chat user who created the conversation. None if no chat user created the conversation."""
     creator_joined: bool | None = None
-    """True if the chat user who created the conversation is a participant, or was a participant before. Otherwise None.
+    """True if the chat user who created the conversation has ever been a participant. Otherwise None.
 
     While the value is None, this user may see the conversation without being a participant.
     """
@@ -113,24 +113,27 @@ class Conversation(Model):
     due_at: Instant | None = None
     """The time at which the sweeper must process the conversation next. None if the sweeper has nothing to do.
 
-    While `is_unfinished` is True, this is the time of the next attempt. Otherwise this is the end of the timer that
-    ends first, or an earlier time if a timer was restarted.
+    While `is_unfinished` is True, the sweeper makes its next attempt to finish or erase the conversation at this time.
+    Otherwise, this is the end of the timer that ends first, or an earlier time if a timer was restarted.
     """
     unsettled: bool = False
     """Whether the event about the end of the state `initializing` may be unpublished."""
     members: int = 0
-    """The number of participants. Includes participants that Convoke has yet to add in the state `initializing`."""
+    """The number of participants. In the state `initializing`, includes the participants that are not added yet."""
     bound: tuple[BoundMember, ...] = ()
     """The participants with a binding. Their bindings determine the locks on addresses that the conversation holds.
 
-    The item of the conversation contains copies of these participants, so that `revision` protects the locks against
-    concurrent changes.
+    The bindings are also in the items of the participants. They are repeated in the item of the conversation, so that
+    `revision` protects the locks against concurrent changes.
     """
     revision: int = 0
     """The number of changes, for optimistic locking. Changes of messages, webhooks and participants count too.
 
-    A new `due_at` or `attempts` that the sweeper sets does not count. Nor does a change of only a read position, a
-    notification level or a receipt.
+    These changes do not count:
+
+    - A change of only a read position, a notification level or a receipt.
+    - The transaction that adds the participants of a ConversationWithParticipants request.
+    - A write of the sweeper that sets only `due_at` or `attempts`, except the correction of a too early `due_at`.
     """
     next_index: int = 0
     """The index of the next message. Because of optimistic locking, two messages never get the same index."""
@@ -139,15 +142,15 @@ class Conversation(Model):
     event_id: int | None = None
     """The event id of the last change of the conversation, a message or a participant. See `last_event_id` for None.
 
-    A new read position or notification level does not change this field.
+    A new read position, notification level or receipt status does not change this field.
     """
     state_event_id: int | None = None
     """The event id of the last change of the state. If None, `date_state_updated` returns `date_created`."""
     date_removed: Instant | None = None
     """The time at which the conversation was deleted. None if the conversation is not deleted.
 
-    A deleted conversation becomes a tombstone, which the API does not show. The sweeper later deletes all items of the
-    conversation.
+    A deleted conversation becomes a tombstone, which the API does not show. The sweeper later deletes the items of the
+    conversation, except its webhooks. See WEBHOOKS_RETENTION in retention.py.
     """
 
     @property
@@ -167,7 +170,7 @@ class Conversation(Model):
 
     @property
     def is_unfinished(self) -> bool:
-        """Whether Convoke must add participants, publish an event, or delete items. Until then, no timer expires."""
+        """Whether Convoke must add participants, publish an event, or delete items. If so, no timer expires."""
         return self.state is State.INITIALIZING or self.unsettled or self.date_removed is not None
 
     @property
@@ -242,8 +245,8 @@ class Conversation(Model):
     def with_expired_timers(self, moment: datetime) -> Self:
         """Return the conversation in the state that its timers require at `moment`.
 
-        If both timers have ended, the conversation becomes closed at once, without becoming inactive first. If only the
-        inactive timer has ended, the closed timer continues.
+        If both timers have ended, the state becomes `closed` and not `inactive`. If only the inactive timer has ended,
+        the closed timer continues.
         """
         if self.date_closed and self.date_closed <= moment:
             return self._with_state(State.CLOSED, moment).with_timers_from(moment)
@@ -252,17 +255,20 @@ class Conversation(Model):
         return self.due_for_timers()
 
     def due_for_timers(self) -> Self:
-        """Return a copy whose `due_at` is the end of the timer that ends first, or None if no timer runs."""
+        """Return a copy whose `due_at` is the end of the timer that ends first, or None if no timer runs.
+
+        The inactive timer runs only in the state `active`.
+        """
         running = (self.date_closed, self.date_inactive if self.state is State.ACTIVE else None)
         return self.model_copy(update={"due_at": min((end for end in running if end), default=None)})
 
     def due_no_later_than_timers(self) -> Self:
         """Return a copy whose `due_at` is not later than the end of the timer that ends first.
 
-        An earlier `due_at` stays, so that the restart of a timer does not cause a write to the index `due`. The sweeper
-        corrects `due_at` at that earlier time.
+        A `due_at` that is earlier than this end stays. Therefore the restart of a timer causes no write to the index
+        `due`. The sweeper corrects `due_at` at the earlier time. If no timer runs, `due_at` becomes None.
         """
-        # The `due_at` of an unfinished conversation is the time of the next attempt. A timer must not change this time.
+        # The `due_at` of an unfinished conversation is not the end of a timer. See `due_at`.
         if self.is_unfinished:
             return self
         due = self.due_for_timers()
@@ -292,7 +298,7 @@ class Conversation(Model):
         """Return the conversation as a tombstone.
 
         `due_at` is `moment`, so that the sweeper erases the conversation soon. `unsettled` is False, because the change
-        record of the deletion includes all unpublished events. See `conversation_removed` in events.py.
+        record of the deletion contains the unpublished events. See `conversation_removed` in events.py.
         """
         return self.model_copy(
             update={"date_removed": moment, "due_at": moment, "attempts": 0, "unsettled": False},
@@ -461,8 +467,8 @@ class ConversationChange(ConversationParameters):
     def applied_to(self, conversation: Conversation, moment: datetime) -> Conversation:
         """Return the changed conversation. Both timers start again at `moment`, unless the new state is `closed`.
 
-        `date_updated` is never earlier than the stored date, even if the clock was set back or the request has such a
-        date.
+        `date_updated` is never earlier than the stored `date_updated`, even if the clock was set back or the request
+        contains an earlier date.
         """
         copied = {"friendly_name", "unique_name", "attributes", "date_created", "messaging_service_sid", "state"}
         update = {

@@ -1,7 +1,7 @@
 """The copies of a message. A copy contains the text and the media that a carrier delivers to one phone.
 
-Each participant with an address gets one copy. Exceptions: the author, and the phones of a group MMS that have got the
-message directly from the carrier.
+In this module, a phone can also be an e-mail address. Each participant with an address gets one copy. Exceptions: the
+author, and the phones of a group MMS that got the message directly from the carrier.
 
 See docs/behaviour/receipts.md.
 """
@@ -35,9 +35,10 @@ class Copy(Model):
     """
 
     queued_at: Instant | None = None
-    """When Convoke enqueued the copy. The dates of the receipt can differ, because a client can set a message's date.
+    """The time at which Convoke enqueued the copy.
 
-    None if an older version of Convoke enqueued the copy, or if this model comes from a carrier's report.
+    The dates of the receipt can be different, because a client can set the date of a message. None if an older version
+    of Convoke enqueued the copy, or if this model comes from a carrier's report.
     """
 
     @classmethod
@@ -57,7 +58,7 @@ def new_receipts(
 ) -> list[Receipt]:
     """Return a receipt for each copy of a new message. The receipts have the status `queued`.
 
-    `members` are the participants with a binding, and the author. `reached` are the addresses that have got the message
+    `members` are the participants with a binding, and the author. `reached` are the addresses that got the message
     directly from the carrier. A group member with such an address gets no copy.
     """
     author = next((each for each in members if each.sid == message.participant_sid), None)
@@ -85,10 +86,10 @@ def business_address(recipient: Member, author: Member | None, members: Sequence
 def text_of_copy(message: Message, *, in_group: bool, is_group_mms: bool) -> str:
     """Return the text of a copy. The text starts with the author if a member of a group MMS gets a separate copy.
 
-    On the phone, the sender of a separate copy is the business address, so the phone would not show the author.
+    The phone shows the business address as the sender of a separate copy, and would not show the author.
 
-    `in_group` says whether the recipient is a member of a group MMS. `is_group_mms` says whether the carrier sends
-    group MMS, and not separate copies.
+    `in_group` says whether the recipient is a member of a group MMS. `is_group_mms` says whether the carrier can send a
+    group MMS. If not, the carrier sends a separate copy to each member.
     """
     body = message.body or ""
     return f"{message.author}: {body}" if in_group and not is_group_mms else body

@@ -41,7 +41,7 @@ SECRETS: Mapping[PushType, tuple[str, ...]] = MappingProxyType(
 )
 """Maps each type of credential to the names of the parameters that contain its secrets.
 
-A request that creates a credential must have these parameters. Convoke does not store the secrets.
+A request that creates a credential must have the parameters of its type. Convoke does not store the secrets.
 """
 
 

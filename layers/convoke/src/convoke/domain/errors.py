@@ -1,4 +1,4 @@
-"""The error catalogue: one class for each error code in responses and alerts.
+"""The error catalogue: one class for each error code in responses, alerts and receipts.
 
 For some errors, Twilio has two codes: an older code of Programmable Chat and a newer code of Conversations. The
 catalogue contains only the newer code. If the path of a request names a missing resource, the code is 20404. Missing
@@ -45,10 +45,10 @@ class ConversationsError(ValueError):
     The class is a subclass of ValueError. Therefore pydantic collects these errors when validators raise them.
 
     - `field` is the path to the invalid field.
-    - `parameter` is the name that clients use for the field. Only `convoke.api` knows these names, and sets `parameter`
-      instead of `field` before it sends the response. Code that checks a header sets `parameter` itself.
-    - `details` contains the values for the placeholders of `text`, and more numbers and SIDs for the response. If the
-      value for a placeholder is missing, the constructor raises KeyError.
+    - `parameter` is the name that clients use for the field. `convoke.api` sets `parameter` instead of `field` before
+      it sends the response. An error about a header or a Sync request has `parameter` and no `field` from the start.
+    - `details` contains the values for the placeholders of `text`, and further details for the response. If the value
+      for a placeholder is missing, the constructor raises KeyError.
     - The detail `wanted` is the requirement that the value does not meet, such as `an integer`. The detail `hint` is a
       remark that follows the error message.
     - `others` contains the other errors of the same request.
@@ -99,7 +99,7 @@ class ConversationsError(ValueError):
         return self._named(str(self))
 
     def _named(self, sentence: str) -> str:
-        """Return the sentence. If the sentence must name the parameter, the name comes first."""
+        """Return the sentence. If the sentence must name the parameter and does not, the name comes first."""
         if self.parameter is None or not self.names_parameter or self.parameter in sentence:
             return sentence
         return f"{self.parameter}: {sentence}"
@@ -287,7 +287,7 @@ class InvalidWebhookSettingsError(
 
 
 class InvalidWebhookMethodError(ConversationsError, code=50055, text="The method of a webhook must be GET or POST"):
-    """The HTTP method of a webhook is invalid. The webhook can belong to an account, a service or a conversation."""
+    """The HTTP method of a webhook is invalid."""
 
 
 class WebhookRejectedError(
@@ -301,7 +301,7 @@ class MediaLostError(LogEntry, code=11200, text="Media of a message from a phone
 
 
 class OptedOutError(LogEntry, code=21610, text="The phone has opted out of messages from this business number"):
-    """The phone has answered STOP. Therefore the carrier refuses the copy."""
+    """The phone has opted out, for example with STOP. Therefore the carrier refuses the copy."""
 
 
 class SenderMissingError(LogEntry, code=21703, text="The account has no sender for the business address"):
@@ -311,7 +311,7 @@ class SenderMissingError(LogEntry, code=21703, text="The account has no sender f
 class CopyDelayedTooLongError(
     LogEntry, code=30001, text="The limit of the sender, or the carrier, delayed the copy for too long"
 ):
-    """The copy was delayed for `MAX_DELAY` or longer, see domain/carriers.py and docs/phones.md#limits."""
+    """The copy was delayed for `MAX_DELAY` (domain/carriers.py) or longer, or Twilio reports the code 30001."""
 
 
 class PhoneUnreachableError(LogEntry, code=30003, text="The phone cannot be reached at present"):
@@ -327,7 +327,7 @@ class PhoneUnknownError(LogEntry, code=30005, text="The phone number does not ex
 
 
 class LandlineError(LogEntry, code=30006, text="The number is a landline, or its carrier cannot be reached"):
-    """The phone cannot receive text messages."""
+    """The carrier cannot deliver text messages to the number."""
 
 
 class CopyFilteredError(LogEntry, code=30007, text="The carrier has filtered the message as unwanted"):
@@ -345,7 +345,7 @@ class MediaNotCarriedError(
 
 
 class WebhookFailedError(LogEntry, code=50057, text="The receiver of a webhook answered with an error, or not at all"):
-    """The last attempt to deliver an event failed, or Convoke got no answer to a pre-event."""
+    """The last attempt to deliver an event failed, or a pre-event got no answer. For a timeout, the code is 50076."""
 
 
 class NotificationTemplateTooLongError(
@@ -380,7 +380,7 @@ class UnknownServiceRoleError(
 
 
 class RoleSidMissingError(ConversationsError, code=50103, text="The role SID must not be empty"):
-    """A default role in the configuration of a service is empty."""
+    """The SID of a default role in the configuration of a service is empty."""
 
 
 class UnknownPermissionError(
@@ -593,7 +593,7 @@ class TooManyTriggersError(ConversationsError, code=50362, text="A webhook must 
 class InvalidWebhookSidError(
     ConversationsError, code=50363, text="The webhook SID must be WH and 32 hexadecimal digits"
 ):
-    """The webhook SID in the path is malformed. If it is well-formed but unknown, the code is 20404."""
+    """The webhook SID in the path is malformed. If the SID is well-formed but unknown, the code is 20404."""
 
 
 class UnknownWebhookTargetError(
@@ -666,7 +666,7 @@ class InvalidProxyAddressError(
     code=50408,
     text="The proxy address must be valid, such as +15558675310 or whatsapp:+15558675310, and at most 256 characters",
 ):
-    """The proxy address is malformed. If the account does not own it, the code is 50413, or 50415 for WhatsApp."""
+    """A proxy address or the address of a sender is malformed. If the account does not own it, see 50413 and 50415."""
 
 
 class AddressEqualsProxyError(
@@ -682,7 +682,7 @@ class AddressEmptyError(
 
 
 class ProxyAddressEmptyError(ConversationsError, code=50412, text="The proxy address must not be empty"):
-    """The parameter for the proxy address has an empty value."""
+    """A proxy address is empty, or the address of a sender is missing or empty."""
 
 
 class ProxyAddressNotOwnedError(ConversationsError, code=50413, text="The proxy address must belong to this account"):

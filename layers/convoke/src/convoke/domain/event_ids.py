@@ -1,7 +1,7 @@
 """Event ids: numbers that order the changes of an object for chat clients. See docs/decisions/0154-event-ids.md.
 
-An event id is the time of a change in microseconds. A chat client ignores an event whose id is not greater than the id
-of the previous event. Therefore the event id of an item grows with each change, even if the clock was set back.
+An event id is usually the time of a change in microseconds. A chat client ignores an event whose id is not greater than
+the id of the previous event. Therefore the event id of an item grows with each change, even if the clock was set back.
 
 This module only converts times to event ids and back. `Change.following` in domain/events.py determines the event id of
 a change.

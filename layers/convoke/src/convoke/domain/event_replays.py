@@ -20,6 +20,9 @@ ReplayTarget = Annotated[
 
 
 class NewEventReplay(Model):
-    """The parameters of a request that starts an event replay. If `target` is None, all webhooks get the event."""
+    """The parameters of a request that starts an event replay.
+
+    If `target` is None, each webhook that receives such an event gets the event.
+    """
 
     target: ReplayTarget | None = None

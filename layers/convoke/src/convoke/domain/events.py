@@ -31,7 +31,7 @@ from convoke.domain.users import User, user_sid
 
 
 class EventType(StrEnum):
-    """The types of events that the filters of webhooks can contain."""
+    """The types of events that the filters of webhooks can contain. A conversation's webhook gets only POST_EVENTS."""
 
     CONVERSATION_ADD = "onConversationAdd"
     CONVERSATION_ADDED = "onConversationAdded"
@@ -122,12 +122,13 @@ class Origin(NamedTuple):
 BY_CONVOKE = Origin(notify_webhooks=True)
 """The origin of a change that Convoke makes without a request, such as a new state after the end of a timer.
 
-Webhooks always get the events of such a change, because only the header of a request can turn webhooks off.
+Webhooks always get the events of such a change, because there is no request with the header `X-Twilio-Webhook-Enabled`.
+The event that starts a message replay also has this origin.
 """
 
 
 class Event(Model):
-    """An event. The payload contains Twilio's parameters, except in an event that starts a message replay.
+    """An event. `payload` contains the parameters that webhooks get, except in an event that starts a message replay.
 
     On AWS, the event bus gets every event except pre-events and the events `onMessageAdded` of a message replay.
     """
@@ -175,14 +176,14 @@ class Change(Model):
     has_copies: bool = Field(default=False, exclude_if=not_)
     """Whether one of the events has `copies`."""
     published_by_maker: bool = False
-    """Whether the code that makes the change also publishes the events. The event publisher then ignores the change.
+    """Whether the code that makes the change also publishes the events. If so, the event publisher ignores the change.
 
     Also True for the deletion of a User, because this change has no events.
     """
     event_id: int | None = None
     """The event id that chat clients get. See `last_event_id` for None."""
     former_identity: str | None = None
-    """The former identity of a participant that has lost only its identity in the change. Otherwise None."""
+    """The identity that a participant has lost, although the change did not delete the participant. Otherwise None."""
 
     removed_user_sid: str | None = None
     """The SID of the User that the change deleted. None for all other changes."""
@@ -191,9 +192,9 @@ class Change(Model):
     def last_event_id(self) -> int:
         """The event id of the change.
 
-        If `event_id` is None, the event id is the time in the SID of the change, or the time of the last event if this
-        is later. The time of the event can be too early: Convoke may read the clock before it sends a pre-event, and
-        the clock can be set back. The times in the SIDs of a process never decrease.
+        If `event_id` is None, the event id is the later of two times: the time in the SID of the change, and the time
+        of the last event. The time of the event alone can be too early, because Convoke may read the clock before it
+        sends a pre-event, and because the clock can be set back. The times in the SIDs of a process never decrease.
 
         For a new alert, the result has no meaning, because the digits of the change SID can be a hash.
         """
@@ -210,9 +211,9 @@ class Change(Model):
     def not_later(self, event_id: int) -> int | None:
         """Return the event id that a new item must store, or None if the item need not store an event id.
 
-        `event_id` is the event id that follows from the item's `date_updated`. If a client has set this date to a date
-        in the future, `event_id` exceeds the event id of this change. Only then must the item store the event id of
-        this change.
+        `event_id` is the event id that follows from the item's `date_updated`. If a client sets this date to a date in
+        the future, `event_id` exceeds the event id of this change. The item must then store the event id of this
+        change.
         """
         last_event_id = self.last_event_id
         return last_event_id if event_id > last_event_id else None
@@ -221,7 +222,8 @@ class Change(Model):
     def touches(self) -> tuple[Touch, ...]:
         """The touches that the change causes. A touch is a change in a Sync object. See domain/sync_objects.py.
 
-        The touches of `members_action` are not included.
+        A change can also touch the maps of conversations of all participating chat users. `members_action` describes
+        these touches. They are not included here, because a conversation can have 1,000 participants.
         """
         found = [touch for event in self.own_events for touch in touches_of(event)]
         if self.removed_user_sid:
@@ -234,10 +236,10 @@ class Change(Model):
 
     @property
     def members_action(self) -> Action | None:
-        """What the change does to the conversation in the Sync maps of all chat users who participate.
+        """What the change does to the conversation in the maps of all chat users who participate.
 
-        Each chat user has a map of conversations. None if the change does not touch the maps of all these users.
-        `touches` does not contain these touches, because a conversation can have 1,000 participants.
+        Each chat user has a map of conversations, which is a Sync object. None if the change does not touch the maps of
+        all these users.
         """
         for event in self.own_events:
             if event.type is EventType.CONVERSATION_REMOVED:
@@ -376,8 +378,9 @@ def conversation_autocreated(
     """Return the record of a conversation that an inbound message has created.
 
     The record has events about the conversation, the participants and the message. `initial` is the conversation
-    without its participants and its message, and `created` is the conversation with them. If their states differ, the
-    last event is about the state of `created`. `binding` contains the parameters with the addresses of the message.
+    without its participants and its message. `created` is the conversation with its participants and its message. If
+    the states of `initial` and `created` are different, the last event is about the state of `created`. `binding`
+    contains the parameters with the addresses of the message.
     """
     data: list[EventData] = [
         (EventType.CONVERSATION_ADDED, {**conversation_payload(initial), **binding}),
@@ -475,7 +478,7 @@ def delivery_updated(sid: str, conversation: Conversation, receipt: Receipt, *, 
 def messages_replayed(sid: str, conversation: Conversation, webhook_sid: str, first: int, *, at: datetime) -> Change:
     """Return the record whose event starts a message replay.
 
-    The replay sends the existing messages from the index `first` on to the webhook `webhook_sid`.
+    The webhook `webhook_sid` gets the existing messages whose index is at least `first`.
     """
     payload = {
         "ConversationSid": conversation.sid,
@@ -510,7 +513,7 @@ def participant_updated(
 ) -> Change:
     """Return the record of an updated participant. `users` are the Users that the same transaction creates.
 
-    `former_identity` is the identity that the participant has lost, or None.
+    `former_identity` is the identity that the participant has lost. None if the participant has lost no identity.
     """
     index = participant.last_read_message_index
     read = {"LastReadMessageIndex": None if index is None else str(index)}
@@ -568,7 +571,8 @@ class Failure(NamedTuple):
 def initializing_ended(sid: str, conversation: Conversation, failure: Failure | None = None, *, at: datetime) -> Change:
     """Return the record of the change from `initializing` to the current state of the conversation.
 
-    `failure` is None if Convoke added all participants. Webhooks always get the event, and the finalizer publishes it.
+    `failure` is None if Convoke added all participants. Webhooks always get the event. The finalizer publishes the
+    event.
     """
     payload = _state_payload(conversation, State.INITIALIZING, Reason.EVENT, at)
     if failure:
@@ -579,12 +583,12 @@ def initializing_ended(sid: str, conversation: Conversation, failure: Failure | 
 
 
 def pre_event(sid: str, subject: Subject, data: EventData, *, at: datetime, origin: Origin) -> Event:
-    """Return the event that Convoke sends before a change. The receiver can edit or reject the change."""
+    """Return the event that Convoke sends before a change."""
     return _change(sid, subject, [data], at=at, origin=origin).events[0]
 
 
 Payload = Mapping[str, str | None]
-"""Maps the names of Twilio's parameters to their values. Convoke does not send a parameter that is None."""
+"""Maps the names of an event's parameters to their values. Convoke does not send a parameter that is None."""
 
 EventData = tuple[EventType | ReplayType, Payload]
 

@@ -5,8 +5,10 @@ In the code of Convoke, a group is always a group MMS. `is_group` defines which 
 The rules of a group are in these places:
 
 - `groups.py`: which numbers can be in a group, when a group is formed, and which numbers identify the group.
+- `participants.py` and `participant_requests.py`: a phone without a proxy address must have a group number.
 - `conversation_with_participants.py`: duplicates and missing addresses among the participants of one request.
 - `memberships.py`: duplicates, missing addresses and the maximum size, when a participant is added or changed later.
+- `InboundMessage.check_addresses` in `inbound_messages.py`: the sender and the receivers of a group MMS from a phone.
 - `storage/locks.py`: the lock that prevents a second group with the same set of numbers.
 - `check_group_author` in `messages.py`: who may write a message in a group.
 
@@ -57,9 +59,9 @@ def is_group(participants: Sequence[GroupCandidate]) -> bool:
 def is_formed_group(participants: Sequence[GroupCandidate]) -> bool:
     """Return whether the participants are a formed group: a group MMS with `MIN_GROUP_PARTICIPANTS` or more members.
 
-    `participants` contains only participants with a messaging binding. A client can add them one by one: the group is
-    formed when there are three. Only a formed group holds the lock that prevents a second group with the same set of
-    numbers. See docs/behaviour/group-mms.md#step-by-step.
+    `participants` must contain only participants with a messaging binding. A client can add these participants one by
+    one. Only a formed group holds the lock that prevents a second group with the same set of numbers. See
+    docs/behaviour/group-mms.md#step-by-step.
     """
     return is_group(participants) and len(participants) >= MIN_GROUP_PARTICIPANTS
 
@@ -89,8 +91,8 @@ def has_both_sides(participants: Sequence[GroupCandidate]) -> bool:
 def is_group_number(value: str) -> bool:
     """Return whether a number can be in a group MMS.
 
-    True for US and Canadian numbers that are not toll-free. Also True for numbers with the country code 1 that belong
-    to no region, such as 555 numbers. False for the numbers of US territories, such as Guam, and for short codes.
+    True for US and Canadian numbers, and for numbers with the country code 1 that belong to no region, such as 555
+    numbers. False for toll-free numbers, for numbers of US territories such as Guam, and for short codes.
 
     See docs/behaviour/addresses.md#group-numbers.
     """

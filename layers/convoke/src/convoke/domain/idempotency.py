@@ -1,4 +1,6 @@
-"""Idempotency keys. For 24 hours, a repetition of a request with the same key gets the response of the first request.
+"""Idempotency keys of requests that create a conversation.
+
+For 24 hours, a repetition of an accepted request with the same key gets the response of the first request.
 
 The IETF draft `draft-ietf-httpapi-idempotency-key-header` specifies the header `Idempotency-Key`.
 """
@@ -25,9 +27,9 @@ class IdempotentRequest(Model):
 
     key: str
     fingerprint: str
-    """A hash of the method, the path and the body. In a multipart form, the fields count instead of the body.
+    """A hash of the method, the path and the body. For a multipart form, a hash of the fields replaces the body.
 
-    Different fingerprints show that the client used one key for two different requests.
+    If the fingerprints of two requests with the same key are different, the client has reused the key.
     """
 
 

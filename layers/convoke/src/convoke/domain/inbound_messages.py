@@ -63,7 +63,7 @@ class Outcome(StrEnum):
     REPEATED = "repeated"
     """The carrier delivered a message that Convoke had stored before."""
     REJECTED = "rejected"
-    """The receiver of a pre-event rejected the message."""
+    """The receiver of a pre-event rejected the message, or the conversation that Convoke would create for it."""
     UNCLAIMED = "unclaimed"
     """The message belongs to no conversation, and no address configuration creates a conversation for it.
 
@@ -141,7 +141,7 @@ class InboundMessage(Model):
 
     @property
     def is_group(self) -> bool:
-        """Whether the message has several receivers. It then belongs to the group MMS with the same `numbers`."""
+        """Whether the message has several receivers. If so, the message belongs to a group MMS with these `numbers`."""
         return bool(self.other_receivers)
 
     @property

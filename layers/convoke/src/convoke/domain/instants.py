@@ -1,4 +1,7 @@
-"""Moments in UTC. REST bodies show whole seconds. Webhooks, chat clients and stored items get milliseconds."""
+"""Moments in UTC. Twilio's REST resources show whole seconds, and webhooks, chat clients and stored items milliseconds.
+
+Most REST resources that only Convoke has also show milliseconds.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +31,7 @@ def truncate_to_milliseconds(moment: datetime) -> datetime:
 
 @lru_cache(maxsize=16)
 def to_milliseconds(moment: datetime) -> str:
-    """Format a moment as `2026-01-02T03:04:05.678Z`, for webhooks, chat clients and stored items.
+    """Format a moment with milliseconds, as `2026-01-02T03:04:05.678Z`.
 
     These texts sort by time. See docs/behaviour/requests-and-answers.md#dates.
     """
@@ -37,9 +40,9 @@ def to_milliseconds(moment: datetime) -> str:
 
 
 def to_seconds(moment: datetime) -> str:
-    """Format a moment as `2026-01-02T03:04:05Z`, for REST bodies.
+    """Format a moment as `2026-01-02T03:04:05Z`, for Twilio's REST resources.
 
-    REST bodies have no fractions of a second, because Twilio's Python SDK cannot parse fractions.
+    These resources show no fractions of a second, because Twilio's Python SDK cannot parse fractions.
     """
     return _utc(moment).isoformat(timespec="seconds")[:19] + "Z"
 

@@ -1,8 +1,8 @@
 """The JSON Schemas of request fields.
 
-Each function returns a `WithJsonSchema` marker, which contains the schema of a field type. Pydantic cannot derive a
-schema from the code of a validator. Therefore most field types with a validator also have a marker. Only
-`/openapi.json` uses the markers.
+Each function returns a `WithJsonSchema` marker, which contains the schema of a field type. Most field types with a
+validator have a marker, because pydantic cannot derive a schema from the code of a validator. Only `/openapi.json` uses
+the markers.
 """
 
 from __future__ import annotations

@@ -76,7 +76,10 @@ _CONTENT_TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,126}/[a-z0-9][a-z0-9!#$
 
 
 class Category(StrEnum):
-    """The role of a media in its message. Only the parts of an e-mail have the category `body` or `history`."""
+    """The role of a media in its message. `body` and `history` are for the parts of an e-mail.
+
+    Convoke stores the category of an upload, but does not check whether the message is an e-mail.
+    """
 
     MEDIA = "media"
     BODY = "body"
@@ -136,9 +139,9 @@ class Media(Model):
 
     @property
     def due_at(self) -> datetime | None:
-        """The time at which the sweeper must remove the media. None if a message contains the media.
+        """The time at which the sweeper must remove the media.
 
-        The sweeper removes a deleted media even if a message contains the media.
+        None if a message contains the media and the media was not deleted.
         """
         if self.date_removed:
             return self.date_removed
@@ -152,8 +155,8 @@ class Media(Model):
     def check_sendable(self, author: str | None, chat_service_sid: str, field: str) -> None:
         """Raise MediaNotFoundError or MediaAlreadyUsedError if a new message cannot contain this media.
 
-        `author` is the identity of the chat user who sends the message, or None for any other sender. A chat user can
-        send only media that the same user uploaded. `field` is the field of the request with the media SID.
+        `author` is the identity of the chat user who sends the message. A chat user can send only media that the same
+        user uploaded. `author` is None if no chat user sends the message. `field` is the field with the media SID.
         """
         is_visible = self.chat_service_sid == chat_service_sid and author in (None, self.author)
         if not is_visible or self.content is None or self.date_removed:
@@ -163,7 +166,7 @@ class Media(Model):
 
     @property
     def shown_type(self) -> str:
-        """The content type of a download. This is BINARY if the stored type is not in PHONE_TYPES.
+        """The content type of a download. BINARY if the stored type is not in PHONE_TYPES.
 
         A browser could run content of another type as a page or a script.
         """

@@ -101,7 +101,7 @@ class Message(Model):
     created_event_id: int | None = None
     """The event id of the creation of the message. None if the message was never changed.
 
-    Older versions of Convoke did not set this field when they changed a message.
+    Also None if only older versions of Convoke changed the message.
     """
 
     @property
@@ -110,7 +110,10 @@ class Message(Model):
 
     @property
     def first_event_id(self) -> int:
-        """The event id of the creation of the message."""
+        """The event id of the creation of the message.
+
+        If only older versions of Convoke changed the message, the event id of the last change.
+        """
         return self.created_event_id or self.last_event_id
 
     @model_validator(mode="before")
@@ -147,9 +150,9 @@ def check_author(author: str) -> str:
 
 
 def check_body(body: str) -> str | None:
-    """Return the body, or None if the body is empty. Raise an error if the body is too long for any conversation.
+    """Return the body, or None if the body is empty. Raise an error if the body is longer than MAX_BODY_BYTES.
 
-    `check_body_length_outside_chat` checks the smaller maximum in a conversation with an address.
+    `check_body_length_outside_chat` checks the smaller maximum for conversations in which a participant has an address.
     """
     if len(body.encode()) > MAX_BODY_BYTES:
         raise MessageTooLongError
@@ -178,7 +181,7 @@ def check_subject(subject: str) -> str | None:
 def find_author(participants: Sequence[Member], author: str) -> Member | None:
     """Return the participant with the identity or address `author`, or None if there is no such participant.
 
-    The projected address of a participant with an identity does not count, because several such participants can share
+    A projected address counts only if its participant has no identity. Several participants with an identity can share
     one projected address.
     """
     return next((member for member in participants if author in member.author_names), None)
@@ -187,7 +190,8 @@ def find_author(participants: Sequence[Member], author: str) -> Member | None:
 def check_group_author(participants: Sequence[Member], author: str) -> None:
     """Raise an error if `author` is neither the identity nor an address of a participant of a group MMS.
 
-    Outside a group MMS, every author is valid. See docs/behaviour/messages.md#authors.
+    Here, every projected address is a valid author. Outside a group MMS, every author is valid. See
+    docs/behaviour/messages.md#authors.
     """
     known = {name for member in participants for name in (*member.author_names, member.projected_address)}
     if author not in known and any(member.is_in_group for member in participants):
@@ -250,7 +254,7 @@ class NewMessage(MessageParameters):
     )
 
     media_field: ClassVar[str] = "media_sid"
-    """The name of the field that contains the media SID."""
+    """The name of the field that contains the media SID, or several media SIDs in a subclass."""
 
     media_sid: MediaSid | None = None
     content_sid: ContentSid | None = None
@@ -311,7 +315,7 @@ class NewMessage(MessageParameters):
 class NewMediaMessage(NewMessage):
     """The parameters of a new message that can have several media: a message from a chat user or a phone.
 
-    A message through the REST API can have only one media.
+    A message that is created through the REST resource Message can have only one media.
     """
 
     media_field: ClassVar[str] = "media_sids"
@@ -327,7 +331,7 @@ class NewPhoneMessage(NewMediaMessage):
     """The parameters of a new message from a phone."""
 
     has_lost_media: bool = False
-    """Whether the phone sent media that Convoke did not fetch. If True, Convoke also accepts an empty message.
+    """Whether the phone sent media that Convoke could not fetch. If True, Convoke also accepts an empty message.
 
     A refused message would be lost, because the carrier has already told the phone that the message was delivered.
     """
@@ -352,8 +356,11 @@ class MessageChange(MessageParameters):
     def applied_to(self, message: Message, participants: Sequence[Member], moment: datetime) -> Message:
         """Return the changed message. Its `date_updated` is never earlier than the stored `date_updated`.
 
-        Raise an error if the changed message is empty, or if its new author or body is not valid with these
-        participants. A message with media cannot get a new body.
+        Raise an error in these cases:
+
+        - The body changes, and the message has media.
+        - The new body is empty, and the message has no content template.
+        - The new author or the new body is not valid with these participants.
         """
         copied = {"author", "body", "date_created", "attributes", "subject"}
         update: dict[str, object] = {

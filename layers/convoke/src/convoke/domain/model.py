@@ -1,4 +1,4 @@
-"""The base class of all domain models: a frozen pydantic model."""
+"""The base class of the pydantic models in this package."""
 
 from __future__ import annotations
 
@@ -25,5 +25,5 @@ class Model(BaseModel):
     """The classes of the errors that a request can have, from the highest to the lowest priority.
 
     If a request has several errors, the response has the code of the error with the highest priority. Classes that are
-    not in this tuple have the lowest priority. Among the errors of these classes, the error of the first field counts.
+    not in this tuple have the lowest priority. Among errors of the same priority, the error of the first field counts.
     """

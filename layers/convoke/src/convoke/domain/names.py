@@ -1,8 +1,7 @@
 """Unique names, identities, and the addresses of address configurations. A URL path can contain them instead of a SID.
 
-On AWS, these names must not contain a character of `PATH_DELIMITERS`, see aws/edges.py. On one machine, each character
-is allowed.
-See docs/behaviour/requests-and-answers.md#names-on-aws.
+On AWS, a new name must not contain a character of `PATH_DELIMITERS`, see aws/edges.py. On one machine, there is no such
+rule. See docs/behaviour/requests-and-answers.md#names-on-aws.
 """
 
 from __future__ import annotations
@@ -19,8 +18,8 @@ Name = TypeVar("Name", str, str | None)
 def check_name_in_path(name: Name, info: ValidationInfo) -> Name:
     """Return the name unchanged. Raise an error if the name contains a character at which the gateway truncates paths.
 
-    The validation context (`ValidationInfo.context`) is a string of these characters. Only the parameters of a request
-    are validated with a context. Stored names are validated without a context and therefore stay valid.
+    The validation context (`info.context`) contains these characters. Convoke validates only the parameters of requests
+    with a context. Therefore stored names stay valid.
     """
     # The gateway would cut the name in a path at this character. The path would then name a different resource.
     for character in info.context or "":

@@ -28,9 +28,9 @@ class PageRequest:
     size: int
     """The maximum number of resources on the page."""
     position: str | None = None
-    """The page begins after or ends before the resource with this sort key, which is usually a SID. See `forward`.
+    """A sort key, which is usually a SID. `forward` says whether the page begins after or ends before this key.
 
-    None means the start of the list.
+    If None, a page with `forward` begins with the first resource of the list.
     """
     forward: bool = True
     """Whether the page begins after `position`. If False, the page ends before `position`."""
@@ -57,7 +57,8 @@ class Page(Generic[Resource]):
         """Return a copy of this page with only `count` resources.
 
         `positions` contains the sort key of each resource. `forward` is the direction of the request, as in
-        `PageRequest`. A client that reads backward comes from the next page, so such a page keeps its last resources.
+        `PageRequest`. If `forward` is False, the client comes from the next page, so this page keeps its last
+        resources.
         """
         if forward:
             return replace(self, resources=self.resources[:count], has_next=True, behind=positions[count - 1])

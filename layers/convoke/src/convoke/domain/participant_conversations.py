@@ -56,7 +56,8 @@ class ParticipantConversation:
     def is_shown(self) -> bool:
         """Whether the list shows the conversation. The list hides `initializing` and deleted conversations.
 
-        A search can find an `initializing` conversation, because Convoke stores the participants in this state.
+        The index can contain participants of an `initializing` conversation, because Convoke stores the participants
+        before it changes the state.
         """
         return self.conversation.date_removed is None and self.conversation.state is not State.INITIALIZING
 

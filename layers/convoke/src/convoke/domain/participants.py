@@ -85,7 +85,7 @@ class KnownBy(NamedTuple):
 
 
 class Member(Model):
-    """The part of a participant that Convoke needs to create a message: the SID, the identity and the addresses."""
+    """The part of a participant that Convoke needs to create a message: the SID, the identity and the binding."""
 
     sid: str
     identity: str | None = None
@@ -117,18 +117,19 @@ class Member(Model):
 
     @property
     def author_names(self) -> frozenset[str]:
-        """The names of this participant as the author of a message: the identity and the address.
+        """The names of this participant as the author of a message: the identity or the address.
 
-        A projected address is such a name only if the participant has no identity. See `find_author` in messages.py.
+        If the participant has no identity, the projected address is a name too. See `find_author` in messages.py.
         """
         standalone = None if self.identity else self.projected_address
         return frozenset(name for name in (self.identity, self.address, standalone) if name)
 
 
 class BoundMember(Member):
-    """A participant with a messaging binding. The item of the conversation contains all bound members.
+    """A participant with a messaging binding. The item of the conversation contains the conversation's bound members.
 
-    They determine which locks on addresses the conversation holds, and which phones get copies of its messages.
+    The bound members determine which locks on addresses the conversation holds, and which phones get copies of its
+    messages.
     """
 
     messaging_binding: MessagingBinding
@@ -154,8 +155,8 @@ class Participant(Member):
     revision: int | None = None
     """The number of times that the participant was changed. None if the participant was never changed.
 
-    For optimistic locking, in addition to the revision of the conversation. An update of a read position or a
-    notification level changes only this number, and not the conversation.
+    Optimistic locking compares this number and the revision of the conversation. An update of only a read position or a
+    notification level changes this number, but not the revision of the conversation.
     """
     event_id: int | None = None
     """The event id of the last change. If None, the event id is derived from `date_updated`."""
@@ -207,9 +208,9 @@ def check_proxy_address(address: str) -> str:
 
 
 def check_projected_address(address: str) -> str:
-    """Return the projected address unchanged. Raise an error if the address cannot be in a group MMS.
+    """Return the projected address unchanged. Raise ProjectedAddressNotOwnedError if it cannot be in a group MMS.
 
-    An address that the account does not own causes the same error.
+    operations/participants.py raises the same error if the account does not own the address.
     """
     if not is_group_number(address):
         raise ProjectedAddressNotOwnedError
@@ -327,7 +328,7 @@ def check_phone_binding(binding: NewBinding, channel: Channel) -> None:
 
 
 def check_address_without_proxy(binding: NewBinding) -> None:
-    """Raise an error if the phone of a binding without a proxy address cannot be in a group MMS.
+    """Raise an error if the binding has an address that cannot be in a group MMS. The binding has no proxy address.
 
     Outside a group MMS, each phone needs a proxy address.
     """

@@ -11,7 +11,7 @@ MAX_DOUBLINGS = 16
 """The maximum number of times that a pause is doubled. Without this maximum, the result could overflow."""
 
 MAX_OWN_FAILURES = 8
-"""After this number of failures of Convoke itself, a queue message moves to the dead-letter queue.
+"""After this number of failures of Convoke itself, Convoke gives up a queue message about a delivery or a copy.
 
 On AWS, a crash of the whole invocation does not count here. SQS counts the crashes: it moves a queue message to the
 dead-letter queue after `maxReceiveCount` receives.

@@ -20,13 +20,13 @@ class Decision(StrEnum):
 
 
 class Rule(NamedTuple):
-    """The permissions that permit an action. The user needs only one of `permission` and `own`."""
+    """The permissions that permit an action. The user needs `permission` or, for the user's own resources, `own`."""
 
     permission: Permission
     own: Permission | None = None
     """The permission that permits the action only on the user's own message, participant or User."""
     in_conversation: bool = True
-    """Whether only participants may do the action, except for users whose role in the service permits the action."""
+    """Whether the user must be a participant, unless the user's role in the service permits the action."""
 
 
 class Action(StrEnum):
@@ -78,8 +78,8 @@ def decide(action: Action, service_role: Role, conversation_role: Role | None, *
     """Return whether a user may do `action`.
 
     `service_role` is the role of the User. Its permissions are valid in every conversation of the service.
-    `conversation_role` is the role of the user's participant in the conversation, or None if there is no such
-    participant. If one of the roles was deleted, pass a default role of the service instead.
+    `conversation_role` is the role of the user's participant in the conversation. `conversation_role` is None if there
+    is no such participant. If a role was deleted, pass a default role of the service instead.
 
     `own` is True if the action concerns the user's own message, participant or User.
     """

@@ -27,14 +27,14 @@ class PhoneMessage(Model):
 
     account_sid: str
     sid: str
-    """A receipt SID. Receipt SIDs are unique and sort by date.
+    """A SID with the prefix of receipts. These SIDs are unique and sort by date.
 
-    If the message is a copy, the SID identifies the receipt of the copy. Otherwise no receipt has this SID.
+    If the message is a copy, the SID is the SID of the copy's receipt. Otherwise no receipt has this SID.
     """
     channel_message_sid: str
     from_: str
     to: str
-    """The phone, if the phone has received the message. The business number, if the phone has sent the message."""
+    """The phone if it has received the message. The business number if the phone has sent the message."""
     numbers: tuple[str, ...] = ()
     """The sender and all receivers of a message from a phone. Empty for a copy and for a carrier's automatic answer."""
     outcome: Outcome | None = None

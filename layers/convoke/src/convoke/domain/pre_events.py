@@ -38,7 +38,7 @@ Requested = TypeVar("Requested", bound=MessageParameters)
 
 
 class PreEvent(NamedTuple):
-    """The content of a pre-event. `convoke.domain.events.pre_event` adds the SID and the time."""
+    """The content of a pre-event. `pre_event` in events.py adds the id, the time and the origin."""
 
     subject: Subject
     data: EventData
@@ -92,9 +92,9 @@ def user_update(user: User) -> PreEvent:
 
 
 def apply_conversation_reply(conversation: Conversation, reply: Reply) -> Conversation:
-    """Return the conversation with the friendly name from the reply. Raise an error if the friendly name is invalid.
+    """Return the conversation with the friendly name from the reply, if the reply contains a friendly name.
 
-    If the reply contains no friendly name, return the conversation unchanged.
+    Raise an error if the friendly name is invalid.
 
     See docs/behaviour/webhook-delivery.md#pre-event-answers.
     """
@@ -113,8 +113,8 @@ def apply_message_reply(requested: Requested, reply: Reply) -> Requested:
 def _checked(reply: Reply, checks: Mapping[str, Check]) -> dict[str, object]:
     """Return the checked values of the reply under the names of their fields. Raise an error if a value is invalid.
 
-    `checks` maps the name of each field that a reply can set to the function that checks the value. All other fields
-    are ignored, and so are fields that are null.
+    `checks` maps the name of each field that a reply can set to the function that checks the value. All other fields,
+    and fields that are null, are ignored.
     """
     return {
         name: _check(name, value, check) for name, check in checks.items() if (value := reply.get(name)) is not None

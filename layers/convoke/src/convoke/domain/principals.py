@@ -71,10 +71,10 @@ class Principal:
         return self.membership.participant
 
     def check_same_permissions(self, later: Principal) -> None:
-        """Raise an error if the permissions of `later`, a newer principal of the same user, are different.
+        """Raise an error if `later`, a newer principal of the same user, has different permissions.
 
-        Raises NotAParticipantError if the user is no longer a participant. Otherwise raises UnavailableError, so that
-        the client tries again with the new permissions.
+        Raises NotAParticipantError if the user is no longer a participant. Raises UnavailableError if the permissions
+        are different, so that the client tries again with the new permissions.
         """
 
         if self.membership and not later.membership:

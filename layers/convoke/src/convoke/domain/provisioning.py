@@ -1,4 +1,4 @@
-"""Provisioning: Convoke adds the participants of a ConversationWithParticipants request after the response.
+"""Provisioning adds the participants of a ConversationWithParticipants request, after the conversation is stored.
 
 See docs/behaviour/provisioning.md.
 """
@@ -40,7 +40,7 @@ class Cause(Model):
 class Provisioning(Model):
     """A stored record of the participants that Convoke must add to a conversation, and of the result.
 
-    The transaction that creates the conversation also creates this record. The record contains the SIDs of all items
+    The transaction that creates the conversation also creates this record. The record determines the SIDs of all items
     that provisioning creates. Therefore a repeated step of provisioning creates no duplicates.
     """
 
@@ -74,9 +74,9 @@ class Provisioning(Model):
         return tuple(cause for cause in self.causes if cause.participant_sid is None)
 
     def cause_of(self, participant: Participant) -> Cause | None:
-        """Return the reason why Convoke could not add `participant`. None if neither its own nor a shared cause exists.
+        """Return the reason why Convoke could not add `participant`, or None if there is no such reason.
 
-        If both exist, return the cause that applies only to `participant`.
+        A cause that applies only to `participant` has priority over a cause that applies to every participant.
         """
         own = (cause for cause in self.causes if cause.participant_sid == participant.sid)
         return next(chain(own, self.shared_causes), None)
@@ -92,7 +92,10 @@ class Provisioning(Model):
 
 
 MAX_LATE_PAUSE = timedelta(days=1)
-"""The maximum pause between two late attempts. An attempt is late if at least `max_attempts` attempts came before."""
+"""The maximum pause between two late attempts. An attempt is late if at least `max_attempts` attempts came before.
+
+If `max_pause` is longer than this maximum, the pause is `max_pause`.
+"""
 
 
 class ProvisioningRetries(Model):
@@ -110,7 +113,7 @@ class ProvisioningRetries(Model):
         """Return the time of the next attempt. `moment` is the current time.
 
         `attempts` is the number of attempts until now. The pause starts with `first_pause` and doubles with each
-        attempt, up to `max_pause`. Between late attempts, the pause grows further, up to MAX_LATE_PAUSE.
+        attempt, up to `max_pause`. Between late attempts, the pause doubles further, up to MAX_LATE_PAUSE.
 
         The number of attempts has no limit. With a limit, a conversation could keep its locks forever, and an event
         might never be published.
@@ -122,8 +125,8 @@ class ProvisioningRetries(Model):
     def is_overdue(self, attempts: int) -> bool:
         """Return whether an alert must report that Convoke fails to process a conversation, User, service or media.
 
-        `attempts` is the number of attempts until now, including the current attempt. The result is True only for the
-        second late attempt, so that Convoke creates only one alert. The first late attempt causes no alert, because it
+        `attempts` is the number of attempts, including the current attempt. The result is True only for the second late
+        attempt, so that Convoke creates only one alert. The first late attempt causes no alert, because this attempt
         usually succeeds. For example, it closes a conversation whose participants could not be added.
         """
         return attempts == self.max_attempts + 2

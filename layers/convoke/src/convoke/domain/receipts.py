@@ -20,7 +20,7 @@ from convoke.domain.sids import Prefix
 
 
 class ReceiptStatus(StrEnum):
-    """The progress of one copy of a message. The members are in the order of progress."""
+    """The progress of one copy of a message. A status changes only to a later member, except from SENDING to QUEUED."""
 
     QUEUED = "queued"
     """No carrier has accepted the copy yet.
@@ -64,7 +64,7 @@ class Receipt(Model):
     error_code: int = 0
     """The code of the error, or 0 if there was no error."""
     address: str | None = None
-    """The phone that gets the copy.
+    """The phone, or the e-mail address, that gets the copy.
 
     None if version 1.0 or earlier stored the receipt. These versions did not send copies to carriers.
     """
@@ -76,7 +76,7 @@ class Receipt(Model):
     A carrier that cannot send a group MMS sends a separate copy to each member.
     """
     attempts: int = Field(default=0, exclude_if=not_)
-    """The number of attempts to send the copy."""
+    """The number of attempts to send the copy. An attempt that the carrier throttled does not count."""
     failures: int = Field(default=0, exclude_if=not_)
     """The number of times that Convoke itself failed to process the copy.
 
@@ -86,7 +86,7 @@ class Receipt(Model):
     """Whether the phone may get the copy twice. True after Convoke lost the outcome of a call and called again."""
     provider: str | None = None
     provider_message_id: str | None = None
-    """The carrier's id of the copy. None until the carrier has accepted the copy."""
+    """The carrier's id of the copy. None until Convoke has stored that the carrier accepted the copy."""
     date_created: Instant
     date_updated: Instant | None = None
 
@@ -106,7 +106,7 @@ class Receipt(Model):
     def can_become(self, status: ReceiptStatus) -> bool:
         """Return whether a carrier's report may change the status to `status`. A report only moves a status forward.
 
-        The report can come even before Convoke stores that the carrier accepted the copy. Without an address, the
+        The report can come even before Convoke stores that the carrier accepted the copy. If `address` is None, the
         result is False, because Convoke sent no copy.
         """
         return self.address is not None and ORDER[self.status] < ORDER[status]
@@ -127,7 +127,7 @@ REACHED = {
     "failed": {ReceiptStatus.FAILED},
     "undelivered": {ReceiptStatus.UNDELIVERED},
 }
-"""Maps each field of `DeliverySummary` to the receipt statuses that the field counts.
+"""Maps each field of `DeliverySummary`, except `total`, to the receipt statuses that the field counts.
 
 A message that was read was also sent and delivered. Therefore a field can count several statuses.
 """

@@ -1,4 +1,4 @@
-"""The rules for webhook URLs.
+"""The rules for the URLs of webhooks, of error logs and of the media of inbound messages.
 
 The rules protect a deployment against server-side request forgery (SSRF). Without the rules, a client could make
 Convoke call hosts in the internal network of the deployment.
@@ -40,8 +40,8 @@ NOT_PUBLIC: tuple[Network, ...] = tuple(
             "203.0.113.0/24",
             "224.0.0.0/4",  # multicast
             "240.0.0.0/4",
-            # In IPv6, only 2000::/3 has public addresses. Of the six networks below, the first three are all networks
-            # outside 2000::/3. The last three are the reserved networks inside 2000::/3.
+            # In IPv6, only 2000::/3 has public addresses. The next three networks are everything outside 2000::/3. The
+            # last three networks are the reserved networks inside 2000::/3.
             "::/3",
             "4000::/2",
             "8000::/1",
@@ -86,7 +86,7 @@ class ReceiverRules:
     """The rules of one Convoke instance. The default rules are for the embedded engine and allow every receiver."""
 
     public_only: bool = False
-    """Whether Convoke calls a receiver only in a public network, or in a network of `allowed`."""
+    """Whether Convoke calls only receivers that are in a public network or in a network of `allowed`."""
     allowed: tuple[Network, ...] = ()
     """The networks in which Convoke may call receivers even if the networks are not public."""
     refused: tuple[Network, ...] = ()

@@ -1,7 +1,7 @@
 """How long Convoke keeps data that it deletes automatically.
 
-The lifetime of idempotency records is in domain/idempotency.py. The lifetime of an upload that no message uses is in
-domain/media.py. See docs/behaviour/limits.md#times.
+Other lifetimes are in idempotency.py, media.py (uploads that no message uses), console_codes.py,
+storage/sending_limits.py and storage/circuit_breakers.py. See docs/behaviour/limits.md#times.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ SETTLING_TIME = timedelta(seconds=60)
 
 During this time, caches and indexes may be outdated, and requests that started before the deletion may be running.
 After this time, operations/due_services.py and operations/due_users.py determine when the tombstone is erased.
-Exception: if the service is deleted too, Convoke erases the tombstone of the User earlier.
+Exception: Convoke may erase the tombstone of a User earlier if the service of the User is deleted too.
 """
 
 INBOUND_RECORD_LIFETIME = timedelta(days=30)

@@ -1,4 +1,4 @@
-"""The Role resource: the permissions of Users in a service, or of participants in a conversation.
+"""The Role resource: the permissions of Users in a service, or of participants in conversations.
 
 Each service has four default roles. Convoke does not store the default roles, but computes them from the service. See
 docs/behaviour/roles.md.
@@ -177,7 +177,7 @@ def parse_permission(text: str) -> Permission:
 
 
 def check_permissions(permissions: tuple[Permission, ...]) -> tuple[Permission, ...]:
-    """Return the permissions without duplicates."""
+    """Return the permissions without duplicates. Raise an error if there are no permissions."""
     if not permissions:
         raise InvalidParameterError(wanted="given at least once")
     return tuple(dict.fromkeys(permissions))
@@ -191,7 +191,7 @@ Permissions = Annotated[
 
 
 def refuse_other_permissions(role_type: RoleType, permissions: tuple[Permission, ...]) -> None:
-    """Raise an error if a role of the type `role_type` cannot have one of the permissions."""
+    """Raise an error if `permissions` contains a permission that a role of the type `role_type` cannot have."""
     allowed = PERMISSIONS[role_type]
     if not allowed.issuperset(permissions):
         names = ", ".join(sorted(allowed))
@@ -244,6 +244,6 @@ class RoleChange(Model):
     permission: Permissions = Field(default=(), validate_default=True)
 
     def applied_to(self, role: Role, moment: datetime) -> Role:
-        """Return the changed role. Raise an error if a role of this type cannot have one of the permissions."""
+        """Return the changed role. Raise an error if a role of this type cannot have a requested permission."""
         refuse_other_permissions(role.type, self.permission)
         return role.model_copy(update={"permissions": self.permission, "date_updated": max(moment, role.date_updated)})

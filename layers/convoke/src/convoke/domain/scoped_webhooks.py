@@ -40,10 +40,7 @@ from convoke.domain.sids import Prefix, is_sid
 from convoke.domain.webhooks import Hook, Method, check_url, parse_method
 
 MAX_WEBHOOKS_PER_CONVERSATION = 5
-"""The maximum number of webhooks of a conversation.
-
-operations/scoped_webhooks.py checks this maximum, because Convoke must read the existing webhooks to count them.
-"""
+"""The maximum number of webhooks of a conversation. operations/scoped_webhooks.py checks this maximum."""
 
 MAX_TRIGGERS = 5
 MAX_TRIGGER_CHARACTERS = 248
@@ -108,7 +105,7 @@ class ScopedWebhook(Model):
         return EventType.MESSAGE_ADDED in (self.filters or ()) or bool(self.triggers)
 
     def hook(self, event: Event) -> Hook | None:
-        """Return the receiver of the event, or None if this webhook does not receive the event.
+        """Return the URL, method and target for the event, or None if this webhook does not receive the event.
 
         A webhook with the target `studio` receives no events, because Convoke does not call Studio flows.
         """
@@ -132,9 +129,9 @@ class ScopedWebhook(Model):
 
 
 def hooks_for_event(webhooks: Iterable[ScopedWebhook], event: Event) -> list[Hook]:
-    """Return the receivers of an event. `webhooks` are the webhooks of the conversation in which the event happened.
+    """Return the receivers of an event. `webhooks` are the webhooks of the conversation that the event is about.
 
-    If a client deletes a closed conversation, no webhook of the conversation receives the event
+    After the deletion of a closed conversation, no webhook of the conversation receives the event
     `onConversationRemoved`. See docs/behaviour/scoped-webhooks.md#delivery.
     """
     if event.type is EventType.CONVERSATION_REMOVED and event.payload.get("State") == State.CLOSED:
@@ -152,7 +149,7 @@ def parse_scoped_target(value: object) -> ScopedTarget:
 
 
 def check_scoped_url(url: str) -> str | None:
-    """Return the URL. Unlike in an account's webhooks, an empty URL is an error and does not remove the URL."""
+    """Return the URL. Raise an error if the URL is empty. An account's or service's webhooks accept an empty URL."""
     if not url:
         raise WebhookUrlMissingError
     if len(url) > MAX_SCOPED_URL_CHARACTERS:
@@ -285,7 +282,7 @@ class NewScopedWebhook(ScopedWebhookParameters):
             raise refusal(missing)
 
     def webhook(self, moment: datetime, **identity: str) -> ScopedWebhook:
-        """Return the webhook to store. `identity` contains the fields that no client sends, such as the SID."""
+        """Return the webhook to store. `identity` contains its SID and the SIDs of the account and the conversation."""
         configuration = self.given_configuration(self.target)
         if "method" in CONFIGURATION[self.target]:
             configuration.setdefault("method", Method.POST)

@@ -33,7 +33,7 @@ PRINTABLE = "[!-~]{1,128}"
 MAX_LIMIT = 500
 """The maximum value of `max_messages_per_second`.
 
-Each copy of a sender with a limit updates the item that counts the copies in this second. A copy that exceeds the limit
+If a sender has a limit, each copy updates the item that counts the copies in this second. A copy that exceeds the limit
 also updates a second item, at most twice. See storage/sending_limits.py. DynamoDB accepts at most 1,000 writes of an
 item per second. See https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ServiceQuotas.html.
 """
@@ -78,7 +78,7 @@ class Sender(Model):
     None if the provider is not AWS, or if the operator has assigned the sender without a configuration set.
     """
     max_messages_per_second: int | None = None
-    """The maximum number of copies that Convoke sends from the address in each second. None if there is no maximum."""
+    """The maximum number of copies that Convoke sends from the address in a second. None if there is no maximum."""
     date_created: Instant
     date_updated: Instant
 
@@ -162,7 +162,8 @@ class SenderParameters(Model):
     def secret(self, provider: Provider) -> TwilioCredentials | None:
         """Return the secret in the request. Return None if the request has no secret or the provider needs no secret.
 
-        Raises InvalidParameterError if Twilio is the provider and only one of Account SID and Auth Token is given.
+        Raises InvalidParameterError if the provider is Twilio and the request has an Account SID without an Auth Token,
+        or an Auth Token without an Account SID.
         """
         sid, token = self.twilio_account_sid, self.twilio_auth_token
         if provider is not Provider.TWILIO or sid is None is token:

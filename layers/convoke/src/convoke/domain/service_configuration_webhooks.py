@@ -31,7 +31,7 @@ class ServiceConfigurationWebhooksChange(WebhookSettingsChange):
 class WebhookLevels(NamedTuple):
     """The webhooks of an account and of one of its services.
 
-    If the service has a pre-event URL or a post-event URL, the webhooks of the account get no events of the service.
+    If the service has a pre-event URL or a post-event URL, the webhooks of the account get no events of this service.
     See docs/behaviour/webhook-delivery.md#levels.
     """
 
@@ -39,11 +39,11 @@ class WebhookLevels(NamedTuple):
     service: ServiceConfigurationWebhooks
 
     def pre_hook(self, event_type: AnyEventType) -> Hook | None:
-        """Return the receiver of a pre-event, or None if no webhook gets events of this type."""
+        """Return the pre-event webhook for this type of event, or None if there is no such webhook."""
         return self._hook(event_type, self._level.pre_webhook_url)
 
     def post_hook(self, event_type: AnyEventType) -> Hook | None:
-        """Return the receiver of a post-event, or None if no webhook gets events of this type."""
+        """Return the post-event webhook of the service or account for this type of event, or None if there is none."""
         return self._hook(event_type, self._level.post_webhook_url)
 
     @property

@@ -1,4 +1,4 @@
-"""The Service resource. A service has conversations, Users and roles. domain/roles.py defines its four default roles.
+"""The Service resource. A service contains conversations, Users and roles. roles.py defines its four default roles.
 
 See docs/behaviour/services.md.
 """
@@ -74,7 +74,7 @@ class Service(Model):
 
 
 class DeletedService(Model):
-    """The tombstone of a service. The sweeper processes the tombstone until all items of the service are deleted."""
+    """The tombstone of a service. The sweeper processes the tombstone until the items of the service are deleted."""
 
     service: Service
     date_removed: Instant
@@ -83,7 +83,8 @@ class DeletedService(Model):
     attempts: int = 0
     """The number of times that the sweeper has processed the tombstone.
 
-    If a sweep ends because its time is over, the number becomes 0, because the sweep has made progress.
+    If a sweep ends because its time is over, the number becomes 0, unless a deletion has failed in this sweep. The
+    sweep has made progress, and the next sweep should not wait.
     """
 
 

@@ -51,8 +51,10 @@ INDEX_DIGITS = 12
 TIME_DIGITS = 12
 """The length of the creation time in a SID of `SidFactory`. The time is in milliseconds.
 
-Other SIDs contain no time. Message SIDs contain an index instead. The digits of User SIDs are hashes. So are the digits
-of most alert SIDs, and of the SIDs of the changes that created these alerts.
+These SIDs contain no time:
+
+- Message SIDs. They contain an index instead.
+- User SIDs, most alert SIDs, and the SIDs of the changes that created these alerts. Their digits are a hash.
 """
 
 
@@ -85,8 +87,8 @@ def parse_sid(value: str, prefix: Prefix) -> str | None:
 class SidFactory:
     """Creates SIDs that sort by the time of their creation.
 
-    The digits of each new SID are greater than the digits of all earlier SIDs of the same factory. Message SIDs do not
-    sort by time, because `sid_with_index` replaces the time with the index of the message.
+    The digits of each new SID are greater than the digits of all earlier SIDs of the same factory. The caller replaces
+    the time in a message SID with the index of the message (`sid_with_index`).
 
     A SID consists of the time in milliseconds (48 bits), a counter (16 bits) and random bits (64 bits). The random bits
     come from the operating system. Lambda may restore one snapshot twice, and a random generator inside the process
@@ -125,7 +127,7 @@ def sid_with_index(sid: str, index: int) -> str:
     """Replace the time at the start of the message SID `sid` with `index`, and return the new SID.
 
     Messages therefore sort by index, even if the clocks of two processes differ. The last 80 bits of the SID do not
-    change. They make the two SIDs different if two concurrent requests use the same index.
+    change. If two concurrent requests use the same index, these bits make their SIDs different.
     """
     start = len(Prefix.MESSAGE)
     return f"{Prefix.MESSAGE}{index:0{INDEX_DIGITS}x}{sid[start + INDEX_DIGITS :]}"

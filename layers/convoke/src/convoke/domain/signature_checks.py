@@ -55,9 +55,9 @@ class NewSignatureCheck(Model):
 
 class SignatureCheck(NamedTuple):
     mistakes: list[str] | None
-    """The smallest set of known mistakes after whose correction the signature matches the request.
+    """The smallest set of known mistakes that explains the signature. Without these mistakes, the signature matches.
 
-    Empty if the signature matches without a correction. None if no correction makes the signature match.
+    Empty if the signature matches as it is. None if no set of known mistakes explains the signature.
     """
 
     @property

@@ -1,4 +1,4 @@
-"""The parameters of simulated messages, which simulated phones send to business numbers.
+"""The parameters of the messages that simulated phones send to business numbers, and the carrier's automatic answers.
 
 See docs/behaviour/inbound-messages.md#simulated-phones.
 """
@@ -31,7 +31,7 @@ ANSWERS: Mapping[Keyword, str] = {
     Keyword.START: "You will get messages from this number again. Reply STOP to get none, HELP for help.",
     Keyword.HELP: "Reply STOP to get no more messages from this number. Message and data rates may apply.",
 }
-"""Maps each keyword to the text with which the simulated carrier answers."""
+"""Maps each keyword to the text of the simulated carrier's automatic answer."""
 
 
 def split_addresses(values: object) -> object:

@@ -94,7 +94,8 @@ def message_data(message: Message) -> Data:
 def media_data(message: Message) -> list[Data]:
     """Return the media of a message.
 
-    Each media has its content type under `content_type` and `contentType`. The JavaScript SDK reads the second key.
+    If the content type of a media is known, two keys contain it: `content_type` and `contentType`. The JavaScript SDK
+    reads the second key.
     """
     return [
         {

@@ -93,7 +93,10 @@ def object_of_sid(sid: str) -> SyncObject | None:
 
 
 def find_object(chat_service_sid: str, name_or_sid: str) -> SyncObject | None:
-    """Return the object that has this name or SID in a service, or None if the name or SID has a wrong form."""
+    """Return the object with this name or SID in a service, or None if the name or SID has a wrong form.
+
+    The function does not check whether the object exists.
+    """
     owner, _, suffix = name_or_sid.rpartition(".")
     if not owner:
         return object_of_sid(name_or_sid)

@@ -30,7 +30,8 @@ MIN_CLOSED_TIMER = timedelta(minutes=10)
 class Timers(Model):
     """The lengths of the inactive timer and the closed timer. Zero means that the timer is off.
 
-    Convoke stores the lengths, and not only the ends of the timers, because each new message restarts the timers.
+    Convoke stores the lengths, and not only the ends of the timers, because a new message or an update restarts the
+    timers.
     """
 
     inactive: timedelta = timedelta(0)

@@ -15,8 +15,8 @@ from convoke.domain.senders import Provider
 def inbound_message(parameters: Mapping[str, str]) -> InboundMessage:
     """Return the inbound message that a webhook request of Twilio contains.
 
-    In a group MMS, `OtherRecipients0`, `OtherRecipients1` and so on contain the receivers other than `To`.
-    The parameters `MediaUrl0`, `MediaUrl1` and so on contain the URLs of the media.
+    In a group MMS, `OtherRecipients0`, `OtherRecipients1` and so on contain the receivers other than `To`. `MediaUrl0`,
+    `MediaUrl1` and so on contain the URLs of the media.
 
     Raises pydantic's ValidationError if a parameter is not valid, or if `From`, `To` or `MessageSid` is missing.
     """

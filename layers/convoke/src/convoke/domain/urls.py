@@ -35,8 +35,8 @@ def normal_url(url: str) -> str:
     """Return the normal form of an absolute http or https URL. The normal form is ASCII and has a path.
 
     The host is in lower case and IDNA-encoded. In the rest of the URL, characters that a URL must not contain are
-    percent-encoded in UTF-8. A URL in normal form is returned unchanged. Raises ValueError if Convoke cannot call the
-    URL.
+    percent-encoded in UTF-8. The function returns a URL in normal form unchanged. Raises ValueError if Convoke cannot
+    call the URL.
     """
     url.encode()  # Raises UnicodeEncodeError, which is a ValueError, if the URL contains lone surrogates.
     # `urlsplit` removes tabs and line breaks without an error. Therefore this check comes before `urlsplit`.
@@ -69,9 +69,9 @@ def _normal_host(host: str) -> str:
 
 
 def normal_or_unchanged(url: str) -> str:
-    """Return the normal form of a stored URL, or the URL unchanged if it has no normal form.
+    """Return the normal form of a stored URL, or the URL unchanged if `normal_url` raises ValueError.
 
-    Earlier versions of Convoke stored URLs without a normal form. Convoke cannot call such a URL.
+    Earlier versions of Convoke stored such URLs. Convoke cannot call them.
     """
     try:
         return normal_url(url)
@@ -80,8 +80,9 @@ def normal_or_unchanged(url: str) -> str:
 
 
 def shown_url(url: str) -> str:
-    """Return a URL without its password, such as `https://user:***@example.com/`. Also hide userinfo without a colon.
+    """Return a URL with `***` in place of its password, such as `https://user:***@example.com/`.
 
-    Convoke must show this form everywhere except in the resource that has the URL as a field.
+    If the userinfo has no colon, `***` replaces the whole userinfo. Convoke must show this form of a URL everywhere
+    except in the resource that configures the URL.
     """
     return PASSWORD.sub(r"\1\2\3***@", url)

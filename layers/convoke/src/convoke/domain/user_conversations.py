@@ -30,8 +30,8 @@ MAX_UNREAD_MESSAGES = 1000
 def unread_messages(conversation: Conversation, participant: Participant) -> int | None:
     """Return the number of messages after the read position, or None if the participant has no read position.
 
-    The number is at most MAX_UNREAD_MESSAGES. Deleted messages count too, because the number is the difference of two
-    message indexes.
+    The number is at most MAX_UNREAD_MESSAGES. Deleted messages count too, because the number is a difference of
+    indexes.
     """
     position = participant.last_read_message_index
     if position is None:
@@ -82,8 +82,8 @@ class UserConversationChange(Model):
     def applied_to(self, participant: Participant, conversation: Conversation, moment: datetime) -> Participant:
         """Return the changed participant.
 
-        A read index beyond the newest message becomes the index of the newest message, even if this message was
-        deleted. If the conversation has never had a message, the read index becomes None.
+        If the read index is greater than the index of the last message ever created, the last index replaces the read
+        index. If the conversation has never had a message, the read index becomes None.
         """
         update = self.model_dump(exclude_unset=True)
         if self.last_read_message_index is not None and self.last_read_message_index >= conversation.next_index:

@@ -1,6 +1,7 @@
 """The User resource: a person who takes part in the conversations of a service. A User has an identity.
 
-storage/first_sights.py creates the User when a request uses the identity for the first time. See
+A request can create a User. Otherwise, Convoke creates the User when a participant with the identity is added
+(storage/first_sights.py), or when a chat client with the identity connects (operations/users.py). See
 docs/behaviour/users.md.
 """
 
@@ -45,7 +46,11 @@ def user_sid(chat_service_sid: str, identity: str) -> str:
 
 
 class Leaving(Model):
-    """The participants that the sweeper must delete because their User was deleted."""
+    """The participants that the sweeper must delete because their User was deleted.
+
+    Exceptions: the participants of closed conversations stay. A participant of a group MMS loses only its identity if
+    the remaining numbers are the numbers of another group MMS.
+    """
 
     before_sid: str
     """A SID that was created when the User was deleted. The sweeper deletes the participants with older SIDs."""
@@ -75,7 +80,7 @@ class User(Model):
     date_created: Instant
     date_updated: Instant
     revision: int = 0
-    """The number of times that the User was changed. Optimistic locking compares this number."""
+    """The number of times that the User was changed, for optimistic locking. The claims of the sweeper do not count."""
     date_removed: Instant | None = None
     """The time at which the User was deleted. None if the User is not deleted.
 
@@ -92,7 +97,8 @@ class User(Model):
     attempts: int = 0
     """The number of times that the sweeper has processed the User since the deletion.
 
-    If a sweep ends because its time is over, the number becomes 0, because the sweep has made progress.
+    If a sweep ends because its time is over, the number becomes 0, unless a deletion has failed in this sweep. The
+    sweep has made progress, and the next sweep should not wait.
     """
 
     event_id: int | None = None

@@ -64,14 +64,14 @@ class Delivery(Model):
     target: str
     """The target of the `Hook` that gets the event. For the error-log URL of an account, the target is `error-log`."""
     url: Annotated[str, AfterValidator(normal_or_unchanged)]
-    """The normal form of the URL, with its credentials."""
+    """The normal form of the URL, with its credentials. A URL without a normal form stays unchanged."""
     method: Method
     replay_sid: str = ""
     """The SID of the event replay that caused the delivery. Empty if the delivery is not a replay."""
     followed_by: Event | None = None
-    """The event that Convoke enqueues after the last attempt of this delivery.
+    """The event that Convoke enqueues after the last attempt of this delivery. None outside a message replay.
 
-    In a message replay, this event continues the replay, so that the webhook gets the messages in order.
+    This event continues the message replay, so that the webhook gets the messages in order.
     """
 
     @classmethod
@@ -127,7 +127,7 @@ def parse_filter(value: object) -> EventType:
 def check_url(url: str) -> str | None:
     """Return the URL, or None if the URL is empty. A client sends an empty string to remove the stored URL.
 
-    Raise an error if Convoke cannot call the URL.
+    Raise an error if the URL is too long, or if Convoke cannot call the URL.
     """
     if not url:
         return None
