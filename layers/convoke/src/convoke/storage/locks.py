@@ -1,10 +1,11 @@
 """Locks are items that keep unique names, pairs of addresses, sets of numbers and identities unique.
 
 The key of a lock contains the unique value or its hash. The transaction that stores the value also stores the lock. The
-transaction fails if an item with this key exists. Locks are necessary because DynamoDB has no other unique constraint.
+transaction fails if an item with this key exists. Locks are necessary because the only unique constraint of DynamoDB is
+the primary key.
 
-domain/groups.py determines which groups have the same set of numbers. See docs/behaviour/limits.md#uniqueness and
-docs/how-it-works.md#promises.
+domain/groups.py determines which groups have the same set of numbers. The modules `address_configurations` and
+`senders` have locks of their own. See docs/behaviour/limits.md#uniqueness and docs/how-it-works.md#promises.
 """
 
 from __future__ import annotations
@@ -59,7 +60,8 @@ class Lock:
 def initial_locks(conversation: Conversation, provisioning: Provisioning | None) -> list[Lock]:
     """Return the locks of a new conversation, in the order in which collisions are reported.
 
-    See docs/behaviour/conversation-with-participants.md#collisions.
+    The locks on identities are not included, because Convoke stores them later, together with the participants. See
+    docs/behaviour/conversation-with-participants.md#collisions.
     """
     pairs = [participant.pair for participant in provisioning.participants] if provisioning else []
     pair_locks = [
@@ -109,9 +111,9 @@ def holder_sid(lock_item: Item) -> str:
 def collision_error(locks: Sequence[Lock], canceled: TransactionCanceledError, *, first: int) -> Exception:
     """Return the error for those of `locks` that could not be acquired, because the items of the locks exist.
 
-    `first` is the position of the first lock in the transaction. If none of the locks exists, the function returns
-    `canceled`. The transaction then failed because an item with a new SID already exists. This is practically
-    impossible, because SIDs have a random part.
+    `first` is the position of the first lock in the transaction. If none of the locks exists, return `canceled`. The
+    transaction then failed because an item with a new SID already exists. This is practically impossible, because SIDs
+    have a random part.
     """
     existing = [(lock, canceled.failed.get(position)) for position, lock in enumerate(locks, first)]
     errors = [lock.make_error(holder_sid(item)) for lock, item in existing if item]

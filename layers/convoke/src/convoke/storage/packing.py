@@ -1,8 +1,8 @@
-"""Pack the events of a change, and the participants of a request, into small items.
+"""Pack the events of a change, and the participants of a request, into small items. Unpack such items.
 
-A field that has the same value in all events, or in all participants, is stored only once. Values that follow from the
-key or from another field are not stored. DynamoDB charges for each KB of a written item, and twice as much in a
-transaction. The events of ten participants differ only in SIDs and identities. See
+A field that has the same value in all events, or in all participants, is stored only once. Some values that follow from
+the key or from another field are not stored. DynamoDB charges for each KB of a written item, and twice as much in a
+transaction. The events of ten participants have most fields in common. See
 docs/decisions/0050-common-fields-stored-once.md and docs/decisions/0121-arm64-and-smaller-items.md.
 """
 
@@ -49,7 +49,7 @@ KEY_FIELDS = ("account_sid", "conversation_sid")
 
 class _PackedParticipants(Model):
     common: dict[str, Any] = Field(default_factory=dict)
-    """The fields that have the same value in all participants.
+    """The fields that have the same value in all participants, except the values that `_implied_fields` returns.
 
     This mapping is empty if an older version of Convoke, which did not pack participants, stored the item.
     """
@@ -184,7 +184,7 @@ def _packed(mappings: Sequence[Fields]) -> tuple[dict[str, Any], list[dict[str, 
     """Return the fields that have the same value in all mappings, and a list with the other fields of each mapping."""
     common = {**mappings[0]} if mappings else {}
     for each in mappings[1:]:
-        # Make a new dict only if a field differs. From the third mapping on, usually no field differs, and the
+        # Make a new dict only if a field of `common` differs. From the third mapping on, usually none differs, and the
         # comparison of views is fast.
         if not common.items() <= each.items():
             common = {name: value for name, value in common.items() if each.get(name, ABSENT) == value}

@@ -93,8 +93,8 @@ def page_of_entries(
     """Return a page of the resources that belong to the entries of an index.
 
     - `found` contains each resource with the position of its entry, in the order of the query.
-    - `positions` contains the positions of the entries, in the order of the query. An entry whose item was deleted has
-      a position but no resource. Therefore the neighbouring pages start at positions of entries, not of resources.
+    - `positions` contains the positions of the entries, in the order of the query. An entry whose resource is not shown
+      may have a position too. Therefore the neighbouring pages start at positions of entries, not of resources.
     - `end` is the position after which there may be more entries, or None if there are no more entries.
     """
     first = positions[0] if positions else end
