@@ -69,8 +69,8 @@ class AccountOperations:
         """Create an account with a default service and the SID of a default Messaging Service.
 
         If `account_sid` is None, the method generates a SID. If `token` is None, the method generates an Auth Token. If
-        the account exists, the method replaces only its Auth Token. Therefore the caller can repeat the operation with
-        the same `account_sid` after a crash.
+        the account exists, the method only replaces its Auth Token and returns the account. Therefore the caller can
+        repeat the operation with the same `account_sid` after a crash.
         """
         sid = account_sid or self.new_sid(Prefix.ACCOUNT)
         # Store the token first. If the process dies after this call, the first request with the token creates the

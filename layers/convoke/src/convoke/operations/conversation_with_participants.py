@@ -72,8 +72,8 @@ class ConversationWithParticipantsOperations:
         A conversation with participants starts in the state `initializing`. A conversation without participants has the
         requested state immediately. A repeated request with the same Idempotency-Key stores and enqueues nothing.
 
-        If the request breaks rules, raises the error of the first broken rule. The errors of the other broken rules are
-        attached to this error. If an error is raised, neither a conversation nor a lock is stored. See
+        If the request breaks rules, stores nothing and raises the error of the first broken rule. The errors of the
+        other broken rules are attached to this error. See
         docs/behaviour/conversation-with-participants.md#order-of-checks.
         """
         if problems := self.problems(account, service, requested, participants):
