@@ -155,10 +155,7 @@ class ConversationWithParticipantsOperations:
         self.metrics.add(Measure.CREATED)
 
     def _enqueue(self, provisioning: Provisioning) -> None:
-        """Enqueue the participants.
-
-        A failure is only logged, because the sweeper later adds the participants of every due conversation.
-        """
+        """Enqueue the participants. A failure is only logged, because the sweeper later adds the participants."""
         try:
             self.participant_queue.send(provisioning)
         except Exception:

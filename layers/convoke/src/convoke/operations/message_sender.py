@@ -146,7 +146,8 @@ class MessageSender:
     def call(self, begun: BegunCopy) -> CopyOutcome:
         """Call the carrier and wait for its answer.
 
-        This method uses neither the table nor the queue, so that the embedded engine can call it on a worker thread.
+        The embedded engine calls this method on a worker thread. Therefore the method uses neither the table nor the
+        queue, except in the simulated carrier, which stores the copy in the table.
         """
         try:
             return CopyOutcome(sent=begun.carrier.send(begun.outbound))

@@ -220,7 +220,7 @@ class ConversationRepository:
         return False
 
     def claim(self, conversation: Conversation, due_at: datetime) -> bool:
-        """Increment the number of attempts to finish a conversation, and set its next due time to `due_at`.
+        """Increment the number of attempts to finish or erase a conversation, and set its next due time to `due_at`.
 
         Returns False if the conversation has no due time, or if the stored due time is no longer the one in
         `conversation`. In the second case, usually another sweeper has claimed the conversation first.
