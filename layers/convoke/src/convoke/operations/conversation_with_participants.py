@@ -126,7 +126,7 @@ class ConversationWithParticipantsOperations:
         ]
 
     def _role_problems(self, service: Service, participants: Sequence[NewParticipant]) -> Iterator[ConversationsError]:
-        """Yield an error for each role that the service does not have, or that has the wrong type."""
+        """Yield an error for each participant whose role does not exist in the service or has the wrong type."""
         given = {member.role_sid for member in participants if member.role_sid}
         if not given:
             return

@@ -67,9 +67,9 @@ class DueServices:
     def _has_no_conversations(self, service: Service, go_on: GoOn) -> bool:
         """Delete the conversations of a service. Return True if there was no conversation to delete.
 
-        If the time for the sweep is over, raises TimeIsOverError: the sweeper then resets the number of attempts and
-        starts the next pass immediately. Exception: if a deletion in this pass has failed, the method returns False, so
-        that the next pass starts after a pause that grows with the number of attempts.
+        If the time for the sweep is over, raises TimeIsOverError. The sweeper then resets the number of attempts, and
+        the service is due again immediately. Exception: if a deletion in this pass has failed, the method returns
+        False. The service is then due again after a pause, which grows with the number of attempts.
         """
         outcomes: set[_Outcome] = set()
         for sid in self.deleted_services.conversation_sids(service):

@@ -93,9 +93,9 @@ class DueUsers:
         The first result is whether there was no participant to delete. The second result is whether the identity has
         participants that are newer than the deletion.
 
-        If the time for the sweep is over, raises TimeIsOverError: the sweeper then resets the number of attempts and
-        starts the next pass immediately. Exception: if a deletion in this pass has failed, the first result is False,
-        so that the next pass starts after a pause that grows with the number of attempts.
+        If the time for the sweep is over, raises TimeIsOverError. The sweeper then resets the number of attempts, and
+        the User is due again immediately. Exception: if a deletion in this pass has failed, the first result is False.
+        The User is then due again after a pause, which grows with the number of attempts.
         """
         outcomes: set[_Outcome] = set()
         is_seen = False

@@ -42,7 +42,7 @@ class MediaOperations:
     ) -> MediaUpload:
         """Store the record of a new media, and return an object that uploads the content.
 
-        `author` is the identity of the chat user who uploads the media. None means that the account uploads the media.
+        `author` is the identity of the chat user who uploads the media. None means that no chat user uploads the media.
         `max_bytes` is the maximum size of the content. None means `max_upload_bytes`.
 
         The record is stored before the content. If the process dies during the upload, the sweeper finds the record and

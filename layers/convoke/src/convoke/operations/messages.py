@@ -152,7 +152,7 @@ class MessageOperations:
     ) -> Sequence[Media]:
         """Return the media that the request names. Raises an error if the new message cannot contain the media.
 
-        `author` is the identity of the chat user who sends the request. None means that the account sends the request.
+        `author` is the identity of the chat user who sends the message. None means that no chat user sends the message.
         """
         sids, field = requested.shown_media, requested.media_field
         check_number(sids, field)

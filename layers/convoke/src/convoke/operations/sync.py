@@ -139,7 +139,7 @@ class SyncOperations:
     Every method that takes an identity raises an error if a chat client with this identity must not see the object. A
     client can see these objects:
 
-    - The objects of each conversation that the client can see.
+    - The objects of each conversation that the client can see (see `Principal.check_visible`).
     - The client's own map of conversations.
     - The map of the fields of each User in the client's service.
 

@@ -25,7 +25,7 @@ from convoke.storage.table import (
 )
 
 LIFETIME = timedelta(hours=1)
-"""How long a stored circuit breaker is used after its last change. After this time, it counts as closed.
+"""How long a stored circuit breaker is used after its last change. Later, the circuit breaker counts as closed.
 
 A successful call does not reset stored failures that its process has not read. Without this limit, two failures on
 different days could therefore count as consecutive, although calls between them succeeded.

@@ -264,7 +264,7 @@ def opt_out(account_sid: str, business_address: str, address: str) -> Key:
 
 
 def keyword_record(account_sid: str, provider_message_id: str) -> Key:
-    """Return the key of the record which shows that a keyword message has changed an opt-out list."""
+    """Return the key of the record which shows that a STOP or START message was applied to an opt-out list."""
     return Key(f"{account_sid}#keyword#{_digest(provider_message_id)}", "keyword")
 
 
@@ -290,7 +290,7 @@ def deleted_service(account_sid: str, chat_service_sid: str) -> Key:
 
 
 def sids_of_deleted_service(key: Key) -> tuple[str, str]:
-    """Return the account SID and the service SID in the key of a tombstone."""
+    """Return the account SID and the service SID in the key of a deleted service's tombstone."""
     account_sid, _, chat_service_sid = key.pk.partition("#")
     return account_sid, chat_service_sid
 

@@ -27,7 +27,7 @@ from convoke.storage.table import Item, Put, key_of
 
 
 class RecordedTouch(Model):
-    """A record which shows that an item of a Sync object was edited or removed. It does not contain the item."""
+    """A record which shows that an item of a Sync object was edited or removed. `key` is the key of the item."""
 
     event_id: int
     action: Action
