@@ -150,7 +150,7 @@ def hash_secret(secret: str) -> str:
     """Return the SHA-256 hash of a secret, without salt.
 
     A salt and a slow hash protect passwords that people choose. The secrets of early API keys and the codes of the
-    console have at least 190 random bits. They need neither a salt nor a slow hash, because they are unique and cannot
-    be guessed. A slow hash would also delay every request with an early API key.
+    console need neither, because they have at least 190 random bits. A slow hash would also delay every request with an
+    early API key.
     """
     return hashlib.sha256(secret.encode()).hexdigest()

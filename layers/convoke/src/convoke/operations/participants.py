@@ -248,9 +248,9 @@ class ParticipantOperations:
     def _fetch_of(self, conversation: Conversation, sid: str) -> Participant:
         """Return the participant of `conversation` with the SID or identity `sid`. Raises NotFoundError.
 
-        The caller must read the conversation before this call. If another request changes the participant meanwhile,
-        the other request usually increments the revision of the conversation, and the caller's write fails. A change of
-        the read position or the notification level increments only the revision of the participant. An update of the
+        The caller must read the conversation before this call. A later change of the participant then makes the
+        caller's write fail, because the change increments the revision of the conversation. Exception: a change of the
+        read position or the notification level increments only the revision of the participant. An update of the
         participant checks this revision too.
         """
         known = parse_sid(sid, Prefix.PARTICIPANT) or self._sid_of(conversation, sid)

@@ -54,10 +54,9 @@ class Sweeper:
     ) -> int:
         """Process every resource that is due at `until` or earlier, and return the number of processed resources.
 
-        If `until` is None, the method uses the current time. `shards` are the shards of the index `due` that the sweep
-        reads. The sweep ends early if `go_on` returns False. The sweep ignores resources of an unknown kind, which a
-        newer version may have stored. One sweep processes each resource at most once, even if the processing fails. A
-        failed resource counts as processed.
+        If `until` is None, the method uses the current time. The sweep ends early if `go_on` returns False. The sweep
+        ignores resources of an unknown kind, which a newer version may have stored. One sweep processes each resource
+        at most once, even if the processing fails. A failed resource counts as processed.
 
         A resource that cannot be processed is due again after a pause, which grows with each failure. Without the
         pause, every sweep would process the same resource and fail.

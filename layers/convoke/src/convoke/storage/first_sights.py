@@ -73,12 +73,12 @@ class FirstSights:
     def _missing(self, users: Sequence[User], *, consistent: bool) -> list[User]:
         """Return the Users among `users` that do not exist.
 
-        A deleted User does not exist, but the table can contain its tombstone. The returned User can then replace the
-        tombstone, because `in_place_of` has copied some fields of the tombstone.
+        If the table contains the tombstone of a deleted User, the returned User can replace the tombstone: see
+        `User.in_place_of`.
 
-        If `consistent` is False, the Users in the cache of this process count as existing, and the read is eventually
-        consistent. Such a read may miss a User that another request has just created. The transaction then fails, and
-        `transact` calls this method with `consistent=True`.
+        If `consistent` is False, cached Users count as existing, and the read is eventually consistent. Such a read may
+        miss a User that another request has just created. The transaction then fails, and `transact` calls this method
+        with `consistent=True`.
         """
         unknown = [user for user in users if consistent or not self._known(user.account_sid, user.sid)]
         if not unknown:

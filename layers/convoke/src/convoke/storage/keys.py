@@ -139,9 +139,9 @@ def api_keys() -> tuple[str, str]:
 
 
 def api_key_owner(key_sid: str) -> Key:
-    """Return the table key of the item that contains the Account SID of an API key.
+    """Return the key of the item that contains the Account SID of an API key.
 
-    The table key does not contain the Account SID, because a request contains only the SID of the API key.
+    The key does not contain the Account SID, because a request contains only the SID of the API key.
     """
     return Key(key_sid, "owner")
 

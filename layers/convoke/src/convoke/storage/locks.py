@@ -73,11 +73,10 @@ def initial_locks(conversation: Conversation, provisioning: Provisioning | None)
 
 
 def locks_held(conversation: Conversation) -> dict[Key, Lock]:
-    """Return the locks that a conversation holds in its current state. The dict maps the key of each lock to the lock.
+    """Return the locks that a conversation holds in its current state, without the locks on identities.
 
-    The locks on identities, which belong to participants, are not included. See `identity_locks`. A closed conversation
-    holds only the lock on its unique name. A deleted conversation holds no lock. See
-    docs/behaviour/states-and-timers.md#closing.
+    See `identity_locks` for the locks on identities. A closed conversation holds only the lock on its unique name. A
+    deleted conversation holds no lock. See docs/behaviour/states-and-timers.md#closing.
 
     Do not call this function with a conversation that was closed because its participants could not be added. Such a
     conversation has released all its locks, and other conversations may hold these locks.
@@ -91,11 +90,10 @@ def locks_held(conversation: Conversation) -> dict[Key, Lock]:
 
 
 def identity_locks(participant: Participant | None) -> dict[Key, Lock]:
-    """Return the lock on a participant's identity. The dict maps the key of the lock to the lock.
+    """Return the lock on a participant's identity. Without a participant or without an identity, the dict is empty.
 
-    The dict is empty if there is no participant, or if the participant has no identity. The lock ensures that no two
-    participants of a conversation have the same identity. The item of the lock also contains the participant SID, so
-    that Convoke can find the participant with a given identity.
+    The lock ensures that no two participants of a conversation have the same identity. The item of the lock also
+    contains the participant SID, so that Convoke can find the participant with a given identity.
     """
     if participant is None or participant.identity is None:
         return {}

@@ -54,9 +54,9 @@ class _PackedParticipants(Model):
     This mapping is empty if an older version of Convoke, which did not pack participants, stored the item.
     """
     columns: dict[str, list[str]] = Field(default_factory=dict)
-    """Maps field names to columns. The value of such a field is a string in all participants.
+    """Maps the name of each field whose value is a string in all participants to a column, except common fields.
 
-    A column is a list. The list contains the common prefix of the values, and then the suffix of each value.
+    A column contains the common prefix of the values, and then the suffix of each value.
 
     Older versions of Convoke did not store this mapping.
     """
@@ -148,9 +148,9 @@ def _implied_fields(provisioning: Fields) -> Fields:
 
 
 def _split_columns(rows: list[dict[str, Any]]) -> tuple[dict[str, list[str]], list[dict[str, Any]]]:
-    """Convert fields to columns. A field is converted if its value is a string in all rows.
+    """Return a column for each field whose value is a string in all rows, and the rows without these fields.
 
-    Return the columns, and the rows without these fields. If the columns contain all fields, the list of rows is empty.
+    If the columns contain all fields, the list of rows is empty.
     """
     columns = {}
     for name in rows[0] if rows else ():

@@ -26,9 +26,8 @@ def query_page(
 ) -> Page[AnyModel]:
     """Return a page of resources from one partition. The sort keys of the resources are in the range `between`.
 
-    `position` is the key of a resource. A forward page begins after this resource. A backward page ends before this
-    resource. Without `position`, a forward page begins at the first resource, and a backward page ends at the last
-    resource.
+    `position` is the key of a resource. A forward page begins after this resource, and a backward page ends before it.
+    Without `position`, a forward page begins at the start of the list, and a backward page ends at the end.
     """
     found = table.query(
         partition,

@@ -67,7 +67,7 @@ class SyncRepository:
         """Return a conversation, and the SID of its participant with the given identity.
 
         The SID is None if there is no such participant. Both values are None if the conversation does not exist or was
-        deleted. Both values come from one read.
+        deleted.
         """
         conversation_key = keys.conversation(account_sid, conversation_sid)
         lock_key = keys.identity_lock(account_sid, conversation_sid, identity)
