@@ -1,4 +1,4 @@
-"""Verify the access tokens of chat clients. Find the chat sessions that Convoke must end early."""
+"""Verify the access tokens of chat clients, create their Users, and find the sessions that Convoke must end early."""
 
 from __future__ import annotations
 
@@ -73,8 +73,7 @@ class AccessTokenOperations:
         """Return the session of a chat client that sends a request outside its WebSocket.
 
         Raises an error with the status 401 if `token` is invalid, or if the User does not exist. Unlike `connect`, this
-        method does not create the User. The client has opened its WebSocket first, and `connect` has then created the
-        User.
+        method does not create the User. `connect` created the User when the client opened its WebSocket.
         """
         session = self.verify(token)
         if self.revoked([session]):

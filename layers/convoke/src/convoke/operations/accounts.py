@@ -30,8 +30,7 @@ class AccountOperations:
         """Return the account to which a user name and a password belong.
 
         The user name is an Account SID or the SID of an API key. The password is the Auth Token of the account or the
-        secret of the API key. Raises NotAuthenticatedError if the user name or the password is wrong. The error does
-        not say which of the two is wrong.
+        secret of the API key. Raises NotAuthenticatedError if the user name or the password is wrong.
         """
         sid = self._authenticated_sid(user, password)
         if sid is None:
@@ -68,8 +67,8 @@ class AccountOperations:
     def create(self, account_sid: str | None = None, token: str | None = None) -> Account:
         """Create an account with a default service and the SID of a default Messaging Service.
 
-        If `account_sid` is None, the method generates a SID. If `token` is None, the method generates an Auth Token. If
-        the account exists, the method replaces only its Auth Token. Therefore the caller can repeat the operation with
+        Without `account_sid` or without `token`, the method generates the missing value. If the account exists, the
+        method only replaces its Auth Token and returns the account. Therefore the caller can repeat the operation with
         the same `account_sid` after a crash.
         """
         sid = account_sid or self.new_sid(Prefix.ACCOUNT)

@@ -35,8 +35,8 @@ class ApiKeyOperations:
     real_time: Clock = instants.now
     """The clock that determines whether an API key has expired.
 
-    This clock is the real clock and not the clock `now`, which a test can move. The console uses an API key that
-    expires. A test that moves `now` must not sign a person out of the console.
+    This is the real clock, and not the clock `now`, which a test can move. A test that moves `now` must not sign a
+    person out of the console, which uses an API key that expires.
     """
 
     def create(
@@ -108,7 +108,8 @@ class ApiKeyOperations:
     def authenticate(self, key_sid: str, secret: str) -> str | None:
         """Return the SID of the account that owns an API key.
 
-        Return None if the API key does not exist or has expired, or if the secret is wrong.
+        Return None if the API key does not exist or has expired, or if the secret is wrong. Also return None if the
+        master secret of the API key is missing.
         """
         owner = self.api_keys.fetch_owner(key_sid)
         if owner is None or not owner.is_valid(self.real_time()):
@@ -123,9 +124,8 @@ class ApiKeyOperations:
     def signing_key(self, key_sid: str) -> SigningKey | None:
         """Return the account of an API key, and the secret of the API key. This secret signs access tokens.
 
-        Return None if the API key does not exist or has expired, or if Convoke cannot compute its secret. There are two
-        reasons for the last case: an early version of Convoke created the key and stored only a hash, or the master
-        secret is missing.
+        Return None if the API key does not exist or has expired. Also return None if Convoke cannot compute the secret:
+        an early version of Convoke created the key and stored only a hash, or the master secret is missing.
         """
         owner = self.api_keys.fetch_owner(key_sid)
         if owner is None or owner.master_version is None or not owner.is_valid(self.real_time()):
@@ -150,7 +150,7 @@ def hash_secret(secret: str) -> str:
     """Return the SHA-256 hash of a secret, without salt.
 
     A salt and a slow hash protect passwords that people choose. The secrets of early API keys and the codes of the
-    console have at least 190 random bits. They need neither a salt nor a slow hash, because they are unique and cannot
-    be guessed. A slow hash would also delay every request with an early API key.
+    console need neither, because they have at least 190 random bits. A slow hash would also delay every request with an
+    early API key.
     """
     return hashlib.sha256(secret.encode()).hexdigest()

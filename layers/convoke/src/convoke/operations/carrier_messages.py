@@ -41,13 +41,12 @@ class CarrierMessageOperations:
     ) -> None:
         """Store the message that a carrier's payload contains.
 
-        `read` converts the payload to a message. `find_sender` finds the Sender resource of the business address at
-        which the message arrived. The account of this resource gets the message. With `credentials`, Convoke can fetch
-        the media of the message.
+        `find_sender` finds the Sender resource of the business address at which the message arrived. The account of
+        this resource gets the message. With `credentials`, Convoke can fetch the media of the message.
 
-        If Convoke can never store the message, the method only logs a warning, because a further delivery would not
-        help. Examples are an invalid address, a business address without a Sender resource, and a message that breaks a
-        rule. Raises UnavailableError if the carrier must deliver the message again.
+        If Convoke can never store the message, for example because of an invalid address or a missing Sender resource,
+        the method only logs a warning. A further delivery would not help. Raises UnavailableError if the carrier must
+        deliver the message again.
         """
         try:
             inbound = read(payload)

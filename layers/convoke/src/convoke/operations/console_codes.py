@@ -47,8 +47,7 @@ class ConsoleCodeOperations:
         """Exchange a code for a new API key of the account. Return the API key and its secret.
 
         The code can be used only once. If the process dies before the response, the person needs a new link. The method
-        also deletes the expired codes and the expired API keys of the account, because Convoke has no periodic task for
-        this.
+        also deletes expired codes and expired API keys of the account, because no periodic task deletes them.
 
         Raises NotAuthenticatedError if the code does not exist, was used or has expired.
         """

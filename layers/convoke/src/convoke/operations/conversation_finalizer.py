@@ -1,7 +1,7 @@
 """The tasks of the state machine that ends the state `initializing`: finalize, close, settle.
 
-A conversation leaves `initializing` in one of two ways. Either the conversation gets its requested state with every
-participant, or the conversation is closed. See docs/how-it-works.md#promises.
+Unless a conversation is deleted before, it leaves `initializing` in one of two ways. Either the conversation gets its
+requested state with every participant, or the conversation is closed. See docs/how-it-works.md#promises.
 """
 
 from __future__ import annotations
@@ -61,9 +61,8 @@ class ConversationFinalizer:
     def finalize(self, account_sid: str, conversation_sid: str, causes: Sequence[Cause]) -> Event:
         """Change the conversation to its requested state, and return the event.
 
-        If the participants are not added, the method raises MustCloseError or NotReadyError. `causes` are the reasons
-        why the participants cannot be added. With causes, the error is MustCloseError. Without causes, the error is
-        NotReadyError.
+        `causes` are the reasons why the participants cannot be added. If the participants are not added, raises
+        MustCloseError if there are causes, and NotReadyError if there are no causes.
 
         Also raises NotReadyError if a concurrent execution has changed the conversation. Raises NothingToFinalizeError
         if there is no event to publish.

@@ -72,8 +72,8 @@ class ConversationWithParticipantsOperations:
         A conversation with participants starts in the state `initializing`. A conversation without participants has the
         requested state immediately. A repeated request with the same Idempotency-Key stores and enqueues nothing.
 
-        If the request breaks rules, raises the error of the first broken rule. The errors of the other broken rules are
-        attached to this error. If an error is raised, neither a conversation nor a lock is stored. See
+        If the request breaks rules, stores nothing and raises the error of the first broken rule. The errors of the
+        other broken rules are attached to this error. See
         docs/behaviour/conversation-with-participants.md#order-of-checks.
         """
         if problems := self.problems(account, service, requested, participants):
@@ -126,7 +126,7 @@ class ConversationWithParticipantsOperations:
         ]
 
     def _role_problems(self, service: Service, participants: Sequence[NewParticipant]) -> Iterator[ConversationsError]:
-        """Yield an error for each role that the service does not have, or that has the wrong type."""
+        """Yield an error for each participant whose role does not exist in the service or has the wrong type."""
         given = {member.role_sid for member in participants if member.role_sid}
         if not given:
             return
@@ -155,10 +155,7 @@ class ConversationWithParticipantsOperations:
         self.metrics.add(Measure.CREATED)
 
     def _enqueue(self, provisioning: Provisioning) -> None:
-        """Enqueue the participants.
-
-        A failure is only logged, because the sweeper later adds the participants of every due conversation.
-        """
+        """Enqueue the participants. A failure is only logged, because the sweeper later adds the participants."""
         try:
             self.participant_queue.send(provisioning)
         except Exception:

@@ -178,7 +178,7 @@ class ConversationOperations:
         """Return a conversation and its provisioning record. `sid` is the SID or the unique name of the conversation.
 
         The conversation may be a tombstone, which is a deleted conversation. The provisioning record is None if the
-        conversation was created without participants, or if the conversation is a tombstone. Raises NotFoundError.
+        conversation is a tombstone, or was not created by a request with participants. Raises NotFoundError.
         """
         known = self._resolve_sid(service, sid)
         found = known and self.provisionings.fetch(service.account_sid, known)
@@ -196,9 +196,9 @@ class ConversationOperations:
     def _unpublished_events(self, conversation: Conversation, provisioning: Provisioning | None) -> tuple[Event, ...]:
         """Return the event about the end of `initializing` if this event may still be unpublished.
 
-        The deletion must publish this event, because the finalizer publishes no event of a deleted conversation. The
-        result is empty if the finalizer has recorded that the event is published. If the finalizer has published the
-        event but not yet recorded this, receivers get the event twice, with the same event ID.
+        The deletion must publish this event, because the finalizer publishes no event of a deleted conversation. If the
+        finalizer has published the event but not yet recorded this, receivers get the event twice, with the same event
+        ID.
         """
         if not conversation.unsettled or provisioning is None:
             return ()

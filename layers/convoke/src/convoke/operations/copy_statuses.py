@@ -58,8 +58,7 @@ class CopyStatuses:
     ) -> StoredCopy | None:
         """Store a status that Convoke itself has determined, and its event. Return the copy with this status.
 
-        Returns None if another process has changed the status after the caller read `stored`, or if the receipt was
-        deleted.
+        Returns None if the write raises ReceiptChangedError.
 
         `entry` is the reason why the copy failed, or None. `fields` are further fields of the receipt to change.
         `other_writes` belong to the same transaction.
@@ -81,7 +80,7 @@ class CopyStatuses:
         """Store a new status and its event, and return the copy with the new status.
 
         `entry` is the reason why the copy failed, or None. With `entry`, also store an alert. Raises
-        ReceiptChangedError if the receipt is no longer the receipt in `stored`, or was deleted.
+        ReceiptChangedError.
         """
         now = self.now()
         update = {"status": status, "date_updated": now, "error_code": entry.code if entry else 0, **fields}

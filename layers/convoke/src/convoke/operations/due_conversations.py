@@ -33,8 +33,8 @@ logger = logging.getLogger(__name__)
 class DueConversations:
     """Implements `Process` of operations/sweeper.py for conversations.
 
-    The pauses between the provisioning attempts grow. If the participants are not added after `retries.max_attempts`
-    attempts, the conversation is closed.
+    The pauses between the attempts to add the participants grow. If the participants are not added after
+    `retries.max_attempts` attempts, the conversation is closed.
     """
 
     conversations: ConversationRepository
@@ -77,7 +77,7 @@ class DueConversations:
         """Claim an unfinished conversation. Then erase the conversation if it is deleted, or continue its provisioning.
 
         The claim sets a later due time. Therefore the next attempt does not start immediately if the sweeper crashes.
-        If the conversation is overdue, the method also stores an alert.
+        Does nothing if the claim fails. If the conversation is overdue, the method also stores an alert.
         """
         next_attempt = self.retries.next_attempt_at(self.now(), conversation.attempts + 1)
         if not self.conversations.claim(conversation, next_attempt):
@@ -93,9 +93,8 @@ class DueConversations:
     def _finish(self, conversation: Conversation, provisioning: Provisioning) -> None:
         """Continue the provisioning, or close the conversation after the last attempt to add the participants.
 
-        Only these attempts are limited, because adding participants is the only step that can fail permanently. The
-        other steps are repeated without a limit. The pauses grow up to a day, and an alert reports the overdue
-        conversation.
+        Only the attempts to add participants are limited, because only this step can fail permanently. The other steps
+        are repeated without a limit. Their pauses grow up to a day, and an alert reports the overdue conversation.
         """
         if provisioning.status is not ProvisioningStatus.PENDING:
             self.workflow.start(conversation.account_sid, conversation.sid, [])

@@ -1,4 +1,4 @@
-"""Remove media that no message contains. See docs/behaviour/media.md#lifetime."""
+"""Remove media that no message contains, and media that are marked as deleted. See docs/behaviour/media.md#lifetime."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ class DueMedia:
     def __call__(self, key: Key, _: GoOn) -> None:
         """Mark an unused media as deleted, or remove a media that is marked as deleted.
 
-        The content is removed only in the sweep after the mark. By then, no new message can contain the media. The
-        content is removed before the record. If the process crashes in between, the sweeper therefore finds the record
-        and tries again.
+        A later sweep than the one that marks the media removes the content, and then the record. After the mark, no new
+        message can contain the media. If the process crashes after it has removed the content, the sweeper finds the
+        record and tries again.
         """
         media = self.media.fetch_with_tombstone(*keys.sids_of_media(key))
         if media is None:

@@ -39,9 +39,9 @@ class DueServices:
     """Implements `Process` of operations/sweeper.py for deleted services.
 
     Each call of this object is a pass. Each pass deletes the conversations of the service. Only the last pass deletes
-    all other items. This pass starts at least SETTLING_TIME after the deletion of the service and finds no conversation
-    to delete. The reason is that a request that read the service before its deletion can create a conversation
-    afterwards.
+    all other items. The last pass starts at least SETTLING_TIME after the deletion of the service, and finds no
+    conversation to delete. The reason for this time: a request that read the service before its deletion can create a
+    conversation afterwards.
     """
 
     deleted_services: DeletedServiceRepository
@@ -67,9 +67,9 @@ class DueServices:
     def _has_no_conversations(self, service: Service, go_on: GoOn) -> bool:
         """Delete the conversations of a service. Return True if there was no conversation to delete.
 
-        If the time for the sweep is over, raises TimeIsOverError, so that the next pass starts immediately. But if a
-        deletion in this pass has failed, returns False. The next pass then starts after a pause, and the number of
-        attempts is not reset.
+        If the time for the sweep is over, raises TimeIsOverError. The sweeper then resets the number of attempts, and
+        the service is due again immediately. Exception: if a deletion in this pass has failed, the method returns
+        False. The service is then due again after a pause, which grows with the number of attempts.
         """
         outcomes: set[_Outcome] = set()
         for sid in self.deleted_services.conversation_sids(service):

@@ -54,8 +54,8 @@ class DueUsers:
     """Implements `Process` of operations/sweeper.py for Users.
 
     Each call of this object is a pass. Each pass deletes the participants that are older than the deletion of the User.
-    The last pass starts at least SETTLING_TIME after the deletion and finds no participant to delete. Only this pass
-    calls `_finish`. If the service of the User was also deleted, the next pass removes the tombstone immediately.
+    The last pass starts at least SETTLING_TIME after the deletion and finds no participant to delete. Only the last
+    pass calls `_finish`. Exception: if the service of the User was also deleted, the next pass only removes the User.
     """
 
     users: UserRepository
@@ -93,9 +93,9 @@ class DueUsers:
         The first result is whether there was no participant to delete. The second result is whether the identity has
         participants that are newer than the deletion.
 
-        If the time for the sweep is over, raises TimeIsOverError, so that the next pass starts immediately. But if a
-        deletion in this pass has failed, returns False as the first result. The next pass then starts after a pause,
-        and the number of attempts is not reset.
+        If the time for the sweep is over, raises TimeIsOverError. The sweeper then resets the number of attempts, and
+        the User is due again immediately. Exception: if a deletion in this pass has failed, the first result is False.
+        The User is then due again after a pause, which grows with the number of attempts.
         """
         outcomes: set[_Outcome] = set()
         is_seen = False

@@ -23,7 +23,7 @@ class EventReplay(NamedTuple):
     sid: str
     event: Event
     targets: list[str]
-    """The targets of the webhooks to which Convoke sends the event again."""
+    """The targets to which Convoke sends the event again: webhooks, or the error-log URL."""
 
 
 @lean_dataclass
@@ -71,9 +71,9 @@ class EventOperations:
         return signed_request(delivery, retry_count=attempt.number - 1, auth_token=token)
 
     def replay(self, account_sid: str, event_id: str, replay: NewEventReplay) -> EventReplay:
-        """Send an event again to the webhooks that are configured now and receive this event. Raises NotFoundError.
+        """Send an event again to the targets that are configured now and receive this event. Raises NotFoundError.
 
-        If `replay.target` is given, only the webhook with this target gets the event.
+        If `replay.target` is given, only this target gets the event.
         """
         event, sid = self.fetch(account_sid, event_id), self.new_sid(Prefix.REPLAY)
         return EventReplay(sid, event, self.delivery.replay(event, sid, replay.target))

@@ -53,8 +53,8 @@ class InboundMedia:
         The method skips a media that cannot be fetched, so that the message is not lost. If Convoke itself cannot store
         a media, the method raises UnavailableError, and the carrier delivers the message again.
 
-        Call this method before a request writes anything to the table. On the event loop of the embedded engine, this
-        method raises NeedsThreadError, and the request starts again on a thread.
+        Call this method before a request writes anything to the table, because the request may start again: on the
+        event loop of the embedded engine, the method raises NeedsThreadError, and the request is repeated on a thread.
         """
         until = time.monotonic() + FETCH_SECONDS
         fetched, losses = [], []

@@ -48,9 +48,9 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class _Delivery:
-    """A delivery of an inbound message by a carrier: the data that stays the same when `_receive` is repeated.
+    """A delivery of an inbound message by a carrier, with the data that a repeated `_receive` uses again.
 
-    `_receive` is repeated after a conflict. This data contains the replies to pre-events and the fetched media.
+    `_receive` is repeated after a conflict. The data contains the replies to pre-events and the fetched media.
     Therefore Convoke sends each pre-event only once, and fetches each media only once for a service.
     """
 
@@ -87,9 +87,11 @@ class InboundMessageOperations:
     ) -> Received:
         """Store an inbound message in the conversation to which the message belongs, or in a new conversation.
 
-        The result tells what happened. The message is not stored if a webhook receiver rejects it. The message is also
-        not stored if no conversation awaits it and no address configuration creates a conversation. If an earlier call
-        has stored the message, it is not stored again.
+        The result tells what happened. The message is not stored in these cases:
+
+        - A webhook receiver rejects the message.
+        - No conversation awaits the message, and no address configuration creates a conversation.
+        - An earlier call has stored the message.
 
         `credentials` give access to the media of the message. Raises a ConversationsError if the message breaks a rule,
         for example MessageEmptyError. Raises UnavailableError if the carrier must deliver the message again.

@@ -42,7 +42,7 @@ class MediaOperations:
     ) -> MediaUpload:
         """Store the record of a new media, and return an object that uploads the content.
 
-        `author` is the identity of the chat user who uploads the media. None means that the account uploads the media.
+        `author` is the identity of the chat user who uploads the media. None means that no chat user uploads the media.
         `max_bytes` is the maximum size of the content. None means `max_upload_bytes`.
 
         The record is stored before the content. If the process dies during the upload, the sweeper finds the record and
@@ -75,7 +75,7 @@ class MediaOperations:
         return media
 
     def fetch_set(self, service: Service, media_sids: Sequence[str], reader: str | None = None) -> list[Media | None]:
-        """Return the media in the order of `media_sids`. An entry is None if `fetch` would not return the media."""
+        """Return the media in the order of `media_sids`. An entry is None if `fetch` would raise an error."""
         known = [parse_sid(sid, Prefix.MEDIA) for sid in media_sids]
         found = self.media.fetch_many(service.account_sid, [sid for sid in known if sid])
         shown = {sid: media for sid, media in found.items() if self._is_shown(service, media, reader)}

@@ -23,7 +23,7 @@ class MediaLinks:
     def __call__(self, account_sid: str, media_sids: Sequence[str]) -> list[CopyMedia]:
         """Return the media with links that expire after five minutes. One read fetches the records of all media.
 
-        The result omits media that were removed, and media whose content Convoke does not have.
+        The result omits media that were deleted, and media whose content Convoke does not have.
         """
         found = self.media.fetch_many(account_sid, media_sids)
         existing = [found[sid] for sid in media_sids if sid in found]

@@ -32,11 +32,11 @@ class MessageReplay:
         """Enqueue the delivery of the next message in a replay.
 
         `replay` is the event that starts or continues a message replay. The delivery contains the event that continues
-        the replay, and Convoke enqueues this event after the last attempt of the delivery. Therefore the webhook gets
-        the messages in the order of their indexes.
+        the replay, unless no messages are left. Convoke enqueues this event after the last attempt of the delivery.
+        Therefore the webhook gets the messages in the order of their indexes.
 
-        If the webhook has triggers, one call reads only some messages. If none of these messages contains a trigger,
-        the method immediately enqueues the event that continues the replay.
+        If the webhook has triggers, one call reads only MESSAGES_PER_SEARCH messages. If none of these messages
+        contains a trigger, the method immediately enqueues the event that continues the replay.
 
         The method does nothing if the webhook or the conversation is deleted, or if the webhook no longer receives
         messages.

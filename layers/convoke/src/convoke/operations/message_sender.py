@@ -146,7 +146,8 @@ class MessageSender:
     def call(self, begun: BegunCopy) -> CopyOutcome:
         """Call the carrier and wait for its answer.
 
-        This method uses neither the table nor the queue, so that the embedded engine can call it on a worker thread.
+        The embedded engine calls this method on a worker thread. Therefore the method uses neither the table nor the
+        queue, except in the simulated carrier, which stores the copy in the table.
         """
         try:
             return CopyOutcome(sent=begun.carrier.send(begun.outbound))
@@ -196,7 +197,8 @@ class MessageSender:
     def give_up(self, copy: Copy) -> None:
         """Record that a copy has failed because Convoke itself failed to process its queue message.
 
-        After that, Convoke does not send the copy, even if an operator redrives the dead letter of the queue message.
+        Does nothing if the copy is no longer pending. After this call, Convoke does not send the copy, even if an
+        operator redrives the dead letter of the queue message.
         """
         if (stored := self.copies.fetch(copy)) and stored.receipt.is_pending:
             self.statuses.conclude(stored, ReceiptStatus.FAILED, CarrierFailedError)
@@ -221,7 +223,7 @@ class MessageSender:
             ]
         after = self.statuses.conclude(stored, ReceiptStatus.SENT, fields=accepted, other_writes=writes)
         if after is None and writes:
-            # The carrier's report changed the status before this call. Store `writes` nevertheless, because
+            # Usually, a report of the carrier has changed the status already. Store `writes` nevertheless, because
             # Convoke needs this data to find the group when the phone answers.
             self.copies.write(writes)
         if after and sent.status is not ReceiptStatus.SENT:

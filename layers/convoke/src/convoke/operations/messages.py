@@ -36,9 +36,8 @@ from convoke.storage.table import Write
 class MessageOperations:
     """Reads and changes the messages of conversations.
 
-    A request that creates, updates or deletes a message also increments the revision of the conversation. Therefore
-    optimistic locking detects conflicts. A new status of a receipt changes the message, but does not increment the
-    revision.
+    A write of a message also increments the revision of the conversation. Therefore optimistic locking detects
+    conflicts. Exception: a new status of a receipt changes the message, but does not increment the revision.
     """
 
     conversations: ConversationOperations
@@ -74,8 +73,8 @@ class MessageOperations:
         `reached` are the addresses to which a carrier has already delivered the message. These addresses get no copy.
         `other_writes` takes the message and returns further writes for the same transaction.
 
-        Raises ChangedMeanwhileError if another request has changed the conversation after the caller read it, or if a
-        condition of `other_writes` fails.
+        Raises ChangedMeanwhileError if another request has changed the conversation or the media after they were read,
+        or if a condition of `other_writes` fails. Raises another error if the message is invalid.
         """
         members = self._members(before, requested.author)
         requested.check_against_participants(members)
@@ -153,7 +152,7 @@ class MessageOperations:
     ) -> Sequence[Media]:
         """Return the media that the request names. Raises an error if the new message cannot contain the media.
 
-        `author` is the identity of the chat user who sends the request. None means that the account sends the request.
+        `author` is the identity of the chat user who sends the message. None means that no chat user sends the message.
         """
         sids, field = requested.shown_media, requested.media_field
         check_number(sids, field)

@@ -66,7 +66,7 @@ class ParticipantAdder:
     def _causes(self, provisioning: Provisioning, service: Service | None) -> Iterator[Cause]:
         """Yield a reason for each participant that cannot be added. If `service` is None, no participant can be added.
 
-        A deleted role is no reason, because participants with a deleted role have the permissions of the default role.
+        A deleted role is no reason, because a role of the service's configuration then replaces the deleted role.
         """
         for participant in provisioning.participants:
             try:

@@ -66,7 +66,7 @@ class ParticipantOperations:
 
         Raises NotFoundError. Raises another error if the state of the conversation permits no changes. If the request
         breaks rules, raises the error of the first broken rule. The errors of the other broken rules are attached to
-        this error. If an error is raised, neither a participant nor a lock is stored.
+        this error. In all these cases, nothing is stored.
         """
         conversation, now = self.conversations.fetch_to_change(service, conversation_sid), self.now()
         participant = new_participant(self.new_sid(Prefix.PARTICIPANT), conversation, service, requested, now)
@@ -183,7 +183,7 @@ class ParticipantOperations:
 
     @retry_on_conflict
     def delete(self, service: Service, conversation_sid: str, sid: str, *, request_webhooks: RequestWebhooks) -> None:
-        """Delete a participant, and release the locks on its identity and its pair of addresses.
+        """Delete a participant, and release its locks. In a group MMS, also replace the lock on the set of numbers.
 
         `sid` is the SID or the identity of the participant.
 
@@ -220,9 +220,9 @@ class ParticipantOperations:
     def _refuse(self, conversation: Conversation, identity: str | None, problems: Sequence[ConversationsError]) -> None:
         """Raise the first of `problems`, with the others attached. Do nothing if there are no problems.
 
-        If another participant has the requested identity, the first error is ParticipantExistsError, because clients
-        that repeat a request ignore this error. Without problems, the identity need not be checked here: the lock on
-        the identity makes the write fail with the same error.
+        If there are problems and another participant has the requested identity, the first error is
+        ParticipantExistsError, because clients that repeat a request ignore this error. Without problems, this check is
+        not necessary: the lock on the identity makes the write fail with the same error.
         """
         if problems:
             exists = identity and self._sid_of(conversation, identity)
@@ -248,9 +248,9 @@ class ParticipantOperations:
     def _fetch_of(self, conversation: Conversation, sid: str) -> Participant:
         """Return the participant of `conversation` with the SID or identity `sid`. Raises NotFoundError.
 
-        The caller must read the conversation before this call. If another request changes the participant meanwhile,
-        the other request usually increments the revision of the conversation, and the caller's write fails. A change of
-        the read position or the notification level increments only the revision of the participant. An update of the
+        The caller must read the conversation before this call. A later change of the participant then makes the
+        caller's write fail, because the change increments the revision of the conversation. Exception: a change of the
+        read position or the notification level increments only the revision of the participant. An update of the
         participant checks this revision too.
         """
         known = parse_sid(sid, Prefix.PARTICIPANT) or self._sid_of(conversation, sid)

@@ -1,8 +1,8 @@
 """The ports to the outside world: queues, workflow, event bus, HTTP clients, presence, carriers, media store.
 
-A port is an interface for which each engine chooses an implementation. Operations reach the outside world only through
-these ports. Most repositories need no port, because they have only one implementation. The ports for secrets, such as
-`AuthTokens`, are in the package `storage`.
+A port is an interface for which each engine chooses an implementation. The package `storage` contains further ports:
+`Table`, and the ports for secrets, such as `AuthTokens`. Operations reach the outside world only through ports.
+Repositories need no port of their own, because they have only one implementation.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ class WebhookClient(Protocol):
         """Send one signed request and read at most `max_answer_bytes` bytes of the answer's body.
 
         `retry_count` tells how many attempts of this delivery were made before. Raises WebhookUnreachableError if no
-        answer arrives.
+        answer arrives, or if the receiver rules do not allow the call.
         """
 
 
@@ -131,7 +131,7 @@ class MediaClient(Protocol):
 
 
 class MediaWriter(Protocol):
-    """Writes the content of one media. Nobody can read the content before `commit` has returned."""
+    """Writes the content of one media. Nobody can read the content before the call of `commit`."""
 
     def write(self, data: bytes) -> None:
         """Append a part of the content."""

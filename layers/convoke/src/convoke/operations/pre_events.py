@@ -48,7 +48,7 @@ class PreEvents:
         cases:
 
         - No webhook is configured for this event, or the account has no Auth Token.
-        - No answer arrives, or Convoke itself fails.
+        - No answer arrives, or Convoke itself fails during the call.
         - The status of the answer is from 201 to 299, or the body of the answer is not a JSON object.
 
         With an empty reply, the request continues without modification.

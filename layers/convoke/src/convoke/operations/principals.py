@@ -19,8 +19,7 @@ from convoke.storage.users import UserRepository
 class PrincipalOperations:
     """Fetches the principal of a request. Every method raises InvalidAccessTokenError if the User does not exist.
 
-    A method reads all roles with at most one call to the table. The call is not needed if all roles are default roles
-    of the service.
+    A method reads all roles with at most one call to the table, and with no call if all roles are default roles.
     """
 
     users: UserRepository

@@ -17,7 +17,7 @@ class ProvisioningOperations:
     def fetch(self, service: Service, conversation_sid: str) -> tuple[Conversation, Provisioning]:
         """Return a conversation and its provisioning.
 
-        Raises NotFoundError if the conversation does not exist or was created without participants.
+        Raises NotFoundError if the conversation does not exist, or was not created by a request with participants.
         """
         conversation, provisioning = self.conversations.fetch_with_provisioning(service, conversation_sid)
         if conversation.date_removed or provisioning is None:

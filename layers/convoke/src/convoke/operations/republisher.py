@@ -37,8 +37,8 @@ class Republisher:
     def republish_period(self, account_sid: str, filters: EventFilters) -> int:
         """Publish the events that `filters` selects, except events with a recorded attempt.
 
-        Returns the number of published events. An event without attempts may already be on the bus, for example because
-        no webhook receives the event. It is safe to publish an event twice, because consumers tolerate duplicates.
+        Returns the number of published events. An event without attempts may have been published before, for example if
+        no webhook receives the event. A second publication is safe, because consumers tolerate duplicates.
         """
         published = 0
         for events in self._pages(account_sid, filters):

@@ -38,7 +38,7 @@ class RequestWebhooks:
 
 
 class CheckedWebhooks(RequestWebhooks):
-    """The webhook setting of a chat user's request. A repeated operation checks the user's permissions again.
+    """The webhook setting of a chat user's request. After a pre-event, a repeated operation checks permissions again.
 
     While the receiver answers the pre-event, another request can remove the user from the conversation. Then optimistic
     locking fails, and the operation is repeated.

@@ -52,8 +52,8 @@ class RoleOperations:
         """Delete a role.
 
         Raises NotFoundError. Raises ConflictError for a default role, and for a role to which the configuration of the
-        service refers. Raises UnavailableError if another request deletes the role or changes the configuration
-        meanwhile.
+        service refers. Raises UnavailableError if another request deletes the role or the service, or changes the
+        configuration, meanwhile.
         """
         role = self._fetch_stored(service, sid)
         # Read without the cache, because a cached configuration might not contain a recent reference to the role.

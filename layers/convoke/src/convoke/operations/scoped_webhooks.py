@@ -27,8 +27,8 @@ from convoke.storage.scoped_webhooks import ScopedWebhookRepository
 class ScopedWebhookOperations:
     """Reads and changes the webhooks of conversations.
 
-    Each write of a webhook also increments the revision of the conversation. Therefore optimistic locking detects
-    conflicts. Each operation reads the conversation before the webhooks, so that optimistic locking also detects a
+    Each write of a webhook also increments the revision of the conversation, so that optimistic locking detects
+    conflicts. Each operation reads the conversation before the webhooks. Therefore optimistic locking also detects a
     change between these reads.
     """
 

@@ -22,9 +22,10 @@ class FindSender:
     simulates_phones: bool
 
     def __call__(self, account_sid: str, address: str) -> Sender | None:
-        """Return the account's sender for an address, or None if another account has the sender for the address.
+        """Return the account's sender for an address, or None.
 
-        If no account has a sender for the address, return a simulated sender if `simulates_phones` is True, else None.
+        If no account has a sender for the address and `simulates_phones` is True, return a simulated sender. If another
+        account has the sender for the address, return None.
         """
         sender = self.senders.fetch_by_address(address)
         if sender is None and self.simulates_phones:
@@ -37,8 +38,8 @@ class SenderOperations:
     """Stores senders and their secrets.
 
     On AWS, the secrets are not in the table, so a transaction cannot write a sender and its secret together. Each
-    method that changes both therefore writes or deletes the secret before the sender. If the process dies between these
-    two writes, the client can repeat the request. After that, at worst a secret remains whose sender does not exist.
+    method that changes both therefore first writes or deletes the secret, and then the sender. If the process dies in
+    between, the client can repeat the request. At worst, a secret remains whose sender does not exist.
     """
 
     senders: SenderRepository
@@ -94,8 +95,9 @@ class SenderOperations:
     def update(self, account_sid: str, sid: str, requested: SenderChange) -> Sender:
         """Store the given fields. If no fields are given, nothing changes.
 
-        Raises NotFoundError. Raises InvalidParameterError if the request has only one part of the secret. Also raises
-        this error if the operator has assigned the sender and the request changes the limit.
+        Raises NotFoundError. Raises InvalidParameterError if the provider is Twilio and the request has only one part
+        of the secret. Also raises this error if the operator has assigned the sender and the request sets the
+        limit.
         """
         sender = self.fetch(account_sid, sid)
         if not requested.model_fields_set:

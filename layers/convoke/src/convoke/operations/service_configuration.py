@@ -24,8 +24,8 @@ class ServiceConfigurationOperations:
     def update(self, account_sid: str, chat_service_sid: str, change: ServiceConfigurationChange) -> Service:
         """Store the given fields and return the service.
 
-        Raises NotFoundError if the service does not exist, or if another request deletes a given role at the same time.
-        Raises another error if a given role does not exist in the service or has the wrong type.
+        Raises NotFoundError if the service does not exist, or if another request deletes the service or a given role at
+        the same time. Raises another error if a given role does not exist in the service or has the wrong type.
         """
         service = self.fetch(account_sid, chat_service_sid)
         if problems := change.problems(self.roles.types(service, change.role_sids)):

@@ -136,8 +136,8 @@ class SimulatorOperations:
     def _apply_keyword(self, account_sid: str, inbound: InboundMessage) -> None:
         """Change the opt-out list if the message is STOP or START, and answer the keyword.
 
-        A STOP or START that does not change the list gets no answer. Each message with STOP or START is applied only
-        once. Otherwise, a message that is delivered twice could undo a later keyword.
+        A STOP or START that does not change the list gets no answer. Each STOP or START message is applied only once,
+        because a second delivery could otherwise undo a later keyword.
         """
         business, phone = inbound.business_address, inbound.sender
         keyword = inbound.keyword

@@ -54,12 +54,11 @@ class Sweeper:
     ) -> int:
         """Process every resource that is due at `until` or earlier, and return the number of processed resources.
 
-        `shards` are the shards of the index `due` that the sweep reads. If `until` is None, the method uses the current
-        time. One sweep processes each resource at most once, even if the processing fails. The sweeper ignores
-        resources of an unknown kind, which a newer version may have stored. The sweep ends early if `go_on` returns
-        False.
+        If `until` is None, the method uses the current time. The sweep ends early if `go_on` returns False. The sweep
+        ignores resources of an unknown kind, which a newer version may have stored. One sweep processes each resource
+        at most once, even if the processing fails. A failed resource counts as processed.
 
-        A resource that cannot be processed is due again after a pause. The pause grows with each failure. Without the
+        A resource that cannot be processed is due again after a pause, which grows with each failure. Without the
         pause, every sweep would process the same resource and fail.
         """
         until = until or self.now()

@@ -1,6 +1,7 @@
-"""Read the Sync objects of chat clients, and replay the events that a client missed. See docs/chat.md.
+"""Read the Sync objects of chat clients, make their events, and replay the events that a client missed.
 
-Convoke does not store Sync objects. Each read makes the content of an object from the stored resources.
+Convoke does not store Sync objects. Each read makes the content of an object from the stored resources. See
+docs/chat.md.
 """
 
 from __future__ import annotations
@@ -138,7 +139,7 @@ class SyncOperations:
     Every method that takes an identity raises an error if a chat client with this identity must not see the object. A
     client can see these objects:
 
-    - The objects of each conversation that the client can see.
+    - The objects of each conversation that the client can see (see `Principal.check_visible`).
     - The client's own map of conversations.
     - The map of the fields of each User in the client's service.
 
@@ -193,10 +194,11 @@ class SyncOperations:
         return found[0] if found and found[0].key == key else None
 
     def replay(self, service: Service, identity: str, sync_object: SyncObject, since: int | None) -> Replay:
-        """Return the events of an object after the event id `since`, and the events of the few seconds before.
+        """Return the events of an object after the event id `since`, and events of the few seconds before.
 
-        `REPLAY_MARGIN` explains these few seconds. If `since` is None, only the events of the last few seconds are
-        returned. Each event contains the current state. The result can be incomplete, see `REPLAY_BATCH`.
+        `REPLAY_MARGIN` explains these few seconds. If there are no events after `since`, the earlier events can be
+        missing. If `since` is None, return the events of the last few seconds. Each event contains the current state,
+        except the event of a removal. The result can be incomplete, see `REPLAY_BATCH`.
         """
         if since is None:
             since = to_event_id(self.now()) - REPLAY_MARGIN
@@ -222,8 +224,8 @@ class SyncOperations:
         if sync_object.kind is ObjectKind.ROSTER:
             return _batch(self._missed_roster(conversation, sync_object, threshold), since)
         if conversation.last_event_id <= since and not self._may_have_receipts(conversation, sync_object):
-            # Each change of the conversation or its messages increases the conversation's last event id. The condition
-            # rules out the only exception, a new status of a receipt. The client has therefore missed no event.
+            # The client has missed no event. Each change of the conversation or its messages increases the
+            # conversation's last event id, except a new status of a receipt, which the condition rules out.
             return Replay((), is_complete=True, last_event_id=since)
         if sync_object.kind is ObjectKind.MESSAGES:
             return _batch(self._missed_messages(conversation, sync_object, threshold), since)
@@ -232,7 +234,8 @@ class SyncOperations:
     def touches(self, change: Change) -> Iterator[Touch]:
         """Yield the touches of a change. Each touch names an object or an item that the change affects.
 
-        If the change affects the maps of conversations of all members, this method reads the members.
+        If the change affects the maps of conversations of all chat users in a conversation, this method reads its
+        participants.
         """
         yield from change.touches
         if change.members_action and change.conversation_sid:
@@ -243,7 +246,7 @@ class SyncOperations:
                     yield Touch(channels, change.members_action, change.conversation_sid, participant.identity)
 
     def events(self, change: Change, touches: Iterable[Touch]) -> Iterator[SyncEvent]:
-        """Yield an event for each touch of a change. The event contains the current state.
+        """Yield an event for each touch of a change. The event contains the current state, except after a removal.
 
         There is no event for an item that a later change has removed, because the later change has its own event.
         """
@@ -371,8 +374,8 @@ class SyncOperations:
         document = SyncObject(ObjectKind.CHANNEL, conversation.sid)
         return SyncEvent(document, Action.UPDATED, None, event_id, self._channel_data(conversation))
 
-    # Replays. Each method `_missed_...` below returns or yields the events that a client missed, in ascending order of
-    # their ids. The parameter `threshold` is the event id after which the replay starts. See REPLAY_MARGIN.
+    # Replays. Each method `_missed_...` below returns or yields the events that a client may have missed, in ascending
+    # order of their ids. The parameter `threshold` is the event id after which the replay starts. See REPLAY_MARGIN.
 
     def _missed_info(self, service: Service, sync_object: SyncObject, threshold: int) -> list[SyncEvent]:
         user = self._user(service, sync_object)
@@ -421,6 +424,8 @@ class SyncOperations:
     ) -> Iterator[SyncEvent]:
         """Yield an event for each new message, and an event for each edited or deleted message.
 
+        Also yield an event for each message with a new receipt status among the RECENT_MESSAGES last messages.
+
         A new message that was edited has two events with the same data. The first event has the event id of the
         creation. Therefore a replay that ends early leaves out no message that was created before its last event.
         """
@@ -430,8 +435,8 @@ class SyncOperations:
             _item_event(sync_object, Action.ADDED, message_item(each), each.first_event_id)
             for each in self._created_since(conversation, recent, threshold)
         )
-        # A new status of a receipt changes only the message. Convoke stores no touch for it, so find the changed
-        # messages by their event ids.
+        # Convoke stores no touch for a new status of a receipt. The status changes only the message, so find the
+        # changed messages by their event ids.
         changed = [
             _item_event(sync_object, Action.UPDATED, message_item(each), each.last_event_id)
             for each in recent

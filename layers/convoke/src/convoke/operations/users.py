@@ -68,7 +68,7 @@ class UserOperations:
 
     def fetch(self, service: Service, sid: str) -> User:
         """Return the User that has the given SID or identity. Raises NotFoundError if the service has no such User."""
-        # Convoke rejects an identity that has the form of a SID, so a SID is never the identity of another User.
+        # Convoke rejects an identity that has the form of a User SID, so such a SID is never an identity.
         found = self.users.fetch(service.account_sid, parse_sid(sid, Prefix.USER) or user_sid(service.sid, sid))
         if not found or found.chat_service_sid != service.sid:
             raise NotFoundError

@@ -37,9 +37,9 @@ class ConversationWaiter:
     def wait_until_initialized(self, created: Conversation, seconds: float) -> Conversation:
         """Wait until the conversation leaves `initializing`, but for at most `seconds`. Return the conversation.
 
-        The method stops waiting if a read fails. The result is the conversation of the last successful read, or
-        `created` without such a read. The method never raises an exception: the conversation is already stored, so a
-        failed read must not cause an error response.
+        The method stops waiting if a read fails or the conversation is deleted. The result is the conversation of the
+        last successful read, or `created` without such a read. A failed read raises no exception and causes no error
+        response, because the conversation is already stored.
         """
         latest, until = created, self.now() + timedelta(seconds=seconds)
         for pause in pauses(seconds):

@@ -1,4 +1,4 @@
-"""Deliver events to webhooks. Each target of an event has its own queue message.
+"""Deliver events to webhooks and error-log URLs. Each target of an event has its own queue message.
 
 The engines determine when Convoke makes an attempt. See docs/behaviour/webhook-delivery.md#retries.
 """
@@ -102,7 +102,7 @@ class WebhookDelivery:
             self.queue.send(deliveries)
 
     def replay(self, event: Event, replay_sid: str, target: str | None) -> list[str]:
-        """Enqueue the deliveries of an event again, and return their targets.
+        """Enqueue the deliveries of an event to its current targets, and return these targets.
 
         If `target` is not None, only the delivery to this target is enqueued.
         """
@@ -114,12 +114,12 @@ class WebhookDelivery:
     def next_number(self, delivery: Delivery) -> int | None:
         """Return the number of the attempt to make now. Return None if the receiver has already accepted the event.
 
-        Usually, the number follows the number of the last recorded attempt. In two cases, this attempt is repeated with
-        the same number:
+        Usually, the number follows the number of the last recorded attempt. In two cases, the last attempt is repeated
+        with the same number:
 
-        - The attempt has no result. A failure of Convoke interrupted the attempt, so the attempt does not count.
-        - No further attempt may follow. The queue message exists nevertheless, because Convoke failed before the end of
-          the delivery.
+        - The last attempt has no result, because a failure of Convoke interrupted it. Such an attempt does not count.
+        - No attempt may follow the last attempt. The queue message exists nevertheless, because Convoke failed before
+          the end of the delivery.
         """
         last = self.attempts.fetch_last(delivery)
         if last is None:

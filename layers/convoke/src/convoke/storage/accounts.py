@@ -47,8 +47,8 @@ class AccountRepository:
         """
         actions = tuple(items.update_actions(change))
         account = Update(keys.account(account_sid), actions, Exists("pk"))
-        # The operator's list shows no fields of other changes. Therefore only a ConfigurationChange updates the copy in
-        # the list.
+        # Only a ConfigurationChange updates the copy in the operator's list, because the list does not show the fields
+        # of other changes.
         if not isinstance(change, ConfigurationChange):
             return items.to_resource(Account, self.table.update(account))
         entry = Update(keys.account_entry(account_sid), actions, Exists("pk"))

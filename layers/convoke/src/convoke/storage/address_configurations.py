@@ -1,7 +1,7 @@
 """Store the address configurations of an account.
 
-Each configuration has a lock whose key contains the address. Therefore an address has at most one configuration, and
-Convoke can find a configuration by its address.
+Each configuration has a lock whose key contains the hash of the address. Therefore an address has at most one
+configuration in an account, and Convoke can find a configuration by its address.
 """
 
 from __future__ import annotations

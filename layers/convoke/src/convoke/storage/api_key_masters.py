@@ -24,9 +24,9 @@ class ApiKeyMasters(Protocol):
     def put(self, before: Masters | None, after: Masters) -> bool:
         """Store the master secrets `after`. The stored master secrets must still be `before`.
 
-        `before` is None if no master secrets are stored. Returns False if the stored master secrets are no longer
-        `before`, because another process has changed them. On AWS, the result is always True, because only the command
-        line changes the master secrets there.
+        `before` is None if no master secrets are stored. Returns False if another process has changed the master
+        secrets. On AWS, `before` is not checked and the result is always True, because only the command line changes
+        the master secrets there.
         """
 
 
@@ -72,7 +72,7 @@ class KnownMasters:
         return Master(masters.current, masters.secrets[masters.current])
 
     def rotate(self) -> Master:
-        """Add a version of the master secret, and return the new version.
+        """Add a version of the master secret, and return the newest version.
 
         Existing API keys keep the version with which they were created.
         """

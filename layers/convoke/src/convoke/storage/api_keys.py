@@ -68,7 +68,7 @@ class CachedApiKeys:
     """An ApiKeyRepository with a cache for `fetch_owner`.
 
     The cache also contains the result None for an API key that does not exist. `create` and `delete` remove the API key
-    from the cache. Therefore this process immediately accepts a new API key and refuses a deleted API key.
+    from the cache, so that their effect in this process is immediate.
     """
 
     def __init__(self, api_keys: ApiKeyRepository) -> None:

@@ -1,4 +1,4 @@
-"""Store Auth Tokens in plain text. A hash is not enough, because Convoke signs webhooks with the Auth Token."""
+"""Store Auth Tokens. A hash is not enough, because Convoke signs webhooks with the Auth Token."""
 
 from __future__ import annotations
 

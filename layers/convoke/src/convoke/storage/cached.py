@@ -1,4 +1,4 @@
-"""A cache for items that every request reads and that rarely change.
+"""Caches for results that many requests need and that rarely change.
 
 See docs/behaviour/requests-and-answers.md#cached-reads and docs/decisions/0064-caches-for-tolerant-readers.md.
 """
@@ -92,11 +92,11 @@ class Cached(Generic[Found]):
 
 
 class CachedWithMisses(Generic[Found]):
-    """Calls `fetch` and caches each result for a short time. Unlike `Cached`, this class also caches the result None.
+    """Calls `fetch` and caches each result for CACHE_LIFETIME_SECONDS. Unlike `Cached`, also caches the result None.
 
     A client can repeat a request with an invented Account SID or API key. Without the cached None, each such request
-    would cause a fetch. A process that creates an account or an API key must call `forget`, because the cached None
-    would otherwise hide it.
+    would cause a fetch. A process that creates an account or an API key must call `forget`. Otherwise the cached None
+    would hide the account or the API key.
     """
 
     def __init__(self, fetch: Callable[..., Found | None]) -> None:

@@ -1,4 +1,4 @@
-"""Store the circuit breakers of receivers, so that all processes of a deployment use the same circuit breakers."""
+"""Store the circuit breakers of receivers on AWS, so that all processes of a deployment share them."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ from convoke.storage.table import (
 )
 
 LIFETIME = timedelta(hours=1)
-"""How long a stored circuit breaker is used after its last change. After this time, it counts as closed.
+"""How long a stored circuit breaker is used after its last change. Later, the circuit breaker counts as closed.
 
-A process that has not read the stored failures does not reset them after a successful call. Without this limit, two
-failures on different days could therefore count as consecutive, although calls between them succeeded.
+A successful call does not reset stored failures that its process has not read. Without this limit, two failures on
+different days could therefore count as consecutive, although calls between them succeeded.
 """
 
 

@@ -59,10 +59,11 @@ DynamoDB limits a transaction to 4 MB. The largest message has about 120 KB, so 
 """
 
 TOMBSTONE_ATTRIBUTES = ("date_removed", "attempts", "unsettled", keys.DUE.partition, keys.DUE.sort)
-"""The attributes that the deletion of a conversation sets.
+"""The attributes that the deletion of a conversation sets, besides revision and event ids.
 
 The deletion writes all these attributes, and not only those that differ from the conversation that the request read.
-The stored values may be newer, because `claim` changes them without incrementing the revision.
+The stored due time and the stored number of attempts may be newer, because the sweeper can change them without
+incrementing the revision.
 """
 
 LIST_ATTRIBUTES = (keys.LISTED.partition, keys.LISTED.sort)
@@ -80,11 +81,11 @@ class ConversationRepository:
         provisioning: Provisioning | None,
         record: IdempotencyRecord | None = None,
     ) -> Conversation:
-        """Store a conversation, its locks, its provisioning and its events in one transaction.
+        """Store a conversation, its locks, its provisioning, its events and `record` in one transaction.
 
         Usually, the method returns `conversation`. If an earlier request had the same idempotency key and the same
         content, nothing is stored. The method then returns the conversation that the earlier request created, in its
-        original state.
+        original state. An earlier request whose record has expired does not count.
 
         Raises IdempotencyKeyReusedError if an earlier request with the same idempotency key had other content. Raises
         UniqueNameTakenError, BindingsTakenError or GroupExistsError if another conversation holds a lock.
@@ -112,7 +113,8 @@ class ConversationRepository:
     def find_repeated(self, account_sid: str, request: IdempotentRequest, now: datetime) -> Conversation | None:
         """Return the conversation that an earlier identical request created, in its original state.
 
-        Returns None if there was no such request. Raises IdempotencyKeyReusedError if a different request used the key.
+        Returns None if there was no such request, or if its record has expired. Raises IdempotencyKeyReusedError if a
+        different request used the key.
         """
         stored = self.table.get(keys.idempotency_record(account_sid, request.key))
         record = items.to_resource(IdempotencyRecord, stored) if stored else None
@@ -169,9 +171,9 @@ class ConversationRepository:
     ) -> None:
         """Turn a conversation into a tombstone, delete its provisioning and release its locks, in one transaction.
 
-        `removed` is the conversation as a tombstone. The sweeper later removes the other items with `erase`. Raises
-        ChangedMeanwhileError if another request changed the conversation after this request read the conversation. See
-        docs/decisions/0023-tombstones.md.
+        `removed` is the conversation as a tombstone. The sweeper later removes the other items with `erase`, including
+        the locks on identities. Raises ChangedMeanwhileError if another request changed the conversation after this
+        request read the conversation. See docs/decisions/0023-tombstones.md.
         """
         tombstone = items.conversation_item(removed)
         # A conversation whose provisioning failed has already released its locks. Other conversations may hold these
@@ -191,12 +193,12 @@ class ConversationRepository:
     def erase(self, account_sid: str, conversation_sid: str, go_on: Callable[[], bool]) -> bool:
         """Remove all items of a deleted conversation except its webhooks. The webhooks get an expiry date.
 
-        Before messages are removed, the media of the messages are marked as deleted. The transaction that removes a
-        participant with an identity also stores that its User left the conversation (see `departures_of_erased`).
+        Before a message is removed, its media are marked as deleted. The transaction that removes a participant can
+        also store that a User left the conversation (see `departures_of_erased`).
 
         The method calls `go_on` before each batch of items, and stops if `go_on` returns False. Returns whether all
-        items are removed. The tombstone is removed last, because it keeps the conversation in the index `due`. The
-        sweeper therefore continues an interrupted removal.
+        these items are removed. The tombstone is removed last, because it keeps the conversation in the index `due`.
+        The sweeper therefore continues an interrupted removal.
         """
         tombstone = keys.conversation(account_sid, conversation_sid)
         webhooks = keys.scoped_webhooks(account_sid, conversation_sid)
@@ -218,7 +220,7 @@ class ConversationRepository:
         return False
 
     def claim(self, conversation: Conversation, due_at: datetime) -> bool:
-        """Increment the number of attempts to finish a conversation, and set its next due time to `due_at`.
+        """Increment the number of attempts to finish or erase a conversation, and set its next due time to `due_at`.
 
         Returns False if the conversation has no due time, or if the stored due time is no longer the one in
         `conversation`. In the second case, usually another sweeper has claimed the conversation first.
@@ -242,8 +244,8 @@ class ConversationRepository:
         key = keys.conversation(account_sid, conversation_sid)
         no_timers = And((NotExists("date_inactive"), NotExists("date_closed")))
         actions: list[Action] = [Remove(keys.DUE.partition), Remove(keys.DUE.sort), Set("unsettled", value=False)]
-        # Assume first that the conversation has no timers, as most conversations. Then one update without a read is
-        # enough. If the condition fails, the error contains the existing item, so the next update needs no read either.
+        # Assume first that no timer runs, as in most conversations. Then one update without a read is enough. If the
+        # condition fails, the error contains the existing item, so the next update needs no read either.
         existing = self._try_settle(key, actions, no_timers)
         while existing and existing.get("unsettled"):
             before = items.to_resource(Conversation, existing)

@@ -1,8 +1,8 @@
 """Store the delivery status of copies. A copy contains the text and the media that a carrier delivers to one phone.
 
 The receipt of a copy contains the status and the number of attempts. A write of a receipt fails if the status or the
-number has changed after the caller read the receipt. The write does not increment the revision of the conversation, so
-that reports of carriers do not conflict with new messages.
+number of attempts has changed after the caller read the receipt, except the write of `count_failure`. A write does not
+increment the revision of the conversation, so that reports of carriers do not conflict with new messages.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ class CopyRepository:
     def begin(self, stored: StoredCopy) -> StoredCopy | None:
         """Record that a call to the carrier starts, and return the copy with the changed receipt.
 
-        Return None if another process has changed the receipt after the caller read the receipt.
+        Return None if the receipt was changed or deleted after the caller read the receipt.
 
         If the outcome of the previous call to the carrier is unknown, the phone may get the copy twice. The method then
         sets `may_be_repeated` in the receipt.
@@ -97,7 +97,7 @@ class CopyRepository:
         return self._store(stored, receipt.model_copy(update=update))
 
     def requeue(self, stored: StoredCopy, attempts: int) -> None:
-        """Record that the carrier did not accept the copy. Does nothing if the receipt has changed meanwhile.
+        """Record that the carrier did not accept the copy. Does nothing if the receipt has changed or was deleted.
 
         `attempts` is the new number of attempts. A call that the carrier throttled does not count.
         """
@@ -150,7 +150,7 @@ class CopyRepository:
     def write(self, writes: Sequence[Write]) -> None:
         """Store items that belong to a copy, without a change of its receipt.
 
-        Callers use this method if `change` could not store the items, because another process has changed the receipt.
+        Callers use this method for items that must be stored even if `change` has raised ReceiptChangedError.
         """
         self.table.transact(writes)
 
@@ -166,8 +166,8 @@ def _counters(message: Message, before: ReceiptStatus, after: ReceiptStatus, cha
     """Return the write that moves a copy from the counter of the status `before` to the counter of the status `after`.
 
     The counters are attributes of the message. The write also stores the event id of the change. The write fails if the
-    stored event id is not the event id in `message`, because event ids must only grow. A chat client ignores a change
-    with a smaller event id.
+    message was deleted, or if the stored event id is not the event id in `message`. The reason is that event ids must
+    only grow: a chat client ignores a change with a smaller event id.
     """
     key = keys.message(message.account_sid, message.conversation_sid, message.sid)
     actions = (

@@ -45,8 +45,9 @@ class DeletedServiceRepository:
     def erase(self, deleted: DeletedService, go_on: Callable[[], bool]) -> bool:
         """Remove the Users, roles, bindings and configurations of a service, and its tombstone.
 
-        The method calls `go_on` before each batch of items, and stops if `go_on` returns False. Returns whether all
-        items are removed. The last transaction removes the tombstone, so the sweeper continues an interrupted removal.
+        The method calls `go_on` before each batch of Users, roles and bindings, and stops if `go_on` returns False.
+        Returns whether all these items are removed. The last transaction removes the tombstone, so the sweeper
+        continues an interrupted removal.
         """
         service = deleted.service
         belongings = self._belongings(service)

@@ -44,9 +44,8 @@ class DueRepository:
     def failures(self, key: Key, now: datetime) -> int | None:
         """Return how many times in succession the sweeper has failed to process a resource.
 
-        Return None if the resource is not due now. For example, the sweeper may have claimed the resource, and the
-        claim has set a later due time. The method does not convert the item to a resource, because the conversion may
-        be the reason for the failures.
+        Return None if the resource is not due now, for example because a claim has set a later due time. The method
+        does not convert the item to a resource, because the conversion may be the reason for the failures.
         """
         stored = self.table.get(key) or {}
         due_at = stored.get(keys.DUE.sort)
@@ -59,7 +58,7 @@ class DueRepository:
         """Store the next due time, and how many times in succession the sweeper has failed to process the resource.
 
         Does nothing if the item has no due time. The revision of the item does not change. If a later change stores a
-        different due time, the method `failures` returns 0.
+        different due time, `failures` starts again with 0.
         """
         moment = to_milliseconds(due_at)
         actions = (Set(keys.DUE.sort, moment), Set("sweep_failures", failures), Set("sweep_failed_until", moment))

@@ -22,9 +22,9 @@ class EventAttemptRepository:
         """
         key = keys.event_attempt(delivery.event.account_sid, attempt.event_id, attempt.position)
         attributes = items.with_expiry(attempt.model_dump(mode="json", exclude_none=True), attempt.date_expires)
-        # The Table port writes an item with an update or with a transaction. An update costs half the write units. It
-        # need not remove attributes, because the attempt after the call has all attributes of the attempt before the
-        # call.
+        # The Table port writes an item with an update or with a transaction. An update costs half the write units. The
+        # update need not remove attributes, because the attempt after the call has all attributes of the attempt before
+        # the call.
         self.table.update(Update(key, tuple(Set(name, value) for name, value in attributes.items())))
 
     def fetch(self, event: Event, position: str) -> EventAttempt | None:

@@ -129,8 +129,8 @@ def _end_of_change(change_position: str, *, forward: bool) -> str:
 def _range_from(position: str | None, between: tuple[str, str], *, forward: bool) -> tuple[str, str]:
     """Return the part of the range `between` that the query for a page must read.
 
-    `position` is the position of the event after which the page begins. The part begins with the change that contains
-    this event, and continues in the direction of the list. If `position` is None, the part is the whole range.
+    `position` is the position after which the page begins. It contains the position of a change. The part begins with
+    this change, and continues in the direction of the list. If `position` is None, the part is the whole range.
     """
     if position is None:
         return between

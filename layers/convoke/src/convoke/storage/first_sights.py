@@ -1,4 +1,4 @@
-"""Create the User of each identity that is used in a service for the first time."""
+"""Create the User of each participant whose identity has no User in the service yet."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from convoke.storage.table import Equals, NotExists, Put, Table, TransactionCanc
 MAX_FIRST_SIGHT_ATTEMPTS = 12
 """The maximum number of transactions in which Convoke tries to create the Users of one request.
 
-A transaction is repeated only if another process changed one of these Users meanwhile: it created the User, or it
-changed or erased the User's tombstone. A request contains at most ten Users.
+A transaction is repeated only if one of these creations fails. A creation fails if the User already exists, or if the
+User's tombstone was changed or erased after it was read. A request contains at most ten Users.
 """
 
 
@@ -29,18 +29,19 @@ def creation(user: User) -> Put:
 
 
 class FirstSights:
-    """Creates the User of each identity that is used in a service for the first time.
+    """Creates the User of each participant whose identity has no User in the service yet.
 
-    The User is created in the transaction that stores the participant. Convoke first reads the Users of the request.
-    The transaction creates only the missing Users. See docs/decisions/0092-users-created-by-first-sight.md.
+    The User is created in the transaction that stores the participant. Convoke first reads the Users of the request
+    that are not cached. The transaction creates only the missing Users. See
+    docs/decisions/0092-users-created-by-first-sight.md.
     """
 
     def __init__(self, table: Table) -> None:
         self._table = table
         self._known: Cached[bool] = Cached(lambda *_: None)
-        """Contains an entry for each existing User that this process has read or created.
+        """Contains an entry for each existing User that this process has recently read or created.
 
-        While the entry of a User is fresh, `transact` at first assumes that the User exists.
+        While the entry of a User is fresh, the first transaction in `transact` does not create the User.
         """
         self.clear = self._known.clear
 
@@ -72,12 +73,12 @@ class FirstSights:
     def _missing(self, users: Sequence[User], *, consistent: bool) -> list[User]:
         """Return the Users among `users` that do not exist.
 
-        A deleted User does not exist, but the table can contain its tombstone. The returned User can then replace the
-        tombstone, because `in_place_of` has copied some fields of the tombstone.
+        If the table contains the tombstone of a deleted User, the returned User can replace the tombstone: see
+        `User.in_place_of`.
 
-        If `consistent` is False, the Users in the cache of this process count as existing, and the read is eventually
-        consistent. Such a read may miss a User that another request has just created. The transaction then fails, and
-        `transact` calls this method with `consistent=True`.
+        If `consistent` is False, cached Users count as existing, and the read is eventually consistent. Such a read may
+        miss a User that another request has just created. The transaction then fails, and `transact` calls this method
+        with `consistent=True`.
         """
         unknown = [user for user in users if consistent or not self._known(user.account_sid, user.sid)]
         if not unknown:

@@ -53,9 +53,8 @@ class InboundMessageRepository:
     def find(self, account_sid: str, inbound: InboundMessage, now: datetime) -> tuple[InboundRecord | None, str | None]:
         """Return the record of an earlier delivery of the message, and the SID of the message's conversation.
 
-        Each of these two results can be None. The conversation holds a lock on the addresses in the message. This is
-        the lock on a set of numbers if the message has several receivers, and otherwise the lock on a pair of
-        addresses.
+        Each of these two results can be None. The conversation holds the lock on the addresses in the message: the lock
+        on a set of numbers if the message has several receivers, otherwise the lock on a pair of addresses.
         """
         record_key = keys.inbound_record(account_sid, inbound.provider, inbound.provider_message_id)
         if inbound.is_group:

@@ -29,12 +29,13 @@ def to_resource(model: type[AnyModel], stored: Item) -> AnyModel:
 
 
 def conversation_item(conversation: Conversation) -> Item:
-    """Return the item of a conversation, including the attributes for the indexes `due` and `listed`."""
+    """Return the item of a conversation, including its attributes for the indexes `due` and `listed`.
+
+    Only a conversation with a due time is in `due`. A deleted conversation is not in `listed`.
+    """
     item = to_item(keys.conversation(conversation.account_sid, conversation.sid), conversation)
     if conversation.due_at:
         item |= keys.due_attributes(conversation.sid, conversation.due_at)
-    # A deleted conversation gets no list attributes. Without these attributes, the conversation is not in the index
-    # `listed`.
     if not conversation.date_removed:
         account_sid, service_sid = conversation.account_sid, conversation.chat_service_sid
         item |= keys.list_attributes(account_sid, service_sid, conversation.sid, conversation.date_created)
@@ -47,7 +48,10 @@ def provisioning_item(provisioning: Provisioning) -> Item:
 
 
 def participant_item(participant: Participant, chat_service_sid: str) -> Item:
-    """Return the item of a participant, including the attribute for the index `memberships`."""
+    """Return the item of a participant, including its attribute for the index `memberships`.
+
+    A participant without an identity and without an address is not in this index.
+    """
     account_sid, known_by = participant.account_sid, participant.known_by
     item = to_item(keys.participant(account_sid, participant.conversation_sid, participant.sid), participant)
     if known_by:
@@ -56,7 +60,10 @@ def participant_item(participant: Participant, chat_service_sid: str) -> Item:
 
 
 def user_item(user: User) -> Item:
-    """Return the item of a User, including the attributes for the indexes `due` and `listed`."""
+    """Return the item of a User, including its attributes for the indexes `due` and `listed`.
+
+    Only a User with a due time is in `due`. A deleted User is not in `listed`.
+    """
     item = to_item(keys.user(user.account_sid, user.sid), user)
     if user.due_at:
         item |= keys.due_attributes(user.sid, user.due_at)
@@ -67,7 +74,7 @@ def user_item(user: User) -> Item:
 
 
 def media_item(media: Media) -> Item:
-    """Return the item of a media, including the attributes for the index `due`."""
+    """Return the item of a media, including the attributes for the index `due` if the media has a due time."""
     item = to_item(keys.media(media.account_sid, media.sid), media)
     return item | keys.due_attributes(media.sid, media.due_at) if media.due_at else item
 

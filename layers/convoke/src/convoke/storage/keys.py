@@ -8,7 +8,7 @@ these six kinds of partition keys do not start with an account SID:
 - The directory of accounts. No request reads the directory.
 - The shards of the index `due`. Only the sweeper and the movable clock of tests read this index.
 - The owner item of an API key. Convoke reads this item to find the account of a request.
-- The master secrets of API keys. No request names this item.
+- The master secrets of API keys. They belong to no account, and no request names their key.
 - The lock on a sender's address, and the owner item of a sender. A carrier knows only the address or the SID of the
   sender. Convoke can find a sender of another account with these two items, but no response shows this sender.
 
@@ -73,7 +73,7 @@ DUE_SHARDS = tuple(f"due#{number}" for number in range(8))
 """The partitions of the index `due`. The schedule in template.yaml has an event for each partition.
 
 One partition is not enough. A partition of DynamoDB accepts at most 1,000 write units per second. Each conversation
-with participants causes two writes to this index. See
+with participants causes at least two writes to this index. See
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/bp-partition-key-design.html.
 """
 
@@ -139,9 +139,9 @@ def api_keys() -> tuple[str, str]:
 
 
 def api_key_owner(key_sid: str) -> Key:
-    """Return the table key of the item that contains the Account SID of an API key.
+    """Return the key of the item that contains the Account SID of an API key.
 
-    The table key does not contain the Account SID, because a request contains only the SID of the API key.
+    The key does not contain the Account SID, because a request contains only the SID of the API key.
     """
     return Key(key_sid, "owner")
 
@@ -210,7 +210,10 @@ def sending_second(account_sid: str, sender_sid: str, second: int) -> Key:
 
 
 def sending_turns(account_sid: str, sender_sid: str) -> Key:
-    """Return the key of the item that contains the next free turn for a delayed copy. See storage/sending_limits.py."""
+    """Return the key of the item that contains the next free turn of a sender.
+
+    A turn is the time at which one delayed copy comes back. See storage/sending_limits.py.
+    """
     return Key(f"{account_sid}#sending#{sender_sid}", "turns")
 
 
@@ -261,7 +264,7 @@ def opt_out(account_sid: str, business_address: str, address: str) -> Key:
 
 
 def keyword_record(account_sid: str, provider_message_id: str) -> Key:
-    """Return the key of the record which shows that a keyword message has changed an opt-out list."""
+    """Return the key of the record which shows that a STOP or START message was applied to an opt-out list."""
     return Key(f"{account_sid}#keyword#{_digest(provider_message_id)}", "keyword")
 
 
@@ -287,7 +290,7 @@ def deleted_service(account_sid: str, chat_service_sid: str) -> Key:
 
 
 def sids_of_deleted_service(key: Key) -> tuple[str, str]:
-    """Return the account SID and the service SID in the key of a tombstone."""
+    """Return the account SID and the service SID in the key of a deleted service's tombstone."""
     account_sid, _, chat_service_sid = key.pk.partition("#")
     return account_sid, chat_service_sid
 
@@ -547,7 +550,7 @@ def list_shards(account_sid: str, name: str) -> list[str]:
 
 
 def list_position(at: datetime, sid: str) -> str:
-    """Return the position of an item in a list. Each position is unique. Positions sort by date, then by SID."""
+    """Return the position of an item in a list. Positions are unique, and sort by date, then by SID."""
     return f"{to_milliseconds(at)}#{sid}"
 
 
@@ -623,8 +626,8 @@ def sids_of_conversation(key: Key) -> tuple[str, str]:
 def is_streamed(item: Item) -> bool:
     """Return whether the event publisher must receive a new item from the table's stream.
 
-    The event publisher must receive each change, unless `Change.published_by_maker` is True. It needs no item of
-    another kind. The filter in template.yaml has the same rule.
+    The event publisher receives only changes, except changes for which `Change.published_by_maker` is True. The filter
+    in template.yaml has the same rule.
     """
     return item["sk"] == "change" and not item.get("published_by_maker", False)
 
@@ -632,8 +635,8 @@ def is_streamed(item: Item) -> bool:
 def is_streamed_to_consumers(item: Item) -> bool:
     """Return whether the embedded engine must publish the events of a new item.
 
-    On the embedded engine, only webhooks and the message sender consume events. The message sender sends copies to
-    phones. Therefore a change without events for webhooks and without copies is not published.
+    On the embedded engine, only webhooks and the message sender consume published events. The message sender sends
+    copies to phones. Therefore a change without events for webhooks and without copies is not published.
     """
     # Most items are not changes. Therefore check the sort key first.
     return item["sk"] == "change" and is_streamed(item) and bool(item["webhooks"] or item.get("has_copies"))

@@ -3,8 +3,8 @@
 To build a page, this module queries each shard of the index `listed`, merges the entries, and reads the item of each
 entry.
 
-The items are read with strong consistency, so a page shows no deleted resource and no old state. On DynamoDB, the index
-is eventually consistent, so a page may lack a resource that was created some milliseconds ago. See
+The items are read with strong consistency, so a page shows no old state. On DynamoDB, the index is eventually
+consistent, so a page may lack a resource that was created some milliseconds ago. See
 docs/behaviour/pagination.md#consistency and https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/GSI.html.
 """
 
@@ -75,8 +75,8 @@ def list_page(
 ) -> Page[AnyModel]:
     """Return a page of the resources in a list.
 
-    The page contains only the resources for which `is_shown` returns True. `is_shown` receives the stored resource,
-    which may be newer than the index.
+    The page contains only the resources for which `is_shown` returns True. `is_shown` must exclude tombstones. It
+    receives the stored resource, which may be newer than the index.
     """
     entries = query_entries(table, list_query, page.size, forward=page.forward is not page.descending)
     stored = fetch_items(table, entries)
@@ -86,10 +86,10 @@ def list_page(
 
 
 def query_entries(table: Table, list_query: ListQuery, max_entries: int, *, forward: bool) -> ListEntries:
-    """Return at most `max_entries` entries.
+    """Return at most `max_entries` entries that match the filter.
 
-    The result may have fewer entries, or none, although the list continues. The reason is that each shard is queried
-    only once and few entries may match the filter. `end` is then the position up to which all shards were read.
+    Each shard is queried only once. If few entries match the filter, the result may therefore be short or empty
+    although the list continues. `end` is then the position up to which all shards were read.
     """
     limit = max(max_entries + 1, MIN_ENTRIES_WITH_FILTER if list_query.only else 0)
     pages = [
@@ -105,7 +105,7 @@ def query_entries(table: Table, list_query: ListQuery, max_entries: int, *, forw
 def fetch_items(table: Table, entries: ListEntries) -> list[tuple[str, Item]]:
     """Return the position and the item of each entry, in the order of the entries.
 
-    Entries of deleted items are skipped. Such entries can exist, because the index is eventually consistent.
+    Entries whose item no longer exists are skipped. Such entries can exist, because the index is eventually consistent.
     """
     entry_keys = [key_of(entry) for entry in entries.found]
     found = table.get_many(entry_keys) if entry_keys else {}

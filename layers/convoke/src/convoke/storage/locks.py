@@ -1,10 +1,11 @@
 """Locks are items that keep unique names, pairs of addresses, sets of numbers and identities unique.
 
 The key of a lock contains the unique value or its hash. The transaction that stores the value also stores the lock. The
-transaction fails if an item with this key exists. Locks are necessary because DynamoDB has no other unique constraint.
+transaction fails if an item with this key exists. Locks are necessary because the only unique constraint of DynamoDB is
+the primary key.
 
-domain/groups.py determines which groups have the same set of numbers. See docs/behaviour/limits.md#uniqueness and
-docs/how-it-works.md#promises.
+domain/groups.py determines which groups have the same set of numbers. The modules `address_configurations` and
+`senders` have locks of their own. See docs/behaviour/limits.md#uniqueness and docs/how-it-works.md#promises.
 """
 
 from __future__ import annotations
@@ -59,7 +60,8 @@ class Lock:
 def initial_locks(conversation: Conversation, provisioning: Provisioning | None) -> list[Lock]:
     """Return the locks of a new conversation, in the order in which collisions are reported.
 
-    See docs/behaviour/conversation-with-participants.md#collisions.
+    The locks on identities are not included, because Convoke stores them later, together with the participants. See
+    docs/behaviour/conversation-with-participants.md#collisions.
     """
     pairs = [participant.pair for participant in provisioning.participants] if provisioning else []
     pair_locks = [
@@ -71,11 +73,10 @@ def initial_locks(conversation: Conversation, provisioning: Provisioning | None)
 
 
 def locks_held(conversation: Conversation) -> dict[Key, Lock]:
-    """Return the locks that a conversation holds in its current state. The dict maps the key of each lock to the lock.
+    """Return the locks that a conversation holds in its current state, without the locks on identities.
 
-    The locks on identities, which belong to participants, are not included. See `identity_locks`. A closed conversation
-    holds only the lock on its unique name. A deleted conversation holds no lock. See
-    docs/behaviour/states-and-timers.md#closing.
+    See `identity_locks` for the locks on identities. A closed conversation holds only the lock on its unique name. A
+    deleted conversation holds no lock. See docs/behaviour/states-and-timers.md#closing.
 
     Do not call this function with a conversation that was closed because its participants could not be added. Such a
     conversation has released all its locks, and other conversations may hold these locks.
@@ -89,11 +90,10 @@ def locks_held(conversation: Conversation) -> dict[Key, Lock]:
 
 
 def identity_locks(participant: Participant | None) -> dict[Key, Lock]:
-    """Return the lock on a participant's identity. The dict maps the key of the lock to the lock.
+    """Return the lock on a participant's identity. Without a participant or without an identity, the dict is empty.
 
-    The dict is empty if there is no participant, or if the participant has no identity. The lock ensures that no two
-    participants of a conversation have the same identity. The item of the lock also contains the participant SID, so
-    that Convoke can find the participant with a given identity.
+    The lock ensures that no two participants of a conversation have the same identity. The item of the lock also
+    contains the participant SID, so that Convoke can find the participant with a given identity.
     """
     if participant is None or participant.identity is None:
         return {}
@@ -109,9 +109,9 @@ def holder_sid(lock_item: Item) -> str:
 def collision_error(locks: Sequence[Lock], canceled: TransactionCanceledError, *, first: int) -> Exception:
     """Return the error for those of `locks` that could not be acquired, because the items of the locks exist.
 
-    `first` is the position of the first lock in the transaction. If none of the locks exists, the function returns
-    `canceled`. The transaction then failed because an item with a new SID already exists. This is practically
-    impossible, because SIDs have a random part.
+    `first` is the position of the first lock in the transaction. If none of the locks exists, return `canceled`. The
+    transaction then failed because an item with a new SID already exists. This is practically impossible, because SIDs
+    have a random part.
     """
     existing = [(lock, canceled.failed.get(position)) for position, lock in enumerate(locks, first)]
     errors = [lock.make_error(holder_sid(item)) for lock, item in existing if item]

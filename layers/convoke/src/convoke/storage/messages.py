@@ -25,8 +25,8 @@ from convoke.storage.table import MAX_WRITES, Add, Delete, Exists, Put, Table, U
 class MessageRepository:
     """Writes a message, its events and the new revision of its conversation in one transaction.
 
-    Every method that writes raises ChangedMeanwhileError if another request changed the conversation after this request
-    read the conversation.
+    Every method that writes raises ChangedMeanwhileError if another request changed the conversation, for example added
+    or deleted a message, after this request read the conversation.
     """
 
     table: Table

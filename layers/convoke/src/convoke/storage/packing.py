@@ -1,8 +1,8 @@
-"""Pack the events of a change, and the participants of a request, into small items.
+"""Pack the events of a change, and the participants of a request, into small items. Unpack such items.
 
-A field that has the same value in all events, or in all participants, is stored only once. Values that follow from the
-key or from another field are not stored. DynamoDB charges for each KB of a written item, and twice as much in a
-transaction. The events of ten participants differ only in SIDs and identities. See
+A field that has the same value in all events, or in all participants, is stored only once. Some values that follow from
+the key or from another field are not stored. DynamoDB charges for each KB of a written item, and twice as much in a
+transaction. The events of ten participants have most fields in common. See
 docs/decisions/0050-common-fields-stored-once.md and docs/decisions/0121-arm64-and-smaller-items.md.
 """
 
@@ -49,14 +49,14 @@ KEY_FIELDS = ("account_sid", "conversation_sid")
 
 class _PackedParticipants(Model):
     common: dict[str, Any] = Field(default_factory=dict)
-    """The fields that have the same value in all participants.
+    """The fields that have the same value in all participants, except the values that `_implied_fields` returns.
 
     This mapping is empty if an older version of Convoke, which did not pack participants, stored the item.
     """
     columns: dict[str, list[str]] = Field(default_factory=dict)
-    """Maps field names to columns. The value of such a field is a string in all participants.
+    """Maps the name of each field whose value is a string in all participants to a column, except common fields.
 
-    A column is a list. The list contains the common prefix of the values, and then the suffix of each value.
+    A column contains the common prefix of the values, and then the suffix of each value.
 
     Older versions of Convoke did not store this mapping.
     """
@@ -148,9 +148,9 @@ def _implied_fields(provisioning: Fields) -> Fields:
 
 
 def _split_columns(rows: list[dict[str, Any]]) -> tuple[dict[str, list[str]], list[dict[str, Any]]]:
-    """Convert fields to columns. A field is converted if its value is a string in all rows.
+    """Return a column for each field whose value is a string in all rows, and the rows without these fields.
 
-    Return the columns, and the rows without these fields. If the columns contain all fields, the list of rows is empty.
+    If the columns contain all fields, the list of rows is empty.
     """
     columns = {}
     for name in rows[0] if rows else ():
@@ -184,7 +184,7 @@ def _packed(mappings: Sequence[Fields]) -> tuple[dict[str, Any], list[dict[str, 
     """Return the fields that have the same value in all mappings, and a list with the other fields of each mapping."""
     common = {**mappings[0]} if mappings else {}
     for each in mappings[1:]:
-        # Make a new dict only if a field differs. From the third mapping on, usually no field differs, and the
+        # Make a new dict only if a field of `common` differs. From the third mapping on, usually none differs, and the
         # comparison of views is fast.
         if not common.items() <= each.items():
             common = {name: value for name, value in common.items() if each.get(name, ABSENT) == value}

@@ -26,9 +26,8 @@ def query_page(
 ) -> Page[AnyModel]:
     """Return a page of resources from one partition. The sort keys of the resources are in the range `between`.
 
-    `position` is the key of a resource. A forward page begins after this resource. A backward page ends before this
-    resource. Without `position`, a forward page begins at the first resource, and a backward page ends at the last
-    resource.
+    `position` is the key of a resource. A forward page begins after this resource, and a backward page ends before it.
+    Without `position`, a forward page begins at the start of the list, and a backward page ends at the end.
     """
     found = table.query(
         partition,
@@ -93,8 +92,8 @@ def page_of_entries(
     """Return a page of the resources that belong to the entries of an index.
 
     - `found` contains each resource with the position of its entry, in the order of the query.
-    - `positions` contains the positions of the entries, in the order of the query. An entry whose item was deleted has
-      a position but no resource. Therefore the neighbouring pages start at positions of entries, not of resources.
+    - `positions` contains the positions of the entries, in the order of the query. An entry whose resource is not shown
+      may have a position too. Therefore the neighbouring pages start at positions of entries, not of resources.
     - `end` is the position after which there may be more entries, or None if there are no more entries.
     """
     first = positions[0] if positions else end

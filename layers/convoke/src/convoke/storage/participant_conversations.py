@@ -1,8 +1,8 @@
-"""List the conversations of an identity or an address.
+"""List the conversations of an identity or an address, or only the keys of its participants.
 
-To build a page, this module queries the index `memberships`. For each entry, the module then reads the item of the
-participant and the item of the conversation. The items are read with strong consistency, so a page shows no removed
-participant and no deleted conversation. On DynamoDB, the index is eventually consistent, so a page may lack a
+To build a page of conversations, this module queries the index `memberships`. For each entry, the module then reads the
+item of the participant and the item of the conversation. The items are read with strong consistency, so a page shows no
+removed participant and no deleted conversation. On DynamoDB, the index is eventually consistent, so a page may lack a
 participant that was added some milliseconds ago. See docs/behaviour/participant-conversations.md#what-is-listed.
 """
 

@@ -51,11 +51,12 @@ MakeChange = Callable[[Sequence[User]], Change]
 class ParticipantRepository:
     """Writes a participant, its events, its locks and its conversation in one transaction.
 
-    If the identity of the participant is used in the service for the first time, the same transaction creates the User.
+    The same transaction creates the User of a new identity if the User does not exist.
 
     Every method that writes, except `update_alone`, raises ChangedMeanwhileError if another request changed the
-    conversation after this request read the conversation. If another conversation or participant holds a required lock,
-    the method raises the error of this lock.
+    conversation after this request read the conversation. `update` also raises this error if another request changed
+    the participant. If another conversation or participant holds a required lock, the method raises the error of this
+    lock. `create` and `update` can also raise the UnavailableError of `FirstSights.transact`.
     """
 
     table: Table

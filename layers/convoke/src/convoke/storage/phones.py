@@ -124,7 +124,7 @@ class PhoneRepository:
 
 @lean_dataclass
 class OptOutRepository:
-    """Stores the opt-out list of each business number. The list contains the phones that have answered STOP."""
+    """Stores the opt-out list of each business number: the phones that have sent STOP and have not sent START since."""
 
     table: Table
 
@@ -141,7 +141,7 @@ class OptOutRepository:
         self.table.transact([Delete(keys.opt_out(account_sid, business_address, address)), *other_writes])
 
     def was_applied(self, account_sid: str, provider_message_id: str) -> bool:
-        """Return whether the keyword message with this id has already changed an opt-out list. See `keyword_write`."""
+        """Return whether the STOP or START message with this id was already applied. See `keyword_write`."""
         return self.table.get(keys.keyword_record(account_sid, provider_message_id)) is not None
 
 
@@ -158,7 +158,7 @@ def _related(message: PhoneMessage) -> tuple[Key, Key]:
 
 
 def keyword_write(account_sid: str, provider_message_id: str, moment: datetime) -> Put:
-    """Return the write that stores that a keyword message has changed the opt-out list.
+    """Return the write that stores that a STOP or START message was applied to the opt-out list.
 
     A message can be delivered twice. Without this record, a repeated STOP message after a START message would opt the
     phone out again.

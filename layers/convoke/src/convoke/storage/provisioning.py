@@ -107,7 +107,8 @@ class ProvisioningRepository:
     ) -> bool:
         """Close a conversation whose participants could not be added, release its locks, and log an alert.
 
-        `alert_writes` store the alert. Returns False if the conversation is no longer `initializing` or was deleted.
+        `alert_writes` store the alert. Returns False if the participants were added meanwhile, or if the conversation
+        is no longer `initializing` or was deleted.
         """
         released = [lock.release(conversation.sid) for lock in initial_locks(conversation, provisioning)]
         return self._try_transact(

@@ -1,7 +1,8 @@
 """Optimistic locking for a conversation and the resources that belong to the conversation.
 
-Each change is one transaction. The transaction increments the revision of the conversation. The transaction fails if
-the stored revision is not the revision that the request read. See docs/decisions/0022-revision-optimistic-locking.md.
+A change with `revise` is one transaction. The transaction increments the revision of the conversation, and fails if the
+stored revision is not the revision that the request read. Some changes do not use `revise`, for example a new read
+position or the status of a receipt. See docs/decisions/0022-revision-optimistic-locking.md.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ EVENT_ID, STATE_EVENT_ID = "event_id", "state_event_id"
 
 
 class ChangedMeanwhileError(Exception):
-    """Optimistic locking failed. Another request changed the resource after this request read the resource.
+    """Optimistic locking failed: the resource was changed after this operation read the resource.
 
     `retry_on_conflict` in operations/conversations.py repeats most operations after this error.
     """
@@ -51,7 +52,7 @@ def revise(
     `change` contains the events to publish. If `change` is None, nothing is published.
 
     Raises ChangedMeanwhileError if the stored conversation does not have the revision of `before`, or if a condition of
-    `other_writes` fails. If another conversation holds a lock, raises the error of this lock.
+    `other_writes` fails. Otherwise, if another conversation holds a lock, raises the error of this lock.
     """
     try:
         table.transact(revision_writes(before, actions, change, acquired_locks, other_writes))
@@ -78,7 +79,10 @@ def revision_writes(
 
 
 def event_id_actions(actions: Sequence[Action], change: Change) -> list[Action]:
-    """Return the actions that store the event id of a change in the item of the conversation."""
+    """Return the actions that store the event id of a change in the item of the conversation.
+
+    If `actions` set the state, the event id is also stored as `state_event_id`.
+    """
     names = [EVENT_ID]
     if any(action.name == "state" for action in actions):
         names.append(STATE_EVENT_ID)

@@ -83,7 +83,8 @@ class RoleRepository:
     def delete(self, service: Service, role: Role) -> bool:
         """Delete a role. The configuration of `service` must not refer to the role.
 
-        Returns False if the role was deleted, or if the roles in the configuration changed after `service` was read.
+        Returns False if the role or the service was deleted, or if the roles in the configuration changed after
+        `service` was read.
         """
         try:
             self.table.transact([names_no_other_roles(service), Delete(_key(role), Exists("pk"))])

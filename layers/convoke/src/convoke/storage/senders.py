@@ -1,9 +1,9 @@
 """Store the senders of an account.
 
-Each sender has three items: the sender, a lock whose key contains the address, and an owner item whose key contains the
-SID of the sender. Because of the lock, an address has at most one sender in all accounts. The keys of the lock and of
-the owner item do not contain the Account SID, because a carrier knows only the address or the SID of the sender. The
-two items contain the Account SID as an attribute.
+Each sender has three items: the sender, a lock whose key contains the hash of the address, and an owner item whose key
+contains the SID of the sender. Because of the lock, an address has at most one sender in all accounts. The keys of the
+lock and of the owner item do not contain the Account SID, because a carrier knows only the address or the SID of the
+sender. The two items contain the Account SID as an attribute.
 """
 
 from __future__ import annotations

@@ -45,8 +45,8 @@ class SendingLimits:
         """Return 0 if the sender may send a copy now. If the sender has a limit, the copy counts towards this limit.
 
         Otherwise return a pause in seconds. After the pause, the caller must call this method again for the same copy.
-        Pauses that are shorter than MAX_PAUSE end at different times (see `_turn`). In each second, at most as many of
-        these pauses end as the limit permits copies.
+        Pauses that are shorter than MAX_PAUSE are spread (see `_turn`): usually, no more of them end in one second than
+        the limit permits copies.
         """
         limit = sender.max_messages_per_second
         if limit is None or self._is_counted(sender, limit, now):

@@ -37,8 +37,8 @@ class ServiceRepository:
     def update(self, service: Service, change: ServiceConfigurationChange) -> Service | None:
         """Store the fields that `change` sets, and return the service.
 
-        Returns None if the service or a role in `change` does not exist. `change` must set at least one field, because
-        DynamoDB refuses an update without actions.
+        Returns None if the service or a role in `change` does not exist. The default roles always exist. `change` must
+        set at least one field, because DynamoDB refuses an update without actions.
         """
         key, actions = keys.service(service.account_sid, service.sid), tuple(items.update_actions(change))
         # Without the conditions below, another request could delete a role at the same time. The Table port cannot

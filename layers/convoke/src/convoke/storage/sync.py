@@ -51,8 +51,8 @@ class SyncMembership(NamedTuple):
     def event_id(self) -> int:
         """The event id of the last change of this membership in the User's map of conversations.
 
-        A change of the conversation's state counts too. Convoke stores the participants of a new conversation first,
-        and clients see the conversation only when it leaves `initializing`.
+        A change of the conversation's state counts too, because clients see a new conversation only when it leaves
+        `initializing`. That is later than the change that stored the participant.
         """
         return max(self.participant.last_event_id, self.conversation.state_event_id or 0)
 
@@ -67,7 +67,7 @@ class SyncRepository:
         """Return a conversation, and the SID of its participant with the given identity.
 
         The SID is None if there is no such participant. Both values are None if the conversation does not exist or was
-        deleted. Both values come from one read.
+        deleted.
         """
         conversation_key = keys.conversation(account_sid, conversation_sid)
         lock_key = keys.identity_lock(account_sid, conversation_sid, identity)
@@ -82,7 +82,7 @@ class SyncRepository:
     ) -> list[RecordedTouch]:
         """Return the records of edits and removals in a Sync object after the event id `since`, oldest first.
 
-        The result has at most `limit` records.
+        The result has at most `limit` records. A record expires after seven days.
         """
         partition = keys.conversation(account_sid, conversation_sid).pk
         between = keys.sync_touches(kind, keys.touch_position(since + 1))
@@ -150,7 +150,8 @@ class SyncRepository:
     ) -> Iterator[SyncMembership | Departure]:
         """Yield the memberships of an identity that were added or changed after the event id `since`.
 
-        If the conversation of a membership was deleted after `since`, yield a `Departure` instead.
+        If the conversation of a membership was deleted after `since`, yield a `Departure` instead. Skip conversations
+        in the state `initializing`.
         """
         for stored, participant in self._every_membership(account_sid, chat_service_sid, identity):
             if _membership_event_id(stored, participant) <= since:

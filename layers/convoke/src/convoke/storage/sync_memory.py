@@ -1,7 +1,7 @@
 """Store records of removals and edits for seven days, for chat clients that connect again.
 
-A client that connects again gets the current state of each changed item. Convoke compares event ids to find the changed
-items. With event ids alone, Convoke cannot find these changes:
+A client that connects again gets the current state of each changed item. Convoke usually finds the changed items by
+their event ids. With event ids alone, Convoke cannot find these changes:
 
 - A deleted message, a participant that left, or a conversation that a User left: no item with an event id exists.
 - An edited message: Convoke would have to read all messages to find the event id.
@@ -27,7 +27,7 @@ from convoke.storage.table import Item, Put, key_of
 
 
 class RecordedTouch(Model):
-    """A record which shows that an item of a Sync object was edited or removed. It does not contain the item."""
+    """A record which shows that an item of a Sync object was edited or removed. `key` is the key of the item."""
 
     event_id: int
     action: Action
@@ -45,7 +45,7 @@ class Departure(NamedTuple):
 
 
 def touch_write(conversation: Conversation, kind: ObjectKind, touch: RecordedTouch) -> Put:
-    """Return the write that stores `touch`. `kind` is the kind of the touched Sync object of the conversation."""
+    """Return the write that stores `touch`. `kind` is the kind of the Sync object that contains the changed item."""
     key = keys.sync_touch(conversation.account_sid, conversation.sid, kind, keys.touch_position(touch.event_id))
     return Put(items.with_expiry(items.to_item(key, touch), _expiry(touch.event_id)))
 

@@ -67,9 +67,9 @@ class Index:
     """The names of the attributes that a query returns in addition to the key attributes."""
 
 
-# Conditions. If an attribute is absent, every condition on this attribute except NotExists fails. A condition also
-# fails if the attribute and the value have different types. `Exists("pk")` and `NotExists("pk")` check whether the item
-# exists, because every item has the attribute `pk`.
+# Conditions. If an attribute is absent, every condition on this attribute except NotExists fails. Equals and LessThan
+# also fail if the attribute and the value have different types. Contains also fails if the attribute is not a set.
+# `Exists("pk")` and `NotExists("pk")` check whether the item exists, because every item has the attribute `pk`.
 
 
 @lean_dataclass

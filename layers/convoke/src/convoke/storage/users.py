@@ -1,6 +1,6 @@
 """Store the Users of a service.
 
-The module `first_sights` creates the User of each identity that is used in a service for the first time.
+The module `first_sights` creates the missing Users of participants.
 """
 
 from __future__ import annotations
