@@ -1,4 +1,4 @@
-"""Define the command `convoke`. The module of a command is imported only when this command runs or prints its help.
+"""Define the command `convoke`. The module of a command is imported only if the command line names this command.
 
 Importing the embedded engine, boto3 and the Twilio SDK takes up to a second. `convoke --help` imports none of these
 packages.
