@@ -41,7 +41,7 @@ Further failures in a row make the pause longer.
 
 
 class PeriodicThread:
-    """A thread that calls `work` every `interval` seconds, and also after each call of `wake`.
+    """A thread that calls `work` every `interval` seconds, and earlier if `wake` is called.
 
     The pauses grow while `work` fails.
     """
@@ -86,8 +86,8 @@ class PeriodicThread:
 class StepScheduler:
     """Runs steps in slices on an event loop, so that requests and steps share the thread fairly.
 
-    After a slice, the running requests get as much time as the slice took. A request waits for at most one slice, and
-    requests never block steps.
+    After a slice, the running requests get as much time as the slice took. Then the next slice may start, even if
+    requests are still running.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, steps: Steps) -> None:

@@ -69,7 +69,7 @@ class StreamBacklog:
     """Tracks whether the stream may contain records, and how long the oldest record has been waiting.
 
     The stream does not store when a record arrived. Therefore this object stores the time of each commit and the number
-    of records in the commit. Records that were in the stream before the process started have no age.
+    of records in the commit. Records from before the start of the process do not count for the age.
     """
 
     may_have_records: bool = True

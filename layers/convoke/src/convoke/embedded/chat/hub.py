@@ -151,7 +151,7 @@ class Hub:
         self._add_work(partial(self._notify, changes))
 
     def check_guest(self, client: ChatClient) -> None:
-        """After a change of the User's role, end the subscriptions to conversations that the User must no longer see.
+        """End subscriptions of a User that the role of the User no longer permits.
 
         Check only conversations that the User is not a member of. `changed` handles removed members.
         """
