@@ -59,7 +59,7 @@ MAX_CONCURRENT_DELIVERIES_PER_ACCOUNT = 16
 MAX_CONCURRENT_DELIVERIES_PER_RECEIVER = 4
 
 EVENTS_PER_TICK = 8
-"""The maximum number of events that are split in one tick of the event loop.
+"""The maximum number of events from the delivery queue that are split in one tick of the event loop.
 
 In each tick, the engine first splits events and then starts deliveries, so events never wait for deliveries.
 """

@@ -27,7 +27,7 @@ A step that is already running always completes.
 """
 
 ITERATIONS_BETWEEN_SLICES = 2
-"""How many iterations of the event loop lie between two slices.
+"""If steps still wait after a slice, the next slice starts after this number of iterations of the event loop.
 
 In the first iteration, the event loop reads a request that arrived during the slice. In the second iteration, the
 gateway computes the response.

@@ -156,7 +156,8 @@ class Steps:
                 self.run(until)
 
     def run(self, until: float) -> None:
-        """Run waiting steps until the monotonic clock reaches `until`. Then publish one batch of stream records.
+        """Run steps until no step waits or the monotonic clock reaches `until`. Then publish one batch of stream
+        records.
 
         If a step waits, at least one step runs.
 

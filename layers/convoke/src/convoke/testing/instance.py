@@ -120,9 +120,9 @@ class RunningInstance:
         return any(not each.notify_webhooks and expected.items() <= each.payload.items() for each in newest.resources)
 
     def settle(self, timeout: float = TIMEOUT_SECONDS) -> None:
-        """Wait until no participants, webhooks or copies wait. A copy is a message that Convoke sends to a phone.
+        """Wait until Convoke has no participants to add, and all webhooks and copies are delivered or given up.
 
-        Webhooks and copies wait until they are delivered or given up. Participants of a conversation that `hold` holds
+        A copy is a message that Convoke sends to a phone. Conversations that `hold` keeps in the state `initializing`
         do not count. Raise TimeoutError if some work is not done after `timeout` seconds.
         """
         if not self._engine.settle(timeout):
