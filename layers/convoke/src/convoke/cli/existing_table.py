@@ -109,7 +109,7 @@ def _key_names(schema: Mapping[str, object]) -> tuple[str, ...]:
 
 
 def _check_secrets(client: SecretsManagerClient, prefix: str, accounts: list[Account]) -> None:
-    """Raise ExistingTableError if an account's secret or the secret with the master secrets is missing."""
+    """Raise ExistingTableError if an account's secret or the secret with the master secrets is missing or unusable."""
     for account in accounts:
         _check_secret(client, f"{prefix}{account.sid}")
     # template.yaml builds the name of this secret in the same way.

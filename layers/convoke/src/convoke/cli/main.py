@@ -111,7 +111,7 @@ class LazyGroup(click.Group):
         return command
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
-        """Complete the name of a command without importing the commands."""
+        """Complete the names of commands and options without importing the commands."""
         names = [name for name in self.list_commands(ctx) if name.startswith(incomplete)]
         commands = [CompletionItem(name, help=self._lazy_commands[name].summary) for name in names]
         return [*commands, *click.Command.shell_complete(self, ctx, incomplete)]

@@ -158,7 +158,7 @@ class SqliteTable:
             self._connection.close()
 
     def check_data_file(self) -> None:
-        """Check that the data file still exists. If not, call `on_gone` and raise UnavailableError."""
+        """If the data file was removed or replaced, call `on_gone` and raise UnavailableError."""
         try:
             self._check_data_file()
         except DataFileGoneError as error:

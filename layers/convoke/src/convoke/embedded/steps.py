@@ -156,8 +156,7 @@ class Steps:
                 self.run(until)
 
     def run(self, until: float) -> None:
-        """Run steps until no step waits or the monotonic clock reaches `until`. Then publish one batch of stream
-        records.
+        """Run steps until no step waits or the monotonic clock reaches `until`. Then publish a batch of stream records.
 
         If a step waits, at least one step runs.
 
