@@ -62,8 +62,8 @@ class Feed(Protocol):
     def replay(self, session: ChatSession, sync_object: SyncObject, since: int | None) -> Replay:
         """Return the events of an object after the event id `since`, and possibly a few events shortly before `since`.
 
-        If `since` is None, return only the events of the last few seconds. Raise an error if the session must not see
-        the object.
+        If `since` is None, return only the events of the last few seconds. The replay can be incomplete, see
+        `Replay.is_complete`. Raise an error if the session must not see the object.
         """
 
     def check_visible(self, session: ChatSession, sync_object: SyncObject) -> None:

@@ -1,4 +1,4 @@
-"""Define the limits for chat clients. docs/behaviour/limits.md#chat-clients lists these limits.
+"""Define the limits for chat clients. docs/behaviour/limits.md#chat-clients lists most of these limits.
 
 A call is a frame of the client that the server answers, such as a REST call (see `ANSWERED` in server.py).
 """
