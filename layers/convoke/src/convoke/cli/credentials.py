@@ -1,4 +1,4 @@
-"""Choose the account that `convoke up` uses. The environment can set the account and its Auth Token."""
+"""Define the option `--account-sid`, and choose the account that `convoke up` uses, with its Auth Token."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ class CredentialsError(Exception):
 def first_account(accounts: AccountOperations, sid: str | None, environ: Mapping[str, str]) -> tuple[Account, str]:
     """Return the account that `convoke up` uses, with its Auth Token. Raise CredentialsError if `sid` is invalid.
 
-    If `sid` is None, use the oldest account. Create the account if it does not exist. An Auth Token in the environment
-    permanently replaces the stored Auth Token.
+    If `sid` is None, use the oldest account. Create the account if it does not exist. If CONVOKE_AUTH_TOKEN is set, its
+    value permanently replaces the stored Auth Token.
     """
     token = environ.get(TOKEN_VARIABLE) or None
     if sid is not None and not is_sid(sid, Prefix.ACCOUNT):

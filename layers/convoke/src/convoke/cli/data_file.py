@@ -53,7 +53,10 @@ def resolve_data(context: click.Context, _: click.Parameter, data: str) -> str:
 
 
 def resolve_existing_data(context: click.Context, parameter: click.Parameter, data: str) -> str:
-    """Do the same as `resolve_data`, and also raise ClickException if the data file does not exist."""
+    """Do the same as `resolve_data`, and also raise ClickException if the data file does not exist.
+
+    With --stack or `:memory:`, no data file is necessary.
+    """
     path = resolve_data(context, parameter, data)
     if context.params.get("stack") is None and path != MEMORY and not Path(path).exists():
         raise click.ClickException(f"there is no data file {path}")
@@ -68,7 +71,7 @@ the_data_option = partial(
     default=default_data,
     help="Path of the data file.",
 )
-"""The option `--data` without a callback. Each use of this option adds a callback that checks and resolves the path."""
+"""The option `--data` without a callback. Pass a callback that resolves the path, such as `resolve_data`."""
 
 data_option = the_data_option(
     callback=resolve_data, help="Path of the data file. With :memory:, the data is lost when the command ends."
@@ -76,7 +79,7 @@ data_option = the_data_option(
 """The option for commands that create a missing data file."""
 
 existing_data_option = the_data_option(callback=resolve_existing_data)
-"""The option for commands that need an existing data file. The value `:memory:` is permitted too."""
+"""The option for commands that need an existing data file, `:memory:` or the option --stack."""
 
 
 @contextmanager
@@ -101,7 +104,8 @@ def new_engine(
 ) -> EmbeddedEngine:
     """Create an engine on a data file. See `EmbeddedEngine` for `reset` and `observers`.
 
-    Raise ClickException if the data file or an environment variable is invalid.
+    Raise ClickException if the data file or an environment variable is invalid, or if the folder of the data file
+    cannot be created.
     """
     if data != MEMORY:
         create_folder(data)
@@ -118,9 +122,9 @@ def new_engine(
 
 
 def create_folder(data: str) -> None:
-    """Create the folder of a data file if it does not exist. Only the owner can read a new folder.
+    """Create the folder of a data file if it does not exist. Only the owner can read the new folder.
 
-    Raise ClickException if the folder cannot be created.
+    Missing parent folders get the default permissions. Raise ClickException if the folder cannot be created.
     """
     try:
         Path(data).parent.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""`convoke demo`: start `convoke up`, create conversations with the Twilio SDK, and check every result.
+"""`convoke demo`: start `convoke up`, create conversations with the Twilio SDK, and check the results.
 
 The first part runs the two examples of Twilio's ConversationWithParticipants page. The second part takes one
 conversation through its states. In the third part, a simulated phone writes to a business number.
@@ -65,7 +65,7 @@ class Timeline:
 
 
 def run_demo(print_line: Print) -> bool:
-    """Run the parts of the demo until one part fails. Return whether every step had the expected result."""
+    """Run the demo until an example or a part fails. Return whether the checked results are as expected."""
     with started_instance() as ready, Receiver().listening() as receiver:
         print_line(f"Convoke listens on {ready['url']}. A webhook receiver listens on {receiver.url}.")
         client = Client(ready["account_sid"], ready["auth_token"])
@@ -81,7 +81,7 @@ def run_demo(print_line: Print) -> bool:
 def run_example(name: str, client: Client, receiver: Receiver, validator: RequestValidator, print_line: Print) -> bool:
     """Create the conversation of one example. Wait for its participants and for its webhook.
 
-    Return whether every step had the expected result.
+    Return whether the checked results are as expected.
     """
     print_line(f"\n{name}")
     timeline = Timeline(print_line)
@@ -108,7 +108,7 @@ def run_example(name: str, client: Client, receiver: Receiver, validator: Reques
 def run_lifecycle(client: Client, print_line: Print) -> bool:
     """Take one conversation through its states: active, inactive, active, closed, deleted.
 
-    Return whether every step had the expected result.
+    Return whether the checked results are as expected.
     """
     print_line("\nThe lifecycle of a conversation")
     timeline, v1 = Timeline(print_line), client.conversations.v1
@@ -143,7 +143,7 @@ def run_lifecycle(client: Client, print_line: Print) -> bool:
 def run_phone(client: Client, print_line: Print) -> bool:
     """Let a simulated phone write to a business number, get an answer, and opt out.
 
-    Return whether every step had the expected result.
+    Return whether the checked results are as expected.
     """
     print_line("\nA phone")
     timeline, v1 = Timeline(print_line), client.conversations.v1

@@ -34,9 +34,9 @@ OUTPUTS = {
     "CONVOKE_DELIVERY_QUEUE_URL": "DeliveryQueueUrl",
     "CONVOKE_EVENT_BUS_NAME": "EventBusName",
 }
-"""Maps each environment variable that the program needs to the name of the stack output that contains its value.
+"""Maps environment variables of the program to the names of the stack outputs that contain their values.
 
-The deployed functions get the same environment variables.
+CONVOKE_STACK_NAME and AWS_REGION have no stack output. `open_deployment` adds these two variables.
 """
 
 QUEUES = (
@@ -52,9 +52,10 @@ QUEUES = (
 - the stack output with the URL of the original queue
 - the stack output with the URL of the dead-letter queue
 
-The delivery queue has two dead-letter queues. If the last attempt of a delivery fails, the program adds the delivery to
-`delivery`. If Convoke itself cannot process a queue message, the program moves the queue message to
-`delivery-failure`. If the program crashes each time, SQS moves the queue message there after too many receives.
+The delivery queue has two dead-letter queues:
+
+- `delivery`: the deliveries that receivers did not accept
+- `delivery-failure`: the queue messages that Convoke or EventBridge failed to process
 """
 
 CHANGE_DEAD_LETTERS = "ChangeDeadLetterQueueUrl"
@@ -88,7 +89,10 @@ class Deployment:
 
 @contextmanager
 def open_deployment(stack: str) -> Iterator[Deployment]:
-    """Open the deployment of a stack. Raise DeploymentError if AWS reports an error, also inside the `with` block."""
+    """Open the deployment of a stack.
+
+    Raise DeploymentError if the stack is missing or unusable, or if AWS reports an error, also inside the `with` block.
+    """
     with _aws_errors():
         cloudformation = _cloudformation_client()
         outputs, region = _stack_outputs(cloudformation, stack), cloudformation.meta.region_name
@@ -106,9 +110,10 @@ class PrunedFunction(NamedTuple):
 
 
 def prune_versions(stack: str, keep: int) -> Iterator[PrunedFunction]:
-    """Delete all but the last `keep` versions of each function in a stack. Yield a result for each function.
+    """Delete old versions of each function in a stack. Yield a result for each function.
 
-    Raise DeploymentError if AWS reports an error. Never delete a version to which an alias refers.
+    Keep the last `keep` versions, and the versions to which an alias refers. Raise DeploymentError if the stack is
+    missing or unusable, or if AWS reports an error.
     """
     with _aws_errors():
         cloudformation = _cloudformation_client()
@@ -136,7 +141,7 @@ def _prune_function(client: Any, function: str, keep: int) -> PrunedFunction:
 
 @contextmanager
 def _aws_errors() -> Iterator[None]:
-    """Convert each AWS error in the `with` block to DeploymentError."""
+    """Convert AWS errors in the `with` block to DeploymentError."""
     try:
         yield
     except (BotoCoreError, ClientError, GetParameterError) as error:
@@ -145,8 +150,7 @@ def _aws_errors() -> Iterator[None]:
 
 def _cloudformation_client() -> Any:
     try:
-        # Users set AWS_REGION for the AWS CLI and other SDKs, but boto3 reads only AWS_DEFAULT_REGION. Therefore pass
-        # the value.
+        # Users set AWS_REGION for the AWS CLI and other SDKs, but boto3 ignores AWS_REGION. Therefore pass the value.
         return boto3.Session(region_name=os.environ.get("AWS_REGION") or None).client("cloudformation")
     except ValueError as error:
         # botocore raises ValueError if AWS_ENDPOINT_URL is not a URL.

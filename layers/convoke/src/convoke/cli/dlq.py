@@ -31,9 +31,9 @@ This value is an assumption.
 
 
 class StreamBatch(Model):
-    """The period of the stream records that Lambda has given up.
+    """The period in which the stream records arrived that Lambda could not process.
 
-    Lambda sends a queue message with this period to the dead-letter queue. See
+    Lambda sends this period to the dead-letter queue, but not the records. See
     https://docs.aws.amazon.com/lambda/latest/dg/services-dynamodb-errors.html.
     """
 
@@ -101,13 +101,12 @@ def dlq_redrive(data: str, stack: str | None) -> None:
 
 
 def _renewed(edges: Edges, body: str) -> str:
-    """Return the body with which a dead letter moves back to its queue. Change only deliveries and copies.
+    """Return the body with which a dead letter moves back to its queue. Only deliveries and copies change.
 
-    A delivery gets a new replay SID. Attempts are numbered separately for each event, target and replay, so the numbers
-    start at 1 again.
+    A delivery gets a new replay SID, so that its attempts are numbered from 1 again.
 
-    A copy gets a new date. If a limit of the sender or the carrier delays a copy until MAX_DELAY (domain/carriers.py)
-    has passed since the date, the copy fails.
+    A copy gets a new date. A copy fails if it is still delayed when MAX_DELAY (domain/carriers.py) has passed since its
+    date.
     """
     try:
         message = _MESSAGE.validate_json(body)
@@ -119,7 +118,11 @@ def _renewed(edges: Edges, body: str) -> str:
 
 
 def _republish(installation: Installation, body: str) -> bool:
-    """Publish the events of the changes in a dead letter. Return whether all events were published."""
+    """Publish the events of the changes that a dead letter identifies.
+
+    A StreamBatchLetter identifies a period. In this case, skip the events that have a delivery attempt. Return False if
+    the dead letter or its change is unreadable.
+    """
     try:
         letter = _CHANGE_LETTER.validate_json(body)
         if isinstance(letter, UnpublishedChange):

@@ -59,8 +59,7 @@ def events_list(account: str | None, conversation: str | None, limit: int, data:
     with open_installation(data, stack) as installation:
         account_sid, operations = installation.account_sid(account), installation.events
         filters = EventFilters(conversation_sid=conversation)
-        # Every page of events except the last page has `behind`. Therefore `_all_resources` never calls the second
-        # function.
+        # `_all_resources` never calls `position_of` here, because every page except the last page has `behind`.
         newest_first = _all_resources(
             lambda request: operations.list(account_sid, filters, request), lambda _: "", descending=True
         )
@@ -144,8 +143,8 @@ def _all_resources(
 ) -> Iterator[Any]:
     """Yield the resources of all pages. Fetch each page only when the caller needs its resources.
 
-    `position_of` returns the position of a resource. The next page starts after `behind`, or after the position of the
-    last resource if a page has no `behind`.
+    The next page starts after the position `behind` of a page. If a page has no `behind`, the next page starts after
+    the position of the last resource, which `position_of` returns.
     """
     page = list_page(PageRequest(PAGE_SIZE, descending=descending))
     yield from page.resources

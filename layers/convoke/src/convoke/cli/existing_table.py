@@ -1,7 +1,7 @@
 """Prepare a kept or restored DynamoDB table for a new stack.
 
-A restored table has the items and indexes of the original table. But it has no stream, no time to live, no
-point-in-time recovery and no deletion protection. See
+A restored table has the items of the original table, and its indexes unless the operator excludes them. A restored
+table has no stream, no time to live, no point-in-time recovery and no deletion protection. See
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/pointintimerecovery_restores.html.
 """
 
@@ -35,7 +35,7 @@ MAX_POLLS = 300
 API_KEY_MASTER = "api-key-master"
 """The last part of the name of the secret that contains the master secrets of API keys.
 
-The first part is the text before AUTH_TOKENS in the secret prefix.
+The name begins with the text before AUTH_TOKENS in the secret prefix, and `/`.
 """
 AUTH_TOKENS = "/auth-tokens/"
 
@@ -54,7 +54,7 @@ def prepare(name: str, secret_prefix: str) -> dict[str, str]:
     changed.
     """
     try:
-        # boto3 itself reads only AWS_DEFAULT_REGION, so pass the value of AWS_REGION.
+        # boto3 itself ignores AWS_REGION, so pass the value.
         session = boto3.Session(region_name=os.environ.get("AWS_REGION") or None)
         dynamodb = session.client("dynamodb")
         _check_table(_description(dynamodb, name))
@@ -109,7 +109,7 @@ def _key_names(schema: Mapping[str, object]) -> tuple[str, ...]:
 
 
 def _check_secrets(client: SecretsManagerClient, prefix: str, accounts: list[Account]) -> None:
-    """Raise ExistingTableError if an account's secret or the secret with the master secrets is missing."""
+    """Raise ExistingTableError if an account's secret or the secret with the master secrets is missing or unusable."""
     for account in accounts:
         _check_secret(client, f"{prefix}{account.sid}")
     # template.yaml builds the name of this secret in the same way.

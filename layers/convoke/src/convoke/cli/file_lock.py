@@ -13,7 +13,7 @@ def file_lock(path: str, *, waits: bool) -> Iterator[None]:
     """Hold the lock of a file during the block. If the file does not exist, create the file for its owner only.
 
     Raises BlockingIOError if another process holds the lock and `waits` is False. Raises another OSError if this
-    process may not write the file, or if the file is a symbolic link.
+    process may not write the file or change its mode, or if the file is a symbolic link.
     """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     try:

@@ -34,7 +34,7 @@ class Letters(Protocol):
         """The name of the dead-letter queue in the output of the commands, such as `delivery`."""
 
     def bodies(self) -> Sequence[str]:
-        """Return the bodies of all queue messages. The queue messages stay in the dead-letter queue."""
+        """Return the bodies of the queue messages. The queue messages stay in the dead-letter queue."""
 
     def consume(self, handle: Callable[[str], bool]) -> int:
         """Call `handle` with the body of each queue message. If `handle` returns True, delete the queue message.
@@ -95,7 +95,10 @@ class Installation:
 
 @contextmanager
 def open_installation(data: str, stack: str | None) -> Iterator[Installation]:
-    """Open the AWS deployment `stack`, or the data file if `stack` is None. Raise ClickException if this fails."""
+    """Open the AWS deployment `stack`, or the data file if `stack` is None.
+
+    Raise ClickException if this fails, or if AWS reports an error inside the `with` block.
+    """
     if stack is None:
         with open_engine(data) as engine:
             yield Installation(data, engine.program, lambda: [engine.dead_letters], lambda: engine.change_dead_letters)

@@ -1,7 +1,8 @@
-"""`convoke listen`: print each new event in the ledger. With `--forward-to`, also send each event to a URL.
+"""`convoke listen`: print each new event in the ledger.
 
-The ledger contains the events that Convoke has stored. The command only reads the ledger, and changes no configuration.
-An instance may run on the data file at the same time. With `--stack`, the command reads an AWS deployment.
+The ledger contains the events that Convoke has stored. With `--forward-to`, the command also sends the events for
+webhooks to a URL. The command only reads the ledger, and changes no configuration. An instance may run on the data file
+at the same time. With `--stack`, the command reads an AWS deployment.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ AWS charges for each query of the DynamoDB table, so the pause is longer for a d
 """
 
 OVERLAP = timedelta(seconds=30)
-"""Each read of the ledger goes back this far before the newest event.
+"""Each read of the ledger starts this long before the newest event of the previous read. See `_recent_events`.
 
 If the commit of an event is slow, the event can appear in the ledger after an event that happened later.
 """
@@ -83,7 +84,7 @@ def listen(forward_to: str | None, account_sid: str | None, data: str, stack: st
 
 @dataclass(frozen=True, slots=True)
 class Forwarder:
-    """Sends events to a URL, with the same requests that the account's webhook would get."""
+    """Sends events to a URL, with the POST requests that the account's webhook would get."""
 
     url: str
     installation: Installation
@@ -113,7 +114,10 @@ def new_events(
     now: Callable[[], datetime] = instants.now,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Iterator[Event]:
-    """Yield each event that happens from now on, oldest first. The iterator never ends."""
+    """Yield each event that happens from now on. The iterator never ends.
+
+    Each read of the ledger yields its new events oldest first. `pause` is the time between two reads, in seconds.
+    """
     newest = now()
     seen = {event.id for event in _recent_events(operations, account_sid, newest)}
     while True:

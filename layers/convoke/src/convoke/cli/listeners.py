@@ -71,7 +71,7 @@ def _find_with_lsof(port: int) -> Listener | None:
     command = [lsof, "-nP", f"-iTCP:{port}", "-sTCP:LISTEN", "-Fpc"]
     with suppress(OSError, subprocess.SubprocessError, KeyError, ValueError):
         result = subprocess.run(command, capture_output=True, text=True, check=True, timeout=LSOF_TIMEOUT_SECONDS)  # noqa: S603 - our own command
-        # Each line is one field. The line starts with `p` for the process id, or with `c` for the program's name.
+        # Each line is one field. The first character names the field: `p` is the process id, `c` the program's name.
         fields = {line[0]: line[1:] for line in reversed(result.stdout.splitlines()) if line}
         return Listener(int(fields["p"]), fields["c"])
     return None

@@ -1,4 +1,4 @@
-"""Define the command `convoke`. The module of a command is imported only when this command runs or prints its help.
+"""Define the command `convoke`. The module of a command is imported only if the command line names this command.
 
 Importing the embedded engine, boto3 and the Twilio SDK takes up to a second. `convoke --help` imports none of these
 packages.
@@ -111,7 +111,7 @@ class LazyGroup(click.Group):
         return command
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
-        """Complete the name of a command without importing the commands."""
+        """Complete the names of commands and options without importing the commands."""
         names = [name for name in self.list_commands(ctx) if name.startswith(incomplete)]
         commands = [CompletionItem(name, help=self._lazy_commands[name].summary) for name in names]
         return [*commands, *click.Command.shell_complete(self, ctx, incomplete)]

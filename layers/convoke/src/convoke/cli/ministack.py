@@ -1,8 +1,8 @@
 """Deploy template.yaml to MiniStack, an AWS emulator that runs on this machine without Docker.
 
 This module reads the template and the folders of the functions, so it requires a checkout of Convoke. The functions run
-in the current Python environment. In some places, this deployment differs from a real deployment. A comment at each
-place explains why MiniStack needs the difference.
+in the current Python environment. This deployment differs from a real deployment in some places, which comments and
+docstrings explain.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ BUCKET = "artifacts"
 TEMPLATE = "template.yaml"
 
 PARAMETERS = {"AllowedWebhookNetworks": "0.0.0.0/0,::/0", "SnapStart": "false"}
-"""The template parameters that differ from the defaults.
+"""The template parameters that differ from the defaults in every deployment. `deploy` adds further parameters.
 
 AllowedWebhookNetworks permits webhook URLs with any address. SnapStart is off, because MiniStack refuses to update a
 function that has both SnapStart and a custom runtime.
@@ -132,7 +132,9 @@ def fetch() -> None:
 
 @contextmanager
 def deployed(port: int = 0, host: str = LOOPBACK) -> Iterator[Stack]:
-    """Start MiniStack, deploy the template, and yield the stack. Raise StackError if one of these steps fails.
+    """Start MiniStack, deploy the template, and yield the stack.
+
+    Raise StackError if MiniStack does not start, or if the stack is not created.
 
     At the end of the block, stop MiniStack and delete its files. Port 0 stands for any free port.
     """
@@ -191,7 +193,7 @@ def _wait_until_healthy(health: str, process: subprocess.Popen[bytes], log: Path
 def deploy(
     url: str, bootstrap: str, name: str = STACK_NAME, given_parameters: Mapping[str, str] = MappingProxyType({})
 ) -> Stack:
-    """Deploy the template to the MiniStack at `url`, and return the stack. Raise StackError if the deployment fails.
+    """Deploy the template to the MiniStack at `url`, and return the stack. Raise StackError if it is not created.
 
     `bootstrap` is the script that `bootstrap_script` returns. `given_parameters` are further template parameters.
     """
@@ -201,9 +203,9 @@ def deploy(
 
 
 def _create_stack(url: str, bootstrap: str, stack_name: str, given_parameters: Mapping[str, str]) -> None:
-    """Create the stack in the same way as `sam deploy`.
+    """Create the stack as `sam deploy` does, except for the changes that the comments explain.
 
-    Upload the files that the template names to a bucket. In the template, the S3 URL of each file replaces its path.
+    Upload what the template refers to by a path. In the template, the S3 URL replaces the path.
     """
     s3 = _client("s3", url)
     s3.create_bucket(Bucket=BUCKET)
@@ -313,7 +315,7 @@ def _properties(node: yaml.Node) -> Iterator[tuple[str, yaml.Node]]:
 
 
 def _add_tag(resource: yaml.Node, name: str, value: str) -> None:
-    """Add a tag to a resource. The resource's tags must be a mapping."""
+    """Add a tag to a resource that has no tags. The type of the resource must declare its tags as a mapping."""
     properties = dict(_properties(resource))["Properties"]
     tag = yaml.compose(yaml.safe_dump({"Tags": {name: value}}), yaml.SafeLoader)
     if not isinstance(tag, yaml.MappingNode):
@@ -359,9 +361,9 @@ def _run_uv(*arguments: str) -> None:
 
 
 def bootstrap_script(folder: Path) -> str:
-    """Return the `bootstrap` script of a custom Lambda runtime. The script runs a function in the current environment.
+    """Install AWS's Python runtime client into `folder`. Return the `bootstrap` script of a custom Lambda runtime.
 
-    This function also installs AWS's Python runtime client into `folder`.
+    The script runs a Lambda function in the current Python environment. Raise StackError if the installation fails.
     """
     requirements = str(LOCKED_TOOLS / "runtime-client.txt")
     _run_uv(

@@ -95,7 +95,10 @@ def _list_messages(url: str, credentials: tuple[str, str], path: str) -> Iterato
 
 
 def _credentials(account_sid: str | None, data: str) -> tuple[str, str]:
-    """Return the Account SID and the Auth Token, from the environment or from the data file."""
+    """Return the Account SID and the Auth Token.
+
+    Read the data file, unless both `account_sid` and CONVOKE_AUTH_TOKEN are set.
+    """
     token = os.environ.get(TOKEN_VARIABLE)
     if account_sid and token:
         return account_sid, token

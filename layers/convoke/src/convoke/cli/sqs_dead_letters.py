@@ -88,7 +88,7 @@ class SqsDeadLetters(SqsLetters):
             body = escape_noncharacters(rewrite(message["Body"]))
             if group := message.get("Attributes", {}).get(GROUP):
                 # Use the message id as the deduplication id. With the original deduplication id, SQS would drop a queue
-                # message that was moved a moment ago.
+                # message that was sent less than 5 minutes ago.
                 self.client.send_message(
                     QueueUrl=self.queue_url,
                     MessageBody=body,

@@ -38,7 +38,7 @@ Line = dict[str, object]
 
 
 class Traffic:
-    """An observer that prints one line for each request, each delivery attempt and each call from a chat client.
+    """An observer that prints one line for each request, delivery attempt and chat call that it gets (see `Observer`).
 
     Requests for HEALTH_PATH get no line. A separate thread formats and writes the lines, so that a blocked terminal
     does not block the API.

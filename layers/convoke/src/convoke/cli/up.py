@@ -206,7 +206,8 @@ def up_embedded(
 ) -> None:
     """Serve the API on the embedded engine until SIGINT or SIGTERM.
 
-    If `traffic_format` is None, print no lines about requests, deliveries and calls of chat clients.
+    If `traffic_format` is None, print no lines about requests, deliveries and calls of chat clients. Raise
+    ClickException if the instance cannot start, or if the data file is removed or replaced.
     """
     make_engine = partial(new_engine, data, has_movable_clock=test_clock)
     try:
@@ -255,10 +256,7 @@ def hint_for_busy_port(host: str, port: int) -> str:
 
 @contextmanager
 def printed_traffic(instance: Instance, traffic_format: str | None) -> Iterator[None]:
-    """During the block, print one line for each request, each delivery attempt and each call from a chat client.
-
-    The class `Traffic` prints the lines. If `traffic_format` is None, print nothing.
-    """
+    """Print the lines of `Traffic` during the block. If `traffic_format` is None, print nothing."""
     if traffic_format is None:
         yield
         return
@@ -277,7 +275,7 @@ def lock_data_file(data: str) -> Iterator[None]:
     Without the lock, two instances could process the queues of one data file and call every webhook twice. See
     docs/decisions/0013-one-instance-per-data-file.md. A symbolic link and its target share one lock.
 
-    Raise ClickException if another process holds the lock, or if this process may not write the lock file.
+    Raise ClickException if another process holds the lock, or if the folder or the lock file cannot be written.
     """
     if data == MEMORY:
         yield
@@ -296,8 +294,8 @@ def lock_data_file(data: str) -> Iterator[None]:
 def start_instance(instance: Instance, ready: dict[str, str | int], *, as_json: bool) -> None:
     """Start the instance on the server's event loop. Then print that the API is ready."""
     instance.start(str(ready["account_sid"]))
-    # The objects that exist now live until the process ends. Without this call, each full garbage collection would
-    # visit all these objects and stop the event loop for 27 ms.
+    # Most objects that exist now live until the process ends. Without this call, each full garbage collection would
+    # visit these objects and stop the event loop for 27 ms.
     gc.freeze()
     print_ready(ready, as_json=as_json)
 
@@ -337,10 +335,9 @@ def hide_attempts(record: logging.LogRecord) -> bool:
 
 
 def add_command(data: str, record: logging.LogRecord) -> bool:
-    """Add a command to a log record about an event. With this command, the user can look up the event.
+    """Add to a log record about an event the command that looks up the event. Return True to keep the log record.
 
-    If the data is in memory, no command can read it, so add a request of the API instead. Always return True, which
-    keeps the log record.
+    No command can read data in memory. In this case, add a request of the API instead.
     """
     if event_id := getattr(record, "event_id", None):
         record.inspect = f"GET /convoke/v1/Events/{event_id}/Attempts"

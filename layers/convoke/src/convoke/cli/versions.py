@@ -7,7 +7,7 @@ import click
 from convoke.cli.output import print_rows
 
 KEPT_VERSIONS = 2
-"""How many versions of each function are kept.
+"""How many of the newest versions of each function are kept.
 
 The alias uses the newest version. An operator can go back to the version before.
 """

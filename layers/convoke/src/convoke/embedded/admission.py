@@ -36,7 +36,8 @@ SHED_PATHS = re.compile(
 )
 """The paths under admission control: conversations, participants and messages. Only chat clients use the second prefix.
 
-Admission control never delays or refuses GET requests, or requests to other paths, such as `/convoke/v1/Events`.
+Requests to other paths, such as `/convoke/v1/Events`, and requests whose method is not in SHED_METHODS are never
+delayed or refused.
 """
 
 

@@ -19,10 +19,10 @@ A page that is written several times during the pause is copied only once.
 """
 
 LONG_LOG_FRAMES = 4_000
-"""A checkpoint copies a write-ahead log with at least this many pages (16 MB) repeatedly, at most MAX_ROUNDS times.
+"""If the log has at least this many pages (16 MB), a checkpoint copies the new pages again and again.
 
-The log file stops growing when a checkpoint has copied all pages, because the next write then starts at the beginning
-of the log. Under constant load, the log gets new pages during a copy, so one copy is not enough. Copying does not block
+The checkpoint ends when the log gets no new pages during a copy, or after MAX_ROUNDS copies. The log file stops growing
+when all its pages are copied, because the next write then starts at the beginning of the log. Copying does not block
 writes.
 """
 
@@ -41,7 +41,7 @@ RESTART_TIMEOUT_MILLISECONDS = 10
 
 
 class Checkpoints:
-    """A thread that runs a checkpoint after each call of `wake`. The thread has its own connection to the data file.
+    """A thread that runs a checkpoint after `wake` is called. The thread has its own connection to the data file.
 
     Several calls of `wake` between two checkpoints cause only one checkpoint.
     """

@@ -1,6 +1,6 @@
 """The resource `/convoke/v1/Clock`: fetch the time of the clock, or move the clock forward.
 
-Only an embedded engine with a movable clock has this resource. The engine on AWS never has this resource.
+Only an embedded engine with a movable clock has this resource.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The test controls: resources under `/convoke/v1` with which tests in any language control an instance.
 
-Only an embedded engine can have the test controls. The option `--test-controls` of `convoke up` adds these resources.
-`clock_api.py` contains the resource of the clock. See docs/testing.md#test-controls.
+Only an embedded engine can have the test controls. `convoke.testing` and the option `--test-controls` of `convoke up`
+add these resources. `clock_api.py` contains the resource of the clock. See docs/testing.md#test-controls.
 """
 
 from __future__ import annotations
@@ -34,9 +34,12 @@ class Controls:
     """The functions that the test controls call. The engine implements all functions except `reset`."""
 
     reset: Callable[[], None]
-    """Deletes all data except the first account. This is `Instance.reset`, because a reset replaces the engine."""
+    """Deletes all data except the SID and the Auth Token of the first account. See `Instance.reset`."""
     settle: Callable[[timedelta], bool]
-    """Waits until all work is done, but no longer than the given time. Returns whether all work is done."""
+    """Waits until all work is done, but no longer than the given time. Returns whether all work is done.
+
+    Conversations that a test holds do not count.
+    """
     reject_in_next: Callable[[str, int, int], None]
     """Makes the account's next ConversationWithParticipants fail, by rejecting one participant.
 

@@ -1,4 +1,4 @@
-"""Create, open and migrate the data file.
+"""Create, open, migrate, check and copy the data file.
 
 SQLite's pragma `user_version` contains the number of the data format. The pragma `application_id` identifies a data
 file of Convoke. See https://www.sqlite.org/pragma.html.
@@ -32,7 +32,7 @@ Increase the number in each of these cases:
 - Earlier versions of Convoke cannot read the items that the new version writes.
 
 Formats 7 and 8 have the same tables, but different items. A version of Convoke that uses format 7 cannot read all
-receipts of format 8. When a client edits a message, this version would remove the media of the message.
+receipts of format 8. When a client edits a message, the version for format 7 would remove the media of the message.
 
 Format 9 adds the column `waits` to the table `messages`, and replaces the index of this table.
 """
@@ -41,7 +41,7 @@ OLDEST_DATA_FORMAT = 4
 """The oldest data format that this version of Convoke can migrate."""
 
 OPEN_TIMEOUT_SECONDS = 10
-"""How long `open_data_file` waits while another process creates or migrates the same file."""
+"""How long a process that opens the file waits while another process creates or migrates the file."""
 
 
 class Synchronous(StrEnum):
@@ -57,9 +57,10 @@ MEMORY = ":memory:"
 """The path that stands for a database in memory. The database is deleted when the connection closes."""
 
 OF_LINE = f"receiver GLOB '* {LINE_SCHEME}*'"
-"""The SQL condition that the receiver of a queue message is a line. See `line_key` in domain/circuit_breakers.py.
+"""The SQL condition that the receiver of a queue message is a line: a business number and a phone.
 
-SQLite uses the index `messages_of_lines` only for a statement that contains exactly this condition.
+The function `line_key` in domain/circuit_breakers.py makes the key of a line. SQLite uses the index `messages_of_lines`
+only for a statement that contains exactly this condition.
 """
 
 MESSAGE_INDEXES = (
@@ -255,7 +256,7 @@ def _back_up_format(path: str, version: int) -> None:
 
 
 def _copy(path: str, backup: Path) -> None:
-    """Copy a data file with SQLite's online backup. After a crash, `backup` is either complete or missing.
+    """Copy a data file with SQLite's online backup. If the process crashes, `backup` is either complete or missing.
 
     The copy is one snapshot of the data file. Other connections may write meanwhile.
     """

@@ -1,8 +1,8 @@
 """Process the delivery queue: split events into deliveries and copies, and call receivers and carriers.
 
-A delivery goes to the receiver of a webhook. A copy of a message goes through a carrier to a phone. In this module, the
-line between a business number and a phone is also a receiver. A line gets one copy at a time, in order. Most texts
-below say "delivery" for both deliveries and copies.
+A delivery goes to the receiver of a webhook. A copy of a message goes through a carrier to a phone. A line is a
+business number and a phone. In this module, a line is also a receiver. A line gets one copy at a time, in order. Most
+texts below say "delivery" for both deliveries and copies.
 
 With an event loop, only the event loop's thread uses the table and the queue, and a thread pool calls the receivers.
 The receivers take turns, and a receiver that does not answer occupies only a few threads. If several calls to a
@@ -59,7 +59,7 @@ MAX_CONCURRENT_DELIVERIES_PER_ACCOUNT = 16
 MAX_CONCURRENT_DELIVERIES_PER_RECEIVER = 4
 
 EVENTS_PER_TICK = 8
-"""The maximum number of events that are split in one tick of the event loop.
+"""The maximum number of events from the delivery queue that are split in one tick of the event loop.
 
 In each tick, the engine first splits events and then starts deliveries, so events never wait for deliveries.
 """
@@ -296,9 +296,10 @@ class ConcurrentDeliveries:
         self._accounts: Counter[str] = Counter()
         self._receivers: Counter[str] = Counter()
         self._under_way: dict[int, tuple[ReceivedMessage, datetime]] = {}
-        """The queue messages whose receivers are being called. The key is the id of the queue message.
+        """The queue messages whose receivers are being called, or will be called after the commit of the unit.
 
-        Each value is a pair: the queue message, and the time at which the queue message becomes visible again.
+        The key is the id of the queue message. Each value is a pair: the queue message, and the time at which the queue
+        message becomes visible again.
         """
         self._breakers: dict[str, CircuitBreaker] = {}
         """Maps each receiver to its circuit breaker, if the circuit breaker is open or has counted failures.
@@ -322,7 +323,7 @@ class ConcurrentDeliveries:
         return [*self._under_way]
 
     def is_idle(self) -> bool:
-        """Return whether no call is running, no event waits, and no delivery can start at the clock's present time.
+        """Return whether no call is running, and no event and no delivery can be handled at the clock's present time.
 
         Return True also while the engine stops, or while all deliveries pause after a failure of Convoke itself.
         """
@@ -559,7 +560,7 @@ class ConcurrentDeliveries:
     def _record(self, receiver: str, outcome: AnyOutcome) -> datetime | None:
         """Update the circuit breaker of a receiver. Return the end of the receiver's pause, or None without a pause.
 
-        An outcome that is not retryable sets the number of failures in a row to 0.
+        A retryable outcome is a failure. Any other outcome sets the number of failures in a row to 0.
         """
         # Remove the circuit breaker and add it again, so that it becomes the last entry.
         breaker = self._breakers.pop(receiver, CLOSED).after(self._now(), is_failure=outcome.is_retryable)

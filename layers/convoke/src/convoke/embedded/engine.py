@@ -222,7 +222,8 @@ class EmbeddedEngine:
         - `lock_timeout`: the maximum number of seconds that a write waits while another process holds the write lock.
         - `reset`: if not None, the API has the test controls. `reset` must delete the data and replace this engine. See
           `Instance.reset`.
-        - `observers`: if not None, these observers see each finished request, delivery and call of a chat client.
+        - `observers`: if not None, these observers see finished requests, deliveries and calls of chat clients. See
+          `Observer`.
         """
         now: Clock = movable_clock or instants.now
         settings = Settings(environ)
@@ -311,7 +312,7 @@ class EmbeddedEngine:
             self.change_dead_letters,
         )
         self.observers = Observers()
-        """The observers that see each finished request, delivery and call of a chat client. Callers can add more."""
+        """The observers of finished requests, deliveries and calls of chat clients. Callers can add more observers."""
         self.observers.add(self._request_log)
         if observers is not None:
             self.observers.add(observers)
@@ -321,7 +322,7 @@ class EmbeddedEngine:
         bus.targets.append(self._deliveries.accept)
         self._waiters = ConversationWaiters()
         self._tell_chat_clients: Callable[[Sequence[Item]], None] = lambda _: None
-        """Called with the change records (see `Unit.changes`) of each commit.
+        """Called with the change records (see `Unit.changes`) of a commit, if the commit has any.
 
         Does nothing until the first chat client connects.
         """
@@ -406,7 +407,7 @@ class EmbeddedEngine:
                 self._concurrent_deliveries.begin_stop()
 
     async def stop(self) -> None:
-        """Finish the running work, end all threads and close the data file.
+        """Finish the running work, end the engine's threads and close the data file.
 
         Work that takes longer than the grace period stays unfinished in the data file. The next process continues this
         work. The data file is closed even if another part of the stop fails.
@@ -430,7 +431,7 @@ class EmbeddedEngine:
             self.close()
 
     async def abandon(self) -> None:
-        """End all threads and close the data file, but do not finish the running work."""
+        """End the engine's threads and close the data file, but do not finish the running work."""
         self.begin_stop()
         if self._scheduler:
             self._scheduler.stop()
@@ -503,7 +504,10 @@ class EmbeddedEngine:
         return advanced
 
     def cancel_failures(self, account_sid: str) -> None:
-        """Cancel the failures that a test has planned for an account. Release the conversations that the test holds."""
+        """Cancel the failures that a test has planned for an account's next conversation.
+
+        Also release the account's conversations that the test holds.
+        """
         for provisioning in self.failures.cancel(account_sid):
             self.table.run(partial(self._take_participants, provisioning))
 
@@ -590,9 +594,9 @@ class EmbeddedEngine:
         self.steps.run(until=time.monotonic() + SLICE_SECONDS)
 
     def _sweep(self) -> None:
-        """Check the data file and the clock, process every resource that is due, and remove expired items.
+        """Check the data file and the clock, process the resources that are due, and remove expired items.
 
-        The first sweep also runs retries that the previous process postponed, even if they are not yet due.
+        The first sweep, and a sweep after somebody has set the clock back, also run retries that are not yet due.
         """
         self.table.check_data_file()
         self._watch_clock()

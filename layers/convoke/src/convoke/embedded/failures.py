@@ -1,4 +1,7 @@
-"""Log failures of the data file and of the media folder: at most one line per minute for each of the two."""
+"""Log failures of the data file and of the media folder: at most one line per minute for each of the two.
+
+Other modules use `LogLimit` for their own log lines.
+"""
 
 from __future__ import annotations
 

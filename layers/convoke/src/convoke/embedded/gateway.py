@@ -62,7 +62,7 @@ class ConversationWaiters:
         self._is_over = False
 
     async def change(self, conversation_sid: str, seconds: float) -> None:
-        """Wait until a conversation changes, for at most `seconds`."""
+        """Wait until a conversation changes or the server stops, for at most `seconds`."""
         if self._is_over:
             return
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()

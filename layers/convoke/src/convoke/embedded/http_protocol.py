@@ -1,8 +1,8 @@
 """Extend uvicorn's HTTP protocol with limits on connections and requests.
 
-The limits apply while a request arrives, before the application handles it. uvicorn itself sets no limits if it uses
-the parser httptools. This module overrides methods of uvicorn's protocol class, so pyproject.toml limits the version of
-uvicorn. docs/behaviour/limits.md#http-requests lists the limits.
+The limits apply while a request arrives, before the application handles it. With the parser httptools, uvicorn itself
+does not limit the size or the duration of a request. This module overrides methods of uvicorn's protocol class, so
+pyproject.toml limits the version of uvicorn. docs/behaviour/limits.md#http-requests lists the limits.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ For the first request of a connection, the time starts when the client connects.
 """
 
 KEEP_ALIVE_SECONDS = 60
-"""The time after which the server closes an idle connection.
+"""The time after which the server closes a connection that is idle after a response.
 
 If a client sends a request at the moment when the server closes the connection, the request fails. Clients usually keep
 connections for less than a minute, so this failure is rare. With uvicorn's default of 5 seconds, the failure would be

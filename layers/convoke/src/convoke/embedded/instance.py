@@ -30,7 +30,7 @@ class Instance:
     ) -> None:
         """Create the first engine.
 
-        Each reset calls `prepare` with the new engine, which then contains only the first account.
+        A reset calls `prepare` with the new engine, which then contains only the first account.
         """
         self._make_engine = make_engine
         self._prepare = prepare
@@ -70,9 +70,10 @@ class Instance:
         await self.engine.stop()
 
     def reset(self) -> None:
-        """Delete all data except the first account, drop the running work, and set the clock to real time.
+        """Delete all data except the SID and the Auth Token of the first account. Drop the running work.
 
-        This method waits until the reset is done, so do not call it on the event loop's thread.
+        A movable clock shows real time again. This method waits until the reset is done, so do not call it on the event
+        loop's thread.
         """
         assert self._loop is not None
         with self._resetting:

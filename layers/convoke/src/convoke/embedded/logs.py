@@ -22,11 +22,14 @@ PREFIX = f"{convoke.__name__}."
 def hold(record: logging.LogRecord) -> bool:
     """Return whether a logger must write a record now. This function is a logging filter.
 
-    If the calling thread has an open unit, return False. The unit then writes the record after the commit. Without an
-    open unit, return True, because the operation has changed nothing, or its unit is already committed.
+    If the calling thread has an open unit, return False, and let the unit write the record after the commit. Without an
+    open unit, return True, because the operation has changed nothing, or its unit is already committed. There are two
+    exceptions:
 
-    Return True also for the records of the module `failures`. These records report that the data file or the media
-    folder failed, so they must not wait for a commit.
+    - Return True for the records of the module `failures`. These records report that the data file or the media folder
+      failed, so they must not wait for a commit.
+    - Return False for a record about an error that the module `failures` has already reported. This record is
+      discarded.
     """
     if record.exc_info and failures.is_reported(record.exc_info[1]):
         # `StorageFailures` has logged this failure, or another failure less than a minute ago.

@@ -27,7 +27,7 @@ A step that is already running always completes.
 """
 
 ITERATIONS_BETWEEN_SLICES = 2
-"""How many iterations of the event loop lie between two slices.
+"""If steps still wait after a slice, the next slice starts after this number of iterations of the event loop.
 
 In the first iteration, the event loop reads a request that arrived during the slice. In the second iteration, the
 gateway computes the response.
@@ -41,7 +41,7 @@ Further failures in a row make the pause longer.
 
 
 class PeriodicThread:
-    """A thread that calls `work` every `interval` seconds, and also after each call of `wake`.
+    """A thread that calls `work` every `interval` seconds, and earlier if `wake` is called.
 
     The pauses grow while `work` fails.
     """
@@ -86,8 +86,8 @@ class PeriodicThread:
 class StepScheduler:
     """Runs steps in slices on an event loop, so that requests and steps share the thread fairly.
 
-    After a slice, the running requests get as much time as the slice took. A request waits for at most one slice, and
-    requests never block steps.
+    After a slice, the running requests get as much time as the slice took. Then the next slice may start, even if
+    requests are still running.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, steps: Steps) -> None:

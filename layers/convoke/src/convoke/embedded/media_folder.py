@@ -1,4 +1,4 @@
-"""Store uploaded files in a folder beside the data file."""
+"""Store the content of media in a folder beside the data file. If the data is in memory, use a temporary folder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The routes of the test controls on an instance that has no test controls. See `controls_api.py`."""
+"""The routes of the test controls and of the clock on an instance that does not have them.
+
+See `controls_api.py` and `clock_api.py`.
+"""
 
 from __future__ import annotations
 

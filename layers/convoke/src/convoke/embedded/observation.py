@@ -1,7 +1,7 @@
 """Report finished requests, deliveries and calls of chat clients to observers.
 
-An observer shows them to people, for example on a terminal or in the console. Observers run on the event loop's thread,
-so they must be fast and must not wait.
+An observer shows the reports to people, for example on a terminal or in the console. Observers run on the event loop's
+thread, so they must be fast and must not wait.
 """
 
 from __future__ import annotations
@@ -27,10 +27,7 @@ class FinishedRequest:
     """A request whose response the gateway is about to send. The request's data is already committed."""
 
     event: dict[str, Any]
-    """The gateway event. It contains everything that the client sent, and therefore the client's credentials.
-
-    Only the content of an uploaded file is missing.
-    """
+    """The gateway event. It contains the client's credentials, but not the content of an uploaded file."""
     response: Response
     seconds: float
     """The time from the start of the request's handling to the response."""
@@ -88,8 +85,8 @@ class Observer(Protocol):
     def chat_call_finished(self, call: FinishedChatCall) -> None:
         """Called for each attempt to connect, each call that may write, and each call that fails.
 
-        Not called for a successful GET call, for a successful subscription, or for a frame that is not a valid call. An
-        attempt to connect is a valid frame `init`.
+        Not called for a successful GET call, a successful subscription, a call with an expired access token, or a frame
+        that is not a valid call. An attempt to connect is a valid frame `init`.
         """
 
 

@@ -139,7 +139,7 @@ class DurableQueue:
         return self.table.rows(_HAS_VISIBLE_TO, (self.name, self._seconds(), receiver)) != [(0,)]
 
     def is_empty(self) -> bool:
-        """Return whether the queue contains no messages, neither visible nor invisible messages."""
+        """Return whether the queue contains no messages. Invisible messages count too."""
         return not self.table.rows("SELECT 1 FROM messages WHERE queue = ? LIMIT 1", (self.name,))
 
     def next_visible(self, after: datetime, excluded: Collection[int] = ()) -> datetime | None:

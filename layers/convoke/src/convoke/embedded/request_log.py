@@ -30,7 +30,7 @@ MAX_LOGGED_FORM_BYTES = 4096
 
 class LoggedRequest(NamedTuple):
     number: int
-    """The requests of the process have consecutive numbers. The first number is 1."""
+    """The requests in the log have consecutive numbers. The first number is 1."""
     user: str
     """The Account SID, or the SID of an API key. The log does not store the password."""
     method: str

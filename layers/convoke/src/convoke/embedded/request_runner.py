@@ -3,8 +3,8 @@
 A request first runs on the event loop's thread. If the request must wait, the request ends before its first write (see
 `suspension.py`). The runner then runs the request again: after a pause, or on a worker thread.
 
-A request reads and writes in a unit of work (see `unit.py`). The runner returns the result of the request after this
-unit is committed.
+On the event loop's thread, a request reads and writes in a unit of work (see `unit.py`). The runner returns the result
+of the request after this unit is committed. On a worker thread, each write waits for its own commit.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ A request uses a worker thread while it waits, for example for a receiver.
 """
 
 FIRST_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 0.001, 0.05
-"""The first and the longest pause between two runs of a request. Each pause is twice as long as the pause before."""
+"""The first and the longest pause between two runs of a request. The pauses double until the longest pause."""
 
 
 class NotAdmittedError(Exception):

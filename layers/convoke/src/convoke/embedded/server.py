@@ -62,7 +62,7 @@ class ServedApp(Protocol):
 
 
 class Server(uvicorn.Server):
-    """Serves requests until SIGINT or SIGTERM. Then finishes the running requests and stops."""
+    """Serves requests until SIGINT, SIGTERM or `stop_soon`. Then finishes the running requests and stops."""
 
     def __init__(
         self, gateway: ServedApp, on_ready: Callable[[], None], on_stopped: Callable[[], Awaitable[None]]

@@ -39,7 +39,7 @@ RULES: tuple[Rule, ...] = (
 
 
 def simulate_routes(load: Callable[[], Mapping[Rule, Endpoint[AccountHandler]]]) -> tuple[AccountRoute, ...]:
-    """Return the routes. `load` returns the endpoint of each rule. Only the first request calls `load`."""
+    """Return the routes. `load` returns the endpoint of each rule. `load` is called once, at the first use."""
     loaded = cache(load)
 
     def endpoint(rule: Rule) -> Endpoint[AccountHandler]:

@@ -1,4 +1,4 @@
-"""Deliver copies of messages to simulated phones. The carrier stores each copy in the data file.
+"""Deliver copies of messages to simulated phones. The carrier stores the delivered copies in the data file.
 
 See docs/phones/simulator.md.
 """

@@ -5,8 +5,8 @@ in memory. At the end of the tick, the table writes and commits all rows. Before
 rows, so that the query finds them. A unit with MAX_ROWS rows (embedded/unit.py) is committed before the end of the
 tick. See docs/decisions/0068-one-unit-of-work-a-tick.md.
 
-Conditions are checked on data that was read under the write lock. Therefore a write never overwrites a newer write of
-another process.
+Conditions are checked on data that was read under the write lock. Therefore no other process can change the data
+between the check and the commit.
 
 Without an event loop, the table commits each write immediately. The writes in a `unit()` block are committed together
 at the end of the block.
@@ -158,7 +158,7 @@ class SqliteTable:
             self._connection.close()
 
     def check_data_file(self) -> None:
-        """Check that the data file still exists. If not, call `on_gone` and raise UnavailableError."""
+        """If the data file was removed or replaced, call `on_gone` and raise UnavailableError."""
         try:
             self._check_data_file()
         except DataFileGoneError as error:
@@ -264,7 +264,7 @@ class SqliteTable:
             self._unit.on_failure.append(lambda _: function())
 
     def committed(self) -> asyncio.Future[None] | None:
-        """Return a future for the commit of the open unit. Return None if no unit is open.
+        """Return a future for the commit of the open unit. Return None if no unit is open, or without an event loop.
 
         If the commit fails, the future raises UnavailableError. A response may show data of the open unit, so
         `RequestRunner` waits for the future before it returns the response.
@@ -280,9 +280,10 @@ class SqliteTable:
     def commit_if_full(self) -> None:
         """Commit the open unit now, before the end of the tick, if it has at least MAX_ROWS rows.
 
-        Call this method only between two operations. All writes of an operation must be in one unit, for two reasons.
-        First, another process could take the write lock between two commits. The operation could not run again, because
-        its first write would already be stored. Second, the operation would not notice a failure of the first commit.
+        Do nothing in a `unit()` block. Call this method only between two operations, because all writes of an operation
+        must be in one unit. Between two commits, another process could take the write lock. The operation could then
+        not run again, because its first write would already be stored. The operation would also not notice a failure of
+        the first commit.
         """
         if self._unit is not None and self._unit.rows >= MAX_ROWS and not self._held:
             self._end_tick()
@@ -594,7 +595,7 @@ class SqliteTable:
 
 
 def _identity(path: str) -> tuple[int, int] | None:
-    """Return the device and the inode of a file. Return None if the file does not exist."""
+    """Return the device and the inode of a file. Return None if the file does not exist or is not accessible."""
     try:
         found = os.stat(path)
     except OSError:

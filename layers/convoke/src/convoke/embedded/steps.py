@@ -69,7 +69,7 @@ class StreamBacklog:
     """Tracks whether the stream may contain records, and how long the oldest record has been waiting.
 
     The stream does not store when a record arrived. Therefore this object stores the time of each commit and the number
-    of records in the commit. Records that were in the stream before the process started have no age.
+    of records in the commit. Records from before the start of the process do not count for the age.
     """
 
     may_have_records: bool = True
@@ -156,7 +156,7 @@ class Steps:
                 self.run(until)
 
     def run(self, until: float) -> None:
-        """Run waiting steps until the monotonic clock reaches `until`. Then publish one batch of stream records.
+        """Run steps until no step waits or the monotonic clock reaches `until`. Then publish a batch of stream records.
 
         If a step waits, at least one step runs.
 

@@ -13,7 +13,7 @@ RUN_AGAIN_PAUSE_SECONDS = 0.005
 class RunAgainError(BaseException):
     """The operation has written nothing and must run again after a short pause.
 
-    Another process holds a lock of the data file. Only a ConflictedError has a different reason.
+    The reason is that another process holds a lock of the data file, except for a ConflictedError.
     """
 
 

@@ -59,7 +59,7 @@ class RunningInstance:
         self.url = url
         """The base URL of the API. Set this URL in the SDKs."""
         self.receiver = receiver
-        """The receiver of all webhooks.
+        """The receiver of the account's webhooks.
 
         For example, after `receiver.answer(500, times=2)`, the receiver answers the next two webhooks with status 500.
         """
@@ -88,11 +88,11 @@ class RunningInstance:
 
     @property
     def received_webhooks(self) -> list[ReceivedWebhook]:
-        """All webhooks that the receiver has received since the start or the last reset, in the order of arrival.
+        """The webhooks that the receiver has received since the start or the last reset, in the order of arrival.
 
-        As with Twilio, a request causes webhooks only if it has the header `X-Twilio-Webhook-Enabled: true`. A state
-        change that Convoke makes later by itself always causes a webhook. Examples are the end of a timer, and the end
-        of the state `initializing`.
+        As with Twilio, an API request causes webhooks only if it has the header `X-Twilio-Webhook-Enabled: true`. A
+        message from a phone always causes webhooks, and so does a state change that Convoke makes by itself. Examples
+        are the end of a timer, and the end of the state `initializing`.
         """
         return self.receiver.received
 
@@ -120,29 +120,28 @@ class RunningInstance:
         return any(not each.notify_webhooks and expected.items() <= each.payload.items() for each in newest.resources)
 
     def settle(self, timeout: float = TIMEOUT_SECONDS) -> None:
-        """Wait until all participants are added, and all webhooks and copies are delivered or given up.
+        """Wait until Convoke has no participants to add, and all webhooks and copies are delivered or given up.
 
-        Conversations that `hold` keeps in the state `initializing` do not count. Raise TimeoutError if some work is not
-        done after `timeout` seconds.
+        A copy is a message that Convoke sends to a phone. Conversations that `hold` keeps in the state `initializing`
+        do not count. Raise TimeoutError if some work is not done after `timeout` seconds.
         """
         if not self._engine.settle(timeout):
             raise TimeoutError(f"the instance has unfinished work after {timeout} s")
 
     def advance(self, by: str | timedelta) -> AdvanceResult:
-        """Move the clock forward. The clock stops at each due time, so every timer and retry runs at the correct time.
+        """Move the clock forward by `by`: a timedelta, or an ISO 8601 duration such as `PT30M`.
 
-        `by` is a timedelta, or an ISO 8601 duration such as `PT30M`. Raise ValueError if `by` is not a duration. While
-        a webhook is called, the clock stands still. If a delivery fails, this method also waits for each retry that
-        becomes due before the new time.
+        The clock stops at each due time on the way, until all timers, retries and webhooks that are due have run. This
+        includes the retries of webhooks that fail meanwhile. Raise ValueError if `by` is not a duration. Raise
+        OverflowError if the new time is after the year 9999.
         """
         return self._engine.advance(_duration(by) if isinstance(by, str) else by)
 
     def fail_participant(self, n: int, code: int) -> None:
         """Make the next ConversationWithParticipants fail: reject the participant with index `n`. The first index is 0.
 
-        Convoke accepts the request. After that, each attempt to add the participant fails with the error code `code`,
-        for example 50407, and Convoke closes the conversation. Raise ValueError if `code` is not an error code of the
-        API.
+        Convoke accepts the request. Then adding the participant fails with the error code `code`, for example 50407,
+        and Convoke closes the conversation. Raise ValueError if `code` is not an error code of the API.
         """
         self._engine.failures.reject_in_next(self.account_sid, n, code)
 
@@ -160,7 +159,8 @@ class RunningInstance:
     def phone(self, number: str) -> Phone:
         """Return the simulated phone with the number `number`.
 
-        The phone can write to business numbers of the account.
+        The phone can write to business numbers of the account. Raise ValueError if `number` is not the address of a
+        phone.
         """
         if channel_of(number) is None:
             raise ValueError(f"{number!r} is not the address of a phone, such as '+15558675310'")
@@ -179,7 +179,10 @@ class RunningInstance:
         return page.resources
 
     def reset(self) -> None:
-        """Delete all data, and set the clock to real time. The URL and the credentials stay the same."""
+        """Delete all data, also in the receiver, and set the clock to real time.
+
+        The URL and the credentials stay the same.
+        """
         self._instance.reset()
 
     @property

@@ -35,15 +35,15 @@ class Phone:
         return self._send(message)
 
     def fail_next(self, times: int) -> None:
-        """Plan failures: the next `times` attempts to send a message of a conversation to this phone fail.
+        """Let the next `times` attempts to send a message of a conversation to this phone fail.
 
-        After each failure, Convoke retries, until the maximum number of attempts is reached.
+        Convoke retries a failed attempt, unless the maximum number of attempts is reached.
         """
         self._plan(self.number, times)
 
     @property
     def inbox(self) -> Sequence[PhoneMessage]:
-        """The messages that the phone has received, oldest first.
+        """The messages that the phone has received, oldest first, at most MAX_INBOX_MESSAGES (instance.py).
 
         Each message has the attributes `from_`, `body`, `conversation_sid` and `message_sid`. A message arrives shortly
         after the request that creates the message. Use `RunningInstance.settle` to wait for the message.

@@ -57,7 +57,7 @@ ACCEPTED = Answer(204)
 
 
 class Receiver:
-    """A server that stores all webhooks in the order of arrival.
+    """A server that stores webhooks in the order of arrival.
 
     The server answers each webhook with status 204, unless a test plans another answer with `answer`.
     """
@@ -76,12 +76,15 @@ class Receiver:
         self._generation = 0
         self._received: list[ReceivedWebhook] = []
         self._answers: dict[str | None, deque[Answer]] = {}
-        """Maps an event type to its planned answers. The answers under the key None apply to every event type."""
+        """Maps an event type to its planned answers.
+
+        An event type without planned answers gets the answers under the key None.
+        """
         self._changed = Condition()
 
     @property
     def received(self) -> list[ReceivedWebhook]:
-        """A new list of all webhooks that the receiver has stored since it listens, or since the last `clear`."""
+        """A new list of the webhooks that the receiver has stored since the last `clear`."""
         with self._changed:
             return [*self._received]
 
@@ -92,8 +95,8 @@ class Receiver:
 
         - `body`: a text, or a mapping that is sent as a JSON object. In the answer to a pre-event, this object changes
           the resource.
-        - `event_type`: if not None, the answers apply only to events of this type. If this is the type of a pre-event,
-          such as `onMessageAdd`, the receiver also becomes the account's webhook for pre-events of this type.
+        - `event_type`: if not None, only events of this type get the answers. If this is the type of a pre-event, such
+          as `onMessageAdd`, the receiver also becomes the account's webhook for pre-events of this type.
 
         Raise ValueError if `status` is not between 200 and 599, or if the event type does not exist.
         """

@@ -116,7 +116,7 @@ class Connection:
             self._has_room.set()
 
     async def room(self) -> None:
-        """Wait until the unsent frames are smaller than MAX_UNSENT_BYTES in total."""
+        """Wait until the unsent frames are smaller than MAX_UNSENT_BYTES in total, or until the connection is cut."""
         await self._has_room.wait()
 
     def _queue(self, frame: bytes) -> None:
@@ -170,8 +170,8 @@ class ChatClient:
     def tick(self, now: float, wall_clock: float) -> None:
         """Close the connection if the access token has expired.
 
-        Otherwise send the warning about the expiry and the next ping, if they are due. `now` is the time of the event
-        loop, which is monotonic. `wall_clock` is a Unix time in seconds.
+        Otherwise send the warning about the expiry and the next ping when each of them is due. `now` is the time of the
+        event loop, which is monotonic. `wall_clock` is a Unix time in seconds.
         """
         left = self.session.expires_at.timestamp() - wall_clock
         if left <= 0:

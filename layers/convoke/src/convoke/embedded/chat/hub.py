@@ -62,8 +62,8 @@ class Feed(Protocol):
     def replay(self, session: ChatSession, sync_object: SyncObject, since: int | None) -> Replay:
         """Return the events of an object after the event id `since`, and possibly a few events shortly before `since`.
 
-        If `since` is None, return only the events of the last few seconds. Raise an error if the session must not see
-        the object.
+        If `since` is None, return only the events of the last few seconds. The replay can be incomplete, see
+        `Replay.is_complete`. Raise an error if the session must not see the object.
         """
 
     def check_visible(self, session: ChatSession, sync_object: SyncObject) -> None:
@@ -151,7 +151,7 @@ class Hub:
         self._add_work(partial(self._notify, changes))
 
     def check_guest(self, client: ChatClient) -> None:
-        """After a change of the User's role, end the subscriptions to conversations that the User must no longer see.
+        """End subscriptions of a User that the role of the User no longer permits.
 
         Check only conversations that the User is not a member of. `changed` handles removed members.
         """

@@ -1,4 +1,4 @@
-"""Define the limits for chat clients. docs/behaviour/limits.md#chat-clients lists these limits.
+"""Define the limits for chat clients. docs/behaviour/limits.md#chat-clients lists most of these limits.
 
 A call is a frame of the client that the server answers, such as a REST call (see `ANSWERED` in server.py).
 """
@@ -30,10 +30,10 @@ MAX_CALLS_UNDER_WAY = 64
 """The maximum number of calls of one connection that run at the same time. Further calls wait."""
 
 MAX_UNSENT_BYTES = 1024 * 1024
-"""The maximum total size of the frames that a client has not yet read.
+"""If the unsent frames of a client reach this total size, the server reads no further calls of the client.
 
-At this size, the server reads no further calls. If an event must be sent at this size, the server disconnects the
-client. After the client connects again, it gets the missed events.
+The server still queues replies to calls. But instead of an event or a ping, the server disconnects the client. After
+the client connects again, it gets the missed events.
 """
 
 MAX_SUBSCRIPTIONS = 6_000

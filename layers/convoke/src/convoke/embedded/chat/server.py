@@ -174,7 +174,10 @@ class ChatServer:
             connection.close(status_of(HTTPStatus.REQUEST_TIMEOUT))
 
     async def _connected(self, connection: Connection, frame: Frame) -> ChatClient | None:
-        """Answer the frame `init`. Return None if the client is refused."""
+        """Answer the frame `init`. Return None if the client is refused.
+
+        Raise InvalidFrameError if the frame is not `init`.
+        """
         if frame.method != "init":
             raise InvalidFrameError("the first frame must be init")
         begun = time.monotonic()
@@ -289,7 +292,7 @@ class ChatServer:
         self._hub.leave(client)
 
     def _tick(self) -> None:
-        """Call `tick` of each client. Check the clients whose last check was REVOCATION_CHECK_SECONDS ago.
+        """Call `tick` of each client. Check the clients whose last check was REVOCATION_CHECK_SECONDS ago or earlier.
 
         The check disconnects a client whose API key, User or service is no longer valid. The check also ends
         subscriptions that the role of the User no longer permits.

@@ -19,7 +19,8 @@ def typing_route(hub: Hub) -> ChatRoute:
     def create(operations: Operations, request: ChatRequest, chat_service_sid: str) -> ChatAnswer:
         """Tell the chat clients of the other Users that a User is typing.
 
-        Raise NotAParticipantError if the typing User is not a member of the conversation.
+        Raise a ConversationsError if the request is refused, for example NotAParticipantError if the typing User is not
+        a member of the conversation.
         """
         if chat_service_sid != request.service.sid:
             raise NotFoundError
