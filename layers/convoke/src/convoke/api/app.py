@@ -48,7 +48,7 @@ class Api:
         self.is_public = self._dispatcher.is_public
 
     def answer(self, event: Mapping[str, Any], context: InvocationContext) -> Answer:
-        """Return the response. If the engine must wait or read a file first, return a `Deferred` or an `Upload`.
+        """Return the response. If the engine must first wait or read a file, return a `Deferred` or an `Upload`.
 
         For a `Deferred`, the engine must wait until the conversation leaves `initializing`, or until `Deferred.seconds`
         have passed. For an `Upload`, the engine must pass the request body to the upload.

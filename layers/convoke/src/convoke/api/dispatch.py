@@ -84,7 +84,7 @@ class Dispatcher:
                 self._root.add(route.method, rule, handler, is_public=isinstance(route, PublicRoute | CarrierRoute))
 
     def answer(self, event: Event, context: InvocationContext) -> Answer:
-        """Return the response to a request.
+        """Return the answer to a request.
 
         Every `Exception` becomes an error response. A BaseException that is not an `Exception`, such as
         KeyboardInterrupt, propagates.
@@ -228,7 +228,7 @@ class Dispatcher:
 def request_id(context: InvocationContext) -> str:
     """Return the id of a request in Twilio's format: `RQ` and 32 hexadecimal digits.
 
-    On AWS, all log entries of the request contain this id. On the embedded engine, only the log entries about failures
-    contain this id.
+    On AWS, all log entries that Convoke writes during the request contain this id. On the embedded engine, only the log
+    entries about failures contain this id.
     """
     return "RQ" + context.aws_request_id.replace("-", "")

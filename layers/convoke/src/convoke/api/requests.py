@@ -21,7 +21,7 @@ from convoke.domain.services import Service
 TWILIO_PREFIX = "/v1"
 
 CONVOKE_PREFIX = "/convoke/v1"
-"""The prefix of the paths that only Convoke has. Twilio's API has no such paths."""
+"""The prefix of most paths that only Convoke has."""
 
 REST_PREFIX = "/2010-04-01"
 """The prefix of the paths in Twilio's oldest API. Clients manage API keys under this prefix."""
@@ -99,7 +99,7 @@ class Request(CarrierRequest):
 
     account: Account
     identity: str | None = field(default=None, kw_only=True)
-    """The identity of the chat user who sends the request. None if the account sends the request."""
+    """The identity of the chat user who sends the request. None if no chat user sends it."""
     seconds_left: Callable[[], float] = field(default=lambda: inf, kw_only=True)
     """Returns how many seconds are left before the Lambda invocation times out.
 
