@@ -106,7 +106,7 @@ def _paths(url: SplitResult) -> Variants[str]:
 
 
 def _queries(query: str) -> Variants[str]:
-    """Return all query strings that Convoke may have signed, each with the first mistake that leads to it."""
+    """Return the query strings that Convoke may have signed, each with the first mistake that leads to it, or None."""
     mistakes_by_query: dict[str, str | None] = {query: None}
     for mistake, other in _other_queries(query) if query else ():
         mistakes_by_query.setdefault(other, mistake)
