@@ -142,7 +142,7 @@ class Settings:
 
     @property
     def synchronous(self) -> str:
-        """`full` or `normal`. With `full`, each commit of the embedded engine survives a power failure. Not validated."""
+        """`full` or `normal`, unchecked. With `full`, each commit of the embedded engine survives a power failure."""
         return self.environ.get("CONVOKE_SYNCHRONOUS") or "normal"
 
     @property
