@@ -66,7 +66,7 @@ class PageTokens:
     """Creates and parses the page tokens of one list. A token is valid only for the same account, list and filters."""
 
     filtered_path: str
-    """The path of the list, including the query parameters that filter the list."""
+    """The path of the list, including the query parameters that filter or sort the list."""
     signing_key: bytes
     """The account's key, which signs page tokens."""
 

@@ -31,7 +31,7 @@ WEBHOOK_ENABLED = "X-Twilio-Webhook-Enabled"
 
 def request_origin(headers: Mapping[str, str]) -> str:
     """Return the origin that the client called: the scheme, the host and the port."""
-    # A client cannot forge the header x-forwarded-proto, because the gateway sets this header.
+    # A client cannot forge the header x-forwarded-proto. The gateway sets it, or takes it from a trusted proxy.
     return f"{headers.get('x-forwarded-proto', 'https')}://{headers.get('host', 'localhost')}"
 
 
