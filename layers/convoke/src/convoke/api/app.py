@@ -35,7 +35,8 @@ class Api:
 
         - `extra_routes`: the routes that only one engine has, and the routes that carriers call.
         - `allowed_origins`: the origins whose web pages may call the API from a browser.
-        - `path_delimiters`: the characters that a name in a request must not contain. See `Edges.path_delimiters`.
+        - `path_delimiters`: the characters that new unique names and identities must not contain. See
+          `Edges.path_delimiters`.
         - `public_url`: the base URL of the API in all links to the API. If None, the headers of each request determine
           the base URL.
         - `console_poll_seconds`: how many seconds the console waits between two requests for new events. If None, the

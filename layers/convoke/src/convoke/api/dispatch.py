@@ -64,7 +64,8 @@ class Dispatcher:
         """Build the routing tree.
 
         - `extra_routes`: the routes that only one engine has, and the routes that carriers call.
-        - `path_delimiters`: the characters that a name in a request must not contain. See `Edges.path_delimiters`.
+        - `path_delimiters`: the characters that new unique names and identities must not contain. See
+          `Edges.path_delimiters`.
         - `public_url`: the base URL of the API in all links to the API. If None, the headers of each request determine
           the base URL.
         - `console_poll_seconds`: how many seconds the console waits between two requests for new events. If None, the

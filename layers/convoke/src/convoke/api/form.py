@@ -35,7 +35,8 @@ class Form:
     def __init__(self, fields: list[tuple[str, str]], path_delimiters: str = "") -> None:
         """Create a form from pairs of name and value.
 
-        `path_delimiters` are the characters that a name must not contain. See `Edges.path_delimiters`.
+        `path_delimiters` are the characters that new unique names and identities must not contain. See
+        `Edges.path_delimiters`.
         """
         self.path_delimiters = path_delimiters
         self._values: dict[str, list[str]] = {}

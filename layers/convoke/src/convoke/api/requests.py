@@ -64,7 +64,7 @@ class CarrierRequest:
     public_url: str | None = field(default=None, kw_only=True)
     """The base URL that clients use. If None, the headers determine the base URL."""
     path_delimiters: str = field(default="", kw_only=True)
-    """The characters that a name in the form must not contain. See `Edges.path_delimiters`."""
+    """The characters that new unique names and identities must not contain. See `Edges.path_delimiters`."""
 
     @cached_property
     def form(self) -> Form:

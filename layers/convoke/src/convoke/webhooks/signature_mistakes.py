@@ -46,8 +46,8 @@ def find_mistakes(url: str, body: str, token: str, signature: str) -> list[str] 
     `url` and `body` are the request as the receiver saw it. `token` is the Auth Token. `signature` is the value of the
     header X-Twilio-Signature, which Convoke computed.
 
-    Return an empty list if the signature matches. Return None if no known mistakes explain the signature. Raise
-    ValueError if the host in `url` is malformed.
+    Return an empty list if `signature` matches `url` and `body` as they are. Return None if no known mistakes explain
+    the signature. Raise ValueError if the host in `url` is malformed.
     """
     candidates = [
         ([mistake for mistake in (*url_mistakes, body_mistake) if mistake], signed_url + text)

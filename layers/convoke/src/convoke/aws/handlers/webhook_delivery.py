@@ -88,8 +88,8 @@ class Consumer:
     def _fail(self, record: SQSRecord, message: Delivery | Event, error: Exception) -> None:
         """After a failure of Convoke itself, send a copy of the queue message. SQS delivers the copy after a pause.
 
-        The copy contains the number of failures. After the last permitted failure, store an alert and add the queue
-        message to the failure queue instead.
+        The copy contains the number of failures. After the last permitted failure, report the failure, and add the
+        queue message to the failure queue instead.
         """
         failures = _failures_of(record) + 1
         pause = own_failure_pause_seconds(failures)
