@@ -1,4 +1,4 @@
-"""The finalizer function. It performs the tasks of the state machine in this folder.
+"""The finalizer function. It performs the tasks Finalize, Close and Settle of the state machine in this folder.
 
 The finalizer ends the state `initializing` of a conversation. See docs/how-it-works.md#what-happens-to-a-request.
 """

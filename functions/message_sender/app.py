@@ -16,6 +16,7 @@ send = started("message_sender", os.environ)
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> Any:
     """Process one queue message, which is an event or a copy.
 
-    For an event, the function enqueues one queue message for each copy. For a copy, the function makes one attempt.
+    For an event, the function enqueues one queue message for each copy. For a copy, the function makes at most one
+    attempt.
     """
     return send(event, context)

@@ -17,7 +17,7 @@ sweep = started("sweeper", os.environ)
 
 
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> Any:
-    """Process every due resource in one shard of the index `due`. Return the number of processed resources.
+    """Process the due resources in one shard of the index `due`. Return the number of processed resources.
 
     The event names the shard. If the event names no shard, process all shards.
     """

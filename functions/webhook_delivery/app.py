@@ -16,6 +16,7 @@ deliver = started("webhook_delivery", os.environ)
 def lambda_handler(event: dict[str, Any], context: LambdaContext) -> Any:
     """Process one queue message, which is an event or a delivery.
 
-    For an event, the function enqueues one delivery for each target. For a delivery, the function makes one attempt.
+    For an event, the function enqueues one delivery for each target. For a delivery, the function makes at
+    most one attempt.
     """
     return deliver(event, context)

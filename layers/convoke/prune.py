@@ -1,7 +1,8 @@
 """Remove unused data of botocore from a built layer: `python prune.py SITE SERVICE...`.
 
-botocore describes about 400 services in 27 MB. The script keeps only the given services, and removes the documentation
-from their descriptions. Reading the removed data would take a tenth of a cold start.
+botocore describes about 400 services in 27 MB. The script keeps only the given services, each in its latest API
+version, and removes the documentation from their descriptions. Reading the removed data would take a tenth of a cold
+start.
 
 The script also writes `amazon-roots.pem`, which contains only the CA certificates that AWS endpoints use. Every new
 connection reads the CA certificates, and botocore's own bundle contains many more.
@@ -24,7 +25,7 @@ ROOTS = {f"Amazon Root CA {number}" for number in (1, 2, 3, 4)} | {"Starfield Se
 
 
 def prune(data: Path, services: list[str]) -> None:
-    """Remove the data of all services except `services`. `data` is botocore's data folder."""
+    """Remove the data that the clients of `services` do not need. `data` is botocore's data folder."""
     for folder in data.iterdir():
         if folder.is_dir() and folder.name not in services:
             shutil.rmtree(folder)
@@ -87,9 +88,9 @@ def _common_name(certificate: str) -> Any:
 
 
 def _write(path: Path, content: Any) -> None:
-    """Replace a file by a new file that contains `content` as JSON.
+    """Write `content` as JSON to a new file, and move the new file to `path`.
 
-    Do not write to the old file, because it may be a hard link to a file in the installer's cache.
+    Do not write to an existing file, because the file may be a hard link to a file in the installer's cache.
     """
     written = path.with_name(f"{path.name}.new")
     written.write_text(json.dumps(content, separators=(",", ":")))

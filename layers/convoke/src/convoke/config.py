@@ -1,4 +1,4 @@
-"""Read the environment variables that configure a deployment.
+"""Read the environment variables that configure a deployment or the embedded engine.
 
 The Lambda functions and the embedded engine read these variables only through this module.
 """
@@ -142,7 +142,7 @@ class Settings:
 
     @property
     def synchronous(self) -> str:
-        """`full` or `normal`. With `full`, each commit of the embedded engine survives a power failure."""
+        """`full` or `normal`, unchecked. With `full`, each commit of the embedded engine survives a power failure."""
         return self.environ.get("CONVOKE_SYNCHRONOUS") or "normal"
 
     @property

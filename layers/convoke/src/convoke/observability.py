@@ -1,7 +1,7 @@
 """Define the output formats of logs and metrics.
 
-All other modules write logs with the standard library, and record metrics with a `Metrics` object. The engine chooses
-the output formats.
+The modules outside `aws` write logs with the standard library. All modules record metrics with a `Metrics` object. The
+engine chooses the output formats.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Measure(StrEnum):
     DELIVERY_FAILED = "WebhooksFailed"
     """The number of deliveries and events in the delivery queue that Convoke gave up.
 
-    A failed attempt that is followed by a retry does not count.
+    A failed attempt that is followed by a retry does not count, nor does a queue message that cannot be parsed.
     """
 
 
@@ -69,7 +69,7 @@ class EmfMetrics:
 def json_logger(stack_name: str) -> Logger:
     """Return the logger of the package `convoke`, which writes JSON lines to stdout.
 
-    The loggers of all modules are its children, and therefore use its output.
+    The loggers of Convoke's modules are its children, and therefore use its output.
     """
     # Import here, because only AWS needs this module, and the import would slow the start of the embedded engine.
     from aws_lambda_powertools import Logger  # noqa: PLC0415 - only for AWS

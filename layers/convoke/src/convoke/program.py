@@ -1,7 +1,7 @@
 """Build the parts of the program, and connect them with the edges of an engine (composition root).
 
-Each process has one `Program`, so that all parts share the same caches. A property of `Program` imports the modules of
-its part at the first use. Therefore a process imports only the modules that it needs.
+Each Lambda process and each embedded engine has one `Program`, so that its parts share the same caches. A property of
+`Program` imports the modules of its part at the first use. Therefore a process imports only the modules that it needs.
 """
 
 from __future__ import annotations
@@ -176,7 +176,7 @@ class Program:
     `Program` implements the protocol `Operations`.
 
     The program caches accounts, Auth Tokens, API keys, services, senders and the existence of Users. Cached data can be
-    some seconds old. For example, these lookups use a cache:
+    some seconds old, and on AWS, an Auth Token can be about a minute old. For example, these lookups use a cache:
 
     - the lookups for authentication
     - the lookup of the service in a URL, or of the service that gets new participants

@@ -35,9 +35,10 @@ class Api:
 
         - `extra_routes`: the routes that only one engine has, and the routes that carriers call.
         - `allowed_origins`: the origins whose web pages may call the API from a browser.
-        - `path_delimiters`: the characters that a name in a request must not contain. See `Edges.path_delimiters`.
-        - `public_url`: the base URL of all URLs in responses. If None, the headers of each request determine the base
-          URL.
+        - `path_delimiters`: the characters that new unique names and identities must not contain. See
+          `Edges.path_delimiters`.
+        - `public_url`: the base URL of the API in all links to the API. If None, the headers of each request determine
+          the base URL.
         - `console_poll_seconds`: how many seconds the console waits between two requests for new events. If None, the
           API does not serve the console.
         """
@@ -48,7 +49,7 @@ class Api:
         self.is_public = self._dispatcher.is_public
 
     def answer(self, event: Mapping[str, Any], context: InvocationContext) -> Answer:
-        """Return the response. If the engine must wait or read a file first, return a `Deferred` or an `Upload`.
+        """Return the response. If the engine must first wait or read a file, return a `Deferred` or an `Upload`.
 
         For a `Deferred`, the engine must wait until the conversation leaves `initializing`, or until `Deferred.seconds`
         have passed. For an `Upload`, the engine must pass the request body to the upload.

@@ -17,7 +17,7 @@ from convoke.domain.errors import AccessDeniedError, NotFoundError
 from convoke.domain.sids import SID_DIGITS, Prefix, parse_sid
 
 CHAT_USER_HEADER = "X-Twilio-Token"
-"""The header that contains the access token of a chat client. Only requests for media may use this header."""
+"""The header that contains the access token of a chat client. Convoke reads this header only in requests for media."""
 
 _MEDIA_PATH = re.compile("/v1/Services/([^/]+)/(MediaSet|Media(/[^/]+(/Content)?)?)")
 
@@ -28,19 +28,19 @@ _CONTENT_PATH = re.compile(f"/v1/Services/{Prefix.SERVICE}{SID_DIGITS}/Media/({P
 class Caller(NamedTuple):
     account: Account
     identity: str | None = None
-    """The identity of the chat user who sends the request. None if the account itself sends the request."""
+    """The identity of the chat user who sends the request. None if no chat user sends it."""
 
 
 def caller_of(operations: Operations, event: Mapping[str, Any]) -> Caller:
-    """Return the account or the chat user that sends a request.
+    """Return the account or the chat user that sends a request. For a download link, return the account in its token.
 
     Errors for each kind of credentials:
 
     - Account SID or API key: NotAuthenticatedError if the credentials are missing or invalid.
     - Token in a download link: AccessDeniedError if the token is invalid. NotAuthenticatedError if the account in the
       token does not exist.
-    - Access token of a chat client: an error with status 401 if the token is invalid. NotFoundError if the token is for
-      another service than the service in the path.
+    - Access token of a chat client: an error with status 401 if the token is invalid or the User does not exist.
+      NotFoundError if the token is for another service than the service in the path.
     """
     query, headers = event.get("rawQueryString", ""), event.get("headers") or {}
     if "token=" in query and (path := _CONTENT_PATH.fullmatch(event["rawPath"])):
@@ -59,7 +59,8 @@ def accepts_chat_users(path: str) -> bool:
 def _chat_user(operations: Operations, token: str, chat_service_sid: str) -> Caller:
     """Return the chat user that an access token identifies.
 
-    Raise NotFoundError if the access token is for another service than the service in the path.
+    Raise an error with status 401 if the access token is invalid or the User does not exist. Raise NotFoundError if the
+    access token is for another service than the service in the path.
     """
     session = operations.authenticate_chat_user(token)
     if parse_sid(chat_service_sid, Prefix.SERVICE) != session.service.sid:

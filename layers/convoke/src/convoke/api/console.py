@@ -26,9 +26,10 @@ SECURITY_HEADERS = {
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
-"""These headers forbid all scripts except the console's own scripts.
+"""The headers of the page and of the other files. The content security policy forbids scripts from other servers.
 
-The console shows names and texts that strangers write, and these texts could contain scripts.
+The policy also forbids scripts inside the page. The console shows names and texts that strangers write, and these texts
+could contain scripts.
 """
 
 FOR_A_YEAR = "public, max-age=31536000, immutable"
@@ -39,8 +40,8 @@ def page(
 ) -> Response | None:
     """Return the page, a file of the console, or a redirect to the page. Return None for any other request.
 
-    `rules` are the path patterns of all routes. The page contains the names of the resources in these patterns, because
-    the console shows only the resources that the engine has.
+    `rules` are the path patterns of the routes. Each pattern without a path parameter ends with the name of a resource.
+    The page contains these names, because the console shows only the resources that the engine has.
     """
     headers: Mapping[str, str] = event.get("headers") or {}
     if path == "/":
@@ -59,7 +60,7 @@ def page(
 def file_response(served: ConsoleFile, event: Mapping[str, Any], headers: Mapping[str, str]) -> Response:
     """Return a response with a file. Return status 304 if the browser already has this version of the file.
 
-    Refuse every method except GET.
+    Return status 405 for every method except GET.
     """
     if event["requestContext"]["http"]["method"] != "GET":
         refused = render(MethodNotAllowedError())

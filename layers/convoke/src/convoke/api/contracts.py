@@ -19,7 +19,7 @@ CHANGE_REFUSED = (
     catalogue.ConversationInitializingError,
     catalogue.UnavailableError,
 )
-"""Errors of the routes that change a conversation, its participants or its messages.
+"""Errors of the routes that update a conversation, or that create, update or delete a participant or a message.
 
 Most of these errors mean that the conversation's state does not allow the change. See
 docs/behaviour/states-and-timers.md#allowed-operations.
@@ -36,7 +36,7 @@ class Contract:
 
     resource: str
     representation: type[Representation] | None
-    """The model of one resource in a response body. None if a successful response has no body."""
+    """The model of one resource in a response body. None if a successful response has no JSON body."""
     statuses: tuple[int, ...] = (200,)
     """The statuses of successful responses."""
     service_representation: type[Representation] | None = None

@@ -64,9 +64,10 @@ class Dispatcher:
         """Build the routing tree.
 
         - `extra_routes`: the routes that only one engine has, and the routes that carriers call.
-        - `path_delimiters`: the characters that a name in a request must not contain. See `Edges.path_delimiters`.
-        - `public_url`: the base URL of all URLs in responses. If None, the headers of each request determine the base
-          URL.
+        - `path_delimiters`: the characters that new unique names and identities must not contain. See
+          `Edges.path_delimiters`.
+        - `public_url`: the base URL of the API in all links to the API. If None, the headers of each request determine
+          the base URL.
         - `console_poll_seconds`: how many seconds the console waits between two requests for new events. If None, the
           dispatcher does not serve the console.
         """
@@ -84,7 +85,7 @@ class Dispatcher:
                 self._root.add(route.method, rule, handler, is_public=isinstance(route, PublicRoute | CarrierRoute))
 
     def answer(self, event: Event, context: InvocationContext) -> Answer:
-        """Return the response to a request.
+        """Return the answer to a request.
 
         Every `Exception` becomes an error response. A BaseException that is not an `Exception`, such as
         KeyboardInterrupt, propagates.
@@ -228,7 +229,7 @@ class Dispatcher:
 def request_id(context: InvocationContext) -> str:
     """Return the id of a request in Twilio's format: `RQ` and 32 hexadecimal digits.
 
-    On AWS, all log entries of the request contain this id. On the embedded engine, only the log entries about failures
-    contain this id.
+    On AWS, all log entries that Convoke writes during the request contain this id. On the embedded engine, only the log
+    entries about failures contain this id.
     """
     return "RQ" + context.aws_request_id.replace("-", "")

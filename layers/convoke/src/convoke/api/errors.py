@@ -85,7 +85,7 @@ def _with_parameter(error: ConversationsError) -> ConversationsError:
 
 
 def _details(error: ConversationsError) -> dict[str, object]:
-    """Return the object `details` of the error body. Its key `problems` contains all further errors of the request."""
+    """Return the object `details` of the error body. Its key `problems` contains the errors in `error.others`."""
     pointers = _pointers(error)
     if error.others:
         pointers["problems"] = [
@@ -115,8 +115,8 @@ def problems_of(
 ) -> list[ConversationsError]:
     """Return one ConversationsError for each problem in a ValidationError. The errors contain parameter names.
 
-    The `loc` of a problem is a path in the pydantic model. `located` converts this path to the path in the request.
-    Each part of the path is one argument of `located`.
+    A problem has a path in the pydantic model: its `loc`, and then the `field` of its ConversationsError. `located`
+    converts this path to the path in the request. Each part of the path is one argument of `located`.
     """
     problems = []
     for problem in validation.errors(include_url=False, include_input=False):

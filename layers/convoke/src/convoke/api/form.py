@@ -23,7 +23,7 @@ NOT_ESCAPES = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 """Matches a `%` that is not followed by two hexadecimal digits."""
 
 MAX_REQUEST_BODY_BYTES = 1024 * 1024
-"""The maximum length of a request body, after Base64 decoding. Every valid body is much shorter.
+"""The maximum length of a request body, after Base64 decoding. Usual bodies are much shorter.
 
 This limit does not apply to uploaded files. See api/uploads.py.
 """
@@ -35,7 +35,8 @@ class Form:
     def __init__(self, fields: list[tuple[str, str]], path_delimiters: str = "") -> None:
         """Create a form from pairs of name and value.
 
-        `path_delimiters` are the characters that a name must not contain. See `Edges.path_delimiters`.
+        `path_delimiters` are the characters that new unique names and identities must not contain. See
+        `Edges.path_delimiters`.
         """
         self.path_delimiters = path_delimiters
         self._values: dict[str, list[str]] = {}
@@ -71,14 +72,14 @@ class Form:
 
 
 def parse_form(event: Mapping[str, Any], path_delimiters: str = "") -> Form:
-    """Parse the body of a gateway event. Raise InvalidParameterError if the body is not a form."""
+    """Parse the body of a gateway event. Raise InvalidParameterError if the body is not a valid form or is too long."""
     return Form(parse_fields(event), path_delimiters)
 
 
 def parse_fields(event: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return the form fields in the body of a gateway event, as pairs of name and value in the order of the request.
 
-    Raise InvalidParameterError if the body is not a form.
+    Raise InvalidParameterError if the body is not a valid form, is too long or has more than MAX_FORM_FIELDS fields.
     """
     body = decode_body(event)
     if not body:

@@ -16,7 +16,7 @@ IDEMPOTENT_REPLAYED = "Idempotent-Replayed"
 def parse_idempotency_key(request: Request) -> IdempotentRequest | None:
     """Return the idempotency key and the fingerprint of the request, or None if the request has no key.
 
-    Raise InvalidParameterError if the key is invalid.
+    Raise InvalidParameterError if the key or the body is invalid.
     """
     key = request.headers.get(IDEMPOTENCY_KEY.lower())
     if key is None:

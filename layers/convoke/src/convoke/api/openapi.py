@@ -75,7 +75,7 @@ PAGING = {
     "Page": {"type": "string", "description": "Has no effect: PageToken selects the page."},
     "PageToken": {"type": "string", "description": "The token of a URL in `meta`."},
 }
-"""The query parameters of every list, in addition to PageSize."""
+"""The query parameters of every list with pages, in addition to PageSize and the filters."""
 
 UPLOAD_FORM = {"type": "object", "description": "The first file in the form is the content."}
 
@@ -118,7 +118,7 @@ def members(extra_routes: Sequence[Route] = ()) -> str:
 
 
 def document(extra_routes: Sequence[Route] = ()) -> Schema:
-    """Return the OpenAPI document of all routes, without the URL of the server.
+    """Return the OpenAPI document of `ROUTES` and `extra_routes`, without the URL of the server.
 
     `extra_routes` are routes that exist in only one engine.
     """
@@ -283,9 +283,9 @@ def _response_body(contract: Contract, *, service_in_path: bool) -> Schema:
 
 
 def _errors(route: Route, rule: str) -> set[type[ConversationsError]]:
-    """Return every error that an operation can return.
+    """Return the errors to describe for an operation.
 
-    The errors come from the contract, from the form and the query, and from the checks before the handler.
+    The errors come from the contract, from the form and the query, and from checks that many routes share.
     """
     contract = route.contract
     form_errors = [error for model in (contract.form, contract.query) if model for error in model.order_of_checks]

@@ -1,4 +1,4 @@
-"""Give the handlers access to the operations of every resource."""
+"""Define the interface through which the handlers reach the operations."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 
 class Operations(Protocol):
-    """The operations of every resource. `Program` implements this protocol."""
+    """The operations of the resources that both engines have. `Program` implements this protocol."""
 
     @property
     def accounts(self) -> AccountOperations: ...

@@ -1,4 +1,4 @@
-"""Refuse cross-site requests from browsers, except from allowed origins (CORS).
+"""Refuse cross-site requests that could change data, except from allowed origins. Set the CORS headers.
 
 After a person logs in to the API, the browser stores the credentials. A page of another site could then make the
 browser send a request with these credentials. This page cannot read the response, but the request could change data.
@@ -66,7 +66,7 @@ class Origins:
     def refusal(self, event: Mapping[str, Any]) -> Response | None:
         """Return an error response to a forbidden cross-site request, and the response to an allowed preflight request.
 
-        Return None if the API must answer the request.
+        Return None for all other requests, which the dispatcher must answer.
         """
         method: str = event["requestContext"]["http"]["method"]
         headers: Mapping[str, str] = event.get("headers") or {}

@@ -1,7 +1,7 @@
-"""Split lists into pages. The JSON body of a page contains resources and the object `meta`.
+"""Split lists into pages. The JSON body of a page contains resources, and the URLs of the previous and the next page.
 
-`meta` contains the URLs of the previous and the next page. Each of these two URLs contains a page token, which is valid
-only for the same list. See docs/behaviour/pagination.md.
+The URLs are in the object `meta`, except in Twilio's oldest API. Each URL contains a page token, which is valid only
+for the same list. See docs/behaviour/pagination.md.
 """
 
 from __future__ import annotations
@@ -32,14 +32,15 @@ MAX_SMALL_PAGE_SIZE = 50
 """The maximum page size of some lists, such as the lists of participant conversations, events and roles.
 
 One read of the table returns at most 100 items. A page of 50 participant conversations needs up to 100 items, and a
-page of 100 events could need 101 items. The other lists have this maximum although they need fewer items.
+page of 100 events could need 101 items. Some lists with this maximum, such as roles, need fewer items.
 """
 
 MAX_PAGE_BYTES = 6_000_000
 """The maximum size of all resources on one page, with the escapes that `_bytes_on_lambda` describes.
 
-A larger page is shortened. A Lambda function's response must be at most 6,291,456 bytes, which leaves room for `meta`
-and the headers. See https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html.
+A larger page is shortened, but keeps at least one resource. A Lambda function's response must be at most 6,291,456
+bytes, which leaves room for `meta` and the headers. See
+https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html.
 """
 
 MAX_BYTES_PER_CHARACTER = 12
@@ -65,7 +66,7 @@ class PageTokens:
     """Creates and parses the page tokens of one list. A token is valid only for the same account, list and filters."""
 
     filtered_path: str
-    """The path of the list, including the query parameters that filter the list."""
+    """The path of the list, including the query parameters that filter or sort the list."""
     signing_key: bytes
     """The account's key, which signs page tokens."""
 
@@ -121,7 +122,7 @@ class Pagination:
     """The account's key, which signs page tokens."""
     max_page_size: int = MAX_PAGE_SIZE
     filters: Mapping[str, str | list[str]] = field(default_factory=dict)
-    """The query parameters that filter the list. Every URL in `meta` repeats these parameters."""
+    """The query parameters that filter or sort the list. Every URL in `meta` repeats these parameters."""
     descending: bool = False
 
     @property
@@ -261,7 +262,8 @@ def ends_of(page: Page[Resource], sid: Callable[[Resource], str]) -> tuple[str |
 def _page_size(query: Mapping[str, str], max_page_size: int) -> int:
     """Return the requested page size. If the value is too small or too large, return the nearest allowed value.
 
-    A value outside the allowed range is not an error, because SDKs send their argument `limit` as the page size.
+    A value outside the allowed range is not an error, because SDKs send their argument `limit` as the page size. Raise
+    InvalidParameterError if the value is not an integer.
     """
     return min(max(_integer(query, "PageSize", DEFAULT_PAGE_SIZE), 1), max_page_size)
 

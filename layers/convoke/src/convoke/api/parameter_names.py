@@ -17,7 +17,7 @@ PARTICIPANT = "Participant"
 JSON_PARAMETERS = {"participants": PARTICIPANT, "pre_webhook": "PreWebhook"}
 """Maps the first part of a field path to the parameter, for parameters whose value is JSON.
 
-The other parts of the field path are keys inside the JSON value. `parameter_name` does not change these keys.
+The other parts of the field path are indexes and keys inside the JSON value. `parameter_name` does not change the keys.
 """
 
 PREFIXES = (
@@ -31,7 +31,7 @@ PREFIXES = (
     "AddedToConversation",
     "RemovedFromConversation",
 )
-"""The prefixes of form parameters. A dot follows the prefix, as in `Timers.Inactive`.
+"""The prefixes of form parameters, except `Configuration`. A dot follows the prefix, as in `Timers.Inactive`.
 
 If a prefix starts with another prefix, the longer prefix must come first.
 """

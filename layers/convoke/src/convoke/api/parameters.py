@@ -1,7 +1,7 @@
 """Parse form parameters and query parameters into immutable models.
 
-The domain's models define the fields and the rules. Each module in `resources/` has subclasses of these models, which
-add the parameter names.
+The domain's models define the fields and the rules. The modules in `resources/` have subclasses of these models, which
+add the parameter names. `CreateParticipant` is in this module.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ BINDING_PREFIX = "messaging_binding_"
 """The prefix of those fields in `CreateParticipant` that belong to the messaging binding."""
 
 _LOST_PLUS = re.compile(r'(?:^|")(?:[a-z]+:)? [0-9]{7}')
-"""Matches a phone number whose plus sign became a space. The number is a whole parameter or a string in JSON.
+"""Matches a phone number whose plus sign became a space, at the start of a parameter or of a string in JSON.
 
 In a form, `+` means a space, so a client must encode a plus sign. `curl -d 'Address=+1555...'` does not encode it.
 """
@@ -142,7 +142,7 @@ def in_order_of_checks(model: type[Model], problems: Iterable[ConversationsError
 
 @cache
 def _lists(model: type[Model]) -> dict[str, bool]:
-    """Return which form parameters of a model are lists. Each key is a parameter. The value is True for a list."""
+    """Return which parameters of a model are lists. Each key is a parameter. The value is True for a list."""
     return {field.alias or name: _is_list(field.annotation) for name, field in model.model_fields.items()}
 
 
@@ -203,7 +203,7 @@ def _with_hints(
 
 
 def _unknown_keys(participant: Mapping[str, object]) -> dict[str, str | None]:
-    """Return the unknown keys of a participant. The value for each key is the most similar known key, or None."""
+    """Return the unknown keys of a participant and of its binding. The value is the most similar known key, or None."""
     binding = participant.get("messaging_binding")
     unknown = unknown_names(participant, PARTICIPANT_KEYS)
     return unknown | unknown_names(binding, BINDING_KEYS) if isinstance(binding, dict) else unknown
@@ -212,7 +212,7 @@ def _unknown_keys(participant: Mapping[str, object]) -> dict[str, str | None]:
 def parse_json_object(value: str) -> dict[str, object]:
     """Parse a JSON object. Omit the keys of this object whose value is null, but not the keys of nested objects.
 
-    Raise ValueError if the text is not a JSON object.
+    Raise ValueError if the text is not a JSON object, is nested too deeply, or contains half of a surrogate pair.
     """
     try:
         parsed = _DECODER.decode(value)

@@ -28,7 +28,7 @@ PATH_VALUES: Mapping[str, Prefix | Mapping[str, str]] = {
     "Senders": Prefix.SENDER,
     "Phones": {"description": "The number of a simulated phone."},
 }
-"""Describes the valid values of each path parameter. The key is the path segment before the parameter.
+"""Describes the valid values of the documented path parameters. The key is the path segment before the parameter.
 
 The value is a SID prefix, or a part of a JSON Schema.
 """

@@ -32,7 +32,10 @@ StreamDate = Annotated[
 
 
 class Representation(BaseModel):
-    """The body of a response. If Twilio has the resource, the fields are in the same order as in Twilio's responses."""
+    """The body of a response, or an object in a body.
+
+    If Twilio has the resource, the fields are in the same order as in Twilio's responses.
+    """
 
     # Build each model at its first use. Building all models at import would slow every cold start.
     model_config = ConfigDict(defer_build=True)

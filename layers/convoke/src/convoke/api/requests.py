@@ -21,7 +21,7 @@ from convoke.domain.services import Service
 TWILIO_PREFIX = "/v1"
 
 CONVOKE_PREFIX = "/convoke/v1"
-"""The prefix of the paths that only Convoke has. Twilio's API has no such paths."""
+"""The prefix of most paths that only Convoke has."""
 
 REST_PREFIX = "/2010-04-01"
 """The prefix of the paths in Twilio's oldest API. Clients manage API keys under this prefix."""
@@ -31,7 +31,7 @@ WEBHOOK_ENABLED = "X-Twilio-Webhook-Enabled"
 
 def request_origin(headers: Mapping[str, str]) -> str:
     """Return the origin that the client called: the scheme, the host and the port."""
-    # A client cannot forge the header x-forwarded-proto, because the gateway sets this header.
+    # A client cannot forge the header x-forwarded-proto. The gateway sets it, or takes it from a trusted proxy.
     return f"{headers.get('x-forwarded-proto', 'https')}://{headers.get('host', 'localhost')}"
 
 
@@ -64,7 +64,7 @@ class CarrierRequest:
     public_url: str | None = field(default=None, kw_only=True)
     """The base URL that clients use. If None, the headers determine the base URL."""
     path_delimiters: str = field(default="", kw_only=True)
-    """The characters that a name in the form must not contain. See `Edges.path_delimiters`."""
+    """The characters that new unique names and identities must not contain. See `Edges.path_delimiters`."""
 
     @cached_property
     def form(self) -> Form:
@@ -99,7 +99,7 @@ class Request(CarrierRequest):
 
     account: Account
     identity: str | None = field(default=None, kw_only=True)
-    """The identity of the chat user who sends the request. None if the account sends the request."""
+    """The identity of the chat user who sends the request. None if no chat user sends it."""
     seconds_left: Callable[[], float] = field(default=lambda: inf, kw_only=True)
     """Returns how many seconds are left before the Lambda invocation times out.
 

@@ -1,4 +1,4 @@
-"""Connect the API function on AWS to `Api`. The Powertools resolver has one route for all requests."""
+"""Connect the API function on AWS to `Api`. The Powertools resolver has one route for all paths."""
 
 from __future__ import annotations
 

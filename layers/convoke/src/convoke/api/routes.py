@@ -1,7 +1,8 @@
-"""The routes of the API. Each route has a method, a rule, a handler and a contract.
+"""The routes that both engines have, except the routes that carriers call.
 
-The rule of a route is the pattern of its path. In a rule, a name such as `<sid>` stands for a path parameter. The
-property `rules` returns the complete patterns, including the prefix if the route has a prefix.
+Each route has a method, a rule, a handler and a contract. The rule of a route is the pattern of its path, without the
+prefix. In a rule, a name such as `<sid>` stands for a path parameter. The property `rules` returns the complete
+patterns, including the prefix if the route has a prefix.
 
 A route in `SERVICE_ROUTES` has two paths. The path without a service SID, such as `/v1/Roles`, belongs to the account's
 default service. The path with a service SID, such as `/v1/Services/{sid}/Roles`, belongs to the service with this SID.
@@ -116,7 +117,7 @@ class CarrierRoute(RouteTo["CarrierHandler"]):
 
 
 class AccountRoute(RouteTo["AccountHandler"]):
-    """A route to a resource of the account."""
+    """A route to a resource of the account, or to a resource of the service whose SID is in the path."""
 
 
 class ServiceRoute(RouteTo["ServiceHandler"]):

@@ -118,8 +118,8 @@ class SharedCircuitBreakers:
         receiver, breaker, stored = permit
         now = self._now()
         # If another process changes the circuit breaker at the same time, `replace` returns the changed circuit
-        # breaker, and the loop tries again with it. After FAILURES_TO_OPEN such conflicts, the other processes have
-        # opened the circuit breaker, so this failure no longer matters.
+        # breaker, and the loop tries again with the changed circuit breaker. After FAILURES_TO_OPEN such conflicts, the
+        # other processes have usually opened the circuit breaker, so this failure no longer matters.
         for _ in range(FAILURES_TO_OPEN):
             after = breaker.after(now, is_failure=True)
             if after == stored:
@@ -157,8 +157,8 @@ class Deliveries:
         `SqsDeliveryQueue.send_again`). Some receives cause no attempt, so after the first receive, the number of the
         next attempt comes from the table.
 
-        Raise RetryLaterError if the receiver is paused. Raise RetryLaterError or DeliveryFailedError if the receiver
-        does not accept the event.
+        Raise RetryLaterError if the receiver is paused, or if it does not accept the event and a retry follows. Raise
+        DeliveryFailedError if no retry follows, or if the account has no Auth Token.
         """
         is_first = receive_count == 1
         permit = self._admit(receiver_key(delivery.account_sid, delivery.url), receive_count)

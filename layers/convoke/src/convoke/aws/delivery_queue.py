@@ -72,7 +72,8 @@ class SqsDeliveryQueue:
     def postpone(self, receipt_handle: str, seconds: float) -> None:
         """Make SQS deliver a received queue message again after `seconds`, rounded up to whole seconds.
 
-        The consumer must also report the queue message as failed. Otherwise Lambda deletes the queue message.
+        The maximum is MAX_VISIBILITY_SECONDS. The consumer must also report the queue message as failed. Otherwise
+        Lambda deletes the queue message.
         """
         timeout = min(-int(-seconds // 1), MAX_VISIBILITY_SECONDS)
         self.client.change_message_visibility(

@@ -1,9 +1,8 @@
 """Implement the port `Table` on DynamoDB.
 
-This module converts conditions and actions to DynamoDB's expressions. The module also converts items to attribute
-values, and attribute values to items. The module retries a call if DynamoDB throttles the call or if the transaction
-conflicts with another transaction. The module does not use boto3, because importing boto3 would take a quarter of the
-time of a cold start.
+This module converts conditions and actions to DynamoDB's expressions, and items to attribute values and back. The
+module retries a call if DynamoDB throttles the call, leaves keys of a batch unread, or reports a conflict between
+transactions. The module does not use boto3, because importing boto3 would take a quarter of the time of a cold start.
 """
 
 from __future__ import annotations
@@ -82,8 +81,8 @@ class UnprocessedKeysError(Exception):
 class DynamoDbTable:
     """Implements `Table`.
 
-    A method raises botocore's ClientError if the last attempt is throttled or in conflict. `get_many` raises
-    UnprocessedKeysError if the last attempt leaves keys unread.
+    A method raises botocore's ClientError if the last attempt is throttled or in conflict, and after any other error of
+    DynamoDB except a failed condition. `get_many` raises UnprocessedKeysError if the last attempt leaves keys unread.
     """
 
     def __init__(

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 CONNECT_TIMEOUT_SECONDS = 2
 READ_TIMEOUT_SECONDS = 5
 MAX_ATTEMPTS = 3
-"""The maximum number of attempts of a call to AWS.
+"""The maximum number of attempts of a call to AWS, except a call that sends an SMS or an MMS.
 
 With this number and the two timeouts above, a call and its retries end before the function's timeout. With botocore's
 defaults, 60 seconds and up to 10 attempts, a call could outlast the function.
@@ -276,7 +276,7 @@ class AwsEdges:
             tcp_keepalive=True,
         )
         session.set_default_client_config(config)
-        # Lambda and the command line set AWS_REGION, but botocore reads only AWS_DEFAULT_REGION.
+        # Lambda and the command line set AWS_REGION, but botocore reads AWS_DEFAULT_REGION instead.
         session.set_config_variable("region", self.settings.environ.get("AWS_REGION"))
         return session
 
@@ -297,8 +297,8 @@ class AwsEdges:
         from botocore.config import Config
 
         if service == "s3":
-            # By default, botocore creates S3 links that do not work everywhere. Newer regions refuse their old
-            # signature version. The links also use the global endpoint, which redirects requests for new buckets to
-            # another host, for which the signature is invalid.
+            # By default, botocore creates S3 links that do not work everywhere. Newer regions refuse the old signature
+            # version of these links. The links also use the global endpoint. This endpoint redirects requests for new
+            # buckets to another host, for which the signature is invalid.
             config = Config(signature_version="s3v4", s3={"addressing_style": "virtual"})
         return self._session.create_client(service, config=config)

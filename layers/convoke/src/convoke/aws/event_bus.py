@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 SOURCE = "convoke"
 """The `source` of every event on the bus. Rules select Convoke's events by this value."""
 
-# The limits of one PutEvents call: the number of entries, and the total size of all entries.
-# https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEvents.html
+# Convoke's limits for one PutEvents call: the number of entries, and their total size. EventBridge's limits are not
+# lower. See https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutEvents.html
 MAX_BATCH_ENTRIES = 10
 MAX_BATCH_BYTES = 256 * 1024
 

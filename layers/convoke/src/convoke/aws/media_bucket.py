@@ -1,4 +1,4 @@
-"""Store uploaded files in an S3 bucket."""
+"""Store the content of media in an S3 bucket."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class MediaBucket:
 
 
 class MediaObject:
-    """Implements `MediaWriter`. The whole content stays in memory until `commit`, because uploads on AWS are small."""
+    """Implements `MediaWriter`. The whole content stays in memory until `commit`, because media on AWS are small."""
 
     def __init__(self, client: S3Client, bucket: str, key: str) -> None:
         self._client = client

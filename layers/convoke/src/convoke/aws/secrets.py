@@ -18,16 +18,17 @@ if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
 
 TOKEN_CACHE_SECONDS = 60
-"""How long a process caches an Auth Token, in seconds.
+"""How long the cache in this module keeps an Auth Token, in seconds.
 
-If a second process rotates the Auth Token, the first process may use the old Auth Token for this time.
+If a second process rotates the Auth Token, the first process may use the old Auth Token for this time, and for the
+lifetime of the second cache in `CachedAuthTokens`.
 """
 
 
 class SecretAuthTokens:
     """Implements `AuthTokens` with Secrets Manager. Auth Tokens are cached, because each fetch costs money and time.
 
-    If `account_exists` returns False, the class does not call Secrets Manager. Otherwise each request with an invented
+    If `account_exists` returns False, `fetch` does not call Secrets Manager. Otherwise each request with an invented
     Account SID would cause a call, which costs as much as 40 reads of the table. See
     docs/decisions/0079-strangers-cost-little.md.
     """

@@ -45,7 +45,7 @@ def version() -> str:
 
 @cache
 def file(name: str) -> ConsoleFile | None:
-    """Return a file, or None if the file does not exist."""
+    """Return a file, or None if CONTENT_TYPES does not contain the name."""
     if name not in CONTENT_TYPES:
         return None
     return file_of(CONTENT_TYPES[name], FOLDER.joinpath(name).read_text())

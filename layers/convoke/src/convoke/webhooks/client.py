@@ -1,4 +1,4 @@
-"""Call webhooks: send one signed request for each delivery, and return the answer.
+"""Call webhooks: send one signed request for each attempt of a delivery, and return the answer.
 
 The clients that fetch media and that call Twilio also use `BoundedHttpClient`.
 
@@ -93,7 +93,7 @@ def _get_addresses(host: str, port: int, flags: int = 0) -> list[Address]:
 
 
 class _Call:
-    """Limits one webhook call: how long the call may take, and which IP addresses the call may use.
+    """Limits one call: how long the call may take, and which IP addresses the call may use.
 
     At the deadline, `Deadlines` shuts the connection down. A socket timeout would not be enough, because it limits only
     each single read: a receiver that sends one byte at a time could block a call forever. `shut_down` uses a duplicate
@@ -214,7 +214,7 @@ urllib3 cannot pass the `_Call` to the connection, so a context variable is nece
 
 
 class _BoundedConnection:
-    """Extends urllib3's connection classes with the restrictions of a webhook call.
+    """Extends urllib3's connection classes with the restrictions of a call.
 
     This mixin overrides urllib3's private method `_new_conn` and reads the private attribute `_dns_host`. No other
     class of Convoke may use private members of urllib3. tests/infrastructure/test_dependencies.py checks this rule.
@@ -293,8 +293,8 @@ class BoundedHttpClient:
     def call_under_way(self, url: str, settings: ConnectionSettings) -> Iterator[None]:
         """Apply the time limit and the receiver rules to all requests that the `with` block sends to `url`.
 
-        Raise WebhookLateError if no answer arrives in time. Raise WebhookUnreachableError if no answer arrives for
-        another reason.
+        Raise WebhookLateError if no answer arrives in time. Raise WebhookUnreachableError if the receiver rules refuse
+        `url`, or if no answer arrives for another reason.
         """
         if not self._rules.accepts(url):
             raise WebhookUnreachableError("no connection (the URL is not allowed)")

@@ -46,8 +46,8 @@ def find_mistakes(url: str, body: str, token: str, signature: str) -> list[str] 
     `url` and `body` are the request as the receiver saw it. `token` is the Auth Token. `signature` is the value of the
     header X-Twilio-Signature, which Convoke computed.
 
-    Return an empty list if the signature matches. Return None if no known mistakes explain the signature. Raise
-    ValueError if the host in `url` is malformed.
+    Return an empty list if `signature` matches `url` and `body` as they are. Return None if no known mistakes explain
+    the signature. Raise ValueError if the host in `url` is malformed.
     """
     candidates = [
         ([mistake for mistake in (*url_mistakes, body_mistake) if mistake], signed_url + text)
@@ -106,7 +106,7 @@ def _paths(url: SplitResult) -> Variants[str]:
 
 
 def _queries(query: str) -> Variants[str]:
-    """Return all query strings that Convoke may have signed, each with the first mistake that leads to it."""
+    """Return the query strings that Convoke may have signed, each with the first mistake that leads to it, or None."""
     mistakes_by_query: dict[str, str | None] = {query: None}
     for mistake, other in _other_queries(query) if query else ():
         mistakes_by_query.setdefault(other, mistake)

@@ -23,9 +23,10 @@ def principal_of(operations: Operations, request: ChatRequest) -> Principal:
 def enter(operations: Operations, request: ChatRequest, conversation_sid: str) -> tuple[Conversation, Principal]:
     """Return a conversation and the user who sends the request.
 
-    Raise NotFoundError if the conversation does not exist or is in the state `initializing`. `conversation_sid` is the
-    SID or the unique name of the conversation. This function does not check permissions. Before the handler returns any
-    data of the conversation, the handler must check the user's permissions.
+    Raise NotFoundError if the conversation does not exist or is in the state `initializing`. Raise
+    InvalidAccessTokenError if the User does not exist. `conversation_sid` is the SID or the unique name of the
+    conversation. This function does not check permissions. Before the handler returns any data of the conversation, the
+    handler must check the user's permissions.
     """
     return _principals(operations).in_conversation(request.service, request.identity, conversation_sid)
 

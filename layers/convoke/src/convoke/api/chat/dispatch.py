@@ -41,7 +41,7 @@ class ChatDispatcher:
         return node.rule if node else None
 
     def answer(self, request: ChatRequest, request_id: str) -> ChatAnswer:
-        """Return the answer to a call. The body of an error is the same as in the REST API.
+        """Return the answer to a call. The body of an error has the same format as in the REST API.
 
         After an unexpected error, the log entry and the answer contain `request_id`.
         """

@@ -39,7 +39,7 @@ class ChatPagination:
     def meta(self, page: Page[Resource], sid: Callable[[Resource], str]) -> dict[str, str | None]:
         """Return the field `meta` with the tokens of the previous and the next page.
 
-        `sid` is a function that returns the SID of a resource.
+        `sid` is a function that returns the SID by which a page token identifies a resource.
         """
         before, behind = ends_of(page, sid)
         return {"previous_token": self._token(BACKWARD, before), "next_token": self._token(FORWARD, behind)}

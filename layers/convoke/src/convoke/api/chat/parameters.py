@@ -1,4 +1,4 @@
-"""Parse the JSON bodies of chat clients. The results are the same parameter models as in the REST API."""
+"""Parse the bodies of chat clients. The results are the parameter models of the domain."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ def parse(
 ) -> Parameters:
     """Return the parameters in a body. Only the fields in `names` are used. See `text_fields`.
 
-    If the body is invalid, raise the first error. The attribute `others` of this error contains all further errors.
+    If the body is invalid, raise the first error. The attribute `others` of this error contains further errors. If a
+    field is not a string, the rules of the model are not checked.
     """
     return validated(model, text_fields(body, names, clearable))
 
@@ -51,7 +52,7 @@ def is_given(body: Mapping[str, Any], name: str, clearable: Collection[str] = ()
 
 
 def validated(model: type[Parameters], given: Mapping[str, Any]) -> Parameters:
-    """Create a model from the given fields. Raise the same errors as `parse`."""
+    """Create a model from the given fields. If fields are invalid, raise the first error, with the rest in `others`."""
     try:
         # The context is the set of characters that a gateway does not accept in paths, see `Edges.path_delimiters`.
         # The calls of chat clients do not pass through such a gateway.

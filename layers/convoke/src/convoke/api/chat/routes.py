@@ -1,4 +1,4 @@
-"""The routes of the chat API. Each route has a method, a path and a handler."""
+"""The routes of the chat API, except the route for typing. Each route has a method, a path and a handler."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ RELATION_ERRORS = (
 )
 """The errors about participants, except the errors in `MEMBER_ERRORS`.
 
-Most of these errors mean that a requested participant conflicts with a participant of the same request or of an
+Some of these errors mean that a requested participant conflicts with a participant of the same request or of an
 existing conversation.
 """
 
@@ -89,7 +89,7 @@ def create(operations: Operations, request: ServiceRequest) -> Response | Deferr
         return json_response(representation, status=202 if participants else 201, headers=headers)
 
     conversation = created.conversation
-    # A request that repeats an idempotency key gets its response at once, even if the client prefers to wait.
+    # A request that repeats an idempotency key gets its response without a wait, even if the client prefers to wait.
     if created.repeated:
         return respond(conversation, {IDEMPOTENT_REPLAYED: "true"})
     seconds = _seconds_to_wait(request) if conversation.state is State.INITIALIZING else None

@@ -85,7 +85,7 @@ MEMBERSHIP_ERRORS = (
 )
 """The errors that depend on the conversation or on other participants.
 
-Most of these errors mean that the participant conflicts with an existing participant of any conversation.
+Some of these errors mean that the participant conflicts with an existing participant of any conversation.
 """
 
 CREATE = Contract(

@@ -122,7 +122,7 @@ def list_(operations: Operations, request: ServiceRequest, conversation_sid: str
         request.url(f"/Conversations/{quote(conversation_sid, safe='')}/Webhooks"),
         "webhooks",
         operations.accounts.page_key(request.account.sid),
-        # The first page always contains all webhooks of the conversation.
+        # Unless the client asks for a smaller page, the first page contains all webhooks of the conversation.
         max_page_size=MAX_WEBHOOKS_PER_CONVERSATION,
     )
     page = operations.scoped_webhooks.list(request.service, conversation_sid, pagination.page_request)

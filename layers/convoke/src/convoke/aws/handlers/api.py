@@ -27,7 +27,7 @@ During a cold start, Lambda gives a function more CPU than during a request.
 """
 
 NEEDED_BY_ALL = ("accounts", "services")
-"""The operations that every request needs."""
+"""The operations that most requests need: to authenticate the account, and to find the service."""
 
 OPERATIONS = tuple(name for name, member in vars(Operations).items() if isinstance(member, property))
 

@@ -42,7 +42,7 @@ def make_handler(edges: AwsEdges) -> Handler:
     """Return a handler for the outbound queue and the copy queue.
 
     For an event from the outbound queue, the handler enqueues one queue message for each copy. For a copy from the copy
-    queue, the handler makes one attempt to send the copy.
+    queue, the handler makes at most one attempt to send the copy.
     """
     consumer = Consumer(edges, Program(edges).message_sender)
     return batch_handler(edges, EventType.SQS, consumer.consume, expected_error=RetryLaterError)
@@ -57,9 +57,9 @@ class Consumer:
         """Process one queue message.
 
         If the queue message cannot be parsed, add it to a dead-letter queue. If a copy must be retried later, raise
-        RetryLaterError, and SQS delivers the queue message again after a pause. The pauses grow while Convoke itself
-        fails to process a copy. After the last failure, the copy is given up. If Convoke fails to split an event, SQS
-        delivers the event again.
+        RetryLaterError. SQS then delivers the queue message again after a pause. If Convoke itself fails to process a
+        copy, the pause grows with each failure. After the last permitted failure, give the copy up. If Convoke fails to
+        split an event into copies, the exception propagates, and SQS delivers the event again.
         """
         try:
             message = MESSAGE.validate_json(record.body)
@@ -83,8 +83,8 @@ class Consumer:
     def _postpone(self, record: SQSRecord, copy: Copy, seconds: float | None) -> None:
         """Make SQS deliver the record again after `seconds`, and raise RetryLaterError.
 
-        If `seconds` is None, give the copy up instead, which sets the copy's receipt to `failed`. Also give the copy up
-        after MAX_RECEIVES receives, before SQS moves the record to the dead-letter queue without changing the receipt.
+        If `seconds` is None, or after MAX_RECEIVES receives, give the copy up instead: set its receipt to `failed`, and
+        add a dead letter. SQS itself would move the record to the dead-letter queue without changing the receipt.
         """
         if seconds is None or int(record.attributes.approximate_receive_count) >= MAX_RECEIVES:
             self.edges.logger.error("a copy was given up")

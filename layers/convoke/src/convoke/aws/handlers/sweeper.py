@@ -25,7 +25,7 @@ botocore keeps up to ten connections open, so each of eight threads can reuse a 
 
 
 def make_handler(edges: AwsEdges) -> Handler:
-    """Return a handler that processes every due resource and returns how many resources it processed.
+    """Return a handler that processes the due resources and returns how many resources it processed.
 
     If the event names a shard of the index `due`, the handler processes only this shard. The schedule sends one event
     for each shard, so that a backlog in one shard does not delay the rest. If the function's time runs out, the next

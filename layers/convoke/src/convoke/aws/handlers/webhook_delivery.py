@@ -37,8 +37,8 @@ MESSAGE: TypeAdapter[Delivery | Event | BusEvent] = TypeAdapter(
 def make_handler(edges: AwsEdges) -> Handler:
     """Return a handler for the delivery queue.
 
-    A queue message is an event or a delivery. For an event, the handler enqueues one delivery for each webhook that
-    gets the event. For a delivery, the handler makes one attempt, unless the receiver is paused.
+    A queue message is an event or a delivery. For an event, the handler enqueues one delivery for each target: each
+    URL that gets the event. For a delivery, the handler makes at most one attempt.
 
     An event from the bus has EventBridge's envelope. An event that sends a new webhook the existing messages (message
     replay) has no envelope.
@@ -88,8 +88,8 @@ class Consumer:
     def _fail(self, record: SQSRecord, message: Delivery | Event, error: Exception) -> None:
         """After a failure of Convoke itself, send a copy of the queue message. SQS delivers the copy after a pause.
 
-        The copy contains the number of failures. After the last permitted failure, add the queue message to the failure
-        queue instead.
+        The copy contains the number of failures. After the last permitted failure, report the failure, and add the
+        queue message to the failure queue instead.
         """
         failures = _failures_of(record) + 1
         pause = own_failure_pause_seconds(failures)

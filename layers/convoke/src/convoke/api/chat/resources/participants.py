@@ -105,7 +105,7 @@ def _permitted(
     sid: str,
     action: Action,
 ) -> Participant:
-    """Return a participant. Raise an error if it does not exist, or if the user has no permission for `action`.
+    """Return a participant. Raise an error if the participant does not exist or the user may not perform `action`.
 
     `sid` is the SID or the identity of the participant.
     """

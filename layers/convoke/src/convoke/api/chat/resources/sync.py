@@ -51,7 +51,7 @@ def list_list_items(operations: Operations, request: ChatRequest, name: str) -> 
 def refuse(operations: Operations, request: ChatRequest, **values: str) -> ChatAnswer:  # noqa: ARG001
     """Raise AccessDeniedError, because Sync objects are read-only.
 
-    To change conversations, messages and participants, clients call `/Conversations`.
+    To change conversations, messages, participants and Users, clients call `/Conversations` and `/Users`.
     """
     raise AccessDeniedError
 
