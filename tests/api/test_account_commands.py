@@ -1,4 +1,4 @@
-"""`convoke account` works on a data file and on a deployed stack, and reports each error in one line."""
+"""`convoke account` works on a data file and on a deployed stack, and reports AWS errors in one line."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """If a client repeats the creation of a conversation with the same `Idempotency-Key`, Convoke repeats the response.
 
-Convoke creates no second conversation. A key is valid for 24 hours. A refused request does not use up its key.
+Convoke creates no second conversation. A different request with the same key is refused. A key is valid for 24 hours. A
+refused request does not use up its key.
 
 See docs/behaviour/requests-and-answers.md#idempotency-keys.
 """
