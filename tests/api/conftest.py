@@ -1,4 +1,4 @@
-"""Fixtures start instances for the behaviour tests.
+"""Fixtures for the behaviour tests: instances, their clock, and targets of the command line.
 
 How to choose the engine of a test:
 
@@ -86,7 +86,7 @@ def clocked(engine: str, clock: ManualClock) -> Iterator[Instance]:
 
 @pytest.fixture
 def embedded() -> Iterator[EmbeddedInstance]:
-    """Run Convoke on the embedded engine, for tests of features that only this engine has."""
+    """Run Convoke on the embedded engine."""
     with held_instance() as made:
         yield made
 

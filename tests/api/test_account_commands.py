@@ -1,4 +1,4 @@
-"""`convoke account` prints the same output for a data file and for a deployed stack."""
+"""`convoke account` works on a data file and on a deployed stack, and reports AWS errors in one line."""
 
 from __future__ import annotations
 

@@ -26,8 +26,8 @@ Counted = dict[str, dict[str, Cost]]
 class SlowTime:
     """A clock for SIDs that advances one millisecond per reading, so that few SIDs contain the same time.
 
-    SIDs with different times are the worst case for the cost: an item stores the common beginning of its SIDs only
-    once. With the real clock, the measured cost would be lower on a fast machine.
+    SIDs with different times are the worst case for the cost: an item stores a common beginning of SIDs only once. With
+    the real clock, the measured cost could be lower on a fast machine.
     """
 
     def __init__(self) -> None:
@@ -97,9 +97,9 @@ def test_create_makes_two_aws_calls_and_no_read(costs: Counted) -> None:
 def test_provisioning_makes_at_most_seven_aws_calls(costs: Counted) -> None:
     """Count the AWS calls until the conversation is active.
 
-    The steps `add` and `publish` together make at most five calls. One of these calls reads unknown Users. The step
-    `finalize` activates the conversation with its first two calls. Its last two calls do not count: `events:PutEvents`
-    publishes the state event, and `dynamodb:UpdateItem` settles the conversation.
+    The steps `add` and `publish` together make at most five calls. The step `finalize` activates the conversation with
+    its first two calls. Its last two calls do not count: `events:PutEvents` publishes the state event, and
+    `dynamodb:UpdateItem` settles the conversation.
     """
     for asked in ("1 chat", "10 chat", "10 sms"):
         steps = costs[asked]

@@ -1,4 +1,4 @@
-"""A user's roles determine which requests each chat route permits. See docs/behaviour/roles.md#permissions."""
+"""The roles of a chat user determine which actions the API permits. See docs/behaviour/roles.md#permissions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""If 100 requests claim the same unique value at the same time, exactly one request succeeds."""
+"""Concurrent requests claim a unique value, create a User and use an idempotency key only once.
+
+Concurrent steps of several conversations share one commit.
+"""
 
 from __future__ import annotations
 
@@ -192,7 +195,7 @@ def api_on(table: Table) -> Iterator[tuple[Resolve, Credentials]]:
 @pytest.mark.xdist_group("ministack")
 @pytest.mark.parametrize("claim", CLAIMS)
 def test_concurrent_threads_on_dynamodb_claim_unique_value_once(claim: str, ministack_url: str) -> None:
-    """The threads call MiniStack's DynamoDB over HTTP. Each thread has its own connection."""
+    """The threads call MiniStack's DynamoDB over HTTP, so that their calls run at the same time."""
     data, code = CLAIMS[claim]
     with ministack_table(ministack_url) as table, api_on(table) as (api, credentials):
         assert by_threads(api, credentials, data) == expected(code)

@@ -1,4 +1,4 @@
-"""The API serves the console's files on every engine. See docs/console.md."""
+"""The API serves the console's files on every engine, unless the console is turned off. See docs/console.md."""
 
 from __future__ import annotations
 

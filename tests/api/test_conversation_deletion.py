@@ -1,6 +1,7 @@
-"""Convoke hides a deleted conversation at once. Later the sweeper erases the conversation's items.
+"""Convoke hides a deleted conversation at once. Later the sweeper erases the conversation.
 
-See docs/behaviour/conversations.md#delete.
+The events and alerts of the conversation remain, and its webhooks expire later. See
+docs/behaviour/conversations.md#delete.
 """
 
 from __future__ import annotations

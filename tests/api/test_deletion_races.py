@@ -1,4 +1,7 @@
-"""Late queue messages and outdated writes never restore a deleted conversation. See docs/how-it-works.md#promises."""
+"""Late queue messages and outdated writes change nothing. They do not restore a deleted conversation.
+
+See docs/how-it-works.md#promises.
+"""
 
 from __future__ import annotations
 
@@ -169,8 +172,8 @@ def test_stale_write_after_deletion_is_refused(instance: Instance, write: str, s
 def test_delete_read_before_initializing_ended_is_refused(instance: Instance, end: str) -> None:
     """The deletion uses data that it read in the state `initializing`. Then the state changes.
 
-    The deletion must be refused, because a deletion publishes the state event, and the old data lacks this event. Also,
-    a closed conversation no longer holds the locks in the old data.
+    The deletion must be refused for two reasons. A deletion publishes the state event, and the old data lacks this
+    event. A closed conversation no longer holds the locks in the old data.
     """
     sid = conversation_in(instance, "initializing")
     if end == "finalize":

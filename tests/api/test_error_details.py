@@ -1,4 +1,4 @@
-"""The `details` of an error name the parameter, the index, the rule, and all further problems.
+"""The `details` of an error name the parameter, the participant's index (if any), the rule, and the other problems.
 
 See docs/behaviour/requests-and-answers.md#error-details.
 """

@@ -1,4 +1,7 @@
-"""An error message names the wrong parameter and the solution, because SDK exceptions show only the message."""
+"""An error message names the wrong parameter and the solution, because SDK exceptions show only the message.
+
+Some messages have Twilio's text instead, which clients may compare.
+"""
 
 from __future__ import annotations
 

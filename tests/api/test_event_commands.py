@@ -1,4 +1,4 @@
-"""`convoke events` and `convoke dlq` print the same output for a data file and for a deployed stack."""
+"""`convoke events`, `convoke dlq` and `convoke env` work on a data file and on a deployed stack."""
 
 from __future__ import annotations
 

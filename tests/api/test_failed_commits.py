@@ -1,4 +1,7 @@
-"""If a commit fails, the engine drops the unit of work. All responses that depend on the unit become 503."""
+"""If a commit fails, the engine drops the unit of work. All responses that depend on the unit become 503.
+
+The engine repeats its background work, and logs failures at most once a minute.
+"""
 
 from __future__ import annotations
 

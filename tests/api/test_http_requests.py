@@ -1,4 +1,4 @@
-"""Convoke applies the same rules for authentication, paths, bodies and headers to every request.
+"""Some rules do not depend on the resource: authentication, paths, bodies, headers, unexpected errors, concurrency.
 
 See docs/behaviour/requests-and-answers.md.
 """

@@ -1,6 +1,7 @@
-"""If a client repeats an accepted request with the same `Idempotency-Key`, Convoke only repeats the response.
+"""If a client repeats the creation of a conversation with the same `Idempotency-Key`, Convoke repeats the response.
 
-The key is valid for 24 hours.
+Convoke creates no second conversation. A different request with the same key is refused. A key is valid for 24 hours. A
+refused request does not use up its key.
 
 See docs/behaviour/requests-and-answers.md#idempotency-keys.
 """

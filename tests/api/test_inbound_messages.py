@@ -1,4 +1,7 @@
-"""Convoke adds a message from a phone to the correct conversation. A message that nobody expects is not stored.
+"""Convoke adds a message from a phone to the correct conversation.
+
+If there is no such conversation, the address configuration can make Convoke create one. Otherwise the message is not
+stored.
 
 See docs/behaviour/inbound-messages.md.
 """

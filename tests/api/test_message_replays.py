@@ -22,7 +22,7 @@ WITH = {"x_twilio_webhook_enabled": "true"}
 
 @pytest.fixture
 def conversation(instance: Instance) -> Any:
-    """Create a conversation in an account whose webhook receives every new message."""
+    """Create a conversation in an account with a webhook for `onMessageAdded`."""
     v1 = instance.client().conversations.v1
     v1.configuration.webhooks().update(post_webhook_url=ACCOUNT, filters=["onMessageAdded"])
     return v1.conversations(v1.conversations.create().sid)

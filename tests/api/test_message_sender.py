@@ -1,4 +1,4 @@
-"""Convoke sends copies of messages to phones. A receipt shows each copy's status. See docs/behaviour/receipts.md."""
+"""Convoke sends copies of messages to phones. A copy has a receipt with its status. See docs/behaviour/receipts.md."""
 
 from __future__ import annotations
 
@@ -147,8 +147,8 @@ def test_copies_of_a_deleted_message_are_not_sent(instance: EmbeddedInstance) ->
 class FakeCarrier:
     """A carrier that cannot send a group MMS and does not recognize a repeated copy.
 
-    Each call of `send` uses up one element of `answers`. The call raises an exception, or returns a text as the id of
-    the copy. If `answers` is empty, every copy has the id `id`.
+    Each call of `send` uses up one element of `answers`: the exception that the call raises, or the id of the copy. If
+    `answers` is empty, the copy has the id `id`.
     """
 
     answers: list[Exception | str] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""`/openapi.json` is valid and complete, and every operation behaves as the document says.
+"""`/openapi.json` describes every route except test controls and routes for carriers. Operations behave as described.
 
 In the behaviour tests, `tests/support/openapi_checks.py` checks most responses against the document.
 """
@@ -111,10 +111,9 @@ EXAMPLES: dict[str, str | list[str]] = {
     "UniqueName": "free",
     "Url": "https://hooks.example.com/x",
 }
-"""Maps each form parameter to a valid value.
+"""Maps each form parameter to a valid value, except the parameters in SERVICE_SIDS and ROLE_SIDS.
 
-The values of some parameters differ between instances. Therefore PopulatedInstance adds the parameters in SERVICE_SIDS
-and ROLE_SIDS, and replaces the value of `RoleSid`.
+PopulatedInstance adds these parameters and replaces the value of `RoleSid`, because the SIDs differ between instances.
 """
 
 OWN_EXAMPLES: dict[str, dict[str, str]] = {
@@ -161,7 +160,7 @@ FITTING = {
     "createParticipant": ("Identity", "Attributes", "DateCreated", "DateUpdated"),
     "updateParticipant": ("Attributes", "LastReadMessageIndex", "LastReadTimestamp"),
 }
-"""Maps an operation id to the parameters of a full request.
+"""Maps an operation id, without `Service`, to the parameters of a full request.
 
 For all other operations, a full request has every parameter.
 """
@@ -236,7 +235,7 @@ class PopulatedInstance:
 
 @pytest.fixture(scope="module")
 def shared() -> Iterator[PopulatedInstance]:
-    """Run one instance for all tests of this module that change no data."""
+    """Run one instance for several tests of this module. These tests change no data."""
     with held_instance() as instance:
         yield PopulatedInstance(instance)
 
@@ -412,7 +411,7 @@ BOUNDED = [
     for name, schema in operation.form.items()
     if not wrong_values(schema, EXAMPLES.get(name, "")).is_empty
 ]
-"""The form parameters for which `wrong_values` generates at least one value."""
+"""The form parameters of the operations for which `wrong_values` generates at least one value."""
 
 
 @pytest.mark.parametrize(("operation", "name"), BOUNDED)

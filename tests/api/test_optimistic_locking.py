@@ -1,4 +1,7 @@
-"""Concurrent changes of one conversation are never lost."""
+"""Concurrent changes of a conversation, its unique name and its webhooks: no accepted change is lost.
+
+No lock remains without its conversation.
+"""
 
 from __future__ import annotations
 

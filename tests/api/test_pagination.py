@@ -1,4 +1,7 @@
-"""The official SDK fetches every list page by page, with and without a service. See docs/behaviour/pagination.md."""
+"""The official SDK fetches lists page by page, with and without a service. See docs/behaviour/pagination.md.
+
+Pages that would be too large for a Lambda response end early.
+"""
 
 from __future__ import annotations
 
@@ -93,7 +96,7 @@ def test_every_list_is_complete_with_any_page_size(
 
 
 def every_list(instance: Instance) -> dict[str, str]:
-    """Create resources for every list. Return a mapping from each list's path to the list's name in the response."""
+    """Create resources for many lists. Return a mapping from each list's path to the list's name in the response."""
     v1 = instance.client().conversations.v1
     v1.configuration.webhooks().update(post_webhook_url="https://hooks.example.com/", filters=["onMessageAdded"])
     for _ in range(2):

@@ -1,6 +1,6 @@
 """Each step of provisioning takes effect once, even if its queue message is late or repeated.
 
-See docs/behaviour/provisioning.md.
+The module also tests the pauses between the attempts of provisioning. See docs/behaviour/provisioning.md.
 """
 
 from __future__ import annotations

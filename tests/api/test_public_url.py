@@ -1,4 +1,4 @@
-"""If an instance has a public URL, every URL in a response starts with it.
+"""If an instance has a public URL, every URL of the API in a response starts with it.
 
 See docs/deploy-to-aws.md#your-own-url.
 """

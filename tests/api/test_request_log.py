@@ -1,4 +1,7 @@
-"""The embedded engine keeps each account's last requests in memory. See docs/console.md#requests."""
+"""The embedded engine keeps the last requests with valid credentials in memory, except the console's own reads.
+
+An account sees only its own requests. See docs/console.md#requests.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A simulated phone writes to business numbers, and gets copies of messages.
+"""A simulated phone writes to business numbers, gets copies of messages, and can opt out.
 
 The phone reaches only numbers without a sender, and numbers with a simulated sender of the same account.
 """

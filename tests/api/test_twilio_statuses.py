@@ -237,7 +237,7 @@ def test_member_of_a_group_gets_a_copy_with_the_name_of_the_author(
     send(connected, *GROUP_MMS, author=BUSINESS)
     bodies = [request["form"]["Body"] for request in twilio.requests]
     assert bodies == [[f"{BUSINESS}: Hello"]] * 2
-    # Convoke stores one record for each member. The record leads the member's answer to the group's conversation.
+    # Convoke stores one record for each phone. The record leads the phone's answer to the group's conversation.
     assert len(connected.items("CH")) == 2
 
 

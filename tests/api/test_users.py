@@ -68,9 +68,10 @@ def test_second_user_with_an_identity_is_refused(tree: Tree) -> None:
 
 
 def interfere_before_each_creation(tree: Tree, monkeypatch: pytest.MonkeyPatch, *interferences: str) -> None:
-    """Delete the User alice, and change the tombstone before each later attempt to create alice.
+    """Create and delete the User alice. Change the tombstone before later attempts to create alice.
 
-    `interferences` says how, in the order of the attempts: `erased`, `changed`, or an empty string for no change.
+    `interferences` has one element for each attempt: `erased`, `changed`, or an empty string for no change. Before
+    further attempts, the tombstone does not change.
     """
     users, key = UserRepository(tree.instance.table), (tree.instance.account.sid, user_sid(tree.service_sid, "alice"))
     tree.client.users.create(identity="alice")

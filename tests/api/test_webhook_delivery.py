@@ -1,4 +1,7 @@
-"""Each event goes only to the webhooks that are configured for it. See docs/behaviour/webhook-delivery.md."""
+"""Each event goes only to the webhooks that are configured for it. A retry calls one webhook only.
+
+See docs/behaviour/webhook-delivery.md.
+"""
 
 from __future__ import annotations
 

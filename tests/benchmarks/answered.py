@@ -1,4 +1,4 @@
-"""Run the API function in this process, with a stub that answers every AWS call without delay.
+"""Run the API function in this process, with a stub that answers the AWS calls without delay.
 
 `warm.py` runs this program with the built layer. The arguments are an Account SID and an Auth Token. The program first
 creates this account. Standard input is a gateway event that creates a conversation. The program calls the function with

@@ -1,4 +1,6 @@
-"""Count the AWS calls, capacity units and events of one conversation until it is settled: until no work is left.
+"""Count the AWS calls, capacity units and events of one conversation, and of one message.
+
+The count ends when the conversation is settled: no work is left.
 
 Run `uv run python -m tests.benchmarks.aws_calls [--json PATH]`. The counts are the same on every machine.
 
@@ -11,10 +13,10 @@ On AWS, some work needs no call from Convoke. The program does not count this wo
 - sending an event from the bus to a queue
 - state transitions
 
-The program creates one conversation after the other, so each invocation works for one conversation only. The step
-`publish` gets two of the three changes from the stream, in one batch. AWS may deliver them in two batches. The step
-`finalize` itself publishes the third change. A request before the measurement fills the caches of credentials and
-configuration. The webhook receiver answers 200.
+Each counted invocation works only for the measured conversation, because no other conversation has work left. The step
+`publish` gets two of the conversation's three changes from the stream, in one batch. AWS may deliver them in two
+batches. The step `finalize` itself publishes the third change. A request before the measurement fills the caches of
+credentials and configuration. The webhook receiver answers 200.
 """
 
 from __future__ import annotations
@@ -52,7 +54,7 @@ STEPS = {
     "event_publisher": "publish",
     "webhook_delivery": "deliver",
 }
-"""Maps each function to its step.
+"""Maps each counted function to its step.
 
 The step `finalize` also includes the calls of the state machine.
 """
@@ -107,8 +109,8 @@ class Cost:
     def ask(self, *, model: Any, params: Any, **_: Any) -> None:
         """Count one read unit for each requested key, or half a unit if the read is eventually consistent.
 
-        botocore calls this method before each request. MiniStack does not return the consumed capacity of a batch.
-        Therefore this method computes the read units.
+        botocore calls this method before each request to DynamoDB. MiniStack does not return the consumed capacity of a
+        batch. Therefore this method computes the read units.
         """
         match model.name:
             case "GetItem":
@@ -254,7 +256,8 @@ def measure(
     for _ in range(existing):
         v1.conversation_with_participants.create(participant=participants)
     instance.work()
-    # While many conversations are created, cached Users expire. Therefore the caches are emptied in every measurement.
+    # Creating many conversations takes so long that cached Users can expire. Empty the caches, so that they are in the
+    # same state in every measurement.
     instance.clear_caches()
     begun = time.monotonic()
     if webhook:
@@ -281,7 +284,8 @@ def measure(
 def measure_message(members: int, *, account: int) -> dict[str, Cost]:
     """Create a message in a conversation with `members` chat members. Return a mapping from each step to its cost.
 
-    The author of the message is a member. See `measure` for `account`.
+    The steps are `create` and `publish`. The result also has `all`, the sum of all costs. The author of the message is
+    a member. See `measure` for `account`.
     """
     instance = new_instance(account)
     conversation = instance.call("POST", "/v1/ConversationWithParticipants", {"Participant": chat(10)}).body

@@ -32,7 +32,7 @@ Row = list[Any]
 def copy(data: Path, conversation_sid: str, count: int) -> list[str]:
     """Add `count` copies of the conversation to the data file. Return the SIDs of the copies.
 
-    During the copying, no process may have the data file open.
+    During the copying, no other process may have the data file open.
     """
     with closing(sqlite3.connect(data, isolation_level=None)) as connection:
         # This setting makes writes fast, but a power failure can break the data file. A broken data file does no harm,
@@ -60,7 +60,7 @@ def copy(data: Path, conversation_sid: str, count: int) -> list[str]:
 def _rows_of(connection: sqlite3.Connection, conversation_sid: str) -> list[Row]:
     """Return all rows of the conversation, including its resources and changes.
 
-    All these rows contain the conversation SID.
+    The body of each of these rows contains the conversation SID.
     """
     found = connection.execute("SELECT * FROM items WHERE instr(body, ?)", (conversation_sid,))
     return [[*row] for row in found]
@@ -69,7 +69,7 @@ def _rows_of(connection: sqlite3.Connection, conversation_sid: str) -> list[Row]
 def _copied(pieces: Sequence[str], conversation_sid: str, new_sid: SidFactory) -> tuple[str, list[Row]]:
     """Copy the conversation once. Return the new conversation SID and the new rows.
 
-    `pieces` is the JSON text of the original rows, split at each SID.
+    `pieces` is the JSON text of the original rows, split at the SIDs that each copy replaces.
     """
     sids = {sid: new_sid(Prefix(sid[:2])) for sid in dict.fromkeys(pieces[1::2])}
     rows: list[Row] = json.loads("".join([sids.get(piece, piece) for piece in pieces]))

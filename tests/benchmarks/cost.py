@@ -3,7 +3,7 @@
 `--json PATH` also writes the result to a file. The program counts calls, units and events on MiniStack, for Convoke and
 for a straightforward design. The program measures no durations. The constants below contain the assumed durations.
 
-The result is an upper bound, because the program assumes that each batch has records of only one conversation. Under
+The counts are an upper bound, because the program assumes that each batch has records of only one conversation. Under
 sustained load, the queues and the stream deliver records of several conversations in one batch.
 
 The conversations are spread evenly over a month. Therefore one environment of each function is enough.
@@ -104,11 +104,11 @@ MONTHLY_STARTS = MONTH_SECONDS / ENVIRONMENT_SECONDS
 """How often a function's environment starts in a month."""
 
 Usage = Mapping[str, float]
-"""Maps each priced item to the amount of the item that one conversation uses."""
+"""Maps priced items to the amounts that one conversation or one delivery uses."""
 
 
 def milliseconds(cost: Cost) -> float:
-    """Return the billed duration of all invocations in a step, in milliseconds."""
+    """Return the billed duration of all invocations in a step, in milliseconds, without waits for a receiver."""
     return cost.invocations * INVOCATION_CPU_MS + sum(
         float(times * CALL_LATENCY_MS[call]) for call, times in cost.calls.items()
     )
@@ -217,7 +217,7 @@ def metric_count(alarm: Mapping[str, Any]) -> int:
 
 
 def dollars(used: Usage) -> dict[str, float]:
-    """Return a mapping from each item to its cost in US dollars, for CONVERSATIONS conversations."""
+    """Return a mapping from each item to its cost in US dollars, for CONVERSATIONS times `used`."""
     return {item: PRICES[item].of(quantity * CONVERSATIONS) for item, quantity in used.items()}
 
 

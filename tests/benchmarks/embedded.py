@@ -1,8 +1,8 @@
 """Measure how fast `convoke up` and the yardstick (`yardstick.py`) accept requests.
 
-`python -m tests.benchmarks.embedded [--json PATH]`. Each request creates a conversation of 10 participants and gets the
-response 202. The data file is new. At the end, the benchmark kills a process of Convoke under load and starts a new
-process. The benchmark then counts how many of the accepted conversations become active.
+`python -m tests.benchmarks.embedded [--json PATH]`. Each request creates a conversation of 10 participants. At the
+end, the benchmark kills a process of Convoke under load and starts a new process. The benchmark then checks that the
+last accepted conversations become active.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ If Convoke has accepted more conversations, the benchmark checks the last ones.
 
 class Yardstick(Server):
     async def create(self, connection: Connection) -> None:
-        """Perform one round: send the same form to the yardstick that clients send to Convoke."""
+        """Perform one round: send the yardstick the form that clients send to Convoke."""
         await connection.ask(post("/", "AC", "token", FORM))
 
 
@@ -74,9 +74,9 @@ def killed(data: Path) -> list[str]:
 
 
 def active_after_restart(data: Path, paths: Sequence[str]) -> int:
-    """Start Convoke again. Wait until each conversation in `paths` is active. Return their number.
+    """Start Convoke again. Wait until no conversation in `paths` is initializing. Return the number of `paths`.
 
-    Raises LoadError if a conversation does not exist.
+    Raises LoadError if a conversation does not exist, and TimeoutError after RESPONSE_TIMEOUT_SECONDS.
     """
     with convoke(data) as instance:
 

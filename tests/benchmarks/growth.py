@@ -1,8 +1,8 @@
 """Measure whether `convoke up` becomes slower when the data file contains more conversations.
 
 `python -m tests.benchmarks.growth [--json PATH]`. The three data files have 3,000, 10,000 and 100,000 conversations of
-10 participants. All conversations are copies of one conversation (`copies.py`). A measurement adds thousands of
-conversations to a data file. Therefore each measurement of the two smaller files uses a fresh copy of the file.
+10 participants, which are copies of one conversation (`copies.py`). A measurement adds thousands of conversations to a
+data file. Therefore each measurement of the two smaller files uses a fresh copy of the file.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def filled_files(folder: Path) -> dict[int, FilledFile]:
     with up("--data", str(data)) as running:
         instance = Convoke(running.ready)
         original = once(instance.address, instance.create_until_active).rpartition("/")[2]
-        # The process finishes all pending work before it ends. Therefore the original conversation is settled.
+        # Before the process ends, it finishes its running steps. Therefore the original conversation is settled.
         running.stop()
     sids, files = [original], {}
     for size in SIZES:

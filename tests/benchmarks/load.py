@@ -1,8 +1,8 @@
 """Generate load: each client sends one request after another on a persistent connection.
 
 All clients run on one thread. The generator runs on the same machine as the measured server, so it must use little
-processor time. It therefore uses uvloop, sends prepared bytes, and parses responses as bytes. The figure
-`generator_cpu` is the processor time of the generator.
+processor time. Therefore the generator uses uvloop, sends prepared bytes, and parses responses as bytes. The figure
+`generator_cpu` is the generator's processor time, as a fraction of one core.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class Connection(asyncio.Protocol):
         """Send a request and return the response.
 
         If Convoke refuses the request under load, send the request again later. Raises LoadError if the final status is
-        not 2xx.
+        not 2xx, or if the connection is lost.
         """
         while (answer := await self._exchange(request)).status == OVERLOADED:
             await asyncio.sleep(RETRY_AFTER_SECONDS)
@@ -155,7 +155,8 @@ class Load:
 def load(address: Address, work: Round, clients: int, seconds: float) -> Load:
     """Let each client call `work` repeatedly for `seconds`, and then wait for the last rounds.
 
-    Raises LoadError if a request fails.
+    Raises LoadError if a request fails, OSError if no process listens on the address, and TimeoutError if the last
+    rounds take longer than RESPONSE_TIMEOUT_SECONDS.
     """
     return uvloop.run(_load(address, work, clients, seconds))
 

@@ -2,7 +2,8 @@
 
 `python -m tests.benchmarks.peer [--json PATH]`. Each server creates conversations of 10 participants. Convoke stores
 the conversations in a data file. A client of Convoke sends one POST, and then repeats a GET until the conversation is
-active. A second instance of Convoke also calls a webhook for all twelve events of each conversation.
+active. A second instance of Convoke also calls a webhook for all twelve events of each conversation. The benchmark
+also measures how long each server takes to start.
 
 emulate has no ConversationWithParticipants. Therefore a client of emulate sends eleven POSTs. emulate calls no webhook.
 

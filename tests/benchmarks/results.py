@@ -75,7 +75,7 @@ def this_machine() -> Machine:
 def cpu_times() -> tuple[int, int]:
     """Return the total processor time and the stolen processor time since the machine started.
 
-    The times are in clock ticks, added over all cores.
+    The times are in clock ticks, added over all cores. The total includes idle time.
     """
     times = [int(each) for each in _lines("/proc/stat")[0].split()[1:9]]
     return sum(times), times[7]

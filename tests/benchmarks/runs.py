@@ -20,9 +20,10 @@ WARM_UP_SECONDS = 0.5
 
 
 def alternately(sides: Mapping[str, Callable[[], Found]], times: int) -> dict[str, list[Found]]:
-    """Call each function in `sides` `times` times. Return a mapping from the function's name to its results.
+    """Call the functions in `sides` one after the other, and repeat this `times` times.
 
-    The functions take turns. Therefore other load on the machine affects all of them equally.
+    Other load on the machine then affects all functions equally. Return a mapping from each function's name to its
+    results.
     """
     found: dict[str, list[Found]] = {name: [] for name in sides}
     for _ in range(times):

@@ -84,7 +84,7 @@ class Process:
         return sum(int(stat[11]) + int(stat[12]) for stat in stats) / TICKS
 
     def kill(self) -> None:
-        """Kill all processes with SIGKILL, as in a crash."""
+        """Kill the server process and its child processes with SIGKILL, as in a crash."""
         for pid in self._all():
             os.kill(pid, signal.SIGKILL)
 
@@ -145,7 +145,7 @@ class Convoke(Server):
         return path
 
     async def create_until_active(self, connection: Connection) -> str:
-        """Perform one round: create a conversation, and fetch it repeatedly until it is active.
+        """Perform one round: create a conversation, and fetch it repeatedly until it is no longer initializing.
 
         Return the conversation's path.
         """
@@ -163,18 +163,17 @@ class Convoke(Server):
         await connection.ask(self.get("/v1/Conversations"))
 
     async def call_webhook(self, url: str, connection: Connection) -> None:
-        """Configure a webhook for all events. A later conversation of 10 participants causes 12 webhook calls."""
+        """Configure a webhook for all post-events. A later conversation of 10 participants causes 12 webhook calls."""
         form = urlencode({"PostWebhookUrl": url, "Filters": POST_EVENTS}, doseq=True).encode()
         await connection.ask(self.post("/v1/Configuration/Webhooks", form))
         self._post = self.post("/v1/ConversationWithParticipants", FORM, X_Twilio_Webhook_Enabled="true")
         self._notifies = True
 
     def work_off(self) -> float:
-        """Wait until the conversations that were created since the last call of this method are active.
+        """Wait until conversations that were created since the last call of this method are no longer initializing.
 
-        If Convoke calls a webhook, also wait until all webhook calls are made. Return the waiting time in seconds.
-
-        This method checks only the last conversations and a random sample of the earlier conversations.
+        This method checks the last conversations and a random sample of the earlier conversations. If Convoke calls a
+        webhook, also wait until all webhook calls are made. Return the waiting time in seconds.
         """
         last, others = self._created[-LAST_CHECKED:], self._created[:-LAST_CHECKED]
         self._finished, self._created = self._created, []
@@ -190,8 +189,8 @@ class Convoke(Server):
     def oldest_step(self) -> float:
         """Return the longest time between the creation and the activation of a conversation, in seconds.
 
-        Only the conversations of the last call of `work_off` are included. The dates come from the data file, because
-        the API shows only whole seconds.
+        The result covers the conversations that were created between the last two calls of `work_off`. The dates come
+        from the data file, because the API shows only whole seconds.
         """
         statement = f"SELECT {DATE.format('updated')} - {DATE.format('created')} FROM items WHERE pk = ? AND sk = ?"
         sids = [path.rpartition("/")[2] for path in self._finished]

@@ -35,7 +35,7 @@ class Context:
 
 
 def freeze() -> None:
-    """Stop the clocks of the module `time`, turn off garbage collection, and make `os.urandom` predictable.
+    """Stop the clocks that Convoke reads, turn off garbage collection, and make `os.urandom` predictable.
 
     Call this function before Convoke is imported, because an imported module can keep a reference to a clock.
     """

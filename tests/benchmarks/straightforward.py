@@ -1,4 +1,4 @@
-"""Run a straightforward design for comparison, in which a Standard workflow adds participants one by one.
+"""Count the cost of a straightforward design, in which a Standard workflow adds participants one by one.
 
 The benchmark `cost.py` compares Convoke with this design. The design writes the items of a Convoke conversation, with
 one call for each item. The design has no transactions. Therefore each write costs half as many units, but a failure

@@ -1,8 +1,8 @@
 """Measure throughput and latency for several numbers of clients. The plot shows these figures.
 
 If Convoke refuses a request under load, the client waits as long as the header `Retry-After` demands. The throughput
-counts only finished conversations. The results also contain the memory of the server and the longest wait of an
-asynchronous step.
+counts only finished conversations. The results also contain the memory of the server, and the longest time from the
+creation of a conversation until its activation.
 
 `python -m tests.benchmarks.sweep [--json PATH]`.
 """

@@ -64,7 +64,7 @@ with MiniStack. A Lambda function with 1 GB of memory has 0.58 of a core. There,
 class EndlessShard:
     """A table with one shard of the index `due`, whose entries never end.
 
-    No thread can work while the next page is read. Therefore each read occupies the simulated core.
+    While a thread reads the next page, no thread can take an entry. Therefore each read occupies the simulated core.
     """
 
     core: SimulatedCore

@@ -1,4 +1,4 @@
-"""Start Debian's Chromium, and open pages that record every error in the browser's console."""
+"""Start Chromium, and open pages that record the errors and warnings in the browser's console."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ CheckAccessibility = Callable[[str], None]
 def accessible(request: pytest.FixtureRequest, browser: Browser) -> Iterator[tuple[Page, CheckAccessibility]]:
     """Open a page with one of two widths and one of two colour schemes. Yield the page and a function to check it.
 
-    The test fails at its end if a check has found a problem.
+    The test fails at its end if a check or the browser's console has reported a problem, or if no check was made.
     """
     width, scheme = request.param
     visit = Visit(browser, viewport={"width": width, "height": 850}, color_scheme=scheme, bypass_csp=True)
