@@ -80,8 +80,9 @@ POLLING = {
 }
 """Maps each type of event source to the actions with which Lambda reads the event source.
 
-Lambda performs these actions with the function's role. `needed_by_lambda` adds `dynamodb:ListStreams`. See https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html
-and https://docs.aws.amazon.com/lambda/latest/dg/with-ddb.html.
+Lambda performs these actions with the function's role. `needed_by_lambda` adds `dynamodb:ListStreams`. See
+https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html and
+https://docs.aws.amazon.com/lambda/latest/dg/with-ddb.html.
 """
 
 

@@ -215,7 +215,7 @@ def test_start_does_not_look_at_lines_that_wait_nor_at_other_receivers_of_a_busy
                 message = machine.queue.receive(line)
                 assert message
                 machine.queue.change_visibility(message, 600)
-            machine.concurrent._next_receiver()  # Hide the second copy of each line until the first copy is visible.
+            machine.concurrent._next_receiver()  # Postpone the second message of each line too.
             machine.queue.send([QueuedMessage("AC3", "AC3 https://ready:443", "delivery")])
             machine.concurrent._last_receiver = ""
             return steps(machine.queue, machine.concurrent._next_receiver)
@@ -495,7 +495,7 @@ def test_delivery_that_is_committed_after_the_shutdown_began_is_not_called() -> 
     run(scenario)
 
 
-# Settling: the engine moves the clock only while the deliveries are idle
+# The engine moves the test clock only while the deliveries are idle
 
 
 def test_deliveries_are_idle_if_no_call_is_under_way_and_no_delivery_can_start_now() -> None:
