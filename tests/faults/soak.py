@@ -48,7 +48,7 @@ MAX_LOAD_SECONDS = 1.5
 SHARE_OF_KILLS_DURING_START, MAX_START_SECONDS = 0.2, 0.6
 
 STALL_SECONDS = 60.0
-"""If the work makes no progress for this time, the soak test stops waiting."""
+"""If no webhook call arrives for this time, the soak test stops waiting."""
 
 POLL_SECONDS = 0.2
 
@@ -58,7 +58,7 @@ STATES = ("active", "inactive")
 PAGE_SIZE = 100
 
 Call = tuple[str, str]
-"""A webhook call: the type of the event, and the participant's identity or the new state."""
+"""A webhook call: the type of the event, and the participant's identity, the new state or an empty text."""
 
 
 class Wanted(NamedTuple):

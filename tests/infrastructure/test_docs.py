@@ -72,7 +72,7 @@ def chart() -> set[tuple[str, str]]:
 
 
 def made() -> set[tuple[str, str]]:
-    """Call the functions of `storage.keys` with the placeholders. Return the keys."""
+    """Return the keys that the functions of `storage.keys` make from the values in GIVEN."""
     found = set()
     for _, function in inspect.getmembers(keys, inspect.isfunction):
         signature = inspect.signature(function)

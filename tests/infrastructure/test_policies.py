@@ -33,7 +33,7 @@ from tests.support.translated import deployed, references, translated
 Action = tuple[str, str]
 """An IAM action and its resource.
 
-The resource is a logical ID, an index such as `Table/index/due`, or the name of a secret.
+The resource is the name of a secret, or a logical ID. A path can follow the logical ID: `Table/index/due`.
 """
 
 
@@ -114,7 +114,7 @@ def recorded(monkeypatch: pytest.MonkeyPatch, calls: list[Call]) -> Iterator[Mot
 
 
 def needed(call: Call, logical_ids: Mapping[str, str]) -> Iterator[Action]:
-    """Yield the IAM actions that an AWS call needs. `logical_ids` maps queue URLs and ARNs to logical IDs."""
+    """Yield the IAM actions that an AWS call needs. `logical_ids` maps queue URLs, ARNs and buckets to logical IDs."""
     _, service, operation, params = call
     match service, operation:
         case "dynamodb", "TransactWriteItems":

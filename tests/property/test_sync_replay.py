@@ -78,7 +78,7 @@ class Subscription:
 
 @dataclass
 class World:
-    """An instance with a conversation, and a client that watches several Sync objects of one User."""
+    """An instance with a conversation, and a client that watches Sync objects of the conversation and of its User."""
 
     instance: EmbeddedInstance
     clock: ManualClock

@@ -178,7 +178,7 @@ def call(body: dict[str, Any]) -> ChatRequest:
 
 
 def change(sid: str) -> Change:
-    """Return a change without events. The fake feed decides which Sync object the change touches."""
+    """Return a change without events. The fake feed decides which Sync object has changed."""
     return Change(sid=sid, account_sid=ACCOUNT.sid, events=(), notify_webhooks=False)
 
 
