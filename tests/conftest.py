@@ -22,8 +22,8 @@ KEY = "crash points"
 
 
 def pytest_configure() -> None:
-    # A shell makes a background command ignore SIGINT. Without the next line, the processes that tests start would
-    # ignore SIGINT too.
+    # A shell without job control makes a background command ignore SIGINT. Without the next line, the processes that
+    # tests start would ignore SIGINT too.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 

@@ -1,4 +1,7 @@
-"""Each carrier adapter sends message copies to its carrier. Local fakes replace the carriers."""
+"""The adapters of Twilio and AWS send message copies to their carriers, and translate the carriers' errors.
+
+Local fakes replace the carriers. tests/api/test_message_sender.py tests the simulated carrier.
+"""
 
 from __future__ import annotations
 
@@ -317,7 +320,7 @@ def test_temporary_error_of_aws_is_recognized(aws: StandIn, code: str, error: ty
 @pytest.mark.parametrize("reply", [Reply(is_lost=True), Reply(500, {"__type": "InternalServerException"})])
 def test_call_to_aws_that_may_have_sent_a_copy_is_not_repeated_by_botocore(aws: StandIn, reply: Reply) -> None:
     aws.replies.append(reply)
-    with pytest.raises(Exception) as caught:  # noqa: PT011 - every other error means the same
+    with pytest.raises(Exception) as caught:  # noqa: PT011 - any error but the three below
         sms_carrier().send(COPY)
     assert not isinstance(caught.value, CarrierRefusedError | CarrierThrottledError | CarrierUnavailableError)
     assert len(aws.requests) == 1

@@ -121,7 +121,7 @@ def test_file_in_missing_folder_is_refused(tmp_path: Path) -> None:
 UNPRIVILEGED_UID = 65534
 """The ID of the user `nobody`.
 
-If the tests run as root, `unprivileged` switches to this user, because root can write to every file.
+If the tests run as root, `unprivileged` switches to this user, because file permissions do not restrict root.
 """
 
 

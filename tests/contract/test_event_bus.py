@@ -1,4 +1,4 @@
-"""If EventBridge refuses some entries, the event bus sends only these entries again."""
+"""The event bus sends refused entries again, and its calls stay within the limits of EventBridge."""
 
 from __future__ import annotations
 

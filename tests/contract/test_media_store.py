@@ -1,4 +1,7 @@
-"""The folder and the S3 bucket fulfil the contract of the `MediaStore` port in the same way."""
+"""The folder and the S3 bucket fulfil the contract of the `MediaStore` port in the same way.
+
+Further tests check what only one of the two has: the links and metadata of S3, and the files of the folder.
+"""
 
 from __future__ import annotations
 

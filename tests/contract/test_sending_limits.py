@@ -123,7 +123,7 @@ def test_items_expire(limits: SendingLimits) -> None:
 
 
 def test_counters_of_seconds_and_turns_are_in_different_partitions() -> None:
-    """One partition of DynamoDB accepts at most 1,000 writes per second."""
+    """One partition of DynamoDB accepts at most 1,000 write units per second."""
     account_sid, sid = sender(1).account_sid, sender(1).sid
     found = [keys.sending_second(account_sid, sid, second) for second in (1, 2)]
     assert len({key.pk for key in (*found, keys.sending_turns(account_sid, sid))}) == 3
@@ -133,7 +133,7 @@ def test_pause_is_bounded_and_a_copy_reserves_no_turn_after_the_longest_pause(li
     seconds = int(MAX_PAUSE.total_seconds())
     pauses = [limits.pause_before(sender(1), NOW) for _ in range(seconds + 100)]
     assert max(pauses) == seconds
-    # When the longest pause ends, all reserved turns are used up.
+    # A turn is the time at which a waiting copy comes back. No turn is reserved after the longest pause.
     assert limits.pause_before(sender(1), NOW + MAX_PAUSE) == 0.0
     assert limits.pause_before(sender(1), NOW + MAX_PAUSE) == 0.75
 

@@ -1,6 +1,6 @@
-"""The SQLite engine has a stream, a data file and units of work, which are not part of the Table port.
+"""The SQLite engine has a stream, a data file, units of work and expiry, which are not part of the Table port.
 
-Several processes and threads can use the engine at the same time.
+Several processes and threads can use one data file at the same time.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Every engine fulfils the contract of the Table port in the same way."""
+"""Every engine fulfils the contract of the Table port in the same way, except for the cases in GAPS."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ ENGINES: dict[str, Callable[[pytest.FixtureRequest], AbstractContextManager[Tabl
 MARKS = {"dynamodb-on-ministack": pytest.mark.xdist_group("ministack")}
 """Maps an engine to a mark.
 
-The mark makes one pytest-xdist worker run all tests of this module on MiniStack. Therefore MiniStack starts only once.
+One pytest-xdist worker runs all tests with this mark. Otherwise several workers would start MiniStack.
 """
 
 KEY = Key("AC1#CH1", "conversation")
@@ -230,7 +230,10 @@ def test_value_is_returned_with_same_type(table: Table, value: Value) -> None:
 
 
 def exact_types(value: Any) -> Any:
-    """Return the types of a value and of all nested values. Equal values can have different types: `1 == True`."""
+    """Replace a value by its type, and the elements of lists and dicts by their types.
+
+    The types are compared too, because equal values can have different types: `1 == True`.
+    """
     if isinstance(value, list):
         return [exact_types(element) for element in value]
     if isinstance(value, dict):

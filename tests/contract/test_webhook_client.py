@@ -171,7 +171,7 @@ def drip(connection: socket.socket) -> None:
 
 
 def drip_a_header(connection: socket.socket) -> None:
-    """Send a status line and a complete header at once, and then the same bytes as `drip`."""
+    """Send a status line and a complete header. Then send the same bytes as `drip`."""
     connection.sendall(b"HTTP/1.1 200 OK\r\nX-Short: x\r\n")
     drip(connection)
 
@@ -399,10 +399,7 @@ def test_conversation_webhook_is_called_with_its_sid() -> None:
 
 
 class Resolver:
-    """A fake DNS resolver that returns the given addresses in order, one for each call.
-
-    After the last address, the resolver repeats the last address.
-    """
+    """A fake DNS resolver that returns the addresses in order, one for each call. The last address is repeated."""
 
     def __init__(self, *addresses: str) -> None:
         self._addresses = list(addresses)

@@ -23,10 +23,7 @@ from tests.support.phones import BUSINESS
 from tests.support.processes import Received, receiver, up
 
 pytestmark = [pytest.mark.xdist_group("aws-stack"), pytest.mark.timeout(300)]
-"""The first mark makes one pytest-xdist worker run all tests of this module.
-
-Therefore the stack is deployed only once.
-"""
+"""One pytest-xdist worker runs all tests with the first mark, so this module deploys its stack only once."""
 
 PHONE = "+15558675399"
 """A phone number that no other test uses."""

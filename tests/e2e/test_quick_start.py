@@ -1,4 +1,4 @@
-"""The commands of the quick start in the README and in the docs work exactly as written."""
+"""The Python example of the quick start, in the README and in the docs, works as written except for the port."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ from tests.support.template import ROOT, resources
 
 @contextmanager
 def engine(answer: object) -> Iterator[str]:
-    """Run a fake container engine that answers every request with the same JSON. Yield its DOCKER_HOST."""
+    """Run a fake container engine that answers every GET request with the same JSON. Yield its DOCKER_HOST."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -134,7 +134,8 @@ def test_unexpected_result_of_a_sample_is_a_failure(name: str, result: Any, expe
 
 
 def test_files_have_the_variables_of_every_function_and_complete_events(tmp_path: Path) -> None:
-    # If possible, use an address that is not the default. Only Linux has loopback addresses in addition to 127.0.0.1.
+    # If possible, use an address that is not the default. Linux accepts every address of 127.0.0.0/8, but macOS accepts
+    # only 127.0.0.1.
     host = "127.0.0.2" if sys.platform == "linux" else LOOPBACK
     with deployed(host=host) as stack:
         write_files(stack, tmp_path)

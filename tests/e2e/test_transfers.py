@@ -42,7 +42,7 @@ def media_url(instance: Up) -> str:
 
 
 def generated(size: int, digest: Any) -> Iterator[bytes]:
-    """Yield `size` bytes in parts of 1 MB. Add each part to `digest`."""
+    """Yield `size` bytes, a multiple of 1 MB, in parts of 1 MB. Add each part to `digest`."""
     for number in range(size // MB):
         part = number.to_bytes(2, "big") * (MB // 2)
         digest.update(part)

@@ -1,4 +1,4 @@
-"""The commands of `convoke` work. The tests run each command in a separate process."""
+"""`convoke up` and other commands work. Almost every test runs a command in a separate process."""
 
 from __future__ import annotations
 

@@ -2,8 +2,8 @@
 
 No answer may be a 5xx, and no request may hang.
 
-`make soak`, or `python -m tests.faults.fuzz [--requests N] [--seed N]`. The seed determines every request. There are
-two kinds of requests:
+`make soak`, or `python -m tests.faults.fuzz [--requests N] [--seed N]`. The seed determines the random choices, but not
+the SIDs of stored resources. There are two kinds of requests:
 
 - Requests to the API in this process, with random methods, paths, headers and forms. They use the paths and parameters
   of `/openapi.json`, the SIDs of stored resources, and invalid values.
@@ -71,9 +71,9 @@ class Fuzz:
 
     random: Random
     sids: dict[str, list[str]] = field(default_factory=dict)
-    """Maps each SID prefix to the SIDs that occurred in responses."""
+    """Maps each SID prefix to at most 100 SIDs that occurred in responses."""
     operations: list[tuple[str, str, list[str]]] = field(default_factory=list)
-    """The method, the path and the parameter names of every operation."""
+    """The method, the path and the parameter names of every operation in `/openapi.json`."""
 
     def __post_init__(self) -> None:
         for path, item in document()["paths"].items():

@@ -7,7 +7,8 @@ program checks these facts:
 - Every conversation with a 202 response exists exactly once and has the requested state. Every requested participant
   exists exactly once.
 - A request without a response has stored either a complete conversation or nothing. If the request has an
-  `Idempotency-Key`, the client repeats the request after the restart. The repetition creates no second conversation.
+  `Idempotency-Key`, the client repeats the request after the restart, except after the last kill. The repetition
+  creates no second conversation.
 - Every expected webhook call arrived at least once.
 
 The seed determines the requests and the times of the kills. A kill can interrupt different work in each run. The exit
@@ -47,7 +48,7 @@ MAX_LOAD_SECONDS = 1.5
 SHARE_OF_KILLS_DURING_START, MAX_START_SECONDS = 0.2, 0.6
 
 STALL_SECONDS = 60.0
-"""If the work makes no progress for this time, the soak test stops waiting."""
+"""If no webhook call arrives for this time, the soak test stops waiting."""
 
 POLL_SECONDS = 0.2
 
@@ -57,7 +58,7 @@ STATES = ("active", "inactive")
 PAGE_SIZE = 100
 
 Call = tuple[str, str]
-"""A webhook call: the type of the event, and the participant's identity or the new state."""
+"""A webhook call: the type of the event, and the participant's identity, the new state or an empty text."""
 
 
 class Wanted(NamedTuple):
@@ -129,7 +130,7 @@ class Soak:
                 yield f"{each.sid}: no webhook call for {event} {about}"
 
     def violations(self, stored: Sequence[Stored]) -> Iterable[str]:
-        """Yield a message for each lost or duplicated resource and for each missing webhook call."""
+        """Yield a message for each violation of the facts in the module docstring."""
         found = {each.sid: each for each in stored}
         for name, times in Counter(each.name for each in stored).items():
             if times > 1:
@@ -174,7 +175,7 @@ class Client:
 
 
 class Server(Convoke):
-    """A running process of Convoke, with methods that read all conversations through the API."""
+    """A running process of Convoke, with methods that list conversations through the API."""
 
     async def initializing(self, connection: Connection) -> list[Any]:
         """Return all conversations that are still `initializing`."""
@@ -248,7 +249,7 @@ async def kill(data: Path, random: Random, clients: Sequence[Client]) -> str:
 
 
 async def finished(server: Server, soak: Soak) -> list[Stored]:
-    """Wait until all work is done, or until there is no progress for STALL_SECONDS. Return all conversations."""
+    """Wait until all work is done, or until no webhook call arrives for STALL_SECONDS. Return all conversations."""
     connection = await connected(server.address)
     progress, until = 0, time.monotonic() + STALL_SECONDS
     stored: list[Stored] = []

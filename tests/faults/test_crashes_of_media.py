@@ -1,4 +1,4 @@
-"""If the process crashes while media are uploaded, sent or removed, every remaining file belongs to a message.
+"""If the process crashes while media are uploaded, sent or removed, every file left a day later belongs to a message.
 
 See docs/decisions/0140-record-before-content.md.
 """

@@ -1,4 +1,4 @@
-"""If the process crashes while timers expire, the conversation is closed once, and each state change sends webhooks."""
+"""If the process crashes while timers expire, the conversation is closed once, and each new state causes a webhook."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Convoke reports failures of the data file and its folder. The commands can check, back up and restore the file.
+"""Convoke reports failures of the data file and its folder. Commands check the file, back it up and restore it.
 
 tests/api/test_failed_commits.py contains the tests of a full disk.
 """

@@ -1,4 +1,4 @@
-"""The password in a webhook's URL is visible only to the receiver and in the webhook resource.
+"""The password in a webhook's URL is visible only to the receiver and in the resource that configures the URL.
 
 The tests search for the password in all other texts: responses, log lines, events on the bus, and output of commands.
 """

@@ -125,7 +125,7 @@ def test_queued_work_starts_immediately_and_not_at_the_next_sweep(monkeypatch: p
 
 
 def test_shutdown_with_hanging_receivers_ends_in_time_and_uses_up_no_attempt(tmp_path: Path) -> None:
-    """One request waits for a receiver. More deliveries are waiting than Convoke may send at the same time."""
+    """One request waits for a receiver. More deliveries are waiting than the receiver may get at the same time."""
     data = str(tmp_path / "convoke.db")
     with hanging_receiver() as (url, called), up("--data", data) as stopped, ThreadPoolExecutor(1) as pool:
         v1 = stopped.client.conversations.v1

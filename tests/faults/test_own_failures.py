@@ -1,7 +1,8 @@
 """If Convoke's own code fails, Convoke retries with growing pauses. After several failures, Convoke creates an alert.
 
-After the alert, Convoke gives up a delivery or a copy, and retries other work only rarely. No loop repeats a failing
-call forever at a short fixed interval. See docs/decisions/0098-own-failures-are-given-up.md.
+After the alert, Convoke gives up a delivery or a copy, and retries other work only rarely. Exceptions: a pre-event is
+tried only once, and a queue message that cannot be parsed becomes a dead letter at once. See
+docs/decisions/0098-own-failures-are-given-up.md.
 """
 
 from __future__ import annotations
@@ -427,7 +428,8 @@ def test_interrupted_pass_counts_as_an_attempt_only_if_it_failed(
     if fails:
         monkeypatch.setattr(operations, "delete", fail)
     clock.move(timedelta(seconds=1))
-    # The sweeper calls `go_on` before it takes the resource, and the deletion calls `go_on` before each step.
+    # The sweeper calls `go_on` before it takes the resource, and the deletion calls `go_on` before each participant or
+    # conversation.
     answers = iter([True, fails, False])
     assert instance.engine.sweeper.sweep(go_on=lambda: next(answers)) == 1
     (item,) = instance.items(kind)

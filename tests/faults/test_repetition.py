@@ -1,4 +1,4 @@
-"""The outcome is the same if queue messages arrive three times, late and in any order, or if sweepers run at once."""
+"""The outcome is the same if messages arrive three times, late and in any order, or if sweepers run concurrently."""
 
 from __future__ import annotations
 

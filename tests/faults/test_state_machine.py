@@ -24,7 +24,7 @@ See https://docs.aws.amazon.com/step-functions/latest/dg/bp-lambda-serviceexcept
 """
 
 BUS_ERRORS = {"States.TaskFailed"}
-"""The errors that a PutEvents task must retry. States.TaskFailed covers every error except States.Timeout.
+"""The errors that a PutEvents task must retry. States.TaskFailed covers every known error except States.Timeout.
 
 PutEvents fails with `EventBridge.FailedEntry` if the bus is throttled or has an internal failure.
 

@@ -1,7 +1,7 @@
 """On AWS, the attempts in the table determine the number of the next attempt (aws/deliveries.py).
 
-The receive count of SQS is too high for this purpose. SQS counts a receive even if no attempt follows, for example
-because Lambda throttles the function, or because Convoke fails before the attempt.
+The receive count of SQS can be higher. SQS counts a receive even if no attempt follows, for example because Lambda
+throttles the function, or because Convoke fails before the attempt.
 """
 
 from __future__ import annotations

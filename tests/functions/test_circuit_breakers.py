@@ -66,7 +66,7 @@ class CountingTable:
 
 
 class Deployment:
-    """A deployment of several processes that deliver webhooks. The processes share only the table."""
+    """Simulates several processes that deliver webhooks. Their circuit breakers share only the table."""
 
     def __init__(self, instance: EmbeddedInstance, clock: ManualClock) -> None:
         self.instance = instance

@@ -1,4 +1,7 @@
-"""Each function runs as on Lambda: from its app.py, with the template's environment variables and an event."""
+"""Each function runs as on Lambda: from its app.py, with the template's environment variables and an event.
+
+moto simulates the AWS services.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The deployed functions write JSON logs with a correlation ID, and never log personal data."""
+"""The deployed functions write metrics, and JSON logs without personal data.
+
+The log lines of a request or a conversation have a correlation ID.
+"""
 
 from __future__ import annotations
 

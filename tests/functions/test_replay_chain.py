@@ -42,7 +42,7 @@ class LambdaQueue:
         self.waiting.extend((self.lineage + 1, message) for message in messages)
 
     def run(self, handle: Callable[[Delivery | Event], None]) -> None:
-        """Invoke the function for each message until the queue is empty."""
+        """Call `handle` for each message until the queue is empty. Stop a message whose chain is too long instead."""
         while self.waiting:
             self.lineage, message = self.waiting.popleft()
             if self.lineage > MAX_CHAIN and not self.may_recurse:

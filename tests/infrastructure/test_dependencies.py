@@ -48,7 +48,7 @@ def code_of(member: object) -> Iterator[CodeType]:
 
 
 def classes() -> Iterator[type]:
-    """Yield every class that is defined in a module of Convoke."""
+    """Yield every top-level class of the modules of Convoke."""
     for module in pkgutil.walk_packages(convoke.__path__, "convoke."):
         if module.name != "convoke.__main__":
             imported = importlib.import_module(module.name)
@@ -126,6 +126,6 @@ def test_layer_has_the_bounds_of_the_distribution() -> None:
     project = tomllib.loads((ROOT / "layers/convoke/pyproject.toml").read_text())
     extras = project["project"]["optional-dependencies"]
     declared = {*project["project"]["dependencies"], *extras["aws"]}
-    # The functions use botocore without boto3. The version numbers of botocore and boto3 are the same.
+    # The functions use botocore without boto3. Each version of boto3 needs the same version of botocore.
     declared |= {each.replace("boto3", "botocore") for each in declared}
     assert set(project["dependency-groups"]["lambda"]) <= declared

@@ -1,4 +1,4 @@
-"""The documentation agrees with the code: generated parts are up to date, and every cited page exists."""
+"""The documentation agrees with the code, for example in its generated parts, and every cited page exists."""
 
 from __future__ import annotations
 
@@ -59,7 +59,10 @@ GIVEN: dict[str, object] = {
     "touch_position": "EVENT-ID",
     "receiver": "AC https://HOST:443",
 }
-"""Maps each parameter of the key functions to its placeholder in docs/data-model.md."""
+"""Maps each parameter of the functions of `storage.keys` to an example value.
+
+Most values are the placeholders of docs/data-model.md. Other values occur in the key only as a hash.
+"""
 
 
 def chart() -> set[tuple[str, str]]:
@@ -69,7 +72,7 @@ def chart() -> set[tuple[str, str]]:
 
 
 def made() -> set[tuple[str, str]]:
-    """Call the functions of `storage.keys` with the placeholders. Return the keys."""
+    """Return the keys that the functions of `storage.keys` make from the values in GIVEN."""
     found = set()
     for _, function in inspect.getmembers(keys, inspect.isfunction):
         signature = inspect.signature(function)
@@ -187,7 +190,7 @@ PRIVATE_NOTES = re.compile(r"\b[Rr]eference, [a-j]\b")
 
 
 def sources() -> Iterator[tuple[Path, str]]:
-    """Yield the path and the text of every file that can cite a page of docs/."""
+    """Yield the path and the text of each file in CITING, except this file and binary files."""
     for path in sorted(CITING):
         if path.is_file() and not NOT_OURS & set(path.parts) and path != Path(__file__):
             try:
@@ -217,7 +220,7 @@ def test_every_cited_page_and_anchor_exists() -> None:
 def test_links_of_pages_outside_docs_lead_somewhere(page: Path) -> None:
     """`make docs` checks only the links between pages in docs/.
 
-    Therefore this test checks the links of other Markdown files.
+    Therefore this test checks the links of the Markdown files in the root folder.
     """
     links = RELATIVE_LINK.findall(page.read_text())
     assert [(link, anchor) for link, anchor in links if dead(ROOT / link, anchor or None)] == []
@@ -339,7 +342,7 @@ BY_SAM = {
     "AWS::Serverless::LayerVersion": {"lambda"},
     "AWS::Serverless::StateMachine": {"states", "iam"},
 }
-"""Maps each SAM resource type to the AWS services in which SAM creates resources for it."""
+"""Maps a SAM resource type to the AWS services in which SAM creates resources for it."""
 
 
 def test_policy_for_deploying_covers_the_services_of_the_template() -> None:

@@ -100,7 +100,7 @@ TESTED_IN = {
     "webhooks": "tests/api/test_configuration_webhooks.py",
     "workflow": "tests/functions/test_handlers.py",
 }
-"""Maps each module without its own test file to the file that tests the module.
+"""Maps a module without its own test file to the file that tests the module.
 
 Several modules that implement one behaviour share one test file.
 """
@@ -111,13 +111,13 @@ NOT_TESTED = {
     "operations": "declares the operations that the API calls",
     "ports": "declares the Protocols of the outside ports",
 }
-"""Maps each module without tests to the reason. These modules only declare types."""
+"""Maps a module without tests to the reason. These modules only declare types."""
 
 
 def module_name(module: Path) -> str:
-    """Return the name that a module's test file must have.
+    """Return the name of a module's test file, without `test_` and `.py`.
 
-    All modules of a nested package share one test file.
+    All modules of a nested package share one test file, except the modules of `api/resources`.
     """
     _, *inner = module.relative_to(SOURCE).with_suffix("").parts
     return inner[0] if inner[0] != "resources" else inner[1]

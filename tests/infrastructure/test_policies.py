@@ -1,7 +1,7 @@
 """Each function's role in the translated template allows exactly the AWS calls that are made with the role.
 
-Each function and Lambda itself make calls with the function's role. A test runs a scenario that uses every feature, and
-records the AWS calls of the functions with their resources. Then the test compares the calls with the roles.
+Each function and Lambda itself make calls with the function's role. A test runs a scenario that causes every kind of
+AWS call, and records the calls of the functions with their resources. Then the test compares the calls with the roles.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from tests.support.translated import deployed, references, translated
 Action = tuple[str, str]
 """An IAM action and its resource.
 
-The resource is a logical ID, an index such as `Table/index/due`, or the name of a secret.
+The resource is the name of a secret, or a logical ID. A path can follow the logical ID: `Table/index/due`.
 """
 
 
@@ -80,8 +80,9 @@ POLLING = {
 }
 """Maps each type of event source to the actions with which Lambda reads the event source.
 
-Lambda performs these actions with the function's role. See https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html
-and https://docs.aws.amazon.com/lambda/latest/dg/with-ddb.html.
+Lambda performs these actions with the function's role. `needed_by_lambda` adds `dynamodb:ListStreams`. See
+https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html and
+https://docs.aws.amazon.com/lambda/latest/dg/with-ddb.html.
 """
 
 
@@ -113,7 +114,7 @@ def recorded(monkeypatch: pytest.MonkeyPatch, calls: list[Call]) -> Iterator[Mot
 
 
 def needed(call: Call, logical_ids: Mapping[str, str]) -> Iterator[Action]:
-    """Yield the IAM actions that an AWS call needs. `logical_ids` maps queue URLs and ARNs to logical IDs."""
+    """Yield the IAM actions that an AWS call needs. `logical_ids` maps queue URLs, ARNs and buckets to logical IDs."""
     _, service, operation, params = call
     match service, operation:
         case "dynamodb", "TransactWriteItems":
@@ -208,7 +209,7 @@ def resource_type(logical_id: str) -> str:
 
 
 def live(instance: MotoInstance) -> None:
-    """Use every feature, including failing webhooks, replays, lost queue messages, timers and deletion."""
+    """Cause every kind of AWS call, for example with failing webhooks, replays, lost queue messages and timers."""
     v1 = instance.client().conversations.v1
     v1.configuration.webhooks().update(
         post_webhook_url="https://hooks.example.com/", filters=["onConversationStateUpdated", "onConversationUpdated"]

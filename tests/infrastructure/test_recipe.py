@@ -86,7 +86,7 @@ def undocumented(module: str, docstring: str, root: Path) -> Iterator[str]:
 
 
 def members() -> set[str]:
-    """Return the names of all members of Operations."""
+    """Return the names of the public members of Operations."""
     return {name for name in vars(Operations) if not name.startswith("_")}
 
 

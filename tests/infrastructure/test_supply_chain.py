@@ -1,4 +1,7 @@
-"""Every package that a file of the project installs is pinned with hashes and has a known licence."""
+"""The project installs only packages that are pinned with hashes.
+
+The dependencies of Convoke have bounded versions and permissive licences.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""template.yaml agrees with the names and sizes in the code."""
+"""template.yaml agrees with the names and limits in the code, and has the required settings."""
 
 from __future__ import annotations
 

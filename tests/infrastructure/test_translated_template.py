@@ -1,6 +1,6 @@
-"""The output of the SAM transform has no fault that would appear only on AWS.
+"""The output of the SAM transform has none of the tested faults, which would appear only on AWS.
 
-Each test searches all resources for one kind of fault. Therefore new resources are tested too.
+Most tests search all resources of a type for one kind of fault. Therefore new resources are tested too.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ EVERYTHING = {
     "VpcSecurityGroupIds": "sg-1",
     "ApiReservedConcurrency": "100",
 }
-"""Parameter values that turn on every feature that needs additional permissions."""
+"""Parameter values that turn on the features that need additional permissions, except sending SMS."""
 
 WITHOUT_RESOURCE = {
     *("logs:CreateLogDelivery", "logs:GetLogDelivery", "logs:UpdateLogDelivery", "logs:DeleteLogDelivery"),
@@ -81,7 +81,7 @@ def test_function_with_an_alias_is_tested() -> None:
 def test_new_value_of_a_parameter_of_the_configuration_changes_the_version_description(function: str) -> None:
     """If only a parameter value changes, SAM publishes no new version, and the alias keeps the old value.
 
-    Therefore the version's description must contain the parameter value. See
+    Therefore the description of the version or of its layer must contain the parameter value. See
     https://github.com/aws/serverless-application-model/issues/3820.
     """
     described = parameters_in([descriptions()[function], LAYER["Description"]])
@@ -189,7 +189,7 @@ def test_mapping_has_a_concurrency_limit(mapping: str) -> None:
     """Without a limit, the consumers of a queue could use all concurrent invocations. The API would then fail."""
     properties = mappings()[mapping]
     if "StartingPosition" in properties:
-        # Lambda processes each shard of the stream with one invocation at a time.
+        # With the factor 1, Lambda processes each shard of the stream with one invocation at a time.
         assert properties["ParallelizationFactor"] == 1
     else:
         (limit,) = references(properties["ScalingConfig"]["MaximumConcurrency"])

@@ -116,7 +116,7 @@ def _children(node: ast.AST) -> Iterable[ast.AST]:
     """Return the child nodes that may be mutated.
 
     Decorators, base classes and the annotations of functions are not returned. From the annotation of a variable, only
-    the calls are returned.
+    the calls are returned, such as `Field` in `Annotated[str, Field(max_length=256)]`.
     """
     match node:
         case ast.ClassDef():
@@ -125,7 +125,6 @@ def _children(node: ast.AST) -> Iterable[ast.AST]:
             keyword_defaults = (default for default in node.args.kw_defaults if default is not None)
             return [*node.args.defaults, *keyword_defaults, *node.body]
         case ast.AnnAssign():
-            # In an annotation, mutate only calls, such as `Field` in `Annotated[str, Field(max_length=256)]`.
             calls = [each for each in ast.walk(node.annotation) if isinstance(each, ast.Call)]
             return [*calls, *([node.value] if node.value else [])]
     return ast.iter_child_nodes(node)

@@ -17,9 +17,9 @@ from tests.mutation.mutants import Mutant
 from tests.mutation.plugin import plain_id
 
 MAX_OTHER_TESTS = 400
-"""The maximum number of tests that do not come from the like-named test file.
+"""The maximum number of tests that do not come from a like-named test file.
 
-The like-named test file of a module `x.py` is `test_x.py`. For tests of this file, there is no maximum.
+A like-named test file of a module `x.py` is `test_x.py` in any folder. For tests of these files, there is no maximum.
 """
 
 
@@ -32,11 +32,11 @@ class Reach:
         self._by_line: dict[Path, dict[int, set[str]]] = {}
 
     def tests_for(self, path: Path, mutant: Mutant) -> list[str]:
-        """Return the ids of the tests that execute the mutated lines. Tests of the like-named test file come first.
+        """Return the ids of the tests that execute the mutated lines, sorted and limited by `in_order`.
 
         Some lines run at import, such as constants and default values. The coverage data names no test for these lines.
-        For such a line, the result includes all tests of the like-named test file. The result also includes the tests
-        that use the constant, function or class.
+        For such a line, the result has all tests of the like-named test files, and the tests that execute a line with
+        the name of the constant, function or class.
         """
         reached = self._tests(path, range(mutant.line, mutant.end_line + 1))
         if names := _names_defined_at_import(ast.parse(self._sources[path]), mutant.line):
@@ -82,9 +82,9 @@ def _is_like_named(test: str, path: Path) -> bool:
 def in_order(path: Path, tests: Iterable[str]) -> list[str]:
     """Sort the tests. Tests that probably notice a fault in the module at `path` come first.
 
-    The list begins with the tests of the like-named test file. Then the other files take turns, because different files
-    check different things. In each turn, the unit test files come first. At most MAX_OTHER_TESTS tests come from the
-    other files.
+    All tests of the like-named test files come first. Then comes the first test of each other file, then the second
+    test of each other file, and so on, because different files check different things. Unit test files come before
+    other files. The result contains at most MAX_OTHER_TESTS tests of the other files.
     """
     by_file: dict[str, list[str]] = {}
     for test in sorted(tests):

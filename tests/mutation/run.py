@@ -1,7 +1,7 @@
 """Create random mutants of Convoke, and run the tests that reach the mutants (`make mutants`).
 
-If no test notices a mutant, the tests have a gap, or the mutant behaves like the original. The program changes only
-copies of the source, not the checkout.
+If no test notices a mutant, the tests have a gap, or the mutant behaves like the original. The program mutates a copy
+of the source, not the checkout.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ TEST_TIMEOUT_SECONDS = 60
 MUTANT_TIMEOUT_SECONDS = 300
 """The maximum time for all tests of one mutant. If no test has failed after this time, the mutant has survived.
 
-A test with an endless loop ends earlier, because of TEST_TIMEOUT_SECONDS.
+A test with an endless loop fails earlier, after TEST_TIMEOUT_SECONDS.
 """
 
 PYTEST_NO_TESTS_COLLECTED = 5

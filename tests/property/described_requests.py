@@ -1,8 +1,8 @@
 """Send valid and invalid requests that `/openapi.json` describes, and check every response against the document.
 
 `make schemathesis`, or `python -m tests.property.described_requests [--examples N] [--seed N] [--only TEXT]`.
-Schemathesis generates the requests. The seed determines every request. For each operation, the program starts a new
-instance in this process.
+Schemathesis generates the requests. The seed determines the requests, except the SIDs of existing resources. For each
+operation, the program starts a new instance in this process.
 """
 
 from __future__ import annotations
@@ -76,9 +76,10 @@ class Application:
 
 @dataclass(frozen=True)
 class Run:
-    """Sends four kinds of requests: valid and invalid requests, each for existing and for unknown resources.
+    """Sends valid and invalid requests of each operation.
 
-    For each operation, `examples` is the maximum number of requests of each kind.
+    If an operation has path parameters, both kinds are sent for existing resources and for random path values.
+    `examples` is the maximum number of requests of each kind.
     """
 
     examples: int

@@ -1,6 +1,6 @@
-"""Every request succeeds or gets an error of the error catalogue, and a refused request stores nothing.
+"""`POST /v1/ConversationWithParticipants` succeeds, or returns an error of the error catalogue and stores nothing.
 
-See docs/how-it-works.md#promises.
+See docs/how-it-works.md#promises. Further tests format a request as a form and parse the form again.
 """
 
 from __future__ import annotations

@@ -47,10 +47,7 @@ class Member:
 
 @dataclass
 class Expected:
-    """A conversation in the model.
-
-    Each dict maps SIDs to resources, in the order of creation.
-    """
+    """A conversation in the model. The keys of each dict are SIDs, in the order of creation."""
 
     name: str | None
     friendly_name: str | None
@@ -59,7 +56,7 @@ class Expected:
     members: dict[str, Member] = field(default_factory=dict)
     messages: dict[str, Message] = field(default_factory=dict)
     webhooks: dict[str, str] = field(default_factory=dict)
-    """Maps each webhook SID to the webhook's trigger."""
+    """Maps each webhook SID to the keyword that triggers the webhook."""
     next_index: int = 0
 
 

@@ -1,8 +1,8 @@
 """After any sequence of lost connections, a chat client has the current state of its Sync objects.
 
 The client in this test behaves like the official SDK. The client stores the last event id of each item, and drops
-events with the same or a smaller id. After a lost connection, the client subscribes again from the greatest event id
-that it has received.
+events with the same or a smaller id. After a lost connection, the client subscribes to each object again, from the
+greatest event id that it has received for the object.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class Subscription:
 
 @dataclass
 class World:
-    """An instance with a conversation, and a client that watches several Sync objects of one User."""
+    """An instance with a conversation, and a client that watches Sync objects of the conversation and of its User."""
 
     instance: EmbeddedInstance
     clock: ManualClock
@@ -297,7 +297,7 @@ STEPS = [
 @settings(
     max_examples=40,
     deadline=None,
-    # Do not shrink failures. One example takes at least 0.1 s. Shrinking would therefore take many minutes.
+    # Do not shrink failures, because shrinking would take many minutes.
     phases=[Phase.explicit, Phase.reuse, Phase.generate],
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
@@ -307,7 +307,8 @@ def test_replay_after_any_cut_and_live_events_give_the_state(
     monkeypatch.setattr(sync, "REPLAY_BATCH", 3)
     monkeypatch.setattr(sync, "RECENT_MESSAGES", 2)
     monkeypatch.setattr(sync, "MESSAGES_PER_READ", 2)
-    # Only one process makes changes. Therefore the margin must cover only changes in the same millisecond.
+    # REPLAY_MARGIN is in microseconds. Normally, the margin covers the clock differences between processes. Here, one
+    # process makes all changes. Therefore the margin must cover only changes in the same millisecond.
     monkeypatch.setattr(sync, "REPLAY_MARGIN", 2_000)
     with world() as made:
         for step, number in steps:

@@ -28,7 +28,7 @@ class Reply:
 
 @dataclass
 class StandIn:
-    """A fake carrier that records each request.
+    """A fake carrier that records the requests.
 
     The carrier answers with `replies` in order. Once `replies` is empty, the carrier accepts every valid message.
     """

@@ -35,7 +35,7 @@ def outputs(values: Mapping[str, str]) -> dict[str, str]:
 def output_value(value: Any, values: Mapping[str, str]) -> str:
     """Evaluate `value`, an expression in the template. `values` maps logical IDs to physical IDs.
 
-    Only AWS knows the value of a `!GetAtt`. Therefore this function returns the name of the attribute instead.
+    Return the name of the attribute for a `!GetAtt`, because only AWS knows the value.
     """
     match value:
         case {"Fn::GetAtt": str(attribute)}:
@@ -56,7 +56,7 @@ class CloudFormation:
     ListStackResources returns one function and its alias per page.
     """
     refusal: Refusal | None = None
-    """If not None, the server returns this error for every request."""
+    """If not None, DescribeStacks returns this error."""
     regions: list[str] = field(default_factory=list)
     """The AWS region of each request, in the order of the requests."""
 

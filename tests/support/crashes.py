@@ -148,7 +148,7 @@ def crash_points(
     statuses: Sequence[int] = (),
     **edges: Any,
 ) -> Iterator[EmbeddedInstance]:
-    """Run `scenario` many times, and crash each run at a different call. Yield a recovered instance after each crash.
+    """Run `scenario` repeatedly. Crash each run before or after another call, and yield a recovered instance.
 
     `prepare` runs before the scenario and does not crash. `after_restart` runs after the crash and before the recovery.
     The first webhook calls receive the responses `statuses`. Each further keyword argument replaces the edge with that
@@ -184,7 +184,7 @@ def crash_points(
 
 
 def _prepare(path: str, prepare: Scenario, edges: dict[str, Any]) -> list[Delivery]:
-    """Create the data file with which every run starts.
+    """Create the data file with which a run starts.
 
     Return the webhook deliveries that the preparation caused.
     """
@@ -200,9 +200,6 @@ def _prepare(path: str, prepare: Scenario, edges: dict[str, Any]) -> list[Delive
 
 
 def notified_event_types(restarted: Instance) -> list[str]:
-    """Return the event types of all delivered events.
-
-    An event that was delivered several times counts once.
-    """
+    """Return the event types of all webhook calls. An event that was sent several times counts once."""
     types = {delivery.event.id: str(delivery.event.type) for delivery in restarted.receivers.posted}
     return sorted(types.values())

@@ -36,10 +36,7 @@ The metadata field `License` of such a package contains the name of the licence.
 
 
 def licences() -> dict[str, str]:
-    """Return a mapping from each installed package to its SPDX licence.
-
-    The packages are the dependencies of Convoke and of its extras.
-    """
+    """Return a mapping from each dependency of Convoke and of its extras to the SPDX licence of the dependency."""
     found: dict[str, str] = {}
     waiting = ["convoke-conversations[aws,docs,testing]"]
     seen: set[str] = set()

@@ -75,8 +75,7 @@ def install_client(folder: Path) -> Path:
 def environment(*path: Path) -> dict[str, str]:
     """Return environment variables with which every function can start.
 
-    The functions' own variables have the template's defaults, or `-` in place of a resource. The hash seed is fixed.
-    `path` becomes PYTHONPATH.
+    For the functions' own variables, see `_value_of`. The hash seed is fixed. `path` becomes PYTHONPATH.
     """
     variables = [settings["Environment"]["Variables"] for settings in functions().values()]
     values = [(name, _value_of(value)) for each in variables for name, value in each.items()]
@@ -96,9 +95,9 @@ def environment(*path: Path) -> dict[str, str]:
 
 
 def _value_of(variable: Any) -> str:
-    """Return the value of an environment variable.
+    """Return the value of an environment variable: its text, or the default value of the parameter in a `!Ref`.
 
-    If the variable refers to a resource, the result is `-`, because the functions call no resource in these tests.
+    Return `-` for any other expression, such as a resource. The functions call no resource in these tests.
     """
     if isinstance(variable, str):
         return variable

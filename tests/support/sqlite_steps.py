@@ -10,7 +10,7 @@ from convoke.embedded.queue import DurableQueue
 def steps(queue: DurableQueue, call: Callable[[], object]) -> int:
     """Run `call`. Return how many steps SQLite's virtual machine runs meanwhile, on the connection of `queue`.
 
-    Unlike a duration, this number is the same on every computer.
+    Unlike a duration, this number does not depend on the speed of the computer.
     """
     count = 0
 

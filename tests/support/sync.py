@@ -75,7 +75,7 @@ class SyncReader:
         return self.sync.replay(self.service, self.identity, self.object(name), since)
 
     def missed(self, name: str, since: int | None) -> list[tuple[Action, str | None]]:
-        """Return the action and the key of each event after `since`.
+        """Return the action and the key of each event in a replay from the event id `since`.
 
         Raises AssertionError if the replay is incomplete.
         """

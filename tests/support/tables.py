@@ -34,10 +34,10 @@ GAPS = {
     },
     "dynamodb-on-ministack": {"twice-on-an-attribute": "applies both actions"},
 }
-"""Maps each engine to the cases in which the engine behaves differently from DynamoDB.
+"""Maps an engine to the cases in which the engine behaves differently from DynamoDB.
 
-For each engine, a dictionary maps a case of the contract suite (tests/contract/test_table.py) to a description of the
-difference. The engines are moto 5.2.5 and MiniStack 1.5.33.
+For each of these engines, a dictionary maps a case of tests/contract/test_table.py to a description of the difference.
+The engines are moto 5.2.5 and MiniStack 1.5.33.
 """
 
 

@@ -158,7 +158,7 @@ def environment(function: str, values: Mapping[str, str]) -> dict[str, str]:
 def resolved(value: Any, values: Mapping[str, str]) -> str:
     """Evaluate a text, a `!Ref`, a `!Sub` or the `!GetAtt` of the API's URL.
 
-    A parameter that is missing from `values` has its default value.
+    A parameter that is missing from `values` has its default value. Raises ValueError for any other expression.
     """
     known: dict[str, str] = {"AWS::StackName": STACK_NAME, "Id": STACK_ID_DIGITS, **parameter_values({}), **values}
     match value:

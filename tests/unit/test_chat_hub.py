@@ -60,7 +60,7 @@ MISSING = SyncObject(ObjectKind.MESSAGES, "CH" + 32 * "9")
 class Feed:
     """A fake feed that provides the hub with events.
 
-    Each change touches the Sync object `touched`, which is the list of the conversation's messages by default.
+    Each change counts as a change of the Sync object `touched`: by default, the list of the conversation's messages.
     """
 
     table: SqliteTable
@@ -178,7 +178,7 @@ def call(body: dict[str, Any]) -> ChatRequest:
 
 
 def change(sid: str) -> Change:
-    """Return a change without events. The fake feed decides which Sync object the change touches."""
+    """Return a change without events. The fake feed decides which Sync object has changed."""
     return Change(sid=sid, account_sid=ACCOUNT.sid, events=(), notify_webhooks=False)
 
 
@@ -553,7 +553,7 @@ def test_calls_are_read_at_the_permitted_rate() -> None:
     assert [rate.pause(0.0) for _ in range(limits.MAX_CALLS_AT_ONCE)] == [0.0] * limits.MAX_CALLS_AT_ONCE
     assert rate.pause(0.0) == pytest.approx(1 / limits.MAX_CALLS_PER_SECOND)
     assert rate.pause(1.0) == 0.0
-    # Even after a long pause, a client can send at most MAX_CALLS_AT_ONCE calls at once.
+    # Even after a long pause, at most MAX_CALLS_AT_ONCE calls are read without a pause between them.
     assert [rate.pause(1e6) for _ in range(limits.MAX_CALLS_AT_ONCE)][-1] == 0.0
     assert rate.pause(1e6) > 0
 

@@ -68,7 +68,7 @@ def test_long_log_is_restarted_so_that_it_does_not_grow_for_ever(
 def test_long_log_is_copied_until_nothing_is_left_without_blocking_a_write(
     path: Path, writer: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch, commits: int, rounds: int
 ) -> None:
-    """During each round, the writer has an open transaction, as under constant load.
+    """During each round (one checkpoint), the writer has an open transaction, as under constant load.
 
     After each of the first `commits` rounds, the writer commits and so adds pages to the log.
     """

@@ -1,6 +1,6 @@
 """The contract of each route agrees with the route's handler.
 
-A failed assertion says what is missing in the contract.
+Other tests check `/openapi.json`, which is generated from the contracts.
 """
 
 from __future__ import annotations
@@ -140,7 +140,7 @@ def test_operation_ids_are_unique() -> None:
 
 
 def test_openapi_etag_is_equal_in_every_process() -> None:
-    """Several Lambda instances can answer one client. Therefore every instance must compute the same ETag."""
+    """Several Lambda environments can answer one client. Therefore all environments must compute the same ETag."""
     made = (
         "from convoke.api.openapi import members; from convoke.api.resources.description import document_of;"
         "print(document_of(members(), 'https://api.example.com').tag)"

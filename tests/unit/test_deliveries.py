@@ -500,7 +500,7 @@ def test_delivery_that_is_committed_after_the_shutdown_began_is_not_called() -> 
     run(scenario)
 
 
-# Settling: the engine moves the clock only while the deliveries are idle
+# The engine moves the test clock only while the deliveries are idle
 
 
 def test_deliveries_are_idle_if_no_call_is_under_way_and_no_delivery_can_start_now() -> None:

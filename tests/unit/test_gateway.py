@@ -1,4 +1,4 @@
-"""The embedded engine's gateway creates the same events as API Gateway (embedded/gateway.py)."""
+"""The embedded engine's gateway creates the same events as API Gateway, and runs the requests (embedded/gateway.py)."""
 
 from __future__ import annotations
 

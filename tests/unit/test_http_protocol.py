@@ -1,4 +1,4 @@
-"""If a request exceeds a limit, the server refuses it before the request reaches the API."""
+"""The server limits the size and the duration of requests, and the number of connections."""
 
 from __future__ import annotations
 

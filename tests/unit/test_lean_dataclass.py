@@ -1,4 +1,4 @@
-"""`lean_dataclass.py` generates only what a class needs whose objects are never compared or printed."""
+"""`lean_dataclass` generates only what a class needs if its objects are never compared or printed."""
 
 from __future__ import annotations
 

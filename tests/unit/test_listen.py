@@ -1,4 +1,4 @@
-"""`convoke listen` finds each new event exactly once (cli/listen.py)."""
+"""`convoke listen` finds each new event exactly once, prints the event and forwards it (cli/listen.py)."""
 
 from __future__ import annotations
 

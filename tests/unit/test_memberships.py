@@ -1,4 +1,4 @@
-"""A conversation can have only a limited number of participants.
+"""A conversation can have only a limited number of participants. An SMS participant needs a Messaging Service.
 
 The tests call the domain code directly, because creating so many participants through the API would be too slow.
 """

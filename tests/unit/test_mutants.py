@@ -1,4 +1,4 @@
-"""The mutation tool changes only certain kinds of code."""
+"""The mutation tool changes only certain kinds of code, and chooses the tests for each mutant."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.mutation.run import ROOT, draw
 
 
 def mutated(source: str) -> list[str]:
-    """Return all mutants of a source text."""
+    """Return the source text of every mutant."""
     return [mutant.applied_to(source) for mutant in mutants_of(source)]
 
 

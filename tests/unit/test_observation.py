@@ -1,4 +1,4 @@
-"""Observers receive each finished request and each finished delivery (embedded/observation.py)."""
+"""Observers receive each finished request and each finished attempt of a delivery (embedded/observation.py)."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """A script removes unneeded files of botocore from the layer.
 
-The script also writes a file with only the root CAs that AWS uses. The script does not change the installer's cache.
+The script also writes a file with only the root CAs of Amazon. The script does not change the installer's cache.
 """
 
 from __future__ import annotations

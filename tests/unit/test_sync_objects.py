@@ -1,4 +1,4 @@
-"""Each Sync object has a name and a SID, and a change lists the objects that it touches (domain/sync_objects.py).
+"""Each Sync object has a name and a SID (domain/sync_objects.py).
 
 The kind and the owner of an object follow from the SID. In a given service, they also follow from the name.
 """

@@ -1,4 +1,4 @@
-"""`convoke up` prints one line for each request and each delivery (cli/traffic.py)."""
+"""`convoke up` prints one line for each request, except health checks, and for each delivery (cli/traffic.py)."""
 
 from __future__ import annotations
 
