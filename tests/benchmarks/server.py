@@ -19,7 +19,7 @@ from urllib.parse import urlencode, urlsplit
 
 from convoke.domain.events import POST_EVENTS
 from convoke.storage import keys
-from tests.benchmarks.load import Address, Connection, once
+from tests.benchmarks.load import Address, Connection, LoadError, once
 from tests.support.examples import chat
 from tests.support.processes import up
 
@@ -145,7 +145,7 @@ class Convoke(Server):
         return path
 
     async def create_until_active(self, connection: Connection) -> str:
-        """Perform one round: create a conversation, and fetch it repeatedly until it is no longer initializing.
+        """Perform one round: create a conversation, and fetch it repeatedly until it is active.
 
         Return the conversation's path.
         """
@@ -154,9 +154,12 @@ class Convoke(Server):
         return path
 
     async def wait_until_active(self, connection: Connection, path: str) -> None:
+        """Fetch a conversation repeatedly. Raises LoadError if the conversation gets another state than active."""
         request = self.get(path)
-        while (await connection.ask(request)).json()["state"] == "initializing":
+        while (state := (await connection.ask(request)).json()["state"]) == "initializing":
             await asyncio.sleep(POLL_INTERVAL_SECONDS)
+        if state != "active":
+            raise LoadError(f"{path} is {state}")
 
     async def list_page(self, connection: Connection) -> None:
         """Perform one round: list the first page of conversations."""
@@ -170,7 +173,7 @@ class Convoke(Server):
         self._notifies = True
 
     def work_off(self) -> float:
-        """Wait until conversations that were created since the last call of this method are no longer initializing.
+        """Wait until the conversations that were created since the last call of this method are active.
 
         This method checks the last conversations and a random sample of the earlier conversations. If Convoke calls a
         webhook, also wait until all webhook calls are made. Return the waiting time in seconds.

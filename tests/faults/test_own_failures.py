@@ -23,13 +23,14 @@ from convoke.domain import instants
 from convoke.domain.events import ErrorLogType, Event
 from convoke.domain.pauses import MAX_OWN_FAILURES
 from convoke.domain.provisioning import MAX_LATE_PAUSE, ProvisioningRetries
+from convoke.domain.webhooks import Delivery
 from convoke.embedded.clock import MovableClock
 from convoke.operations.conversation_finalizer import ConversationFinalizer
 from convoke.operations.conversations import ConversationOperations
 from convoke.operations.due_conversations import DueConversations
 from convoke.operations.message_sender import MessageSender
 from convoke.operations.participants import ParticipantOperations
-from convoke.operations.webhook_delivery import WebhookDelivery
+from convoke.operations.webhook_delivery import BegunDelivery, Outcome, WebhookDelivery
 from convoke.storage import keys
 from convoke.storage.copies import CopyRepository
 from convoke.storage.webhook_levels import WebhookLevelsRepository
@@ -229,6 +230,36 @@ def test_failing_delivery_of_an_alert_makes_no_further_alert(
     work_for_a_day(instance, clock)
     assert len(alerts(instance)) == 1
     assert instance.waiting_messages("delivery-dlq") == 2
+
+
+@pytest.mark.parametrize("failing", ["call", "Auth Token"])
+def test_message_replay_continues_after_a_message_that_convoke_cannot_deliver(
+    instance: EmbeddedInstance, clock: FrozenClock, monkeypatch: pytest.MonkeyPatch, failing: str
+) -> None:
+    sid = instance.call("POST", "/v1/Conversations").body["sid"]
+    for number in range(3):
+        assert instance.call("POST", f"/v1/Conversations/{sid}/Messages", {"Body": str(number)}).status == 201
+    begin, call = WebhookDelivery.begin, WebhookDelivery.call
+
+    def begin_without_token(self: WebhookDelivery, delivery: Delivery, number: int) -> BegunDelivery:
+        with monkeypatch.context() as patched:
+            if delivery.parameters["Index"] == "1":
+                patched.setattr(type(self.auth_tokens), "fetch", lambda *_: None)
+            return begin(self, delivery, number)
+
+    def call_in_vain(self: WebhookDelivery, begun: BegunDelivery) -> Outcome:
+        return fail() if begun.delivery.parameters["Index"] == "1" else call(self, begun)
+
+    if failing == "call":
+        monkeypatch.setattr(WebhookDelivery, "call", call_in_vain)
+    else:
+        monkeypatch.setattr(WebhookDelivery, "begin", begin_without_token)
+    form = {"Target": "webhook", "Configuration.Url": "https://hooks.example.com/", "Configuration.ReplayAfter": "0"}
+    form["Configuration.Filters"] = "onMessageAdded"
+    assert instance.call("POST", f"/v1/Conversations/{sid}/Webhooks", form).status == 201
+    work_for_a_day(instance, clock)
+    assert [delivery.parameters["Index"] for delivery in instance.receivers.posted] == ["0", "2"]
+    assert instance.waiting_messages("delivery-dlq") == 1
 
 
 # URLs with unusual credentials or without a normal form

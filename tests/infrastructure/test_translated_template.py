@@ -23,8 +23,9 @@ EVERYTHING = {
     "VpcSubnetIds": "subnet-1",
     "VpcSecurityGroupIds": "sg-1",
     "ApiReservedConcurrency": "100",
+    "SmsSenderArns": "arn:aws:sms-voice:us-east-1:123456789012:phone-number/phone-1",
 }
-"""Parameter values that turn on the features that need additional permissions, except sending SMS."""
+"""Parameter values that turn on the features that need additional permissions."""
 
 WITHOUT_RESOURCE = {
     *("logs:CreateLogDelivery", "logs:GetLogDelivery", "logs:UpdateLogDelivery", "logs:DeleteLogDelivery"),

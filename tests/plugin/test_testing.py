@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qsl
 from urllib.request import Request, urlopen
@@ -249,6 +249,7 @@ def test_held_conversation_stays_initializing_until_it_is_released(instance: Run
             "the event types are onConv",
         ),
         (lambda instance: instance.advance("10m"), "'10m' is not an ISO 8601 duration"),
+        (lambda instance: instance.advance(-timedelta(seconds=1)), "the clock can only be moved forward"),
     ],
 )
 def test_mistake_in_a_name_or_duration_fails_at_once(

@@ -34,7 +34,8 @@ class RoutingTree(Generic[Target]):
     def add(self, method: str, rule: str, target: Target, *, is_public: bool = False) -> None:
         """Add a route. Each segment of `rule` is a literal, or a path parameter such as `<sid>` or `<sid>.json`.
 
-        `target` is what the caller wants to find for this route, such as the handler.
+        `target` is what the caller wants to find for this route, such as the handler. Raises ValueError if another
+        route has a different suffix after the same path parameter.
         """
         node, names = self, []
         for segment in rule.split("/")[1:]:
@@ -42,6 +43,8 @@ class RoutingTree(Generic[Target]):
                 name, _, suffix = segment[1:].partition(">")
                 names.append(name)
                 node.value = node = node.value or RoutingTree(suffix=suffix)
+                if node.suffix != suffix:
+                    raise ValueError(f"{rule} and another route have different suffixes after <{name}>")
             else:
                 node = node.literals.setdefault(segment, RoutingTree())
         node.methods[method] = target, tuple(names)

@@ -58,7 +58,8 @@ def phone_send(sender: str, receivers: Sequence[str], body: str, url: str, accou
     The printed `outcome` is `added`, `rejected` by the receiver of a pre-event, or `unclaimed`: no conversation expects
     the message, and no address configuration with autocreation has the business number.
 
-    If CONVOKE_AUTH_TOKEN is set, the command does not read the data file.
+    If an Account SID is given and CONVOKE_AUTH_TOKEN is set, the command does not read the data
+    file.
     """
     form = {"From": sender, "To": receivers, "Body": body}
     print_object(_call(url, _credentials(account_sid, data), f"{SIMULATE}/InboundMessages", form))
@@ -72,8 +73,8 @@ def phone_send(sender: str, receivers: Sequence[str], body: str, url: str, accou
 def phone_inbox(number: str, url: str, account_sid: str | None, data: str) -> None:
     """Print the messages that a simulated phone has got, oldest first.
 
-    Prints a table on a terminal, and otherwise one line of JSON for each message. If CONVOKE_AUTH_TOKEN is set, the
-    command does not read the data file.
+    Prints a table on a terminal, and otherwise one line of JSON for each message. If an Account SID is given and
+    CONVOKE_AUTH_TOKEN is set, the command does not read the data file.
     """
     if channel_of(number) is None:
         raise click.BadParameter("must be the address of a phone, such as +15558675310", param_hint="NUMBER")

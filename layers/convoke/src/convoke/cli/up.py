@@ -90,7 +90,7 @@ SNIPPET = """\
     "--test-controls",
     is_flag=True,
     help="Serve the test controls below /convoke/v1: Reset, Accounts, Settle, Failures and Clock. Every account may use"
-    " the test controls. Reset deletes all data except the first account.",
+    " the test controls. Reset deletes all data. The first account keeps its SID and its Auth Token.",
 )
 @click.option("--quiet", is_flag=True, help="Do not print lines about requests and deliveries. --json implies --quiet.")
 @click.option(

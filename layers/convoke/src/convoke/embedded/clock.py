@@ -63,7 +63,12 @@ class Advance:
     """Returns False if the process must stop."""
 
     def __call__(self, by: timedelta) -> AdvanceResult:
-        """Move the clock forward. Raise OverflowError if the new time is after the year 9999."""
+        """Move the clock forward.
+
+        Raise ValueError if `by` is negative. Raise OverflowError if the new time is after the year 9999.
+        """
+        if by < timedelta():
+            raise ValueError("the clock can only be moved forward")
         moment: datetime | None = self.clock()
         end, sweeps, conversations = instants.truncate_to_milliseconds(self.clock() + by), 0, 0
         try:

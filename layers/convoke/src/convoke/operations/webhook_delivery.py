@@ -137,6 +137,7 @@ class WebhookDelivery:
         """
         token = self.auth_tokens.fetch(delivery.event.account_sid)
         if token is None:
+            self._send_next(delivery)
             raise self._report_failure("the account has no Auth Token to sign with")
         attempt = EventAttempt.begun(delivery, number, self.now())
         # Record the attempt before the call. If the process crashes, the ledger shows that the receiver may have
@@ -166,31 +167,37 @@ class WebhookDelivery:
         `paused_until` is the time until which the receiver's circuit breaker pauses deliveries. None means that
         deliveries are not paused. The outcome and `paused_until` are recorded together.
         """
-        followed_by = begun.delivery.followed_by
-        # Enqueue `followed_by` before the result is stored. If the process crashes in between, the attempt is repeated,
-        # and `followed_by` is enqueued twice but never lost.
-        if followed_by and not _is_retried(begun.delivery, begun.attempt.number, outcome):
-            self.queue.send([followed_by])
+        # Enqueue the next message before the result is stored. If the process crashes in between, the attempt is
+        # repeated, and the next message is enqueued twice but never lost.
+        if not _is_retried(begun.delivery, begun.attempt.number, outcome):
+            self._send_next(begun.delivery)
         completed = begun.attempt.completed(outcome.status, outcome.error, outcome.answer, self.now(), paused_until)
         self.attempts.put(begun.delivery, completed)
         self._conclude(begun, completed, outcome)
 
     def report_own_failure(self, message: Delivery | Event) -> None:
-        """Store an alert about a queue message that Convoke itself could not process.
+        """Store an alert about a queue message that Convoke itself could not process. A message replay continues.
 
-        No alert is stored if the event of the queue message is about an alert. A failure to store the alert is only
-        logged, because the queue message must reach the dead-letter queue.
+        No alert is stored if the event of the queue message is about an alert. A failure of this method is only logged,
+        because the queue message must reach the dead-letter queue.
         """
         self.metrics.add(Measure.DELIVERY_FAILED)
         delivery = message if isinstance(message, Delivery) else None
         event, now = delivery.event if delivery else message, self.now()
         assert isinstance(event, Event)
         try:
+            if delivery:
+                self._send_next(delivery)
             # If the event is about an alert, create no further alert. See the comment in `_conclude`.
             if event.type is not ErrorLogType.ERROR_LOGGED:
                 self.alerts.create(own_failure_alert(event, delivery.target if delivery else None, now))
         except Exception:
-            logger.exception("storing an alert failed", extra={"event_id": event.id})
+            logger.exception("reporting a failure failed", extra={"event_id": event.id})
+
+    def _send_next(self, delivery: Delivery) -> None:
+        """If a message replay contains the delivery, enqueue the event that continues the replay."""
+        if delivery.followed_by:
+            self.queue.send([delivery.followed_by])
 
     def _deliveries(self, event: Event) -> list[Delivery]:
         if event.type is ErrorLogType.ERROR_LOGGED:
