@@ -57,7 +57,7 @@ MEMORY = ":memory:"
 """The path that stands for a database in memory. The database is deleted when the connection closes."""
 
 OF_LINE = f"receiver GLOB '* {LINE_SCHEME}*'"
-"""The SQL condition that the receiver of a queue message is a line: a business number and a phone.
+"""The SQL condition that the receiver of a queue message is a line: a business address and a phone.
 
 The function `line_key` in domain/circuit_breakers.py makes the key of a line. SQLite uses the index `messages_of_lines`
 only for a statement that contains exactly this condition.

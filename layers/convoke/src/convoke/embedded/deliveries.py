@@ -1,7 +1,7 @@
 """Process the delivery queue: split events into deliveries and copies, and call receivers and carriers.
 
 A delivery goes to the receiver of a webhook. A copy of a message goes through a carrier to a phone. A line is a
-business number and a phone. In this module, a line is also a receiver. A line gets one copy at a time, in order. Most
+business address and a phone. In this module, a line is also a receiver. A line gets one copy at a time, in order. Most
 texts below say "delivery" for both deliveries and copies.
 
 With an event loop, only the event loop's thread uses the table and the queue, and a thread pool calls the receivers.
@@ -268,7 +268,8 @@ class Deliveries:
 def _is_ready(queue: DurableQueue, receiver: str) -> bool:
     """Return whether the next visible queue message to a receiver may be handled.
 
-    On a line, a postponed copy blocks later copies, because the phone must get the messages in order.
+    If the receiver is a line (a business address and a phone), a postponed queue message blocks the later queue
+    messages to this receiver, because the phone must get the messages in order.
     """
     return not is_line(receiver) or queue.is_first_visible(receiver)
 
@@ -462,7 +463,7 @@ class ConcurrentDeliveries:
     def _is_next(self, receiver: str, now: datetime) -> bool:
         """Return whether a delivery to a receiver may start now.
 
-        If the first copy of a line is postponed, hide the line until this copy is visible.
+        If the first copy of a line is postponed, hide the later copies until the first copy is visible.
         """
         may_start = self._may_start(receiver, now)
         if not may_start and is_line(receiver) and not self._receivers[receiver]:

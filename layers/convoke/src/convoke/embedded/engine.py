@@ -623,8 +623,8 @@ class EmbeddedEngine:
     def _attend(self, until: datetime | None = None) -> int:
         return self.sweeper.sweep(until, go_on=self._goes_on)
 
-    # The methods from `_take_participants` to `_forget` are callbacks. The table and the edges call them on the thread
-    # that owns the table.
+    # The table and the edges call the methods from `_take_participants` to `_forget` on the thread that owns the table.
+    # The table can call `_data_file_gone` on any thread.
 
     def _take_participants(self, provisioning: Provisioning) -> None:
         if not self.failures.apply(provisioning):

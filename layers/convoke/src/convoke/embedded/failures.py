@@ -44,8 +44,8 @@ class StorageFailures:
         """Report a failed operation. Return the error that the operation must raise."""
         self.report(f"the {self._place} cannot be used", cause)
         error = UnavailableError()
-        # Set the cause here, because `is_reported` reads the cause. Another thread can get the error before this thread
-        # raises the error.
+        # Set the cause here. `raise ... from` would set the cause too late: a thread that waits for the same commit can
+        # get and log the error before this thread raises the error. The log reads the cause (`is_reported`).
         error.__cause__ = cause
         return error
 

@@ -32,10 +32,11 @@ class Execution(NamedTuple):
 
 @lean_dataclass
 class InMemoryParticipantQueue:
-    """Implements `ParticipantQueue`. The participants are handed over after the commit that stores the conversation."""
+    """Implements `ParticipantQueue`."""
 
     table: SqliteTable
     hand_over: Callable[[Provisioning], None]
+    """Takes the participants, after the commit that stores the conversation."""
 
     def send(self, provisioning: Provisioning) -> None:
         self.table.run(partial(self.table.after_commit, partial(self.hand_over, provisioning)))
@@ -45,10 +46,10 @@ class InMemoryParticipantQueue:
 class InMemoryWorkflow:
     """Implements `Workflow`.
 
-    An execution may run before the commit of the unit of work (unit.py) that started the execution. The same commit
-    then stores the writes of both.
+    An execution may run before the commit of the unit of work (unit.py) that started the execution. The commit then
+    stores both the writes of the unit and the writes of the execution.
 
-    If this unit is dropped, an execution that has not yet run is removed from the queue.
+    If the unit cannot be committed, an execution that has not yet run is removed from the queue in memory.
     """
 
     table: SqliteTable

@@ -18,7 +18,7 @@ class MakeEngine(Protocol):
 
 
 class Instance:
-    """The ASGI application of a server. Each request goes to the current engine."""
+    """The ASGI application of a server. Each request goes to the current engine. A reset replaces the engine."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""The routes of the test controls and of the clock on an instance that does not have them.
+"""Answer 404 to requests for the test controls and the clock, on an instance without these resources.
 
 See `controls_api.py` and `clock_api.py`.
 """
@@ -26,7 +26,7 @@ CONTRACT = Contract("TestControl", None, statuses=())
 def missing_routes(paths: tuple[str, ...], option: str) -> tuple[AccountRoute, ...]:
     """Return routes that answer 404.
 
-    The error message names the option of `convoke up` that would serve these paths.
+    The error message names `option`, the option of `convoke up` with which the instance would serve these paths.
     """
 
     def refusal(path: str) -> Callable[[Operations, Request], Response]:

@@ -4,7 +4,7 @@ In this module, "message" means a queue message. A received message is invisible
 the consumer does not delete the message before that, the message becomes visible again. A crash can therefore repeat a
 delivery, but cannot lose a delivery. See docs/how-it-works.md#promise-7-a-failing-receiver-hurts-only-itself.
 
-A line is a receiver too: a business number and a phone. The phone must get the messages of the line in order.
+A line is a receiver too: a business address and a phone. The phone must get the messages of the line in order.
 """
 
 from __future__ import annotations
@@ -118,14 +118,17 @@ class DurableQueue:
                 self.table.write(f"UPDATE messages SET waits = 0 WHERE {due}", (self.name, now))  # noqa: S608
 
     def is_first_visible(self, line: str) -> bool:
-        """Return whether the first message of a line, which is the message that was sent first, is visible."""
+        """Return whether the first message of a line is visible. Return False if the line has no messages.
+
+        The first message is the message that was sent first.
+        """
         first = self.table.rows(_FIRST, (self.name, line))
         return bool(first) and not self._waits(*first[0])
 
     def hold_back(self, line: str) -> None:
         """Postpone the visible messages of a line until the first message of the line becomes visible.
 
-        Do nothing if the first message is visible.
+        Do nothing if the first message is visible. See `is_first_visible`.
         """
         first = self.table.rows(_FIRST, (self.name, line))
         if first and self._waits(*first[0]):

@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class PhonePlans:
-    """Stores what a test plans for simulated phones. The plans are only in memory."""
+    """Stores which copies to simulated phones must fail, and which phones report no delivery.
+
+    A client of the API makes these plans. The plans are only in memory.
+    """
 
     failures: dict[tuple[str, str], int] = field(default_factory=dict)
     """How many of the next attempts to send a copy to a phone must fail.

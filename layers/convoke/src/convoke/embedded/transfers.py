@@ -31,7 +31,7 @@ A transfer uses no thread while it waits for the client.
 PART_BYTES = 64 * 1024
 
 UPLOAD_TIMEOUT_SECONDS = 600.0
-"""How long a client may take to send an uploaded file."""
+"""How long a client may take to send an uploaded file, from the moment at which Convoke begins to read the body."""
 
 UPLOAD_PATH = re.compile("/v1/Services/[^/]+/Media")
 """Matches the path of uploads. Only there, a body may be longer than MAX_REQUEST_BODY_BYTES (api/form.py)."""

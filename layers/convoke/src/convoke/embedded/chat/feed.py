@@ -1,4 +1,4 @@
-"""Read Sync objects and events for the hub. `SyncFeed` implements `Feed` with the operations of the API."""
+"""Read Sync objects and events for the hub. `SyncFeed` implements `Feed` of hub.py with the operations of the API."""
 
 from __future__ import annotations
 

@@ -20,7 +20,10 @@ class ChatWebSocket(WebSocketsSansIOProtocol):
             self.scope["extensions"][CUT] = {"cut": self.transport.abort}
 
     def handle_ping(self) -> None:
-        """Answer a ping if the client reads. Otherwise discard the answer, because unsent answers fill the memory."""
+        """Answer a ping if the client reads. Otherwise discard the answer.
+
+        Unsent answers would fill the memory.
+        """
         if self.writable.is_set():
             super().handle_ping()
         else:
