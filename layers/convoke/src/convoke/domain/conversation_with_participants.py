@@ -46,7 +46,7 @@ def duplicate_problems(participants: Sequence[NewParticipant]) -> Iterator[Conve
     """Yield the errors about participants that are duplicates.
 
     Duplicates have the same identity, or the same pair of address and proxy address. In a group MMS, there are further
-    kinds of duplicates, see `_is_duplicate_in_group` in memberships.py.
+    kinds of duplicates. See `_is_duplicate_in_group` in memberships.py.
     """
     yield from _repeated_pairs_outside_groups(participants)
     yield from _repeated([member.identity for member in participants], ParticipantExistsError)

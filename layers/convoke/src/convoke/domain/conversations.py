@@ -149,8 +149,8 @@ class Conversation(Model):
     date_removed: Instant | None = None
     """The time at which the conversation was deleted. None if the conversation is not deleted.
 
-    A deleted conversation becomes a tombstone, which the API does not show. The sweeper later deletes the items of the
-    conversation, except its webhooks. See WEBHOOKS_RETENTION in retention.py.
+    A deleted conversation becomes a tombstone, which the API does not show. The sweeper later deletes all items of the
+    conversation except its webhooks, which expire 14 days after this time. See WEBHOOKS_RETENTION in retention.py.
     """
 
     @property

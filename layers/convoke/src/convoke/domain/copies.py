@@ -20,7 +20,10 @@ from convoke.domain.sids import NewSid, Prefix
 
 
 class Copy(Model):
-    """The identification of one copy of a message. The queue messages about copies contain this model as JSON."""
+    """The SIDs that identify one copy of a message, and its line. This model does not contain the text and the media.
+
+    The queue messages about copies contain this model as JSON.
+    """
 
     account_sid: str
     conversation_sid: str

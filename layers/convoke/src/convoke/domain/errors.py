@@ -1,8 +1,8 @@
 """The error catalogue: one class for each error code in responses, alerts and receipts.
 
 For some errors, Twilio has two codes: an older code of Programmable Chat and a newer code of Conversations. The
-catalogue contains only the newer code. If the path of a request names a missing resource, the code is 20404. Missing
-Sync objects (54200) and missing channel metadata (50530) have codes of their own.
+catalogue contains only the newer code. If the path of a request names a missing resource, the code is 20404.
+Exceptions: a missing Sync object has the code 54200, and missing channel metadata have the code 50530.
 """
 
 from __future__ import annotations
@@ -345,7 +345,7 @@ class MediaNotCarriedError(
 
 
 class WebhookFailedError(LogEntry, code=50057, text="The receiver of a webhook answered with an error, or not at all"):
-    """The last attempt to deliver an event failed, or a pre-event got no answer. For a timeout, the code is 50076."""
+    """The last attempt for an event failed, or a pre-event got no answer or failed in Convoke. A timeout has 50076."""
 
 
 class NotificationTemplateTooLongError(
@@ -599,7 +599,7 @@ class InvalidWebhookSidError(
 class UnknownWebhookTargetError(
     ConversationsError, code=50364, text="The target of a webhook must be webhook, trigger or studio"
 ):
-    """A request that creates a webhook has an unknown target."""
+    """A request that creates a conversation's webhook has an unknown target."""
 
 
 class UnknownWebhookFilterError(
@@ -623,25 +623,25 @@ class InvalidFlowSidError(
 class WebhookTargetMissingError(
     ConversationsError, code=50368, text="The target must be given: webhook, trigger or studio"
 ):
-    """A request that creates a webhook has no target."""
+    """A request that creates a conversation's webhook has no target."""
 
 
 class WebhookUrlMissingError(
     ConversationsError, code=50369, text="A webhook with the target webhook or trigger must have a URL"
 ):
-    """The URL is missing or empty. Only a webhook with the target `studio` needs no URL."""
+    """A conversation's webhook has no URL or an empty URL. Only a webhook with the target `studio` needs no URL."""
 
 
 class WebhookFilterMissingError(
     ConversationsError, code=50370, text="A webhook with the target webhook must have at least one filter"
 ):
-    """The webhook has no filters. Without filters, Convoke would never call the webhook."""
+    """A conversation's webhook has no filters. Without filters, Convoke would never call the webhook."""
 
 
 class WebhookTriggerMissingError(
     ConversationsError, code=50371, text="A webhook with the target trigger must have 1 to 5 triggers"
 ):
-    """The webhook has no triggers. Without triggers, Convoke would never call the webhook."""
+    """A conversation's webhook has no triggers. Without triggers, Convoke would never call the webhook."""
 
 
 class WebhookUrlTooLongError(

@@ -223,7 +223,7 @@ class Change(Model):
         """The touches that the change causes. A touch is a change in a Sync object. See domain/sync_objects.py.
 
         A change can also touch the maps of conversations of all participating chat users. `members_action` describes
-        these touches. They are not included here, because a conversation can have 1,000 participants.
+        these touches. This property does not include these touches, because a conversation can have 1,000 participants.
         """
         found = [touch for event in self.own_events for touch in touches_of(event)]
         if self.removed_user_sid:
@@ -571,8 +571,9 @@ class Failure(NamedTuple):
 def initializing_ended(sid: str, conversation: Conversation, failure: Failure | None = None, *, at: datetime) -> Change:
     """Return the record of the change from `initializing` to the current state of the conversation.
 
-    `failure` is None if Convoke added all participants. Webhooks always get the event. The finalizer publishes the
-    event.
+    `failure` is None if Convoke added all participants. The change has one event, about the new state. Webhooks always
+    get this event, even if the request that created the conversation did not enable webhooks. The finalizer publishes
+    the event.
     """
     payload = _state_payload(conversation, State.INITIALIZING, Reason.EVENT, at)
     if failure:

@@ -223,10 +223,10 @@ def is_open(conversation: Conversation) -> bool:
 
 
 def can_answer_in(conversation: Conversation, inbound: InboundMessage) -> bool:
-    """Return whether `inbound`, a message with one receiver, can be the answer of a member of the group `conversation`.
+    """Return whether an inbound message to one receiver can be an answer to the group MMS `conversation`.
 
-    A carrier that cannot send a group MMS sends a separate copy to each member. The answer to such a copy goes only to
-    the business number, and not to the other members.
+    A carrier that cannot send a group MMS sends a separate copy to each member. A member's answer to such a copy goes
+    only to the business number, and not to the other members.
     """
     is_member = any(member.group_address == inbound.sender for member in conversation.bound)
     projects = any(member.projected_address == inbound.business_address for member in conversation.bound)

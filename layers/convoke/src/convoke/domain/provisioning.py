@@ -99,9 +99,10 @@ If `max_pause` is longer than this maximum, the pause is `max_pause`.
 
 
 class ProvisioningRetries(Model):
-    """The pauses between the attempts of the sweeper to process the same item.
+    """The settings for the sweeper's attempts: the pauses, and the number of attempts before an attempt is late.
 
-    For example, the sweeper finishes an interrupted provisioning, publishes an event, or erases a deleted conversation.
+    The settings apply to all due work, not only to provisioning. For example, the sweeper finishes an interrupted
+    provisioning, publishes an event, or erases a deleted conversation.
     See docs/how-it-works.md#promise-5-one-index-of-due-work.
     """
 

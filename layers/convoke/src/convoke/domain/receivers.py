@@ -64,7 +64,7 @@ NEVER_ON_AWS: tuple[Network, ...] = tuple(
             "127.0.0.0/8",  # includes the address of Lambda's runtime API
             "169.254.0.0/16",  # link-local, where Lambda and EC2 serve credentials and metadata
             "::/96",  # includes the unspecified address and the loopback address
-            "fd00:ec2::/32",  # the IPv6 addresses of EC2's instance services, such as the metadata
+            "fd00:ec2::/32",  # the IPv6 addresses of EC2's instance services, such as the metadata service
             "fe80::/10",  # link-local
         ),
     )

@@ -144,7 +144,7 @@ Limit = Annotated[
 class SenderParameters(Model):
     """The common parameters of create requests and update requests.
 
-    The parameters for Twilio have an effect only if the provider is Twilio, but are always checked.
+    The parameters for Twilio have an effect only if the provider is Twilio. The form of each value is always checked.
     """
 
     order_of_checks: ClassVar[tuple[type[ConversationsError], ...]] = (

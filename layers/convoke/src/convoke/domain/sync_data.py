@@ -37,7 +37,10 @@ def channel_data(conversation: Conversation, last_message: Message | None) -> Da
 
 
 def membership_data(conversation: Conversation, participant: Participant) -> Data:
-    """Return the item about `conversation` in the map of a User's conversations. `participant` belongs to the User."""
+    """Return the item about a conversation in the Sync map of a User's conversations.
+
+    `participant` belongs to the User.
+    """
     return {
         **_described(conversation),
         "channel": object_name(ObjectKind.CHANNEL, conversation.sid),
@@ -50,7 +53,7 @@ def membership_data(conversation: Conversation, participant: Participant) -> Dat
 
 
 def participant_data(participant: Participant, chat_service_sid: str) -> Data:
-    """Return the item about a participant in the map of a conversation's participants."""
+    """Return the item about a participant in the Sync map of the conversation's participants."""
     binding, read_at = participant.messaging_binding, participant.last_read_timestamp
     info = None
     if participant.identity:
@@ -70,7 +73,7 @@ def participant_data(participant: Participant, chat_service_sid: str) -> Data:
 
 
 def message_data(message: Message) -> Data:
-    """Return the item about a message in the list of a conversation's messages."""
+    """Return the item about a message in the Sync list of the conversation's messages."""
     medias = media_data(message)
     return {
         "sid": message.sid,
@@ -113,7 +116,7 @@ def delivery_data(message: Message) -> Data | None:
 
 
 def user_data(user: User, *, is_online: bool) -> dict[str, Data]:
-    """Return the items in the map of a User's fields. The items are ordered by key."""
+    """Return the items in the Sync map of a User's fields. The items are ordered by key."""
     return {
         ATTRIBUTES: {"value": user.attributes},
         NAME: {"value": user.friendly_name},
