@@ -42,8 +42,8 @@ class AddressConfigurationOperations:
         - The service does not exist.
         """
         configuration = requested.configuration(account.sid, self.new_sid(Prefix.ADDRESS_CONFIGURATION), self.now())
-        # Without a known channel, the address cannot be in the list of owned addresses. Therefore only an address with
-        # a known channel is checked.
+        # Some valid addresses have no channel, such as a short code. The list of owned addresses cannot contain such an
+        # address, so this check would refuse all such addresses if the list is not empty.
         if channel_of(requested.address) and not account.owns(requested.address):
             raise InvalidParameterError(field="address", wanted="one of the owned addresses of this account")
         self._refuse_unusable(account.sid, requested)

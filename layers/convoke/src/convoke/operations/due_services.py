@@ -67,9 +67,10 @@ class DueServices:
     def _has_no_conversations(self, service: Service, go_on: GoOn) -> bool:
         """Delete the conversations of a service. Return True if there was no conversation to delete.
 
-        If the time for the sweep is over, raises TimeIsOverError. The sweeper then resets the number of attempts, and
-        the service is due again immediately. Exception: if a deletion in this pass has failed, the method returns
-        False. The service is then due again after a pause, which grows with the number of attempts.
+        If the time for the sweep is over, raises TimeIsOverError. The sweeper then sets the number of attempts to 0
+        (`DueRepository.resume`), and the service is due again immediately. Exception: if a deletion in this pass has
+        failed, the method returns False. The service is then due again after a pause, which grows with the number of
+        attempts.
         """
         outcomes: set[_Outcome] = set()
         for sid in self.deleted_services.conversation_sids(service):
@@ -81,7 +82,11 @@ class DueServices:
         return outcomes <= {_Outcome.WAS_GONE}
 
     def _delete(self, service: Service, sid: str) -> _Outcome:
-        """Delete a conversation. A failure is only logged, so that the pass continues with the next conversation."""
+        """Delete a conversation, and return the outcome.
+
+        An unexpected error is logged and returned as FAILED. The method does not raise the error, so that the pass
+        continues with the next conversation.
+        """
         try:
             self.conversations.delete(service, sid, request_webhooks=LaterWebhooks(enabled=False))
         except NotFoundError:

@@ -93,9 +93,10 @@ class DueUsers:
         The first result is whether there was no participant to delete. The second result is whether the identity has
         participants that are newer than the deletion.
 
-        If the time for the sweep is over, raises TimeIsOverError. The sweeper then resets the number of attempts, and
-        the User is due again immediately. Exception: if a deletion in this pass has failed, the first result is False.
-        The User is then due again after a pause, which grows with the number of attempts.
+        If the time for the sweep is over, raises TimeIsOverError. The sweeper then sets the number of attempts to 0
+        (`DueRepository.resume`), and the User is due again immediately. Exception: if a deletion in this pass has
+        failed, the first result is False. The User is then due again after a pause, which grows with the number of
+        attempts.
         """
         outcomes: set[_Outcome] = set()
         is_seen = False
@@ -116,7 +117,11 @@ class DueUsers:
     def _delete(
         self, service: Service, user: User, leaving: Leaving, conversation_sid: str, participant_sid: str
     ) -> _Outcome:
-        """Delete a participant. An error is only logged, so that the pass continues with the next participant."""
+        """Delete a participant, and return the outcome.
+
+        An unexpected error is logged and returned as FAILED. The method does not raise the error, so that the pass
+        continues with the next participant.
+        """
         try:
             return self._leave(service, user, leaving, conversation_sid, participant_sid)
         except Exception:

@@ -268,9 +268,9 @@ class SyncOperations:
         return conversation
 
     def _visible(self, service: Service, identity: str, sync_object: SyncObject) -> tuple[Conversation, str | None]:
-        """Return the conversation of an object, and the User's participant SID.
+        """Check that the client may see the conversation of an object. Return the conversation and a participant SID.
 
-        The SID is None if the User is not a member of the conversation.
+        The SID belongs to the client's participant. The SID is None if the client is not a member of the conversation.
         """
         sid = sync_object.owner_sid
         conversation, participant_sid = self.sync.find_member(service.account_sid, sid, identity)
@@ -382,7 +382,7 @@ class SyncOperations:
         items = self._info_items(service, user)
         if user.last_event_id <= threshold:
             items = [item for item in items if item.key == REACHABILITY]
-        # Convoke does not store when a User came online, so each replay contains an event about reachability.
+        # Convoke does not store when a User came online, so each replay of a User's fields has such an event.
         now = max(to_event_id(self.now()), user.last_event_id)
         ids = {REACHABILITY: now}
         events = [_item_event(sync_object, Action.UPDATED, item, ids.get(item.key, item.event_id)) for item in items]

@@ -133,7 +133,7 @@ class WebhookDelivery:
     def begin(self, delivery: Delivery, number: int) -> BegunDelivery:
         """Record that attempt `number` starts. The first attempt has the number 1.
 
-        Raises DeliveryFailedError if the account has no Auth Token.
+        Raises DeliveryFailedError if the account has no Auth Token. Even then, a message replay continues.
         """
         token = self.auth_tokens.fetch(delivery.event.account_sid)
         if token is None:

@@ -77,7 +77,7 @@ class UserRepository:
                 existing = items.to_resource(User, stored) if stored else None
                 if existing and not existing.date_removed:
                     raise UserExistsError(field="identity") from canceled
-                # If no item exists, the sweeper has erased the tombstone since the last attempt.
+                # If no item exists, the sweeper has erased the tombstone since the previous attempt read it.
                 new = user.in_place_of(existing) if existing else user
             else:
                 return
