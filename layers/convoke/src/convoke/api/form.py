@@ -79,7 +79,8 @@ def parse_form(event: Mapping[str, Any], path_delimiters: str = "") -> Form:
 def parse_fields(event: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return the form fields in the body of a gateway event, as pairs of name and value in the order of the request.
 
-    Raise InvalidParameterError if the body is not a valid form, is too long or has more than MAX_FORM_FIELDS fields.
+    An empty body is an empty form, with any content type. Raise InvalidParameterError if the body is not a valid form,
+    is too long or has more than MAX_FORM_FIELDS fields.
     """
     body = decode_body(event)
     if not body:

@@ -145,7 +145,7 @@ class MultipartBody:
 def upload_body(content_type: str, filename: str | None) -> UploadBody:
     """Return the object that finds the content in the body. Raise an error if `content_type` is malformed.
 
-    `filename` is the filename that the client requests, or None. This filename has priority over a filename in a form.
+    `filename` is the value of the parameter `Filename`, or None. This value has priority over a filename in a form.
     """
     is_form = media_type(content_type) == MULTIPART
     return MultipartBody(content_type, filename) if is_form else RawBody(content_type, filename)

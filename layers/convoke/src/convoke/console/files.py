@@ -38,7 +38,7 @@ class ConsoleFile(NamedTuple):
 
 @cache
 def version() -> str:
-    """Return a hash of all files. The hash is part of the paths."""
+    """Return a hash of all files. The hash is part of the path of each file except the page."""
     texts = (FOLDER.joinpath(name).read_bytes() for name in (PAGE, *sorted(CONTENT_TYPES)))
     return hashlib.sha256(b"\0".join(texts)).hexdigest()[:16]
 

@@ -1,4 +1,4 @@
-"""Paginate lists for chat clients. The page tokens are signed as in the REST API.
+"""Paginate lists for chat clients. The page tokens are signed as in api/pagination.py.
 
 `api/chat/resources/sync.py` paginates the lists of Sync items.
 """
