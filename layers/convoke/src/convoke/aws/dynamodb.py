@@ -252,8 +252,8 @@ def _is_transient(error: BaseException) -> bool:
     if not isinstance(error, ClientError):
         return isinstance(error, UnprocessedKeysError)
     if reasons := {reason["Code"] for reason in _cancellation_reasons(error)}:
-        # Retry a transaction in which one write has a conflict and the condition of another write fails. The caller
-        # must learn all failed conditions, and the write with the conflict may also have a condition that fails. See
+        # Retry even if one write has a conflict and the condition of another write fails. The caller must learn all
+        # failed conditions, and after the conflict, the condition of the write with the conflict may fail too. See
         # docs/decisions/0020-conflicts-retried-before-conditions-count.md.
         unsettled = reasons - _FINAL_REASONS
         return bool(unsettled) and unsettled <= _TRANSIENT_REASONS

@@ -3,8 +3,8 @@
 If the function `consume` raises an exception for a record, AWS delivers the record again. After too many deliveries,
 SQS moves a queue message to a dead-letter queue.
 
-If a record cannot be parsed, most `consume` functions add a dead letter and raise no exception. Only the `consume`
-function for the participant queue raises an exception.
+If a record cannot be parsed, most `consume` functions add a dead letter and raise no exception. In this case, only the
+`consume` function for the participant queue raises an exception.
 """
 
 from __future__ import annotations
