@@ -84,7 +84,7 @@ class LazyGroup(click.Group):
         self._lazy_commands = lazy_commands
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command. If an optional package is missing, raise ClickException with the extra that installs it."""
+        """Run the command. If an optional package is missing, raise ClickException, which names the package's extra."""
         # Without this variable, pydantic reads the metadata of every installed package to find plugins.
         os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
         try:

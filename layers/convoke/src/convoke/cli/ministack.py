@@ -81,7 +81,10 @@ START_TIMEOUT_SECONDS = 300.0
 
 
 class StackError(Exception):
-    """MiniStack did not start, or the stack was not created."""
+    """MiniStack did not start, the stack was not created, or something that they need is missing or failed.
+
+    For example, uv was not found, or template.yaml is empty.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,8 +177,8 @@ def ministack(folder: Path, port: int = 0, host: str = LOOPBACK) -> Iterator[str
         _wait_until_healthy(f"{url}/_ministack/health", process, log)
         yield url
     finally:
-        # MiniStack and the functions are one process group. After SIGKILL, files in `folder` can be incomplete, but the
-        # caller deletes this folder.
+        # MiniStack and the functions are one process group. After SIGKILL, files in `folder` can be incomplete, but no
+        # caller starts MiniStack again with the same folder.
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
