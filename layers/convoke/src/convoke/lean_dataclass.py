@@ -13,7 +13,8 @@ def lean_dataclass(cls: type[Class]) -> type[Class]:
     """Make a dataclass with slots and a generated `__init__`. No other method is generated.
 
     `dataclass(frozen=True, slots=True)` compiles six methods for each class, during the import of the module. This
-    decorator compiles one. An import then takes about a sixth of the time, and a new object a third.
+    decorator compiles one method. The definition of a class then takes less than 40 % of the time, and the creation of
+    an object about a third.
 
     Use the decorator for classes whose objects are never compared, hashed by value or printed. mypy reports an
     assignment to a field, as for a frozen dataclass. At runtime, nothing prevents an assignment.

@@ -20,7 +20,7 @@ POLL_INTERVAL_SECONDS = 0.05
 """How often the server thread checks whether it must stop."""
 
 FINAL_STATUSES = range(200, 600)
-"""The status codes of final answers (RFC 9110, section 15)."""
+"""The status codes of final answers: all except the interim codes 1xx (RFC 9110, section 15)."""
 
 SIGNATURE = "X-Twilio-Signature"
 

@@ -43,7 +43,7 @@ class Deadlines(Generic[AnyCall]):
                 self._changed.notify()
 
     def remove(self, call: AnyCall) -> None:
-        # Do not wake the thread. It would have to wait for a later deadline after each call.
+        # Do not wake the thread. Otherwise the thread would wake up after each call, and would only wait again.
         with self._changed:
             self._calls.discard(call)
 
