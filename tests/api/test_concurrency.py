@@ -1,6 +1,6 @@
-"""Concurrent requests claim a unique value, create a User and use an idempotency key only once.
+"""Of several concurrent requests, only one claims a unique value, creates a User or uses an idempotency key.
 
-Concurrent steps of several conversations share one commit.
+Asynchronous steps of several conversations share one commit. After a crash, the sweeper completes each step once.
 """
 
 from __future__ import annotations

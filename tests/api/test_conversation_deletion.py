@@ -1,4 +1,4 @@
-"""Convoke hides a deleted conversation at once. Later the sweeper erases the conversation.
+"""Convoke hides a deleted conversation immediately. Later the sweeper erases the conversation.
 
 The events and alerts of the conversation remain, and its webhooks expire later. See
 docs/behaviour/conversations.md#delete.

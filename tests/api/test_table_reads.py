@@ -91,7 +91,7 @@ def test_message_costs_as_many_reads_with_1000_members_as_with_10() -> None:
 PAGE_SIZE = 50
 
 ITEMS = 52
-"""The minimum number of resources in a list that is not in MAX_RESOURCES: more than PAGE_SIZE."""
+"""The test creates at least this number of resources in each list that is not in MAX_RESOURCES: more than PAGE_SIZE."""
 
 MAX_RESOURCES = {"Receipts": 50, "ScopedWebhooks": 5}
 """Maps each list that cannot contain `ITEMS` resources to its maximum number of resources."""

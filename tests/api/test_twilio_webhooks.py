@@ -135,7 +135,7 @@ WRITERS = 20
 def test_simultaneous_first_messages_on_dynamodb_make_one_conversation(
     ministack_url: str, others: dict[str, str]
 ) -> None:
-    """Some messages are delivered by two writers at the same time.
+    """Half of the writers work in pairs: both writers of a pair deliver the same message at the same time.
 
     After a 503, the writer delivers the message again, as Twilio does.
     """

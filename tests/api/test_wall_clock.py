@@ -58,7 +58,7 @@ def test_postponed_work_continues_and_calls_under_way_are_not_repeated(
             async with instance.without_sweeps():
                 clock.move(-STEP_BACK)
                 # After the step back, the due time of the postponed delivery is further away than the longest possible
-                # pause. Therefore the engine makes the delivery at once.
+                # pause. Therefore the engine makes the delivery immediately.
                 await asyncio.to_thread(called.acquire)
                 difference[0] = -STEP_BACK.total_seconds()
             async with asyncio.timeout(TIMEOUT_SECONDS):

@@ -148,9 +148,10 @@ class Cost:
 
 
 def size(attribute: dict[str, Any]) -> int:
-    """Return the size of an attribute in bytes, by the rules in DynamoDB's developer guide.
+    """Return the size of an attribute's value in bytes, by the rules in DynamoDB's developer guide.
 
-    For the size of a whole item, pass the item as a map. The result is then a few bytes too large.
+    For the size of a whole item, pass the item as a map. The result is then a few bytes too large, because a map has an
+    overhead that an item does not have.
     """
     ((kind, value),) = attribute.items()
     match kind:

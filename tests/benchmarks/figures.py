@@ -64,7 +64,7 @@ class Figure:
     unit: str = ""
     comparison: str = ""
     other: Callable[[Found], float] | None = None
-    """Extracts the comparison number from the results of the part."""
+    """Extracts the number with which the figure is compared. `comparison` says what this number is."""
     target: Target | None = None
     target_with_pgo: Target | None = None
     """The target if Python was built with profile-guided optimization. If None, `target` applies."""

@@ -113,7 +113,7 @@ class Server:
     def oldest_step(self) -> float:
         """Return the longest time from a request until the end of its asynchronous work, in seconds.
 
-        Call `work_off` first.
+        Call `work_off` first. A server that finishes all work before its response returns 0.
         """
         return 0.0
 

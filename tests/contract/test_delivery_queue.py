@@ -152,7 +152,7 @@ def test_retry_does_not_go_before_messages_that_have_been_visible_for_longer(
 ) -> None:
     """Otherwise the retries of failed deliveries would delay newer deliveries.
 
-    Only a line, which has the message copies between two addresses, needs the order in which its messages were sent.
+    Only a line, which is a business address and a phone, needs the order in which its messages were sent.
     """
     line = line_key("AC1", "+15017122661>+15558675310")
     for receiver in (ONE, line):

@@ -1,8 +1,8 @@
 """If Convoke's own code fails, Convoke retries with growing pauses. After several failures, Convoke creates an alert.
 
 After the alert, Convoke gives up a delivery or a copy, and retries other work only rarely. Exceptions: a pre-event is
-tried only once, and a queue message that cannot be parsed becomes a dead letter at once. See
-docs/decisions/0098-own-failures-are-given-up.md.
+tried only once, and a queue message that cannot be parsed becomes a dead letter immediately.
+See docs/decisions/0098-own-failures-are-given-up.md.
 """
 
 from __future__ import annotations

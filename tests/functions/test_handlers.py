@@ -209,7 +209,10 @@ def forget_claims(moto: MotoInstance) -> None:
 
 
 def test_schedule_has_an_event_for_each_shard(moto: MotoInstance, function: Call) -> None:
-    """Each invocation processes only one shard, so that no shard waits for another."""
+    """The schedule sends one event for each shard. Each event's invocation processes only this shard.
+
+    Therefore no shard waits for another shard.
+    """
     conversations = moto.client().conversations.v1.conversations
     for _ in range(20):
         conversations.create().delete()

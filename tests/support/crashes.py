@@ -148,7 +148,10 @@ def crash_points(
     statuses: Sequence[int] = (),
     **edges: Any,
 ) -> Iterator[EmbeddedInstance]:
-    """Run `scenario` repeatedly. Crash each run before or after another call, and yield a recovered instance.
+    """Run `scenario` twice for each guarded call. Crash one run before the call, and the other run after the call.
+
+    Yield a recovered instance after each crash. The guarded calls are the calls to the edges, and the calls of the
+    methods in INSIDE_A_COMMIT.
 
     `prepare` runs before the scenario and does not crash. `after_restart` runs after the crash and before the recovery.
     The first webhook calls receive the responses `statuses`. Each further keyword argument replaces the edge with that

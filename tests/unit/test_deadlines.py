@@ -11,7 +11,7 @@ import pytest
 from convoke.webhooks.deadlines import Deadlines
 
 SOON = 0.05
-"""Seconds. Short, because the tests wait for this time."""
+"""How many seconds from now a deadline is. Short, because the tests wait until the deadline."""
 
 TIMEOUT_SECONDS = 10.0
 
@@ -32,7 +32,7 @@ class FakeCall:
 
 @pytest.fixture
 def deadlines() -> Iterator[Deadlines[FakeCall]]:
-    """Return the object under test. At the end, check that its thread has not failed."""
+    """Yield the object under test. After the test, check that its thread has not failed."""
     deadlines: Deadlines[FakeCall] = Deadlines()
     yield deadlines
     last = FakeCall(0)

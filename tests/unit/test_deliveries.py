@@ -209,7 +209,7 @@ def test_next_turn_starts_after_the_receiver_that_was_called_last() -> None:
 
 
 def test_start_does_not_look_at_lines_that_wait_nor_at_other_receivers_of_a_busy_account() -> None:
-    """A line has the message copies between two addresses. Waiting lines must not slow down other deliveries."""
+    """A line is a business address and a phone. Waiting lines must not slow down other deliveries."""
 
     async def scenario(machine: Machine) -> None:
         def steps_of_start(count: int) -> int:

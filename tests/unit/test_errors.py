@@ -57,7 +57,7 @@ ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "layers/convoke/src/convoke"
 
 NEVER_RAISING = {"domain/errors.py", "api/openapi.py"}
-"""Modules that define or list errors, but do not raise errors."""
+"""Modules that define or list the error classes of the API, but do not raise these errors."""
 
 SID = "CH" + "0" * 32
 
