@@ -19,7 +19,7 @@ from tests.support.template import ROOT
 
 pytestmark = pytest.mark.built
 
-MAX_BYTECODE_INSTRUCTIONS = 7_230_000
+MAX_BYTECODE_INSTRUCTIONS = 7_172_000
 """The number of bytecode instructions in a cold start of the API function. The test allows 3 % more.
 
 Unlike a duration, this number is the same on every machine, within 0.01 %. The test counts bytecode instructions,
