@@ -196,6 +196,18 @@ def test_reads_see_the_writes_of_their_unit(path: Path) -> None:
     run(path, scenario)
 
 
+def test_clear_also_removes_the_rows_that_the_unit_has_not_yet_written(path: Path) -> None:
+    async def scenario(machine: Machine) -> None:
+        machine.table.transact([Put(item("a")), Put(item("b"))])
+        machine.table.clear()
+        assert machine.table.get(Key("AC1#CH1", "a")) is None
+        machine.table.transact([Put(item("b", n=2))])
+        await asyncio.sleep(0)
+        assert (machine.commits(), machine.stored()) == (1, ["b"])
+
+    run(path, scenario)
+
+
 def test_range_query_sees_pending_rows_and_is_still_one_commit(path: Path) -> None:
     async def scenario(machine: Machine) -> None:
         machine.table.transact([Put(item("a")), Put(item("c"))])

@@ -84,6 +84,25 @@ def test_one_thread_watches_all_calls_and_ends_after_them(deadlines: Deadlines[F
     assert not watcher.is_alive()
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_error_of_one_call_does_not_prevent_the_end_of_later_calls(deadlines: Deadlines[FakeCall]) -> None:
+    class BrokenCall(FakeCall):
+        def shut_down(self) -> None:
+            super().shut_down()
+            raise RuntimeError
+
+    others = watchers()
+    broken = BrokenCall(0)
+    deadlines.add(broken)
+    broken.wait()
+    for watcher in watchers():
+        if watcher not in others:
+            watcher.join(TIMEOUT_SECONDS)
+    later = FakeCall(SOON)
+    deadlines.add(later)
+    later.wait()
+
+
 def test_call_after_the_end_of_the_thread_starts_a_new_thread(deadlines: Deadlines[FakeCall]) -> None:
     for _ in range(2):
         call = FakeCall(SOON)

@@ -321,9 +321,21 @@ class SqliteTable:
         return self._run(partial(self._select, statement, parameters))
 
     def clear(self) -> None:
-        """Delete all rows in the data file. Call this method at the start of a unit that then adds new items."""
-        for (name,) in self.rows("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"):
-            self.write(f"DELETE FROM {name}", ())  # noqa: S608 - the name of a table
+        """Delete all rows in the data file, and the rows that the open unit has not yet written.
+
+        Call this method at the start of a unit that then adds new items.
+        """
+        self._run(self._clear)
+
+    def _clear(self) -> None:
+        self.begin()
+        unit = self._unit
+        assert unit is not None
+        tables = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
+        for (name,) in self._select(tables, ()):
+            self._write(f"DELETE FROM {name}", [()])  # noqa: S608 - the name of a table
+        for rows in (unit.pending, unit.known, unit.stream, unit.changes):
+            rows.clear()
 
     def stream_records(self, limit: int) -> list[tuple[int, Item]]:
         """Return at most `limit` records of the stream with their sequence numbers, oldest first.

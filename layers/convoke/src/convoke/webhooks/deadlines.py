@@ -55,11 +55,17 @@ class Deadlines(Generic[AnyCall]):
 
     def _watch(self) -> None:
         with self._changed:
-            while self._calls:
-                self._wakes_at = min(call.deadline for call in self._calls)
-                self._changed.wait(max(self._wakes_at - time.monotonic(), 0))
-                late = [call for call in self._calls if call.deadline <= time.monotonic()]
-                for call in late:
-                    call.shut_down()
-                self._calls.difference_update(late)
-            self._thread = None
+            try:
+                while self._calls:
+                    self._wakes_at = min(call.deadline for call in self._calls)
+                    self._changed.wait(max(self._wakes_at - time.monotonic(), 0))
+                    self._end_late_calls()
+            finally:
+                # If a call raises an error, the next call must start a new thread.
+                self._thread = None
+
+    def _end_late_calls(self) -> None:
+        late = [call for call in self._calls if call.deadline <= time.monotonic()]
+        self._calls.difference_update(late)
+        for call in late:
+            call.shut_down()
