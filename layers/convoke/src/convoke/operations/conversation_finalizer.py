@@ -9,12 +9,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from datetime import datetime
+from typing import TypeVar
 
 from convoke.domain.alerts import Alert, provisioning_failed_alert
 from convoke.domain.conversations import Conversation, State
 from convoke.domain.events import Event, Failure, initializing_ended
 from convoke.domain.instants import Clock
-from convoke.domain.provisioning import Cause, Provisioning, ProvisioningStatus
+from convoke.domain.provisioning import Cause, ProvisioningStatus, ProvisioningSummary
 from convoke.lean_dataclass import lean_dataclass
 from convoke.observability import Measure, Metrics
 from convoke.storage.alerts import alert_writes
@@ -23,6 +24,8 @@ from convoke.storage.events import EventRepository
 from convoke.storage.provisioning import ProvisioningRepository
 
 logger = logging.getLogger(__name__)
+
+Record = TypeVar("Record", bound=ProvisioningSummary)
 
 
 class MustCloseError(Exception):
@@ -67,7 +70,7 @@ class ConversationFinalizer:
         Also raises NotReadyError if a concurrent execution has changed the conversation. Raises NothingToFinalizeError
         if there is no event to publish.
         """
-        conversation, provisioning = self._fetch(account_sid, conversation_sid)
+        conversation, provisioning = self._fetch_summary(account_sid, conversation_sid)
         if conversation.state is not State.INITIALIZING:
             return self._recorded_event(conversation, provisioning)
         if provisioning.status is not ProvisioningStatus.ADDED:
@@ -87,7 +90,7 @@ class ConversationFinalizer:
         been added in the meantime, or if a concurrent execution has changed the conversation. Raises
         NothingToFinalizeError if there is no event to publish.
         """
-        conversation, provisioning = self._fetch(account_sid, conversation_sid)
+        conversation, provisioning = _existing(self.provisionings.fetch(account_sid, conversation_sid))
         if conversation.state is not State.INITIALIZING:
             return self._recorded_event(conversation, provisioning)
         now = self.now()
@@ -105,21 +108,18 @@ class ConversationFinalizer:
         """Record that the event is on the bus, so that the sweeper does not start the state machine again."""
         self.conversations.settle(account_sid, conversation_sid)
 
-    def _fetch(self, account_sid: str, conversation_sid: str) -> tuple[Conversation, Provisioning]:
-        conversation, provisioning = self.provisionings.fetch(account_sid, conversation_sid) or (None, None)
-        if conversation is None or provisioning is None:
-            raise NothingToFinalizeError
-        return conversation, provisioning
+    def _fetch_summary(self, account_sid: str, conversation_sid: str) -> tuple[Conversation, ProvisioningSummary]:
+        return _existing(self.provisionings.fetch_summary(account_sid, conversation_sid))
 
     def _changed_concurrently(self, account_sid: str, conversation_sid: str) -> NotReadyError:
         """Return the error for an execution whose write failed because of a concurrent write.
 
         Raises NothingToFinalizeError if the conversation was deleted.
         """
-        self._fetch(account_sid, conversation_sid)
+        self._fetch_summary(account_sid, conversation_sid)
         return NotReadyError()
 
-    def _recorded_event(self, conversation: Conversation, provisioning: Provisioning) -> Event:
+    def _recorded_event(self, conversation: Conversation, provisioning: ProvisioningSummary) -> Event:
         """Return the event that an earlier execution of `finalize` or `close` stored.
 
         Raises NothingToFinalizeError if `settle` has recorded that the event is published, or if the event is deleted.
@@ -129,7 +129,7 @@ class ConversationFinalizer:
             raise NothingToFinalizeError
         return change.events[0]
 
-    def _report_finalized(self, provisioning: Provisioning, at: datetime) -> None:
+    def _report_finalized(self, provisioning: ProvisioningSummary, at: datetime) -> None:
         logger.info("conversation finalized", extra={"conversation_sid": provisioning.conversation_sid})
         self.metrics.add(Measure.ACTIVATED)
         self.metrics.add(Measure.TIME_TO_ACTIVE, (at - provisioning.date_created).total_seconds() * 1000)
@@ -139,3 +139,11 @@ class ConversationFinalizer:
         context = {"conversation_sid": alert.resource_sid, "alert_sid": alert.sid, "code": alert.code, "causes": causes}
         logger.error("conversation closed because its participants could not be added", extra=context)
         self.metrics.add(Measure.CLOSED)
+
+
+def _existing(found: tuple[Conversation, Record | None] | None) -> tuple[Conversation, Record]:
+    """Return `found`. Raises NothingToFinalizeError if the conversation or its provisioning does not exist."""
+    conversation, provisioning = found or (None, None)
+    if conversation is None or provisioning is None:
+        raise NothingToFinalizeError
+    return conversation, provisioning

@@ -17,7 +17,7 @@ from pydantic import Field
 
 from convoke.domain.events import Change, event_id
 from convoke.domain.model import Model
-from convoke.domain.provisioning import Provisioning
+from convoke.domain.provisioning import Provisioning, ProvisioningSummary
 from convoke.storage import keys
 from convoke.storage.table import Item, key_of
 
@@ -130,12 +130,20 @@ def pack_provisioning(provisioning: Provisioning) -> Item:
 
 def unpack_provisioning(stored: Item) -> Provisioning:
     """Return the provisioning in an item. An older version of Convoke may have created the item."""
-    parts = _PackedParticipants.model_validate(stored)
-    account_sid, conversation_sid = keys.sids_of_conversation(key_of(stored))
-    fields = {**stored, "account_sid": account_sid, "conversation_sid": conversation_sid}
+    parts, fields = _PackedParticipants.model_validate(stored), _fields_of(stored)
     common = {**_implied_fields(fields), **parts.common}
     participants = [{**common, **participant} for participant in _join_columns(parts.columns, parts.participants)]
     return Provisioning.model_validate({**fields, "participants": participants})
+
+
+def unpack_summary(stored: Item) -> ProvisioningSummary:
+    """Return the provisioning in an item, without its participants."""
+    return ProvisioningSummary.model_validate(_fields_of(stored))
+
+
+def _fields_of(stored: Item) -> dict[str, Any]:
+    account_sid, conversation_sid = keys.sids_of_conversation(key_of(stored))
+    return {**stored, "account_sid": account_sid, "conversation_sid": conversation_sid}
 
 
 def _implied_fields(provisioning: Fields) -> Fields:

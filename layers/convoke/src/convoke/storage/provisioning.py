@@ -8,23 +8,25 @@ docs/decisions/0004-one-transaction-ends-initializing.md.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from convoke.domain.conversations import Conversation, State
 from convoke.domain.events import Change
-from convoke.domain.provisioning import Provisioning, ProvisioningStatus
+from convoke.domain.provisioning import Provisioning, ProvisioningStatus, ProvisioningSummary
 from convoke.domain.users import User
 from convoke.lean_dataclass import lean_dataclass
 from convoke.storage import items, keys
 from convoke.storage.events import change_write
 from convoke.storage.first_sights import FirstSights
 from convoke.storage.locks import identity_locks, initial_locks
-from convoke.storage.packing import unpack_provisioning
+from convoke.storage.packing import unpack_provisioning, unpack_summary
 from convoke.storage.revisions import EVENT_ID, STATE_EVENT_ID
 from convoke.storage.table import (
     Action,
     Add,
     And,
     Equals,
+    Item,
     NotExists,
     Put,
     Remove,
@@ -34,6 +36,8 @@ from convoke.storage.table import (
     Update,
     Write,
 )
+
+Unpacked = TypeVar("Unpacked", bound=ProvisioningSummary)
 
 CONVERSATION_ATTRIBUTES = frozenset({"state", "date_updated", "date_inactive", "date_closed", "unsettled"})
 """The attributes of a conversation, besides revision and event ids, that change when it leaves `initializing`."""
@@ -51,16 +55,24 @@ class ProvisioningRepository:
 
         Unlike `ConversationRepository.fetch`, this method also returns a deleted conversation that is not yet erased.
         """
+        return self._fetch(account_sid, conversation_sid, unpack_provisioning)
+
+    def fetch_summary(
+        self, account_sid: str, conversation_sid: str
+    ) -> tuple[Conversation, ProvisioningSummary | None] | None:
+        """Do the same as `fetch`, but do not validate the participants."""
+        return self._fetch(account_sid, conversation_sid, unpack_summary)
+
+    def _fetch(
+        self, account_sid: str, conversation_sid: str, unpack: Callable[[Item], Unpacked]
+    ) -> tuple[Conversation, Unpacked | None] | None:
         conversation_key = keys.conversation(account_sid, conversation_sid)
         provisioning_key = keys.provisioning(account_sid, conversation_sid)
         found = self.table.get_many([conversation_key, provisioning_key])
         conversation, provisioning = found.get(conversation_key), found.get(provisioning_key)
         if conversation is None:
             return None
-        return (
-            items.to_resource(Conversation, conversation),
-            unpack_provisioning(provisioning) if provisioning else None,
-        )
+        return items.to_resource(Conversation, conversation), unpack(provisioning) if provisioning else None
 
     def add(
         self,
