@@ -206,7 +206,7 @@ def sources() -> Iterator[tuple[Path, str]]:
 
 
 def dead(page: Path, anchor: str | None) -> bool:
-    """Return True if the page or the anchor of a link does not exist. Anchors count only in Markdown pages."""
+    """Return True if the page or the anchor of a link does not exist. Only anchors in Markdown pages are checked."""
     if anchor is None or page.suffix != ".md":
         return not page.exists()
     return not page.is_file() or anchor not in anchors(page)

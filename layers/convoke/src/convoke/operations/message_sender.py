@@ -74,7 +74,7 @@ class CopyOutcome(NamedTuple):
         """Whether the outcome counts as a failure of the line, which is a pair of a business address and a phone.
 
         True if the carrier has neither accepted, refused nor throttled the copy. After several failures in a row, the
-        circuit breaker of the line pauses further copies.
+        embedded engine pauses the copies of the line (domain/circuit_breakers.py).
         """
         return not self.is_answered and not self.is_throttled
 
