@@ -36,7 +36,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def event_loop_is_never_blocked() -> None:
     """Turn off the fixture of the same name, which makes a test fail if Convoke blocks the event loop.
 
-    In these tests, Playwright runs its own event loop on the test's thread.
+    In these tests, Playwright runs its own event loop on the test's thread. Therefore the other fixture would
+    also report each wait of `convoke.testing` on this thread.
     """
 
 
@@ -72,7 +73,8 @@ class Visit:
 def visit(browser: Browser) -> Iterator[Visit]:
     """Open a page.
 
-    After the test, the browser must not have reported an error or a violation of the Content Security Policy.
+    After the test, the browser must not have reported an error or a warning. Messages with the text `Visit.expected`
+    are allowed.
     """
     opened = Visit(browser, viewport={"width": 1360, "height": 850}, locale="en-GB")
     yield opened

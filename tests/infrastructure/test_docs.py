@@ -130,7 +130,10 @@ def test_api_coverage_lists_all_103_operations_of_twilio() -> None:
 
 
 def test_benchmark_table_shows_the_last_run() -> None:
-    """`make bench` measures, and then updates the table. `make docs-tables` updates the table from the last run."""
+    """The table in docs/benchmarks.md is generated from the last run of `make bench`.
+
+    `make bench` updates the table after its measurements. `make docs-tables` updates the table without a new run.
+    """
     page = BENCHMARKS.read_text()
     assert figures.with_table(page) == page, "run `make docs-tables`"
     assert f"]({PLOT.relative_to(DOCS)})" in page
@@ -190,7 +193,10 @@ PRIVATE_NOTES = re.compile(r"\b[Rr]eference, [a-j]\b")
 
 
 def sources() -> Iterator[tuple[Path, str]]:
-    """Yield the path and the text of each file in CITING, except this file and binary files."""
+    """Yield the path and the text of each file in CITING.
+
+    Skip this file, binary files, and files in the folders NOT_OURS.
+    """
     for path in sorted(CITING):
         if path.is_file() and not NOT_OURS & set(path.parts) and path != Path(__file__):
             try:
@@ -200,7 +206,7 @@ def sources() -> Iterator[tuple[Path, str]]:
 
 
 def dead(page: Path, anchor: str | None) -> bool:
-    """Return True if the page or the anchor of a link does not exist."""
+    """Return True if the page or the anchor of a link does not exist. Only anchors in Markdown pages are checked."""
     if anchor is None or page.suffix != ".md":
         return not page.exists()
     return not page.is_file() or anchor not in anchors(page)

@@ -1,4 +1,7 @@
-"""The parameters of template.yaml turn on features and have descriptions. Some parameters need other parameters."""
+"""The parameters of template.yaml turn on features and have descriptions. Some parameters need other parameters.
+
+The alarms and the dashboard watch the right resources.
+"""
 
 from __future__ import annotations
 
@@ -84,7 +87,7 @@ def test_adopted_table_replaces_the_table_and_its_first_secret() -> None:
     variables = functions(**ADOPTED)["api"]["Environment"]["Variables"]
     assert variables["CONVOKE_TABLE_NAME"] == {"Ref": "ExistingTableName"}
     assert variables["CONVOKE_AUTH_TOKEN_PREFIX"] == {"Ref": "SecretPrefix"}
-    # The existing table already contains the first account. Therefore this account needs no special treatment.
+    # The existing table already contains the first account. Therefore the first request need not create this account.
     assert variables["CONVOKE_FIRST_ACCOUNT_SID"] == ""
     stream = functions(**ADOPTED)["event_publisher"]["Events"]["Changes"]["Properties"]["Stream"]
     assert stream == {"Ref": "ExistingTableStreamArn"}

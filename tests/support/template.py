@@ -1,4 +1,4 @@
-"""Parse template.yaml and its CloudFormation tags.
+"""Parse template.yaml, and resolve its conditions and references.
 
 Tests read names and settings from the template instead of repeating them.
 """

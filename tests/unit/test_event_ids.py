@@ -53,7 +53,7 @@ def test_event_id_is_the_time_in_microseconds(moment: datetime) -> None:
 def test_event_id_uses_the_later_of_the_event_time_and_the_sid_time(moment: datetime, made_at: datetime) -> None:
     """Convoke reads `moment` before a pre-event, and creates the SID after the pre-event.
 
-    With a test clock, `moment` can be later than the time in the SID.
+    Therefore the time in the SID is usually the later time. With a test clock, `moment` can be the later time.
     """
     assert change_at(moment, made_at).last_event_id == max(to_event_id(moment), to_event_id(made_at))
 

@@ -1,4 +1,7 @@
-"""The participants of a request must follow the rules of group MMS, and must not be duplicates (domain/groups.py)."""
+"""The participants of a request must follow the rules of group MMS, and must not be duplicates.
+
+See domain/conversation_with_participants.py and domain/groups.py.
+"""
 
 from __future__ import annotations
 

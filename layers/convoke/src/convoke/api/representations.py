@@ -18,7 +18,7 @@ RestDate = Annotated[
     PlainSerializer(to_seconds, when_used="json"),
     WithJsonSchema({"type": "string", "format": "date-time"}, mode="serialization"),
 ]
-"""The date type in Twilio's resources, except API keys, and in the resources Sender and Provisioning.
+"""The date type in Twilio's resources except API keys. The resources Sender and Provisioning also use this type.
 
 The dates have no fractions of a second.
 """

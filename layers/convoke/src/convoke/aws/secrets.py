@@ -20,16 +20,16 @@ if TYPE_CHECKING:
 TOKEN_CACHE_SECONDS = 60
 """How long the cache in this module keeps an Auth Token, in seconds.
 
-If a second process rotates the Auth Token, the first process may use the old Auth Token for this time, and for the
-lifetime of the second cache in `CachedAuthTokens`.
+If another process rotates the Auth Token, this process may use the old Auth Token for this time plus the lifetime of a
+second cache. The second cache is `CachedAuthTokens` in storage/auth_tokens.py.
 """
 
 
 class SecretAuthTokens:
     """Implements `AuthTokens` with Secrets Manager. Auth Tokens are cached, because each fetch costs money and time.
 
-    If `account_exists` returns False, `fetch` does not call Secrets Manager. Otherwise each request with an invented
-    Account SID would cause a call, which costs as much as 40 reads of the table. See
+    If `account_exists` returns False, `fetch` does not call Secrets Manager. Without this check, each request with an
+    invented Account SID would cause a call, which costs as much as 40 reads of the table. See
     docs/decisions/0079-strangers-cost-little.md.
     """
 

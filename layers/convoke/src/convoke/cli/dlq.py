@@ -31,7 +31,7 @@ This value is an assumption.
 
 
 class StreamBatch(Model):
-    """The period in which the stream records arrived that Lambda could not process.
+    """A period in which stream records arrived. Lambda could not process these records.
 
     Lambda sends this period to the dead-letter queue, but not the records. See
     https://docs.aws.amazon.com/lambda/latest/dg/services-dynamodb-errors.html.

@@ -24,7 +24,7 @@ VISIBILITY_TIMEOUT_SECONDS = 60
 
 @dataclass(frozen=True, slots=True)
 class SqsLetters:
-    """Implements `Letters` on an SQS dead-letter queue."""
+    """Implements `Letters` (cli/installation.py): reads and deletes the queue messages of an SQS dead-letter queue."""
 
     client: SQSClient
     name: str
@@ -79,7 +79,7 @@ class SqsLetters:
 
 @dataclass(frozen=True, slots=True)
 class SqsDeadLetters(SqsLetters):
-    """Implements `DeadLetters` on an SQS dead-letter queue."""
+    """Implements `DeadLetters` (cli/installation.py): also moves the queue messages back to the original queue."""
 
     queue_url: str
 

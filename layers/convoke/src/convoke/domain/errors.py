@@ -46,7 +46,7 @@ class ConversationsError(ValueError):
 
     - `field` is the path to the invalid field.
     - `parameter` is the name that clients use for the field. `convoke.api` sets `parameter` instead of `field` before
-      it sends the response. An error about a header or a Sync request has `parameter` and no `field` from the start.
+      it sends the response. Some errors have `parameter` and no `field` from the start, such as errors about headers.
     - `details` contains the values for the placeholders of `text`, and further details for the response. If the value
       for a placeholder is missing, the constructor raises KeyError.
     - The detail `wanted` is the requirement that the value does not meet, such as `an integer`. The detail `hint` is a
@@ -162,7 +162,7 @@ class MethodNotAllowedError(ConversationsError, code=20004, status=405, text="Me
 class AccessDeniedError(
     ConversationsError, code=20006, status=403, text="The credentials must give access to this resource"
 ):
-    """The credentials do not permit the request, or a browser sends the request from a page of another site."""
+    """The credentials or the signature do not permit the request, or a page of another site sends the request."""
 
 
 class InvalidAccessTokenError(
@@ -171,7 +171,7 @@ class InvalidAccessTokenError(
     status=401,
     text="The access token must be valid, and must not exceed 4 KB or 24 hours",
 ):
-    """An access token of a chat client is malformed, too long, or valid for a longer time than permitted."""
+    """An access token is malformed, too long or valid for too long, or Convoke has revoked the chat session."""
 
 
 class InvalidIssuerError(
@@ -212,7 +212,7 @@ class InvalidSignatureError(
 
 
 class NotFoundError(ConversationsError, code=20404, status=404, text="The requested resource was not found"):
-    """The resource does not exist, or is in another account or service. Convoke does not log the requested path."""
+    """The resource does not exist, or is in another account or service. The response names the path of the request."""
 
 
 class ConflictError(ConversationsError, code=20409, status=409, text="Conflict"):
@@ -345,7 +345,7 @@ class MediaNotCarriedError(
 
 
 class WebhookFailedError(LogEntry, code=50057, text="The receiver of a webhook answered with an error, or not at all"):
-    """The last attempt for an event failed, or a pre-event got no answer or failed in Convoke. A timeout has 50076."""
+    """The last attempt to deliver an event failed, or a pre-event got no answer. After a timeout, the code is 50076."""
 
 
 class NotificationTemplateTooLongError(
@@ -666,7 +666,7 @@ class InvalidProxyAddressError(
     code=50408,
     text="The proxy address must be valid, such as +15558675310 or whatsapp:+15558675310, and at most 256 characters",
 ):
-    """A proxy address or the address of a sender is malformed. If the account does not own it, see 50413 and 50415."""
+    """A proxy address or the address of a sender is malformed. For unowned proxy addresses, see 50413 and 50415."""
 
 
 class AddressEqualsProxyError(
@@ -890,7 +890,7 @@ class MediaSidMissingError(ConversationsError, code=50506, text="The media SID m
 
 
 class MediaNotFoundError(ConversationsError, code=50507, text="The media must be uploaded to this service first"):
-    """The status is 400 and not 404, because a parameter names the missing media, and not the path of the request."""
+    """The missing media is named in a parameter, not in the path. Therefore the status is 400 and not 404."""
 
 
 class MediaAlreadyUsedError(

@@ -5,8 +5,10 @@ In the code of Convoke, a group is always a group MMS. `is_group` defines which 
 The rules of a group are in these places:
 
 - `groups.py`: which numbers can be in a group, when a group is formed, and which numbers identify the group.
-- `participants.py` and `participant_requests.py`: a phone without a proxy address must have a group number.
-- `conversation_with_participants.py`: duplicates and missing addresses among the participants of one request.
+- `participants.py` and `participant_requests.py`: a projected address must be a group number, and so must the
+  address of a phone without a proxy address.
+- `conversation_with_participants.py`: duplicates, missing addresses and the minimum size, for the participants of one
+  request.
 - `memberships.py`: duplicates, missing addresses and the maximum size, when a participant is added or changed later.
 - `InboundMessage.check_addresses` in `inbound_messages.py`: the sender and the receivers of a group MMS from a phone.
 - `storage/locks.py`: the lock that prevents a second group with the same set of numbers.

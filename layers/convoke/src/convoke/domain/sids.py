@@ -55,6 +55,7 @@ These SIDs contain no time:
 
 - Message SIDs. They contain an index instead.
 - User SIDs, most alert SIDs, and the SIDs of the changes that created these alerts. Their digits are a hash.
+- Account SIDs that the operator or the deployment chooses.
 """
 
 

@@ -38,7 +38,7 @@ class Controls:
     settle: Callable[[timedelta], bool]
     """Waits until all work is done, but no longer than the given time. Returns whether all work is done.
 
-    Conversations that a test holds do not count.
+    Conversations that a test keeps in the state `initializing` with `hold_next` do not count.
     """
     reject_in_next: Callable[[str, int, int], None]
     """Makes the account's next ConversationWithParticipants fail, by rejecting one participant.

@@ -19,7 +19,10 @@ class ConfigurationWebhooksOperations:
         return self.configurations.fetch(account_sid)
 
     def update(self, account_sid: str, change: ConfigurationWebhooksChange) -> ConfigurationWebhooks:
-        """Store the given fields and return the new configuration. Raises InvalidWebhookSettingsError."""
+        """Store the given fields and return the new configuration.
+
+        Raises InvalidWebhookSettingsError if `rules` do not allow a URL.
+        """
         self.rules.refuse(urls_by_field(change))
         return self.configurations.update(account_sid, change)
 

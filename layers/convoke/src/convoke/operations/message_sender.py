@@ -71,7 +71,11 @@ class CopyOutcome(NamedTuple):
 
     @property
     def is_retryable(self) -> bool:
-        """Whether the outcome is a failure for the circuit breaker of the line (see `Copy.line`)."""
+        """Whether the outcome counts as a failure of the line, which is a pair of a business address and a phone.
+
+        True if the carrier has neither accepted, refused nor throttled the copy. After several failures in a row, the
+        embedded engine pauses the copies of the line (domain/circuit_breakers.py).
+        """
         return not self.is_answered and not self.is_throttled
 
 
@@ -147,7 +151,7 @@ class MessageSender:
         """Call the carrier and wait for its answer.
 
         The embedded engine calls this method on a worker thread. Therefore the method uses neither the table nor the
-        queue, except in the simulated carrier, which stores the copy in the table.
+        queue. Only the simulated carrier uses the table. The table then does the work on the event loop's thread.
         """
         try:
             return CopyOutcome(sent=begun.carrier.send(begun.outbound))

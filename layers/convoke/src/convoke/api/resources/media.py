@@ -90,7 +90,10 @@ def create(operations: Operations, request: Request, chat_service_sid: str) -> U
 
 
 def _content_length(request: Request) -> int:
-    """Return the value of the header Content-Length, or 0 if the header is missing."""
+    """Return the value of the header Content-Length, or 0 if the header is missing or empty.
+
+    Raise InvalidParameterError if the value is not a number.
+    """
     text = request.headers.get("content-length") or "0"
     if not re.fullmatch("[0-9]{1,18}", text):
         raise errors.InvalidParameterError(parameter="Content-Length", wanted="a number of bytes")

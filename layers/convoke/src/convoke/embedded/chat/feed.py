@@ -1,4 +1,7 @@
-"""Read Sync objects and events for the hub. `SyncFeed` implements `Feed` of hub.py with the operations of the API."""
+"""Read Sync objects and events for the hub (hub.py), which notifies chat clients about changes.
+
+`SyncFeed` implements the protocol `Feed` of hub.py with the operations of the API.
+"""
 
 from __future__ import annotations
 
