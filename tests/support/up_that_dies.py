@@ -1,7 +1,6 @@
 """Run an instance as `convoke up` does, and let the process die during a commit.
 
-`python -m tests.support.up_that_dies METHOD WHEN PATH` prints one line of JSON when the API is ready, as `convoke up
---json` does.
+`python -m tests.support.up_that_dies METHOD WHEN PATH` prints one line of JSON when the API is ready.
 
 - METHOD is a method of `SqliteTable` that every commit calls.
 - WHEN is `before` or `after`. The process dies before or after METHOD, in the first commit that stores a

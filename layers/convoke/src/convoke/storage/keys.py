@@ -9,8 +9,8 @@ these six kinds of partition keys do not start with an account SID:
 - The shards of the index `due`. Only the sweeper and the movable clock of tests read this index.
 - The owner item of an API key. Convoke reads this item to find the account of a request.
 - The master secrets of API keys. They belong to no account, and no request names their key.
-- The lock on a sender's address. The message of a carrier can contain only the address of the sender.
-- The owner item of a sender. The request of a carrier can contain only the SID of the sender.
+- The lock on a sender's address. Some carriers deliver a message with only this address.
+- The owner item of a sender. Other carriers call a URL that contains only the SID of the sender.
 
 With the last two items, Convoke can find a sender of another account, but no response shows this sender. See
 docs/how-it-works.md#promises.
@@ -96,8 +96,8 @@ PARTICIPANT = "participant"
 EVENT_ID_DIGITS = 17
 """How many digits an event id has in a key. Because of leading zeros, keys sort by event id.
 
-Until the year 5138, no event id has more digits. Such an event id is a number that orders changes for chat clients
-(domain/event_ids.py). The function `event_attempts` uses something else: the ID of a webhook event.
+Here, an event id is a number that orders changes for chat clients (domain/event_ids.py). Until the year 5138, no event
+id has more digits. The function `event_attempts` uses something else: the ID of a webhook event.
 """
 
 DELETED_SERVICE = "deleted-service"
