@@ -172,8 +172,9 @@ def test_stale_write_after_deletion_is_refused(instance: Instance, write: str, s
 def test_delete_read_before_initializing_ended_is_refused(instance: Instance, end: str) -> None:
     """The deletion uses data that it read in the state `initializing`. Then the state changes.
 
-    The deletion must be refused for two reasons. A deletion publishes the state event, and the old data lacks this
-    event. A closed conversation no longer holds the locks in the old data.
+    The deletion must be refused for two reasons. The deletion must also store the event about the end of
+    `initializing`, because this event may be unpublished, and the old data lacks this event. After a close, the
+    conversation no longer holds the locks in the old data.
     """
     sid = conversation_in(instance, "initializing")
     if end == "finalize":

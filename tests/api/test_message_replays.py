@@ -126,9 +126,9 @@ def test_messages_after_webhook_creation_are_delivered_once(instance: Instance, 
 @pytest.mark.parametrize("later", [0, 2])
 @pytest.mark.parametrize("pages", [1, 2, 3])
 def test_replay_covers_every_page_of_messages(instance: Instance, conversation: Any, pages: int, later: int) -> None:
-    """The replay needs `pages` searches for messages.
+    """`pages` is the number of searches for messages that the replay needs.
 
-    `later` messages are created after the webhook. The replay must not send these messages.
+    `later` is the number of messages that are created after the webhook. The replay must not send these messages.
     """
     number = pages * MESSAGES_PER_SEARCH + 1
     messages(conversation, number)

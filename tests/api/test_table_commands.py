@@ -1,6 +1,6 @@
-"""`convoke table prepare` prepares a kept or restored table for a new stack.
+"""`convoke table prepare` prepares an existing table for a new stack.
 
-These tests use moto.
+The table was kept when its stack was deleted, or was restored from a backup. These tests use moto.
 """
 
 from __future__ import annotations

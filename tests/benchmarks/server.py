@@ -1,4 +1,4 @@
-"""Run `convoke up` in a new process, and create the requests of its clients."""
+"""Run `convoke up` in a new process, create the requests of its clients, and measure the process."""
 
 from __future__ import annotations
 

@@ -25,7 +25,10 @@ TIMEOUT_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class Kept:
-    """The resources and SIDs that remain after a stack is deleted."""
+    """A deleted stack whose table and secrets still exist, and the SID of a conversation in the table.
+
+    `bootstrap` is the script with which `deploy` runs the functions of the next stacks.
+    """
 
     stack: Stack
     bootstrap: str

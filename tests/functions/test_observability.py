@@ -58,7 +58,10 @@ def logged(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def counted(lines: list[dict[str, Any]]) -> dict[str, list[float]]:
-    """Return the values of each metric. Check that each metric belongs to this stack."""
+    """Return the values of each metric. If several lines contain the metric, return the values of the last line.
+
+    Check that each metric belongs to this stack.
+    """
     found = {}
     for line in lines:
         if "_aws" in line:

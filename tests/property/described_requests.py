@@ -78,8 +78,8 @@ class Application:
 class Run:
     """Sends valid and invalid requests of each operation.
 
-    If an operation has path parameters, both kinds are sent for existing resources and for random path values.
-    `examples` is the maximum number of requests of each kind.
+    If an operation has path parameters, both kinds are sent twice: for existing resources, and for random path values.
+    `examples` is the maximum number of requests of one kind for one of these choices.
     """
 
     examples: int

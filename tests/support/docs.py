@@ -24,7 +24,10 @@ TESTING = DOCS / "testing.md"
 
 
 def with_part(page: str, name: str, part: str) -> str:
-    """Replace the generated part `name` of the page. Return the new page."""
+    """Replace the generated part `name` of the page. Return the new page.
+
+    Raises ValueError if the page has no such part.
+    """
     begin, end = f"<!-- {name}: begin -->\n", f"<!-- {name}: end -->\n"
     before, found, rest = page.partition(begin)
     if not found or end not in rest:

@@ -1,4 +1,7 @@
-"""Generate the table of docs/errors.md from the error catalogue. `make docs-tables` runs this module."""
+"""Generate the sections of docs/errors.md that list the codes of the error catalogue.
+
+`make docs-tables` runs this module.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Run an instance as `convoke up` does, and let the process die during a commit.
 
-`python -m tests.support.up_that_dies METHOD WHEN PATH` prints the ready line.
+`python -m tests.support.up_that_dies METHOD WHEN PATH` prints one line of JSON when the API is ready.
 
 - METHOD is a method of `SqliteTable` that every commit calls.
 - WHEN is `before` or `after`. The process dies before or after METHOD, in the first commit that stores a
@@ -24,7 +24,8 @@ def die_in_commit(engine: EmbeddedEngine, name: str, when: str) -> None:
     method = getattr(engine.table, name)
 
     def dying(unit: Unit) -> None:
-        # `_write_pending` empties `unit.pending`, and the commit can call METHOD later. Therefore read `unit.known`.
+        # The commit can call METHOD after `_write_pending`, which empties `unit.pending`. Therefore read `unit.known`,
+        # which keeps the keys of the written items.
         stores_conversation = any(key.sk == "conversation" for key in unit.known)
         if stores_conversation and when == "before":
             os._exit(KILLED)

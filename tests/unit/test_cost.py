@@ -23,13 +23,14 @@ def test_cost_of_a_million_conversations_equals_the_sum_by_hand() -> None:
         "deliver": Cost(invocations=2, read_units=2),
     }
     used = as_deployed(steps)
-    # `as_deployed` adds an eighth invocation to the seven invocations of `steps`. Lambda runs for 262 ms: eight
-    # invocations of 14 ms, AWS calls of 20, 10 and 20 ms, and a webhook call of 100 ms.
-    # The function that calls the webhook has half a GB of memory. The state machine runs for 78 ms. AWS bills the time
-    # as 100 ms. In a month, each of five functions starts 360 times, and each start takes one second. The sixth
-    # function is restored from a snapshot 360 times.
+    # `as_deployed` adds an eighth invocation to the seven invocations of `steps`. For one conversation, Lambda runs for
+    # 262 ms: eight invocations of 14 ms, AWS calls of 20, 10 and 20 ms, and a webhook call of 100 ms. A function has
+    # 1 GB of memory, but the function that calls the webhook has half a GB, so half of the 100 ms is subtracted. In a
+    # month, each of five functions starts 360 times, and each start takes one second. A million conversations share
+    # these starts.
     seconds = 0.262 - 0.1 / 2 + 5 * 360 / 1e6
     assert used["Lambda GB-seconds"] == pytest.approx(seconds)
+    # The state machine runs for 78 ms. AWS bills this time as 100 ms, with 1/16 GB of memory.
     assert used["Express GB-seconds"] == pytest.approx(0.1 / 16)
     assert used["SQS requests"] == 9
     costs = dollars(used)
@@ -40,6 +41,7 @@ def test_cost_of_a_million_conversations_equals_the_sum_by_hand() -> None:
     assert costs["SQS requests"] == pytest.approx(3.6)
     # Two functions read the Auth Token, once a minute each. In a month, this makes 86,400 reads.
     assert costs["secret reads"] == pytest.approx(0.432)
+    # In a month, the sixth function is restored from a snapshot 360 times.
     assert costs["SnapStart restored GB"] == pytest.approx(360 * 0.0001397998)
     assert costs["log bytes"] == pytest.approx(1.5 * 0.5)
     others = 1 + 1 + seconds * 13.3334 + 0.00625 * 16.67 + 1.5 * 0.5 + 2 * 0.09 + 0.432 + 360 * 0.0001397998
@@ -57,9 +59,9 @@ def test_standard_workflow_is_charged_transitions_per_participant() -> None:
 
 def test_receiver_that_never_answers_costs_its_timeouts_and_the_retries() -> None:
     deliver = Cost(invocations=2, write_units=3, read_units=2)
-    # Each of four attempts waits 5 s for the webhook. In `deliver`, one attempt waits 0.1 s. The waiting function has
-    # half a GB of memory. Each of the three retries adds two invocations. An invocation takes 14 ms with one GB of
-    # memory.
+    # `unanswered` returns only the additional usage. Four attempts wait 5 s each, which makes 20 s. A delivery that is
+    # answered waits 0.1 s. The waiting function has half a GB of memory. Each of the three retries adds two invocations
+    # of 14 ms, together 0.028 s. This computing time costs as much as with one GB of memory.
     used = unanswered(deliver)
     assert used["Lambda GB-seconds"] == pytest.approx((20 - 0.1) / 2 + 3 * 0.028)
     assert (used["DynamoDB write units"], used["DynamoDB read units"], used["SQS requests"]) == (9, 6, 6)

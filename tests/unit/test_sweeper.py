@@ -154,7 +154,8 @@ def test_claim_is_won_once(instance: EmbeddedInstance, clock: ManualClock) -> No
 def test_timer_shortened_during_a_postponement_fires_in_time(clock: ManualClock) -> None:
     """A client shortens a timer. Between the client's read and write, the sweeper postpones the due time.
 
-    The due time that the client has read is early enough for the shorter timer. The postponed due time is too late.
+    The due time that the client has read is early enough for the shorter timer, so the client's request would not set
+    a new due time. But the postponed due time is too late. Therefore the request must read the conversation again.
     """
     tables: list[Interrupted] = []
 

@@ -64,8 +64,8 @@ class Dispatcher:
         """Build the routing tree.
 
         - `extra_routes`: the routes that only one engine has, and the routes that carriers call.
-        - `path_delimiters`: the characters that new unique names and identities must not contain. See
-          `Edges.path_delimiters`.
+        - `path_delimiters`: the characters that new unique names, identities and addresses of address configurations
+          must not contain. See domain/names.py.
         - `public_url`: the base URL of the API in all links to the API. If None, the headers of each request determine
           the base URL.
         - `console_poll_seconds`: how many seconds the console waits between two requests for new events. If None, the

@@ -1,4 +1,4 @@
-"""`convoke key`: create, list and revoke the API keys of an account."""
+"""`convoke key`: create, list and revoke the API keys of an account, and add a master secret for new API keys."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""`convoke events`: list, show and replay the events of an account."""
+"""`convoke events`: list, show and replay the events of an account, and republish events.
+
+An event is republished if it has no delivery attempt.
+"""
 
 from __future__ import annotations
 

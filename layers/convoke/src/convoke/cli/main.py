@@ -17,7 +17,7 @@ import click
 from click.shell_completion import CompletionItem
 
 DISTRIBUTION = "convoke-conversations"
-"""The name of Convoke's package on PyPI."""
+"""The name of Convoke's distribution package, as pip shows it."""
 
 EXTRAS = {"aws_lambda_powertools": "aws", "boto3": "aws", "botocore": "aws", "twilio": "testing", "yaml": "aws"}
 """Maps each optional package to the extra that installs the package. Each key is the package's import name."""

@@ -1,4 +1,7 @@
-"""`convoke table`: prepare a kept or restored DynamoDB table for a new AWS deployment."""
+"""`convoke table`: prepare an existing DynamoDB table for a new AWS deployment.
+
+The table was kept when its stack was deleted, or was restored from a backup.
+"""
 
 from __future__ import annotations
 

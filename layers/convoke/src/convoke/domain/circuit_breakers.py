@@ -61,8 +61,9 @@ def account_sid_of(receiver: str) -> str:
 class CircuitBreaker:
     """The state of a receiver's circuit breaker.
 
-    While the circuit breaker is closed, deliveries start normally. While the circuit breaker is open, no delivery
-    starts before `open_until`. After `open_until`, deliveries start one at a time.
+    While the circuit breaker is closed, deliveries start normally. While the circuit breaker is open, no delivery may
+    start before `open_until`. After `open_until`, deliveries start one at a time. On AWS, a few deliveries start during
+    a pause: see aws/deliveries.py.
     """
 
     failures: int = 0
@@ -76,7 +77,8 @@ class CircuitBreaker:
 
     def _after_failure(self, at: datetime) -> CircuitBreaker:
         if self._is_paused(at):
-            # This delivery started before the pause, so its failure does not count.
+            # The failure of a delivery that ends during the pause does not count. Usually, such a delivery started
+            # before the pause.
             return self
         failures = self.failures + 1
         if failures < FAILURES_TO_OPEN:

@@ -44,7 +44,8 @@ def connection_settings(url: str) -> ConnectionSettings:
     """Return the connection settings of a URL. The function ignores unknown, malformed and out-of-range overrides.
 
     Without `tt`, the limit for the whole call is the sum of `ct` and `rt`. A sum outside the range from
-    `DEFAULT_TIMEOUT_SECONDS` to `MAX_TIMEOUT_SECONDS` becomes the nearest limit of this range.
+    `DEFAULT_TIMEOUT_SECONDS` to `MAX_TIMEOUT_SECONDS` becomes the nearest limit of this range. The limits `connect` and
+    `read` never exceed the limit for the whole call.
     """
     given = _overrides(urlsplit(url).fragment)
     connect, read, total = (given.get(key, 0) / 1000 for key in ("ct", "rt", "tt"))

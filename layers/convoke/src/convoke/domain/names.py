@@ -18,8 +18,8 @@ Name = TypeVar("Name", str, str | None)
 def check_name_in_path(name: Name, info: ValidationInfo) -> Name:
     """Return the name unchanged. Raise an error if the name contains a character at which the gateway truncates paths.
 
-    The validation context (`info.context`) contains these characters. Convoke validates only the parameters of requests
-    with a context. Therefore stored names stay valid.
+    The validation context (`info.context`) contains these characters. Convoke passes a context only when it validates
+    the parameters of a request. Therefore stored names stay valid.
     """
     # The gateway would cut the name in a path at this character. The path would then name a different resource.
     for character in info.context or "":

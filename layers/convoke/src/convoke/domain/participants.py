@@ -73,7 +73,7 @@ class MessagingBinding(Model):
 
     @property
     def group_address(self) -> str | None:
-        """The address of a phone without a proxy address. Only a group MMS has such phones. Otherwise None."""
+        """The address of a phone without a proxy address, or None. Only a group MMS has such phones."""
         return self.address if self.proxy_address is None and self.type is not Channel.EMAIL else None
 
 
@@ -155,11 +155,15 @@ class Participant(Member):
     revision: int | None = None
     """The number of times that the participant was changed. None if the participant was never changed.
 
-    Optimistic locking compares this number and the revision of the conversation. An update of only a read position or a
-    notification level changes this number, but not the revision of the conversation.
+    Optimistic locking uses this number. An update of the participant checks and increments both this number and the
+    revision of the conversation. An update of only a read position or a notification level checks and increments only
+    this number.
     """
     event_id: int | None = None
-    """The event id of the last change. If None, the event id is derived from `date_updated`."""
+    """The event id of the last change: a number that orders the changes for chat clients (domain/event_ids.py).
+
+    If None, the event id is derived from `date_updated`.
+    """
 
     @property
     def last_event_id(self) -> int:
@@ -282,7 +286,7 @@ class NewBinding(Model):
 
     @property
     def channel(self) -> Channel:
-        """The channel of the address, or SMS if there is no address. See `check_binding` for `type`."""
+        """The channel of the address, or SMS if there is no address. `check_binding` refuses a different `type`."""
         return (self.address and channel_of(self.address)) or Channel.SMS
 
 
@@ -372,7 +376,7 @@ class NewParticipant(Model):
 
     @property
     def group_address(self) -> str | None:
-        """The address of a phone without a proxy address. Only a group MMS has such phones. Otherwise None."""
+        """The address of a phone without a proxy address, or None. Only a group MMS has such phones."""
         binding = self.messaging_binding
         alone = binding.address is not None and binding.proxy_address is None
         return binding.address if alone and binding.channel is not Channel.EMAIL else None

@@ -164,7 +164,7 @@ def _share(number: int, total: int) -> Share:
 
 
 COUNTED = tuple(status for status in ReceiptStatus if status is not ReceiptStatus.SENDING)
-"""One status for each counter of a message. Without SENDING, because SENDING and QUEUED share a counter."""
+"""One status for each counter of a message. SENDING is missing, because SENDING and QUEUED share a counter."""
 
 
 def counter_of(status: ReceiptStatus) -> str:

@@ -85,8 +85,8 @@ class Observer(Protocol):
     def chat_call_finished(self, call: FinishedChatCall) -> None:
         """Called for each attempt to connect, each call that may write, and each call that fails.
 
-        Not called for a successful GET call, a successful subscription, a call with an expired access token, or a frame
-        that is not a valid call. An attempt to connect is a valid frame `init`.
+        There are two exceptions: a call with an expired access token, and a frame that is not a valid call. Successful
+        GET calls and successful subscriptions are not reported either. An attempt to connect is a valid frame `init`.
         """
 
 

@@ -32,7 +32,7 @@ class ParticipantAdder:
     provisionings: ProvisioningRepository
     workflow: Workflow
     admit: Admit | None
-    """A check of each participant, in addition to the check of the service. None if there is no additional check."""
+    """A check of each participant, in addition to the check that the service exists. None if there is no such check."""
     fetch_service: FetchService
     first_sights: FirstSights
     now: Clock
@@ -66,7 +66,8 @@ class ParticipantAdder:
     def _causes(self, provisioning: Provisioning, service: Service | None) -> Iterator[Cause]:
         """Yield a reason for each participant that cannot be added. If `service` is None, no participant can be added.
 
-        A deleted role is no reason, because a role of the service's configuration then replaces the deleted role.
+        A deleted role is no reason, because a participant with a deleted role counts as having the service's default
+        role.
         """
         for participant in provisioning.participants:
             try:

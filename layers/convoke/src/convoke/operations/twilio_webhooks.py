@@ -33,7 +33,11 @@ class TwilioWebhookOperations:
     statuses: CopyStatuses
 
     def receive(self, sender_sid: str, url: str, parameters: Mapping[str, str], signature: str) -> None:
-        """Store an inbound message. Raises AccessDeniedError if Twilio did not sign the request for the sender."""
+        """Store an inbound message. Raises AccessDeniedError if Twilio did not sign the request for the sender.
+
+        Raises UnavailableError if Twilio must deliver the message again. If Convoke can never store the message, the
+        method only logs a warning.
+        """
         sender = self.authenticate(sender_sid, url, parameters, signature)
         secret = self.secrets.fetch(sender.account_sid, sender.sid)
         credentials = CarrierCredentials(MEDIA_ORIGIN, secret.account_sid, secret.auth_token) if secret else None
@@ -46,8 +50,9 @@ class TwilioWebhookOperations:
     ) -> None:
         """Record the status of a copy. Raises AccessDeniedError if Twilio did not sign the request for the sender.
 
-        `query` contains the SIDs that identify the copy. The SID of the account comes from the sender, not from
-        `query`. Therefore an account can change only its own receipts, even if the account signs an invented request.
+        `query` contains the SIDs that identify the copy. If a SID is missing, or if the status does not change a
+        receipt, nothing happens. The SID of the account comes from the sender, not from `query`. Therefore an account
+        can change only its own receipts, even if the account invents and signs a request.
         """
         sender = self.authenticate(sender_sid, url, parameters, signature)
         copy, (status, entry) = copy_in(sender.account_sid, query), status_in(parameters)
@@ -55,10 +60,10 @@ class TwilioWebhookOperations:
             self.statuses.record(copy, status, entry)
 
     def authenticate(self, sender_sid: str, url: str, parameters: Mapping[str, str], signature: str) -> Sender:
-        """Return the sender for which Twilio signed a request. Raises AccessDeniedError.
+        """Return the sender for which Twilio signed a request. `url` is the URL that Twilio called.
 
-        `url` is the URL that Twilio called. The error does not say whether the sender exists, because a stranger must
-        not find out which senders exist.
+        Raises AccessDeniedError if the signature is wrong, or if there is no Twilio sender with this SID and a secret.
+        The error does not say which, because a stranger must not find out which senders exist.
         """
         known = parse_sid(sender_sid, Prefix.SENDER)
         sender = self.find_sender(known) if known else None

@@ -1,4 +1,4 @@
-"""Store the bindings of a service."""
+"""Fetch, list and delete the stored bindings of a service. A binding is a device for push notifications."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class BindingRepository:
     def list(
         self, account_sid: str, chat_service_sid: str, filters: BindingFilters, page: PageRequest
     ) -> Page[Binding]:
-        """Return a page of the bindings of a service, ordered by SID."""
+        """Return a page of the bindings of a service that match `filters`, ordered by SID."""
         partition = keys.binding_partition(account_sid, chat_service_sid)
         position = keys.binding(account_sid, chat_service_sid, page.position) if page.position else None
         if filters.select_all:

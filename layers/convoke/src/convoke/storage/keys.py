@@ -9,10 +9,11 @@ these six kinds of partition keys do not start with an account SID:
 - The shards of the index `due`. Only the sweeper and the movable clock of tests read this index.
 - The owner item of an API key. Convoke reads this item to find the account of a request.
 - The master secrets of API keys. They belong to no account, and no request names their key.
-- The lock on a sender's address, and the owner item of a sender. A carrier knows only the address or the SID of the
-  sender. Convoke can find a sender of another account with these two items, but no response shows this sender.
+- The lock on a sender's address. Some carriers deliver a message with only this address.
+- The owner item of a sender. Other carriers call a URL that contains only the SID of the sender.
 
-See docs/how-it-works.md#promises.
+With the last two items, Convoke can find a sender of another account, but no response shows this sender. See
+docs/how-it-works.md#promises.
 
 The participants, messages and receipts of a conversation are in the partition of the conversation, so one query can
 read all items of one kind, ordered by SID. Message SIDs sort by the index of the message. Participant SIDs and receipt
@@ -95,7 +96,8 @@ PARTICIPANT = "participant"
 EVENT_ID_DIGITS = 17
 """How many digits an event id has in a key. Because of leading zeros, keys sort by event id.
 
-Until the year 5138, no event id has more digits.
+Here, an event id is a number that orders changes for chat clients (domain/event_ids.py). Until the year 5138, no event
+id has more digits. The function `event_attempts` uses something else: the ID of a webhook event.
 """
 
 DELETED_SERVICE = "deleted-service"
@@ -117,7 +119,7 @@ def account_directory() -> str:
 
 
 def account_entry(account_sid: str) -> Key:
-    """Return the key of an account in the operator's list."""
+    """Return the key of an account in the list that contains all accounts (see `account_directory`)."""
     return Key(account_directory(), account_sid)
 
 
@@ -141,7 +143,7 @@ def api_keys() -> tuple[str, str]:
 def api_key_owner(key_sid: str) -> Key:
     """Return the key of the item that contains the Account SID of an API key.
 
-    The key does not contain the Account SID, because a request contains only the SID of the API key.
+    The key of the item does not contain the Account SID, because a request names only the SID of the API key.
     """
     return Key(key_sid, "owner")
 
@@ -151,12 +153,12 @@ def console_code(account_sid: str, code_hash: str) -> Key:
 
 
 def console_codes() -> tuple[str, str]:
-    """Return the range of sort keys for an account's codes."""
+    """Return the range of sort keys for the codes in the links to an account's console."""
     return _prefix_range("console-code#")
 
 
 def api_key_masters() -> Key:
-    """Return the key of the master secrets, from which the secrets of all API keys are derived."""
+    """Return the key of the master secrets. Convoke derives the secrets of API keys from the master secrets."""
     return Key("api-key-masters", "versions")
 
 
@@ -382,7 +384,8 @@ def receipts(message_sid: str) -> tuple[str, str]:
 def sync_touch(account_sid: str, conversation_sid: str, kind: str, touch_position: str) -> Key:
     """Return the key of a `RecordedTouch`, the record of an edited or removed item in a conversation's Sync object.
 
-    `kind` is the kind of the Sync object. `touch_position` is a result of the function `touch_position`.
+    A Sync object is a list or map that chat clients read, for example the messages of a conversation. `kind` is the
+    kind of the Sync object. `touch_position` is a result of the function `touch_position`.
     """
     return Key(f"{account_sid}#{conversation_sid}", f"sync#{kind}#{touch_position}")
 
@@ -510,7 +513,10 @@ def event_attempts(account_sid: str, event_id: str) -> tuple[str, tuple[str, str
 def event_attempts_of_target(
     account_sid: str, event_id: str, replay_sid: str, target: str
 ) -> tuple[str, tuple[str, str]]:
-    """Return the partition of the attempts to deliver an event to one target, and the range of their sort keys."""
+    """Return the partition of the attempts to deliver an event to one target, and the range of their sort keys.
+
+    `replay_sid` is the SID of the replay to which the attempts belong. It is empty for the first delivery.
+    """
     partition, (prefix, _) = event_attempts(account_sid, event_id)
     return partition, _prefix_range(f"{prefix}{replay_sid}#{target}#")
 

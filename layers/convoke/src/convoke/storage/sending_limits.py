@@ -42,11 +42,11 @@ class SendingLimits:
     table: Table
 
     def pause_before(self, sender: Sender, now: datetime) -> float:
-        """Return 0 if the sender may send a copy now. If the sender has a limit, the copy counts towards this limit.
+        """Return 0 if the sender may send a copy now. If the sender may not, return a pause in seconds.
 
-        Otherwise return a pause in seconds. After the pause, the caller must call this method again for the same copy.
-        Pauses that are shorter than MAX_PAUSE are spread (see `_turn`): usually, no more of them end in one second than
-        the limit permits copies.
+        If the result is 0 and the sender has a limit, the copy counts towards the limit. After a pause, the caller must
+        call this method again for the same copy. Pauses that are shorter than MAX_PAUSE are spread (see `_turn`). If
+        the limit is 10 copies per second, usually at most 10 of these pauses end in the same second.
         """
         limit = sender.max_messages_per_second
         if limit is None or self._is_counted(sender, limit, now):

@@ -132,8 +132,8 @@ class RunningInstance:
         """Move the clock forward by `by`: a timedelta, or an ISO 8601 duration such as `PT30M`.
 
         The clock stops at each due time on the way, until all timers, retries and webhooks that are due have run. This
-        includes the retries of webhooks that fail meanwhile. Raise ValueError if `by` is not a duration. Raise
-        OverflowError if the new time is after the year 9999.
+        includes the retries of webhooks that fail meanwhile. Raise ValueError if `by` is negative or not a duration.
+        Raise OverflowError if the new time is after the year 9999.
         """
         return self._engine.advance(_duration(by) if isinstance(by, str) else by)
 
@@ -153,7 +153,7 @@ class RunningInstance:
         self._engine.failures.hold_next(self.account_sid)
 
     def release(self) -> None:
-        """Release all held conversations, and cancel the failures that are planned for the next conversation."""
+        """Release all held conversations, and cancel what `hold` and `fail_participant` have planned."""
         self._engine.cancel_failures(self.account_sid)
 
     def phone(self, number: str) -> Phone:

@@ -162,7 +162,7 @@ class Receiver:
                 server.shutdown()
 
     def _store(self, path: str, method: str, body: str, headers: dict[str, str]) -> Answer:
-        """Store a webhook, and return the answer."""
+        """Store a webhook, and return the answer. If the webhook was sent to an old URL, do not store it."""
         url = f"{self._base_url}{path}"
         sent = body if method == "POST" else urlsplit(path).query
         parameters = dict(parse_qsl(sent, keep_blank_values=True))

@@ -109,7 +109,8 @@ def _permitted(
 
     `sid` is the SID or the identity of the participant.
     """
-    # Check the permission before the participant is fetched. A user without permission must not learn who participates.
+    # Before the participant is fetched, check that the user may perform the action at least on its own participant. A
+    # user without any permission must not learn who participates.
     principal.check(action, own=True)
     participant = operations.participants.fetch(request.service, conversation.sid, sid)
     principal.check(action, own=participant.identity == request.identity)
