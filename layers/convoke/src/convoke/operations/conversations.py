@@ -37,7 +37,8 @@ logger = logging.getLogger(__name__)
 MAX_CONTENTION_SECONDS = 9
 """The maximum time in seconds for which an operation is retried if other requests change the same resource.
 
-Of several operations that conflict, at least one succeeds, so the number of conflicting operations decreases.
+Most retries succeed much earlier. Of several operations that conflict, at least one succeeds, so the number of
+conflicting operations decreases.
 """
 
 
