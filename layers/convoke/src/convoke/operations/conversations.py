@@ -195,7 +195,7 @@ class ConversationOperations:
         )
 
     def _unpublished_events(self, conversation: Conversation, provisioning: Provisioning | None) -> tuple[Event, ...]:
-        """Return the event about the end of `initializing` if this event may still be unpublished.
+        """Return the event about the end of `initializing` if this event may still be unpublished, otherwise no event.
 
         The deletion must publish this event, because the finalizer publishes no event of a deleted conversation. If the
         finalizer has published the event but not yet recorded this, receivers get the event twice, with the same event
