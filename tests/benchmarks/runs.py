@@ -20,7 +20,7 @@ WARM_UP_SECONDS = 0.5
 
 
 def alternately(sides: Mapping[str, Callable[[], Found]], times: int) -> dict[str, list[Found]]:
-    """Call the functions in `sides` one after the other, and repeat this `times` times.
+    """Run `times` rounds. In each round, call every function in `sides` once.
 
     Other load on the machine then affects all functions equally. Return a mapping from each function's name to its
     results.

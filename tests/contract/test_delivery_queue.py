@@ -152,7 +152,8 @@ def test_retry_does_not_go_before_messages_that_have_been_visible_for_longer(
 ) -> None:
     """Otherwise the retries of failed deliveries would delay newer deliveries.
 
-    Only a line, which is a business address and a phone, needs the order in which its messages were sent.
+    Exception: the messages of a line, which is a business address and a phone, keep the order in which they were sent.
+    Therefore a retry on a line comes first again.
     """
     line = line_key("AC1", "+15017122661>+15558675310")
     for receiver in (ONE, line):

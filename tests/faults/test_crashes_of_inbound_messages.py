@@ -52,7 +52,8 @@ def test_crash_while_a_message_creates_a_conversation_stores_both_once(
         assert len(restarted.items("conversation")) == len(restarted.items("message#")) == 1
         assert len(restarted.items("participant#")) == members
         assert len(restarted.items("inbound")) == len(restarted.items("webhooks")) == 1
-        # The scoped webhook and the account's webhook both receive `onMessageAdded`. The list has this event once.
+        # The scoped webhook and the account's webhook both receive `onMessageAdded`. `notified_event_types` counts an
+        # event once, even if several webhooks receive it.
         assert notified_event_types(restarted) == sorted(
             [
                 "onConversationAdded",

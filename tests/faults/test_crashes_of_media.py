@@ -1,4 +1,6 @@
-"""If the process crashes while media are uploaded, sent or removed, every file left a day later belongs to a message.
+"""A day after a crash, the media folder has no files except the files of messages.
+
+The process crashes while media are uploaded, sent or removed.
 
 See docs/decisions/0140-record-before-content.md.
 """

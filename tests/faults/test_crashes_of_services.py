@@ -38,7 +38,7 @@ BELONGINGS = {
 def fill_service(instance: Instance) -> str:
     """Create a service with more items than fit into one page or one batch of this test. Return the service SID.
 
-    Also create a conversation in the default service. Its participants have the same identities.
+    Also create a conversation in the default service. Participants in both services have the same identities.
     """
     v1 = instance.client().conversations.v1
     v1.conversation_with_participants.create(participant=chat(OTHERS))

@@ -186,7 +186,10 @@ class AwsInstance(Instance):
         super().__init__(self._resolve, self._operator(), self.edges("api").table, receivers)
 
     def edges(self, function: str) -> AwsEdges:
-        """Return the function's edges, which depend on the environment variables in the template."""
+        """Return the function's edges: the objects through which the function uses the AWS services.
+
+        The edges depend on the environment variables in the template.
+        """
         if function not in self._edges:
             made = self._edges[function] = AwsEdges(self.deployment.environment(function))
             vars(made)["_session"] = self.session()
@@ -507,7 +510,7 @@ def one_at_a_time(call: Callable[..., Any]) -> Callable[..., Any]:
 def moto_instance(**edges: Any) -> Iterator[MotoInstance]:
     """Run an instance on moto until the block ends.
 
-    Each keyword argument replaces the edge with that name in every function.
+    Each keyword argument replaces the edge with that name in every function. See `AwsInstance.edges`.
     """
     with pytest.MonkeyPatch.context() as environ, mock_aws():
         environ.setattr(DynamoHandler, "call_action", one_at_a_time(DynamoHandler.call_action))

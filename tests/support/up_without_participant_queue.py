@@ -2,8 +2,8 @@
 
 A new conversation stays `initializing` until the sweeper runs.
 
-`python -m tests.support.up_without_participant_queue PATH` prints the ready line. PATH is the data file. Tests kill
-this process.
+`python -m tests.support.up_without_participant_queue PATH` prints the ready line: the URL and the credentials as
+JSON, as `convoke up --json` does. PATH is the data file. Tests kill this process.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Convoke creates a conversation, with or without timers. See docs/behaviour/conversations.md."""
+"""Convoke checks the parameters of a new conversation, and starts the timers of the conversation.
+
+See docs/behaviour/conversations.md.
+"""
 
 from __future__ import annotations
 

@@ -331,7 +331,7 @@ DECISION = ROOT / "docs/decisions/0067-errors-kept-for-later-steps.md"
 
 
 def raised_errors() -> set[str]:
-    """Return all names that the source code uses where it can raise an error. Skip the modules in NEVER_RAISING.
+    """Return the names that `names_in_use` finds in all modules of Convoke, except the modules in NEVER_RAISING.
 
     An error class that is not among these names is never raised.
     """
@@ -340,10 +340,11 @@ def raised_errors() -> set[str]:
 
 
 def names_in_use(node: ast.AST, *, in_use: bool = False) -> Iterator[str]:
-    """Yield the names in function bodies and in positional arguments, and each name that is assigned to another name.
+    """Yield each name that the code uses in a place from which an error class can be raised.
 
-    Ignore names that do not lead to a raised error. These are the names after `except`, in a call of `isinstance`, and
-    in keyword arguments outside functions.
+    These places are function bodies, positional arguments, and assignments of a name to another name. Ignore names that
+    do not lead to a raised error. These are the names after `except`, in a call of `isinstance`, and in keyword
+    arguments outside functions.
     """
     match node:
         case ast.ExceptHandler():

@@ -39,7 +39,8 @@ AWS charges for each query of the DynamoDB table, so the pause is longer for a d
 OVERLAP = timedelta(seconds=30)
 """Each read of the ledger starts this long before the newest event of the previous read. See `_recent_events`.
 
-If the commit of an event is slow, the event can appear in the ledger after an event that happened later.
+The overlap is necessary because events do not always appear in the ledger in the order in which they happened: the
+commit of an event can be slow.
 """
 
 PAGE_SIZE = 50
@@ -135,7 +136,8 @@ def new_events(
 def _recent_events(operations: EventOperations, account_sid: str, newest: datetime) -> list[Event]:
     """Return the events of the recent period, newest first.
 
-    The period starts `OVERLAP` before `newest`. If all events in the ledger are older than `newest`, the period starts
+    `newest` is the time of the newest event in the previous result, or the time at which the command started. The
+    period starts `OVERLAP` before `newest`. If all events in the ledger are older than `newest`, the period starts
     `OVERLAP` before the newest event in the ledger.
     """
     position: str | None = None

@@ -335,9 +335,9 @@ def hide_attempts(record: logging.LogRecord) -> bool:
 
 
 def add_command(data: str, record: logging.LogRecord) -> bool:
-    """Add to a log record about an event the command that looks up the event. Return True to keep the log record.
+    """If a log record is about an event, add the command that shows the event. Return True to keep the log record.
 
-    No command can read data in memory. In this case, add a request of the API instead.
+    No command can read data in memory. If `data` is in memory, add a request of the API instead of a command.
     """
     if event_id := getattr(record, "event_id", None):
         record.inspect = f"GET /convoke/v1/Events/{event_id}/Attempts"

@@ -86,7 +86,11 @@ def check_api_key(text: str) -> str:
 
 
 def check_fcm_secret(text: str) -> str:
-    """Return the secret: a server key, or the JSON object of a service account."""
+    """Return the secret unchanged. The secret is a server key, or the JSON object of a service account.
+
+    Raises InvalidParameterError if a text that begins with `{` is not JSON. Also raises this error if any other text is
+    empty or has characters that KEY_PATTERN does not permit.
+    """
     if text.lstrip().startswith("{"):
         try:
             json.loads(text)

@@ -150,9 +150,9 @@ class InboundMessage(Model):
 
     @property
     def reached(self) -> tuple[str, ...]:
-        """The addresses that get the message directly from the carrier, as members of a group MMS. Otherwise empty.
+        """The receivers if the message is a group MMS, otherwise empty.
 
-        Convoke sends no copy to these addresses.
+        The carrier delivers a group MMS directly to all receivers. Therefore Convoke sends no copy to these addresses.
         """
         return self.receivers if self.is_group else ()
 

@@ -1,6 +1,7 @@
-"""Moments in UTC. Twilio's REST resources show whole seconds, and webhooks, chat clients and stored items milliseconds.
+"""Read the clock, and format moments in UTC.
 
-Most REST resources that only Convoke has also show milliseconds.
+The REST resources of Twilio's API show whole seconds. Webhooks, chat clients and stored items get milliseconds, and so
+do most REST resources that only Convoke has.
 """
 
 from __future__ import annotations

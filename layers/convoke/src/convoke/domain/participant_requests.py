@@ -158,7 +158,8 @@ class ParticipantChange(Model):
     def _proxy_removal_problems(binding: MessagingBinding | None) -> Iterator[ConversationsError]:
         """Yield an error if the change cannot remove the proxy address.
 
-        The change makes the participant a member of a group MMS. Therefore its address must be a group number.
+        Only an SMS participant with an address and a proxy address can lose the proxy address. The participant then
+        becomes a member of a group MMS. Therefore a group MMS must permit its address (see `is_group_number`).
         """
         if binding is None or binding.pair is None or binding.type is not Channel.SMS:
             yield ProxyAddressNotRemovableError(field=PROXY_ADDRESS_FIELD)

@@ -34,8 +34,9 @@ MAX_LIMIT = 500
 """The maximum value of `max_messages_per_second`.
 
 If a sender has a limit, each copy updates the item that counts the copies in this second. A copy that exceeds the limit
-also updates a second item, at most twice. See storage/sending_limits.py. DynamoDB accepts at most 1,000 writes of an
-item per second. See https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ServiceQuotas.html.
+also updates a second item, at most twice. See storage/sending_limits.py. With 500 such copies per second, the second
+item gets at most 1,000 writes per second, and DynamoDB accepts no more. See
+https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/ServiceQuotas.html.
 """
 
 LIMIT = "[0-9]{0,3}"

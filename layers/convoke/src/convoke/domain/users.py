@@ -53,7 +53,7 @@ class Leaving(Model):
     """
 
     before_sid: str
-    """A SID that was created when the User was deleted. The sweeper deletes the participants with older SIDs."""
+    """A change SID that was created when the User was deleted. The sweeper deletes participants with older SIDs."""
     since: Instant
     """The time of the deletion."""
     notify_webhooks: bool
@@ -95,10 +95,11 @@ class User(Model):
     due_at: Instant | None = None
     """The time at which the sweeper must process the User next. None if `leaving` is None."""
     attempts: int = 0
-    """The number of times that the sweeper has processed the User since the deletion.
+    """The number of times that the sweeper has processed the User since the deletion of the User.
 
-    If a sweep ends because its time is over, the number becomes 0, unless a deletion has failed in this sweep. The
-    sweep has made progress, and the next sweep should not wait.
+    The pause until the next sweep grows with this number. If a sweep ends because its time is over, the sweep has made
+    progress. Then the number becomes 0, and the next sweep does not wait. Exception: the number stays if the deletion
+    of a participant has failed in the sweep.
     """
 
     event_id: int | None = None

@@ -2,8 +2,8 @@
 
 The first write in a tick takes SQLite's write lock (`BEGIN IMMEDIATE`) and opens a unit of work. The unit collects rows
 in memory. At the end of the tick, the table writes and commits all rows. Before a query, the table writes the collected
-rows, so that the query finds them. A unit with MAX_ROWS rows (embedded/unit.py) is committed before the end of the
-tick. See docs/decisions/0068-one-unit-of-work-a-tick.md.
+rows, so that the query finds them. A unit with at least MAX_ROWS rows (embedded/unit.py) is committed before the end of
+the tick. If the table drops a unit, none of its writes is stored. See docs/decisions/0068-one-unit-of-work-a-tick.md.
 
 Conditions are checked on data that was read under the write lock. Therefore no other process can change the data
 between the check and the commit.
@@ -142,13 +142,19 @@ class SqliteTable:
             self._checkpoints.start()
 
     def detach(self) -> None:
-        """Allow every thread to use the connection again. Call this method when the event loop ends."""
+        """Commit the open unit, and allow every thread to use the connection again.
+
+        Call this method when the event loop ends.
+        """
         if not self._held:
             self._end_tick()
         self._owner, self._loop = 0, None
 
     def close(self) -> None:
-        """Close the data file. After that, every read and every write raises UnavailableError."""
+        """Drop the open unit, and close the data file.
+
+        After that, every read and every write raises UnavailableError.
+        """
         if self._checkpoints:
             self._checkpoints.stop()
         with self._lock:
@@ -281,9 +287,9 @@ class SqliteTable:
         """Commit the open unit now, before the end of the tick, if it has at least MAX_ROWS rows.
 
         Do nothing in a `unit()` block. Call this method only between two operations, because all writes of an operation
-        must be in one unit. Between two commits, another process could take the write lock. The operation could then
-        not run again, because its first write would already be stored. The operation would also not notice a failure of
-        the first commit.
+        must be in one unit. Suppose that this method committed the first write of an operation. Before the second
+        write, another process could take the write lock. The operation could then not run again, because its first
+        write would already be stored. The operation would also not notice a failure of the first commit.
         """
         if self._unit is not None and self._unit.rows >= MAX_ROWS and not self._held:
             self._end_tick()

@@ -37,7 +37,8 @@ logger = logging.getLogger(__name__)
 MAX_CONTENTION_SECONDS = 9
 """The maximum time in seconds for which an operation is retried if other requests change the same resource.
 
-Of several operations that conflict, at least one succeeds, so the number of conflicting operations decreases.
+Most retries succeed much earlier. Of several operations that conflict, at least one succeeds, so the number of
+conflicting operations decreases.
 """
 
 
@@ -194,7 +195,7 @@ class ConversationOperations:
         )
 
     def _unpublished_events(self, conversation: Conversation, provisioning: Provisioning | None) -> tuple[Event, ...]:
-        """Return the event about the end of `initializing` if this event may still be unpublished.
+        """Return the event about the end of `initializing` if this event may still be unpublished, otherwise no event.
 
         The deletion must publish this event, because the finalizer publishes no event of a deleted conversation. If the
         finalizer has published the event but not yet recorded this, receivers get the event twice, with the same event

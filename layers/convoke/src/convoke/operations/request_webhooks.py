@@ -1,4 +1,7 @@
-"""The webhook settings of requests. `pre_events.py` calls the receiver of a pre-event."""
+"""Keep the webhook setting of a request in memory, and send the pre-event of the request at most once.
+
+The module `pre_events` calls the receiver of a pre-event.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,9 @@ SendPreEvent = Callable[[PreEvent, Origin], Reply]
 
 class RequestWebhooks:
     """The webhook setting of one request, and the receiver's reply to the pre-event of the request.
+
+    The setting tells whether the request enables webhooks. If not, webhooks get neither a pre-event nor the events of
+    the request.
 
     An operation is repeated if optimistic locking fails. The repeated operation uses the stored reply, so that the
     receiver gets only one pre-event for each request.

@@ -78,7 +78,11 @@ class ScopedWebhookOperations:
     def update(
         self, service: Service, conversation_sid: str, sid: str, requested: ScopedWebhookChange
     ) -> ScopedWebhook:
-        """Store the given fields. If no fields are given, nothing changes."""
+        """Store the given fields. If no fields are given, nothing changes.
+
+        Raises NotFoundError or InvalidWebhookSidError. Raises another error if the URL is not allowed, or if the state
+        of the conversation permits no changes of webhooks.
+        """
         conversation = self._conversation(service, conversation_sid)
         conversation.refuse_webhooks()
         webhooks = self._webhooks_of(conversation)
@@ -91,7 +95,10 @@ class ScopedWebhookOperations:
 
     @retry_on_conflict
     def delete(self, service: Service, conversation_sid: str, sid: str) -> None:
-        """Delete a webhook, in any state of the conversation. See docs/behaviour/scoped-webhooks.md#allowed-states."""
+        """Delete a webhook, in any state of the conversation. See docs/behaviour/scoped-webhooks.md#allowed-states.
+
+        Raises NotFoundError or InvalidWebhookSidError.
+        """
         conversation = self._conversation(service, conversation_sid)
         conversation.refuse_deleted()
         webhooks = self._webhooks_of(conversation)

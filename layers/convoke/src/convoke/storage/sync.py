@@ -150,8 +150,8 @@ class SyncRepository:
     ) -> Iterator[SyncMembership | Departure]:
         """Yield the memberships of an identity that were added or changed after the event id `since`.
 
-        If the conversation of a membership was deleted after `since`, yield a `Departure` instead. Skip conversations
-        in the state `initializing`.
+        If the conversation of a membership was deleted after `since`, yield a `Departure` with the SID of the
+        conversation instead. Skip conversations in the state `initializing`.
         """
         for stored, participant in self._every_membership(account_sid, chat_service_sid, identity):
             if _membership_event_id(stored, participant) <= since:
@@ -163,7 +163,10 @@ class SyncRepository:
                 yield SyncMembership(conversation, items.to_resource(Participant, participant))
 
     def last_membership_event_id(self, account_sid: str, chat_service_sid: str, identity: str, user_sid: str) -> int:
-        """Return the greatest event id of the memberships and departures of a User, or 0 if the User has none."""
+        """Return the greatest event id of the memberships and departures of a User, or 0 if the User has none.
+
+        A departure is a record that the User left a conversation (see `departures`).
+        """
         memberships = self._every_membership(account_sid, chat_service_sid, identity)
         departures = self.departures(account_sid, user_sid, 0)
         return max(
@@ -174,7 +177,8 @@ class SyncRepository:
     def departures(self, account_sid: str, user_sid: str, since: int) -> Iterator[Departure]:
         """Yield each departure of a User after the event id `since`.
 
-        The User may have joined the conversation again after the departure.
+        A departure is a record that the User left a conversation. Convoke keeps the record for seven days. The User may
+        have joined the conversation again after the departure.
         """
         partition, between = keys.user(account_sid, user_sid).pk, keys.departures()
         after: Item | None = None

@@ -1,7 +1,7 @@
 """Create Lambda handlers for batches of records from SQS or from the table's stream.
 
-If the function `consume` raises an exception for a record, AWS delivers the record again. After too many deliveries,
-SQS moves a queue message to a dead-letter queue.
+A handler calls a function `consume` for each record. If `consume` raises an exception for a record, AWS delivers the
+record again. After too many deliveries, SQS moves a queue message to a dead-letter queue.
 
 If a record cannot be parsed, most `consume` functions add a dead letter and raise no exception. In this case, only the
 `consume` function for the participant queue raises an exception.

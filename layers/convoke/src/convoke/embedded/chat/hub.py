@@ -151,7 +151,7 @@ class Hub:
         self._add_work(partial(self._notify, changes))
 
     def check_guest(self, client: ChatClient) -> None:
-        """End subscriptions of a User that the role of the User no longer permits.
+        """End those subscriptions of a client that the role of its User no longer permits.
 
         Check only conversations that the User is not a member of. `changed` handles removed members.
         """

@@ -11,7 +11,7 @@ from convoke.domain.errors import ChannelMetadataNotFoundError
 def fetch(operations: Operations, request: ChatRequest, conversation_sid: str, message_sid: str) -> ChatAnswer:
     """Raise ChannelMetadataNotFoundError. If the message does not exist, raise NotFoundError instead.
 
-    After any error except ChannelMetadataNotFoundError, the SDK would repeat the call.
+    ChannelMetadataNotFoundError is the only error after which the SDK does not repeat the call.
     """
     conversation, principal = enter(operations, request, conversation_sid)
     principal.check_visible(conversation)
