@@ -35,7 +35,7 @@ MAX_POLLS = 300
 API_KEY_MASTER = "api-key-master"
 """The last part of the name of the secret that contains the master secrets of API keys.
 
-The name begins with the text before AUTH_TOKENS in the secret prefix, and `/`.
+The whole name consists of the text before AUTH_TOKENS in the secret prefix, a slash, and this last part.
 """
 AUTH_TOKENS = "/auth-tokens/"
 
