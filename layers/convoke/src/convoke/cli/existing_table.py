@@ -1,4 +1,4 @@
-"""Prepare a kept or restored DynamoDB table for a new stack.
+"""Prepare a DynamoDB table for a new stack: the table of a deleted stack, or a table restored from a backup.
 
 A restored table has the items of the original table, and its indexes unless the operator excludes them. A restored
 table has no stream, no time to live, no point-in-time recovery and no deletion protection. See

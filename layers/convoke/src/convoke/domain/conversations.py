@@ -119,7 +119,7 @@ class Conversation(Model):
     unsettled: bool = False
     """Whether the event about the end of the state `initializing` may be unpublished."""
     members: int = 0
-    """The number of participants. In the state `initializing`, includes the participants that are not added yet."""
+    """The number of participants. In the state `initializing`, this number includes the participants to add."""
     bound: tuple[BoundMember, ...] = ()
     """The participants with a binding. Their bindings determine the locks on addresses that the conversation holds.
 
