@@ -1,4 +1,7 @@
-"""A failing receiver does not delay other receivers. The tests use threads and real sockets."""
+"""A failing receiver does not delay other receivers.
+
+The tests use threads. All tests except the test with 200 webhooks also use real sockets.
+"""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ MESSAGE_TARGET = ratio_at_most(1.3)
 
 @dataclass(frozen=True)
 class Figure:
-    """A published figure. One part of a run measures the figure."""
+    """A published figure. One part of a benchmark run measures the figure."""
 
     title: str
     part: str

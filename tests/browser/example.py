@@ -23,7 +23,7 @@ TALK = (
 class Example(NamedTuple):
     service_sid: str
     viewing_sid: str
-    """The SID of an active conversation with messages, timers, two chat users and one phone."""
+    """The SID of an active conversation with messages, timers, three chat users and one phone."""
     failed_sid: str
     """The SID of a conversation whose second member could not be added."""
 

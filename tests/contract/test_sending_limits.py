@@ -133,7 +133,8 @@ def test_pause_is_bounded_and_a_copy_reserves_no_turn_after_the_longest_pause(li
     seconds = int(MAX_PAUSE.total_seconds())
     pauses = [limits.pause_before(sender(1), NOW) for _ in range(seconds + 100)]
     assert max(pauses) == seconds
-    # A turn is the time at which a waiting copy comes back. No turn is reserved after the longest pause.
+    # A turn is the time at which a waiting copy comes back. Convoke reserves no turn later than NOW + MAX_PAUSE. After
+    # that time, a new copy therefore does not wait for the turns of earlier copies.
     assert limits.pause_before(sender(1), NOW + MAX_PAUSE) == 0.0
     assert limits.pause_before(sender(1), NOW + MAX_PAUSE) == 0.75
 

@@ -329,7 +329,10 @@ def test_message_of_a_phone_comes_through_the_topic_into_a_new_conversation(stac
 
 
 def test_copy_comes_through_the_rule_and_the_queues_to_the_message_sender(stack: Stack, v1: V1) -> None:
-    """The account has no sender. Therefore `functions/message_sender` calls no carrier, and the receipt gets 21703."""
+    """The account has no sender. Therefore `functions/message_sender` calls no carrier.
+
+    The receipt gets the error code 21703.
+    """
     pair = '{"messaging_binding": {"address": "+15558675377", "proxy_address": "+15017122677"}}'
     sid = v1.conversation_with_participants.create(participant=[pair]).sid
     wait_for(lambda: v1.conversations(sid).fetch().state == "active")

@@ -1,8 +1,8 @@
 """Kill `convoke up` repeatedly while clients create conversations. Then check that nothing was lost or duplicated.
 
-`make soak`, or `python -m tests.faults.soak [--kills N] [--seed N]`. Each process gets SIGKILL at a random time, and
-the next process continues with the same data file. Some processes get SIGKILL during their start. At the end, the
-program checks these facts:
+`make soak` and `python -m tests.faults.soak [--kills N] [--seed N]` run this test. Each process gets SIGKILL at a
+random time, and the next process continues with the same data file. Some processes get SIGKILL during their start. At
+the end, the program checks these facts:
 
 - Every conversation with a 202 response exists exactly once and has the requested state. Every requested participant
   exists exactly once.

@@ -96,7 +96,7 @@ def cloudformation() -> Iterator[CloudFormation]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             asked = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
-            # The signature contains the credential scope key/date/region/service.
+            # The header contains `Credential=KEY/DATE/REGION/SERVICE/aws4_request`.
             served.regions.append(self.headers["Authorization"].split("/")[2])
             match asked["Action"]:
                 case ["DescribeStacks"]:

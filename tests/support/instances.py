@@ -352,7 +352,10 @@ def held_instance(
 
 
 def receive_any(queue: DurableQueue) -> ReceivedMessage | None:
-    """Receive one message of the queue, for a webhook receiver or for none. Return None if no message is visible."""
+    """Receive one message of the queue, whether or not the message has a webhook receiver.
+
+    Return None if no message is visible.
+    """
     for receiver in (NO_RECEIVER, *queue.receivers()):
         if message := queue.receive(receiver):
             return message

@@ -1,4 +1,7 @@
-"""`convoke up` prints one line for each request, except health checks, and for each delivery (cli/traffic.py)."""
+"""`convoke up` prints one line for each request, each webhook delivery and each call of a chat client.
+
+Health checks have no line. See cli/traffic.py.
+"""
 
 from __future__ import annotations
 

@@ -49,10 +49,10 @@ class Api:
         self.is_public = self._dispatcher.is_public
 
     def answer(self, event: Mapping[str, Any], context: InvocationContext) -> Answer:
-        """Return the response. If the engine must first wait or read a file, return a `Deferred` or an `Upload`.
+        """Return the response, or an object with which the engine gets the response: a `Deferred` or an `Upload`.
 
-        For a `Deferred`, the engine must wait until the conversation leaves `initializing`, or until `Deferred.seconds`
-        have passed. For an `Upload`, the engine must pass the request body to the upload.
+        For a `Deferred`, the engine must first wait until the conversation leaves `initializing`, or until
+        `Deferred.seconds` have passed. For an `Upload`, the engine must first pass the request body to the upload.
         """
         answered = self.origins.refusal(event) or self._dispatcher.answer(event, context)
         added = {"Twilio-Request-Id": request_id(context), **self.origins.headers(event)}

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    # The handlers get these objects from the program. An import at run time would import every resource.
+    # At run time, the handlers get these objects from the program. Imports at run time would import the operations of
+    # every resource.
     from convoke.api.requests import Request
     from convoke.domain.access_tokens import ChatSession
     from convoke.domain.events import Origin

@@ -60,7 +60,8 @@ With the pauses of BACKOFF, a call whose attempts all fail takes about 2.5 secon
 a throttled call itself.
 """
 
-# Calls fail with an error code. For a canceled transaction, DynamoDB also returns one reason for each write. See
+# The module repeats a call that fails with one of these error codes. For a canceled transaction, DynamoDB also returns
+# one reason for each write, and the reasons determine whether the module repeats the transaction. See
 # https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html.
 _TRANSIENT_ERRORS = {
     "ProvisionedThroughputExceededException",
@@ -142,8 +143,8 @@ class DynamoDbTable:
         if after and between:
             position = str(after[sort_name])
             near, far = between if forward else between[::-1]
-            # DynamoDB refuses an ExclusiveStartKey outside the range `between`. If `after` is behind the range, no
-            # items remain. If `after` is in front of the range, the query starts at the beginning of the range.
+            # DynamoDB refuses an ExclusiveStartKey outside the range `between`. If `after` is beyond the far end of the
+            # range, no items remain. If `after` is before the near end, the query starts at the near end.
             if (position > far) if forward else (position < far):
                 return []
             if (position < near) if forward else (position > near):

@@ -1,4 +1,4 @@
-"""Prepare a kept or restored DynamoDB table for a new stack.
+"""Prepare a DynamoDB table for a new stack: the table of a deleted stack, or a table restored from a backup.
 
 A restored table has the items of the original table, and its indexes unless the operator excludes them. A restored
 table has no stream, no time to live, no point-in-time recovery and no deletion protection. See
@@ -35,7 +35,7 @@ MAX_POLLS = 300
 API_KEY_MASTER = "api-key-master"
 """The last part of the name of the secret that contains the master secrets of API keys.
 
-The name begins with the text before AUTH_TOKENS in the secret prefix, and `/`.
+The whole name consists of the text before AUTH_TOKENS in the secret prefix, a slash, and this last part.
 """
 AUTH_TOKENS = "/auth-tokens/"
 

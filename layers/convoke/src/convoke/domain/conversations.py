@@ -108,7 +108,7 @@ class Conversation(Model):
     attempts: int = 0
     """The number of times that the sweeper has tried to finish the conversation, or to erase it after its deletion.
 
-    If a sweep ends because its time is over, the number becomes 0, because the sweep has made progress.
+    If a sweep makes progress but runs out of time, the number becomes 0.
     """
     due_at: Instant | None = None
     """The time at which the sweeper must process the conversation next. None if the sweeper has nothing to do.
@@ -119,7 +119,7 @@ class Conversation(Model):
     unsettled: bool = False
     """Whether the event about the end of the state `initializing` may be unpublished."""
     members: int = 0
-    """The number of participants. In the state `initializing`, includes the participants that are not added yet."""
+    """The number of participants. In the state `initializing`, this number includes the participants to add."""
     bound: tuple[BoundMember, ...] = ()
     """The participants with a binding. Their bindings determine the locks on addresses that the conversation holds.
 
@@ -142,7 +142,8 @@ class Conversation(Model):
     event_id: int | None = None
     """The event id of the last change of the conversation, a message or a participant. See `last_event_id` for None.
 
-    A new read position, notification level or receipt status does not change this field.
+    A new read position, notification level or receipt status does not change this field. Event ids are numbers that
+    order the changes for chat clients. See event_ids.py.
     """
     state_event_id: int | None = None
     """The event id of the last change of the state. If None, `date_state_updated` returns `date_created`."""
@@ -155,7 +156,8 @@ class Conversation(Model):
 
     @property
     def last_event_id(self) -> int:
-        # The write that ends `initializing` sets `state_event_id`, but not `event_id`.
+        # Without `event_id`, the last change can be the end of `initializing`. The write that ends `initializing` sets
+        # `state_event_id`, but does not add a missing `event_id`.
         return self.event_id or max(to_event_id(self.date_updated), self.state_event_id or 0)
 
     @property
@@ -316,7 +318,10 @@ def check_friendly_name(name: str) -> str:
 
 
 def check_unique_name(name: str) -> str | None:
-    """Return the name, or None if the name is empty. An empty name cannot identify a conversation in a path."""
+    """Return the name, or None if the name is empty. Raise an error if the name is too long or has the form of a SID.
+
+    An empty name cannot identify a conversation in a path.
+    """
     if len(name) > MAX_NAME_CHARACTERS:
         raise UniqueNameTooLongError
     if is_sid(name, Prefix.CONVERSATION):
@@ -331,7 +336,7 @@ def check_messaging_service_sid(sid: str) -> str:
 
 
 def check_email_field(text: str) -> str | None:
-    """Return the text, or None if the text is empty."""
+    """Return the text, or None if the text is empty. Raise InvalidParameterError if the text is too long."""
     if len(text) > MAX_NAME_CHARACTERS:
         raise InvalidParameterError(wanted=f"at most {MAX_NAME_CHARACTERS} characters")
     return text or None

@@ -22,7 +22,7 @@ ReplayTarget = Annotated[
 class NewEventReplay(Model):
     """The parameters of a request that starts an event replay.
 
-    If `target` is None, each webhook that receives such an event gets the event.
+    If `target` is None, Convoke sends the event to all configured targets that receive this event.
     """
 
     target: ReplayTarget | None = None

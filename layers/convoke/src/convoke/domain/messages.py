@@ -97,7 +97,10 @@ class Message(Model):
     last_updated_by: str | None = None
     """The identity of the chat user who changed the message last, or `system`. None if nobody changed the message."""
     event_id: int | None = None
-    """The event id of the last change. If None, the event id is derived from `date_updated`."""
+    """The event id of the last change. If None, the event id is derived from `date_updated`.
+
+    Event ids are numbers that order the changes for chat clients. See event_ids.py.
+    """
     created_event_id: int | None = None
     """The event id of the creation of the message. None if the message was never changed.
 
@@ -112,7 +115,7 @@ class Message(Model):
     def first_event_id(self) -> int:
         """The event id of the creation of the message.
 
-        If only older versions of Convoke changed the message, the event id of the last change.
+        If only older versions of Convoke changed the message, the result is the event id of the last change.
         """
         return self.created_event_id or self.last_event_id
 
@@ -143,7 +146,7 @@ def is_index(text: str) -> bool:
 
 
 def check_author(author: str) -> str:
-    """Return the author, or `system` if the author is empty."""
+    """Return the author, or `system` if the author is empty. Raise AuthorTooLongError if the author is too long."""
     if len(author) > MAX_AUTHOR_CHARACTERS:
         raise AuthorTooLongError
     return author or SYSTEM
@@ -172,7 +175,7 @@ def check_media_sid(sid: str) -> str:
 
 
 def check_subject(subject: str) -> str | None:
-    """Return the subject, or None if the subject is empty."""
+    """Return the subject, or None if the subject is empty. Raise InvalidParameterError if the subject is too long."""
     if len(subject) > MAX_SUBJECT_CHARACTERS:
         raise InvalidParameterError(wanted=f"at most {MAX_SUBJECT_CHARACTERS} characters")
     return subject or None
@@ -181,8 +184,8 @@ def check_subject(subject: str) -> str | None:
 def find_author(participants: Sequence[Member], author: str) -> Member | None:
     """Return the participant with the identity or address `author`, or None if there is no such participant.
 
-    A projected address counts only if its participant has no identity. Several participants with an identity can share
-    one projected address.
+    A projected address counts only if its participant has no identity, because several participants with an identity
+    can share one projected address.
     """
     return next((member for member in participants if author in member.author_names), None)
 
@@ -358,7 +361,7 @@ class MessageChange(MessageParameters):
 
         Raise an error in these cases:
 
-        - The body changes, and the message has media.
+        - The request contains a body, and the message has media.
         - The new body is empty, and the message has no content template.
         - The new author or the new body is not valid with these participants.
         """

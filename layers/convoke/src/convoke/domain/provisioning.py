@@ -99,16 +99,17 @@ class Provisioning(ProvisioningSummary):
 MAX_LATE_PAUSE = timedelta(days=1)
 """The maximum pause between two late attempts. An attempt is late if at least `max_attempts` attempts came before.
 
-If `max_pause` is longer than this maximum, the pause is `max_pause`.
+`max_attempts` and `max_pause` are settings in `ProvisioningRetries`. If `max_pause` is longer than MAX_LATE_PAUSE, then
+`max_pause` is also the maximum pause between late attempts.
 """
 
 
 class ProvisioningRetries(Model):
     """The settings for the sweeper's attempts: the pauses, and the number of attempts before an attempt is late.
 
-    The settings apply to all due work, not only to provisioning. For example, the sweeper finishes an interrupted
-    provisioning, publishes an event, or erases a deleted conversation.
-    See docs/how-it-works.md#promise-5-one-index-of-due-work.
+    See MAX_LATE_PAUSE for late attempts. The settings apply to all due work, not only to provisioning. For example, the
+    sweeper finishes an interrupted provisioning, publishes an event, or erases a deleted conversation. See
+    docs/how-it-works.md#promise-5-one-index-of-due-work.
     """
 
     first_pause: Annotated[timedelta, Field(ge=timedelta(seconds=1))] = timedelta(seconds=10)
@@ -118,8 +119,9 @@ class ProvisioningRetries(Model):
     def next_attempt_at(self, moment: datetime, attempts: int) -> datetime:
         """Return the time of the next attempt. `moment` is the current time.
 
-        `attempts` is the number of attempts until now. The pause starts with `first_pause` and doubles with each
-        attempt, up to `max_pause`. Between late attempts, the pause doubles further, up to MAX_LATE_PAUSE.
+        `attempts` is the number of attempts until now, including the current attempt. The pause starts with
+        `first_pause` and doubles with each attempt, up to `max_pause`. Between late attempts, the pause doubles
+        further, up to MAX_LATE_PAUSE.
 
         The number of attempts has no limit. With a limit, a conversation could keep its locks forever, and an event
         might never be published.

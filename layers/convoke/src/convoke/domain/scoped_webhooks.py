@@ -105,7 +105,7 @@ class ScopedWebhook(Model):
         return EventType.MESSAGE_ADDED in (self.filters or ()) or bool(self.triggers)
 
     def hook(self, event: Event) -> Hook | None:
-        """Return the URL, method and target for the event, or None if this webhook does not receive the event.
+        """Return the URL, the method and the SID of this webhook, or None if this webhook does not receive the event.
 
         A webhook with the target `studio` receives no events, because Convoke does not call Studio flows.
         """
@@ -149,7 +149,10 @@ def parse_scoped_target(value: object) -> ScopedTarget:
 
 
 def check_scoped_url(url: str) -> str | None:
-    """Return the URL. Raise an error if the URL is empty. An account's or service's webhooks accept an empty URL."""
+    """Return the URL. Raise an error if the URL is empty or too long, or if Convoke cannot call the URL.
+
+    Only the webhooks of an account or a service accept an empty URL.
+    """
     if not url:
         raise WebhookUrlMissingError
     if len(url) > MAX_SCOPED_URL_CHARACTERS:

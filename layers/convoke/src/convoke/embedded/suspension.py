@@ -13,7 +13,8 @@ RUN_AGAIN_PAUSE_SECONDS = 0.005
 class RunAgainError(BaseException):
     """The operation has written nothing and must run again after a short pause.
 
-    The reason is that another process holds a lock of the data file, except for a ConflictedError.
+    Usually, the reason is that another process holds a lock of the data file. The subclass ConflictedError has another
+    reason.
     """
 
 

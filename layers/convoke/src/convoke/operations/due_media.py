@@ -22,9 +22,9 @@ class DueMedia:
     def __call__(self, key: Key, _: GoOn) -> None:
         """Mark an unused media as deleted, or remove a media that is marked as deleted.
 
-        A later sweep than the one that marks the media removes the content, and then the record. After the mark, no new
-        message can contain the media. If the process crashes after it has removed the content, the sweeper finds the
-        record and tries again.
+        The sweep that marks a media does not remove the media. A later sweep removes the content, and then the record.
+        After the mark, no new message can contain the media. If the process crashes after it has removed the content,
+        the sweeper finds the record and tries again.
         """
         media = self.media.fetch_with_tombstone(*keys.sids_of_media(key))
         if media is None:

@@ -36,7 +36,7 @@ class UserOperations:
     new_sid: NewSid
 
     def create(self, service: Service, requested: NewUser, *, request_webhooks: RequestWebhooks) -> User:
-        """Store a User. Raises UserExistsError.
+        """Store a User. Raises UserExistsError if the service has a User with this identity.
 
         Raises UnknownServiceRoleError if the given role is not a role for Users.
         """

@@ -84,7 +84,7 @@ class UserRepository:
         raise UnavailableError
 
     def replace(self, user: User, change: Change) -> None:
-        """Store a User that `User.in_place_of` has returned, in place of the tombstone.
+        """Replace the tombstone of a User with the new User `user`. `User.in_place_of` must have created `user`.
 
         Raises ChangedMeanwhileError if the tombstone was changed or erased meanwhile.
         """

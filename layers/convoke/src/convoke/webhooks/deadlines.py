@@ -61,7 +61,7 @@ class Deadlines(Generic[AnyCall]):
                     self._changed.wait(max(self._wakes_at - time.monotonic(), 0))
                     self._end_late_calls()
             finally:
-                # If a call raises an error, the next call must start a new thread.
+                # If a `shut_down` raises an error, this thread ends. The next call must then start a new thread.
                 self._thread = None
 
     def _end_late_calls(self) -> None:

@@ -124,6 +124,7 @@ def _filename(header: str) -> str | None:
 def _parts(response: BaseHTTPResponse, until: float) -> Iterator[bytes]:
     while part := response.read1(PART_BYTES, decode_content=False):
         yield part
-    # Check the deadline, because interrupted content looks complete if its length is unknown.
+    # At the deadline, another thread ends the connection. Content of unknown length then looks complete although its
+    # end is missing. Therefore check the deadline.
     if time.monotonic() >= until:
         raise WebhookLateError("the content did not arrive in time")
