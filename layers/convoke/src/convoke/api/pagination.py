@@ -192,7 +192,7 @@ class Pagination:
 
     @property
     def _tokens(self) -> PageTokens:
-        # Sign only the path. A token must stay valid if the client calls the API with another base URL.
+        # Do not sign the base URL. A token must stay valid if the client calls the API with another base URL.
         path = self.url.removeprefix(self.request.base_url)
         return PageTokens(f"{path}?{urlencode(self.filters, doseq=True)}" if self.filters else path, self.signing_key)
 
