@@ -646,7 +646,7 @@ class EmbeddedEngine:
         self._tell_chat_clients(changes)
 
     def _forget(self) -> None:
-        """Reset the state in memory after a unit of work (unit.py) was dropped.
+        """Reset the state in memory after a unit of work (the writes of one commit, see unit.py) was dropped.
 
         The caches may contain data of the dropped unit. If the dropped unit published records of the stream, these
         records are still in the stream, and must be published again.

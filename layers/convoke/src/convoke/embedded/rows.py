@@ -41,7 +41,7 @@ _INDEX_ATTRIBUTES = tuple((index.partition, index.sort) for index in INDEXES)
 def row_of(item: Item) -> Row:
     """Return the row that stores an item.
 
-    Raise ValueError if an attribute of an index is not a string. Raise the same errors as `encode`.
+    Raise ValueError if an attribute of an index is not a string. Also raise the errors of `encode`.
     """
     columns: list[Value] = [item["pk"], item["sk"]]
     for partition, sort in _INDEX_ATTRIBUTES:
