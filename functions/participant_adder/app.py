@@ -1,4 +1,4 @@
-"""The participant adder function. It adds the requested participants to new conversations."""
+"""The participant adder function. It adds the participants to new conversations, and starts the finalizer."""
 
 from __future__ import annotations
 

@@ -198,7 +198,7 @@ def test_dlq_redrive_keeps_the_message_group_of_a_copy(deployed: StackTarget) ->
     assert message["Attributes"]["MessageGroupId"] == "line"
     redriven = Copy.model_validate_json(message["Body"])
     assert redriven.model_dump(include={*sids}) == sids
-    # The redrive also updates the date. With its old date, the copy would count as delayed for too long.
+    # The redrive also updates `queued_at`. With the old date, the copy would count as delayed for too long.
     assert redriven.queued_at
     assert redriven.queued_at > datetime.now(UTC) - timedelta(minutes=1)
 

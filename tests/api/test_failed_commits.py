@@ -1,5 +1,7 @@
 """If a commit fails, the engine drops the unit of work. All responses that depend on the unit become 503.
 
+A unit of work contains the writes of one commit: usually all writes of one tick of the event loop.
+
 The engine repeats its background work, and logs failures at most once a minute.
 """
 
@@ -124,7 +126,10 @@ def test_participants_of_dropped_conversation_are_not_handed_over(data: str) -> 
 
 
 def test_caches_forget_dropped_unit(data: str) -> None:
-    """The first request sets a default timer, and the second request caches the timer. Then the commit fails."""
+    """The first request sets a default timer, and the second request caches the timer. Then the commit fails.
+
+    After that, a new conversation must not get the timer from a cache.
+    """
 
     async def scenario(instance: EmbeddedInstance) -> None:
         async with instance.served(), instance.without_sweeps():

@@ -42,8 +42,8 @@ STORED_BEFORE_0154 = Path(__file__).parents[1] / "unit/stored/before_0154.json"
 def no_margin(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make each replay start exactly at the event that the client names.
 
-    A replay usually starts REPLAY_MARGIN earlier. This time is longer than a test, so each replay would contain all
-    changes of the test.
+    A replay contains the events of a Sync object that a client has missed. A replay usually starts REPLAY_MARGIN
+    (5 seconds) earlier. A test takes less time than that, so each replay would contain all changes of the test.
     """
     monkeypatch.setattr(sync, "REPLAY_MARGIN", 0)
 
@@ -257,9 +257,9 @@ def test_conversation_is_invisible_until_its_participants_are_added(instance: In
 def test_members_miss_a_conversation_that_became_visible_long_after_its_request(
     instance: EmbeddedInstance,
 ) -> None:
-    """The participants have the date of the request. The client's last event is newer than this date.
+    """The participants have the date of the request, which is earlier than the client's last event.
 
-    The conversation becomes visible only after the client's last event. Therefore the replay must contain the
+    But the conversation becomes visible only after the client's last event. Therefore the replay must contain the
     conversation.
     """
     v1 = instance.client().conversations.v1
@@ -470,7 +470,10 @@ def test_replay_has_one_removal_although_the_user_left_several_times(instance: E
 
 
 def test_identity_that_was_removed_from_a_participant_leaves_the_map(instance: EmbeddedInstance) -> None:
-    """Convoke removes only the identity if, without the participant, two groups would have the same numbers."""
+    """If the removal of a participant would give two groups the same numbers, Convoke removes only the identity.
+
+    This happens when a User is deleted. The participant stays in the group with its projected address.
+    """
     participants = conversation_with(instance).participants
     participants.create(messaging_binding_address="+15558675310")
     alice = participants.create(identity="alice", messaging_binding_projected_address="+15017122661")
@@ -524,7 +527,7 @@ def test_long_replay_of_messages_starts_at_the_first_missed_one(
 def test_replay_has_events_for_recent_messages_whose_receipts_changed(instance: EmbeddedInstance) -> None:
     """A new status of a receipt changes the message, but the stored changes that a replay reads do not show this.
 
-    Therefore the replay must compare the event ids of recent messages.
+    Therefore the replay must compare the event ids of recent messages with the last event id that the client has seen.
     """
     conversation = conversation_with(instance, "alice")
     conversation.participants.create(

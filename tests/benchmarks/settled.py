@@ -1,4 +1,4 @@
-"""Create conversations on the embedded engine in this process, and do all work until they are settled.
+"""Create conversations on the embedded engine in this process, and do all their background work.
 
 `instructions.py` runs this program. The argument is the number of conversations. Standard input is a gateway event that
 creates a conversation, without credentials.

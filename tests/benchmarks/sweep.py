@@ -1,8 +1,10 @@
-"""Measure throughput and latency for several numbers of clients. The plot shows these figures.
+"""Measure the throughput and latency of Convoke and of emulate (peer.py) for several numbers of clients.
+
+`plot.py` draws these figures.
 
 If Convoke refuses a request under load, the client waits as long as the header `Retry-After` demands. The throughput
 counts only finished conversations. The results also contain the memory of the server, and the longest time from the
-creation of a conversation until its activation.
+creation of a conversation until its activation (0 for emulate).
 
 `python -m tests.benchmarks.sweep [--json PATH]`.
 """

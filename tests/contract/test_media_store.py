@@ -183,7 +183,8 @@ def test_link_of_s3_expires_and_downloads_as_an_attachment() -> None:
         assert urlsplit(link).path.endswith(f"{ACCOUNT}/{SID}")
         assert query["response-content-type"] == ["image/png"]
         assert query["response-content-disposition"] == ["attachment; filename*=UTF-8''a%20b.png"]
-        # Signature version 4 uses a lifetime in seconds. An older version uses an expiry date, which can be years away.
+        # Signature version 4 limits the lifetime of a link to 7 days. A link with an older signature version could be
+        # valid for years.
         assert query["X-Amz-Expires"] == ["300"]
         assert query["X-Amz-Algorithm"] == ["AWS4-HMAC-SHA256"]
         page = bucket.link(media(content_type="text/html"), FIVE_MINUTES)

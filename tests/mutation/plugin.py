@@ -1,7 +1,7 @@
 """A pytest plugin for mutation testing (`pytest -p tests.mutation.plugin`).
 
-If coverage.py measures the test run, its data names the tests that execute each line. The plugin sets coverage.py's
-dynamic context to the id of the running test.
+If coverage.py measures the test run, the plugin sets coverage.py's dynamic context to the id of the running test.
+Therefore the data of coverage.py names the tests that execute each line.
 
 The environment variable CONVOKE_ONLY_TESTS can name a file with a JSON list of test ids. pytest then runs only these
 tests, in the order of the list.

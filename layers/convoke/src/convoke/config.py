@@ -142,7 +142,10 @@ class Settings:
 
     @property
     def synchronous(self) -> str:
-        """`full` or `normal`, unchecked. With `full`, each commit of the embedded engine survives a power failure."""
+        """The mode of SQLite's commits: `full` or `normal`. The caller must check the value.
+
+        With `full`, each commit of the embedded engine survives a power failure.
+        """
         return self.environ.get("CONVOKE_SYNCHRONOUS") or "normal"
 
     @property

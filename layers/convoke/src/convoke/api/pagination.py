@@ -32,7 +32,8 @@ MAX_SMALL_PAGE_SIZE = 50
 """The maximum page size of some lists, such as the lists of participant conversations, events and roles.
 
 One read of the table returns at most 100 items. A page of 50 participant conversations needs up to 100 items, and a
-page of 100 events could need 101 items. Some lists with this maximum, such as roles, need fewer items.
+page of 100 events could need 101 items. Some other lists, such as roles, have the same maximum although they need fewer
+items.
 """
 
 MAX_PAGE_BYTES = 6_000_000
@@ -192,7 +193,7 @@ class Pagination:
 
     @property
     def _tokens(self) -> PageTokens:
-        # Sign only the path. A token must stay valid if the client calls the API with another base URL.
+        # Do not sign the base URL. A token must stay valid if the client calls the API with another base URL.
         path = self.url.removeprefix(self.request.base_url)
         return PageTokens(f"{path}?{urlencode(self.filters, doseq=True)}" if self.filters else path, self.signing_key)
 

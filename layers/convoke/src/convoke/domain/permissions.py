@@ -79,7 +79,7 @@ def decide(action: Action, service_role: Role, conversation_role: Role | None, *
 
     `service_role` is the role of the User. Its permissions are valid in every conversation of the service.
     `conversation_role` is the role of the user's participant in the conversation. `conversation_role` is None if there
-    is no such participant. If a role was deleted, pass a default role of the service instead.
+    is no such participant. If a role was deleted, pass the role from the service's configuration instead.
 
     `own` is True if the action concerns the user's own message, participant or User.
     """

@@ -42,9 +42,10 @@ class PhoneMessage(Model):
     body: str
     media_urls: tuple[str, ...] = ()
     conversation_sid: str | None = None
-    """The conversation that contains the message, or the original of the copy. None if there is no such conversation.
+    """The SID of the conversation that contains the message, or None if no conversation contains the message.
 
-    Also None for a carrier's automatic answer, and for a group MMS that another simulated phone has sent to this phone.
+    A copy has the SID of the conversation that contains the original message. A carrier's automatic answer has None. A
+    group MMS that another simulated phone has sent to this phone also has None.
     """
     message_sid: str | None = None
     date_created: Instant

@@ -60,7 +60,7 @@ NEVER_ON_AWS: tuple[Network, ...] = tuple(
     map(
         ipaddress.ip_network,
         (
-            "0.0.0.0/8",  # a call to 0.0.0.0 reaches the same host
+            "0.0.0.0/8",  # a call to 0.0.0.0 reaches the calling host itself
             "127.0.0.0/8",  # includes the address of Lambda's runtime API
             "169.254.0.0/16",  # link-local, where Lambda and EC2 serve credentials and metadata
             "::/96",  # includes the unspecified address and the loopback address

@@ -395,7 +395,7 @@ class EmbeddedEngine:
         self._sweeper_loop.wake()
 
     def begin_stop(self) -> None:
-        """Start the grace period. From now on, no delivery starts, and no request waits for a conversation.
+        """Start the grace period. From now on, no delivery starts, and requests with `Prefer: wait` stop waiting.
 
         Call this method on the event loop's thread. Further calls do nothing.
         """
@@ -418,7 +418,7 @@ class EmbeddedEngine:
                 self._scheduler.stop()
             if self._concurrent_deliveries:
                 await self._concurrent_deliveries.stop(self._stop_until - time.monotonic(), self._cut_calls)
-            # A request on a worker thread may still be waiting for a receiver of pre-events. End this call too.
+            # A request on a worker thread may still be waiting for a receiver of pre-events. End its call too.
             self._cut_calls()
             # The sweeper may be waiting for this event loop, so stop the sweeper on another thread.
             await asyncio.to_thread(self._sweeper_loop.stop)
@@ -519,7 +519,8 @@ class EmbeddedEngine:
         return simulate_endpoints(lambda: self.program.simulator, self.phone_plans)
 
     def _request_log_endpoint(self) -> Endpoint[AccountHandler]:
-        # The first request of the console imports the models. Importing them takes 1 % of the instructions of a start.
+        # Import here, at the first request for the request log. At the start, the import would take 1 % of the CPU
+        # instructions of the start.
         from convoke.embedded.request_log_api import request_log_endpoint  # noqa: PLC0415 - see above
 
         return request_log_endpoint(self._request_log, self.api.rule_of)
@@ -645,10 +646,10 @@ class EmbeddedEngine:
         self._tell_chat_clients(changes)
 
     def _forget(self) -> None:
-        """Reset the state in memory after a unit of work (unit.py) was dropped.
+        """Reset the state in memory after a unit of work (the writes of one commit, see unit.py) was dropped.
 
-        The caches may contain data of the dropped unit. The stream may still contain records that the dropped unit
-        published.
+        The caches may contain data of the dropped unit. If the dropped unit published records of the stream, these
+        records are still in the stream, and must be published again.
         """
         self.program.clear_caches()
         self.steps.stream.may_have_records = True

@@ -41,7 +41,7 @@ _INDEX_ATTRIBUTES = tuple((index.partition, index.sort) for index in INDEXES)
 def row_of(item: Item) -> Row:
     """Return the row that stores an item.
 
-    Raise ValueError if an attribute of an index is not a string. Raise the same errors as `encode`.
+    Raise ValueError if an attribute of an index is not a string. Also raise the errors of `encode`.
     """
     columns: list[Value] = [item["pk"], item["sk"]]
     for partition, sort in _INDEX_ATTRIBUTES:
@@ -67,7 +67,7 @@ def decode(body: str) -> Item:
 def _index_values(item: Item, partition_name: str, sort_name: str) -> Sequence[str | None]:
     partition, sort = item.get(partition_name, ""), item.get(sort_name, "")
     if not (isinstance(partition, str) and isinstance(sort, str)):
-        raise ValueError(  # noqa: TRY004 - same error as for every mistake
+        raise ValueError(  # noqa: TRY004 - the item is wrong, not its type
             f"the attributes {partition_name} and {sort_name} of an index hold strings only"
         )
     return (partition, sort) if partition and sort else NOT_IN_INDEX

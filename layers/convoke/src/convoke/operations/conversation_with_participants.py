@@ -72,9 +72,13 @@ class ConversationWithParticipantsOperations:
         A conversation with participants starts in the state `initializing`. A conversation without participants has the
         requested state immediately. A repeated request with the same Idempotency-Key stores and enqueues nothing.
 
-        If the request breaks rules, stores nothing and raises the error of the first broken rule. The errors of the
-        other broken rules are attached to this error. See
+        If the request breaks rules, the method stores nothing and raises the error of the first broken rule. The errors
+        of the other broken rules are attached to this error. See
         docs/behaviour/conversation-with-participants.md#order-of-checks.
+
+        If the request enables webhooks, the method sends a pre-event before it stores the conversation. Raises
+        WebhookRejectedError if the receiver rejects the pre-event. Also raises the errors of
+        ConversationRepository.create, for example if another conversation has the unique name.
         """
         if problems := self.problems(account, service, requested, participants):
             raise refusal(problems)
@@ -113,10 +117,10 @@ class ConversationWithParticipantsOperations:
         requested: NewConversation | None,
         participants: Sequence[NewParticipant],
     ) -> list[ConversationsError]:
-        """Return the errors for rules that concern several parts of a request, in the order of the checks.
+        """Return the errors for rules about the combination of participants, the account or the service.
 
-        The caller must first check each participant separately. `requested` must be None if the parameters of the
-        conversation are invalid.
+        The errors are in the order of the checks. The caller must first check each participant separately. `requested`
+        must be None if the parameters of the conversation are invalid.
         """
         return [
             *ownership_problems(account, participants),

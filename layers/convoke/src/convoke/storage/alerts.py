@@ -13,8 +13,8 @@ from convoke.storage.table import NotExists, Put, Table, TransactionCanceledErro
 def alert_writes(alert: Alert) -> list[Put]:
     """Return the writes that store a new alert and its event.
 
-    The caller can add these writes to the transaction that stores the failure. If the alert already exists, the
-    condition of the first write fails. A failure that is reported twice has the same alert SID both times.
+    The caller can add these writes to the transaction that stores the failure. A failure that is reported twice has the
+    same alert SID both times. The second time, the condition of the first write fails, because the alert exists.
     """
     item = items.with_expiry(items.to_item(keys.alert(alert.account_sid, alert.sid), alert), alert.date_expires)
     item |= keys.list_attributes(alert.account_sid, keys.ALERTS, alert.sid, alert.date_created)

@@ -1,8 +1,8 @@
 """Store API keys. Each API key has two items: the key item and the owner item.
 
 The key item is in the partition of the account, so that the API keys of an account can be listed. The partition key of
-the owner item is the SID of the API key, because a request does not contain the Account SID. Only the owner item
-contains the data that Convoke needs to check the secret.
+the owner item is the SID of the API key, because a request with an API key does not contain the Account SID. Only the
+owner item contains the data that Convoke needs to check the secret.
 """
 
 from __future__ import annotations

@@ -27,8 +27,9 @@ from convoke.storage.table import (
 LIFETIME = timedelta(hours=1)
 """How long a stored circuit breaker is used after its last change. Later, the circuit breaker counts as closed.
 
-A successful call does not reset stored failures that its process has not read. Without this limit, two failures on
-different days could therefore count as consecutive, although calls between them succeeded.
+After a successful call, a process resets the stored failures only if the process has read them. Otherwise the failures
+stay in the table. Without the limited lifetime, two failures on different days could count as consecutive, although
+calls between them succeeded.
 """
 
 

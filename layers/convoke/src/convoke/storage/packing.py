@@ -28,7 +28,7 @@ ABSENT = object()
 
 
 _PAYLOADS: Any = {"events": {"__all__": {"payload"}}}
-"""The part of a change that `pack_change` does not convert to JSON types, because a payload contains only strings."""
+"""Selects the payloads of a change's events. `pack_change` does not convert them, because they contain only strings."""
 
 
 class _PackedEvents(Model):
@@ -54,7 +54,7 @@ class _PackedParticipants(Model):
     This mapping is empty if an older version of Convoke, which did not pack participants, stored the item.
     """
     columns: dict[str, list[str]] = Field(default_factory=dict)
-    """Maps the name of each field whose value is a string in all participants to a column, except common fields.
+    """Maps field names to columns. There is a column for each field that is not in `common` and is always a string.
 
     A column contains the common prefix of the values, and then the suffix of each value.
 

@@ -43,7 +43,7 @@ class Phone:
 
     @property
     def inbox(self) -> Sequence[PhoneMessage]:
-        """The messages that the phone has received, oldest first, at most MAX_INBOX_MESSAGES (instance.py).
+        """The first MAX_INBOX_MESSAGES (instance.py) messages that the phone has received, oldest first.
 
         Each message has the attributes `from_`, `body`, `conversation_sid` and `message_sid`. A message arrives shortly
         after the request that creates the message. Use `RunningInstance.settle` to wait for the message.

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 FREQUENT = ("conversation_with_participants", "conversations", "messages", "participants")
 """The resources that the cold start imports, because most first requests need one of them.
 
-During a cold start, Lambda gives a function more CPU than during a request.
+Importing during a cold start is faster, because Lambda gives a function more CPU then than during a request.
 """
 
 NEEDED_BY_ALL = ("accounts", "services")

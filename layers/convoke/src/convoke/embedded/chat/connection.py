@@ -153,11 +153,11 @@ class ChatClient:
         self.is_warned = False
         """Whether the server has warned the client that the access token will expire soon."""
         self.subscriptions: set[SyncObject] = set()
-        """The Sync objects that the client subscribes to. Only the hub changes this set."""
+        """The Sync objects that the client subscribes to. Only hub.py, which manages subscriptions, changes the set."""
         self.guest_subscriptions: set[SyncObject] = set()
         """The subscriptions to conversations that the User can see without being a member."""
         self.waiting_subscriptions = 0
-        """The number of this client's requests that wait in the hub.
+        """The number of this client's requests that wait in the queue of hub.py.
 
         Each request starts or cancels one subscription.
         """

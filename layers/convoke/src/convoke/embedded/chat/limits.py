@@ -30,10 +30,10 @@ MAX_CALLS_UNDER_WAY = 64
 """The maximum number of calls of one connection that run at the same time. Further calls wait."""
 
 MAX_UNSENT_BYTES = 1024 * 1024
-"""If the unsent frames of a client reach this total size, the server reads no further calls of the client.
+"""If the queued frames for a client reach this total size, the server reads no further calls from the client.
 
-The server still queues replies to calls. But instead of an event or a ping, the server disconnects the client. After
-the client connects again, it gets the missed events.
+The server still queues replies to earlier calls. But if an event or a ping is due, the server disconnects the client
+instead of queueing another frame. After the client connects again, it gets the missed events.
 """
 
 MAX_SUBSCRIPTIONS = 6_000
