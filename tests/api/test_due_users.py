@@ -21,7 +21,10 @@ from tests.support.trees import Tree
 ALICE = '{"identity": "alice"}'
 MASKED = json.dumps({"identity": "alice", "messaging_binding": {"projected_address": "+15017122662"}})
 PAUSE = timedelta(minutes=10)
-"""The maximum pause between the first passes of the sweeper for a deleted User. Later pauses can be longer."""
+"""The maximum pause after each of the first 8 passes of the sweeper for a deleted User.
+
+After later passes, the pause can be longer. See `ProvisioningRetries`.
+"""
 
 
 @pytest.fixture(params=["the account's tree", "a service's tree"])
@@ -127,9 +130,10 @@ def test_participant_of_an_initializing_conversation_leaves_later(clock: ManualC
 
 @pytest.mark.each_engine
 def test_only_the_identity_is_removed_if_two_groups_would_have_the_same_numbers(tree: Tree, clock: ManualClock) -> None:
-    """Without alice's number, two groups would have the same numbers.
+    """The second group has the numbers of the first group and alice's number, the projected address in MASKED.
 
-    Therefore Convoke removes only the identity and keeps the participant.
+    If Convoke removed alice's participant, both groups would have the same numbers. Therefore Convoke removes only the
+    identity and keeps the participant.
     """
     tree.make(*GROUP_MMS)
     sid = tree.make(*GROUP_MMS, MASKED)

@@ -390,7 +390,7 @@ def test_message_that_is_delivered_again_is_stored_once(clocked: EmbeddedInstanc
 
 
 def test_second_delivery_during_the_first_is_stored_once(embedded: EmbeddedInstance) -> None:
-    """The second delivery arrives while the first delivery waits for the answer to a pre-event.
+    """A message is delivered twice: the second delivery arrives while the first waits for the answer to a pre-event.
 
     Convoke stores the message of the second delivery. Then the conversation is closed, and the first delivery
     continues.

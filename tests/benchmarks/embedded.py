@@ -40,7 +40,10 @@ class Yardstick(Server):
 
 @contextmanager
 def yardstick(data: Path, model: Path) -> Iterator[Yardstick]:
-    """Run the yardstick. `model` is a data file of Convoke with an active conversation."""
+    """Run the yardstick, a minimal server that stores the rows of one conversation for each request.
+
+    `model` is a data file of Convoke with an active conversation. The yardstick copies the rows of this conversation.
+    """
     with subprocess.Popen([*COMMAND, str(data), str(model)], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:

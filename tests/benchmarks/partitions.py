@@ -36,14 +36,14 @@ MEMBERS = 10
 IDENTITIES = 100_000
 """The number of identities from which the program draws random participants.
 
-With fewer identities, each identity would be in more conversations.
+With fewer identities, each identity would be in more conversations, so its partition key would have more load.
 """
 
 WEBHOOK_EVENTS = 1
 """How many events per conversation Convoke delivers to webhooks.
 
 For each event, Convoke reads the webhook configurations of the account and of the service. They have the same partition
-key.
+key, so each event costs this key two read units.
 """
 
 CHANGES = 3

@@ -1,4 +1,7 @@
-"""If the process crashes while a client changes or deletes a conversation, the data is consistent after a restart."""
+"""The data is consistent after a crash and a restart.
+
+The process crashes while a client changes a conversation, or deletes a conversation or a User.
+"""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ from tests.support.translated import deployed, references, translated
 Action = tuple[str, str]
 """An IAM action and its resource.
 
-The resource is the name of a secret, or a logical ID. A path can follow the logical ID: `Table/index/due`.
+The resource is the name of a secret, a logical ID, or `*`. A path can follow the logical ID: `Table/index/due`.
 """
 
 

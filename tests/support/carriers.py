@@ -62,7 +62,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 class _TwilioHandler(_Handler):
-    """Implements the Message resource of https://www.twilio.com/docs/messaging/api/message-resource."""
+    """Implements the creation of a Message. See https://www.twilio.com/docs/messaging/api/message-resource."""
 
     def accept(self, body: bytes) -> Reply:
         form = parse_qs(body.decode(), strict_parsing=True)

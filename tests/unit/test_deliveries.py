@@ -209,7 +209,11 @@ def test_next_turn_starts_after_the_receiver_that_was_called_last() -> None:
 
 
 def test_start_does_not_look_at_lines_that_wait_nor_at_other_receivers_of_a_busy_account() -> None:
-    """A line is a business address and a phone. Waiting lines must not slow down other deliveries."""
+    """A line is a business address and a phone. A line waits if its first copy is postponed.
+
+    Waiting lines, and receivers of an account with the maximum number of calls, must not slow down other deliveries.
+    The test counts the SQLite steps with few and with many such lines and receivers.
+    """
 
     async def scenario(machine: Machine) -> None:
         def steps_of_start(count: int) -> int:
@@ -220,7 +224,7 @@ def test_start_does_not_look_at_lines_that_wait_nor_at_other_receivers_of_a_busy
                 message = machine.queue.receive(line)
                 assert message
                 machine.queue.change_visibility(message, 600)
-            machine.next_receiver()  # Hide the second copy of each line until the first copy is visible.
+            machine.next_receiver()  # This call hides the second copy of each line until the first is visible.
             machine.queue.send([QueuedMessage("AC3", "AC3 https://ready:443", "delivery")])
             machine.concurrent._last_receiver = ""
             return steps(machine.queue, machine.next_receiver)

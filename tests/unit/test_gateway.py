@@ -107,7 +107,10 @@ class Machine:
     table: SqliteTable
     waiters: ConversationWaiters
     log: list[str]
-    """The entry `arrived` or `answered` for each callback of the admission, in order."""
+    """The calls of the callbacks of `Admission`, in order.
+
+    An entry is `arrived` for a call of `request_arrived`, or `answered` for a call of `request_answered`.
+    """
 
 
 def no_chat() -> NoReturn:

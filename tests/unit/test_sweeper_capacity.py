@@ -1,6 +1,7 @@
 """In a simulation of AWS, the sweeper processes at least 500 due conversations per second.
 
-The cost model provides the durations of the simulated calls.
+tests/benchmarks/sweeper.py simulates the calls. The cost model (tests/benchmarks/cost.py) provides their durations. A
+further test checks that the sweeper really makes the simulated calls.
 """
 
 from __future__ import annotations
@@ -44,7 +45,10 @@ CALLS = {
 
 @dataclass
 class Counted:
-    """Wraps an object that calls AWS, and counts the calls of each AWS operation."""
+    """Wraps the table or the workflow of the embedded engine, and counts the calls.
+
+    Each call is counted as the AWS operation that the AWS engine would use. See CALLS.
+    """
 
     edge: Any
     calls: Counter[str] = field(default_factory=Counter)

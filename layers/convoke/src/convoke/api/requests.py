@@ -103,8 +103,9 @@ class Request(CarrierRequest):
     seconds_left: Callable[[], float] = field(default=lambda: inf, kw_only=True)
     """Returns how many seconds are left before the Lambda invocation times out.
 
-    On the embedded engine, requests have no time limit, and the function returns a constant. For account routes, the
-    function returns infinity, because only service routes wait.
+    Only a `ServiceRequest` can wait for its result (`Prefer: wait`). For any other request, the function returns
+    infinity. On the embedded engine, a request has no time limit. For a `ServiceRequest`, the function then returns a
+    constant.
     """
 
     @property

@@ -128,8 +128,8 @@ class MultipartBody:
     def _until_delimiter(self, next_step: Callable[[], bytes | None]) -> bytes | None:
         """Return the bytes before the next delimiter, and continue with `next_step` after the delimiter.
 
-        If the data contains no delimiter, return the bytes that cannot be part of one, or None if there are no such
-        bytes.
+        If the data contains no delimiter, return the bytes that cannot be part of a delimiter, or None if there are
+        no such bytes.
         """
         found, delimiter, rest = self._rest.partition(self._delimiter)
         if delimiter:
@@ -203,7 +203,10 @@ class Upload:
         return self._represent(self._upload.complete(self._body.content_type, self._body.filename))
 
     def _try(self, work: Callable[[], Any]) -> Any:
-        """Call `work` and return its result. If this call or an earlier call fails, return the error response."""
+        """Call `work` and return its result. If `work` fails, discard the content and return the error response.
+
+        After the first failure, do not call `work` again, and always return the same error response.
+        """
         if self._refusal is None:
             try:
                 return work()

@@ -77,7 +77,11 @@ The pause is long, because each request costs an invocation of the API function 
 
 
 class AwsEdges:
-    """The edges of a deployment. template.yaml sets the environment variables that configure the edges."""
+    """The edges of a deployment. The environment variables `environ` configure the edges.
+
+    For a function, template.yaml sets the variables. For the command line, cli/deployment.py takes most values from
+    the outputs of the stack.
+    """
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self.settings = Settings(environ)

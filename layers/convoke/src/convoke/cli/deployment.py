@@ -89,7 +89,7 @@ class Deployment:
 
 @contextmanager
 def open_deployment(stack: str) -> Iterator[Deployment]:
-    """Open the deployment of a stack.
+    """Open the deployment of a stack. If the account that the template declares does not exist, create the account.
 
     Raise DeploymentError if the stack is missing or unusable, or if AWS reports an error, also inside the `with` block.
     """

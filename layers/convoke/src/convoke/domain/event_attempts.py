@@ -1,4 +1,4 @@
-"""The EventAttempt resource: a single HTTP request that delivers an event to a webhook."""
+"""The EventAttempt resource: a single HTTP request that delivers an event to a webhook or to the error-log URL."""
 
 from __future__ import annotations
 

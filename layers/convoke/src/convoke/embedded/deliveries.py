@@ -320,7 +320,7 @@ class ConcurrentDeliveries:
 
     @property
     def under_way(self) -> list[int]:
-        """The ids of the queue messages whose receivers are being called."""
+        """The ids of the queue messages whose receivers are being called, or will be called after the commit."""
         return [*self._under_way]
 
     def is_idle(self) -> bool:

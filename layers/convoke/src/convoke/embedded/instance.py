@@ -87,8 +87,8 @@ class Instance:
             await self.engine.abandon()
             engine = self._make_engine(reset=self._reset, observers=self.observers)
             with engine.table.unit():
-                # Use one unit. After a crash, the data file then contains either all old data, or only the account and
-                # what `prepare` adds.
+                # Use one unit of work, which is stored in one commit. After a crash, the data file then contains either
+                # all old data, or only the account and what `prepare` adds.
                 engine.table.clear()
                 engine.accounts.create(self._account_sid, token)
                 self._prepare(engine)

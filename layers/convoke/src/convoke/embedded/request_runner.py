@@ -62,7 +62,7 @@ class RequestRunner:
         RunAgainError, call `compute` again after a pause.
 
         Raise UnavailableError if the commit fails, or if `compute` still raises RunAgainError after the lock timeout.
-        For a ConflictedError, the limit is MAX_CONTENTION_SECONDS instead of the lock timeout.
+        If the RunAgainError is a ConflictedError, the limit is MAX_CONTENTION_SECONDS instead of the lock timeout.
         """
         loop = asyncio.get_running_loop()
         begun, pause = loop.time(), FIRST_PAUSE_SECONDS

@@ -94,7 +94,10 @@ class Sweeper:
             self.due.resume(key, self.now())
 
     def _put_off(self, key: Key) -> None:
-        """Postpone a resource, unless a claim has already postponed the resource."""
+        """Postpone a resource, unless a claim has already postponed the resource.
+
+        After a certain number of failures, also create an alert. See `ProvisioningRetries.is_overdue`.
+        """
         now = self.now()
         earlier = self.due.failures(key, now)
         if earlier is None:

@@ -94,7 +94,8 @@ class WebhookDelivery:
     def split(self, event: Event) -> None:
         """Enqueue one queue message for each target of the event: a webhook, or the error-log URL of the account.
 
-        If the event starts or continues a message replay, the method enqueues the next message of the conversation.
+        If the event starts or continues a message replay, the method instead enqueues the delivery of the replay's next
+        message. See `MessageReplay.split`.
         """
         if event.type is ReplayType.MESSAGES:
             self.message_replay.split(event)
@@ -167,8 +168,8 @@ class WebhookDelivery:
         `paused_until` is the time until which the receiver's circuit breaker pauses deliveries. None means that
         deliveries are not paused. The outcome and `paused_until` are recorded together.
         """
-        # Enqueue the next message before the result is stored. If the process crashes in between, the attempt is
-        # repeated, and the next message is enqueued twice but never lost.
+        # Enqueue the event that continues a message replay before the result is stored. If the process crashes in
+        # between, the attempt is repeated, and this event is enqueued twice but never lost.
         if not _is_retried(begun.delivery, begun.attempt.number, outcome):
             self._send_next(begun.delivery)
         completed = begun.attempt.completed(outcome.status, outcome.error, outcome.answer, self.now(), paused_until)
@@ -195,7 +196,10 @@ class WebhookDelivery:
             logger.exception("reporting a failure failed", extra={"event_id": event.id})
 
     def _send_next(self, delivery: Delivery) -> None:
-        """If a message replay contains the delivery, enqueue the event that continues the replay."""
+        """If the delivery belongs to a message replay, enqueue the event that continues the replay.
+
+        Do nothing after the last message of the replay.
+        """
         if delivery.followed_by:
             self.queue.send([delivery.followed_by])
 
@@ -249,7 +253,7 @@ def _is_retried(delivery: Delivery, number: int, outcome: Outcome) -> bool:
 
 
 def report_pause(receiver: str, breaker: CircuitBreaker) -> None:
-    """Log that the circuit breaker of a receiver has opened. Log nothing if the circuit breaker is closed."""
+    """If the circuit breaker of a receiver is open, log that the deliveries to the receiver pause."""
     if breaker.open_until:
         logger.warning(
             "deliveries to a receiver pause",

@@ -78,8 +78,8 @@ class EventRepository:
             _range_from(page.position, keys.list_range(filters.start_date, filters.end_date), forward=forward),
             only=("conversation_sid", filters.conversation_sid) if filters.conversation_sid else None,
         )
-        # If the previous page ended inside a change, the query must read that change again. All its events may be on
-        # the previous page, so read one change more than the page has events.
+        # The last change of the previous page may have more events, so the query reads this change again. If it has no
+        # more events, it adds nothing to this page. Therefore read one change more than the page size.
         entries = lists.query_entries(self.table, list_query, page.size + 1, forward=forward)
         listed = [
             event

@@ -1,4 +1,4 @@
-"""List the conversations of an identity or an address, or only the keys of its participants.
+"""List the conversations, or only the keys of the participants, of an identity or an address.
 
 To build a page of conversations, this module queries the index `memberships`. For each entry, the module then reads the
 item of the participant and the item of the conversation. The items are read with strong consistency, so a page shows no

@@ -126,6 +126,8 @@ class _Call:
         """Connect to a host. Use only IP addresses that the receiver rules allow.
 
         Raise WebhookUnreachableError if the connection fails. Raise WebhookLateError if the connection takes too long.
+        In both errors, `is_sent` is False.
+
         The method checks and uses the result of a single name lookup, because a second lookup could return a forbidden
         address (DNS rebinding).
         """
@@ -137,8 +139,9 @@ class _Call:
 
     def _connect(self, host: str, port: int) -> socket.socket:
         try:
-            # Store the lookup before reading the deadline. Another thread can call `cut` at any moment, and `cut`
-            # changes the deadline before it cancels the stored lookup.
+            # Store the lookup before reading the deadline. Another thread can call `cut` at any moment. `cut` first
+            # changes the deadline, and then cancels the stored lookup. Therefore either this thread reads the new
+            # deadline, or `cut` cancels this lookup.
             self._lookup = self._resolve(host, port)
             until = min(self.deadline, time.monotonic() + self.settings.connect)
             addresses = self._lookup.result(max(until - time.monotonic(), 0))

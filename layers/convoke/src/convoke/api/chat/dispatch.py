@@ -36,7 +36,7 @@ class ChatDispatcher:
             self._root.add(route.method, route.rule, route)
 
     def rule_of(self, path: str) -> str | None:
-        """Return the rule of the route for a path, or None if no route matches."""
+        """Return the rule (the path pattern) of the route for a path, or None if no route matches."""
         node = self._root.find(path, [])
         return node.rule if node else None
 
@@ -62,7 +62,7 @@ class ChatDispatcher:
         if found is None:
             raise MethodNotAllowedError
         route, names = found
-        # The request contains the account and the service as they were when the client connected.
+        # The request contains the account and the service as they were when the client connected. Fetch both again.
         account = self._operations.accounts.fetch(request.account.sid)
         service = self._operations.services.fetch(account.sid, request.service.sid)
         request = replace(request, account=account, service=service)

@@ -55,7 +55,7 @@ def validated(model: type[Parameters], given: Mapping[str, Any]) -> Parameters:
     """Create a model from the given fields. If fields are invalid, raise the first error, with the rest in `others`."""
     try:
         # The context is the set of characters that a gateway does not accept in paths, see `Edges.path_delimiters`.
-        # The calls of chat clients do not pass through such a gateway.
+        # The calls of chat clients do not pass through such a gateway, so the set is empty.
         return model.model_validate(given, context="")
     except ValidationError as error:
         raise refusal(in_order_of_checks(model, problems_of(error))) from error
