@@ -83,8 +83,9 @@ class ProvisioningRepository:
                 is_later = participant.last_event_id > change_event_id
                 added = participant.model_copy(update={"event_id": change_event_id}) if is_later else participant
                 writes.append(Put(items.participant_item(added, provisioning.chat_service_sid)))
-                # These writes need no condition, because no other request writes identity locks while the provisioning
-                # is pending. Convoke has refused every request that names an identity twice.
+                # These writes need no condition. While the provisioning is pending, no other request writes identity
+                # locks of this conversation. All identities in the provisioning are different, because Convoke
+                # refuses a request that names an identity twice.
                 locks = identity_locks(participant).values()
                 writes.extend(Put(lock.item(provisioning.conversation_sid)) for lock in locks)
             return [*writes, change_write(change)]
