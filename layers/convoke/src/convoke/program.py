@@ -176,8 +176,9 @@ class Program:
     `Program` implements the protocol `Operations`.
 
     The program caches accounts, Auth Tokens, API keys, services, senders and the existence of Users. Cached data can be
-    some seconds old, and on AWS, an Auth Token can be about a minute old. The program also caches the master secrets of
-    API keys, which never change. For example, these lookups use a cache:
+    some seconds old, and on AWS, an Auth Token can be about a minute old. The program also caches
+    each version of the master secret of API keys, because a version never changes. For example, these lookups use a
+    cache:
 
     - the lookups for authentication
     - the lookup of the service in a URL, or of the service that gets new participants

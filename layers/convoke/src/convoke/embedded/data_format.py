@@ -32,7 +32,7 @@ Increase the number in each of these cases:
 - Earlier versions of Convoke cannot read the items that the new version writes.
 
 Formats 7 and 8 have the same tables, but different items. A version of Convoke for format 7 cannot read all receipts
-of format 8. Such a version would also lose data: when a client edits a message, it would remove the message's media.
+of format 8. Such a version would also lose data: an edit of a message would remove the media of the message.
 
 Format 9 adds the column `waits` to the table `messages`, and replaces the index of this table.
 """
@@ -287,8 +287,8 @@ def _migrate(connection: sqlite3.Connection, version: int) -> None:
     elif not connection.execute("SELECT 1 FROM pragma_table_info('messages') WHERE name = 'failures'").fetchone():
         connection.execute("ALTER TABLE messages ADD COLUMN failures INTEGER NOT NULL DEFAULT 0")
     if version >= 5:
-        # The default `waits = 1` marks each old message as invisible. `DurableQueue.make_due_visible` later changes the
-        # column to 0 for the messages that are visible.
+        # The default `waits = 1` marks every old queue message as invisible. `DurableQueue.make_due_visible` later
+        # changes the column to 0 for the messages that are visible.
         connection.execute("ALTER TABLE messages ADD COLUMN waits INTEGER NOT NULL DEFAULT 1")
         connection.execute("DROP INDEX messages_by_receiver")
         for statement in MESSAGE_INDEXES:

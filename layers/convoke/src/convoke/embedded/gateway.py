@@ -1,8 +1,8 @@
 """The gateway: an ASGI application that replaces API Gateway in the embedded engine.
 
 The gateway translates an ASGI request to a gateway event, passes the event to the API, and sends the response. The API
-runs on the event loop's thread, or on a worker thread if it must wait, for example for a receiver of pre-events. See
-`request_runner.py`. The gateway also passes the WebSockets of chat clients to the chat server.
+runs on the event loop's thread, or on a worker thread if a request must wait, for example for a receiver of
+pre-events. See `request_runner.py`. The gateway also passes the WebSockets of chat clients to the chat server.
 """
 
 from __future__ import annotations

@@ -429,8 +429,8 @@ class SyncOperations:
         If one of the last RECENT_MESSAGES messages has a new receipt status, also yield an event for this message.
 
         A new message that was edited has two events with the same data. The first event has the event id of the
-        creation. Therefore a replay that ends early contains every message that was created before the last event of
-        the replay.
+        creation. Therefore a replay that ends early contains every new message that was created before the last
+        event of the replay.
         """
         account_sid, sid = conversation.account_sid, conversation.sid
         recent = self.sync.messages(account_sid, sid, Span(RECENT_MESSAGES, forward=False))[::-1]

@@ -72,7 +72,8 @@ class ProvisioningRepository:
         """Store all participants, and the `users` that do not exist yet, in one transaction.
 
         `make_change` takes the Users that the transaction creates, and returns the record of the change. The method
-        returns False if the participants are already stored, or if the provisioning has failed or was deleted.
+        returns False if the participants are already stored, or if the provisioning has failed or was deleted. Raises
+        the UnavailableError of `FirstSights.transact`.
         """
 
         def make_writes(new_users: Sequence[User]) -> list[Write]:
