@@ -1,6 +1,6 @@
-"""Creating a message and reading a page cost the same number of reads, however many items are stored.
+"""A change of a message, or a page of a list, needs as many reads with many stored items as with few stored items.
 
-The tests count reads instead of measuring time.
+The tests count reads, or steps of SQLite, instead of measuring time.
 """
 
 from __future__ import annotations
@@ -91,7 +91,10 @@ def test_message_costs_as_many_reads_with_1000_members_as_with_10() -> None:
 PAGE_SIZE = 50
 
 ITEMS = 52
-"""The test creates at least this number of resources in each list that is not in MAX_RESOURCES: more than PAGE_SIZE."""
+"""The minimum number of resources that FilledInstance creates in each list that is not in MAX_RESOURCES.
+
+This number is greater than PAGE_SIZE, so that each of these lists has a second page.
+"""
 
 MAX_RESOURCES = {"Receipts": 50, "ScopedWebhooks": 5}
 """Maps each list that cannot contain `ITEMS` resources to its maximum number of resources."""

@@ -1,7 +1,8 @@
 """Compute the cost of a million conversations of ten chat members with one webhook: `python -m tests.benchmarks.cost`.
 
-`--json PATH` also writes the result to a file. The program counts calls, units and events on MiniStack, for Convoke and
-for a straightforward design. The program measures no durations. The constants below contain the assumed durations.
+`--json PATH` also writes the result to a file. On MiniStack, the program counts the AWS calls, the read and write units
+of DynamoDB, and the events on the bus, for Convoke and for a straightforward design. The program measures no durations.
+The constants below contain the assumed durations.
 
 The counts are an upper bound, because the program assumes that each batch has records of only one conversation. Under
 sustained load, the queues and the stream deliver records of several conversations in one batch.
@@ -117,8 +118,8 @@ def milliseconds(cost: Cost) -> float:
 def gb_seconds(cost: Cost, memory_gb: float) -> float:
     """Return the billed GB-seconds of a step: the time multiplied by the memory.
 
-    With half the memory, a function gets half as much of a processor core. Therefore the cost of computation stays the
-    same, and the cost of waiting is halved.
+    The step waits with `memory_gb`, but its computation is billed as with MEMORY_GB. With half the memory, a function
+    gets half as much of a processor core, so the computation takes twice as long and costs the same.
     """
     processor = cost.invocations * INVOCATION_CPU_MS / 1000
     return processor * MEMORY_GB + (milliseconds(cost) / 1000 - processor) * memory_gb

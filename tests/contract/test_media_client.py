@@ -112,7 +112,10 @@ def test_only_the_carrier_gets_the_credentials() -> None:
 
 
 def test_host_that_looks_like_the_carrier_gets_no_credentials() -> None:
-    r"""In `http://one\@two/`, the host is `two` for urllib but `one` for urllib3."""
+    r"""In `http://one\@two/`, the host is `two` for urllib but `one` for urllib3.
+
+    The client must call the same host that it compares with the carrier's host.
+    """
     with host({"/": answer()}) as (carrier, at_carrier), host({}) as (other, at_other):
         url = f"{other}\\@{carrier.removeprefix('http://')}/"
         assert fetched(url, CarrierCredentials(carrier, "AC1", "secret")) == PICTURE

@@ -577,7 +577,8 @@ class Walk:
     def item(self, letter: str) -> Item:
         if self.index is None:
             return item_of(Key("P", letter))
-        # The primary keys have the opposite order. Therefore the result shows whether the query uses the index.
+        # In the index DUE, the sort keys and the primary keys have opposite orders. Therefore the result shows whether
+        # the query uses the index. In the index MEMBERSHIPS, `pk` is the sort key, so both orders are the same.
         item: Item = {"pk": f"K{99 - ord(letter) % 97}", "sk": "conversation"}
         return item | {self.index.partition: "P", self.index.sort: letter}
 

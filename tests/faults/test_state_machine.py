@@ -50,7 +50,10 @@ def moto() -> Iterator[MotoInstance]:
 
 
 def created(moto: MotoInstance, task: str) -> str:
-    """Create a conversation whose next task is `task`. Return the conversation SID."""
+    """Create a conversation, so that an execution can reach `task`. Return the conversation SID.
+
+    Also add the participants, unless `task` is `Close`.
+    """
     sid: str = moto.client().conversations.v1.conversation_with_participants.create(participant=chat(2)).sid
     if task != "Close":
         moto._add_participants()

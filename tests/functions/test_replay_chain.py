@@ -29,7 +29,7 @@ class LambdaQueue:
     """A delivery queue whose messages invoke a Lambda function.
 
     Each message has a lineage: the number of invocations in its chain. On AWS, botocore and the Lambda runtime pass the
-    lineage in the header X-Amzn-Trace-Id.
+    lineage in the header X-Amzn-Trace-Id. If `may_recurse` is True, Lambda does not stop long chains.
     """
 
     may_recurse: bool
@@ -42,7 +42,10 @@ class LambdaQueue:
         self.waiting.extend((self.lineage + 1, message) for message in messages)
 
     def run(self, handle: Callable[[Delivery | Event], None]) -> None:
-        """Call `handle` for each message until the queue is empty. Stop a message whose chain is too long instead."""
+        """Call `handle` for each message until the queue is empty.
+
+        If Lambda would stop the chain of a message, put the message into `stopped`, and do not call `handle`.
+        """
         while self.waiting:
             self.lineage, message = self.waiting.popleft()
             if self.lineage > MAX_CHAIN and not self.may_recurse:
@@ -53,7 +56,11 @@ class LambdaQueue:
 
 
 def fill(instance: EmbeddedInstance, conversation_sid: str, count: int) -> None:
-    """Store `count` messages directly in the table. For the longest replay, the API would need a minute."""
+    """Fill a conversation with `count` messages. The API creates only the first message.
+
+    The function stores copies of this message in the table. For the longest replay, the API would need a minute to
+    create all messages.
+    """
     create = instance.client().conversations.v1.conversations(conversation_sid).messages.create
     create(body="Hello")
     (first,) = instance.items("message#")

@@ -122,7 +122,11 @@ def test_no_module_reads_private_members_of_other_objects() -> None:
 
 
 def test_layer_has_the_bounds_of_the_distribution() -> None:
-    """The dependency group `lambda` leaves out the packages that only the command line needs."""
+    """The Lambda layer contains the packages of the dependency group `lambda`.
+
+    The group leaves out the packages that only the command line needs. The other packages must have the same version
+    bounds as in the distribution.
+    """
     project = tomllib.loads((ROOT / "layers/convoke/pyproject.toml").read_text())
     extras = project["project"]["optional-dependencies"]
     declared = {*project["project"]["dependencies"], *extras["aws"]}

@@ -1,4 +1,4 @@
-"""Build the parts of the program, and connect them with the edges of an engine (composition root).
+"""Build the parts of the program, and connect them with the objects that an engine provides (composition root).
 
 Each Lambda process and each embedded engine has one `Program`, so that its parts share the same caches. A property of
 `Program` imports the modules of its part at the first use. Therefore a process imports only the modules that it needs.
@@ -176,7 +176,9 @@ class Program:
     `Program` implements the protocol `Operations`.
 
     The program caches accounts, Auth Tokens, API keys, services, senders and the existence of Users. Cached data can be
-    some seconds old, and on AWS, an Auth Token can be about a minute old. For example, these lookups use a cache:
+    some seconds old, and on AWS, an Auth Token can be about a minute old. The program also caches
+    each version of the master secret of API keys, because a version never changes. For example, these lookups use a
+    cache:
 
     - the lookups for authentication
     - the lookup of the service in a URL, or of the service that gets new participants

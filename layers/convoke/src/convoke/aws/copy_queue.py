@@ -1,4 +1,4 @@
-"""Send the copies of messages to the FIFO queue of the message sender."""
+"""Send the copies of messages to a FIFO queue. The function `message_sender` receives the copies from this queue."""
 
 from __future__ import annotations
 

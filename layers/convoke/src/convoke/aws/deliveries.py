@@ -35,7 +35,7 @@ MAX_PAUSED_RECEIVES = 90
 """The number of receives of a queue message after which Convoke attempts the delivery even if the receiver is paused.
 
 Each pause uses one receive. After `maxReceiveCount` receives, SQS moves the queue message to a dead-letter queue. The
-receives after this number are enough for all attempts.
+receives between MAX_PAUSED_RECEIVES and `maxReceiveCount` are enough for all attempts.
 """
 
 MAX_SPREAD_SECONDS = 900.0

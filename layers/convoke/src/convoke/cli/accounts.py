@@ -10,7 +10,7 @@ from convoke.cli.output import print_object, print_rows
 from convoke.operations.accounts import new_token
 
 CONFIGURATION_FIELDS = {"owned_addresses", "default_inactive_timer", "default_closed_timer", "error_log_url"}
-"""The fields that the commands do not print, because they are the account's configuration."""
+"""The fields of the account's configuration, except the default services. The commands do not print these fields."""
 
 
 @click.group()

@@ -38,10 +38,10 @@ Line = dict[str, object]
 
 
 class Traffic:
-    """An observer that prints one line for each request, delivery attempt and chat call that it gets (see `Observer`).
+    """Implements `Observer`. Prints a line for each request, each delivery attempt and some calls of chat clients.
 
-    Requests for HEALTH_PATH get no line. A separate thread formats and writes the lines, so that a blocked terminal
-    does not block the API.
+    `Observer.chat_call_finished` says for which calls. Requests for HEALTH_PATH get no line. A separate thread formats
+    and writes the lines, so that a blocked terminal does not block the API.
     """
 
     def __init__(self, rule_of: RuleOf, *, as_json: bool, stream: TextIO | None = None) -> None:

@@ -42,7 +42,8 @@ PHONE_MESSAGE_LIFETIME = timedelta(days=7)
 """How long Convoke keeps a message that a simulated phone received or sent."""
 
 GROUP_COPY_LIFETIME = timedelta(days=90)
-"""How long Convoke keeps the date on which a group MMS last sent a separate copy to a phone.
+"""How long Convoke keeps the date on which a phone last got a separate copy of a message to a group.
 
-With this date, Convoke finds the group that the phone answers.
+Convoke sends separate copies if the carrier cannot send a group MMS. If the phone answers, Convoke finds the group by
+this date.
 """

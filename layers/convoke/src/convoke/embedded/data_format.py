@@ -31,8 +31,8 @@ Increase the number in each of these cases:
 - You change `keys.INDEXES`, because the table `items` has two columns for each index.
 - Earlier versions of Convoke cannot read the items that the new version writes.
 
-Formats 7 and 8 have the same tables, but different items. A version of Convoke that uses format 7 cannot read all
-receipts of format 8. When a client edits a message, the version for format 7 would remove the media of the message.
+Formats 7 and 8 have the same tables, but different items. A version of Convoke for format 7 cannot read all receipts
+of format 8. Such a version would also lose data: an edit of a message would remove the media of the message.
 
 Format 9 adds the column `waits` to the table `messages`, and replaces the index of this table.
 """
@@ -57,7 +57,7 @@ MEMORY = ":memory:"
 """The path that stands for a database in memory. The database is deleted when the connection closes."""
 
 OF_LINE = f"receiver GLOB '* {LINE_SCHEME}*'"
-"""The SQL condition that the receiver of a queue message is a line: a business address and a phone.
+"""An SQL condition. It is true if the receiver of a queue message is a line: a pair of a business address and a phone.
 
 The function `line_key` in domain/circuit_breakers.py makes the key of a line. SQLite uses the index `messages_of_lines`
 only for a statement that contains exactly this condition.
@@ -287,7 +287,8 @@ def _migrate(connection: sqlite3.Connection, version: int) -> None:
     elif not connection.execute("SELECT 1 FROM pragma_table_info('messages') WHERE name = 'failures'").fetchone():
         connection.execute("ALTER TABLE messages ADD COLUMN failures INTEGER NOT NULL DEFAULT 0")
     if version >= 5:
-        # Mark all messages as waiting. `DurableQueue.make_due_visible` later finds the messages that are visible.
+        # The default `waits = 1` marks every old queue message as invisible. `DurableQueue.make_due_visible` later
+        # changes the column to 0 for the messages that are visible.
         connection.execute("ALTER TABLE messages ADD COLUMN waits INTEGER NOT NULL DEFAULT 1")
         connection.execute("DROP INDEX messages_by_receiver")
         for statement in MESSAGE_INDEXES:

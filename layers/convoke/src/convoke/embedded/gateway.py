@@ -1,7 +1,8 @@
 """The gateway: an ASGI application that replaces API Gateway in the embedded engine.
 
 The gateway translates an ASGI request to a gateway event, passes the event to the API, and sends the response. The API
-runs on the event loop's thread, or on a worker thread if the request must wait. See `request_runner.py`.
+runs on the event loop's thread, or on a worker thread if a request must wait, for example for a receiver of
+pre-events. See `request_runner.py`. The gateway also passes the WebSockets of chat clients to the chat server.
 """
 
 from __future__ import annotations
@@ -39,7 +40,10 @@ Send = Callable[[Message], Awaitable[None]]
 Answer = Response | Deferred | Upload
 
 NO_TIME_LIMIT_MILLISECONDS = 60_000
-"""The remaining time that the gateway reports to the API. On one machine, requests have no time limit."""
+"""The remaining time that the gateway reports to the API.
+
+On one machine, requests have no time limit. This value is so great that it does not shorten a wait (`Prefer: wait`).
+"""
 
 
 class RequestContext:

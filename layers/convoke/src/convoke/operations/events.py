@@ -53,9 +53,10 @@ class EventOperations:
         return self.attempts.list(self.fetch(account_sid, event_id), page)
 
     def attempt_request(self, account_sid: str, event_id: str, attempt_name: str) -> SignedRequest:
-        """Return the HTTP request of an attempt, signed with the current Auth Token. Raises NotFoundError.
+        """Return the HTTP request of an attempt, signed with the current Auth Token.
 
-        Convoke does not store requests. The method builds the request from the event and the attempt.
+        Convoke does not store requests. The method builds the request from the event and the attempt. Raises
+        NotFoundError if the event or the attempt does not exist, or if the account has no Auth Token.
         """
         event, position = self.fetch(account_sid, event_id), position_of_attempt(attempt_name)
         attempt, token = self.attempts.fetch(event, position) if position else None, self.auth_tokens.fetch(account_sid)

@@ -53,8 +53,9 @@ class MessageOperations:
     ) -> Message:
         """Add a message to a conversation. The message gets the next index. An inactive conversation becomes active.
 
-        Raises NotFoundError. Raises another error if the state of the conversation permits no changes, or if the
-        message is invalid (for example AuthorNotInGroupError).
+        Raises NotFoundError if the conversation does not exist. Raises UnavailableError if optimistic locking fails for
+        too long (see `retry_on_conflict`). Raises another error if the state of the conversation permits no changes, or
+        if the message is invalid (for example AuthorNotInGroupError).
         """
         before = self.conversations.fetch_to_change(service, conversation_sid)
         return self.add(before, requested, request_webhooks=request_webhooks)

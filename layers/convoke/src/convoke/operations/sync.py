@@ -234,8 +234,8 @@ class SyncOperations:
     def touches(self, change: Change) -> Iterator[Touch]:
         """Yield the touches of a change. Each touch names an object or an item that the change affects.
 
-        If the change affects the maps of conversations of all chat users in a conversation, this method reads its
-        participants.
+        A change of a conversation can affect every chat user in the conversation, because the map of conversations of
+        each of these users contains the conversation. For such a change, this method reads the participants.
         """
         yield from change.touches
         if change.members_action and change.conversation_sid:
@@ -382,7 +382,8 @@ class SyncOperations:
         items = self._info_items(service, user)
         if user.last_event_id <= threshold:
             items = [item for item in items if item.key == REACHABILITY]
-        # Convoke does not store when a User came online, so each replay of a User's fields has such an event.
+        # Convoke does not store when a User came online or went offline. Therefore each replay of a User's fields
+        # contains an event for the field REACHABILITY, as if this field had changed now.
         now = max(to_event_id(self.now()), user.last_event_id)
         ids = {REACHABILITY: now}
         events = [_item_event(sync_object, Action.UPDATED, item, ids.get(item.key, item.event_id)) for item in items]
@@ -396,7 +397,8 @@ class SyncOperations:
         gone = self.sync.departures(service.account_sid, sync_object.owner_sid, threshold)
         for each in (*found, *gone):
             event = _membership_event(sync_object, each, threshold)
-            # If a User left and joined again, a membership and a departure exist. Keep the membership, which is newer.
+            # If a User left and joined again, the User has a participant (in `found`) and a record of leaving (in
+            # `gone`). Keep the event of the participant, which is newer.
             events.setdefault(event.key or "", event)
         return sorted(events.values(), key=_event_id)
 
@@ -424,10 +426,11 @@ class SyncOperations:
     ) -> Iterator[SyncEvent]:
         """Yield an event for each new message, and an event for each edited or deleted message.
 
-        Also yield an event for each message with a new receipt status among the RECENT_MESSAGES last messages.
+        If one of the last RECENT_MESSAGES messages has a new receipt status, also yield an event for this message.
 
         A new message that was edited has two events with the same data. The first event has the event id of the
-        creation. Therefore a replay that ends early leaves out no message that was created before its last event.
+        creation. Therefore a replay that ends early contains every new message that was created before the last
+        event of the replay.
         """
         account_sid, sid = conversation.account_sid, conversation.sid
         recent = self.sync.messages(account_sid, sid, Span(RECENT_MESSAGES, forward=False))[::-1]
@@ -435,8 +438,8 @@ class SyncOperations:
             _item_event(sync_object, Action.ADDED, message_item(each), each.first_event_id)
             for each in self._created_since(conversation, recent, threshold)
         )
-        # Convoke stores no touch for a new status of a receipt. The status changes only the message, so find the
-        # changed messages by their event ids.
+        # Convoke stores a `RecordedTouch` for an edit, but not for a new status of a receipt. The status changes only
+        # the message, so find the changed messages by their event ids.
         changed = [
             _item_event(sync_object, Action.UPDATED, message_item(each), each.last_event_id)
             for each in recent

@@ -51,7 +51,7 @@ def touch_write(conversation: Conversation, kind: ObjectKind, touch: RecordedTou
 
 
 def departure_write(account_sid: str, chat_service_sid: str, identity: str, departure: Departure) -> Put:
-    """Return the write that stores that a User left a conversation."""
+    """Return the write that stores `departure`. `identity` is the identity of the departure's User."""
     sid, event_id = departure
     key = keys.departure(account_sid, user_sid(chat_service_sid, identity), sid)
     return Put(items.with_expiry({**key._asdict(), "event_id": event_id}, _expiry(event_id)))

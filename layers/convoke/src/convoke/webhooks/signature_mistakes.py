@@ -60,7 +60,10 @@ def find_mistakes(url: str, body: str, token: str, signature: str) -> list[str] 
 
 
 def _texts(body: str) -> dict[str, str | None]:
-    """Map each text of parameters that Convoke may have signed to the first mistake that leads to this text."""
+    """Map each text of parameters that Convoke may have signed to the first mistake that leads to this text.
+
+    The text of the body that arrived is mapped to None.
+    """
     mistakes_by_text: dict[str, str | None] = {}
     for mistake, parameters in _bodies(body):
         mistakes_by_text.setdefault(sorted_text(parameters), mistake)

@@ -75,7 +75,10 @@ def write_frame(frame: Frame) -> bytes:
 
 
 def status_of(code: int, error_code: int | None = None, description: str = "") -> dict[str, Any]:
-    """Return the object `status` for the header of a frame."""
+    """Return the object `status` for the header of a frame.
+
+    `code` is an HTTP status, or another code with which the server closes a connection.
+    """
     try:
         phrase = HTTPStatus(code).phrase
     except ValueError:
