@@ -81,7 +81,8 @@ class ErrorLogType(StrEnum):
 class ReplayType(StrEnum):
     """The type of the event that starts a message replay. Convoke does not send this event to webhooks.
 
-    Instead, the webhook of the replay gets an event `onMessageAdded` for each message.
+    In a message replay, a new webhook of a conversation gets the messages that the conversation already has. The
+    webhook gets an event `onMessageAdded` for each of these messages.
     """
 
     MESSAGES = "com.convoke.webhook.replay"
@@ -123,7 +124,7 @@ BY_CONVOKE = Origin(notify_webhooks=True)
 """The origin of a change that Convoke makes without a request, such as a new state after the end of a timer.
 
 Webhooks always get the events of such a change, because there is no request with the header `X-Twilio-Webhook-Enabled`.
-The event that starts a message replay also has this origin.
+The event that starts a message replay also has this origin, although Convoke does not send this event to webhooks.
 """
 
 
@@ -193,8 +194,9 @@ class Change(Model):
         """The event id of the change.
 
         If `event_id` is None, the event id is the later of two times: the time in the SID of the change, and the time
-        of the last event. The time of the event alone can be too early, because Convoke may read the clock before it
-        sends a pre-event, and because the clock can be set back. The times in the SIDs of a process never decrease.
+        of the last event. The time of the event alone can be earlier than the event id of a previous change. The first
+        reason: Convoke may read the clock, and then wait for the answer to a pre-event while other changes are stored.
+        The second reason: the clock can be set back. The times in the SIDs of a process never decrease.
 
         For a new alert, the result has no meaning, because the digits of the change SID can be a hash.
         """
