@@ -79,7 +79,7 @@ class ErrorLogType(StrEnum):
 
 
 class ReplayType(StrEnum):
-    """The type of the event that starts a message replay. Convoke does not send this event to webhooks.
+    """The type of the events that start and continue a message replay. Convoke does not send these events to webhooks.
 
     In a message replay, a new webhook of a conversation gets the messages that the conversation already has. The
     webhook gets an event `onMessageAdded` for each of these messages.
@@ -129,9 +129,10 @@ The event that starts a message replay also has this origin, although Convoke do
 
 
 class Event(Model):
-    """An event. `payload` contains the parameters that webhooks get, except in an event that starts a message replay.
+    """An event. `payload` contains the parameters that webhooks get, except in an event of the type `ReplayType`.
 
-    On AWS, the event bus gets every event except pre-events and the events `onMessageAdded` of a message replay.
+    On AWS, the event bus gets all events, with two exceptions: pre-events, and the events of a message replay after the
+    event that starts the replay.
     """
 
     model_config = ConfigDict(populate_by_name=True, serialize_by_alias=True)
@@ -311,9 +312,10 @@ MESSAGE_ACTIONS: Mapping[AnyEventType, Action] = {
 
 
 class UnpublishedChange(Model):
-    """A dead letter about a change whose record the event publisher could not read. Its events are not published.
+    """A dead letter about a change whose record the event publisher could not read.
 
-    The dead letter contains only SIDs. The events are in the item of the change.
+    The dead letter contains only SIDs. The events of the change are not published. The item of the change contains
+    these events.
     """
 
     account_sid: str
@@ -358,7 +360,8 @@ class Subject(NamedTuple):
     """None if the change affects only a User."""
 
 
-# In the functions below, `sid` is the SID of the change that the function returns. `pre_event` returns only its event.
+# In the functions below, `sid` is the SID of the change that the function returns. Exception: `pre_event` returns only
+# the event of this change.
 
 
 def conversation_added(sid: str, conversation: Conversation, *, at: datetime, origin: Origin) -> Change:

@@ -1,8 +1,9 @@
-"""Implement the delivery queue in the data file, with the features of SQS that deliveries need.
+"""Implement the queue of events, webhook deliveries and copies to phones, with the features of SQS that they need.
 
-In this module, "message" means a queue message. A received message is invisible until its visibility timeout ends. If
-the consumer does not delete the message before that, the message becomes visible again. A crash can therefore repeat a
-delivery, but cannot lose a delivery. See docs/how-it-works.md#promise-7-a-failing-receiver-hurts-only-itself.
+The queue is in the data file. In this module, "message" means a queue message. A received message is invisible until
+its visibility timeout ends. If the consumer does not delete the message before that, the message becomes visible again.
+A crash can therefore repeat a delivery, but cannot lose a delivery. See
+docs/how-it-works.md#promise-7-a-failing-receiver-hurts-only-itself.
 
 A receiver is a webhook server or a line. A line consists of a business address and a phone. The phone must get the
 messages of the line in order.
