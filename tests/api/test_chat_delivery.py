@@ -1,4 +1,4 @@
-"""The hub notifies chat clients of changes (embedded/chat/hub.py).
+"""The `Hub` of the chat server notifies chat clients of changes (embedded/chat/hub.py).
 
 These tests use real Sync objects and real sockets.
 """

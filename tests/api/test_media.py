@@ -108,7 +108,8 @@ def test_media_can_be_in_one_message_only(instance: Instance) -> None:
     assert (error.status, error.code) == (400, 50508)
 
 
-# Races. Convoke checks the media, then sends the pre-event, and then stores the message.
+# Races. Convoke checks the media of a message before the pre-event, and stores the message after the pre-event. In the
+# tests below, another request uses or removes the media while Convoke waits for the receiver of the pre-event.
 
 
 def asking(instance: Instance, meanwhile: Callable[[], object]) -> dict[str, str]:

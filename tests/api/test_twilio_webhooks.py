@@ -135,9 +135,9 @@ WRITERS = 20
 def test_simultaneous_first_messages_on_dynamodb_make_one_conversation(
     ministack_url: str, others: dict[str, str]
 ) -> None:
-    """Half of the writers work in pairs: both writers of a pair deliver the same message at the same time.
+    """All writers deliver a message at the same time. Half of the writers work in pairs.
 
-    After a 503, the writer delivers the message again, as Twilio does.
+    Both writers of a pair deliver the same message. After a 503, the writer delivers the message again, as Twilio does.
     """
     with ministack_table(ministack_url) as table, api_on(table) as (api, credentials):
 

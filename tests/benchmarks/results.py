@@ -21,7 +21,7 @@ LATEST = FOLDER / "latest.json"
 PLOT = ROOT / "docs/assets/benchmarks.svg"
 
 NOT_MEASURED = "not_measured"
-"""The only key in the results of a part that was not measured. The value is the reason."""
+"""The only key in the results of a benchmark that failed or took too long. The value is the reason."""
 
 
 class Machine(BaseModel):

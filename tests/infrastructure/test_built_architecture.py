@@ -13,7 +13,7 @@ from tests.support.template import ROOT, template
 
 
 def chosen(folder: Path, **environ: str) -> subprocess.CompletedProcess[str]:
-    """Run `.ci/architecture` in a folder that can contain a samconfig.toml."""
+    """Run `.ci/architecture`, which prints the architecture to build for. `folder` can contain a samconfig.toml."""
     variables = {name: value for name, value in os.environ.items() if name != "CONVOKE_ARCHITECTURE"} | environ
     return subprocess.run(
         [ROOT / ".ci/architecture"], cwd=folder, env=variables, capture_output=True, text=True, check=False

@@ -49,7 +49,7 @@ LAYER = written_template()["Resources"]["ConvokeLayer"]["Properties"]
 
 
 def configuration(function: str) -> dict[str, Any]:
-    """Return the function's properties that Lambda stores in each version. Conditions are unresolved."""
+    """Return the function's properties that Lambda stores in each version. `Fn::If` conditions are unresolved."""
     properties = translated()["Resources"][function]["Properties"]
     return {name: value for name, value in properties.items() if name not in NOT_IN_VERSION}
 
@@ -123,7 +123,8 @@ def test_update_keeps_the_previous_version_for_a_rollback(version: str) -> None:
 def test_failed_first_deployment_can_roll_back(parameters: dict[str, str]) -> None:
     """A rollback deletes all resources that the deployment created, except resources with the policy Retain.
 
-    If a service refuses to delete a resource, the rollback fails.
+    If a service refuses to delete a resource, the rollback fails. DynamoDB refuses to delete a table with deletion
+    protection. Therefore such a table must have the policy Retain.
     """
     for name, resource in deployed("AWS::DynamoDB::Table", **parameters).items():
         if resource["Properties"]["DeletionProtectionEnabled"] != "false":

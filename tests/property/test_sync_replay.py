@@ -78,7 +78,10 @@ class Subscription:
 
 @dataclass
 class World:
-    """An instance with a conversation, and a client that watches Sync objects of the conversation and of its User."""
+    """An instance with a conversation, and a client that watches Sync objects.
+
+    The client watches objects of the conversation, and the map of conversations of the client's User.
+    """
 
     instance: EmbeddedInstance
     clock: ManualClock
@@ -264,8 +267,8 @@ def lose_conversation(world: World, number: int) -> None:
     if conversation := other_conversation(world, number):
         conversation.delete()
         world.deliver(len(world.waiting) * (number % 3))
-        # In production, the hub notifies clients long before the sweeper erases the items. Therefore sweep only if no
-        # event is waiting.
+        # In production, Convoke notifies the clients of a deletion long before the sweeper erases the items. Therefore
+        # sweep only if no event is waiting.
         if number % 2 and not world.waiting:
             world.instance.sweep(timedelta(seconds=1))
 
@@ -307,8 +310,9 @@ def test_replay_after_any_cut_and_live_events_give_the_state(
     monkeypatch.setattr(sync, "REPLAY_BATCH", 3)
     monkeypatch.setattr(sync, "RECENT_MESSAGES", 2)
     monkeypatch.setattr(sync, "MESSAGES_PER_READ", 2)
-    # REPLAY_MARGIN is in microseconds. Normally, the margin covers the clock differences between processes. Here, one
-    # process makes all changes. Therefore the margin must cover only changes in the same millisecond.
+    # A replay starts REPLAY_MARGIN microseconds before the event id that the client requests. Normally, this margin
+    # covers the clock differences between processes. Here, one process makes all changes. Therefore the margin must
+    # cover only changes in the same millisecond.
     monkeypatch.setattr(sync, "REPLAY_MARGIN", 2_000)
     with world() as made:
         for step, number in steps:

@@ -1,4 +1,7 @@
-"""The hub notifies the subscribers of Sync objects (embedded/chat/hub.py). These tests use a fake feed."""
+"""The `Hub` of the chat server notifies the subscribers of Sync objects (embedded/chat/hub.py).
+
+The hub gets the events from a feed. These tests use a fake feed.
+"""
 
 from __future__ import annotations
 

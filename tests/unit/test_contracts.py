@@ -102,9 +102,9 @@ def test_documented_error_codes_equal_the_codes_that_are_raised() -> None:
 
 
 def test_every_parameter_has_a_schema_with_a_limit_or_a_description() -> None:
-    """A field type with a validator needs a marker of `domain/json_schema.py`.
+    """A field type with a validator needs a schema from `domain/json_schema.py`, such as `string_schema(256)`.
 
-    Without a marker, the schema of the field allows any text.
+    Without such a schema, `/openapi.json` would say that the field allows any text.
     """
     schemas = document()["components"]["schemas"]
     models = {name: schemas[name]["properties"] for name in FORMS & set(schemas)}

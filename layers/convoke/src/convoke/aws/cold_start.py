@@ -32,8 +32,8 @@ def started(function: str, environ: Mapping[str, str]) -> Handler:
     # Import here, while the garbage collector is off.
     from convoke.aws.edges import AwsEdges  # noqa: PLC0415 - see above
 
-    # Register `_before_snapshot` before the handler registers its own function, because the last registered function
-    # runs first. `_before_snapshot` then also builds the models of the modules that the handler's function imports.
+    # Register the hook `_before_snapshot` before the handler registers its own hook, because the last registered hook
+    # runs first. `_before_snapshot` then also builds the models of the modules that the handler's hook imports.
     register_before_snapshot(_before_snapshot)
     register_after_restore(_after_restore)
     handler: Handler = import_module(f"convoke.aws.handlers.{function}").make_handler(AwsEdges(environ))

@@ -81,7 +81,10 @@ class SmsCarrier:
         return SentCopy(str(answer["MessageId"]))
 
     def _call(self, copy: OutboundCopy) -> Mapping[str, Any]:
-        """Send an MMS if the copy has media, and an SMS otherwise."""
+        """Send an MMS if the copy has media, and an SMS otherwise.
+
+        Raise CarrierRefusedError if the copy has neither text nor media, or if AWS cannot send the media.
+        """
         sender, has_text = copy.sender, bool(copy.text.strip())
         common = {
             "DestinationPhoneNumber": copy.address,

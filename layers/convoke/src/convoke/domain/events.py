@@ -79,9 +79,10 @@ class ErrorLogType(StrEnum):
 
 
 class ReplayType(StrEnum):
-    """The type of the event that starts a message replay. Convoke does not send this event to webhooks.
+    """The type of the events that start and continue a message replay. Convoke does not send these events to webhooks.
 
-    Instead, the webhook of the replay gets an event `onMessageAdded` for each message.
+    In a message replay, a new webhook of a conversation gets the messages that the conversation already has. The
+    webhook gets an event `onMessageAdded` for each of these messages.
     """
 
     MESSAGES = "com.convoke.webhook.replay"
@@ -123,14 +124,15 @@ BY_CONVOKE = Origin(notify_webhooks=True)
 """The origin of a change that Convoke makes without a request, such as a new state after the end of a timer.
 
 Webhooks always get the events of such a change, because there is no request with the header `X-Twilio-Webhook-Enabled`.
-The event that starts a message replay also has this origin.
+The event that starts a message replay also has this origin, although Convoke does not send this event to webhooks.
 """
 
 
 class Event(Model):
-    """An event. `payload` contains the parameters that webhooks get, except in an event that starts a message replay.
+    """An event. `payload` contains the parameters that webhooks get, except in an event of the type `ReplayType`.
 
-    On AWS, the event bus gets every event except pre-events and the events `onMessageAdded` of a message replay.
+    On AWS, the event bus gets all events, with two exceptions: pre-events, and the events of a message replay after the
+    event that starts the replay.
     """
 
     model_config = ConfigDict(populate_by_name=True, serialize_by_alias=True)
@@ -193,8 +195,9 @@ class Change(Model):
         """The event id of the change.
 
         If `event_id` is None, the event id is the later of two times: the time in the SID of the change, and the time
-        of the last event. The time of the event alone can be too early, because Convoke may read the clock before it
-        sends a pre-event, and because the clock can be set back. The times in the SIDs of a process never decrease.
+        of the last event. The time of the event alone can be earlier than the event id of a previous change. The first
+        reason: Convoke may read the clock, and then wait for the answer to a pre-event while other changes are stored.
+        The second reason: the clock can be set back. The times in the SIDs of a process never decrease.
 
         For a new alert, the result has no meaning, because the digits of the change SID can be a hash.
         """
@@ -309,9 +312,10 @@ MESSAGE_ACTIONS: Mapping[AnyEventType, Action] = {
 
 
 class UnpublishedChange(Model):
-    """A dead letter about a change whose record the event publisher could not read. Its events are not published.
+    """A dead letter about a change whose record the event publisher could not read.
 
-    The dead letter contains only SIDs. The events are in the item of the change.
+    The dead letter contains only SIDs. The events of the change are not published. The item of the change contains
+    these events.
     """
 
     account_sid: str
@@ -356,7 +360,8 @@ class Subject(NamedTuple):
     """None if the change affects only a User."""
 
 
-# In the functions below, `sid` is the SID of the change that the function returns. `pre_event` returns only its event.
+# In the functions below, `sid` is the SID of the change that the function returns. Exception: `pre_event` returns only
+# the event of this change.
 
 
 def conversation_added(sid: str, conversation: Conversation, *, at: datetime, origin: Origin) -> Change:

@@ -137,7 +137,10 @@ class Role(Model):
 
 
 def default_roles(service: Service) -> tuple[Role, ...]:
-    """Return the four default roles of a service. Applications find these roles by their friendly names."""
+    """Return the four default roles of a service.
+
+    The friendly names must never change, because applications look up these roles by their friendly names.
+    """
     roles = (
         (service.service_admin_role_sid, "service admin", RoleType.SERVICE, SERVICE_ADMIN_PERMISSIONS),
         (service.service_user_role_sid, "service user", RoleType.SERVICE, SERVICE_USER_PERMISSIONS),

@@ -83,8 +83,9 @@ class DeletedService(Model):
     attempts: int = 0
     """The number of times that the sweeper has processed the tombstone.
 
-    If a sweep ends because its time is over, the number becomes 0, unless a deletion has failed in this sweep. The
-    sweep has made progress, and the next sweep should not wait.
+    The pause before the next sweep grows with this number. If a sweep ends because its time is over, the number becomes
+    0, unless a deletion has failed in this sweep. The sweep has made progress, so the next sweep should start without a
+    pause.
     """
 
 

@@ -21,7 +21,10 @@ from convoke.domain.twilio_statuses import FAILURES, REASONS, STATUSES, reason_o
 COUNT = "[0-9]{1,6}"
 
 REPORTED = tuple(status for status in STATUSES.values() if status is not ReceiptStatus.SENT)
-"""The statuses that a client can report for a copy. Not `sent`, because the simulator itself sets this status."""
+"""The statuses that a client can report for a copy.
+
+A client cannot report `sent`, because the simulator itself sets this status.
+"""
 
 
 def parse_status(value: object) -> ReceiptStatus:

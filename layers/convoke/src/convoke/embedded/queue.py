@@ -1,10 +1,12 @@
-"""Implement the delivery queue in the data file, with the features of SQS that deliveries need.
+"""Implement the queue of events, webhook deliveries and copies to phones, with the features of SQS that they need.
 
-In this module, "message" means a queue message. A received message is invisible until its visibility timeout ends. If
-the consumer does not delete the message before that, the message becomes visible again. A crash can therefore repeat a
-delivery, but cannot lose a delivery. See docs/how-it-works.md#promise-7-a-failing-receiver-hurts-only-itself.
+The queue is in the data file. In this module, "message" means a queue message. A received message is invisible until
+its visibility timeout ends. If the consumer does not delete the message before that, the message becomes visible again.
+A crash can therefore repeat a delivery, but cannot lose a delivery. See
+docs/how-it-works.md#promise-7-a-failing-receiver-hurts-only-itself.
 
-A line is a receiver too: a business address and a phone. The phone must get the messages of the line in order.
+A receiver is a webhook server or a line. A line consists of a business address and a phone. The phone must get the
+messages of the line in order.
 """
 
 from __future__ import annotations
@@ -95,7 +97,8 @@ class DurableQueue:
     def receive_ready(self, receiver: str, *, in_order: bool = False) -> ReceivedMessage | None:
         """Receive the message to `receiver` that has been visible for the longest time.
 
-        With `in_order`, receive instead the visible message that was sent first. Only a line permits `in_order`.
+        With `in_order`, receive instead the visible message that was sent first. Use `in_order` only if `receiver` is a
+        line: for any other receiver, the method would find no message.
 
         The received message becomes invisible, and its receive count increases by 1. Return None if no message to
         `receiver` is visible. Ignore messages that have become visible since the last call of `make_due_visible`.
@@ -162,8 +165,8 @@ class DurableQueue:
     def return_uncounted(self, message: ReceivedMessage, seconds: float) -> None:
         """Make a message visible again after `seconds`. Do not count its last receive."""
         self.table.write(
-            # Do not use `receive_count - 1` in SQL. If the unit that received the message was dropped, the stored
-            # receive count never increased.
+            # Do not use `receive_count - 1` in SQL. The unit of work that received the message may have been dropped
+            # (rolled back). Then the stored receive count never increased.
             "UPDATE messages SET waits = 1, visible_at = ?, receive_count = ? WHERE id = ?",
             (self._seconds() + seconds, message.receive_count - 1, message.id),
         )

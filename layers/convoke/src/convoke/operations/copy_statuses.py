@@ -80,7 +80,8 @@ class CopyStatuses:
         """Store a new status and its event, and return the copy with the new status.
 
         `entry` is the reason why the copy failed, or None. With `entry`, also store an alert. Raises
-        ReceiptChangedError.
+        ReceiptChangedError if the receipt was changed or the message was deleted after `stored` was read, or if a
+        condition of `other_writes` fails.
         """
         now = self.now()
         update = {"status": status, "date_updated": now, "error_code": entry.code if entry else 0, **fields}

@@ -1,4 +1,4 @@
-"""Fetch the media of inbound messages from the carrier. See docs/behaviour/media.md#media-of-phones."""
+"""Fetch the media of inbound messages from the carrier, and store them. See docs/behaviour/media.md#media-of-phones."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class InboundMedia:
     def fetch(
         self, service: Service, urls: Sequence[str], credentials: CarrierCredentials | None = None
     ) -> FetchedMediaSids:
-        """Fetch the media of a message, at most MAX_MEDIA.
+        """Fetch the media of a message, at most MAX_MEDIA, and store them.
 
         The method skips a media that cannot be fetched, so that the message is not lost. If Convoke itself cannot store
         a media, the method raises UnavailableError, and the carrier delivers the message again.

@@ -93,7 +93,8 @@ class CopyQueue(Protocol):
     def send(self, copies: Sequence[Copy]) -> None:
         """Enqueue each copy as one queue message.
 
-        The consumer receives the copies of one line in order, one at a time. `Copy.line` explains what a line is.
+        The consumer receives the copies of one line in order, one at a time. A line consists of the business address
+        that sends the copy and of the phone that gets the copy.
         """
 
 

@@ -23,7 +23,8 @@ class ServiceConfigurationWebhooksOperations:
     ) -> ServiceConfigurationWebhooks:
         """Store the given fields and return the new configuration.
 
-        Raises InvalidWebhookSettingsError. Raises NotFoundError if the service was deleted in the meantime.
+        Raises InvalidWebhookSettingsError if a URL is not allowed. Raises NotFoundError if the service was deleted in
+        the meantime.
         """
         self.rules.refuse(urls_by_field(change))
         if not change.model_fields_set:

@@ -51,7 +51,10 @@ class ConversationWaiter:
         return latest
 
     def read(self, latest: Conversation) -> Reading:
-        """Read the conversation once. If the read fails or the conversation is deleted, return `latest` as final."""
+        """Read the conversation once, and return it. The result is final if the conversation has left `initializing`.
+
+        If the read fails or the conversation is deleted, return `latest` as final.
+        """
         try:
             found = self.conversations.fetch(latest.account_sid, latest.sid)
         except Exception:

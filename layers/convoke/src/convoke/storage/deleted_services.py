@@ -38,7 +38,11 @@ class DeletedServiceRepository:
         return True
 
     def conversation_sids(self, service: Service) -> Iterator[str]:
-        """Yield the SID of each conversation of a service. The index is eventually consistent."""
+        """Yield the SID of each conversation of a service.
+
+        The method queries an eventually consistent index. The result may therefore miss a conversation that was created
+        a moment ago, and may contain a conversation that was deleted a moment ago.
+        """
         for key in self._listed(service.account_sid, service.sid):
             yield keys.sids_of_conversation(key)[1]
 

@@ -40,8 +40,11 @@ def make_handler(edges: AwsEdges) -> Handler:
     A queue message is an event or a delivery. For an event, the handler enqueues one delivery for each target: each
     URL that gets the event. For a delivery, the handler makes at most one attempt.
 
-    An event from the bus has EventBridge's envelope. An event that sends a new webhook the existing messages (message
-    replay) has no envelope.
+    A message replay sends the existing messages of a conversation to a new webhook. For an event of a message replay,
+    the handler enqueues only the next delivery or the next event of the replay.
+
+    An event from the bus has EventBridge's envelope. An event that continues a message replay has no envelope, because
+    Convoke puts such an event directly into the queue.
     """
     webhook_delivery = Program(edges).webhook_delivery
     breakers = SharedCircuitBreakers(CircuitBreakerRepository(edges.table), edges.now)
