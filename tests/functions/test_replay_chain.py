@@ -59,7 +59,7 @@ class LambdaQueue:
 def fill(instance: EmbeddedInstance, conversation_sid: str, count: int) -> None:
     """Fill a conversation with `count` messages. The API creates only the first message.
 
-    The function stores copies of this message in the table. For the longest replay, the API would need a minute to
+    The function stores duplicates of this message in the table. For the longest replay, the API would need a minute to
     create all messages.
     """
     create = instance.client().conversations.v1.conversations(conversation_sid).messages.create

@@ -40,7 +40,7 @@ NOT_MUTATED_NAMES = {"__all__", "__slots__"}
 
 @dataclass(frozen=True)
 class Mutant:
-    """One change of a module's source text."""
+    """The change that turns a module into a mutant."""
 
     kind: str
     line: int
