@@ -351,9 +351,9 @@ def test_friendly_name_of_an_api_key_has_at_most_64_characters(instance: Instanc
 
 @pytest.fixture
 def account(place: CliTarget) -> str:
-    """Create an account. Return the SID of the oldest account.
+    """Create an account, and return the SID of the oldest account.
 
-    In a data file, the created account is the oldest account. In a stack, the oldest account is the account that the
+    In a data file, the new account is the only account. In a stack, the oldest account is the account that the
     deployment created.
     """
     place.printed("account", "create")

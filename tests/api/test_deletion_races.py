@@ -34,7 +34,7 @@ from tests.support.instances import Instance
 
 
 def participants_not_added(instance: Instance) -> None:
-    """Do nothing, so that the message to the participant adder stays in the queue."""
+    """Do nothing. The queue message for the participant adder stays in the queue."""
 
 
 def participants_added_by_adder(instance: Instance) -> None:

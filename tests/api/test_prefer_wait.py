@@ -30,7 +30,7 @@ from tests.support.processes import TIMEOUT_SECONDS
 PATH = "/v1/ConversationWithParticipants"
 
 WAITING = 300
-"""The number of concurrent requests. This number is greater than the number of server threads."""
+"""The number of concurrent requests. The server has fewer threads (MAX_REQUESTS_ON_THREADS in request_runner.py)."""
 
 
 def create(instance: Instance, prefer: str, **headers: str) -> Answer:
@@ -38,7 +38,7 @@ def create(instance: Instance, prefer: str, **headers: str) -> Answer:
 
 
 def after(pauses: int, then: Callable[[], object], clock: ManualClock) -> None:
-    """Make the clock call `then` once, after `pauses` calls of `sleep`."""
+    """Make the clock call `then` once, at the end of the `sleep` call with the number `pauses`."""
 
     def on_sleep() -> None:
         if len(clock.pauses) == pauses:

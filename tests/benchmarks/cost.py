@@ -145,8 +145,9 @@ def usage(steps: Mapping[str, Cost], *, delivery_memory_gb: float, system_logs: 
 def as_deployed(counted: Mapping[str, Cost]) -> Usage:
     """Return how much one conversation in Convoke uses of each priced item.
 
-    The event publisher receives two changes of the conversation. In the measurement, one invocation receives both. On
-    AWS, two invocations can receive them. This function therefore adds one invocation.
+    `counted` maps each step to its measured cost. The event publisher receives two changes of the conversation. In the
+    measurement, one invocation receives both changes. On AWS, two invocations can receive the changes. Therefore this
+    function adds one invocation.
     """
     steps = {**counted, "publish": counted["publish"] + Cost(invocations=1)}
     used = {

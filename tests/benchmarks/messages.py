@@ -26,7 +26,7 @@ MESSAGE = urlencode({"Body": "Hello", "Author": "member 3"}).encode()
 
 
 async def conversation(instance: Convoke, members: int, connection: Connection) -> str:
-    """Create a conversation with this number of members. Return the conversation's path."""
+    """Create a conversation with `members` members, which must be at least 10. Return the conversation's path."""
     path = await instance.create_until_active(connection)
     for number in range(10, members):
         identity = urlencode({"Identity": f"member {number}"}).encode()

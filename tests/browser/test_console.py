@@ -401,7 +401,7 @@ def test_hostile_text_in_every_field_stays_text(page: Page, visit: Visit, instan
 def foreign_page(target: str) -> Iterator[str]:
     """Serve a page of another origin.
 
-    The page shows the console in a frame. As soon as the page is open, the page posts a form to `target`.
+    The page tries to show the console in a frame. As soon as the page is open, the page posts a form to `target`.
     """
 
     class Handler(http.server.BaseHTTPRequestHandler):

@@ -150,10 +150,10 @@ def test_each_receiver_has_its_own_order(queue: DurableQueue) -> None:
 def test_retry_does_not_go_before_messages_that_have_been_visible_for_longer(
     queue: DurableQueue, clock: ManualClock
 ) -> None:
-    """Otherwise the retries of failed deliveries would delay newer deliveries.
+    """Retries of failed deliveries must not delay newer deliveries.
 
-    Exception: the messages of a line, which is a business address and a phone, keep the order in which they were sent.
-    Therefore a retry on a line comes first again.
+    The messages of a line, however, keep the order in which they were sent. Therefore a retry on a line comes before
+    newer messages of the line.
     """
     line = line_key("AC1", "+15017122661>+15558675310")
     for receiver in (ONE, line):

@@ -26,7 +26,7 @@ pytestmark = [pytest.mark.xdist_group("aws-stack"), pytest.mark.timeout(300)]
 """One pytest-xdist worker runs all tests with the first mark, so this module deploys its stack only once."""
 
 PHONE = "+15558675399"
-"""A phone number that no other test uses."""
+"""A phone number that only one test of this module uses."""
 
 TIMEOUT_SECONDS = 60.0
 """The maximum wait for a result.

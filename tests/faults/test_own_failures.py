@@ -136,8 +136,6 @@ def test_failing_delivery_is_retried_with_growing_pauses_and_becomes_a_dead_lett
     monkeypatch.setattr(WebhookDelivery, part, broken)
     assert instance.call("POST", "/v1/Conversations", headers=HEADER).status == 201
     pauses = work_for_a_day(instance, clock)
-    # If `split` fails, the first failure only puts the event into the queue. The queue counts the later failures, so
-    # `split` fails once more than the other parts.
     assert pauses == pytest.approx(DOUBLING, abs=0.01)
     assert (instance.waiting_messages("delivery"), instance.waiting_messages("delivery-dlq")) == (0, 1)
     (alert,) = alerts(instance)
@@ -147,6 +145,8 @@ def test_failing_delivery_is_retried_with_growing_pauses_and_becomes_a_dead_lett
     assert details["target"] == (None if part == "split" else "account")
     assert instance.call("GET", details["links"]["event"].removeprefix(ORIGIN)).body["id"] == details["event_id"]
     tracebacks = [record for record in caplog.records if record.exc_info]
+    # Convoke first splits a new event without the queue. If this split fails, Convoke puts the event into the queue.
+    # The queue counts only the later failures, so `split` fails once more than the other parts.
     assert len(tracebacks) == MAX_OWN_FAILURES + (part == "split")
 
 

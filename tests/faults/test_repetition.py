@@ -48,7 +48,10 @@ class Shuffler:
 
 
 class HoldingEdge:
-    """Replaces an edge, and passes its messages to the Shuffler."""
+    """Wraps an edge, and holds back the messages that Convoke sends through the edge.
+
+    The Shuffler later passes the messages to the edge.
+    """
 
     def __init__(self, edge: object, verb: str, shuffler: Shuffler) -> None:
         self._edge = edge

@@ -1,4 +1,7 @@
-"""`functions/message_sender` creates copies for events, and postpones copies that the carrier refuses for now."""
+"""`functions/message_sender` splits an event into one queue message for each copy, and sends the copies.
+
+The function postpones copies that the carrier refuses for now.
+"""
 
 from __future__ import annotations
 

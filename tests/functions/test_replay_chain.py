@@ -1,7 +1,8 @@
-"""On AWS, a message replay of any length reaches its webhook, although Lambda stops long chains of invocations.
+"""On AWS, a message replay of any length reaches its webhook, although the replay causes a long chain of invocations.
 
 A chain is a series of invocations that go through the same queue. By default, Lambda stops a chain after 16
-invocations. See https://docs.aws.amazon.com/lambda/latest/dg/invocation-recursion.html.
+invocations. template.yaml therefore permits longer chains (`RecursiveLoop: Allow`). See
+https://docs.aws.amazon.com/lambda/latest/dg/invocation-recursion.html.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ class LambdaQueue:
 def fill(instance: EmbeddedInstance, conversation_sid: str, count: int) -> None:
     """Fill a conversation with `count` messages. The API creates only the first message.
 
-    The function stores copies of this message in the table. For the longest replay, the API would need a minute to
+    The function stores duplicates of this message in the table. For the longest replay, the API would need a minute to
     create all messages.
     """
     create = instance.client().conversations.v1.conversations(conversation_sid).messages.create

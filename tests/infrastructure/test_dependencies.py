@@ -48,7 +48,10 @@ def code_of(member: object) -> Iterator[CodeType]:
 
 
 def classes() -> Iterator[type]:
-    """Yield every top-level class of the modules of Convoke."""
+    """Yield every class that a module of Convoke defines at the top level of the module.
+
+    `convoke.__main__` is not imported, because the import would run the command line.
+    """
     for module in pkgutil.walk_packages(convoke.__path__, "convoke."):
         if module.name != "convoke.__main__":
             imported = importlib.import_module(module.name)

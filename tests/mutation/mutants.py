@@ -40,7 +40,7 @@ NOT_MUTATED_NAMES = {"__all__", "__slots__"}
 
 @dataclass(frozen=True)
 class Mutant:
-    """A copy of a module with one change."""
+    """The change that turns a module into a mutant."""
 
     kind: str
     line: int
@@ -55,7 +55,7 @@ class Mutant:
         return (encoded[: self.start] + self.after.encode() + encoded[self.stop :]).decode()
 
     def compiles(self, source: str) -> bool:
-        """Return whether the mutant is valid Python and differs from `source`."""
+        """Return whether the changed source text is valid Python and differs from `source`."""
         try:
             return ast.dump(ast.parse(self.applied_to(source))) != ast.dump(ast.parse(source))
         except SyntaxError:

@@ -1,4 +1,7 @@
-"""The tests call the methods of RunningInstance that the example project does not call (testing/instance.py)."""
+"""Test the methods of `RunningInstance` (testing/instance.py) that the example project does not call.
+
+The example project is in tests/plugin/example.
+"""
 
 from __future__ import annotations
 

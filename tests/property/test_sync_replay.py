@@ -36,9 +36,10 @@ WATCHER = "zoe"
 """The identity of the client. The client's User never leaves the main conversation."""
 
 OWN = ("lastConsumedMessageIndex", "notificationLevel", "status")
-"""The keys with data about the User, in an item of the Sync map of conversations.
+"""The keys that the test compares in the items of the Sync map of conversations.
 
-The test ignores the other keys of the item. The Sync document of the conversation has these other keys.
+These keys contain data about the User. The other keys contain data about the conversation. The test compares the data
+about the conversation in the Sync document of the conversation.
 """
 
 

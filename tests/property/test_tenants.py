@@ -103,7 +103,7 @@ class Tenants(RuleBasedStateMachine):
     def own_an_address(self, who: int) -> None:
         """Set the list of owned addresses, and then clear the list.
 
-        If the list were not cleared, Convoke would refuse most later requests.
+        If the list were not cleared, Convoke would refuse later requests with other proxy or projected addresses.
         """
         owned = {"OwnedAddresses": f"messenger:{self.tenants[who].marker}"}
         self.ask(who, "POST", "/convoke/v1/Configuration", owned)

@@ -336,7 +336,8 @@ def held_instance(
     - `rewire` receives the edges and returns the edges that the engine uses.
     - `movable_clock` becomes the clock of the engine, as with `convoke up --test-clock`.
     - `lock_timeout` is the maximum wait for the data file's write lock, in seconds.
-    - Each further keyword argument replaces the edge with that name, before `rewire` is called.
+    - Each further keyword argument replaces the field of `EmbeddedEdges` with that name, for example `now`, before
+      `rewire` is called.
     """
     receivers = Receivers()
     engine = EmbeddedEngine(

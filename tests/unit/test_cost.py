@@ -59,9 +59,11 @@ def test_standard_workflow_is_charged_transitions_per_participant() -> None:
 
 def test_receiver_that_never_answers_costs_its_timeouts_and_the_retries() -> None:
     deliver = Cost(invocations=2, write_units=3, read_units=2)
-    # `unanswered` returns only the additional usage. Four attempts wait 5 s each, which makes 20 s. A delivery that is
-    # answered waits 0.1 s. The waiting function has half a GB of memory. Each of the three retries adds two invocations
-    # of 14 ms, together 0.028 s. This computing time costs as much as with one GB of memory.
+    # `unanswered` returns the usage minus the usage of a delivery that is answered:
+    # - Waits: four attempts wait 5 s each, which makes 20 s, but an answer takes only 0.1 s. The difference is divided
+    #   by 2, because the function has half a GB of memory.
+    # - Computation: each of the three retries adds two invocations of 14 ms, together 0.028 s. The computation is
+    #   billed as with one GB of memory (see `gb_seconds`).
     used = unanswered(deliver)
     assert used["Lambda GB-seconds"] == pytest.approx((20 - 0.1) / 2 + 3 * 0.028)
     assert (used["DynamoDB write units"], used["DynamoDB read units"], used["SQS requests"]) == (9, 6, 6)

@@ -1,4 +1,4 @@
-"""`lean_dataclass` generates only what a class needs if its objects are never compared or printed."""
+"""`lean_dataclass` generates slots and `__init__`, but no methods that compare or print objects."""
 
 from __future__ import annotations
 

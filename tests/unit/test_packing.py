@@ -92,7 +92,7 @@ def test_items_of_the_version_before_decision_0121_are_read() -> None:
 def test_event_of_an_earlier_change_keeps_its_id() -> None:
     """The change record of a deletion also contains unpublished events of earlier changes.
 
-    These events keep their ids.
+    The ids of these events do not follow from their positions in the record, so the record must contain the ids.
     """
     change = participants_added(CHANGE_SID, SUBJECT, ten_members()[:2], at=MOMENT, origin=Origin(notify_webhooks=False))
     first, second = change.events

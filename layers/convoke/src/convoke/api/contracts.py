@@ -46,7 +46,7 @@ class Contract:
     array: bool = False
     """Whether the response is a JSON array of resources."""
     rest_page: bool = False
-    """Whether a page has the format of Twilio's oldest API. See `RestPagination`."""
+    """Whether a page has the format of Twilio's API `2010-04-01`. See `RestPagination`."""
     max_page_size: int = MAX_PAGE_SIZE
     query: type[Model] | None = None
     """The model of the query parameters that filter a list."""

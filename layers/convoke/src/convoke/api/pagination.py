@@ -1,7 +1,7 @@
 """Split lists into pages. The JSON body of a page contains resources, and the URLs of the previous and the next page.
 
-The URLs are in the object `meta`, except in Twilio's oldest API. Each URL contains a page token, which is valid only
-for the same list. See docs/behaviour/pagination.md.
+The URLs are in the object `meta`, except in Twilio's API `2010-04-01`. Each URL contains a page token, which is valid
+only for the same list. See docs/behaviour/pagination.md.
 """
 
 from __future__ import annotations
@@ -199,7 +199,7 @@ class Pagination:
 
 
 class RestMeta(BaseModel):
-    """The paging fields of a page in Twilio's oldest API. The URIs contain no scheme and no host."""
+    """The paging fields of a page in Twilio's API `2010-04-01`. The URIs contain no scheme and no host."""
 
     model_config = ConfigDict(defer_build=True)
 
@@ -217,7 +217,7 @@ class RestMeta(BaseModel):
 
 @lean_dataclass
 class RestPagination(Pagination):
-    """The pagination of a list in Twilio's oldest API. A page has relative URIs, but no object `meta`."""
+    """The pagination of a list in Twilio's API `2010-04-01`. A page has relative URIs, but no object `meta`."""
 
     def _render(self, meta: Meta, resources: list[str]) -> str:
         start = meta.page * meta.page_size

@@ -24,7 +24,7 @@ CONVOKE_PREFIX = "/convoke/v1"
 """The prefix of most paths that only Convoke has."""
 
 REST_PREFIX = "/2010-04-01"
-"""The prefix of the paths in Twilio's oldest API. Clients manage API keys under this prefix."""
+"""The prefix of the paths in Twilio's API `2010-04-01`. Clients manage API keys under this prefix."""
 
 WEBHOOK_ENABLED = "X-Twilio-Webhook-Enabled"
 

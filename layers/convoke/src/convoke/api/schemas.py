@@ -111,7 +111,7 @@ def query_parameters(model: type[Model]) -> dict[str, Schema]:
 
 
 def rest_page_properties() -> dict[str, Schema]:
-    """Return the schemas of the paging fields in Twilio's oldest API."""
+    """Return the schemas of the paging fields in Twilio's API `2010-04-01`."""
     schema = RestMeta.model_json_schema(mode="serialization", schema_generator=_Generator)
     properties: dict[str, Schema] = schema["properties"]
     return properties

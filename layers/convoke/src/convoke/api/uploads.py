@@ -154,8 +154,8 @@ def upload_body(content_type: str, filename: str | None) -> UploadBody:
 class Upload:
     """A request that uploads a file.
 
-    The embedded engine passes each part of the body to `write`, and then calls `respond`. On AWS, `Api` calls
-    `respond_to_event`.
+    If the engine streams the body, the engine passes each part of the body to `write`, and then calls `respond`. If the
+    gateway event contains the whole body, `Api` (on AWS) or the embedded engine calls only `respond_to_event`.
 
     Only one thread at a time may use this object.
     """

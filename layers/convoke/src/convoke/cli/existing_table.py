@@ -1,7 +1,8 @@
-"""Prepare a DynamoDB table for a new stack: the table of a deleted stack, or a table restored from a backup.
+"""Prepare an existing DynamoDB table for a new stack.
 
-A restored table has the items of the original table, and its indexes unless the operator excludes them. A restored
-table has no stream, no time to live, no point-in-time recovery and no deletion protection. See
+The table belonged to a deleted stack, or was restored from a backup. A restored table has the items of the original
+table, and also the indexes unless the operator excludes the indexes. A restored table has no stream, no time to live,
+no point-in-time recovery and no deletion protection. See
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/pointintimerecovery_restores.html.
 """
 

@@ -81,7 +81,7 @@ START_TIMEOUT_SECONDS = 300.0
 
 
 class StackError(Exception):
-    """MiniStack did not start, the stack was not created, or something that they need is missing or failed.
+    """MiniStack did not start, or the stack was not created.
 
     For example, uv was not found, or template.yaml is empty.
     """
@@ -159,7 +159,8 @@ def ministack(folder: Path, port: int = 0, host: str = LOOPBACK) -> Iterator[str
     environ = {
         **{name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "MINISTACK_"))},
         "BIND_HOST": host,
-        # MiniStack builds URLs with this name. `localhost` may resolve to ::1, but MiniStack does not listen there.
+        # MiniStack builds URLs with this host. The name `localhost` may resolve to ::1, but MiniStack does not listen
+        # there.
         "MINISTACK_HOST": host,
         "MINISTACK_REGION": REGION,
         "GATEWAY_PORT": str(port),

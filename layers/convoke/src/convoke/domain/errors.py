@@ -635,13 +635,13 @@ class WebhookUrlMissingError(
 class WebhookFilterMissingError(
     ConversationsError, code=50370, text="A webhook with the target webhook must have at least one filter"
 ):
-    """A conversation's webhook has no filters. Without filters, Convoke would never call the webhook."""
+    """A conversation's webhook with the target `webhook` has no filters, so Convoke would never call the webhook."""
 
 
 class WebhookTriggerMissingError(
     ConversationsError, code=50371, text="A webhook with the target trigger must have 1 to 5 triggers"
 ):
-    """A conversation's webhook has no triggers. Without triggers, Convoke would never call the webhook."""
+    """A conversation's webhook with the target `trigger` has no triggers, so Convoke would never call the webhook."""
 
 
 class WebhookUrlTooLongError(

@@ -63,9 +63,10 @@ PHONE_TYPES = frozenset(
         *(f"video/{each}" for each in ("3gpp", "mp4", "mpeg", "ogg", "quicktime", "webm")),
     }
 )
-"""The content types that phones can send and receive. A browser does not run scripts in content of these types.
+"""The content types that phones can send and receive.
 
-AWS End User Messaging sends fewer types, see MAX_BYTES in `aws/sms_carrier.py`.
+A browser does not run scripts in content of these types. Therefore Convoke can serve such content with its own content
+type. AWS End User Messaging sends fewer types, see MAX_BYTES in `aws/sms_carrier.py`.
 """
 
 SHOWN_TYPES = (*sorted(PHONE_TYPES), BINARY)

@@ -74,8 +74,11 @@ def duplicate_problems(conversation: Conversation, member: BoundMember) -> Itera
 
 
 def group_problems(conversation: Conversation, participant: Participant) -> Iterator[ConversationsError]:
-    """Yield an error if a member of a group MMS has no binding. Yield an error if the group has too many members."""
-    # A group without a business number is no error, because a client can add the business number after all phones.
+    """Yield an error if a member of a group MMS has no binding. Yield an error if the group has too many members.
+
+    A group without a business number causes no error, because a client can add the phones first and the business number
+    later.
+    """
     if conversation.members > len(conversation.bound):
         yield ProjectedAddressMissingError(field=PROJECTED_ADDRESS_FIELD)
     if conversation.members > MAX_GROUP_PARTICIPANTS:

@@ -343,7 +343,10 @@ class ConcurrentDeliveries:
         return min((end for end in ends if end is not None and end > after), default=None)
 
     def wake(self) -> None:
-        """Check the delivery queue in the next tick. Only the event loop's thread may call this method."""
+        """Check the delivery queue in the next tick. Only the event loop's thread may call this method.
+
+        Do nothing while the engine stops, or while all deliveries pause after a failure of Convoke itself.
+        """
         if not self._woken and not self._stopping and self._pause is None:
             self._woken = True
             self._loop.call_soon(self._schedule)

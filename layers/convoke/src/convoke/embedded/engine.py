@@ -97,7 +97,7 @@ if TYPE_CHECKING:
 SWEEP_INTERVAL_SECONDS = 1.0
 
 SHUTDOWN_GRACE_SECONDS = 3
-"""How long running requests, steps and webhook calls may continue after the engine begins to stop."""
+"""The time that unfinished requests, steps and webhook calls still have after the engine begins to stop."""
 
 SETTLE_POLL_SECONDS = 0.005
 

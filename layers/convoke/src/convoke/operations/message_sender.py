@@ -194,7 +194,7 @@ class MessageSender:
         """Count a failure of Convoke itself, and return the pause in seconds. Return None if the copy must be given up.
 
         The failure does not count as an attempt to send the copy. Only the AWS engine calls this method, because SQS
-        cannot count these failures.
+        counts all receives of a queue message. The embedded engine's queue counts the failures of Convoke itself.
         """
         return own_failure_pause_seconds(self.copies.count_failure(copy))
 

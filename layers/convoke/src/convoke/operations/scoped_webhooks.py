@@ -42,8 +42,8 @@ class ScopedWebhookOperations:
     def create(self, service: Service, conversation_sid: str, requested: NewScopedWebhook) -> ScopedWebhook:
         """Create a webhook of a conversation. See docs/behaviour/scoped-webhooks.md#create.
 
-        Raises NotFoundError or TooManyWebhooksError. Raises another error if a required parameter is missing, or if the
-        URL is not allowed. Also raises an error if the state of the conversation permits no new webhooks.
+        Raises NotFoundError or TooManyWebhooksError. Raises another error if a required parameter is missing, if the
+        URL is not allowed, or if the conversation is closed or deleted.
         """
         conversation = self._conversation(service, conversation_sid)
         conversation.refuse_webhooks()
@@ -80,8 +80,9 @@ class ScopedWebhookOperations:
     ) -> ScopedWebhook:
         """Store the given fields. If no fields are given, nothing changes.
 
-        Raises NotFoundError or InvalidWebhookSidError. Raises another error if the URL is not allowed, or if the state
-        of the conversation permits no changes of webhooks.
+        Raises InvalidWebhookSidError if `sid` is not a webhook SID. Raises NotFoundError if the conversation or the
+        webhook does not exist. Raises another error if the URL is not allowed, or if the conversation is closed or
+        deleted.
         """
         conversation = self._conversation(service, conversation_sid)
         conversation.refuse_webhooks()
@@ -97,7 +98,8 @@ class ScopedWebhookOperations:
     def delete(self, service: Service, conversation_sid: str, sid: str) -> None:
         """Delete a webhook, in any state of the conversation. See docs/behaviour/scoped-webhooks.md#allowed-states.
 
-        Raises NotFoundError or InvalidWebhookSidError.
+        Raises InvalidWebhookSidError if `sid` is not a webhook SID. Raises NotFoundError if the conversation or the
+        webhook does not exist. Raises ConversationBeingDeletedError if the conversation was deleted.
         """
         conversation = self._conversation(service, conversation_sid)
         conversation.refuse_deleted()

@@ -134,10 +134,11 @@ class SimulatorOperations:
         return sender is not None
 
     def _apply_keyword(self, account_sid: str, inbound: InboundMessage) -> None:
-        """Change the opt-out list if the message is STOP or START, and answer the keyword.
+        """Apply the keyword STOP, START or HELP. Do nothing if the message is not a keyword.
 
-        A STOP or START that does not change the list gets no answer. Each STOP or START message is applied only once,
-        because a second delivery could otherwise undo a later keyword.
+        STOP and START change the opt-out list. HELP only gets an answer. A STOP or START that does not change the list
+        gets no answer. Each STOP or START message is applied only once, because a second delivery could otherwise undo
+        a later keyword.
         """
         business, phone = inbound.business_address, inbound.sender
         keyword = inbound.keyword

@@ -299,7 +299,11 @@ class SyncOperations:
     # The items.
 
     def _fetching(self, service: Service, identity: str, sync_object: SyncObject) -> FetchItems:
-        """Check that the client may see the object. Return a function that fetches the items of the object."""
+        """Check that the client may see the object. Return a function that fetches the items of the object.
+
+        Raises SyncObjectNotFoundError if the object does not exist, has no items, or is another User's map of
+        conversations. Raises another error if the client must not see the conversation of the object.
+        """
         account_sid, sid = service.account_sid, sync_object.owner_sid
         match sync_object.kind:
             case ObjectKind.MESSAGES:
@@ -451,7 +455,7 @@ class SyncOperations:
             if (event := self._touched_message(conversation, sync_object, touch, threshold))
         )
         merged = heapq.merge(created, sorted(changed, key=_event_id), touched, key=_event_id)
-        # An edited recent message is in `changed` and in `touched`. Yield only one of these equal events.
+        # The event of an edited recent message may be both in `changed` and in `touched`. Yield the event only once.
         yield from (next(same) for _, same in groupby(merged, key=lambda event: (event.event_id, event.key)))
 
     @staticmethod

@@ -22,11 +22,11 @@ class ApiKeyMasters(Protocol):
     def fetch(self) -> Masters | None: ...
 
     def put(self, before: Masters | None, after: Masters) -> bool:
-        """Store the master secrets `after`. The stored master secrets must still be `before`.
+        """Store the master secrets `after` if the stored master secrets are still `before`.
 
         `before` is None if no master secrets are stored. Returns False if another process has changed the master
-        secrets. On AWS, `before` is not checked and the result is always True, because only the command line changes
-        the master secrets there.
+        secrets, and then stores nothing. On AWS, `before` is not checked and the result is always True, because only
+        the command line changes the master secrets there.
         """
 
 

@@ -1,7 +1,8 @@
 """Store inbound messages, and find the conversation to which an inbound message belongs.
 
-One transaction stores the message and the record of the inbound message. Therefore Convoke stores a message only once,
-even if a carrier delivers the message twice. See docs/behaviour/inbound-messages.md.
+One transaction stores the message of the conversation and an inbound record. The key of the inbound record contains the
+carrier's id of the message. Therefore Convoke stores a message only once, even if a carrier delivers the message twice.
+See docs/behaviour/inbound-messages.md.
 """
 
 from __future__ import annotations

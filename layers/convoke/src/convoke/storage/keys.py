@@ -174,8 +174,8 @@ def address_configurations() -> tuple[str, str]:
 def address_lock(account_sid: str, address: str) -> Key:
     """Return the key of the lock on an address that has a configuration.
 
-    The address is hashed, because a client can write an address of any length in a path. A partition key has at most
-    2048 bytes.
+    The address is hashed, because a client can write an address of any length in the path of a URL. A partition key has
+    at most 2048 bytes.
     """
     return Key(f"{account_sid}#address#{hashlib.sha256(address.encode()).hexdigest()}", "lock")
 
@@ -199,7 +199,7 @@ def sender_owner(sender_sid: str) -> Key:
 
 
 def sender_address(address: str) -> Key:
-    """Return the key of the lock on an address that has a sender. The lock contains the SIDs of account and sender."""
+    """Return the key of the lock on the address of a sender. The lock contains the Account SID and the sender's SID."""
     return Key(f"sender-address#{_digest(address)}", "sender")
 
 
@@ -632,8 +632,8 @@ def sids_of_conversation(key: Key) -> tuple[str, str]:
 def is_streamed(item: Item) -> bool:
     """Return whether the event publisher must receive a new item from the table's stream.
 
-    The event publisher receives only changes, except changes for which `Change.published_by_maker` is True. The filter
-    in template.yaml has the same rule.
+    The event publisher receives only changes, except changes for which `Change.published_by_maker` is True. If an item
+    lacks the attribute, the value is False. The filter in template.yaml has the same rule.
     """
     return item["sk"] == "change" and not item.get("published_by_maker", False)
 

@@ -80,9 +80,9 @@ class MessageRepository:
     ) -> None:
         """Delete a message and its receipts, and mark its media as deleted."""
         key, between = keys.message(*_sids(message)), keys.receipts(message.sid)
-        # One transaction can delete the message and all its receipts. A message has at most one receipt for each
-        # participant with a binding, and a conversation has at most 50 such participants. A consistent query finds all
-        # receipts, because receipts are written together with their message.
+        # A message has at most one receipt for each participant with a binding, and a conversation has at most 50 such
+        # participants. The receipts are written together with their message. Therefore one consistent query with the
+        # limit MAX_WRITES finds all receipts, and one transaction can delete the message and all receipts.
         receipts = self.table.query(key.pk, between=between, limit=MAX_WRITES, consistent=True)
         deletes = [Delete(key), *(Delete(key_of(receipt)) for receipt in receipts)]
         change = change.following(conversation.last_event_id, message.last_event_id)

@@ -98,7 +98,8 @@ class SenderRepository:
 
     def delete(self, sender: Sender) -> bool:
         """Delete a sender, so that any account can use the address. Returns False if the sender was already deleted."""
-        # The deletion of the lock needs no condition, because an existing sender always holds its lock.
+        # Only the deletion of the sender needs a condition. While the sender exists, the lock and the owner item belong
+        # to the sender.
         deletes = (keys.sender_address(sender.address), keys.sender_owner(sender.sid))
         try:
             self.table.transact(

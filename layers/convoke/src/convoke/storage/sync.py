@@ -80,9 +80,10 @@ class SyncRepository:
     def touches(
         self, account_sid: str, conversation_sid: str, kind: ObjectKind, since: int, limit: int
     ) -> list[RecordedTouch]:
-        """Return the records of edits and removals in a Sync object after the event id `since`, oldest first.
+        """Return the stored touches of a Sync object after the event id `since`, oldest first.
 
-        The result has at most `limit` records. A record expires after seven days.
+        Convoke stores the touches of edited messages, deleted messages and removed participants for seven days. `kind`
+        is the kind of the Sync object, which belongs to a conversation. The result has at most `limit` touches.
         """
         partition = keys.conversation(account_sid, conversation_sid).pk
         between = keys.sync_touches(kind, keys.touch_position(since + 1))

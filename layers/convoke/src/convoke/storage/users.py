@@ -51,7 +51,7 @@ class UserRepository:
         return {by_key[key] for key, item in found.items() if "date_removed" not in item}
 
     def fetch_with_tombstone(self, account_sid: str, user_sid: str) -> User | None:
-        """Return a User. Unlike `fetch`, this method also returns a tombstone."""
+        """Return a User or the tombstone of a deleted User. Return None if neither exists."""
         stored = self.table.get(keys.user(account_sid, user_sid))
         return items.to_resource(User, stored) if stored else None
 

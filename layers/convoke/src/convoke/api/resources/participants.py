@@ -157,7 +157,8 @@ def represent(request: ServiceRequest, participant: Participant) -> Representati
 
 
 def create(operations: Operations, request: ServiceRequest, conversation_sid: str) -> Response:
-    # Parse the header before the form. If both are invalid, the response must report the error in the header.
+    # Parse the header X-Twilio-Webhook-Enabled before the form. If both are invalid, the response must report the error
+    # in the header.
     request_webhooks = operations.request_webhooks(request)
     requested = parse_participant(CreateParticipant, request.form)
     created = operations.participants.create(

@@ -138,7 +138,7 @@ class ChatServer:
             self._hub.changed([change_of(change) for change in changes])
 
     def close(self) -> None:
-        """Tell all clients to connect again. Accept no new clients."""
+        """Close all connections, and tell the clients to connect again. Accept no new clients."""
         self._is_stopping = True
         for connection in [*self._connections]:
             connection.close(OFFLOADED, {"backoff_policy": {"reconnect_min_ms": RECONNECT_MILLISECONDS}})

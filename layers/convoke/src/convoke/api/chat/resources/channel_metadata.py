@@ -9,9 +9,10 @@ from convoke.domain.errors import ChannelMetadataNotFoundError
 
 
 def fetch(operations: Operations, request: ChatRequest, conversation_sid: str, message_sid: str) -> ChatAnswer:
-    """Raise ChannelMetadataNotFoundError. If the message does not exist, raise NotFoundError instead.
+    """Raise ChannelMetadataNotFoundError if the client may see the message, otherwise another error.
 
-    ChannelMetadataNotFoundError is the only error after which the SDK does not repeat the call.
+    If the message does not exist, the other error is NotFoundError. The SDK repeats the call after every error except
+    ChannelMetadataNotFoundError.
     """
     conversation, principal = enter(operations, request, conversation_sid)
     principal.check_visible(conversation)

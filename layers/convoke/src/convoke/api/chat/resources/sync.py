@@ -1,7 +1,8 @@
 """`/v3/Maps`, `/v3/Lists`, `/v3/Documents`: the Sync objects of chat clients.
 
 Old versions of the SDK request the next or the previous page with the value of `next_token` or `previous_token`. New
-versions send the key of an item in the parameter `From`, and use a token only to learn whether a further page exists.
+versions send the key or the index of an item in the parameter `From`, and use a token only to learn whether a further
+page exists.
 """
 
 from __future__ import annotations
