@@ -195,8 +195,8 @@ class OvertakenRepository(ProvisioningRepository):
 
     meanwhile: Callable[[], object]
 
-    def fetch(self, account_sid: str, conversation_sid: str) -> tuple[Conversation, Provisioning | None] | None:
-        found = ProvisioningRepository.fetch(self, account_sid, conversation_sid)
+    def _fetch(self, *arguments: Any) -> Any:
+        found = ProvisioningRepository._fetch(self, *arguments)
         self.meanwhile()
         return found
 

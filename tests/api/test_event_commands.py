@@ -69,7 +69,7 @@ def bury(place: CliTarget, who: dict[str, Any], bodies: Sequence[str]) -> None:
         queue = instance.engine.queue
         queue.send([QueuedMessage(who["sid"], NO_RECEIVER, body) for body in bodies])
         while message := queue.receive(NO_RECEIVER):
-            queue.dead_letter(message)
+            queue.dead_letter(message, message.body)
 
 
 def show(place: CliTarget, who: dict[str, Any], event_id: str) -> dict[str, Any]:

@@ -121,10 +121,10 @@ def test_revoked_key_leads_back_to_the_sign_in(page: Page, visit: Visit, instanc
     expect(page.get_by_text("Your sign-in has ended")).to_be_visible()
 
 
-@pytest.mark.parametrize("status", [200, 502])
+@pytest.mark.parametrize("status", [200, 401, 502])
 def test_answer_of_a_proxy_is_not_taken_for_an_answer_of_convoke(status: int, page: Page, visit: Visit) -> None:
-    if status == 502:
-        visit.expected = "status of 502"
+    if status != 200:
+        visit.expected = f"status of {status}"
     page_of_proxy = "<h1>Bad Gateway</h1>"
     page.route(re.compile(r"/Conversations(\?|$)"), lambda route: route.fulfill(status=status, body=page_of_proxy))
     go(page, "Users")

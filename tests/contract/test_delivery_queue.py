@@ -270,7 +270,8 @@ def test_messages_that_are_excluded_do_not_become_visible(queue: DurableQueue) -
 
 def test_dead_letter_is_in_dead_letter_queue_only(queue: DurableQueue, dead_letters: DeadLetterQueue) -> None:
     send(queue, "a")
-    queue.dead_letter(received(queue))
+    message = received(queue)
+    queue.dead_letter(message, message.body)
     queue.make_received_visible()
     assert bodies(queue) == []
     assert queue.is_empty()
@@ -283,7 +284,8 @@ def test_redrive_sends_all_dead_letters_in_pages_as_if_never_received(
     count = PAGE_SIZE + 1
     send(queue, *map(str, range(count)))
     for _ in range(count):
-        queue.dead_letter(received(queue))
+        message = received(queue)
+        queue.dead_letter(message, message.body)
     statements: list[str] = []
     queue.table._connection.set_trace_callback(statements.append)
     assert dead_letters.redrive(lambda body: f"again {body}") == count

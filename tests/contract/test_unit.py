@@ -214,6 +214,7 @@ def test_range_query_sees_pending_rows_and_is_still_one_commit(path: Path) -> No
         assert machine.table.query("AC1#CH1", limit=9) == [item("a"), item("c")]
         machine.table.transact([Put(item("b")), Delete(Key("AC1#CH1", "c"))])
         assert machine.table.query("AC1#CH1", limit=9) == [item("a"), item("b")]
+        assert machine.table.rows("SELECT count(*) FROM items") == [(2,)]
         assert machine.stored() == []
         await asyncio.sleep(0)
         assert (machine.commits(), machine.stored()) == (1, ["a", "b"])

@@ -245,7 +245,7 @@ def test_message_replay_continues_after_a_message_that_convoke_cannot_deliver(
     def begin_without_token(self: WebhookDelivery, delivery: Delivery, number: int) -> BegunDelivery:
         with monkeypatch.context() as patched:
             if delivery.parameters["Index"] == "1":
-                patched.setattr(type(self.auth_tokens), "fetch", lambda *_: None)
+                patched.setattr(self.auth_tokens, "fetch", lambda *_: None)
             return begin(self, delivery, number)
 
     def call_in_vain(self: WebhookDelivery, begun: BegunDelivery) -> Outcome:
@@ -261,6 +261,12 @@ def test_message_replay_continues_after_a_message_that_convoke_cannot_deliver(
     work_for_a_day(instance, clock)
     assert [delivery.parameters["Index"] for delivery in instance.receivers.posted] == ["0", "2"]
     assert instance.waiting_messages("delivery-dlq") == 1
+    instance.receivers.posted.clear()
+    monkeypatch.undo()
+    # The redriven delivery must not repeat the rest of the replay.
+    instance.engine.dead_letters.redrive(lambda body: body)
+    work_for_a_day(instance, clock)
+    assert [delivery.parameters["Index"] for delivery in instance.receivers.posted] == ["1"]
 
 
 # URLs with unusual credentials or without a normal form

@@ -84,23 +84,43 @@ def test_one_thread_watches_all_calls_and_ends_after_them(deadlines: Deadlines[F
     assert not watcher.is_alive()
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_error_of_one_call_does_not_prevent_the_end_of_later_calls(deadlines: Deadlines[FakeCall]) -> None:
+def test_error_of_one_call_does_not_prevent_the_end_of_other_calls(deadlines: Deadlines[FakeCall]) -> None:
     class BrokenCall(FakeCall):
         def shut_down(self) -> None:
             super().shut_down()
             raise RuntimeError
 
-    others = watchers()
-    broken = BrokenCall(0)
-    deadlines.add(broken)
-    broken.wait()
-    for watcher in watchers():
-        if watcher not in others:
-            watcher.join(TIMEOUT_SECONDS)
+    calls = [BrokenCall(SOON), BrokenCall(SOON), FakeCall(2 * SOON)]
+    for call in calls:
+        deadlines.add(call)
+    for call in calls:
+        call.wait()
+
+
+def test_call_whose_thread_cannot_start_prevents_no_later_call(
+    deadlines: Deadlines[FakeCall], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(threading.Thread, "start", fail)
+        with pytest.raises(RuntimeError):
+            deadlines.add(FakeCall(SOON))
+    assert deadlines.calls == []
     later = FakeCall(SOON)
     deadlines.add(later)
     later.wait()
+
+
+def test_wake_ends_the_thread_if_no_call_is_in_progress(deadlines: Deadlines[FakeCall]) -> None:
+    others, call = watchers(), FakeCall(TIMEOUT_SECONDS)
+    deadlines.add(call)
+    (watcher,) = [thread for thread in watchers() if thread not in others]
+    deadlines.remove(call)
+    deadlines.wake()
+    watcher.join(TIMEOUT_SECONDS / 2)
+    assert not watcher.is_alive()
 
 
 def test_call_after_the_end_of_the_thread_starts_a_new_thread(deadlines: Deadlines[FakeCall]) -> None:

@@ -260,6 +260,25 @@ def test_copies_behind_a_postponed_copy_become_visible_with_it_in_order() -> Non
     run(scenario)
 
 
+def test_copy_that_becomes_visible_during_a_tick_goes_before_later_copies_of_its_line() -> None:
+    async def scenario(machine: Machine) -> None:
+        queue, line = machine.queue, line_key("AC1", "+15017122661>+15558675310")
+        queue.send([QueuedMessage("AC1", line, "1")])
+        first = queue.receive(line)
+        assert first
+        queue.change_visibility(first, 60)
+        queue.send([QueuedMessage("AC1", line, "2")])
+        # The tick begins before the first copy becomes visible, and starts the deliveries after that.
+        queue.make_due_visible()
+        machine.clock.move(timedelta(seconds=60))
+        started: list[str] = []
+        machine.concurrent._start = lambda message: started.append(message.body)  # type: ignore[method-assign]
+        machine.concurrent._start_deliveries()
+        assert started == ["1"]
+
+    run(scenario)
+
+
 def test_copies_behind_a_copy_that_is_being_sent_are_not_held_back() -> None:
     async def scenario(machine: Machine) -> None:
         queue, line = machine.queue, line_key("AC1", "+15017122661>+15558675310")

@@ -88,7 +88,7 @@ class SqsDeadLetterQueue:
 
     def send(self, body: str) -> None:
         """Add a queue message whose body is `body`."""
-        self.client.send_message(QueueUrl=self.queue_url, MessageBody=body)
+        self.client.send_message(QueueUrl=self.queue_url, MessageBody=escape_noncharacters(body))
 
 
 def _body_bytes(body: str) -> int:

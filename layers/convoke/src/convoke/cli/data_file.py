@@ -36,8 +36,7 @@ class DataOption(click.Option):
     """An option whose help shows the path of the default data file."""
 
     def get_help_extra(self, ctx: click.Context) -> OptionHelpExtra:
-        self.show_default = default_data()
-        return super().get_help_extra(ctx)
+        return {**super().get_help_extra(ctx), "default": default_data()}
 
 
 def resolve_data(context: click.Context, _: click.Parameter, data: str) -> str:

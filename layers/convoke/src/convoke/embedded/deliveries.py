@@ -44,6 +44,7 @@ from convoke.operations.webhook_delivery import (
     Outcome,
     WebhookDelivery,
     report_pause,
+    without_continuation,
 )
 
 if TYPE_CHECKING:
@@ -175,7 +176,7 @@ class Deliveries:
                 self.message_sender().give_up(copy)
             case Delivery() | Event() as failed:
                 self.delivery.report_own_failure(failed)
-        self.queue.dead_letter(message)
+        self.queue.dead_letter(message, without_continuation(message.body))
 
     def interrupt(self, message: ReceivedMessage, begun: Begun, outcome: AnyOutcome | None) -> None:
         """Make a queue message visible again, because the shutdown has ended or prevented the call to the receiver.
@@ -255,7 +256,7 @@ class Deliveries:
             self.queue.change_visibility(message, error.seconds)
         except (DeliveryFailedError, ValidationError) as error:
             logger.error("a webhook delivery was given up: %s", error, extra=_subject(message))  # noqa: TRY400 - no traceback
-            self.queue.dead_letter(message)
+            self.queue.dead_letter(message, without_continuation(message.body))
         except UnavailableError:
             logger.exception("a webhook delivery was postponed, because the data file cannot be used")
             self.queue.return_uncounted(message, OWN_FAILURE_RETRY_SECONDS)
@@ -437,25 +438,30 @@ class ConcurrentDeliveries:
         """
         now, starts = self._now(), 0
         receivers: Iterable[str] = self._receivers_in_turn()
-        while True:
+        while self._receivers.total() < MAX_CONCURRENT_DELIVERIES:
             started = []
             for receiver in receivers:
-                if self._receivers.total() >= MAX_CONCURRENT_DELIVERIES:
-                    return False
                 if self._start_next(receiver, now):
                     started.append(receiver)
                     starts += 1
                     if starts == MAX_STARTS_PER_TICK:
                         return True
+                if self._receivers.total() >= MAX_CONCURRENT_DELIVERIES:
+                    return False
             if not started:
                 return False
             # The receivers that got no delivery in this round get none in the next round either.
             receivers = started
+        return False
 
     def _start_next(self, receiver: str, now: datetime) -> bool:
         """Start the next delivery to a receiver. Return False if no delivery can start now."""
         if not self._is_next(receiver, now):
             return False
+        if is_line(receiver):
+            # An earlier copy of the line may have become visible since the start of the tick. Then `_is_next` has seen
+            # this copy, but `receive_ready` would not find it, and would return a later copy.
+            self._queue.make_due_visible()
         message = self._queue.receive_ready(receiver, in_order=is_line(receiver))
         if message is None:
             return False

@@ -187,8 +187,10 @@ class DurableQueue:
             "UPDATE messages SET waits = 1, visible_at = ? WHERE id = ?", (self._seconds() + seconds, message.id)
         )
 
-    def dead_letter(self, message: ReceivedMessage) -> None:
-        self.table.write("UPDATE messages SET queue = ? WHERE id = ?", (_dead_letters_of(self.name), message.id))
+    def dead_letter(self, message: ReceivedMessage, body: str) -> None:
+        """Move a message to the dead-letter queue, and replace its body by `body`."""
+        statement = "UPDATE messages SET queue = ?, body = ? WHERE id = ?"
+        self.table.write(statement, (_dead_letters_of(self.name), body, message.id))
 
     def make_received_visible(self, excluded: Collection[int] = ()) -> None:
         """Make all messages visible, also those that wait for a retry. Skip messages whose ids are in `excluded`.

@@ -320,11 +320,10 @@ class SqliteTable:
         return self._run(partial(self._write, statement, parameters))
 
     def rows(self, statement: str, parameters: Sequence[Any] = ()) -> list[Any]:
-        """Run a SELECT statement that does not read the table `items`, and return the rows.
-
-        The unit writes its items late, so the statement would not find the new items of the unit.
-        """
-        return self._run(partial(self._select, statement, parameters))
+        """Run a SELECT statement, and return the rows. The statement also finds the rows of the open unit."""
+        # `_rows` first writes the items of the unit. Statements that do not read the table `items` need no such write.
+        read = self._rows if "items" in statement else self._select
+        return self._run(partial(read, statement, parameters))
 
     def clear(self) -> None:
         """Delete all rows in the data file, and the rows that the open unit has not yet written.

@@ -10,9 +10,11 @@ import random
 from datetime import datetime
 from typing import NamedTuple
 
+from pydantic import ValidationError
+
 from convoke.domain.alerts import own_failure_alert, webhook_failed_alert
 from convoke.domain.circuit_breakers import CircuitBreaker, account_sid_of
-from convoke.domain.errors import LogEntry, WebhookFailedError
+from convoke.domain.errors import LogEntry, UnavailableError, WebhookFailedError
 from convoke.domain.event_attempts import EventAttempt
 from convoke.domain.events import ErrorLogType, Event, ReplayType
 from convoke.domain.instants import Clock
@@ -177,23 +179,26 @@ class WebhookDelivery:
         self._conclude(begun, completed, outcome)
 
     def report_own_failure(self, message: Delivery | Event) -> None:
-        """Store an alert about a queue message that Convoke itself could not process. A message replay continues.
+        """Continue the message replay of a queue message that Convoke itself could not process, and store an alert.
 
-        No alert is stored if the event of the queue message is about an alert. A failure of this method is only logged,
-        because the queue message must reach the dead-letter queue.
+        No alert is stored if the event of the queue message is about an alert. A failure to store the alert is only
+        logged, because the queue message must reach the dead-letter queue. Raises UnavailableError if the data file
+        cannot be used, because the replay would then not continue.
         """
         self.metrics.add(Measure.DELIVERY_FAILED)
         delivery = message if isinstance(message, Delivery) else None
         event, now = delivery.event if delivery else message, self.now()
         assert isinstance(event, Event)
+        if delivery:
+            self._send_next(delivery)
         try:
-            if delivery:
-                self._send_next(delivery)
             # If the event is about an alert, create no further alert. See the comment in `_conclude`.
             if event.type is not ErrorLogType.ERROR_LOGGED:
                 self.alerts.create(own_failure_alert(event, delivery.target if delivery else None, now))
+        except UnavailableError:
+            raise
         except Exception:
-            logger.exception("reporting a failure failed", extra={"event_id": event.id})
+            logger.exception("storing an alert failed", extra={"event_id": event.id})
 
     def _send_next(self, delivery: Delivery) -> None:
         """If the delivery belongs to a message replay, enqueue the event that continues the replay.
@@ -250,6 +255,19 @@ class WebhookDelivery:
 def _is_retried(delivery: Delivery, number: int, outcome: Outcome) -> bool:
     """Return whether another attempt follows attempt `number` if this attempt ends with `outcome`."""
     return number <= delivery.connection.retries and outcome.is_retryable
+
+
+def without_continuation(body: str) -> str:
+    """Return the body of a queue message for the dead-letter queue.
+
+    If the queue message is a delivery of a message replay, the event that continues the replay is already enqueued.
+    Otherwise each redriven dead letter would repeat the rest of the replay.
+    """
+    try:
+        delivery = Delivery.model_validate_json(body)
+    except ValidationError:
+        return body
+    return delivery.model_copy(update={"followed_by": None}).model_dump_json() if delivery.followed_by else body
 
 
 def report_pause(receiver: str, breaker: CircuitBreaker) -> None:

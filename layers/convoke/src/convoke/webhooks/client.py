@@ -291,6 +291,7 @@ class BoundedHttpClient:
         """End all calls in progress. Each call fails as if its deadline had passed."""
         for call in self._deadlines.calls:
             call.cut()
+        self._deadlines.wake()
 
     @contextmanager
     def call_under_way(self, url: str, settings: ConnectionSettings) -> Iterator[None]:

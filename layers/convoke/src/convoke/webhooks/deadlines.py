@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from typing import Generic, Protocol, TypeVar
+
+logger = logging.getLogger(__name__)
 
 
 class Call(Protocol):
@@ -35,17 +38,24 @@ class Deadlines(Generic[AnyCall]):
 
     def add(self, call: AnyCall) -> None:
         with self._changed:
-            self._calls.add(call)
             if self._thread is None:
-                self._thread = threading.Thread(target=self._watch, name="deadlines", daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._watch, name="deadlines", daemon=True)
+                # `start` can fail. Then only this call fails, and the next call tries again.
+                thread.start()
+                self._thread = thread
             elif call.deadline < self._wakes_at:
                 self._changed.notify()
+            self._calls.add(call)
 
     def remove(self, call: AnyCall) -> None:
         # Do not wake the thread. Otherwise the thread would wake up after each call, and would only wait again.
         with self._changed:
             self._calls.discard(call)
+
+    def wake(self) -> None:
+        """Let the thread check all calls now. If no call is in progress, the thread ends."""
+        with self._changed:
+            self._changed.notify()
 
     @property
     def calls(self) -> list[AnyCall]:
@@ -55,17 +65,18 @@ class Deadlines(Generic[AnyCall]):
 
     def _watch(self) -> None:
         with self._changed:
-            try:
-                while self._calls:
-                    self._wakes_at = min(call.deadline for call in self._calls)
-                    self._changed.wait(max(self._wakes_at - time.monotonic(), 0))
-                    self._end_late_calls()
-            finally:
-                # If a `shut_down` raises an error, this thread ends. The next call must then start a new thread.
-                self._thread = None
+            while self._calls:
+                self._wakes_at = min(call.deadline for call in self._calls)
+                self._changed.wait(max(self._wakes_at - time.monotonic(), 0))
+                late = [call for call in self._calls if call.deadline <= time.monotonic()]
+                self._calls.difference_update(late)
+                for call in late:
+                    self._end(call)
+            self._thread = None
 
-    def _end_late_calls(self) -> None:
-        late = [call for call in self._calls if call.deadline <= time.monotonic()]
-        self._calls.difference_update(late)
-        for call in late:
+    def _end(self, call: AnyCall) -> None:
+        try:
             call.shut_down()
+        except Exception:
+            # The thread must go on, because it also watches the other calls.
+            logger.exception("a call could not be ended at its deadline")

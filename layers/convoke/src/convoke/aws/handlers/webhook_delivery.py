@@ -16,7 +16,7 @@ from convoke.domain.pauses import own_failure_pause_seconds
 from convoke.domain.webhooks import Delivery
 from convoke.lean_dataclass import lean_dataclass
 from convoke.operations.ports import RetryLaterError
-from convoke.operations.webhook_delivery import DeliveryFailedError, WebhookDelivery
+from convoke.operations.webhook_delivery import DeliveryFailedError, WebhookDelivery, without_continuation
 from convoke.program import Program
 from convoke.storage.circuit_breakers import CircuitBreakerRepository
 
@@ -106,7 +106,7 @@ class Consumer:
         # Send a copy to the dead-letter queue now. SQS itself would move the queue message only after the maximum
         # number of receives.
         self.edges.logger.error("a queue message was given up: %s", error)
-        dead_letters.send(record.body)
+        dead_letters.send(without_continuation(record.body))
 
 
 def _parsed(body: str) -> Delivery | Event:

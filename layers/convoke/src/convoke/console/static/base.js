@@ -71,7 +71,7 @@ async function send(method, path, { query = {}, form, webhooks, user } = {}) {
   }
   const body = parsed(await response.text());
   if (response.ok && body) return body;
-  if (response.status === 401 && !user && session.get()) {
+  if (body && response.status === 401 && !user && session.get()) {
     session.end();
     window.dispatchEvent(new CustomEvent("signed-out", { detail: "Your sign-in has ended. Sign in again." }));
   }
