@@ -1,6 +1,6 @@
-"""The project installs only packages that are pinned with hashes.
+"""The Makefiles and the product install only packages that are pinned with hashes.
 
-The dependencies of Convoke have bounded versions and permissive licences.
+The dependencies of Convoke have bounded versions, and licences from a fixed list.
 """
 
 from __future__ import annotations

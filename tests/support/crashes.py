@@ -44,7 +44,10 @@ CRASH_POINTS: Counter[str] = Counter()
 """Maps each test to the number of crashes that the test simulated."""
 
 EDGES = ("table", "participant_queue", "workflow", "event_bus", "delivery_queue", "copy_queue", "webhook_client")
-"""Edges whose calls can crash, apart from the carriers and the media store, which `crashing_edges` adds."""
+"""Edges whose calls can crash.
+
+The calls of the carriers and of the media store can crash too. `crashing_edges` wraps these edges separately.
+"""
 
 
 INSIDE_A_COMMIT = ("_write_pending", "_store", "_announce")

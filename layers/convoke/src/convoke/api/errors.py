@@ -60,7 +60,7 @@ Errors from Convoke's own validators do not use these texts.
 def render(error: ConversationsError, message: str | None = None) -> Response:
     """Return the response that reports an error. `message` replaces the error's own message.
 
-    The official SDKs read the first four keys of the body.
+    The first four keys of the body are Twilio's. Convoke adds `details`, which the official SDKs pass on.
     """
     error = _with_parameter(error)
     body: dict[str, object] = {

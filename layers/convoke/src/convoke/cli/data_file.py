@@ -78,7 +78,7 @@ data_option = the_data_option(
 """The option for commands that create a missing data file."""
 
 existing_data_option = the_data_option(callback=resolve_existing_data)
-"""The option for commands that need an existing data file, `:memory:` or the option --stack."""
+"""The option for commands that create no data file. The file must exist, except with `:memory:` or --stack."""
 
 
 @contextmanager

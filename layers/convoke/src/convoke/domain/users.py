@@ -95,11 +95,10 @@ class User(Model):
     due_at: Instant | None = None
     """The time at which the sweeper must process the User next. None if `leaving` is None."""
     attempts: int = 0
-    """The number of times that the sweeper has processed the User since the deletion of the User.
+    """How many sweeps have processed the User since the deletion of the User, or since the last reset of this number.
 
-    The pause until the next sweep grows with this number. If a sweep ends because its time is over, the sweep has made
-    progress. Then the number becomes 0, and the next sweep does not wait. Exception: the number stays if the deletion
-    of a participant has failed in the sweep.
+    The pause until the next sweep grows with this number. A sweep that runs out of time resets the number to 0, unless
+    the deletion of a participant failed in this sweep. After a reset, the next sweep does not wait.
     """
 
     event_id: int | None = None

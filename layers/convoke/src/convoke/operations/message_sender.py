@@ -128,8 +128,8 @@ class MessageSender:
             self.statuses.conclude(stored, ReceiptStatus.FAILED, SenderMissingError)
             return None
         if receipt.outcome_is_lost_again and sender.provider is not Provider.SIMULATED:
-            # The phone may already have received the copy twice. The simulator needs no limit, because the simulator
-            # stores each copy only once.
+            # The phone may already have received the copy twice, and a further call could send the copy again. The
+            # simulator may be called again, because the simulator stores each copy only once.
             self.statuses.conclude(stored, ReceiptStatus.FAILED, CarrierFailedError)
             return None
         if pause := self.limits.pause_before(sender, self.now()):

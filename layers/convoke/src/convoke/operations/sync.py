@@ -91,7 +91,7 @@ class SyncEvent(NamedTuple):
     object: SyncObject
     action: Action
     key: str | None
-    """The key of the changed item. None means that a document or a whole object has changed."""
+    """The key of the changed item. None if the object is a document, or if the object itself was removed."""
     event_id: int
     data: Data | None = None
     """The current content. None if the item or the object was removed."""
@@ -109,7 +109,7 @@ class Replay(NamedTuple):
 
 
 class ItemsRequest(NamedTuple):
-    """A page of the items of an object."""
+    """Says which page of the items of an object a client requests."""
 
     size: int
     forward: bool = True
