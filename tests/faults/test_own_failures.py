@@ -523,6 +523,28 @@ def test_failing_delivery_on_aws_is_retried_with_growing_pauses_and_becomes_a_de
         assert alert["error_code"] == "20500"
 
 
+def test_dead_letter_on_aws_does_not_contain_the_rest_of_a_message_replay() -> None:
+    with moto_instance() as moto:
+        sid = moto.call("POST", "/v1/Conversations").body["sid"]
+        for body in ("\uffff is no character", "second"):
+            assert moto.call("POST", f"/v1/Conversations/{sid}/Messages", {"Body": body}).status == 201
+        moto.receivers.statuses = [403, 200]
+        form = {
+            "Target": "webhook",
+            "Configuration.Url": "https://hooks.example.com/",
+            "Configuration.ReplayAfter": "0",
+        }
+        form["Configuration.Filters"] = "onMessageAdded"
+        assert moto.call("POST", f"/v1/Conversations/{sid}/Webhooks", form).status == 201
+        moto.work()
+        assert [delivery.parameters["Index"] for delivery in moto.receivers.posted] == ["0", "1"]
+        queue = moto.deployment.values["DeliveryDeadLetterQueue"]
+        (received,) = moto.deployment.client("sqs").receive_message(QueueUrl=queue)["Messages"]
+        assert "\uffff" not in received["Body"]
+        delivery = Delivery.model_validate_json(received["Body"])
+        assert (delivery.parameters["Index"], delivery.followed_by) == ("0", None)
+
+
 def test_malformed_message_on_aws_is_a_dead_letter_at_once() -> None:
     with moto_instance() as moto:
         queue = moto.deployment.values["DeliveryQueue"]
