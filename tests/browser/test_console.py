@@ -121,15 +121,28 @@ def test_revoked_key_leads_back_to_the_sign_in(page: Page, visit: Visit, instanc
     expect(page.get_by_text("Your sign-in has ended")).to_be_visible()
 
 
-@pytest.mark.parametrize("status", [200, 401, 502])
-def test_answer_of_a_proxy_is_not_taken_for_an_answer_of_convoke(status: int, page: Page, visit: Visit) -> None:
+@pytest.mark.parametrize(
+    ("status", "body"), [(200, "<h1>Welcome</h1>"), (401, "<h1>Unauthorized</h1>"), (502, "<h1>Bad Gateway</h1>")]
+)
+def test_answer_of_a_proxy_is_not_taken_for_an_answer_of_convoke(
+    status: int, body: str, page: Page, visit: Visit
+) -> None:
     if status != 200:
         visit.expected = f"status of {status}"
-    page_of_proxy = "<h1>Bad Gateway</h1>"
-    page.route(re.compile(r"/Conversations(\?|$)"), lambda route: route.fulfill(status=status, body=page_of_proxy))
+    page.route(re.compile(r"/Conversations(\?|$)"), lambda route: route.fulfill(status=status, body=body))
     go(page, "Users")
     go(page, "Conversations")
     expect(page.get_by_text("The answer does not come from Convoke")).to_be_visible()
+
+
+@pytest.mark.parametrize("body", ["", '{"message": "Unauthorized"}'])
+def test_refusal_of_a_proxy_does_not_end_the_session(body: str, page: Page, visit: Visit) -> None:
+    visit.expected = "status of 401"
+    page.route(re.compile(r"/Conversations(\?|$)"), lambda route: route.fulfill(status=401, body=body))
+    go(page, "Users")
+    go(page, "Conversations")
+    expect(page.get_by_role("alert")).to_be_visible()
+    assert page.evaluate("sessionStorage.getItem('convoke-session')")
 
 
 def test_alert_about_a_user_opens_without_a_conversation(page: Page, visit: Visit, instance: RunningInstance) -> None:

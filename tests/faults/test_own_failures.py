@@ -20,6 +20,7 @@ import pytest
 from convoke.aws.copy_queue import SqsCopyQueue
 from convoke.aws.delivery_queue import SqsDeliveryQueue
 from convoke.domain import instants
+from convoke.domain.errors import UnavailableError
 from convoke.domain.events import ErrorLogType, Event
 from convoke.domain.pauses import MAX_OWN_FAILURES
 from convoke.domain.provisioning import MAX_LATE_PAUSE, ProvisioningRetries
@@ -267,6 +268,26 @@ def test_message_replay_continues_after_a_message_that_convoke_cannot_deliver(
     instance.engine.dead_letters.redrive(lambda body: body)
     work_for_a_day(instance, clock)
     assert [delivery.parameters["Index"] for delivery in instance.receivers.posted] == ["1"]
+
+
+def test_report_that_fails_uses_up_no_attempt_of_the_receiver(
+    instance: EmbeddedInstance, clock: FrozenClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    configure(instance)
+    report, broken = WebhookDelivery.report_own_failure, iter([True, True, True])
+
+    def report_in_vain(self: WebhookDelivery, message: Delivery | Event) -> None:
+        if next(broken, False):
+            raise UnavailableError
+        report(self, message)
+
+    monkeypatch.setattr(WebhookDelivery, "report_own_failure", report_in_vain)
+    monkeypatch.setattr(WebhookDelivery, "call", fail)
+    instance.call("POST", "/v1/Conversations", headers=HEADER)
+    work_for_a_day(instance, clock)
+    assert len(alerts(instance)) == 1
+    statement = "SELECT queue, receive_count FROM messages"
+    assert instance.engine.table.rows(statement) == [("delivery-dlq", 1)]
 
 
 # URLs with unusual credentials or without a normal form

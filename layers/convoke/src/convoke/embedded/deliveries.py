@@ -97,6 +97,8 @@ In these keys, a space follows the Account SID, and a space sorts before `!`.
 
 FAILED_IN_CONVOKE = "a webhook delivery failed in Convoke"
 
+POSTPONED = "a webhook delivery was postponed, because the data file cannot be used"
+
 MESSAGE: TypeAdapter[Delivery | Copy | Event] = TypeAdapter(
     Delivery | Copy | Event, config=ConfigDict(hide_input_in_errors=True, defer_build=True)
 )
@@ -166,16 +168,23 @@ class Deliveries:
 
         After the last permitted failure, move the queue message to the dead-letter queue.
         """
+        try:
+            self._fail(message)
+        except UnavailableError:
+            logger.exception(POSTPONED)
+            self.queue.return_uncounted(message, OWN_FAILURE_RETRY_SECONDS)
+
+    def _fail(self, message: ReceivedMessage) -> None:
         pause = own_failure_pause_seconds(message.failures + 1)
         if pause is not None:
             self.queue.return_failed(message, pause)
             return
-        logger.error("a queue message was given up after %s failures of Convoke", message.failures + 1)
         match MESSAGE.validate_json(message.body):
             case Copy() as copy:
                 self.message_sender().give_up(copy)
             case Delivery() | Event() as failed:
                 self.delivery.report_own_failure(failed)
+        logger.error("a queue message was given up after %s failures of Convoke", message.failures + 1)
         self.queue.dead_letter(message, without_continuation(message.body))
 
     def interrupt(self, message: ReceivedMessage, begun: Begun, outcome: AnyOutcome | None) -> None:
@@ -258,7 +267,7 @@ class Deliveries:
             logger.error("a webhook delivery was given up: %s", error, extra=_subject(message))  # noqa: TRY400 - no traceback
             self.queue.dead_letter(message, without_continuation(message.body))
         except UnavailableError:
-            logger.exception("a webhook delivery was postponed, because the data file cannot be used")
+            logger.exception(POSTPONED)
             self.queue.return_uncounted(message, OWN_FAILURE_RETRY_SECONDS)
         except Exception:
             logger.exception(FAILED_IN_CONVOKE)
@@ -461,7 +470,7 @@ class ConcurrentDeliveries:
         if is_line(receiver):
             # An earlier copy of the line may have become visible since the start of the tick. Then `_is_next` has seen
             # this copy, but `receive_ready` would not find it, and would return a later copy.
-            self._queue.make_due_visible()
+            self._queue.make_due_visible(receiver)
         message = self._queue.receive_ready(receiver, in_order=is_line(receiver))
         if message is None:
             return False

@@ -113,12 +113,16 @@ class DurableQueue:
         )
         return ReceivedMessage(id_, account_sid, receiver, body, receive_count + 1, failures)
 
-    def make_due_visible(self) -> None:
-        """Set the column `waits` to 0 for the messages that have become visible."""
+    def make_due_visible(self, receiver: str | None = None) -> None:
+        """Set the column `waits` to 0 for the messages that have become visible.
+
+        If `receiver` is not None, only do so for the messages to `receiver`.
+        """
         now = self._seconds()
         if self.table.rows(_IS_DUE, (self.name, now)) != [(0,)]:
             for due in (_PAST, _TOO_FAR):
-                self.table.write(f"UPDATE messages SET waits = 0 WHERE {due}", (self.name, now))  # noqa: S608
+                statement = f"UPDATE messages SET waits = 0 WHERE {due} AND (?3 IS NULL OR receiver = ?3)"  # noqa: S608
+                self.table.write(statement, (self.name, now, receiver))
 
     def is_first_visible(self, line: str) -> bool:
         """Return whether the first message of a line is visible. Return False if the line has no messages.

@@ -320,7 +320,10 @@ class SqliteTable:
         return self._run(partial(self._write, statement, parameters))
 
     def rows(self, statement: str, parameters: Sequence[Any] = ()) -> list[Any]:
-        """Run a SELECT statement, and return the rows. The statement also finds the rows of the open unit."""
+        """Run a SELECT statement, and return the rows.
+
+        The statement also finds the rows of the open unit, except the unit's new records in the table `stream`.
+        """
         # `_rows` first writes the items of the unit. Statements that do not read the table `items` need no such write.
         read = self._rows if "items" in statement else self._select
         return self._run(partial(read, statement, parameters))

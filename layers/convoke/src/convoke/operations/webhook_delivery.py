@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from convoke.domain.alerts import own_failure_alert, webhook_failed_alert
 from convoke.domain.circuit_breakers import CircuitBreaker, account_sid_of
-from convoke.domain.errors import LogEntry, UnavailableError, WebhookFailedError
+from convoke.domain.errors import LogEntry, WebhookFailedError
 from convoke.domain.event_attempts import EventAttempt
 from convoke.domain.events import ErrorLogType, Event, ReplayType
 from convoke.domain.instants import Clock
@@ -179,26 +179,25 @@ class WebhookDelivery:
         self._conclude(begun, completed, outcome)
 
     def report_own_failure(self, message: Delivery | Event) -> None:
-        """Continue the message replay of a queue message that Convoke itself could not process, and store an alert.
+        """Store an alert about a queue message that Convoke itself could not process. Continue its message replay.
 
         No alert is stored if the event of the queue message is about an alert. A failure to store the alert is only
-        logged, because the queue message must reach the dead-letter queue. Raises UnavailableError if the data file
-        cannot be used, because the replay would then not continue.
+        logged, because the queue message must reach the dead-letter queue. A failure to continue the replay is raised.
         """
-        self.metrics.add(Measure.DELIVERY_FAILED)
         delivery = message if isinstance(message, Delivery) else None
         event, now = delivery.event if delivery else message, self.now()
         assert isinstance(event, Event)
-        if delivery:
-            self._send_next(delivery)
         try:
             # If the event is about an alert, create no further alert. See the comment in `_conclude`.
             if event.type is not ErrorLogType.ERROR_LOGGED:
                 self.alerts.create(own_failure_alert(event, delivery.target if delivery else None, now))
-        except UnavailableError:
-            raise
         except Exception:
             logger.exception("storing an alert failed", extra={"event_id": event.id})
+        # Continue the replay last. If the alert above has dropped a unit of work of the embedded engine, a new unit
+        # enqueues the next message and moves the queue message to the dead-letter queue.
+        if delivery:
+            self._send_next(delivery)
+        self.metrics.add(Measure.DELIVERY_FAILED)
 
     def _send_next(self, delivery: Delivery) -> None:
         """If the delivery belongs to a message replay, enqueue the event that continues the replay.

@@ -65,14 +65,20 @@ class Deadlines(Generic[AnyCall]):
 
     def _watch(self) -> None:
         with self._changed:
-            while self._calls:
-                self._wakes_at = min(call.deadline for call in self._calls)
-                self._changed.wait(max(self._wakes_at - time.monotonic(), 0))
-                late = [call for call in self._calls if call.deadline <= time.monotonic()]
-                self._calls.difference_update(late)
-                for call in late:
-                    self._end(call)
-            self._thread = None
+            try:
+                while self._calls:
+                    self._wakes_at = min(call.deadline for call in self._calls)
+                    self._changed.wait(max(self._wakes_at - time.monotonic(), 0))
+                    self._end_late_calls()
+            finally:
+                # If this thread fails, for example for lack of memory, the next call starts a new thread.
+                self._thread = None
+
+    def _end_late_calls(self) -> None:
+        late = [call for call in self._calls if call.deadline <= time.monotonic()]
+        self._calls.difference_update(late)
+        for call in late:
+            self._end(call)
 
     def _end(self, call: AnyCall) -> None:
         try:

@@ -34,6 +34,9 @@ export const session = {
 
 // The API client ------------------------------------------------------------------------------------------------------
 
+/** The code of the error if the credentials are not valid. A 401 of a proxy does not have this code. */
+const NOT_AUTHENTICATED = 20003;
+
 /** An error response, or no response. `code` is the error code of the API, or 0 without an error code. */
 export class ApiError extends Error {
   constructor(status, body) {
@@ -41,6 +44,11 @@ export class ApiError extends Error {
     this.status = status;
     this.code = body.code || 0;
     this.moreInfo = body.more_info || "";
+  }
+
+  /** Whether Convoke has refused the credentials. */
+  get isNotAuthenticated() {
+    return this.code === NOT_AUTHENTICATED;
   }
 }
 
@@ -71,7 +79,7 @@ async function send(method, path, { query = {}, form, webhooks, user } = {}) {
   }
   const body = parsed(await response.text());
   if (response.ok && body) return body;
-  if (body && response.status === 401 && !user && session.get()) {
+  if (body?.code === NOT_AUTHENTICATED && !user && session.get()) {
     session.end();
     window.dispatchEvent(new CustomEvent("signed-out", { detail: "Your sign-in has ended. Sign in again." }));
   }

@@ -32,7 +32,7 @@ class SignIn extends HTMLElement {
       try {
         await signIn(user.trim(), password);
       } catch (error) {
-        throw error.status === 401 ? new ApiError(401, { message: "The SID and the secret do not belong together." }) : error;
+        throw error.isNotAuthenticated ? new ApiError(401, { message: "The SID and the secret do not belong together." }) : error;
       }
       await this.done();
     };
@@ -657,7 +657,7 @@ class Console extends HTMLElement {
       try {
         await signInWithCode(hash.slice(CODE.length));
       } catch (error) {
-        this.signOut(error.status === 401 ? "The link was used before, or is older than ten minutes. Run convoke console for a fresh link." : error.message);
+        this.signOut(error.isNotAuthenticated ? "The link was used before, or is older than ten minutes. Run convoke console for a fresh link." : error.message);
         return;
       }
     }
