@@ -28,7 +28,7 @@ from tests.support.waiting import eventually
 CLOCK = "/convoke/v1/Clock"
 MINUTE = timedelta(minutes=1)
 A_MOMENT = timedelta(seconds=30)
-"""Each test of this module takes less real time than this duration."""
+"""The tolerance for the comparison of two times. Each test of this module takes less real time than this tolerance."""
 
 
 @pytest.fixture

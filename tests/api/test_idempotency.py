@@ -145,7 +145,7 @@ def test_idempotency_keys_are_scoped_to_account(instance: Instance) -> None:
 
 @pytest.mark.each_engine
 def test_idempotency_key_expires_after_24_hours(clocked: Instance, clock: ManualClock) -> None:
-    """DynamoDB can delete an expired record days later. Convoke must ignore the record until then."""
+    """DynamoDB can keep an expired record for days. Convoke must ignore such a record."""
     data = {"Participant": chat(1)}
     first = create(clocked, data)
     (record,) = clocked.items("idempotency-record")

@@ -470,9 +470,10 @@ def test_replay_has_one_removal_although_the_user_left_several_times(instance: E
 
 
 def test_identity_that_was_removed_from_a_participant_leaves_the_map(instance: EmbeddedInstance) -> None:
-    """If the removal of a participant would give two groups the same numbers, Convoke removes only the identity.
+    """When a User is deleted, Convoke removes the participants of the User.
 
-    This happens when a User is deleted. The participant stays in the group with its projected address.
+    If the removal of a participant would give two group MMS the same numbers, Convoke removes only the identity of the
+    participant. The participant stays in the group with its projected address.
     """
     participants = conversation_with(instance).participants
     participants.create(messaging_binding_address="+15558675310")

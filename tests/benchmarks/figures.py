@@ -122,7 +122,7 @@ def _read_units(name: str, step: str) -> Callable[[Found], float]:
 
 
 def _instructions(function: str) -> Callable[[Found], float]:
-    """Return a function that extracts the instructions of one cold start from the results, in billions."""
+    """Return a function that extracts a number from the results: the instructions of one cold start, in billions."""
     return lambda found: float(found["instructions"][function]) / 1e9
 
 

@@ -140,7 +140,7 @@ def test_pause_is_bounded_and_a_copy_reserves_no_turn_after_the_longest_pause(li
 
 
 def test_clock_that_is_set_back_does_not_stop_the_sender(limits: SendingLimits) -> None:
-    """Otherwise copies that exceed the limit would wait until the clock reaches its earlier time."""
+    """The stored turns are in the future. Copies that exceed the limit must not wait for the time of these turns."""
     for _ in range(3):
         limits.pause_before(sender(1), NOW + timedelta(days=1))
     assert [limits.pause_before(sender(1), NOW) for _ in range(3)] == [0.0, 0.75, 1.75]

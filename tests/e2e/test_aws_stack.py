@@ -31,7 +31,8 @@ PHONE = "+15558675399"
 TIMEOUT_SECONDS = 60.0
 """The maximum wait for a result.
 
-A cold start takes about one second. The sweeper retries an interrupted conversation ten seconds after its creation.
+A result can need a cold start, which takes about one second. If the adding of participants was interrupted, the sweeper
+continues it ten seconds after the creation of the conversation.
 """
 
 

@@ -113,8 +113,9 @@ def test_deployment_puts_a_restored_table_in_the_place_of_the_table_of_the_stack
     assert (outputs["TableName"], outputs["AccountSid"]) == (restored, stack.account_sid)
     # The old table and its secret still exist, although the stack no longer declares them.
     assert stack.client("dynamodb").describe_table(TableName=table)["Table"]["TableStatus"] == "ACTIVE"
-    # MiniStack does not replace a layer whose description changed. Therefore the API still runs the old version, and
-    # this test checks only the configurations of the functions.
+    # On AWS, the new table name changes the description of the layer. CloudFormation then replaces the layer, and
+    # publishes a new version of the API function. MiniStack does not replace the layer, so the API still runs the old
+    # version with the old table. Therefore this test checks only the unpublished configurations of the functions.
     deployed = stack.client("lambda").list_functions()["Functions"]
     ours = [each for each in deployed if each["FunctionName"].startswith(stack.name)]
     tables = [each["Environment"]["Variables"].get("CONVOKE_TABLE_NAME", restored) for each in ours]

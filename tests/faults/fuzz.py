@@ -34,7 +34,10 @@ from tests.support.openapi_checks import resolved
 TIMEOUT_SECONDS = 10.0
 
 REQUESTS_PER_CONNECTION = 100
-"""The number of requests to the API for each connection to the server. A connection takes longer than a request."""
+"""The number of requests to the API for each connection to the server.
+
+There are fewer connections than requests, because a connection takes longer than a request.
+"""
 
 MAX_RESOURCES = 300
 """After this number of created resources, the fuzzer starts a new engine, so that memory does not grow."""

@@ -331,7 +331,8 @@ def test_roles_allow_exactly_the_calls_of_functions(monkeypatch: pytest.MonkeyPa
     used: dict[str, set[Action]] = defaultdict(set)
     for call in calls:
         used[call.function].update(needed(call, logical_ids))
-    # On AWS, the state machine calls PutEvents. Therefore the function needs no permission for PutEvents.
+    # On AWS, the state machine calls PutEvents. Therefore the function needs no permission for PutEvents. In this test,
+    # MotoInstance plays the state machine, and its call of PutEvents is recorded as a call of the function.
     used["conversation_finalizer"].discard(("events:PutEvents", "EventBus"))
     assert set(roles()) == set(functions())
     for folder, (function, role) in roles().items():

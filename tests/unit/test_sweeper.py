@@ -278,8 +278,8 @@ def budget(resources: int) -> Callable[[], bool]:
 def test_no_shard_waits_for_another(backlog: list[int], sweeps: list[tuple[int, list[int]]]) -> None:
     """A sweep can end before all due items are processed. Between two sweeps, more items become due.
 
-    In one sweep, the numbers of processed items per shard differ by at most 1. A smaller number is possible only for a
-    shard without further due items.
+    Let `share` be the largest number of items of one shard that a sweep processes. The sweep must process at least
+    `share - 1` items of every other shard, or all due items of a shard that has fewer.
     """
     with memory_table() as table:
         shards = Shards(table, ManualClock())

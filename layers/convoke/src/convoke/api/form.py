@@ -35,8 +35,8 @@ class Form:
     def __init__(self, fields: list[tuple[str, str]], path_delimiters: str = "") -> None:
         """Create a form from pairs of name and value.
 
-        `path_delimiters` are the characters that new unique names and identities must not contain. See
-        `Edges.path_delimiters`.
+        `path_delimiters` are the characters that a new name must not contain (see domain/names.py). The value comes
+        from `Edges.path_delimiters`.
         """
         self.path_delimiters = path_delimiters
         self._values: dict[str, list[str]] = {}
@@ -79,8 +79,8 @@ def parse_form(event: Mapping[str, Any], path_delimiters: str = "") -> Form:
 def parse_fields(event: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Return the form fields in the body of a gateway event, as pairs of name and value in the order of the request.
 
-    An empty body is an empty form, with any content type. Raise InvalidParameterError if the body is not a valid form,
-    is too long or has more than MAX_FORM_FIELDS fields.
+    An empty body is an empty form, with any content type. Otherwise, raise InvalidParameterError if the content type is
+    neither FORM nor MULTIPART, or if the body is not a valid form, is too long or has more than MAX_FORM_FIELDS fields.
     """
     body = decode_body(event)
     if not body:

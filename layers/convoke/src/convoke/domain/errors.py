@@ -256,7 +256,7 @@ class InternalError(
 class UnavailableError(
     ConversationsError, code=20503, status=503, text="Temporarily unavailable: try again in a second"
 ):
-    """Convoke is overloaded, cannot store data, or got too many concurrent changes. The client can try again."""
+    """Convoke is overloaded, cannot read or store data, or got too many concurrent changes. The client can retry."""
 
 
 # Services and configuration webhooks
@@ -983,4 +983,4 @@ class TooManyContentVariablesError(
 class SyncObjectNotFoundError(
     ConversationsError, code=54200, status=404, text="The requested Sync object must exist and be visible to the user"
 ):
-    """A chat client asked for a Sync object that does not exist, or for the map of another User's conversations."""
+    """The Sync object does not exist, has another type than the path names, or is another User's conversation map."""

@@ -1,4 +1,6 @@
-"""Unique names, identities, and the addresses of address configurations. A URL path can contain them instead of a SID.
+"""Check names: unique names, identities, and the addresses of address configurations.
+
+A URL path can contain one of these names instead of a SID.
 
 On AWS, a new name must not contain a character of `PATH_DELIMITERS`, see aws/edges.py. On one machine, there is no such
 rule. See docs/behaviour/requests-and-answers.md#names-on-aws.

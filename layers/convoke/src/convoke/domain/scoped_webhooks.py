@@ -302,9 +302,9 @@ class NewScopedWebhook(ScopedWebhookParameters):
 
 
 class ScopedWebhookChange(ScopedWebhookParameters):
-    """The parameters of a request that updates a webhook. Only the fields in `model_fields_set` change.
+    """The parameters of a request that updates a webhook. The target of a webhook cannot change.
 
-    The target of a webhook cannot change.
+    An update changes the fields in `model_fields_set` that the webhook's target uses, and `date_updated`.
     """
 
     order_of_checks: ClassVar[tuple[type[ConversationsError], ...]] = CONFIGURATION_ERRORS

@@ -25,7 +25,7 @@ The extension has one entry, the function `extend`. Its argument is the number o
 MAX_THREADS = 8
 """The maximum number of files that are read or written at the same time.
 
-A transfer uses no thread while it waits for the client.
+More transfers than this number can run, because a transfer uses no thread while it waits for the client.
 """
 
 PART_BYTES = 64 * 1024
@@ -83,8 +83,8 @@ class Transfers:
     async def receive(self, upload: Upload, body: Body) -> Response:
         """Pass each part of the body to `upload`, and return the upload's response.
 
-        If `upload` refuses a part, do not read the remaining parts. Raise DisconnectedError if the client disconnects
-        before the end of the body.
+        If `upload` refuses a part, do not read the remaining parts. If the client disconnects before the end of the
+        body, abort the upload and raise DisconnectedError.
         """
         body.expect_upload()
         try:

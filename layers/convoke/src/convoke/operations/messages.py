@@ -53,9 +53,10 @@ class MessageOperations:
     ) -> Message:
         """Add a message to a conversation. The message gets the next index. An inactive conversation becomes active.
 
-        Raises NotFoundError if the conversation does not exist. Raises UnavailableError if optimistic locking fails for
-        too long (see `retry_on_conflict`). Raises another error if the state of the conversation permits no changes, or
-        if the message is invalid (for example AuthorNotInGroupError).
+        Raises NotFoundError if the conversation does not exist. Raises WebhookRejectedError if the receiver of the
+        pre-event rejects the message. Raises UnavailableError if optimistic locking fails for too long (see
+        `retry_on_conflict`). Raises another error if the state of the conversation permits no changes, or if the
+        message is invalid (for example AuthorNotInGroupError).
         """
         before = self.conversations.fetch_to_change(service, conversation_sid)
         return self.add(before, requested, request_webhooks=request_webhooks)
@@ -75,7 +76,8 @@ class MessageOperations:
         `other_writes` takes the message and returns further writes for the same transaction.
 
         Raises ChangedMeanwhileError if another request has changed the conversation or the media after they were read,
-        or if a condition of `other_writes` fails. Raises another error if the message is invalid.
+        or if a condition of `other_writes` fails. Raises WebhookRejectedError if the receiver of the pre-event rejects
+        the message. Raises another error if the message is invalid.
         """
         members = self._members(before, requested.author)
         requested.check_against_participants(members)

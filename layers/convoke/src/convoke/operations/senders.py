@@ -39,8 +39,8 @@ class SenderOperations:
 
     On AWS, the secrets are not in the table, so a transaction cannot write a sender and its secret together. Each
     method that changes both therefore first writes or deletes the secret, and then the sender. If the process dies in
-    between, the client can repeat the request. After an interrupted creation, a secret remains whose sender does not
-    exist. After an interrupted deletion, the sender has no secret until the client repeats the request.
+    between, the client can repeat the request. An interrupted creation leaves a secret whose sender does not exist. An
+    interrupted deletion leaves a sender without a secret. A repeated deletion also deletes the sender.
     """
 
     senders: SenderRepository

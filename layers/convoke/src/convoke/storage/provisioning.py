@@ -85,7 +85,7 @@ class ProvisioningRepository:
 
         `make_change` takes the Users that the transaction creates, and returns the record of the change. The method
         returns False if the participants are already stored, or if the provisioning has failed or was deleted. Raises
-        the UnavailableError of `FirstSights.transact`.
+        UnavailableError if the creation of Users fails repeatedly, because other requests create the same Users.
         """
 
         def make_writes(new_users: Sequence[User]) -> list[Write]:
@@ -96,9 +96,9 @@ class ProvisioningRepository:
                 is_later = participant.last_event_id > change_event_id
                 added = participant.model_copy(update={"event_id": change_event_id}) if is_later else participant
                 writes.append(Put(items.participant_item(added, provisioning.chat_service_sid)))
-                # These writes need no condition. While the provisioning is pending, no other request writes identity
-                # locks of this conversation. All identities in the provisioning are different, because Convoke
-                # refuses a request that names an identity twice.
+                # The writes of the identity locks need no condition. While the provisioning is pending, no other
+                # request writes identity locks of this conversation. All identities in the provisioning are different,
+                # because Convoke refuses a request that names an identity twice.
                 locks = identity_locks(participant).values()
                 writes.extend(Put(lock.item(provisioning.conversation_sid)) for lock in locks)
             return [*writes, change_write(change)]

@@ -38,9 +38,9 @@ class MediaHttpClient(BoundedHttpClient):
 
         A request contains `credentials` only if it goes to the carrier's own origin.
 
-        Raise MediaRefusedError if the answer contains no media file, if a URL is malformed, or if there are too many
-        redirects. Raise WebhookUnreachableError if the whole answer does not arrive within `seconds`, or if the
-        receiver rules do not allow the call.
+        Raise MediaRefusedError if the last answer does not have the status 200, if a URL is malformed, or if there are
+        too many redirects. Raise WebhookUnreachableError if the whole answer does not arrive within `seconds`, or if
+        the receiver rules do not allow the call.
         """
         until = time.monotonic() + seconds
         for _ in range(MAX_REDIRECTS + 1):

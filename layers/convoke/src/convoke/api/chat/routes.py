@@ -1,4 +1,8 @@
-"""The routes of the chat API, except the route for typing. Each route has a method, a path and a handler."""
+"""The routes of the chat API. Each route has a method, a path and a handler.
+
+Two calls have no route here, because their handlers need the hub: typing (embedded/chat/typing.py) and subscriptions
+(embedded/chat/server.py).
+"""
 
 from __future__ import annotations
 

@@ -149,7 +149,7 @@ def list_(operations: Operations, request: ServiceRequest, conversation_sid: str
         request.url(f"/Conversations/{quote(conversation_sid, safe='')}/Messages"),
         "messages",
         operations.accounts.page_key(request.account.sid),
-        # The client can write `DESC` or `desc`. Use the parsed order, so that a token is valid for all spellings.
+        # The client can write `DESC` or `desc`. Use the parsed order, so that a page token is valid for both spellings.
         filters=dict.fromkeys(sent, filters.order),
         descending=filters.order is Order.DESCENDING,
     )

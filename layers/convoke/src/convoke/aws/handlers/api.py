@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 FREQUENT = ("conversation_with_participants", "conversations", "messages", "participants")
 """The resources that the cold start imports, because most first requests need one of them.
 
-Importing during a cold start is faster, because Lambda gives a function more CPU then than during a request.
+An import is faster during a cold start than during a request, because Lambda gives the function more CPU during a cold
+start.
 """
 
 NEEDED_BY_ALL = ("accounts", "services")

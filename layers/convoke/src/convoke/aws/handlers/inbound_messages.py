@@ -1,4 +1,4 @@
-"""The Lambda handler for the SNS topic on which AWS End User Messaging SMS publishes."""
+"""The Lambda handler for the SNS topic on which AWS End User Messaging SMS publishes messages and delivery events."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 def make_handler(edges: AwsEdges) -> Handler:
     """Return a handler for messages from phones, and for delivery events, which report the statuses of copies.
 
-    If the handler fails, Lambda retries the invocation. After the last retry, Lambda sends the event to the dead-letter
-    queue.
+    If the handler fails, Lambda retries the invocation. After the last retry, Lambda sends the input of the failed
+    invocation to the dead-letter queue.
     """
     program = Program(edges)
     operation, senders = program.carrier_messages, SenderRepository(edges.table)

@@ -174,7 +174,7 @@ class ChatServer:
             connection.close(status_of(HTTPStatus.REQUEST_TIMEOUT))
 
     async def _connected(self, connection: Connection, frame: Frame) -> ChatClient | None:
-        """Answer the frame `init`. Return None if the client is refused.
+        """Answer the frame `init`. Return the connected client, or None if the server refuses the client.
 
         Raise InvalidFrameError if the frame is not `init`.
         """
