@@ -137,7 +137,8 @@ def test_simultaneous_first_messages_on_dynamodb_make_one_conversation(
 ) -> None:
     """All writers deliver a message at the same time. Half of the writers work in pairs.
 
-    Both writers of a pair deliver the same message. After a 503, the writer delivers the message again, as Twilio does.
+    Both writers of a pair deliver the same message. Each other writer delivers its own message. After a 503, the writer
+    delivers the message again, as Twilio does.
     """
     with ministack_table(ministack_url) as table, api_on(table) as (api, credentials):
 

@@ -1,4 +1,4 @@
-"""Start Chromium, sign in to the console, send requests as the account, and check the accessibility of a page."""
+"""Start Chromium, create links that sign in to the console, send requests, and check the accessibility of a page."""
 
 from __future__ import annotations
 

@@ -110,8 +110,8 @@ def shared_session() -> Session:
 class Deployment:
     """Creates the resources of the template that the tests use, in moto or in MiniStack.
 
-    They are the table, the queues, the event bus and its rules, the state machine, the buckets and the master secret of
-    API keys.
+    These resources are the table, the queues, the event bus and its rules, the state machine, the buckets and the
+    master secret of API keys.
     """
 
     values: dict[str, str] = field(default_factory=dict)

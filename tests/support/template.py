@@ -64,8 +64,8 @@ def template(**parameters: str) -> dict[str, Any]:
 def decided(document: dict[str, Any], parameters: Mapping[str, str]) -> dict[str, Any]:
     """Return a copy of the template with its conditions resolved.
 
-    Each `Fn::If` is replaced by one of its two values. Parts with a false condition, such as resources and outputs, are
-    removed. Parts with the value `AWS::NoValue` are removed too.
+    Each `Fn::If` is replaced by one of its two values. A part of the template, such as a resource or an output, is
+    removed if its condition is false. Parts with the value `AWS::NoValue` are removed too.
     """
     values = parameter_values(parameters)
     conditions = {name: holds(condition, values) for name, condition in document["Conditions"].items()}

@@ -59,7 +59,7 @@ def test_standard_workflow_is_charged_transitions_per_participant() -> None:
 
 def test_receiver_that_never_answers_costs_its_timeouts_and_the_retries() -> None:
     deliver = Cost(invocations=2, write_units=3, read_units=2)
-    # `unanswered` returns the usage minus the usage of a delivery that is answered:
+    # `unanswered` returns how much more a delivery without an answer uses than a delivery with an answer:
     # - Waits: four attempts wait 5 s each, which makes 20 s, but an answer takes only 0.1 s. The difference is divided
     #   by 2, because the function has half a GB of memory.
     # - Computation: each of the three retries adds two invocations of 14 ms, together 0.028 s. The computation is

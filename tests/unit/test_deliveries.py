@@ -268,7 +268,7 @@ def test_copy_that_becomes_visible_during_a_tick_goes_before_later_copies_of_its
         assert first
         queue.change_visibility(first, 60)
         queue.send([QueuedMessage("AC1", line, "2")])
-        # The tick begins before the first copy becomes visible, and starts the deliveries after that.
+        # The tick begins with `make_due_visible`. Then the first copy becomes visible. Then the tick starts deliveries.
         queue.make_due_visible()
         machine.clock.move(timedelta(seconds=60))
         started: list[str] = []

@@ -165,7 +165,7 @@ def test_wrong_credentials_get_401_before_any_route_is_looked_up(method: str, pa
 
 
 def test_public_route_needs_no_credentials() -> None:
-    # `/openapi.json` describes all real routes. Therefore this test cannot use DISPATCHER, which has fake routes.
+    # `/openapi.json` describes all real routes. Therefore this request cannot use DISPATCHER, which has fake routes.
     answered = Dispatcher(OPERATIONS).answer(request("GET", "/openapi.json", "wrong"), RequestContext())
     assert isinstance(answered, Response)
     assert answered.status_code == 200

@@ -271,9 +271,10 @@ class NewAddressConfiguration(AddressConfigurationParameters):
 
 
 class AddressConfigurationChange(AddressConfigurationParameters):
-    """The parameters of a request that updates an address configuration. Only the fields in `model_fields_set` change.
+    """The parameters of a request that updates an address configuration.
 
-    A request cannot change the type or the address.
+    The request changes the fields in `model_fields_set`, and `date_updated`. It cannot change the type, the address or
+    the country of the address.
     """
 
 

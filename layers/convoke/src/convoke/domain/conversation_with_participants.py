@@ -51,8 +51,8 @@ def duplicate_problems(participants: Sequence[NewParticipant]) -> Iterator[Conve
     yield from _repeated_pairs_outside_groups(participants)
     yield from _repeated([member.identity for member in participants], ParticipantExistsError)
     if is_group(participants):
-        # A mask consists of a participant's identity (or None) and its projected address. No two participants can have
-        # the same mask.
+        # A mask consists of a participant's identity (or None) and its projected address. A participant without a
+        # projected address has no mask. No two participants can have the same mask.
         masks = [(member.identity, member.projected_address) for member in participants]
         yield from _repeated([mask if mask[1] else None for mask in masks], DuplicateGroupMemberError)
         yield from _repeated([member.group_address for member in participants], DuplicateGroupMemberError)

@@ -57,8 +57,8 @@ class Page(Generic[Resource]):
         """Return a copy of this page with only `count` resources.
 
         `positions` contains the sort key of each resource. `forward` is the direction of the request, as in
-        `PageRequest`. If `forward` is False, the client comes from the next page, so this page keeps its last
-        resources.
+        `PageRequest`. If `forward` is True, the copy keeps the first resources, and has a next page. If `forward` is
+        False, the client comes from the next page. The copy then keeps the last resources, and has a previous page.
         """
         if forward:
             return replace(self, resources=self.resources[:count], has_next=True, behind=positions[count - 1])

@@ -59,7 +59,7 @@ SID_PREFIXES = {
 """Maps each kind to the prefix of an object's SID. The digits of the SID are the digits of the owner's SID.
 
 Convoke determines the kind of an object from the prefix, so each kind has its own prefix. At Twilio, all maps have the
-prefix `MP`. Clients do not interpret these SIDs.
+prefix `MP`. Clients do not notice this difference, because they do not interpret these SIDs.
 """
 
 KINDS = {prefix: kind for kind, prefix in SID_PREFIXES.items()}

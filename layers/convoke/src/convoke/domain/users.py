@@ -196,7 +196,10 @@ class NewUser(UserParameters):
 
 
 class UserChange(UserParameters):
-    """The parameters of a request that updates a User. Only the fields in `model_fields_set` change."""
+    """The parameters of a request that updates a User.
+
+    The request changes the fields in `model_fields_set`, and `date_updated`.
+    """
 
     def applied_to(self, user: User, moment: datetime) -> User:
         """Return the changed User. Its `date_updated` is never earlier than the stored `date_updated`."""

@@ -41,9 +41,10 @@ class Controls:
     Conversations that a test keeps in the state `initializing` with `hold_next` do not count.
     """
     reject_in_next: Callable[[str, int, int], None]
-    """Makes the account's next ConversationWithParticipants fail, by rejecting one participant.
+    """Plans that the account's next ConversationWithParticipants request fails, because a participant is rejected.
 
-    The arguments are the Account SID, the index of the participant and the error code.
+    The arguments are the Account SID, the index of the participant and the error code. Raises ValueError if the API has
+    no error with this code.
     """
     hold_next: Callable[[str], None]
     cancel_failures: Callable[[str], None]

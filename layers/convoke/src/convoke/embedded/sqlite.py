@@ -134,7 +134,7 @@ class SqliteTable:
     def attach(self, loop: asyncio.AbstractEventLoop) -> None:
         """Give the table to `loop`. After that, only the calling thread may use the connection.
 
-        This thread must run `loop`.
+        The calling thread must run `loop`. From now on, checkpoints of the data file run on a thread of their own.
         """
         self._owner, self._loop = threading.get_ident(), loop
         if self._checkpoints:
@@ -494,7 +494,7 @@ class SqliteTable:
             raise unavailable from error
 
     def _apply(self, writes: Sequence[Write]) -> dict[Key, Row | None]:
-        """Add all writes to the unit. If a condition fails, add none of the writes.
+        """Add all writes to the unit. If a condition fails, add no writes, and raise TransactionCanceledError.
 
         Return the added rows by key. The value None means that the row is deleted.
         """

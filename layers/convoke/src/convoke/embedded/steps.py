@@ -160,8 +160,8 @@ class Steps:
 
         If a step waits, at least one step runs.
 
-        If another process holds the write lock, this method raises RunAgainError on the event loop's thread. All steps
-        then stay in their queues. On other threads, this method waits for the write lock.
+        If another process holds the write lock, this method raises RunAgainError on the event loop's thread. The
+        steps that have not run stay in their queues. On other threads, this method waits for the write lock.
         """
         self.table.run(self.table.begin)
         while len(self.participants) or len(self.executions):

@@ -117,10 +117,10 @@ class ConversationWithParticipantsOperations:
         requested: NewConversation | None,
         participants: Sequence[NewParticipant],
     ) -> list[ConversationsError]:
-        """Return the errors for rules about the combination of participants, the account or the service.
+        """Return the errors for all broken rules that concern several participants, the account or the service.
 
-        The errors are in the order of the checks. The caller must first check each participant separately. `requested`
-        must be None if the parameters of the conversation are invalid.
+        The errors are in the order of the checks. The caller must first check the rules that concern only one
+        participant. `requested` must be None if the parameters of the conversation are invalid.
         """
         return [
             *ownership_problems(account, participants),

@@ -126,8 +126,8 @@ class ConversationOperations:
 
         If the request contains no fields, or only the current state, nothing changes.
 
-        Raises NotFoundError or UniqueNameTakenError. Raises another error if the state of the conversation permits no
-        changes.
+        Raises the errors of `fetch_to_change`. Raises UniqueNameTakenError if another conversation has the unique name.
+        Raises WebhookRejectedError if the receiver of the pre-event rejects the change.
         """
         conversation = self.fetch_to_change(service, sid)
         if requested.changes_nothing(conversation):
@@ -154,7 +154,8 @@ class ConversationOperations:
         """Delete a conversation in any state, and release its locks.
 
         The conversation becomes a tombstone, which the sweeper erases later. Raises NotFoundError if the conversation
-        does not exist or is already deleted.
+        does not exist or is already deleted. Raises WebhookRejectedError if the receiver of the pre-event rejects the
+        deletion.
         """
         conversation, provisioning = self.fetch_with_provisioning(service, sid)
         if conversation.date_removed:
@@ -169,7 +170,8 @@ class ConversationOperations:
     def fetch_to_change(self, service: Service, sid: str) -> Conversation:
         """Return a conversation that the caller may change. `sid` is the SID or the unique name.
 
-        Raises NotFoundError. Raises another error if the state of the conversation permits no changes.
+        Raises NotFoundError if the conversation does not exist. Raises another error if the conversation is deleted,
+        closed or initializing.
         """
         conversation, _ = self.fetch_with_provisioning(service, sid)
         conversation.refuse_changes()
@@ -179,7 +181,8 @@ class ConversationOperations:
         """Return a conversation and its provisioning record. `sid` is the SID or the unique name of the conversation.
 
         The conversation may be a tombstone, which is a deleted conversation. The provisioning record is None if the
-        conversation is a tombstone, or was not created by a request with participants. Raises NotFoundError.
+        conversation is a tombstone, or was not created by a request with participants. Raises NotFoundError if the
+        conversation does not exist.
         """
         known = self._resolve_sid(service, sid)
         found = known and self.provisionings.fetch(service.account_sid, known)

@@ -39,8 +39,8 @@ class RoleOperations:
     def update(self, service: Service, sid: str, requested: RoleChange) -> Role:
         """Replace the permissions of a role.
 
-        Raises NotFoundError. Raises ConflictError for a default role. Raises UnknownPermissionError if the request
-        contains a permission that roles of this type cannot have.
+        Raises NotFoundError if the service has no such role. Raises ConflictError for a default role. Raises
+        UnknownPermissionError if the request contains a permission that roles of this type cannot have.
         """
         role = self._fetch_stored(service, sid)
         updated = requested.applied_to(role, self.now())
@@ -51,9 +51,9 @@ class RoleOperations:
     def delete(self, service: Service, sid: str) -> None:
         """Delete a role.
 
-        Raises NotFoundError. Raises ConflictError for a default role, and for a role to which the configuration of the
-        service refers. Raises UnavailableError if another request deletes the role or the service, or changes the
-        configuration, meanwhile.
+        Raises NotFoundError if the role or the service does not exist. Raises ConflictError for a default role, and for
+        a role to which the configuration of the service refers. Raises UnavailableError if, meanwhile, another request
+        deletes the role or the service, or changes the configuration.
         """
         role = self._fetch_stored(service, sid)
         # Read without the cache, because a cached configuration might not contain a recent reference to the role.

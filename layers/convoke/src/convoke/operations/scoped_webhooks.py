@@ -42,8 +42,9 @@ class ScopedWebhookOperations:
     def create(self, service: Service, conversation_sid: str, requested: NewScopedWebhook) -> ScopedWebhook:
         """Create a webhook of a conversation. See docs/behaviour/scoped-webhooks.md#create.
 
-        Raises NotFoundError or TooManyWebhooksError. Raises another error if a required parameter is missing, if the
-        URL is not allowed, or if the conversation is closed or deleted.
+        Raises NotFoundError if the conversation does not exist. Raises TooManyWebhooksError if the conversation already
+        has MAX_WEBHOOKS_PER_CONVERSATION webhooks. Raises another error if a required parameter is missing, if the URL
+        is not allowed, or if the conversation is closed or deleted.
         """
         conversation = self._conversation(service, conversation_sid)
         conversation.refuse_webhooks()
@@ -107,7 +108,7 @@ class ScopedWebhookOperations:
         self.webhooks.replace(conversation, _without(webhooks, _find(webhooks, sid)))
 
     def _conversation(self, service: Service, conversation_sid: str) -> Conversation:
-        """Return a conversation. The conversation may be a tombstone. Raises NotFoundError."""
+        """Return a conversation, which may be a tombstone. Raises NotFoundError if the conversation does not exist."""
         conversation, _ = self.conversations.fetch_with_provisioning(service, conversation_sid)
         return conversation
 

@@ -94,9 +94,12 @@ def list_(operations: Operations, request: Request, account_sid: str) -> Respons
 
 
 def check_access(request: Request, account_sid: str) -> None:
-    """Raise AccessDeniedError if an API key sends the request. Raise NotFoundError if the path names another account.
+    """Check that the credentials of a request give access to the API keys of the account in the path.
 
-    An API key must not create other API keys. Otherwise a thief of one key could keep access after the key is revoked.
+    Raise AccessDeniedError if the credentials are those of an API key, not an Auth Token. An API key must not create
+    other API keys. Otherwise a thief of one key could keep access after the key is revoked.
+
+    Raise NotFoundError if the path contains the SID of another account.
     """
     user, _ = basic_credentials(request.headers)
     if parse_sid(user, Prefix.API_KEY):

@@ -105,7 +105,7 @@ class Hub:
         self._users.arrived(client.session)
 
     def leave(self, client: ChatClient) -> None:
-        """End all subscriptions of a client that has disconnected."""
+        """Forget a client that has disconnected, and end all its subscriptions."""
         for sync_object in [*client.subscriptions]:
             self._unsubscribe(client, sync_object)
         clients = self._by_user[client.session.user_sid]
@@ -115,7 +115,11 @@ class Hub:
         self._users.left(client.session)
 
     def subscribe(self, client: ChatClient, request: ChatRequest) -> ChatAnswer:
-        """Accept a call that starts or cancels subscriptions. Notifications later report the outcome."""
+        """Accept a call that starts or cancels subscriptions. Notifications later report the outcome.
+
+        Raise InvalidParameterError if the call is invalid. Raise UnavailableError if too many requests of this client
+        are waiting.
+        """
         action, correlation_id = request.body.get("action"), request.body.get("correlation_id")
         work = {"establish": self._establish, "cancel": self._cancel}.get(str(action))
         if work is None:
