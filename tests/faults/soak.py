@@ -132,8 +132,8 @@ class Soak:
     def violations(self, stored: Sequence[Stored]) -> Iterable[str]:
         """Yield a message for each violation of the facts in the module docstring.
 
-        Also yield a message for each conversation that nobody requested, and for each conversation SID that only
-        webhook calls contain.
+        Also yield a message for each conversation that nobody requested, and for each SID in a webhook call if no
+        conversation has this SID.
         """
         found = {each.sid: each for each in stored}
         for name, times in Counter(each.name for each in stored).items():

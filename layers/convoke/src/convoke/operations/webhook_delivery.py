@@ -195,9 +195,8 @@ class WebhookDelivery:
                 self.alerts.create(own_failure_alert(event, delivery.target if delivery else None, now))
         except Exception:
             logger.exception("storing an alert failed", extra={"event_id": event.id})
-        # Continue the replay last. If the failure to store the alert has dropped the unit of work of the embedded
-        # engine, a new unit enqueues the event that continues the replay, and moves the queue message to the dead-letter
-        # queue.
+        # Continue the replay last. If the failure to store the alert has dropped the embedded engine's unit of work, a
+        # new unit enqueues the event that continues the replay, and moves the queue message to the dead-letter queue.
         if delivery:
             self._send_next(delivery)
         self.metrics.add(Measure.DELIVERY_FAILED)
