@@ -76,7 +76,7 @@ LIMITS = {
 
 
 def loads(rate: int, random: Random) -> Iterator[Load]:
-    """Yield the loads of `rate` conversations, from their creation until they are settled.
+    """Yield the units that `rate` conversations use of each partition key, from their creation until they are settled.
 
     All conversations are created in the same second.
     """

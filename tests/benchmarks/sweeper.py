@@ -65,7 +65,8 @@ times become 8 ms and 17 ms.
 class EndlessShard:
     """A table with one shard of the index `due`, whose entries never end.
 
-    While a thread reads the next page, no thread can take an entry. Therefore each read occupies the simulated core.
+    In the sweeper, a lock prevents the other threads from taking an entry while one thread reads the next page of
+    entries. The program simulates this lock in a simple way: each read occupies the simulated core.
     """
 
     core: SimulatedCore

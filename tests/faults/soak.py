@@ -130,7 +130,11 @@ class Soak:
                 yield f"{each.sid}: no webhook call for {event} {about}"
 
     def violations(self, stored: Sequence[Stored]) -> Iterable[str]:
-        """Yield a message for each violation of the facts in the module docstring."""
+        """Yield a message for each violation of the facts in the module docstring.
+
+        Also yield a message for each conversation that nobody requested, and for each SID in a webhook call if no
+        conversation has this SID.
+        """
         found = {each.sid: each for each in stored}
         for name, times in Counter(each.name for each in stored).items():
             if times > 1:
@@ -266,7 +270,7 @@ async def finished(server: Server, soak: Soak) -> list[Stored]:
 
 
 async def run(data: Path, kills: int, seed: int) -> bool:
-    """Run the soak test and print its results. Return whether nothing was lost or duplicated."""
+    """Run the soak test and print its results. Return whether `Soak.violations` found no violation."""
     # The times of the kills have their own random generator, because the number of requests before a kill differs from
     # run to run.
     soak, moments = Soak(Random(seed)), Random(seed)

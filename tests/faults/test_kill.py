@@ -32,7 +32,11 @@ from tests.support.processes import TIMEOUT_SECONDS, Up, full_listener, hanging_
 from tests.support.up_that_dies import KILLED
 
 RESUME_TIMEOUT_SECONDS = 8.0
-"""The maximum time until work resumes. The sweeper's regular retry would come only after ten seconds."""
+"""The maximum time until a restarted process resumes the work.
+
+The time is shorter than ten seconds. Otherwise the test would not notice if only the sweeper's regular retry, which
+comes after ten seconds, resumed the work.
+"""
 
 WITHOUT_PARTICIPANT_QUEUE = (sys.executable, "-m", "tests.support.up_without_participant_queue")
 

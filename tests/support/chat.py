@@ -166,8 +166,9 @@ def claims_of(key: Key, identity: str = "alice", **changed: Any) -> dict[str, An
 async def subscribe(client: TestClient, name: str, since: int | None = None) -> str:
     """Subscribe the client to the Sync object `name`. Return the object's SID.
 
-    The client receives the events after the event id `since`, and again the events of the few seconds before (see
-    REPLAY_MARGIN). The default of `since` is the object's last event id.
+    The client receives the events after the event id `since`. The client can also receive again the events of the few
+    seconds before `since` (see REPLAY_MARGIN in operations/sync.py). The default of `since` is the object's last event
+    id.
     """
     kinds = {"channel": "Documents", "messages": "Lists"}
     path = f"/v3/{kinds.get(name.rpartition('.')[2], 'Maps')}/{quote(name)}"

@@ -1,8 +1,8 @@
 """Check template.yaml with cfn-lint (and its rules for serverless applications) and with checkov.
 
-Run `python -m tests.support.lint_template`. A baseline lists the accepted findings of a tool. The program prints each
-finding that is missing from the baseline. The program also prints each baseline entry without a finding. If anything
-was printed, the exit code is 1.
+Run `python -m tests.support.lint_template`. The baseline of a tool lists the rules whose findings are accepted. The
+program prints each finding of a rule that is not in the baseline. The program also prints each rule in the baseline
+that has no finding. If anything was printed, the exit code is 1.
 
 cfn-lint checks two templates for three regions, and reports errors, warnings and informational findings. The first
 template is template.yaml with the state machine inlined. The second template is the output of the SAM transform.

@@ -91,8 +91,8 @@ def hold_conversations(stack: Stack) -> None:
 def failures(stack: Stack) -> Iterator[str]:
     """Invoke every sample and print its result. Yield the names of the failed samples.
 
-    The samples of the API function come first. The samples of the finalizer use the conversation that the last of them
-    creates.
+    The samples of the API function run first. The samples of the finalizer use the conversation that the last sample of
+    the API function creates.
     """
     for event in sorted(FOLDER.glob("events/*/*.json")):
         name = event.relative_to(FOLDER)

@@ -1,6 +1,7 @@
-"""A script removes unneeded files of botocore from the layer.
+"""The script layers/convoke/prune.py removes unneeded data of botocore from the layer.
 
-The script also writes a file with only the root CAs of Amazon. The script does not change the installer's cache.
+The script also writes a file with only the root CAs of Amazon. The files of the layer can be hard links to files in the
+cache of the package installer. The script does not change the files in this cache.
 """
 
 from __future__ import annotations

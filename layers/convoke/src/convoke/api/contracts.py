@@ -49,7 +49,7 @@ class Contract:
     """Whether a page has the format of Twilio's API `2010-04-01`. See `RestPagination`."""
     max_page_size: int = MAX_PAGE_SIZE
     query: type[Model] | None = None
-    """The model of the query parameters that filter a list."""
+    """The model of the query parameters, such as the filters of a list."""
     form: type[Model] | None = None
     """The model of the form parameters."""
     json: type[Model] | None = None

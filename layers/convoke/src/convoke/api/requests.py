@@ -104,8 +104,8 @@ class Request(CarrierRequest):
     """Returns how many seconds are left before the Lambda invocation times out.
 
     Only a `ServiceRequest` can wait for its result (`Prefer: wait`). For any other request, the function returns
-    infinity. On the embedded engine, a request has no time limit. For a `ServiceRequest`, the function then returns a
-    constant.
+    infinity. On the embedded engine, requests have no time limit. There, the function returns a constant for a
+    `ServiceRequest`.
     """
 
     @property

@@ -34,7 +34,7 @@ class PhoneMessage(Model):
     channel_message_sid: str
     from_: str
     to: str
-    """The phone if it has received the message. The business number if the phone has sent the message."""
+    """The number of the phone if the phone has received the message. Otherwise the business number."""
     numbers: tuple[str, ...] = ()
     """The sender and all receivers of a message from a phone. Empty for a copy and for a carrier's automatic answer."""
     outcome: Outcome | None = None

@@ -67,7 +67,8 @@ Level = Annotated[NotificationLevel, BeforeValidator(parse_level), word_schema(N
 class UserConversationChange(Model):
     """The parameters of a request that updates a conversation of a User.
 
-    An update changes only the fields in `model_fields_set`. The value None removes the stored value of a field.
+    An update changes the fields in `model_fields_set`, and `date_updated`. The value None removes the stored value of a
+    field.
     """
 
     order_of_checks: ClassVar[tuple[type[ConversationsError], ...]] = (

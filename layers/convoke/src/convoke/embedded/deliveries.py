@@ -190,8 +190,8 @@ class Deliveries:
     def interrupt(self, message: ReceivedMessage, begun: Begun, outcome: AnyOutcome | None) -> None:
         """Make a queue message visible again, because the shutdown has ended or prevented the call to the receiver.
 
-        The attempt does not count. A copy keeps the status `sending` only if the carrier may have received the copy.
-        `outcome` is None if there was no call, or if Convoke itself failed.
+        The attempt does not count. Exception: if the carrier may have received a copy, the copy keeps the status
+        `sending`, and the attempt counts. `outcome` is None if there was no call, or if Convoke itself failed.
         """
         if not isinstance(begun, BegunDelivery):
             is_unknown = outcome is not None and not isinstance(outcome, Outcome) and outcome.is_unknown
@@ -500,7 +500,8 @@ class ConcurrentDeliveries:
     def _receivers_between(self, after: str, end: str | None) -> Iterator[str]:
         """Yield the receivers after `after`, until the receiver `end` or the last receiver. See `_receivers_in_turn`.
 
-        The receivers are read in pages, because there can be thousands, and most ticks need only the first.
+        The receivers are read in pages, because there can be thousands of receivers, and most ticks need only the first
+        page.
         """
         while True:
             page = self._queue.next_receivers(after, MAX_STARTS_PER_TICK)
@@ -569,7 +570,7 @@ class ConcurrentDeliveries:
 
     def _settle(self, message: ReceivedMessage, begun: Begun, outcome: AnyOutcome | None) -> None:
         if self._stopping and (outcome is None or not outcome.is_answered):
-            # The shutdown ended or prevented the call, so the attempt does not count.
+            # The shutdown ended or prevented the call. `interrupt` determines whether the attempt counts.
             self._deliveries.interrupt(message, begun, outcome)
         elif outcome is None:
             self._deliveries.fail(message)

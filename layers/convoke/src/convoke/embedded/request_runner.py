@@ -92,7 +92,7 @@ class RequestRunner:
         return True
 
     def close(self) -> None:
-        """End the worker threads. A request that still runs will fail when the table is closed."""
+        """Start no more requests on worker threads. A request that is still running fails when the table is closed."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def _run_here(self, compute: Callable[[], Result]) -> Result:

@@ -32,7 +32,7 @@ class CopyStatuses:
     new_sid: NewSid
 
     def record(self, copy: Copy, status: ReceiptStatus, entry: type[LogEntry] | None = None) -> bool:
-        """Record the status of a copy that a carrier has reported. Return whether the receipt of the copy exists.
+        """Record a status that a carrier has reported for a copy. Return whether the receipt of the copy exists.
 
         `entry` is the reason why the copy failed, or None. Reports can arrive in any order. Therefore a report changes
         nothing if the stored status cannot become the reported status.
@@ -56,12 +56,12 @@ class CopyStatuses:
         fields: Mapping[str, str] = NO_FIELDS,
         other_writes: Sequence[Write] = (),
     ) -> StoredCopy | None:
-        """Store a status that Convoke itself has determined, and its event. Return the copy with this status.
+        """Store a status that follows from a check in Convoke or from the carrier's answer to a call, and its event.
 
-        Returns None if the write raises ReceiptChangedError.
+        Return the copy with this status. Return None if the write raises ReceiptChangedError.
 
-        `entry` is the reason why the copy failed, or None. `fields` are further fields of the receipt to change.
-        `other_writes` belong to the same transaction.
+        `entry` is the reason why the copy failed, or None. With `entry`, also store an alert. `fields` are further
+        fields of the receipt to change. `other_writes` belong to the same transaction.
         """
         try:
             return self._change(stored, status, entry, fields, other_writes)

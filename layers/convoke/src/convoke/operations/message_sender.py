@@ -92,7 +92,10 @@ class MessageSender:
     now: Clock
 
     def split(self, event: Event) -> None:
-        """Enqueue one queue message for each queued copy of a message. `event` is the event about the message."""
+        """Enqueue one queue message for each copy whose receipt has the status `queued`.
+
+        `event` is the event about the message that the copies belong to.
+        """
         assert event.conversation_sid is not None
         message_sid = event.payload["MessageSid"]
         receipts = self.copies.receipts(event.account_sid, event.conversation_sid, message_sid)
@@ -111,7 +114,7 @@ class MessageSender:
 
         In the following cases, the method records that the copy has failed, and also returns None:
 
-        - Convoke does not know the two addresses of the copy.
+        - The business address of the copy or the address of the phone is unknown.
         - The account has no sender for the business address, or the engine has no carrier for the sender's provider.
         - The outcomes of two calls to a real carrier were lost.
         - The limit of the sender has delayed the copy for too long.
@@ -140,7 +143,8 @@ class MessageSender:
         secret = self.secrets.fetch(receipt.account_sid, sender.sid) if needs_secret else None
         text = text_of_copy(stored.message, in_group=receipt.in_group, is_group_mms=carrier.sends_group_mms)
         media = self.links_to(receipt.account_sid, [each.sid for each in stored.message.media])
-        # Write this status last. If Convoke fails earlier, the receipt must not show a call whose outcome was lost.
+        # Store the status `sending` last. If Convoke fails before the call, the receipt must not show a call whose
+        # outcome was lost.
         begun = self.copies.begin(stored)
         if begun is None:
             return None
@@ -150,8 +154,8 @@ class MessageSender:
     def call(self, begun: BegunCopy) -> CopyOutcome:
         """Call the carrier and wait for its answer.
 
-        The embedded engine calls this method on a worker thread. Therefore the method uses neither the table nor the
-        queue. Only the simulated carrier uses the table. The table then does the work on the event loop's thread.
+        The embedded engine calls this method on a worker thread. Therefore the method itself uses neither the table nor
+        the queue. Exception: the simulated carrier uses the table, which then does the work on the event loop's thread.
         """
         try:
             return CopyOutcome(sent=begun.carrier.send(begun.outbound))
@@ -194,7 +198,8 @@ class MessageSender:
         """Count a failure of Convoke itself, and return the pause in seconds. Return None if the copy must be given up.
 
         The failure does not count as an attempt to send the copy. Only the AWS engine calls this method, because SQS
-        counts all receives of a queue message. The embedded engine's queue counts the failures of Convoke itself.
+        also counts the receives of a queue message that end without a failure. The queue of the embedded engine counts
+        the failures of Convoke itself.
         """
         return own_failure_pause_seconds(self.copies.count_failure(copy))
 

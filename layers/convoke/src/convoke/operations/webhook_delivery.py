@@ -105,7 +105,7 @@ class WebhookDelivery:
             self.queue.send(deliveries)
 
     def replay(self, event: Event, replay_sid: str, target: str | None) -> list[str]:
-        """Enqueue the deliveries of an event to its current targets, and return these targets.
+        """Enqueue the deliveries of an event to its current targets. Return the targets of the enqueued deliveries.
 
         If `target` is not None, only the delivery to this target is enqueued.
         """
@@ -179,7 +179,9 @@ class WebhookDelivery:
         self._conclude(begun, completed, outcome)
 
     def report_own_failure(self, message: Delivery | Event) -> None:
-        """Store an alert about a queue message that Convoke itself could not process. Continue its message replay.
+        """Store an alert about a queue message that Convoke itself could not process.
+
+        If the queue message is a delivery of a message replay, also continue the replay.
 
         No alert is stored if the event of the queue message is about an alert. A failure to store the alert is only
         logged, because the queue message must reach the dead-letter queue. A failure to continue the replay is raised.
@@ -193,8 +195,8 @@ class WebhookDelivery:
                 self.alerts.create(own_failure_alert(event, delivery.target if delivery else None, now))
         except Exception:
             logger.exception("storing an alert failed", extra={"event_id": event.id})
-        # Continue the replay last. If the alert above has dropped a unit of work of the embedded engine, a new unit
-        # enqueues the next message and moves the queue message to the dead-letter queue.
+        # Continue the replay last. If the failure to store the alert has dropped the embedded engine's unit of work, a
+        # new unit enqueues the event that continues the replay, and moves the queue message to the dead-letter queue.
         if delivery:
             self._send_next(delivery)
         self.metrics.add(Measure.DELIVERY_FAILED)
@@ -259,8 +261,9 @@ def _is_retried(delivery: Delivery, number: int, outcome: Outcome) -> bool:
 def without_continuation(body: str) -> str:
     """Return the body of a queue message for the dead-letter queue.
 
-    If the queue message is a delivery of a message replay, the event that continues the replay is already enqueued.
-    Otherwise each redriven dead letter would repeat the rest of the replay.
+    If the queue message is a delivery of a message replay, the result lacks the event that continues the replay. This
+    event is already enqueued. If the dead letter contained the event, redriving the dead letter would repeat the rest
+    of the replay.
     """
     try:
         delivery = Delivery.model_validate_json(body)

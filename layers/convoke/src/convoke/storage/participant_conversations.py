@@ -1,4 +1,6 @@
-"""List the conversations, or only the keys of the participants, of an identity or an address.
+"""List the conversations of an identity or an address.
+
+The method `participant_keys` yields only the keys of the participants with this identity or address.
 
 To build a page of conversations, this module queries the index `memberships`. For each entry, the module then reads the
 item of the participant and the item of the conversation. The items are read with strong consistency, so a page shows no

@@ -269,7 +269,7 @@ class Table(Protocol):
         """
 
     def update(self, update: Update) -> Item:
-        """Apply one update and return the new item. Raises ConditionFailedError.
+        """Apply one update and return the new item. Raises ConditionFailedError if the condition fails.
 
         On DynamoDB, a single update costs half the write units of the same update in a transaction.
         """

@@ -12,7 +12,7 @@ from convoke.domain.webhooks import Delivery, Method
 from convoke.webhooks.signature import sign
 
 EVENT_ID_HEADER = "X-Convoke-Event-Id"
-"""The header with the event id, which the event also has in the API and on the event bus."""
+"""The header with the id of the event. The event has the same id in the API and on the event bus."""
 
 
 class SignedRequest(NamedTuple):
