@@ -17,6 +17,6 @@ def lambda_handler(event: dict[str, Any], context: LambdaContext) -> Any:
     """Process one queue message, which is an event or a copy.
 
     For an event, the function enqueues one queue message for each copy. For a copy, the function makes at most one
-    attempt.
+    attempt to send it.
     """
     return send(event, context)

@@ -30,7 +30,7 @@ def refuse(provisioning: Provisioning, participant: Participant) -> None:
 
 @pytest.fixture
 def refusing() -> Iterator[Instance]:
-    """Run Convoke with an admission rule that refuses every participant with an identity."""
+    """Run Convoke so that it cannot add a participant with an identity: the check `refuse` rejects the participant."""
     with held_instance(admit=refuse) as made:
         yield made
 

@@ -149,7 +149,7 @@ def test_erasing_twice_has_same_effect_as_once(instance: Instance) -> None:
 
 
 class AdmissionSwitch:
-    """An admission rule that refuses every participant while `closed` is true."""
+    """A check that Convoke runs before it adds participants. It refuses every participant while `closed` is true."""
 
     closed = True
 

@@ -201,7 +201,7 @@ def test_carrier_that_fails_twice_gets_the_copy_three_times(connected: EmbeddedI
         connected.work()
     (receipt,) = message.delivery_receipts.list()
     assert (receipt.status, len(twilio.requests)) == ("sent", 3)
-    # Twilio may have accepted the copy to which it responded with 500.
+    # Twilio may have accepted the copy to which it responded with 500. Then the phone gets the copy twice.
     assert connected.items("receipt#")[0]["may_be_repeated"] is True
 
 

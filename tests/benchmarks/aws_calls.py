@@ -120,7 +120,10 @@ class Cost:
                 self.read_units += len(asked["Keys"]) * (1 if asked["ConsistentRead"] else 0.5)
 
     def count(self, *, model: Any, parsed: Any, **_: Any) -> None:
-        """Count one call. botocore calls this method after the response, and does not report its own retries."""
+        """Count one call, and its write units, bus events and additional read units (see `_count_reads`).
+
+        botocore calls this method after the response, and does not report its own retries.
+        """
         self.calls[f"{model.service_model.service_name}:{model.name}"] += 1
         match model.name:
             case "GetItem":

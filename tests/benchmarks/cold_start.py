@@ -28,7 +28,10 @@ from tests.support.template import ROOT
 TYPICAL = ROOT / "tests/benchmarks/typical"
 
 MAX_RATIO = 0.30
-"""The target for the count of the API function, divided by the count of the typical function without bytecode."""
+"""The target for a ratio of two counts: at most this number.
+
+The ratio is the count of the API function divided by the count of the typical function without compiled bytecode.
+"""
 
 TIMEOUT_SECONDS = 600.0
 

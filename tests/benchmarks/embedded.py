@@ -1,8 +1,8 @@
-"""Measure how fast `convoke up` and the yardstick (`yardstick.py`) accept requests.
+"""Measure how fast `convoke up` and a minimal server, the yardstick (`yardstick.py`), accept requests.
 
 `python -m tests.benchmarks.embedded [--json PATH]`. Each request creates a conversation of 10 participants. At the
-end, the benchmark kills a process of Convoke under load and starts a new process. The benchmark then checks that the
-last accepted conversations become active.
+end, the benchmark kills a process of Convoke immediately after a second of load, and starts a new process. The
+benchmark then checks that the last accepted conversations become active.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def compared(ours: Convoke, other: Yardstick, clients: int, seconds: float) -> d
 
 
 def killed(data: Path) -> list[str]:
-    """Kill Convoke under load. Return the paths of the conversations that were accepted last."""
+    """Kill Convoke after a second of load. Return the paths of the conversations that were accepted last."""
     created: list[str] = []
     with convoke(data) as instance:
 
@@ -77,9 +77,10 @@ def killed(data: Path) -> list[str]:
 
 
 def active_after_restart(data: Path, paths: Sequence[str]) -> int:
-    """Start Convoke again. Wait until no conversation in `paths` is initializing. Return the number of `paths`.
+    """Start Convoke again. Wait until all conversations in `paths` are active. Return the number of `paths`.
 
-    Raises LoadError if a conversation does not exist, and TimeoutError after RESPONSE_TIMEOUT_SECONDS.
+    Raises LoadError if a conversation does not exist or gets another state than active. Raises TimeoutError after
+    RESPONSE_TIMEOUT_SECONDS.
     """
     with convoke(data) as instance:
 

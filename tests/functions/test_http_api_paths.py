@@ -76,7 +76,7 @@ def parents(moto: MotoInstance) -> dict[str, str]:
     """Create a resource of each kind that has subresources.
 
     Return a mapping from the path segment before the resource, such as `Conversations`, to the SID or the id of the
-    resource. A User has its identity instead.
+    resource. For `Users`, the value is the identity of a User.
     """
     conversation = moto.call("POST", "/v1/ConversationWithParticipants", {"Participant": chat(1)}).body
     moto.work()
@@ -213,7 +213,7 @@ def test_last_value_of_a_repeated_query_parameter_is_used(moto: MotoInstance) ->
 
 
 def test_query_parameters_are_decoded_once(moto: MotoInstance) -> None:
-    """A real HTTP API passed this query percent-encoded to its function."""
+    """The `rawQueryString` below is what a real HTTP API passed to its function. It is still percent-encoded."""
     identity = "a+b,c%2Fd é"
     participant = json.dumps({"identity": identity})
     sid = moto.call("POST", "/v1/ConversationWithParticipants", {"Participant": participant}).body["sid"]

@@ -35,7 +35,7 @@ def outputs(values: Mapping[str, str]) -> dict[str, str]:
 def output_value(value: Any, values: Mapping[str, str]) -> str:
     """Evaluate `value`, an expression in the template. `values` maps logical IDs to physical IDs.
 
-    Return the name of the attribute for a `!GetAtt`, because only AWS knows the value.
+    For a `!GetAtt`, return its argument, such as `HttpApi.ApiEndpoint`, because only AWS knows the value.
     """
     match value:
         case {"Fn::GetAtt": str(attribute)}:

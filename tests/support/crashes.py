@@ -38,15 +38,15 @@ NOTIFIED_EVENT_TYPES = [
 ]
 
 Scenario = Callable[[Instance], None]
-"""Sends requests to an instance and does the instance's background work."""
+"""A function that sends requests to an instance. It can also run the instance's background work."""
 
 CRASH_POINTS: Counter[str] = Counter()
 """Maps each test to the number of crashes that the test simulated."""
 
 EDGES = ("table", "participant_queue", "workflow", "event_bus", "delivery_queue", "copy_queue", "webhook_client")
-"""Edges whose calls can crash.
+"""The names of edges to which a call can crash.
 
-The calls of the carriers and of the media store can crash too. `crashing_edges` wraps these edges separately.
+A call to a carrier or to the media store can crash too. `crashing_edges` wraps these edges separately.
 """
 
 

@@ -1,4 +1,4 @@
-"""A cache saves reads of an item that several requests need (storage/cached.py)."""
+"""A cache keeps results that many requests need, so that not every request reads them (storage/cached.py)."""
 
 from __future__ import annotations
 

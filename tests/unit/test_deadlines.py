@@ -11,7 +11,7 @@ import pytest
 from convoke.webhooks.deadlines import Deadlines
 
 SOON = 0.05
-"""How many seconds from now a deadline is. Short, because the tests wait until the deadline."""
+"""The time in seconds from now to a deadline. This time is short, because the tests wait until the deadline."""
 
 TIMEOUT_SECONDS = 10.0
 

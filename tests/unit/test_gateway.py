@@ -282,7 +282,10 @@ def test_request_is_refused_if_the_write_lock_is_held_for_too_long(tmp_path: Pat
 def test_request_with_endless_conflicts_is_refused_after_the_same_time_as_on_aws(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Retries after conflicts end after MAX_CONTENTION_SECONDS, although `lock_timeout` is shorter."""
+    """After a conflict, the gateway repeats the request until MAX_CONTENTION_SECONDS have passed.
+
+    The shorter limit `lock_timeout` (see `run`) does not apply to conflicts.
+    """
     monkeypatch.setattr("convoke.embedded.request_runner.MAX_CONTENTION_SECONDS", 0.4)
 
     def lose() -> Response:

@@ -1,4 +1,4 @@
-"""`api/routing.py` finds the route of a path."""
+"""`api/routing.py` refuses two routes that have different suffixes after the same path parameter."""
 
 from __future__ import annotations
 

@@ -65,7 +65,7 @@ class Timeline:
 
 
 def run_demo(print_line: Print) -> bool:
-    """Run the demo until an example or a part fails. Return whether the checked results are as expected."""
+    """Run the three parts of the demo, and stop at the first failure. Return whether the results are as expected."""
     with started_instance() as ready, Receiver().listening() as receiver:
         print_line(f"Convoke listens on {ready['url']}. A webhook receiver listens on {receiver.url}.")
         client = Client(ready["account_sid"], ready["auth_token"])
@@ -181,9 +181,9 @@ def answer_phone(conversation: ConversationContext, body: str) -> tuple[str, int
 
 
 def wait_for_delivery(message: MessageContext) -> tuple[str, int]:
-    """Wait until a message to one receiver is delivered or has failed, or until the timeout.
+    """Wait until a message is delivered or has failed, or until the timeout. The message must have one receipt.
 
-    Return the status and the error code of the delivery receipt.
+    Return the status and the error code of the receipt.
     """
     deadline = time.monotonic() + TIMEOUT_SECONDS
     while True:

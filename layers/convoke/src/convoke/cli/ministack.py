@@ -77,7 +77,10 @@ STACK_TIMEOUT_SECONDS = 60.0
 """How long the creation of the stack may take."""
 
 START_TIMEOUT_SECONDS = 300.0
-"""How long the start of MiniStack may take. The first start includes the download of MiniStack."""
+"""How long MiniStack may take from the start of its process until it is healthy.
+
+The download of MiniStack does not count, because it happens before the process starts.
+"""
 
 
 class StackError(Exception):

@@ -23,7 +23,10 @@ from convoke.domain.json_schema import sid_schema, string_schema
 from convoke.domain.sids import Prefix, is_sid
 
 MAX_CONTENT_VARIABLES_CHARACTERS = 27_801
-"""The length of a JSON object with 100 variables of maximum length, written without spaces and escapes."""
+"""The maximum length of the JSON object with the variables.
+
+A JSON object with 100 variables of maximum length, written without spaces and escapes, has this length.
+"""
 
 MAX_CONTENT_VARIABLES = 100
 MAX_VARIABLE_KEY_CHARACTERS = 16

@@ -1,4 +1,6 @@
-"""The rules that involve several members of a conversation, for a participant that is added or changed.
+"""Check whether a conversation may contain a new or changed participant.
+
+The rules are about duplicate participants, group MMS, the messaging service, and the number of participants.
 
 See docs/behaviour/participants.md#create and docs/behaviour/group-mms.md#rules-of-a-group.
 """

@@ -1,6 +1,7 @@
-"""Pre-events: the events that Convoke sends before it makes a change. The receiver can edit or reject the change.
+"""Pre-events: the events that Convoke sends before it makes a change. The receiver can reject the change.
 
-`PRE_EVENTS` in domain/events.py lists the pre-events. See docs/behaviour/webhook-delivery.md#pre-events.
+If the change adds or updates a conversation or a message, the receiver can also replace some fields. `PRE_EVENTS` in
+domain/events.py lists the pre-events. See docs/behaviour/webhook-delivery.md#pre-events.
 """
 
 from __future__ import annotations

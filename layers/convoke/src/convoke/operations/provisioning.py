@@ -1,4 +1,7 @@
-"""Fetch the provisioning of a conversation. The provisioning shows whether the first participants were added."""
+"""Fetch the provisioning of a conversation.
+
+The provisioning shows whether Convoke has added the participants of the request that created the conversation.
+"""
 
 from __future__ import annotations
 

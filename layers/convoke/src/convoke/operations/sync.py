@@ -460,9 +460,10 @@ class SyncOperations:
 
     @staticmethod
     def _may_have_receipts(conversation: Conversation, sync_object: SyncObject) -> bool:
-        """Return whether a new status of a receipt can change the object. The status does not change the conversation.
+        """Return whether a new status of a receipt can change the object.
 
-        Only the list of messages shows the statuses of receipts, and only participants with a binding have receipts.
+        Only the list of messages shows the statuses of receipts, and only participants with a binding have receipts. A
+        new status does not increase the last event id of the conversation.
         """
         return sync_object.kind is ObjectKind.MESSAGES and bool(conversation.bound)
 

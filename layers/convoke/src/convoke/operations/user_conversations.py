@@ -52,7 +52,7 @@ class UserConversationOperations:
     ) -> ParticipantConversation:
         """Store the given fields. If no fields are given, nothing changes.
 
-        Raises an error if the state of the conversation permits no changes.
+        Raises an error if the state of the conversation permits no changes, or if the read position is invalid.
         """
         found = self.fetch(service, user_sid, conversation_sid)
         if not requested.model_fields_set:
