@@ -2,7 +2,7 @@
 
 `python -m tests.benchmarks.chat [--json PATH]`. 500 clients are connected, and each conversation has 50 clients. A
 member sends a message. The benchmark measures the time until all 50 members have received the message. The benchmark
-measures the memory right after the 500 clients disconnect, and before and after 10,000 further connections. It also
+measures the memory while the 500 clients are connected, and before and after 10,000 further connections. It also
 measures how many of these connections are opened and closed per second.
 
 For comparison, the benchmark also measures a server that uses only the package `websockets`. That server sends each
@@ -183,8 +183,11 @@ async def measured_bare(url: str, frame_bytes: int) -> dict[str, float]:
         return await milliseconds(groups, send)
 
 
-async def measured_chat(url: str, key: Key, sids: Sequence[str]) -> tuple[dict[str, float], int]:
-    """Return the measured times, and the size of a message notification in bytes."""
+async def measured_chat(url: str, key: Key, sids: Sequence[str], memory: Callable[[], float]) -> dict[str, Any]:
+    """Return the measured times, the size of a message notification, and the memory while all clients are connected.
+
+    `memory` returns the server's memory in megabytes.
+    """
     async with AsyncExitStack() as stack:
         groups = [
             [await subscribed_client(url, key.token(identity), sid, stack) for identity in identities(number)]
@@ -199,7 +202,7 @@ async def measured_chat(url: str, key: Key, sids: Sequence[str]) -> tuple[dict[s
         await send(0, groups[0][0], "size")
         while b"list_item_added" not in (frame := await groups[0][1].recv(decode=False)):
             pass
-        return found, len(frame)
+        return {"times": found, "frame_bytes": len(frame), "memory_mb": memory()}
 
 
 async def reconnect(url: str, tokens: Sequence[str], times: int) -> None:
@@ -232,19 +235,18 @@ def measure() -> dict[str, Any]:
     with TemporaryDirectory() as folder, convoke(Path(folder) / "convoke.db") as instance, bare_server() as (bare, _):
         key, sids = once(instance.address, partial(prepared, instance))
         url = "ws://{}:{}/v3/wsconnect".format(*instance.address)
-        chat, frame_bytes = uvloop.run(measured_chat(url, key, sids))
-        memory_connected = instance.process.memory()
-        broadcast = uvloop.run(measured_bare(bare, frame_bytes))
+        chat = uvloop.run(measured_chat(url, key, sids, instance.process.memory))
+        broadcast = uvloop.run(measured_bare(bare, chat["frame_bytes"]))
         tokens = [key.token(f"member {number}") for number in range(CONNECTED_AT_ONCE)]
         uvloop.run(reconnect(url, tokens, WARM_UP_RECONNECTS))
         before = instance.process.memory()
         begun = time.perf_counter()
         uvloop.run(reconnect(url, tokens, RECONNECTS))
         return {
-            "convoke": chat,
+            "convoke": chat["times"],
             "bare": broadcast,
-            "frame_bytes": frame_bytes,
-            "memory_500_clients_mb": round(memory_connected, 1),
+            "frame_bytes": chat["frame_bytes"],
+            "memory_500_clients_mb": round(chat["memory_mb"], 1),
             "reconnects": {
                 "before_mb": round(before, 1),
                 "after_mb": round(instance.process.memory(), 1),
