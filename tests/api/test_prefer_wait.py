@@ -38,7 +38,7 @@ def create(instance: Instance, prefer: str, **headers: str) -> Answer:
 
 
 def after(pauses: int, then: Callable[[], object], clock: ManualClock) -> None:
-    """Make the clock call `then` once, at the end of the `sleep` call with the number `pauses`."""
+    """Make the clock call `then` once, at the end of call number `pauses` of `sleep`. The first call is number 1."""
 
     def on_sleep() -> None:
         if len(clock.pauses) == pauses:

@@ -49,7 +49,7 @@ def create_inactive(instance: Instance) -> None:
 def create_message(instance: Instance) -> None:
     """Create a message in the inactive conversation, so that the conversation becomes active.
 
-    The SMS participant gets a delivery receipt.
+    Convoke also stores a delivery receipt for the SMS participant.
     """
     headers = {"X-Twilio-Webhook-Enabled": "true"}
     instance.call("POST", "/v1/Conversations/visit/Messages", {"Body": "Hello"}, headers)
@@ -223,7 +223,8 @@ def test_conversation_can_be_deleted_after_a_crash_at_any_call(tmp_path: Path) -
 def finalizer_changes(restarted: Instance) -> list[dict[str, Any]]:
     """Return the changes that the finalizer stored.
 
-    The finalizer publishes their events itself. If the conversation is deleted first, the deletion publishes them.
+    In a test that deletes no User, only these changes have `published_by_maker`: the finalizer publishes their events
+    itself. If a client deletes the conversation before that, Convoke publishes the events with the deletion.
     """
     return [change for change in restarted.changes() if change["published_by_maker"]]
 

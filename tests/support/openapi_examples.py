@@ -58,7 +58,7 @@ class FixedSids(Sids):
 
 
 def examples() -> dict[str, Any]:
-    """Return a mapping from the name of each request or response schema to an example."""
+    """Return a mapping from the name of each request or response schema to the example with the most values."""
     found: dict[str, Any] = {}
     for operation in operations().values():
         for name, example in _examples_of(operation):

@@ -1,7 +1,8 @@
 """The copies of a message. A copy contains the text and the media that a carrier delivers to one phone.
 
-In this module, a phone can also be an e-mail address. Each participant with an address gets one copy. Exceptions: the
-author, and the phones of a group MMS that got the message directly from the carrier.
+In this module, a phone can also be an e-mail address. Each participant with an address gets one copy, with two
+exceptions. The author gets no copy. A phone of a group MMS gets no copy if the phone got the message directly from the
+carrier.
 
 See docs/behaviour/receipts.md.
 """

@@ -100,7 +100,8 @@ LastReadTimestamp = Annotated[Instant | None, BeforeValidator(parse_timestamp), 
 class ParticipantChange(Model):
     """The parameters of a request that updates a participant.
 
-    An update changes only the fields in `model_fields_set`. The value None removes the stored value of a field.
+    An update changes the fields in `model_fields_set`, and also `date_updated`. The value None removes the stored value
+    of a field.
     """
 
     identity: Identity | None = None

@@ -108,7 +108,7 @@ class Member(Model):
     def is_in_group(self) -> bool:
         """Whether the participant is a member of a group MMS.
 
-        Only members of a group MMS have a binding without a proxy address, except e-mail participants.
+        Only a member of a group MMS or an e-mail participant can have a binding without a proxy address.
         """
         binding = self.messaging_binding
         if binding is None or binding.type is Channel.EMAIL:
@@ -185,7 +185,10 @@ class Participant(Member):
 
 
 def check_identity(identity: str) -> str:
-    """Return the identity unchanged. Spaces at the start and at the end are part of the identity."""
+    """Return the identity unchanged. Raise an error if it is empty, is too long, or has the format of a User SID.
+
+    Spaces at the start and at the end are part of the identity.
+    """
     if not identity:
         raise IdentityMissingError
     if len(identity) > MAX_IDENTITY_CHARACTERS:

@@ -38,7 +38,11 @@ class Cause(Model):
 
 
 class ProvisioningSummary(Model):
-    """A provisioning without its participants. The finalizer needs no more, and validates it in less time."""
+    """A provisioning without its participants.
+
+    `ConversationFinalizer.finalize` reads only this part, because its validation takes less time than the validation of
+    the whole provisioning.
+    """
 
     model_config = ConfigDict(populate_by_name=True, serialize_by_alias=True)
 
@@ -119,8 +123,8 @@ class ProvisioningRetries(Model):
     def next_attempt_at(self, moment: datetime, attempts: int) -> datetime:
         """Return the time of the next attempt. `moment` is the current time.
 
-        `attempts` is the number of attempts until now, including the current attempt. The pause starts with
-        `first_pause` and doubles with each attempt, up to `max_pause`. Between late attempts, the pause doubles
+        `attempts` is the number of attempts until now, including the current attempt. If `attempts` is 0, the pause is
+        `first_pause`. The pause doubles with each attempt, up to `max_pause`. Between late attempts, the pause doubles
         further, up to MAX_LATE_PAUSE.
 
         The number of attempts has no limit. With a limit, a conversation could keep its locks forever, and an event

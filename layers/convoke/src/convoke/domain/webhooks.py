@@ -40,16 +40,16 @@ IDEMPOTENCY_NAMESPACE = UUID("0e5e2a53-1d3c-4b6e-9f0a-7a2d3a7e6c15")
 
 
 def receiver_of(url: str) -> str:
-    """Return the scheme, host, port and path of a webhook URL.
+    """Return the parts of a webhook URL that Convoke may log and print: the scheme, host, port and path.
 
-    Users put secrets into the other parts of the URL: the user information, the query and the fragment.
+    The user information, the query and the fragment are omitted, because users put secrets into these parts.
     """
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 class Hook(NamedTuple):
-    """A receiver of events: the URL that Convoke calls, and the webhook that has the URL."""
+    """The URL that Convoke calls with an event, the webhook that has the URL, and the HTTP method of the call."""
 
     target: str
     """The webhook that has the URL: `account`, `service`, or the SID of a conversation's webhook."""
@@ -69,9 +69,9 @@ class Delivery(Model):
     replay_sid: str = ""
     """The SID of the event replay that caused the delivery. Empty if the delivery is not a replay."""
     followed_by: Event | None = None
-    """The event that Convoke enqueues after the last attempt of this delivery. None outside a message replay.
+    """The event that continues a message replay. Convoke enqueues the event when this delivery has ended.
 
-    This event continues the message replay, so that the webhook gets the messages in order.
+    Therefore the webhook gets the messages in order. None if no message replay continues after this delivery.
     """
 
     @classmethod

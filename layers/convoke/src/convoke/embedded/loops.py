@@ -103,7 +103,7 @@ class StepScheduler:
         """How many failures of slices or units of work occurred in a row."""
 
     def wake(self) -> None:
-        """Start a slice soon. Call this method on the event loop's thread, after each handover of work."""
+        """Start a slice soon. Call this method on the event loop's thread, whenever there is new work for steps."""
         if self._is_running:
             return
         now = self._loop.time()
@@ -124,7 +124,7 @@ class StepScheduler:
     def pause(self) -> None:
         """Delay the next slice, because a unit of work was dropped.
 
-        A handover of new work may end the pause early.
+        A call of `wake` may end the pause early.
         """
         if self._timer:
             self._timer.cancel()

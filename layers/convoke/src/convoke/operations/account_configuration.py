@@ -1,6 +1,7 @@
 """Update the Configuration of an account under `/convoke/v1`. Twilio's API does not have this resource.
 
-No operation fetches the Configuration, because authentication has already read the account.
+This module has no method that fetches the Configuration, because authentication has already read the account, which
+contains the Configuration.
 """
 
 from __future__ import annotations

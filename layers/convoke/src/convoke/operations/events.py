@@ -49,7 +49,7 @@ class EventOperations:
         return found
 
     def list_attempts(self, account_sid: str, event_id: str, page: PageRequest) -> Page[EventAttempt]:
-        """Return a page of the attempts to deliver an event. Raises NotFoundError."""
+        """Return a page of the attempts to deliver an event. Raises NotFoundError if the event does not exist."""
         return self.attempts.list(self.fetch(account_sid, event_id), page)
 
     def attempt_request(self, account_sid: str, event_id: str, attempt_name: str) -> SignedRequest:
@@ -72,9 +72,9 @@ class EventOperations:
         return signed_request(delivery, retry_count=attempt.number - 1, auth_token=token)
 
     def replay(self, account_sid: str, event_id: str, replay: NewEventReplay) -> EventReplay:
-        """Send an event again to the targets that are configured now and receive this event. Raises NotFoundError.
+        """Send an event again to its targets. The current webhooks or the current error-log URL determine the targets.
 
-        If `replay.target` is given, only this target gets the event.
+        If `replay.target` is given, only this target gets the event. Raises NotFoundError if the event does not exist.
         """
         event, sid = self.fetch(account_sid, event_id), self.new_sid(Prefix.REPLAY)
         return EventReplay(sid, event, self.delivery.replay(event, sid, replay.target))

@@ -69,7 +69,10 @@ class AddressConfigurationRepository:
     def update(
         self, configuration: AddressConfiguration, change: AddressConfigurationChange, at: datetime
     ) -> AddressConfiguration | None:
-        """Store the fields that `change` sets, and return the configuration. Returns None if the item was deleted."""
+        """Store the fields that `change` sets, and `at` as `date_updated`.
+
+        Returns the updated configuration, or None if the configuration was deleted.
+        """
         key = keys.address_configuration(configuration.account_sid, configuration.sid)
         actions = (*items.update_actions(change), Set("date_updated", to_milliseconds(at)))
         try:

@@ -14,7 +14,8 @@ MAX_FIRST_SIGHT_ATTEMPTS = 12
 """The maximum number of transactions in which Convoke tries to create the Users of one request.
 
 A transaction is repeated only if one of these creations fails. A creation fails if the User already exists, or if the
-User's tombstone was changed or erased after it was read. A request contains at most ten Users.
+User's tombstone was changed or erased after it was read. Usually, the second transaction succeeds. The maximum is
+greater than ten, because a request contains at most ten Users, and other requests can create these Users one by one.
 """
 
 

@@ -214,7 +214,7 @@ def sending_second(account_sid: str, sender_sid: str, second: int) -> Key:
 def sending_turns(account_sid: str, sender_sid: str) -> Key:
     """Return the key of the item that contains the next free turn of a sender.
 
-    A turn is the time at which one delayed copy comes back. See storage/sending_limits.py.
+    A turn is the time at which Convoke tries again to send one delayed copy. See storage/sending_limits.py.
     """
     return Key(f"{account_sid}#sending#{sender_sid}", "turns")
 

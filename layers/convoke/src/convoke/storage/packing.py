@@ -28,7 +28,10 @@ ABSENT = object()
 
 
 _PAYLOADS: Any = {"events": {"__all__": {"payload"}}}
-"""Selects the payloads of a change's events. `pack_change` does not convert them, because they contain only strings."""
+"""Selects the payloads of a change's events. `pack_change` excludes the payloads from the conversion to JSON values.
+
+The payloads need no conversion, because they contain only strings.
+"""
 
 
 class _PackedEvents(Model):

@@ -129,7 +129,10 @@ class UserRepository:
         return True
 
     def erase(self, tombstone: User) -> None:
-        """Remove a tombstone. Raises ChangedMeanwhileError if a new User has replaced the tombstone."""
+        """Remove a tombstone.
+
+        Raises ChangedMeanwhileError if the tombstone was changed or erased meanwhile, or if a new User has replaced it.
+        """
         key = keys.user(tombstone.account_sid, tombstone.sid)
         try:
             self.table.transact([Delete(key, Equals("revision", tombstone.revision))])
