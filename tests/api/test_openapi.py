@@ -160,9 +160,10 @@ FITTING = {
     "createParticipant": ("Identity", "Attributes", "DateCreated", "DateUpdated"),
     "updateParticipant": ("Attributes", "LastReadMessageIndex", "LastReadTimestamp"),
 }
-"""Maps an operation id, without `Service`, to the parameters of a full request.
+"""Maps an operation to the parameters of a full request: many parameters that one request can have together.
 
-For all other operations, a full request has every parameter.
+The key is the operation id without the text `Service`, so the operation with a service SID in its path has the same
+key. For an operation that is not in the mapping, a full request has every parameter.
 """
 
 TEXT = st.text(st.characters(codec="utf-8"))
