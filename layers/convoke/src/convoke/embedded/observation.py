@@ -74,7 +74,7 @@ class FinishedChatCall:
     """The SID of the resource in the answer. After `connect`, the SID of the User. None if the answer has no SID."""
     seconds: float
     find_rule: Callable[[], str | None] = lambda: None
-    """Returns the rule of the call's route, or None if there is no route."""
+    """Returns the path pattern of the call's route, or None if the call has no route."""
 
 
 class Observer(Protocol):
