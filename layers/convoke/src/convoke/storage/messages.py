@@ -66,8 +66,8 @@ class MessageRepository:
     def update(self, conversation: Conversation, before: Message, edited: Message, change: Change) -> None:
         """Store an edited message.
 
-        Only the changed fields are written. Meanwhile, the program that sends copies (operations/message_sender.py) can
-        change the message's counters of copies.
+        Only the changed fields are written, so that the update keeps the message's counters of copies. The program that
+        sends copies (operations/message_sender.py) can change these counters meanwhile.
         """
         change = change.following(conversation.last_event_id, before.last_event_id)
         event_ids = {"event_id": change.last_event_id, "created_event_id": before.first_event_id}
