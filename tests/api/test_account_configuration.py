@@ -1,4 +1,7 @@
-"""`/convoke/v1/Configuration` lists the addresses that an account owns. See docs/behaviour/configuration.md."""
+"""`/convoke/v1/Configuration` shows and replaces the list of addresses that an account owns.
+
+See docs/behaviour/configuration.md.
+"""
 
 from __future__ import annotations
 

@@ -160,9 +160,10 @@ FITTING = {
     "createParticipant": ("Identity", "Attributes", "DateCreated", "DateUpdated"),
     "updateParticipant": ("Attributes", "LastReadMessageIndex", "LastReadTimestamp"),
 }
-"""Maps an operation id, without `Service`, to the parameters of a full request.
+"""Maps an operation to the parameters of a full request: parameters that one request can have together.
 
-For all other operations, a full request has every parameter.
+The key is the operation id without the text `Service`, so the operation with a service SID in its path has the same
+key. For an operation that is not in the mapping, a full request has every parameter.
 """
 
 TEXT = st.text(st.characters(codec="utf-8"))
@@ -411,7 +412,7 @@ BOUNDED = [
     for name, schema in operation.form.items()
     if not wrong_values(schema, EXAMPLES.get(name, "")).is_empty
 ]
-"""The form parameters of the operations for which `wrong_values` generates at least one value."""
+"""Every pair of an operation and a form parameter, if `wrong_values` generates a value for the parameter."""
 
 
 @pytest.mark.parametrize(("operation", "name"), BOUNDED)

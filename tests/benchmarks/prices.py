@@ -59,11 +59,11 @@ PRICES = {
 }
 """Maps each priced item of a conversation to the item's price.
 
-These costs are not included:
+These items are not in the mapping:
 
 - reads of the stream, which are free for Lambda
-- DynamoDB storage: 0.25 USD per GB and month, and 0.20 USD for point-in-time recovery
-- encryption: the table and the queues use keys that AWS owns, and AWS does not charge for these keys
+- DynamoDB storage, which costs 0.25 USD per GB and month, and 0.20 USD more for point-in-time recovery
+- encryption, which is free, because the table and the queues use keys that AWS owns
 """
 
 MONTHLY_PRICES = {

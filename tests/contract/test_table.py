@@ -351,7 +351,7 @@ def test_not_exists_holds_on_missing_item(table: Table) -> None:
 
 
 def test_strings_compare_by_utf8_bytes(table: Table) -> None:
-    # Java and JavaScript compare by UTF-16 code units, and would sort the emoji before this character.
+    # Java and JavaScript compare by UTF-16 code units, and would sort the emoji before U+FFFF.
     put(table, item_of(KEY, text="\uffff"))
     assert table.update(Update(KEY, (Set("hit", 1),), LessThan("text", "😀")))["hit"] == 1
     with pytest.raises(ConditionFailedError):

@@ -49,7 +49,8 @@ def change(number: int) -> Item:
 class Log(list[str]):
     """A list with an entry for each callback that a table has called. The oldest call comes first.
 
-    The entry of the callback `on_changes` contains the SIDs of the changes. Other entries are names of callbacks.
+    The entry of the callback `on_changes` contains the SIDs of the changes. For another callback, the test chooses the
+    text of the entry.
     """
 
     def entry(self, name: str) -> Callable[..., None]:
@@ -60,9 +61,9 @@ class Log(list[str]):
 
 
 class Machine:
-    """A table on an event loop, and a second connection to the same file.
+    """A table in a data file, and a second connection to the same file.
 
-    The second connection, `other`, sees only committed data.
+    The second connection, `other`, sees only committed data. The function `run` attaches the table to an event loop.
     """
 
     def __init__(self, path: Path, lock_timeout: float = 5.0) -> None:

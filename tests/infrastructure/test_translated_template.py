@@ -55,7 +55,7 @@ def configuration(function: str) -> dict[str, Any]:
 
 
 def descriptions() -> dict[str, Any]:
-    """Return a mapping from each function's logical ID to the description of its version."""
+    """Return a mapping from the logical ID of each function that has a version to the version's description."""
     return {
         version["Properties"]["FunctionName"]["Ref"]: version["Properties"]["Description"]
         for version in deployed("AWS::Lambda::Version").values()
@@ -151,7 +151,10 @@ def test_queue_has_an_alarm(queue: str) -> None:
 
 
 def test_deletion_of_the_stack_deletes_every_function() -> None:
-    """The deletion of a function also deletes the function's versions, whose snapshots would cause costs."""
+    """If a function were kept, its versions would be kept too, and the snapshots of the versions would cause costs.
+
+    The deletion of a function also deletes its versions, although the versions have the policy Retain.
+    """
     functions = deployed("AWS::Lambda::Function", "AWS::Lambda::Alias")
     assert [name for name, function in functions.items() if function.get("DeletionPolicy", "Delete") != "Delete"] == []
 
@@ -207,7 +210,8 @@ def test_stream_mapping_gives_up_a_record_and_keeps_its_position(mapping: str) -
     assert properties["MaximumRetryAttempts"] > 0
     # With TRIM_HORIZON, Lambda also reads the changes that were stored before its first poll of the stream.
     assert properties["StartingPosition"] == "TRIM_HORIZON"
-    # The stream silently deletes a record after 24 hours. Lambda must send the record to the queue before this time.
+    # The stream silently deletes a record after 24 hours. Before this time, Lambda must send the position of the record
+    # in the stream to the failure queue.
     assert 0 < properties["MaximumRecordAgeInSeconds"] < 24 * 3600
     (queue,) = references(properties["DestinationConfig"]["OnFailure"]["Destination"])
     assert queue in deployed("AWS::SQS::Queue")

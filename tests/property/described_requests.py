@@ -1,6 +1,8 @@
 """Send valid and invalid requests that `/openapi.json` describes, and check every response against the document.
 
-`make schemathesis`, or `python -m tests.property.described_requests [--examples N] [--seed N] [--only TEXT]`.
+Run the program with `make schemathesis`, or with
+`python -m tests.property.described_requests [--examples N] [--seed N] [--only TEXT]`.
+
 Schemathesis generates the requests. The seed determines the requests, except the SIDs of existing resources. For each
 operation, the program starts a new instance in this process.
 """
@@ -78,8 +80,9 @@ class Application:
 class Run:
     """Sends valid and invalid requests of each operation.
 
-    If an operation has path parameters, both kinds are sent twice: for existing resources, and for random path values.
-    `examples` is the maximum number of requests of one kind for one of these choices.
+    If an operation has path parameters, the requests are sent with the path values of existing resources, and further
+    requests are sent with random path values. `examples` is the maximum number of valid requests, and also of invalid
+    requests, for each of these two sets of path values.
     """
 
     examples: int

@@ -129,7 +129,10 @@ def _components() -> dict[str, Schema]:
 
 
 def check_against_openapi(method: str, path: str, status: int, text: str) -> None:
-    """Raise AssertionError if an API response contradicts the description of its operation."""
+    """Raise AssertionError if an API response contradicts the description of its operation in `/openapi.json`.
+
+    If the document does not describe the operation, check the response against the contract in OF_ONE_MACHINE.
+    """
     operation = operation_of(method, path)
     # A browser sends a preflight request before the actual request. `/openapi.json` describes no preflight requests.
     if method == "OPTIONS" and status == HTTPStatus.NO_CONTENT:

@@ -1,4 +1,7 @@
-"""A message has an author and a body. Message SIDs sort by message index (domain/messages.py)."""
+"""The author and the body of a message follow rules. Message SIDs sort by message index (domain/messages.py).
+
+Further tests store and read the media of a message.
+"""
 
 from __future__ import annotations
 

@@ -127,7 +127,7 @@ def test_change_with_ten_uuids_as_identities_takes_less_than_two_kilobytes() -> 
 
 
 def test_provisioning_of_ten_uuids_takes_less_than_one_kilobyte_until_it_ends() -> None:
-    """The test measures the record with the status `added`. It is slightly larger than the record before this update.
+    """The test measures the record after the update to the status `added`. Before, the record is slightly smaller.
 
     DynamoDB charges an update by the size of the old item or of the new item, whichever is larger.
     """

@@ -100,7 +100,7 @@ class CarrierCredentials(NamedTuple):
 
 
 class MessageMedia(Model):
-    """One media of a message. In a message that Convoke 1.0 or earlier stored, all fields except the SID are None."""
+    """One media of a message. If an early version of Convoke stored the message, all fields except the SID are None."""
 
     sid: str
     content_type: str | None = None

@@ -94,6 +94,6 @@ class PhonePlan(Model):
     order_of_checks: ClassVar[tuple[type[ConversationsError], ...]] = (InvalidParameterError,)
 
     fail_next: Annotated[int, BeforeValidator(parse_count), pattern_schema(COUNT)] = 0
-    """The number of attempts to send a copy to the phone that fail from now on. Convoke repeats a failed attempt."""
+    """How many of the next attempts to send a copy to the phone fail. Convoke repeats a failed attempt."""
     reports_delivery: Boolean = True
     """Whether the phone reports the delivery of a copy. Without this report, the copy keeps the status `sent`."""

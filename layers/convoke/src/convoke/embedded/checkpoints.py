@@ -19,11 +19,11 @@ A page that is written several times during the pause is copied only once.
 """
 
 LONG_LOG_FRAMES = 4_000
-"""If the log has at least this many pages (16 MB), a checkpoint copies the new pages again and again.
+"""If the log has at least this many pages (16 MB), a checkpoint copies several times.
 
-The checkpoint ends when the log gets no new pages during a copy, or after MAX_ROUNDS copies. The log file stops growing
-when all its pages are copied, because the next write then starts at the beginning of the log. Copying does not block
-writes.
+Each further copy handles the pages that were written to the log during the copy before. The checkpoint ends when the
+log gets no new pages during a copy, or after MAX_ROUNDS copies. The log file stops growing when all its pages are
+copied, because the next write then starts at the beginning of the log. Copying does not block writes.
 """
 
 MAX_ROUNDS = 8

@@ -195,9 +195,9 @@ The argument contains the engine's own edges. The engine uses the edges that the
 class EmbeddedEngine:
     """Runs the program on one machine.
 
-    `api` handles requests. A request can create background work: steps (embedded/steps.py) and webhook deliveries. With
-    an event loop, call `start` once, and the engine does the background work by itself. Without an event loop, call
-    `work` after the requests.
+    `api` handles requests. A request can create background work: steps (embedded/steps.py), webhook deliveries and
+    copies to phones. With an event loop, call `start` once, and the engine does the background work by itself. Without
+    an event loop, call `work` after the requests.
     """
 
     def __init__(

@@ -74,7 +74,7 @@ class FinishedChatCall:
     """The SID of the resource in the answer. After `connect`, the SID of the User. None if the answer has no SID."""
     seconds: float
     find_rule: Callable[[], str | None] = lambda: None
-    """Returns the rule of the call's route, or None if there is no route."""
+    """Returns the path pattern of the call's route, or None if the call has no route."""
 
 
 class Observer(Protocol):
@@ -83,10 +83,11 @@ class Observer(Protocol):
     def delivery_finished(self, delivery: FinishedDelivery) -> None: ...
 
     def chat_call_finished(self, call: FinishedChatCall) -> None:
-        """Called for each attempt to connect, each call that may write, and each call that fails.
+        """Called after each attempt to connect, each failed call, and each successful call that is not a read.
 
-        There are two exceptions: a call with an expired access token, and a frame that is not a valid call. Successful
-        GET calls and successful subscriptions are not reported either. An attempt to connect is a valid frame `init`.
+        An attempt to connect is a valid frame `init`. A read is a GET call or a subscription. The method is not called
+        for a call with an expired access token, for a frame that is not a valid call, or for a frame `update`, which
+        renews the access token.
         """
 
 

@@ -82,9 +82,10 @@ class DurableQueue:
         return [receiver for (receiver,) in self.table.rows(_RECEIVERS, (self.name, self._seconds()))]
 
     def next_receivers(self, after: str, limit: int) -> list[str]:
-        """Return the keys of the first `limit` receivers after `after`, sorted, that have a visible message.
+        """Find the receivers that have a visible message and whose keys are greater than `after`.
 
-        Ignore messages that have become visible since the last call of `make_due_visible`.
+        Return the smallest of these keys, sorted, and at most `limit` keys. Ignore messages that have become visible
+        since the last call of `make_due_visible`.
         """
         found = self.table.rows(_NEXT_RECEIVERS, (self.name, after, limit))
         return [receiver for (receiver,) in found if receiver is not None]

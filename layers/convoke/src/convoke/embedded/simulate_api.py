@@ -149,7 +149,7 @@ PLAN = Contract("Phone", PhoneRepresentation, form=UpdatePhone, errors=(InvalidP
 def simulate_endpoints(
     simulator: Callable[[], SimulatorOperations], plans: PhonePlans
 ) -> Mapping[Rule, Endpoint[AccountHandler]]:
-    """Return the endpoints of the routes in simulate_routes.py. The key is the rule of the route."""
+    """Return the endpoints of the routes in simulate_routes.py. Each key is the method and the path of a route."""
 
     def create(_: Operations, request: Request) -> Response:
         received = simulator().send(request.account, parse(CreateSimulatedMessage, request.form))

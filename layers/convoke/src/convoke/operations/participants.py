@@ -221,8 +221,9 @@ class ParticipantOperations:
         """Raise the first of `problems`, with the others attached. Do nothing if there are no problems.
 
         If there are problems and another participant has the requested identity, the first error is
-        ParticipantExistsError, because clients that repeat a request ignore this error. Without problems, this check is
-        not necessary: the lock on the identity makes the write fail with the same error.
+        ParticipantExistsError. From this error, a client that repeats a successful request learns that the participant
+        exists. Without problems, this check is not necessary: the lock on the identity makes the write fail with the
+        same error.
         """
         if problems:
             exists = identity and self._sid_of(conversation, identity)

@@ -34,7 +34,7 @@ class ApiKeyMasters(Protocol):
 class ApiKeyMasterTable:
     """Stores the master secrets in the table of the embedded engine.
 
-    `AuthTokenTable` explains why the table is safe enough.
+    `AuthTokenTable` explains why a separate store for secrets would not be safer.
     """
 
     table: Table

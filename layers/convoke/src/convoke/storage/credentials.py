@@ -41,7 +41,10 @@ class CredentialRepository:
         return query_page(Credential, self.table, account_sid, keys.credentials(), page, position)
 
     def update(self, credential: Credential, changed: Mapping[str, Value], at: datetime) -> Credential | None:
-        """Store the fields in `changed` and return the credential. Returns None if the credential was deleted."""
+        """Store the fields in `changed` and the date of update `at`, and return the credential.
+
+        Returns None if the credential was deleted.
+        """
         actions = (*(Set(name, value) for name, value in changed.items()), Set("date_updated", to_milliseconds(at)))
         key = keys.credential(credential.account_sid, credential.sid)
         try:

@@ -23,8 +23,9 @@ from convoke.storage.table import MAX_WRITES, Add, Delete, Exists, Put, Table, U
 
 @lean_dataclass
 class MessageRepository:
-    """Writes a message, its events and the new revision of its conversation in one transaction.
+    """Stores, fetches and lists messages.
 
+    Each change of a message is written in one transaction with its events and the new revision of the conversation.
     Every method that writes raises ChangedMeanwhileError if another request changed the conversation, for example added
     or deleted a message, after this request read the conversation.
     """
@@ -65,7 +66,8 @@ class MessageRepository:
     def update(self, conversation: Conversation, before: Message, edited: Message, change: Change) -> None:
         """Store an edited message.
 
-        Only the changed fields are written, because the message sender can change the counters of copies meanwhile.
+        Only the changed fields are written, so that the update keeps the message's counters of copies. The program that
+        sends copies (operations/message_sender.py) can change these counters meanwhile.
         """
         change = change.following(conversation.last_event_id, before.last_event_id)
         event_ids = {"event_id": change.last_event_id, "created_event_id": before.first_event_id}

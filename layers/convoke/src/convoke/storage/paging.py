@@ -89,7 +89,9 @@ def query_filtered_page(
 def page_of_entries(
     found: Sequence[tuple[str, Resource]], positions: Sequence[str], end: str | None, page: PageRequest
 ) -> Page[Resource]:
-    """Return a page of the resources that belong to the entries of an index.
+    """Return a page of the resources that belong to the entries that a query has found.
+
+    An entry is an item of an index that refers to a resource, or the item of the resource itself.
 
     - `found` contains each resource with the position of its entry, in the order of the query.
     - `positions` contains the positions of the entries, in the order of the query. An entry whose resource is not shown

@@ -47,7 +47,10 @@ class PhoneRepository:
     table: Table
 
     def put(self, message: PhoneMessage) -> None:
-        """Store a message that a phone receives or sends. Does nothing if the message is already stored."""
+        """Store a message that a phone receives or sends. Also store the phone, with a new date of expiry.
+
+        Does nothing if the message is already stored.
+        """
         item = items.with_expiry(items.to_item(_key(message), message), message.date_expires)
         phone = SimulatedPhone(account_sid=message.account_sid, number=message.phone, date_updated=message.date_created)
         phone_item = items.to_item(keys.simulated_phone(phone.account_sid, phone.number), phone)

@@ -71,7 +71,7 @@ class RoleRepository:
         return page_of_query(roles[: page.size], page, more=len(roles) > page.size)
 
     def update(self, role: Role) -> bool:
-        """Store the permissions of a changed role. Returns False if the role was deleted."""
+        """Store the permissions and the date of update of a changed role. Returns False if the role was deleted."""
         changed = role.model_dump(mode="json", include={"permissions", "date_updated"})
         actions = tuple(Set(name, value) for name, value in changed.items())
         try:

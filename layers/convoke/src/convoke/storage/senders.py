@@ -81,7 +81,7 @@ class SenderRepository:
             after = page[-1]
 
     def update(self, sender: Sender, change: SenderChange, at: datetime) -> Sender | None:
-        """Store the friendly name and the limit if `change` sets them, and return the sender.
+        """Store the friendly name and the limit if `change` sets them, and the date of update `at`. Return the sender.
 
         Returns None if the sender was deleted.
         """

@@ -1,6 +1,6 @@
 """`/convoke/v1/Keys`: the API keys of the account, without their secrets.
 
-An API key gives access to this resource, unlike to `/2010-04-01/Accounts/{AC}/Keys`. See
+A client may fetch this list with an API key. For `/2010-04-01/Accounts/{AC}/Keys`, a client needs the Auth Token. See
 docs/behaviour/accounts-and-api-keys.md.
 """
 
