@@ -122,7 +122,7 @@ class Message(Model):
     @model_validator(mode="before")
     @classmethod
     def _from_old_item(cls, stored: Mapping[str, object]) -> Mapping[str, object]:
-        """Convert an item that Convoke 1.0 or earlier has stored. Return any other item unchanged.
+        """Convert an item that an early version of Convoke has stored. Return any other item unchanged.
 
         The old item has at most one media, with the SID `media_sid`. If the message has copies, `delivery` contains
         their number, and all of them have the status `sent`.

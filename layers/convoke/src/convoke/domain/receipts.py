@@ -66,7 +66,7 @@ class Receipt(Model):
     address: str | None = None
     """The phone, or the e-mail address, that gets the copy.
 
-    None if version 1.0 or earlier stored the receipt. These versions did not send copies to carriers.
+    None if an early version of Convoke stored the receipt. Early versions did not send copies to carriers.
     """
     business_address: str | None = None
     """The address that the phone sees as the sender. If this field is None, no carrier can send the copy."""

@@ -33,7 +33,7 @@ class UpdateMessage(MessageChange):
 
 
 class MessageMediaRepresentation(Representation):
-    """A media of a message. If Convoke 1.0 or earlier stored the message, all values except the SID are null."""
+    """A media of a message. If an early version of Convoke stored the message, all values except the SID are null."""
 
     sid: str
     size: int | None
