@@ -123,7 +123,11 @@ def test_event_that_the_receiver_accepted_is_not_delivered_again(moto: MotoInsta
 
 
 def test_last_attempt_is_repeated_if_its_conclusion_is_lost(moto: MotoInstance) -> None:
-    """The process ends after the last attempt is recorded, but before the message is in the dead-letter queue."""
+    """If the process ends after the last attempt is recorded, the dead letter can be missing. SQS repeats the message.
+
+    The test sends the message again to simulate the repetition. The first process has not really ended, so the queue
+    contains two dead letters.
+    """
     send(moto, f"{URL}#rc=0")
     body = received(moto)
     moto.receivers.statuses = [500, 500]
