@@ -185,7 +185,7 @@ class Change(Model):
     event_id: int | None = None
     """The event id that chat clients get. See `last_event_id` for None."""
     former_identity: str | None = None
-    """The identity that an update of a participant removed or replaced. None for all other changes."""
+    """The identity that the change removed from a participant that still exists. None for all other changes."""
 
     removed_user_sid: str | None = None
     """The SID of the User that the change deleted. None for all other changes."""
