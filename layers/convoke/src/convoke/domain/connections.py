@@ -48,7 +48,7 @@ def connection_settings(url: str) -> ConnectionSettings:
     range.
 
     Without `ct`, the limit `connect` is DEFAULT_TIMEOUT_SECONDS. Without `rt`, the limit `read` is the limit for the
-    whole call. Both limits never exceed the limit for the whole call.
+    whole call. Neither limit exceeds the limit for the whole call.
     """
     given = _overrides(urlsplit(url).fragment)
     connect, read, total = (given.get(key, 0) / 1000 for key in ("ct", "rt", "tt"))
