@@ -154,7 +154,10 @@ class FilledInstance:
         return answer.body
 
     def path(self, rule: str) -> str:
-        """Return the path of the list with the route `rule`, with the SIDs of resources that `__init__` created."""
+        """Return the path of a list, and the start of the query.
+
+        `rule` is the rule of the list's route. The path contains the SIDs of resources that `__init__` created.
+        """
         if rule.endswith("/Receipts"):
             rule = rule.partition("Conversations/")[0] + self.receipts
         values = {

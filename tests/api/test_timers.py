@@ -356,7 +356,10 @@ def test_two_sweepers_fire_a_timer_once(
 
 @dataclass(frozen=True)
 class InterruptedTable:
-    """A table that calls a function of `meanwhile` when an update's condition fails, as long as functions are left."""
+    """A table that calls one function in `meanwhile` each time the condition of an update fails.
+
+    The table removes the function from `meanwhile`. If `meanwhile` is empty, the table calls nothing.
+    """
 
     table: Any
     meanwhile: list[Meanwhile]

@@ -31,7 +31,7 @@ def data(tmp_path: Path) -> str:
 
 @contextmanager
 def held_write_lock(data: str) -> Iterator[sqlite3.Connection]:
-    """Hold the data file's write lock until the block or the transaction ends."""
+    """Hold the data file's write lock until the `with` block ends, or until the caller ends the transaction."""
     with closing(sqlite3.connect(data, isolation_level=None, check_same_thread=False)) as connection:
         connection.execute("BEGIN IMMEDIATE")
         yield connection
@@ -143,7 +143,10 @@ def test_steps_wait_for_lock_and_run_after_its_release(data: str) -> None:
 
 
 def test_thread_waits_for_lock_and_gives_up(data: str) -> None:
-    """The sweeper, the clock, and requests that call a receiver use the table on worker threads, as this test does."""
+    """The test uses the table on a worker thread.
+
+    The sweeper, requests that move the test clock, and requests that call a receiver do the same.
+    """
 
     async def scenario(instance: EmbeddedInstance) -> None:
         async with instance.served():

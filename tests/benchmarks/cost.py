@@ -182,10 +182,10 @@ def as_straightforward(steps: Mapping[str, Cost]) -> Usage:
 
 
 def unanswered(deliver: Cost) -> Usage:
-    """Return the additional usage of a delivery whose receiver never answers.
+    """Return how much more a delivery uses if its receiver never answers, compared with one successful attempt.
 
-    `deliver` is the cost of the step `deliver`. Every attempt waits until the timeout. Apart from the wait, an attempt
-    uses at most as much as the step.
+    `deliver` is the cost of the step `deliver`, which makes one attempt. Every attempt without an answer waits until
+    the timeout. Apart from the wait, each retry uses at most as much as the step.
     """
     waiting = (1 + DEFAULT_RETRIES) * DEFAULT_TIMEOUT_SECONDS - RECEIVER_MS / 1000
     return {

@@ -123,7 +123,11 @@ def test_event_that_the_receiver_accepted_is_not_delivered_again(moto: MotoInsta
 
 
 def test_last_attempt_is_repeated_if_its_conclusion_is_lost(moto: MotoInstance) -> None:
-    """The process ends after the last attempt is recorded, but before the message is in the dead-letter queue."""
+    """SQS delivers a message again if the process ends before it sends the dead letter.
+
+    The test simulates such a second delivery: it sends the message again. In the test, the first delivery has also made
+    a dead letter, so there are two dead letters at the end.
+    """
     send(moto, f"{URL}#rc=0")
     body = received(moto)
     moto.receivers.statuses = [500, 500]

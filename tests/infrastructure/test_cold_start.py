@@ -25,8 +25,8 @@ MAX_BYTECODE_INSTRUCTIONS = 7_172_000
 Unlike a duration, this number is the same on every machine, within 0.01 %. The test counts bytecode instructions,
 because Python itself can count them. `tests.benchmarks.cold_start` counts CPU instructions, but needs Valgrind.
 
-If a change makes the cold start cheaper, lower the constant. A cold start imports only the resources that most first
-requests need (`FREQUENT` in `aws/handlers/api.py`).
+If a change makes the cold start cheaper, lower the constant. To keep the number low, a cold start imports only the
+resources that most first requests need (`FREQUENT` in `aws/handlers/api.py`).
 """
 
 COUNTING = """

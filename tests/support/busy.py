@@ -10,7 +10,7 @@ from convoke.storage.table import Key
 
 
 class BusyConnection:
-    """Makes the next `failures` SELECT statements fail with the SQLite error `name`.
+    """Makes the next `failures` queries fail with the SQLite error `name`. A query begins with SELECT or WITH.
 
     Statements inside a transaction succeed, because the transaction holds its locks.
     """

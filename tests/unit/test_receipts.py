@@ -1,4 +1,4 @@
-"""A message's delivery summary counts its receipts by status (domain/receipts.py)."""
+"""For each status, a delivery summary says whether all, some or no receipts have reached it (domain/receipts.py)."""
 
 from __future__ import annotations
 

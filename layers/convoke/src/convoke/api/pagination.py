@@ -40,7 +40,7 @@ MAX_PAGE_BYTES = 6_000_000
 """The maximum size of all resources on one page, with the escapes that `_bytes_on_lambda` describes.
 
 A larger page is shortened, but keeps at least one resource. A Lambda function's response must be at most 6,291,456
-bytes, which leaves room for `meta` and the headers. See
+bytes. The difference between the two numbers is left for `meta` and the headers. See
 https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html.
 """
 

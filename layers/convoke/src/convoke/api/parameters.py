@@ -1,7 +1,7 @@
 """Parse form parameters and query parameters into immutable models.
 
 The domain's models define the fields and the rules. The modules in `resources/` have subclasses of these models, which
-add the parameter names. `CreateParticipant` is in this module.
+add the parameter names. Exception: for a new participant, `CreateParticipant` in this module has the parameter names.
 """
 
 from __future__ import annotations

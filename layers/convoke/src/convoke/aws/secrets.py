@@ -84,7 +84,7 @@ class SecretApiKeyMasters:
         return Masters(current=content.pop(CURRENT), secrets=content)
 
     def put(self, before: Masters | None, after: Masters) -> bool:
-        """Replace the master secrets and return True. `before` is None if there is no secret yet.
+        """Store the master secrets `after`, and return True. If `before` is None, create the secret.
 
         The method does not compare `before` with the stored master secrets, because only the command line changes them.
         """

@@ -136,7 +136,11 @@ def _republish(installation: Installation, body: str) -> bool:
 
 
 def _summary(body: str) -> dict[str, Any]:
-    """Return the SIDs, the event type and the target of a queue message, but no text that people wrote."""
+    """Return the fields to show for a dead letter. No field contains text that people wrote.
+
+    The fields are the SIDs, the event id, the event type and the target, or the period of a StreamBatch. For a body
+    that cannot be parsed, the only field is `unreadable`.
+    """
     try:
         message = json.loads(body)
         # A delivery contains the event under `event`. EventBridge's envelope contains the event under `detail`. Events,

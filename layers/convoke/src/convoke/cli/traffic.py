@@ -40,8 +40,9 @@ Line = dict[str, object]
 class Traffic:
     """Implements `Observer`. Prints a line for each request, each delivery attempt and some calls of chat clients.
 
-    `Observer.chat_call_finished` says for which calls. Requests for HEALTH_PATH get no line. A separate thread formats
-    and writes the lines, so that a blocked terminal does not block the API.
+    Calls of chat clients that only read get no line, unless they fail. See `Observer.chat_call_finished` for the exact
+    rule. Requests for HEALTH_PATH get no line. A separate thread formats and writes the lines, so that a blocked
+    terminal does not block the API.
     """
 
     def __init__(self, rule_of: RuleOf, *, as_json: bool, stream: TextIO | None = None) -> None:

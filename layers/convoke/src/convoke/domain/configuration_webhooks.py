@@ -1,4 +1,4 @@
-"""The webhooks of an account. They get the events of each service for which no webhook URL is configured.
+"""The webhooks of an account. They get the events of each service that has no pre-event URL and no post-event URL.
 
 See docs/behaviour/configuration-webhooks.md#account-webhooks.
 """
@@ -22,7 +22,10 @@ class Target(StrEnum):
 
 
 class ConfigurationWebhooks(Model):
-    """The stored webhooks of an account. They get only events whose type is in `filters`."""
+    """The stored webhooks of an account. They get only events whose type is in `filters`.
+
+    If `filters` is None, the webhooks get no events.
+    """
 
     account_sid: str
     method: Method = Method.POST

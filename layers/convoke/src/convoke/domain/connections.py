@@ -10,7 +10,7 @@ from typing import NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 
 DEFAULT_TIMEOUT_SECONDS = 5.0
-"""The default time limit for a call to a webhook. The URL can override this default."""
+"""The time limit for a call to a webhook whose URL has no overrides. See `connection_settings`."""
 
 MAX_TIMEOUT_SECONDS = 15.0
 
@@ -43,9 +43,12 @@ class ConnectionSettings(NamedTuple):
 def connection_settings(url: str) -> ConnectionSettings:
     """Return the connection settings of a URL. The function ignores unknown, malformed and out-of-range overrides.
 
-    Without `tt`, the limit for the whole call is the sum of `ct` and `rt`. A sum outside the range from
-    `DEFAULT_TIMEOUT_SECONDS` to `MAX_TIMEOUT_SECONDS` becomes the nearest limit of this range. The limits `connect` and
-    `read` never exceed the limit for the whole call.
+    Without `tt`, the limit for the whole call is the sum of `ct` and `rt`. A missing override counts as 0 in this sum.
+    A sum outside the range from `DEFAULT_TIMEOUT_SECONDS` to `MAX_TIMEOUT_SECONDS` becomes the nearest limit of this
+    range.
+
+    Without `ct`, the limit `connect` is DEFAULT_TIMEOUT_SECONDS. Without `rt`, the limit `read` is the limit for the
+    whole call. Neither limit exceeds the limit for the whole call.
     """
     given = _overrides(urlsplit(url).fragment)
     connect, read, total = (given.get(key, 0) / 1000 for key in ("ct", "rt", "tt"))

@@ -174,7 +174,7 @@ class Change(Model):
     """
     events: tuple[Event, ...]
     notify_webhooks: bool = Field(alias="webhooks")
-    """Whether webhooks get at least one of the events. In stored items, the name of the field is `webhooks`."""
+    """Whether `notify_webhooks` of at least one event is True. In stored items, the field has the name `webhooks`."""
     has_copies: bool = Field(default=False, exclude_if=not_)
     """Whether one of the events has `copies`."""
     published_by_maker: bool = False
@@ -185,7 +185,7 @@ class Change(Model):
     event_id: int | None = None
     """The event id that chat clients get. See `last_event_id` for None."""
     former_identity: str | None = None
-    """The identity that a participant has lost, although the change did not delete the participant. Otherwise None."""
+    """The identity that the change removed from a participant that still exists. None for all other changes."""
 
     removed_user_sid: str | None = None
     """The SID of the User that the change deleted. None for all other changes."""
@@ -225,8 +225,9 @@ class Change(Model):
     def touches(self) -> tuple[Touch, ...]:
         """The touches that the change causes. A touch is a change in a Sync object. See domain/sync_objects.py.
 
-        A change can also touch the maps of conversations of all participating chat users. `members_action` describes
-        these touches. This property does not include these touches, because a conversation can have 1,000 participants.
+        Each chat user has a map of conversations, which is a Sync object. A change can also touch the maps of all chat
+        users who participate in the conversation. This property does not include these touches, because a conversation
+        can have 1,000 participants. `members_action` describes these touches.
         """
         found = [touch for event in self.own_events for touch in touches_of(event)]
         if self.removed_user_sid:

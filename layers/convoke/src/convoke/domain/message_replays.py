@@ -17,7 +17,7 @@ class Span(NamedTuple):
     """The range of messages that a replay must still send to the webhook."""
 
     first: int
-    """The index at which the range starts. The message with this index may be deleted."""
+    """The index at which the range starts. Possibly the message with this index no longer exists."""
     until: int
     """The index of the last message before the creation of the webhook."""
 

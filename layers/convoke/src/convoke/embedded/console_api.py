@@ -1,6 +1,7 @@
 """The resource `/convoke/v1/ConsoleKeys`: the console exchanges a one-time code for an API key.
 
-The engine on AWS does not have this resource, because strangers without credentials could make it read the table.
+The engine on AWS does not have this resource, because each request from a stranger without credentials would cost a
+read of the table.
 """
 
 from __future__ import annotations

@@ -77,7 +77,8 @@ class DueConversations:
         """Claim an unfinished conversation. Then erase the conversation if it is deleted, or continue its provisioning.
 
         The claim sets a later due time. Therefore the next attempt does not start immediately if the sweeper crashes.
-        Does nothing if the claim fails. If the conversation is overdue, the method also stores an alert.
+        Does nothing if the claim fails. If the conversation is overdue, the method also stores an alert. Raises
+        TimeIsOverError if the time of the sweep is over before the conversation is erased completely.
         """
         next_attempt = self.retries.next_attempt_at(self.now(), conversation.attempts + 1)
         if not self.conversations.claim(conversation, next_attempt):

@@ -141,8 +141,9 @@ class InboundMessageOperations:
     def _group_with_last_copy(self, account_sid: str, inbound: InboundMessage) -> Conversation | None:
         """Return the group that the phone probably answers, or None.
 
-        This is the open group whose last copy from this business number to this phone is the newest. Only carriers that
-        cannot send a group MMS make this search necessary: see `can_answer_in`.
+        The candidates are the open groups that contain the phone and the business number. The result is the candidate
+        with the newest copy from the business number to the phone. Only carriers that cannot send a group MMS make this
+        search necessary: see `can_answer_in`. For a message to several receivers, the result is always None.
         """
         if inbound.is_group:
             return None

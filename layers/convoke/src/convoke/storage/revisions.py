@@ -47,9 +47,10 @@ def revise(
     acquired_locks: Sequence[Lock] = (),
     other_writes: Iterable[Write] = (),
 ) -> None:
-    """Apply `actions` to the conversation, acquire the locks, and apply the other writes, in one transaction.
+    """In one transaction, apply `actions` to the conversation, store `change`, and apply the other writes.
 
-    `change` contains the events to publish. If `change` is None, nothing is published.
+    The same transaction acquires the locks and increments the revision. `change` contains the events to publish. If
+    `change` is None, nothing is published.
 
     Raises ChangedMeanwhileError if the stored conversation does not have the revision of `before`, or if a condition of
     `other_writes` fails. Otherwise, if another conversation holds a lock, raises the error of this lock.

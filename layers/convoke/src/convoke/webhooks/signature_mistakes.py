@@ -60,9 +60,10 @@ def find_mistakes(url: str, body: str, token: str, signature: str) -> list[str] 
 
 
 def _texts(body: str) -> dict[str, str | None]:
-    """Map each text of parameters that Convoke may have signed to the first mistake that leads to this text.
+    """Map each text that Convoke may have signed for the body to the first mistake that leads to this text.
 
-    The text of the body that arrived is mapped to None.
+    `sorted_text` makes such a text from the parameters in the body. The text of the body that arrived is mapped to
+    None.
     """
     mistakes_by_text: dict[str, str | None] = {}
     for mistake, parameters in _bodies(body):
@@ -109,7 +110,11 @@ def _paths(url: SplitResult) -> Variants[str]:
 
 
 def _queries(query: str) -> Variants[str]:
-    """Return the query strings that Convoke may have signed, each with the first mistake that leads to it, or None."""
+    """Return the query strings that Convoke may have signed.
+
+    Each pair contains the first mistake that leads to the query string. The mistake is None for the query string that
+    arrived.
+    """
     mistakes_by_query: dict[str, str | None] = {query: None}
     for mistake, other in _other_queries(query) if query else ():
         mistakes_by_query.setdefault(other, mistake)
