@@ -71,8 +71,8 @@ class InboundMessageRepository:
     def groups_by_last_copy(self, account_sid: str, address: str, projected_address: str) -> list[Conversation]:
         """Return the groups in which a phone has got copies from a business number.
 
-        The groups are ordered by the date of the last copy, newest first. The list has at most MAX_GROUPS groups, and
-        can contain closed groups.
+        The groups are ordered by the date of the last copy, newest first. The list has at most MAX_GROUPS groups. The
+        list can contain closed groups, but no deleted groups.
         """
         partition = keys.group_copies(account_sid, address, projected_address)
         copies = self.table.query(partition, limit=MAX_GROUP_COPIES, consistent=True)
