@@ -41,7 +41,7 @@ from convoke.storage.table import (
 )
 
 MAX_GROUP_COPIES = 1000
-"""The maximum number of groups that `groups_by_last_copy` reads for one phone and one business number."""
+"""The maximum number of dates of a last copy that `groups_by_last_copy` reads: one date for each group."""
 
 MAX_GROUPS = 100
 """The maximum number of groups that `groups_by_last_copy` returns."""
