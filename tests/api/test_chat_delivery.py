@@ -1,6 +1,7 @@
 """The `Hub` of the chat server notifies chat clients of changes (embedded/chat/hub.py).
 
-These tests use real Sync objects and real sockets.
+The chat server also limits the calls of each client, and the memory for the client's unsent frames. These tests use
+real Sync objects and real sockets.
 """
 
 from __future__ import annotations

@@ -170,11 +170,11 @@ def test_stale_write_after_deletion_is_refused(instance: Instance, write: str, s
 @pytest.mark.each_engine
 @pytest.mark.parametrize("end", ["finalize", "close"])
 def test_delete_read_before_initializing_ended_is_refused(instance: Instance, end: str) -> None:
-    """The deletion uses data that it read in the state `initializing`. Then the state changes.
+    """A deletion reads the conversation in the state `initializing`. Then the state changes. Then the deletion writes.
 
-    The deletion must be refused for two reasons. The deletion must also store the event about the end of
-    `initializing`, because this event may be unpublished, and the old data lacks this event. After a close, the
-    conversation no longer holds the locks in the old data.
+    The write must be refused for two reasons. First, the event about the end of `initializing` may be unpublished. A
+    deletion must store this event again, but the old data does not contain the event. Second, the old data contains
+    locks that a closed conversation no longer holds.
     """
     sid = conversation_in(instance, "initializing")
     if end == "finalize":

@@ -1,4 +1,4 @@
-"""Concurrent changes of a conversation, its unique name and its webhooks: no accepted change is lost.
+"""Requests change a conversation, its unique name and its webhooks at the same time. No accepted change is lost.
 
 No lock remains without its conversation.
 """

@@ -29,7 +29,7 @@ MANY_CLIENTS, MANY_CLIENTS_SECONDS = 16, 3.0
 ONE_CLIENT_SECONDS = 1.5
 
 FETCHED_CONVERSATIONS = 500
-"""How many random conversations a client fetches, one after the other."""
+"""The number of random conversations. A client fetches them one after the other, and then again from the first."""
 
 
 class FilledFile:

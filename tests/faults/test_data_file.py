@@ -1,4 +1,4 @@
-"""Convoke reports failures of the data file and its folder. Commands check the file, back it up and restore it.
+"""Convoke reports failures of the data file and its folder. Commands check the file and back it up.
 
 tests/api/test_failed_commits.py contains the tests of a full disk.
 """

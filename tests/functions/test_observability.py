@@ -155,7 +155,7 @@ def test_webhook_retry_is_logged_as_warning(moto: MotoInstance, lines: Lines) ->
 def test_logs_contain_no_personal_data_or_tokens(
     moto: MotoInstance, lines: Lines, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The test causes a success, a refused webhook, an unreadable queue message and an internal error."""
+    """The test causes a success, a refused webhook, two unreadable queue messages and an internal error."""
     moto.receivers.statuses = [404]
     webhook = {"PostWebhookUrl": "https://hooks.example.com/", "Filters": "onConversationStateUpdated"}
     moto.call("POST", "/v1/Configuration/Webhooks", webhook)

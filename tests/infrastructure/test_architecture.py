@@ -1,4 +1,8 @@
-"""The package follows the import rules, and import-linter reports a violation that a test adds to a copy."""
+"""The package follows the import rules, and import-linter reports a violation that a test adds to a copy.
+
+The pre-commit hooks run the locked tools, CI runs the test command of the README, and all settings contain the same
+Python version.
+"""
 
 from __future__ import annotations
 

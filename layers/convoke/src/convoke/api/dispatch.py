@@ -114,7 +114,7 @@ class Dispatcher:
         return node.rule if node else None
 
     def is_public(self, path: str) -> bool:
-        """Return whether a path belongs to a route without authentication."""
+        """Return whether requests to a path need no credentials."""
         node = self._root.find(path, [])
         return node is not None and node.is_public
 

@@ -15,7 +15,7 @@ class RoutingTree(Generic[Target]):
     literals: dict[str, RoutingTree[Target]] = field(default_factory=dict)
     """Maps each literal segment, such as `Conversations`, to its child."""
     value: RoutingTree[Target] | None = None
-    """The child for a path parameter. It matches any segment that ends with the child's `suffix`."""
+    """The child for a path parameter. It matches a segment that consists of a value and the child's `suffix`."""
     suffix: str = ""
     """The text that must follow the path parameter in this node's segment, such as `.json`."""
     methods: dict[str, tuple[Target, tuple[str, ...]]] = field(default_factory=dict)
@@ -35,7 +35,7 @@ class RoutingTree(Generic[Target]):
         """Add a route. Each segment of `rule` is a literal, or a path parameter such as `<sid>` or `<sid>.json`.
 
         `target` is what the caller wants to find for this route, such as the handler. Raises ValueError if another
-        route has a different suffix after the same path parameter.
+        route has a path parameter with a different suffix at the same place.
         """
         node, names = self, []
         for segment in rule.split("/")[1:]:

@@ -245,7 +245,7 @@ class Conversation(Model):
         return self.model_copy(update=ends).due_no_later_than_timers()
 
     def with_expired_timers(self, moment: datetime) -> Self:
-        """Return the conversation in the state that its timers require at `moment`.
+        """Return the conversation with the state and the `due_at` that its timers require at `moment`.
 
         If both timers have ended, the state becomes `closed` and not `inactive`. If only the inactive timer has ended,
         the closed timer continues.
@@ -268,7 +268,8 @@ class Conversation(Model):
         """Return a copy whose `due_at` is not later than the end of the timer that ends first.
 
         A `due_at` that is earlier than this end stays. Therefore the restart of a timer causes no write to the index
-        `due`. The sweeper corrects `due_at` at the earlier time. If no timer runs, `due_at` becomes None.
+        `due`. The sweeper corrects `due_at` at the earlier time. If no timer runs, `due_at` becomes None. An unfinished
+        conversation (see `is_unfinished`) keeps its `due_at`.
         """
         # The `due_at` of an unfinished conversation is not the end of a timer. See `due_at`.
         if self.is_unfinished:
@@ -454,7 +455,10 @@ NEXT_STATE_SCHEMA = word_schema(
 
 
 class ConversationChange(ConversationParameters):
-    """The parameters of a request that updates a conversation. Only the fields in `model_fields_set` change."""
+    """The parameters of a request that updates a conversation.
+
+    Only the parameters in `model_fields_set` have an effect.
+    """
 
     state: Annotated[State, BeforeValidator(parse_state), NEXT_STATE_SCHEMA] | None = None
 

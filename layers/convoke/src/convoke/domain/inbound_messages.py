@@ -40,7 +40,7 @@ class Keyword(StrEnum):
     """A request to the carrier that a phone makes with a single word, such as STOP.
 
     Each carrier lists the phones that refuse messages from a business number. STOP adds the phone to this list, and
-    START removes the phone.
+    START removes the phone. HELP asks for information and does not change the list.
     """
 
     STOP = "STOP"
@@ -206,7 +206,7 @@ class InboundMessage(Model):
         return tuple(NewParticipant(messaging_binding=binding) for binding in bindings)
 
     def record(self, message: Message, moment: datetime) -> InboundRecord:
-        """Return the record about this inbound message, which Convoke stores as `message`."""
+        """Return the record about this inbound message. `message` is the stored message of the conversation."""
         return InboundRecord(
             account_sid=message.account_sid,
             provider=self.provider,

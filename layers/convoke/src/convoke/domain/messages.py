@@ -345,7 +345,7 @@ class NewPhoneMessage(NewMediaMessage):
 
 
 class MessageChange(MessageParameters):
-    """The parameters of a request that updates a message. Only the fields in `model_fields_set` change."""
+    """The parameters of a request that updates a message. Only the parameters in `model_fields_set` have an effect."""
 
     order_of_checks: ClassVar[tuple[type[ConversationsError], ...]] = (
         AuthorTooLongError,

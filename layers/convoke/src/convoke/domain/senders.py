@@ -210,7 +210,7 @@ class NewSender(SenderParameters):
 class AssignedSender(Model):
     """A sender at AWS that the operator assigns to an account.
 
-    `origination_identity` is a phone number or a pool in the deployment's AWS account.
+    `origination_identity` is the ARN of a phone number or of a pool in the deployment's AWS account.
     """
 
     address: ProxyAddress

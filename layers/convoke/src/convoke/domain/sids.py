@@ -69,8 +69,8 @@ class NewSid(Protocol):
     def batch(self, prefix: Prefix, count: int) -> list[str]:
         """Return `count` new SIDs that begin with the same digits, because they contain the same time.
 
-        The storage layer stores the common digits of the participants' SIDs only once. Equal times therefore keep the
-        item small.
+        The item of a provisioning contains the SIDs of its participants, and stores the common first digits of these
+        SIDs only once. Equal times therefore keep this item small.
         """
         ...
 

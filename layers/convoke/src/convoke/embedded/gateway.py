@@ -307,7 +307,11 @@ async def _body(receive: Receive) -> bytes | None:
 
 
 def headers_of(scope: Message, *, trust_forwarded: bool) -> dict[str, str]:
-    """Return the headers of a request. As in API Gateway, `x-forwarded-proto` contains the scheme (http or https)."""
+    """Return the headers of a request. As in API Gateway, `x-forwarded-proto` contains the scheme (http or https).
+
+    If `trust_forwarded` is True and the request has the headers `X-Forwarded-Proto` and `X-Forwarded-Host`, the scheme
+    and the host come from these headers.
+    """
     headers: dict[str, str] = {}
     for raw_name, raw_value in scope["headers"]:
         name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")

@@ -39,7 +39,10 @@ RULES: tuple[Rule, ...] = (
 
 
 def simulate_routes(load: Callable[[], Mapping[Rule, Endpoint[AccountHandler]]]) -> tuple[AccountRoute, ...]:
-    """Return the routes. `load` returns the endpoint of each rule. `load` is called once, at the first use."""
+    """Return the routes. `load` returns the endpoint of each rule.
+
+    `load` is called only once, at the first use of an endpoint.
+    """
     loaded = cache(load)
 
     def endpoint(rule: Rule) -> Endpoint[AccountHandler]:

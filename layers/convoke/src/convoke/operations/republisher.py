@@ -24,9 +24,10 @@ class Republisher:
     bus: EventBus
 
     def republish_change(self, unpublished: UnpublishedChange) -> int:
-        """Publish the events of a change, and return the number of published events. Raises UnreadableChangeError.
+        """Publish the events of a change, and return the number of published events.
 
-        If the change does not exist, nothing is published.
+        If the change does not exist, nothing is published. Raises UnreadableChangeError if the stored change cannot be
+        read.
         """
         change = self.changes.fetch(unpublished.account_sid, unpublished.change_sid)
         events = change.events if change else ()

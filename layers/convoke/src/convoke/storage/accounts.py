@@ -16,7 +16,7 @@ from convoke.storage.services import service_still_exists
 from convoke.storage.table import Exists, NotExists, Put, Table, TransactionCanceledError, Update
 
 MAX_LISTED_ACCOUNTS = 1000
-"""The maximum number of accounts in the operator's list. No deployment is expected to have more accounts."""
+"""The maximum number of accounts that `list` returns. No deployment is expected to have more accounts."""
 
 
 @lean_dataclass
@@ -70,7 +70,11 @@ class AccountRepository:
             raise
 
     def list(self) -> list[Account]:
-        """Return the accounts of the deployment, at most MAX_LISTED_ACCOUNTS, oldest first."""
+        """Return the accounts of the deployment, oldest first.
+
+        If there are more than MAX_LISTED_ACCOUNTS accounts, return only this number of accounts: the accounts with the
+        least SIDs.
+        """
         stored = self.table.query(keys.account_directory(), limit=MAX_LISTED_ACCOUNTS, consistent=True)
         return sorted((items.to_resource(Account, item) for item in stored), key=lambda account: account.date_created)
 

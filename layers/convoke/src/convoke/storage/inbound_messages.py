@@ -41,7 +41,7 @@ from convoke.storage.table import (
 )
 
 MAX_GROUP_COPIES = 1000
-"""The maximum number of groups that `groups_by_last_copy` reads for one phone and one business number."""
+"""The maximum number of dates of a last copy that `groups_by_last_copy` reads: one date for each group."""
 
 MAX_GROUPS = 100
 """The maximum number of groups that `groups_by_last_copy` returns."""
@@ -71,8 +71,8 @@ class InboundMessageRepository:
     def groups_by_last_copy(self, account_sid: str, address: str, projected_address: str) -> list[Conversation]:
         """Return the groups in which a phone has got copies from a business number.
 
-        The groups are ordered by the date of the last copy, newest first. The list has at most MAX_GROUPS groups, and
-        can contain closed groups.
+        The groups are ordered by the date of the last copy, newest first. The list has at most MAX_GROUPS groups. The
+        list can contain closed groups, but no deleted groups.
         """
         partition = keys.group_copies(account_sid, address, projected_address)
         copies = self.table.query(partition, limit=MAX_GROUP_COPIES, consistent=True)

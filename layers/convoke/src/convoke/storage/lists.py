@@ -138,7 +138,8 @@ def _merge(pages: Sequence[list[Item]], *, forward: bool, limit: int) -> ListEnt
     """Merge the entries of all shards. `pages` has one page for each shard.
 
     A page with `limit` entries may be incomplete: its shard may have further entries, which were not read. These
-    entries come after the end of the page. Therefore the result ends where the first incomplete page ends.
+    entries come after the end of the page. Therefore the result ends at the first position at which an incomplete page
+    ends.
     """
     nearest = min if forward else max
     end = nearest((position_of(page[-1]) for page in pages if len(page) == limit), default=None)

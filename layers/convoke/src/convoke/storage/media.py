@@ -80,7 +80,8 @@ class MediaRepository:
 def use_writes(message: Message, media: Iterable[Media]) -> list[Update]:
     """Return the writes that record that a new message contains the media.
 
-    A write fails if the media was deleted or is already in another message.
+    The writes also remove the media from the index `due`. A write fails if the media was deleted or is already in
+    another message.
     """
     actions = (
         Set("conversation_sid", message.conversation_sid),

@@ -52,7 +52,7 @@ class SyncMembership(NamedTuple):
         """The event id of the last change of this membership in the User's map of conversations.
 
         A change of the conversation's state counts too, because clients see a new conversation only when it leaves
-        `initializing`. That is later than the change that stored the participant.
+        `initializing`. The change of the state is later than the change that stored the participant.
         """
         return max(self.participant.last_event_id, self.conversation.state_event_id or 0)
 

@@ -16,7 +16,10 @@ CHAT_PREFIX = "/Client/v2"
 
 
 def principal_of(operations: Operations, request: ChatRequest) -> Principal:
-    """Return the user who sends a request that does not belong to a conversation."""
+    """Return the user who sends a request that does not belong to a conversation.
+
+    Raise InvalidAccessTokenError if the User does not exist.
+    """
     return _principals(operations).in_service(request.service, request.identity)
 
 
@@ -44,8 +47,8 @@ def checked_webhooks(
 ) -> RequestWebhooks:
     """Return the object that sends the pre-event of a change in a conversation.
 
-    If optimistic locking fails, the operation runs again. Before each repetition, the object raises an error if the
-    permissions of the user are no longer those of `principal`.
+    If optimistic locking fails, the operation runs again. In each repetition, the object raises an error if the
+    permissions of the user differ from the permissions of `principal`.
     """
 
     def check() -> None:

@@ -1,4 +1,4 @@
-"""`/healthz`: tells load balancers and container engines that the API answers, without authentication.
+"""`/healthz`: tells load balancers and container engines that the API answers. The request needs no credentials.
 
 See docs/behaviour/requests-and-answers.md#health.
 """

@@ -32,8 +32,8 @@ MAX_CALLS_UNDER_WAY = 64
 MAX_UNSENT_BYTES = 1024 * 1024
 """If the queued frames for a client reach this total size, the server reads no further calls from the client.
 
-The server still queues replies to earlier calls. But if an event or a ping is due, the server disconnects the client
-instead of queueing another frame. After the client connects again, it gets the missed events.
+The server still queues replies to earlier calls. But if a notification is due, such as an event or a ping, the server
+disconnects the client instead of queueing the notification. After the client connects again, it gets the missed events.
 """
 
 MAX_SUBSCRIPTIONS = 6_000
@@ -61,7 +61,8 @@ OFFLINE_GRACE_SECONDS = 10.0
 TYPING_TIMEOUT_SECONDS = 5
 """How long a client waits before it reports again that its user is typing.
 
-The server tells the client this time, but does not enforce it.
+The server tells the client this time, but does not enforce it. If the client sends no further report,
+the clients of other Users hide the typing indicator one second after this time (hub.py).
 """
 
 STOP_GRACE_SECONDS = 1.0
