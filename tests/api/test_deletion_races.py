@@ -172,8 +172,9 @@ def test_stale_write_after_deletion_is_refused(instance: Instance, write: str, s
 def test_delete_read_before_initializing_ended_is_refused(instance: Instance, end: str) -> None:
     """A deletion reads the conversation in the state `initializing`. Then the state changes. Then the deletion writes.
 
-    The write must be refused for two reasons. First, the event about the end of `initializing` may be unpublished. A
-    deletion must store this event again, but the old data does not contain the event. Second, the old data contains
+    The write must be refused for two reasons. First, the event about the end of `initializing` may be unpublished.
+    Convoke does not publish the earlier events of a deleted conversation, so the record of the deletion must contain
+    this event. The old data does not contain the event. Second, the old data contains
     locks that a closed conversation no longer holds.
     """
     sid = conversation_in(instance, "initializing")

@@ -224,9 +224,10 @@ def dollars(used: Usage) -> dict[str, float]:
 
 
 def count() -> tuple[dict[str, Usage], Usage]:
-    """Count one conversation in each design.
+    """Measure what one conversation uses in each design.
 
-    Return a mapping from each design's name to its usage, and the result of `unanswered` for Convoke.
+    Return a mapping from each design's name to its usage. Also return how much more a delivery of Convoke uses if its
+    receiver never answers (see `unanswered`).
     """
     with on_ministack():
         deployed = measure(chat(10), webhook=True, account=1)

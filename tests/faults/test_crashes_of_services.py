@@ -36,9 +36,10 @@ BELONGINGS = {
 
 
 def fill_service(instance: Instance) -> str:
-    """Create a service with more items than fit into one page or one batch of this test. Return the service SID.
+    """Create a service with so many items that its erasure needs several pages and batches. Return the service SID.
 
-    Also create a conversation in the default service. Participants in both services have the same identities.
+    The test uses small pages and batches. Also create a conversation in the default service. The identities of its
+    participants exist in the new service too.
     """
     v1 = instance.client().conversations.v1
     v1.conversation_with_participants.create(participant=chat(OTHERS))

@@ -1,7 +1,7 @@
 """The API function receives paths and queries in the form in which API Gateway's HTTP APIs pass them.
 
-An HTTP API changes paths, but MiniStack and the embedded engine do not. Therefore these tests use recorded paths and
-queries of real HTTP APIs.
+An HTTP API changes paths in ways in which MiniStack and the embedded engine do not. For example, it decodes a path
+twice. Therefore these tests use recorded paths and queries of real HTTP APIs.
 """
 
 from __future__ import annotations

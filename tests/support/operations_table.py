@@ -44,9 +44,9 @@ IN_BOTH_TREES = {
     "/Roles": ("GET POST", ""),
     "/Roles/{sid}": ("GET POST DELETE", ""),
 }
-"""Maps each path that also exists below `/Services/{ISxx}` to its methods and a note.
+"""Maps each path that also exists below `/Services/{ISxx}` to all its methods at Twilio, and to a note.
 
-The note describes the methods that Convoke serves.
+The note says what Convoke supports, and with which limits. The note is empty if there is nothing to say.
 """
 
 IN_ONE_TREE = {

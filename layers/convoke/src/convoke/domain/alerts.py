@@ -130,8 +130,8 @@ def webhook_failed_alert(delivery: Delivery, attempt: EventAttempt, entry: type[
 
     `attempt` is the last attempt of the delivery. `entry` contains the code and the text of the alert.
 
-    The event id, the replay SID and the target determine the SID of the alert. Therefore Convoke stores only one alert
-    if it gives up the same delivery twice.
+    The SID of the event, the replay SID and the target determine the SID of the alert. Therefore Convoke stores only
+    one alert if it gives up the same delivery twice.
     """
     event = delivery.event
     outcome = f"the answer was {attempt.status}" if attempt.status else attempt.error

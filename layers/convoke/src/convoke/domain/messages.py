@@ -49,7 +49,7 @@ from convoke.domain.receipts import COUNTED, DeliverySummary, counter_of
 from convoke.domain.sids import Prefix, parse_sid
 
 SYSTEM = "system"
-"""The author of a message if the client sends no author."""
+"""The author of a message if a REST request has no author. Also the creator of a resource if no chat user is known."""
 
 MAX_AUTHOR_CHARACTERS = 256
 MAX_SUBJECT_CHARACTERS = 256

@@ -38,9 +38,9 @@ class _Outcome(Enum):
 class DueServices:
     """Implements `Process` of operations/sweeper.py for deleted services.
 
-    Each call of this object is a pass. Each pass deletes the conversations of the service. Only the last pass deletes
-    all other items. The last pass starts at least SETTLING_TIME after the deletion of the service, and finds no
-    conversation to delete. The reason for this time: a request that read the service before its deletion can create a
+    Each call of this object is a pass. Each pass deletes the conversations of the service. A pass also deletes all other
+    items if it starts at least SETTLING_TIME after the deletion of the service, and finds no conversation to delete. If
+    the time of this pass ends first, a later pass continues. The reason for this time: a request that read the service before its deletion can create a
     conversation afterwards.
     """
 

@@ -405,7 +405,10 @@ def touch_position(event_id: int) -> str:
 
 
 def departure(account_sid: str, user_sid: str, conversation_sid: str) -> Key:
-    """Return the key of the record which shows that a User left a conversation."""
+    """Return the key of a departure.
+
+    A departure shows that a User left a conversation, or that a conversation of the User was deleted.
+    """
     return Key(f"{account_sid}#{user_sid}", f"left#{conversation_sid}")
 
 
