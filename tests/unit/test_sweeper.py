@@ -1,4 +1,7 @@
-"""The sweeper takes one resource from each index shard in turn. Other processes can change a conversation at the same time."""
+"""The sweeper takes one resource from each index shard in turn.
+
+Other processes can change a conversation at the same time.
+"""
 
 from __future__ import annotations
 

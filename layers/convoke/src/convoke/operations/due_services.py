@@ -38,10 +38,10 @@ class _Outcome(Enum):
 class DueServices:
     """Implements `Process` of operations/sweeper.py for deleted services.
 
-    Each call of this object is a pass. Each pass deletes the conversations of the service. A pass also deletes all other
-    items if it starts at least SETTLING_TIME after the deletion of the service, and finds no conversation to delete. If
-    the time of this pass ends first, a later pass continues. The reason for this time: a request that read the service before its deletion can create a
-    conversation afterwards.
+    Each call of this object is a pass. Each pass deletes the conversations of the service. A pass also deletes all
+    other items if it starts at least SETTLING_TIME after the deletion of the service, and finds no conversation to
+    delete. If the time of this pass ends first, a later pass continues. SETTLING_TIME is necessary, because a request
+    that read the service before its deletion can create a conversation afterwards.
     """
 
     deleted_services: DeletedServiceRepository
