@@ -79,7 +79,7 @@ class DurableQueue:
 
         Ignore messages that contain an event, because their receiver is NO_RECEIVER.
         """
-        return [receiver for (receiver,) in self.table.rows(_RECEIVERS, (self.name, self._seconds()))]
+        return [receiver for (receiver,) in self.table.rows_outside_items(_RECEIVERS, (self.name, self._seconds()))]
 
     def next_receivers(self, after: str, limit: int) -> list[str]:
         """Find the receivers that have a visible message and whose keys are greater than `after`.
@@ -87,8 +87,8 @@ class DurableQueue:
         Return the smallest of these keys, sorted, and at most `limit` keys. Ignore messages that have become visible
         since the last call of `make_due_visible`.
         """
-        found = self.table.rows(_NEXT_RECEIVERS, (self.name, after, limit))
-        return [receiver for (receiver,) in found if receiver is not None]
+        found = self.table.rows_outside_items(_NEXT_RECEIVERS, (self.name, after, limit))
+        return [receiver for (receiver,) in found]
 
     def receive(self, receiver: str, *, in_order: bool = False) -> ReceivedMessage | None:
         """Do the same as `receive_ready`, but consider all visible messages."""
@@ -104,7 +104,7 @@ class DurableQueue:
         The received message becomes invisible, and its receive count increases by 1. Return None if no message to
         `receiver` is visible. Ignore messages that have become visible since the last call of `make_due_visible`.
         """
-        found = self.table.rows(_EARLIEST if in_order else _OLDEST, (self.name, receiver))
+        found = self.table.rows_outside_items(_EARLIEST if in_order else _OLDEST, (self.name, receiver))
         if not found:
             return None
         id_, account_sid, receiver, body, receive_count, failures = found[0]
@@ -120,7 +120,7 @@ class DurableQueue:
         If `receiver` is not None, only do so for the messages to `receiver`.
         """
         now = self._seconds()
-        if self.table.rows(_IS_DUE, (self.name, now)) != [(0,)]:
+        if self.table.rows_outside_items(_IS_DUE, (self.name, now)) != [(0,)]:
             for due in (_PAST, _TOO_FAR):
                 statement = f"UPDATE messages SET waits = 0 WHERE {due} AND (?3 IS NULL OR receiver = ?3)"  # noqa: S608
                 self.table.write(statement, (self.name, now, receiver))
@@ -130,7 +130,7 @@ class DurableQueue:
 
         The first message is the message that was sent first.
         """
-        first = self.table.rows(_FIRST, (self.name, line))
+        first = self.table.rows_outside_items(_FIRST, (self.name, line))
         return bool(first) and not self._waits(*first[0])
 
     def hold_back(self, line: str) -> None:
@@ -138,20 +138,20 @@ class DurableQueue:
 
         Do nothing if the first message is visible. See `is_first_visible`.
         """
-        first = self.table.rows(_FIRST, (self.name, line))
+        first = self.table.rows_outside_items(_FIRST, (self.name, line))
         if first and self._waits(*first[0]):
             _, visible_at = first[0]
             self.table.write(_HOLD_BACK, (self.name, line, visible_at))
 
     def has_visible(self) -> bool:
-        return self.table.rows(_HAS_VISIBLE, (self.name, self._seconds())) != [(0,)]
+        return self.table.rows_outside_items(_HAS_VISIBLE, (self.name, self._seconds())) != [(0,)]
 
     def has_visible_to(self, receiver: str) -> bool:
-        return self.table.rows(_HAS_VISIBLE_TO, (self.name, self._seconds(), receiver)) != [(0,)]
+        return self.table.rows_outside_items(_HAS_VISIBLE_TO, (self.name, self._seconds(), receiver)) != [(0,)]
 
     def is_empty(self) -> bool:
         """Return whether the queue contains no messages. Invisible messages count too."""
-        return not self.table.rows("SELECT 1 FROM messages WHERE queue = ? LIMIT 1", (self.name,))
+        return not self.table.rows_outside_items("SELECT 1 FROM messages WHERE queue = ? LIMIT 1", (self.name,))
 
     def next_visible(self, after: datetime, excluded: Collection[int] = ()) -> datetime | None:
         """Return when the next message becomes visible. Consider only times later than `after`.
@@ -159,7 +159,7 @@ class DurableQueue:
         Ignore messages whose ids are in `excluded`. Return None if no message becomes visible after `after`.
         """
         statement = _next_visible(len(excluded))
-        found = self.table.rows(statement, (self.name, after.timestamp(), *excluded))
+        found = self.table.rows_outside_items(statement, (self.name, after.timestamp(), *excluded))
         if not found:
             return None
         visible_at = found[0][0]
@@ -203,7 +203,7 @@ class DurableQueue:
         The engine calls this method when it starts, and after somebody has set the clock back.
         """
         invisible = f"queue = ? AND waits = 1 AND id NOT IN ({_placeholders(excluded)})"
-        if self.table.rows(f"SELECT 1 FROM messages WHERE {invisible} LIMIT 1", (self.name, *excluded)):  # noqa: S608
+        if self.table.rows_outside_items(f"SELECT 1 FROM messages WHERE {invisible} LIMIT 1", (self.name, *excluded)):  # noqa: S608
             self.table.write(f"UPDATE messages SET waits = 0, visible_at = 0 WHERE {invisible}", (self.name, *excluded))  # noqa: S608
 
     def _waits(self, waits: int, visible_at: float) -> bool:
@@ -253,23 +253,28 @@ _FIRST = f"SELECT waits, visible_at FROM messages WHERE queue = ?1 AND receiver 
 
 _HOLD_BACK = f"UPDATE messages SET waits = 1, visible_at = ?3 WHERE {_READY} AND receiver = ?2"  # noqa: S608
 
-# Look up each receiver in the index. If there are fewer than ?3 receivers, the last row is NULL.
-_NEXT_RECEIVERS = (
-    "WITH RECURSIVE found (receiver) AS ("  # noqa: S608 - only constants
-    f" SELECT min(receiver) FROM messages WHERE {_READY} AND receiver > ?2"
-    f" UNION ALL SELECT (SELECT min(receiver) FROM messages WHERE {_READY} AND receiver > found.receiver)"
-    " FROM found WHERE found.receiver IS NOT NULL LIMIT ?3)"
-    " SELECT receiver FROM found"
-)
 
-# Look up each receiver in the index. With DISTINCT, SQLite would read all visible messages.
+def _receivers_after(after: str, limit: str = "") -> str:
+    """Return the SQL statement that selects the receivers after `after` that have a message with `waits = 0`.
+
+    `after` and `limit` are parts of the statement.
+    """
+    # Look up each receiver in the index. With DISTINCT, SQLite would read all visible messages. The last lookup finds
+    # NULL, because no receiver follows.
+    return (
+        "WITH RECURSIVE found (receiver) AS ("  # noqa: S608 - only constants
+        f" SELECT min(receiver) FROM messages WHERE {_READY} AND receiver > {after}"
+        f" UNION ALL SELECT (SELECT min(receiver) FROM messages WHERE {_READY} AND receiver > found.receiver)"
+        f" FROM found WHERE found.receiver IS NOT NULL{limit})"
+        " SELECT receiver FROM found WHERE receiver IS NOT NULL"
+    )
+
+
+_NEXT_RECEIVERS = _receivers_after("?2", " LIMIT ?3")
+
 _RECEIVERS = (
-    "WITH RECURSIVE found (receiver) AS ("  # noqa: S608 - only constants
-    f" SELECT min(receiver) FROM messages WHERE {_READY} AND receiver > '{NO_RECEIVER}'"
-    f" UNION ALL SELECT (SELECT min(receiver) FROM messages WHERE {_READY} AND receiver > found.receiver)"
-    " FROM found WHERE found.receiver IS NOT NULL)"
-    " SELECT receiver FROM found WHERE receiver IS NOT NULL"
-    f" UNION SELECT receiver FROM messages WHERE {_PAST} AND receiver > '{NO_RECEIVER}'"
+    _receivers_after(f"'{NO_RECEIVER}'")  # noqa: S608 - only constants
+    + f" UNION SELECT receiver FROM messages WHERE {_PAST} AND receiver > '{NO_RECEIVER}'"  # noqa: S608 - only constants
     f" UNION SELECT receiver FROM messages WHERE {_TOO_FAR} AND receiver > '{NO_RECEIVER}' ORDER BY receiver"
 )
 
@@ -296,7 +301,7 @@ class DeadLetterQueue:
 
     def bodies(self) -> list[str]:
         statement = "SELECT body FROM messages WHERE queue = ? ORDER BY id"
-        return [body for (body,) in self.table.rows(statement, (_dead_letters_of(self.name),))]
+        return [body for (body,) in self.table.rows_outside_items(statement, (_dead_letters_of(self.name),))]
 
     def add(self, account_sid: str, body: str) -> None:
         message = (_dead_letters_of(self.name), account_sid, NO_RECEIVER, body, self.now().timestamp())
@@ -334,7 +339,7 @@ class DeadLetterQueue:
     def _pages(self) -> Iterator[list[tuple[int, str]]]:
         """Yield the ids and bodies of all messages in pages, so that the caller can commit each page separately."""
         last = 0
-        while page := self.table.rows(
+        while page := self.table.rows_outside_items(
             "SELECT id, body FROM messages WHERE queue = ? AND id > ? ORDER BY id LIMIT ?",
             (_dead_letters_of(self.name), last, PAGE_SIZE),
         ):

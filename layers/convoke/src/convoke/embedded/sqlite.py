@@ -200,7 +200,7 @@ class SqliteTable:
         if limit < 1:
             raise ValueError(f"a page holds at least one item, not {limit}")
         statement, parameters = query_items(partition, index=index, between=between, after=after, forward=forward)
-        rows = self._run(partial(self._rows, statement, (*parameters, limit)))
+        rows = self.rows(statement, (*parameters, limit))
         if index is None:
             return [decode(body) for (body,) in rows]
         attributes = ("pk", "sk", index.partition, index.sort, *index.projected)
@@ -324,9 +324,15 @@ class SqliteTable:
 
         The statement also finds the rows of the open unit, except the unit's new records in the table `stream`.
         """
-        # `_rows` first writes the items of the unit. Statements that do not read the table `items` need no such write.
-        read = self._rows if "items" in statement else self._select
-        return self._run(partial(read, statement, parameters))
+        return self._run(partial(self._rows, statement, parameters))
+
+    def rows_outside_items(self, statement: str, parameters: Sequence[Any] = ()) -> list[Any]:
+        """Do the same as `rows` for a statement that does not read the table `items`.
+
+        This method does not write the new items of the open unit. Therefore the unit can still write all its items with
+        one statement.
+        """
+        return self._run(partial(self._select, statement, parameters))
 
     def clear(self) -> None:
         """Delete all rows in the data file, and the rows that the open unit has not yet written.
@@ -351,7 +357,7 @@ class SqliteTable:
         The records stay in the stream until `delete_stream_records` removes them. If the process crashes before that,
         the records are published again.
         """
-        records = self.rows("SELECT sequence, body FROM stream ORDER BY sequence LIMIT ?", (limit,))
+        records = self.rows_outside_items("SELECT sequence, body FROM stream ORDER BY sequence LIMIT ?", (limit,))
         return [(sequence, decode(body)) for sequence, body in records]
 
     def delete_stream_records(self, sequences: Sequence[int]) -> None:
